@@ -1,0 +1,99 @@
+"""Answers as text: for people, as JSON Lines, as CSV.
+
+    text   label 1  probability 0.9861
+    json   {"label": 1, "probability": 0.98609, "probabilities": {"0": 0.01391, "1": 0.98609}}
+    csv    label,probability,probability_0,probability_1
+
+Text is rounded to four decimals; json and csv carry the shortest digits that give the same float back.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy.typing as npt
+
+from edge_runtime.predictor import Predictor
+from edge_runtime.signature import Label
+
+Format = Literal["text", "json", "csv"]
+
+
+def answer_writer(predictor: Predictor, output_format: Format) -> tuple[str, Callable[[Any], str]]:
+    """How to write the answers of `predictor`: what comes first, and a function from rows to their lines.
+
+    The function takes rows of shape (rows, features) and raises what `Predictor.predict_proba` raises.
+
+    Raises:
+        NoSignature: the model does not say what its outputs mean.
+    """
+    signature = predictor.required_signature
+    labels = signature.labels
+    render = {"text": _as_text, "json": _as_json, "csv": _as_csv}[output_format]
+
+    def lines(rows: Any) -> str:
+        probabilities = predictor.predict_proba(rows)
+        predicted = signature.is_positive(probabilities[:, 1]).astype(int)
+        return "".join(render(labels, index, row) for index, row in zip(predicted, probabilities, strict=True))
+
+    header = _csv_line(["label", "probability", *(f"probability_{label}" for label in labels)])
+    return header if output_format == "csv" else "", lines
+
+
+def describe(predictor: Predictor) -> dict[str, Any]:
+    """What `predictor` takes, gives and runs on, in plain Python types."""
+    return {
+        "signature": None if predictor.signature is None else predictor.signature.to_dict(),
+        "inputs": [{"name": spec.name, "type": spec.type, "shape": list(spec.shape)} for spec in predictor.inputs],
+        "outputs": [{"name": spec.name, "type": spec.type, "shape": list(spec.shape)} for spec in predictor.outputs],
+        "provider": predictor.provider,
+    }
+
+
+def describe_text(predictor: Predictor) -> str:
+    """What `predictor` takes, gives and runs on, for people."""
+    lines = [f"input     {spec}" for spec in predictor.inputs]
+    lines += [f"output    {spec}" for spec in predictor.outputs]
+    if predictor.signature is None:
+        lines.append("signature none: Predictor.run takes the inputs by name and gives the outputs by name")
+    else:
+        signature = predictor.signature
+        low, high = signature.labels
+        lines.append(f"task      {signature.task}")
+        lines.append(f"labels    {low}, {high} ({high} where its probability is above {signature.threshold})")
+        for feature in signature.features:
+            seen = "" if feature.minimum is None else f", {feature.minimum:.6g} to {feature.maximum:.6g} in training"
+            lines.append(f"feature   {feature.name}: {feature.kind}{seen}")
+    lines.append(f"provider  {predictor.provider}")
+    return "\n".join(lines) + "\n"
+
+
+def _as_text(labels: tuple[Label, ...], predicted: int, probabilities: npt.NDArray[Any]) -> str:
+    return f"label {labels[predicted]}  probability {probabilities[predicted]:.4f}\n"
+
+
+def _as_json(labels: tuple[Label, ...], predicted: int, probabilities: npt.NDArray[Any]) -> str:
+    numbers = [_json_number(probability) for probability in probabilities]
+    answer = {
+        "label": labels[predicted],
+        "probability": numbers[predicted],
+        "probabilities": dict(zip(map(str, labels), numbers, strict=True)),
+    }
+    return json.dumps(answer, ensure_ascii=False) + "\n"
+
+
+def _as_csv(labels: tuple[Label, ...], predicted: int, probabilities: npt.NDArray[Any]) -> str:
+    return _csv_line([labels[predicted], probabilities[predicted], *probabilities])
+
+
+def _json_number(value: Any) -> float | None:
+    """The shortest decimal that gives `value` back in its own precision; JSON has no NaN, so null stands for it."""
+    return None if value != value else float(str(value))
+
+
+def _csv_line(cells: list[Any]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow([str(cell) for cell in cells])
+    return line.getvalue()

@@ -1,0 +1,138 @@
+"""From what a person passes to the tensors that a model declares."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_runtime.errors import InvalidInput
+
+# https://onnx.ai/onnx/intro/concepts.html#element-type, under the names that ONNX Runtime prints. What numpy has no
+# type for (bfloat16, float8, sequences, maps) is absent and goes through as it is.
+_NUMPY_TYPES: dict[str, type[np.generic]] = {
+    "float16": np.float16,
+    "float": np.float32,
+    "double": np.float64,
+    "int8": np.int8,
+    "int16": np.int16,
+    "int32": np.int32,
+    "int64": np.int64,
+    "uint8": np.uint8,
+    "uint16": np.uint16,
+    "uint32": np.uint32,
+    "uint64": np.uint64,
+    "bool": np.bool_,
+    "string": np.object_,
+}
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One input or output as the model file declares it.
+
+    Attributes:
+        name: the tensor's name in the graph.
+        type: ONNX Runtime's name of its type, such as "tensor(float)".
+        shape: an int where a dimension is fixed, its name where it is symbolic, None where nothing is known of it.
+    """
+
+    name: str
+    type: str
+    shape: tuple[int | str | None, ...]
+
+    @property
+    def dtype(self) -> np.dtype[Any] | None:
+        """The numpy type of its elements (object for text), or None where numpy has none."""
+        numpy_type = _NUMPY_TYPES.get(self.type.removeprefix("tensor(").removesuffix(")"))
+        return None if numpy_type is None else np.dtype(numpy_type)
+
+    def __str__(self) -> str:
+        element = "string" if self.dtype == np.object_ else (self.dtype or self.type)
+        return f"{self.name}: {element} [{', '.join('?' if size is None else str(size) for size in self.shape)}]"
+
+
+def as_tensor(value: Any, spec: TensorSpec) -> Any:
+    """`value` as a C-contiguous array of the type and shape that `spec` declares.
+
+    Numbers are cast where no meaning is lost: any number to a float, integers among themselves where they fit.
+
+    Args:
+        value: an array or anything that `numpy.asarray` takes.
+        spec: the input it is for.
+
+    Returns:
+        The array; `value` itself where the declared type has no counterpart in numpy.
+
+    Raises:
+        InvalidInput: it has another kind, shape or range than declared.
+    """
+    if spec.dtype is None:
+        return value
+    array = _as_array(value, spec.name)
+    _check_shape(array, spec)
+    return _cast(array, spec.dtype, (spec.name,))
+
+
+def as_matrix(rows: Any, spec: TensorSpec, features: tuple[str, ...]) -> npt.NDArray[Any]:
+    """`rows` as a C-contiguous matrix of shape (rows, features), of the type that `spec` declares.
+
+    Args:
+        rows: one row (one-dimensional) or many (two-dimensional) of numbers.
+        spec: the input it is for.
+        features: the names of the columns.
+
+    Raises:
+        InvalidInput: a row has another number of values than there are features, or a value is no number that the
+            type can hold.
+    """
+    assert spec.dtype is not None
+    matrix = np.atleast_2d(_as_array(rows, "rows"))
+    if matrix.ndim != 2 or matrix.shape[1] != len(features):
+        found = matrix.shape[1] if matrix.ndim == 2 else f"shape {matrix.shape}"
+        raise InvalidInput(f"a row has {_count(len(features), 'value')} ({_listed(features)}), found {found}")
+    return _cast(matrix, spec.dtype, features)
+
+
+def _as_array(value: Any, name: str) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:  # ragged lists; a torch tensor on a GPU or with a gradient
+        raise InvalidInput(f"{name}: not an array: {error}") from error
+
+
+def _cast(array: npt.NDArray[Any], dtype: np.dtype[Any], names: tuple[str, ...]) -> npt.NDArray[Any]:
+    """`array` as `dtype`; `names` are those of its columns, or the one name of all of it."""
+    if dtype == np.object_:
+        if array.dtype.kind not in "OU":
+            raise InvalidInput(f"{names[0]}: text is expected, found {array.dtype}")
+        return np.asarray(array, dtype=np.object_, order="C")
+    if array.dtype == dtype:
+        return np.asarray(array, order="C")
+    kinds = {"f": "fiub", "i": "iub", "u": "iub", "b": "b"}[dtype.kind]
+    if array.dtype.kind not in kinds:
+        found = "text" if array.dtype.kind in "US" else "objects" if array.dtype.kind == "O" else str(array.dtype)
+        raise InvalidInput(f"{_listed(names)}: {dtype} is expected, found {found}")
+    with np.errstate(over="ignore"):
+        cast = array.astype(dtype, order="C")
+    lost = np.isinf(cast) & np.isfinite(array) if dtype.kind == "f" else cast != array
+    if lost.any():
+        name = names[0] if len(names) == 1 else names[np.argwhere(lost)[0][-1]]
+        raise InvalidInput(f"{name}: {array[lost][0]} does not fit {dtype}")
+    return cast
+
+
+def _check_shape(array: npt.NDArray[Any], spec: TensorSpec) -> None:
+    fits = array.ndim == len(spec.shape) and all(
+        not isinstance(size, int) or size == found for size, found in zip(spec.shape, array.shape, strict=True)
+    )
+    if not fits:
+        raise InvalidInput(f"the model takes {spec}, found shape {list(array.shape)}")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _listed(names: tuple[str, ...], most: int = 12) -> str:
+    return ", ".join(names) if len(names) <= most else f"{', '.join(names[:most])}, ... {names[-1]}"

@@ -1,0 +1,129 @@
+"""The command `edge-predict`: answers from an exported model at the shell."""
+
+import io
+import json
+import sys
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+
+from edge_runtime import __version__, shell
+from edge_runtime.errors import InvalidInput, UnknownDevice
+from edge_runtime.rows import in_blocks, parse_values, read_rows
+
+if TYPE_CHECKING:
+    from edge_runtime.predictor import Predictor
+
+app = typer.Typer(**shell.SETTINGS)
+
+# Rows of a file answered in one call: enough to make the call's own cost small, little enough to stay in cache.
+_FILE_BLOCK = 4096
+
+
+class Format(StrEnum):
+    """How answers are written."""
+
+    TEXT = "text"
+    JSON = "json"
+    CSV = "csv"
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"edge-predict {__version__}")
+        raise typer.Exit
+
+
+# Without ignore_unknown_options, -1 would be an option. No short option may be declared: with -e, -1e-3 would be two.
+@app.command(context_settings={"ignore_unknown_options": True})
+def predict(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="An ONNX file, as edge-export writes it.")],
+    values: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[VALUES]...", help="One row: a number for each feature, in the model's order."),
+    ] = None,
+    input_file: Annotated[
+        str | None,
+        typer.Option("--input", metavar="FILE", help="Rows from a CSV or JSON Lines file; - reads from a pipe."),
+    ] = None,
+    output_format: Annotated[Format, typer.Option("--format", help="How answers are written.")] = Format.TEXT,
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda, cuda:N, or the name of an ONNX Runtime provider.")
+    ] = "auto",
+    describe: Annotated[bool, typer.Option("--describe", help="Show what the model takes and gives.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Answer rows with an exported model: edge-predict model.onnx -1 1."""
+    values = values or []
+    if unknown := [value for value in values if value.startswith("--")]:
+        raise shell.usage_error(f"no such option: {unknown[0]}")
+    if sum([bool(values), input_file is not None, describe]) != 1:
+        raise shell.usage_error("give the values of one row, or --input FILE, or --describe: one of the three")
+    predictor = _opened(model, device)
+    if describe:
+        _describe(predictor, output_format)
+        return
+    from edge_runtime.answers import answer_writer
+
+    header, answers = answer_writer(predictor, output_format.value)
+    features = [feature.name for feature in predictor.required_signature.features]
+    if values:
+        try:
+            answer = answers([parse_values(values, features)])
+        except InvalidInput as error:
+            raise shell.usage_error(str(error)) from error
+        sys.stdout.write(header + answer)
+        return
+    assert input_file is not None
+    source, block = ("stdin", 1) if input_file == "-" else (input_file, _FILE_BLOCK)
+    sys.stdout.write(header)
+    for rows in in_blocks(read_rows(_lines(input_file, source), features, source, shell.note), block):
+        sys.stdout.write(answers(rows))
+        sys.stdout.flush()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run `edge-predict` on `arguments` and return its exit code."""
+    return shell.run(app, arguments)
+
+
+def _opened(model: str, device: str) -> "Predictor":
+    from edge_runtime.predictor import Predictor
+
+    try:
+        return Predictor(model, device)
+    except UnknownDevice as error:
+        raise shell.usage_error(str(error)) from error
+
+
+def _describe(predictor: "Predictor", output_format: Format) -> None:
+    from edge_runtime.answers import describe, describe_text
+
+    if output_format is Format.CSV:
+        raise shell.usage_error("--describe is written as text or json")
+    if output_format is Format.JSON:
+        sys.stdout.write(json.dumps(describe(predictor), ensure_ascii=False) + "\n")
+    else:
+        sys.stdout.write(describe_text(predictor))
+
+
+def _lines(input_file: str, source: str) -> Iterator[str]:
+    """The lines of a file or of stdin, as UTF-8, with or without a byte order mark."""
+    try:
+        with _text(input_file) as text:
+            yield from text
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{source} is not UTF-8 text: {error.reason} at byte {error.start}") from error
+    except OSError as error:
+        raise InvalidInput(f"{source} cannot be read: {error.strerror}") from error
+
+
+def _text(input_file: str) -> TextIO:
+    if input_file == "-":
+        return io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", newline="")
+    return Path(input_file).open(encoding="utf-8-sig", newline="")

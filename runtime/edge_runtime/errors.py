@@ -1,0 +1,51 @@
+"""Every error that edge-predict raises on purpose.
+
+    EdgePredictError
+    ├── ModelNotFound        (FileNotFoundError)  there is no such model file
+    ├── InvalidModel         (ValueError)         not a model, a damaged one, or one this version cannot read
+    ├── NoSignature          (TypeError)          the model does not say what its outputs mean
+    ├── InvalidInput         (ValueError)         the rows or tensors given do not fit the model
+    ├── UnknownDevice        (ValueError)         no device goes by that name
+    ├── DeviceUnavailable    (RuntimeError)       the device exists, but cannot be used here
+    ├── RuntimeNotInstalled  (ImportError)        ONNX Runtime is missing, or two of its packages clash
+    └── InferenceFailed      (RuntimeError)       ONNX Runtime gave up while computing
+
+Training and export add theirs below the same root. Each is also the built-in that fits it, so that code that knows
+nothing of this package can catch it. A message says in one line what is wrong and, where it can, how to mend it.
+"""
+
+
+class EdgePredictError(Exception):
+    """The root of all errors raised on purpose."""
+
+
+class ModelNotFound(EdgePredictError, FileNotFoundError):
+    """There is no file at the path given."""
+
+
+class InvalidModel(EdgePredictError, ValueError):
+    """The file is not an ONNX model, is damaged, or is one that this version cannot read."""
+
+
+class NoSignature(EdgePredictError, TypeError):
+    """The model does not say what its inputs and outputs mean; only `Predictor.run` can use it."""
+
+
+class InvalidInput(EdgePredictError, ValueError):
+    """The rows or tensors given do not fit what the model takes."""
+
+
+class UnknownDevice(EdgePredictError, ValueError):
+    """No device goes by the name given."""
+
+
+class DeviceUnavailable(EdgePredictError, RuntimeError):
+    """The device asked for cannot be used on this machine; the message gives the reason."""
+
+
+class RuntimeNotInstalled(EdgePredictError, ImportError):
+    """ONNX Runtime is missing, cannot be loaded, or two of its packages overwrite each other."""
+
+
+class InferenceFailed(EdgePredictError, RuntimeError):
+    """ONNX Runtime accepted the inputs but could not compute the outputs."""

@@ -1,0 +1,183 @@
+"""Rows of numbers from text: CSV with or without a header, JSON Lines, and the words of a command line.
+
+Read one at a time, so that a row that comes through a pipe can be answered before the next one is written.
+"""
+
+import csv
+import itertools
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from edge_runtime.errors import EdgePredictError, InvalidInput
+
+
+def parse_number(text: str) -> float:
+    """`text` as a number: decimal or scientific notation, "nan" and "inf" included.
+
+    Raises:
+        ValueError: it is none. Python's digit grouping (1_000) counts as none: in data it is far more often a typo.
+    """
+    if "_" in text:
+        raise ValueError(f"{text!r} is no number")
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{text.strip()!r} is no number") from None
+
+
+def parse_values(words: Sequence[str], features: Sequence[str]) -> list[float]:
+    """One row from separate words, in the order of `features`.
+
+    Raises:
+        InvalidInput: there are too few or too many, or one is no number.
+    """
+    _check_width(words, len(features), features)
+    return [_parsed(word, feature) for word, feature in zip(words, features, strict=True)]
+
+
+def read_rows(
+    lines: Iterable[str], features: Sequence[str], source: str, note: Callable[[str], None]
+) -> Iterator[list[float]]:
+    """The rows in `lines`, each as one number per feature, in the order of `features`.
+
+    JSON Lines if the first line that is not blank opens an object or an array, else CSV. A CSV line that names every
+    feature is a header: columns may then stand in any order, and others are ignored; without one, columns are taken in
+    the order of `features`. A JSON line is an array in that order, or an object by feature name.
+
+    Args:
+        lines: the text, line by line.
+        features: the names of the model's features.
+        source: what to call the text in messages.
+        note: called once with a message if columns are ignored.
+
+    Raises:
+        InvalidInput: a line is no row of numbers for these features; the message gives its number.
+    """
+    lines = iter(lines)
+    read: list[str] = []
+    for line in lines:
+        read.append(line)
+        if line.strip():
+            break
+    else:
+        raise InvalidInput(f"{source} is empty: it holds no row")
+    parse = _json_rows if line.lstrip()[0] in "[{" else _csv_rows
+    rows = parse(itertools.chain(read, lines), features, source, note)
+    first = next(rows, None)
+    if first is None:
+        raise InvalidInput(f"{source} holds no row below its header")
+    yield first
+    yield from rows
+
+
+def in_blocks(rows: Iterable[list[float]], size: int) -> Iterator[list[list[float]]]:
+    """`rows` in lists of `size`; the rows before a bad one still come before its error does."""
+    block: list[list[float]] = []
+    try:
+        for row in rows:
+            block.append(row)
+            if len(block) == size:
+                yield block
+                block = []
+    except EdgePredictError:
+        if block:
+            yield block
+        raise
+    if block:
+        yield block
+
+
+def _csv_rows(
+    lines: Iterator[str], features: Sequence[str], source: str, note: Callable[[str], None]
+) -> Iterator[list[float]]:
+    reader = csv.reader(lines, strict=True)
+    columns: list[int] | None = None
+    width = len(features)
+    try:
+        for cells in reader:
+            if not any(cells):
+                continue
+            try:
+                if columns is None:
+                    header = [cell.strip() for cell in cells]
+                    if set(features) <= set(header):
+                        columns, width = _header_columns(header, features, source, note), len(header)
+                        continue
+                    _check_numeric(header, features)
+                    columns = list(range(width))
+                _check_width(cells, width, features)
+                row = [_parsed(cells[column], name) for column, name in zip(columns, features, strict=True)]
+            except InvalidInput as error:
+                raise InvalidInput(f"{source} line {reader.line_num}: {error}") from error
+            yield row
+    except csv.Error as error:
+        raise InvalidInput(f"{source} line {reader.line_num}: not CSV: {error}") from error
+
+
+def _header_columns(header: list[str], features: Sequence[str], source: str, note: Callable[[str], None]) -> list[int]:
+    """Where each feature stands in `header`."""
+    if twice := [name for name in features if header.count(name) > 1]:
+        raise InvalidInput(f"the header names {twice[0]} more than once")
+    if ignored := [name for name in header if name not in features]:
+        note(f"{source}: ignored columns: {', '.join(ignored)}")
+    return [header.index(name) for name in features]
+
+
+def _check_numeric(cells: list[str], features: Sequence[str]) -> None:
+    """Refuse a first line that neither names every feature nor holds numbers alone."""
+    for cell in cells:
+        try:
+            parse_number(cell)
+        except ValueError as error:
+            missing = [name for name in features if name not in cells]
+            raise InvalidInput(f"{error}, and as a header the line lacks {', '.join(missing)}") from None
+
+
+def _json_rows(
+    lines: Iterator[str], features: Sequence[str], source: str, note: Callable[[str], None]
+) -> Iterator[list[float]]:
+    noted = False
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            if isinstance(row, dict):
+                if (ignored := [name for name in row if name not in features]) and not noted:
+                    note(f"{source}: ignored columns: {', '.join(ignored)}")
+                    noted = True
+                if missing := [name for name in features if name not in row]:
+                    raise InvalidInput(f"missing {', '.join(missing)}")
+                row = [row[name] for name in features]
+            if not isinstance(row, list):
+                raise InvalidInput("a JSON line is an array of numbers, or an object by feature name")
+            _check_width(row, len(features), features)
+            row = [_number(value, name) for value, name in zip(row, features, strict=True)]
+        except (InvalidInput, RecursionError) as error:
+            raise InvalidInput(f"{source} line {number}: {error}") from error
+        except ValueError as error:
+            raise InvalidInput(f"{source} line {number}: not JSON: {error}") from error
+        yield row
+
+
+def _check_width(values: Sequence[Any], width: int, features: Sequence[str]) -> None:
+    if len(values) != width:
+        names = f" ({', '.join(features)})" if width == len(features) else ""
+        raise InvalidInput(f"{width} values are needed{names}, found {len(values)}")
+
+
+def _parsed(text: str, feature: str) -> float:
+    try:
+        return parse_number(text)
+    except ValueError as error:
+        raise InvalidInput(f"{feature}: {error if text.strip() else 'the value is empty'}") from None
+
+
+def _number(value: Any, feature: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidInput(f"{feature}: {json.dumps(value, ensure_ascii=False)} is no number")
+    try:
+        return float(value)
+    except OverflowError:
+        raise InvalidInput(f"{feature}: {value} is too large") from None

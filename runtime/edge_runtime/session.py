@@ -1,0 +1,269 @@
+"""Everything that touches ONNX Runtime: finding it, choosing the device, opening a session, naming its errors.
+
+The words: a *device* is what the user asks for ("auto", "cpu", "cuda", "cuda:1", or a provider's own name); a
+*provider* is what ONNX Runtime then really runs on.
+"""
+
+import contextlib
+import ctypes
+import importlib.metadata
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from edge_runtime.arrays import TensorSpec
+from edge_runtime.errors import (
+    DeviceUnavailable,
+    EdgePredictError,
+    InferenceFailed,
+    InvalidInput,
+    InvalidModel,
+    ModelNotFound,
+    RuntimeNotInstalled,
+    UnknownDevice,
+)
+
+CPU = "CPUExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+
+# The distributions that all install the same folder `onnxruntime`.
+_DISTRIBUTIONS = (
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "onnxruntime-directml",
+    "onnxruntime-openvino",
+    "onnxruntime-qnn",
+    "onnxruntime-rocm",
+    "onnxruntime-training",
+)
+
+
+class Session:
+    """One opened model: what it declares, what it runs on, and `run`, with ONNX Runtime's errors translated."""
+
+    def __init__(self, model: Path | bytes, device: str) -> None:
+        """Open `model` (a file, or a file's content) on `device`.
+
+        Raises:
+            ModelNotFound, InvalidModel, UnknownDevice, DeviceUnavailable, RuntimeNotInstalled: see `Predictor`.
+        """
+        candidates = _candidates(device)
+        ort = import_onnxruntime()
+        source: str | bytes
+        if isinstance(model, bytes):
+            name, source = "the model", model
+        else:
+            name, source = str(model), str(_checked(model))
+        self._session = _open(ort, source, name, device, candidates)
+        self.provider: str = self._session.get_providers()[0]
+        self.inputs = tuple(_spec(tensor) for tensor in self._session.get_inputs())
+        self.outputs = tuple(_spec(tensor) for tensor in self._session.get_outputs())
+        self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+
+    def run(self, names: list[str] | None, feed: Mapping[str, Any]) -> list[Any]:
+        """The outputs `names` (all, if None) for the inputs in `feed`.
+
+        Raises:
+            InvalidInput: ONNX Runtime refuses the inputs.
+            InferenceFailed: it fails while computing.
+        """
+        try:
+            return self._session.run(names, feed)  # type: ignore[no-any-return]
+        except Exception as error:
+            raise translated(error, "the model") from error
+
+
+def import_onnxruntime() -> ModuleType:
+    """The onnxruntime module.
+
+    Raises:
+        RuntimeNotInstalled: it is missing, cannot be loaded, or two of its packages are installed over each other.
+    """
+    found = [name for name in _DISTRIBUTIONS if _is_installed(name)]
+    if len(found) > 1:
+        raise RuntimeNotInstalled(
+            f"{' and '.join(found)} are both installed and overwrite each other; mend it with "
+            f"pip uninstall -y {' '.join(found)} && pip install 'edge-predict[cpu]' (or [gpu])"
+        )
+    try:
+        import onnxruntime
+    except ImportError as error:
+        if not found:
+            reason = "ONNX Runtime is not installed; install it with pip install 'edge-predict[cpu]' (or [gpu])"
+        else:
+            reason = (
+                f"{found[0]} is installed but cannot be loaded ({_one_line(error)}); reinstall it with "
+                f"pip install --force-reinstall {found[0]}"
+            )
+        raise RuntimeNotInstalled(reason) from error
+    if not hasattr(onnxruntime, "InferenceSession"):
+        # What a pip uninstall of one of two clashing packages leaves behind: a folder without its core.
+        raise RuntimeNotInstalled(
+            "the onnxruntime package is incomplete; mend it with "
+            "pip install --force-reinstall 'edge-predict[cpu]' (or [gpu])"
+        )
+    return onnxruntime  # type: ignore[no-any-return]
+
+
+def translated(error: Exception, model: str) -> EdgePredictError:
+    """ONNX Runtime's `error` about `model` as one of ours; the one place where its exceptions are known.
+
+    Its exceptions derive from bare Exception and say their kind only in the name of their class.
+    """
+    reason = _one_line(error)
+    match type(error).__name__:
+        case "NoSuchFile":
+            return ModelNotFound(f"{model}: no such file, or one that it refers to is missing: {reason}")
+        case "InvalidProtobuf" | "InvalidGraph" | "NoModel" | "ModelLoaded" | "ModelRequiresCompilation":
+            return InvalidModel(f"{model} is not a model that ONNX Runtime can load: {reason}")
+        case "InvalidArgument" | "ValueError" | "TypeError":
+            return InvalidInput(f"{model} cannot take these inputs: {reason}")
+        case _:
+            return InferenceFailed(f"ONNX Runtime failed on {model}: {reason}")
+
+
+def cuda_driver_problem() -> str | None:
+    """Why there is no NVIDIA GPU to use here, or None if the driver reports at least one.
+
+    Asked of the driver itself (cuInit, cuDeviceGetCount of the CUDA driver API), because ONNX Runtime's own attempt on
+    a machine without a GPU writes to the terminal.
+    """
+    library = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    try:
+        driver = ctypes.CDLL(library)
+    except OSError:
+        return f"no NVIDIA driver is installed ({library} is not found)"
+    if status := driver.cuInit(0):
+        return f"the NVIDIA driver finds no usable GPU (cuInit gives error {status})"
+    count = ctypes.c_int(0)
+    if status := driver.cuDeviceGetCount(ctypes.byref(count)):
+        return f"the NVIDIA driver cannot count its GPUs (error {status})"
+    return None if count.value else "the NVIDIA driver sees no GPU"
+
+
+def _candidates(device: str) -> list[tuple[str, dict[str, str]]]:
+    """The providers to try for `device`, best first, with their options."""
+    # TF32 keeps 10 bits of a float32's 23: what was proven in float32 must not run in it.
+    cuda_options = {"use_tf32": "0"}
+    if device == "auto":
+        return [(CUDA, cuda_options), (CPU, {})]
+    if device == "cpu":
+        return [(CPU, {})]
+    if device in ("cuda", CUDA):
+        return [(CUDA, cuda_options)]
+    if numbered := re.fullmatch(r"cuda:(\d+)", device):
+        return [(CUDA, {**cuda_options, "device_id": numbered[1]})]
+    if device.endswith("ExecutionProvider"):
+        return [(device, {})]
+    raise UnknownDevice(
+        f"unknown device {device!r}: use auto, cpu, cuda, cuda:N, or the name of an ONNX Runtime provider"
+    )
+
+
+def _open(
+    ort: ModuleType, source: str | bytes, name: str, device: str, candidates: list[tuple[str, dict[str, str]]]
+) -> Any:
+    """A session on the first candidate that really comes up."""
+    for provider, options in candidates:
+        last = provider == candidates[-1][0]
+        problem = _provider_problem(ort, provider)
+        if problem is None:
+            try:
+                session = _new_session(ort, source, provider, options)
+            except Exception as error:
+                if provider == CPU:
+                    raise _loading_error(error, name) from error
+                problem = _one_line(error)
+            else:
+                # ONNX Runtime falls back to the CPU without a word: only the finished session tells.
+                if session.get_providers()[0] == provider:
+                    return session
+                problem = _library_problem(ort, provider)
+        if last:
+            raise DeviceUnavailable(f"device {device!r} cannot be used: {problem}")
+    raise AssertionError("there is always a last candidate")
+
+
+def _new_session(ort: ModuleType, source: str | bytes, provider: str, options: dict[str, str]) -> Any:
+    settings = ort.SessionOptions()
+    # A small model loses more to a thread pool than it gains, and idle threads spin. Without a pool of its own a
+    # session also survives a fork.
+    settings.intra_op_num_threads = 1
+    settings.inter_op_num_threads = 1
+    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Errors reach the caller as exceptions; ONNX Runtime need not print them as well.
+    settings.log_severity_level = 4
+    if provider == CPU:
+        return ort.InferenceSession(source, settings, providers=[provider])
+    # What ONNX Runtime prints about missing libraries goes to stdout, which belongs to the answers.
+    with contextlib.redirect_stdout(sys.stderr):
+        if provider == CUDA and hasattr(ort, "preload_dlls"):
+            ort.preload_dlls()
+        return ort.InferenceSession(source, settings, providers=[(provider, options)], enable_fallback=0)
+
+
+def _provider_problem(ort: ModuleType, provider: str) -> str | None:
+    """Why `provider` cannot come up, as far as can be known without trying."""
+    if provider not in (available := ort.get_available_providers()):
+        if provider == CUDA:
+            return (
+                "the onnxruntime installed has no CUDA; mend it with "
+                "pip uninstall -y onnxruntime && pip install 'edge-predict[gpu-cuda]'"
+            )
+        return f"the onnxruntime installed has no {provider}, only {', '.join(available)}"
+    return cuda_driver_problem() if provider == CUDA else None
+
+
+def _library_problem(ort: ModuleType, provider: str) -> str:
+    """Why `provider` did not come up although it was tried: most often a shared library that it needs is missing."""
+    if provider == CUDA and sys.platform != "win32":
+        library = Path(str(ort.__file__)).parent / "capi" / "libonnxruntime_providers_cuda.so"
+        try:
+            ctypes.CDLL(str(library))
+        except OSError as error:
+            return f"{_one_line(error)}; CUDA and cuDNN come with pip install 'edge-predict[gpu-cuda]'"
+    return f"ONNX Runtime did not start {provider} and fell back to the CPU"
+
+
+def _loading_error(error: Exception, name: str) -> EdgePredictError:
+    translation = translated(error, name)
+    if isinstance(translation, ModelNotFound):
+        return translation
+    return InvalidModel(f"{name} is not a model that ONNX Runtime can load: {_one_line(error)}")
+
+
+def _checked(path: Path) -> Path:
+    """`path`, if a model could be read from it: ONNX Runtime's own words for these cases name no cause."""
+    if path.is_dir():
+        raise InvalidModel(f"{path} is a folder, not a model file")
+    try:
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise InvalidModel(f"{path} is empty; export the model again")
+    except FileNotFoundError as error:
+        raise ModelNotFound(f"no such file: {path}") from error
+    except OSError as error:
+        raise InvalidModel(f"{path} cannot be read: {error.strerror}") from error
+    return path
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        importlib.metadata.distribution(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _spec(tensor: Any) -> TensorSpec:
+    shape = tensor.shape or ()
+    return TensorSpec(tensor.name, tensor.type, tuple(None if size in ("?", "", -1) else size for size in shape))
+
+
+def _one_line(error: Exception) -> str:
+    """The message of `error` without ONNX Runtime's prefix and line breaks."""
+    text = " ".join(str(error).split())
+    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)

@@ -1,0 +1,58 @@
+"""How a command ends: results on stdout, everything else on stderr, one line for what went wrong, an exit code.
+
+Exit codes: 0 done; 1 it could not be done, or a check did not hold; 2 the command line is wrong; 130 interrupted.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, cast
+
+import typer
+
+from edge_runtime.errors import EdgePredictError
+
+# What these settings are for: negative numbers are values, not options (so no command may declare a short option);
+# help needs no rich and no completion machinery, which would double its time.
+SETTINGS: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None, "pretty_exceptions_enable": False}
+
+# typer exports the leaves of its usage errors alone. Their base is the same class whether typer brings its own click
+# (0.26 and later) or depends on it.
+_UsageError = cast(type[Exception], typer.BadParameter.__bases__[0])
+
+
+def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
+    """Run `app` on `arguments` (the process's own, if None) and return the exit code."""
+    try:
+        code = typer.main.get_command(app).main(arguments, standalone_mode=False)
+        sys.stdout.flush()
+    except EdgePredictError as error:
+        return _fail(error, 1)
+    except _UsageError as error:
+        return _fail(f"{cast(Any, error).format_message()} (see --help)", 2)
+    except (typer.Abort, KeyboardInterrupt):
+        return 130
+    except BrokenPipeError:
+        # Whoever read the answers has enough of them. Python would complain once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except MemoryError:
+        return _fail("not enough memory", 1)
+    except OSError as error:
+        return _fail(f"{error.filename or 'stdout'}: {error.strerror}", 1)
+    return code if isinstance(code, int) else 0
+
+
+def usage_error(message: str) -> Exception:
+    """An error to raise for a command line that is wrong in itself: exit code 2."""
+    return typer.BadParameter(message)
+
+
+def note(message: str) -> None:
+    """Tell the person something on stderr, beside the results."""
+    print(message, file=sys.stderr)
+
+
+def _fail(error: object, code: int) -> int:
+    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    return code

@@ -1,0 +1,187 @@
+"""The signature: what a model takes and what its answer means.
+
+Defined once, here on the light side. Training writes it into the checkpoint, export carries it into the artifact's
+metadata as JSON, and the runtime reads it back. Schema version 1:
+
+    {"schema_version": 1,
+     "task": "binary_classification",
+     "inputs": [{"name": "x", "features": [{"name": "x1", "kind": "numeric", "minimum": -1.9, "maximum": 1.8}, ...]}],
+     "output": "probability",
+     "labels": [0, 1],
+     "threshold": 0.5}
+
+A reader ignores keys that it does not know and refuses a schema version that is newer than its own.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeAlias, get_args
+
+from edge_runtime.errors import InvalidModel
+
+SCHEMA_VERSION = 1
+METADATA_KEY = "edge_predict.signature"
+
+Label: TypeAlias = int | float | str | bool
+Kind = Literal["numeric"]
+Task = Literal["binary_classification"]
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column of a row.
+
+    Attributes:
+        name: the column's name in the training table.
+        kind: what the column holds; "numeric" is a finite number.
+        minimum: the smallest value seen in training, in the column's own unit; None if not known.
+        maximum: the largest value seen in training; None if not known.
+    """
+
+    name: str
+    kind: Kind = "numeric"
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input tensor, of shape (batch, number of features): which feature stands in which column."""
+
+    name: str
+    features: tuple[Feature, ...]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a model takes and what its answer means.
+
+    Attributes:
+        inputs: the input tensors and the features in their columns.
+        output: the output tensor, of shape (batch, 1), that holds the probability of `labels[1]`.
+        labels: the classes, in the order of `predict_proba`'s columns.
+        task: what kind of question the model answers.
+        threshold: `labels[1]` is predicted where its probability is above this, `labels[0]` elsewhere (NaN included).
+    """
+
+    inputs: tuple[Input, ...]
+    output: str
+    labels: tuple[Label, ...]
+    task: Task = "binary_classification"
+    threshold: float = 0.5
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """The features of a row, in order, over all inputs."""
+        return tuple(feature for tensor in self.inputs for feature in tensor.features)
+
+    def is_positive(self, probability: Any) -> Any:
+        """Whether `labels[1]` is predicted where it has this probability: a bool, or an array of them for an array."""
+        return probability > self.threshold
+
+    def to_dict(self) -> dict[str, Any]:
+        """This signature in plain Python types, the form that checkpoints and JSON carry."""
+        plain: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **asdict(self)}
+        plain["inputs"] = [{**tensor, "features": list(tensor["features"])} for tensor in plain["inputs"]]
+        plain["labels"] = list(self.labels)
+        return plain
+
+    def to_json(self) -> str:
+        """The JSON that an artifact carries under `METADATA_KEY`; equal signatures give equal text."""
+        return json.dumps(self.to_dict(), ensure_ascii=False, sort_keys=True)
+
+    @classmethod
+    def from_dict(cls, plain: object) -> "Signature":
+        """The signature in `plain`, as `to_dict` wrote it.
+
+        Raises:
+            InvalidModel: it is not a signature, or its schema is newer than this version reads.
+        """
+        try:
+            return _read(plain)
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, InvalidModel):
+                raise
+            reason = f"no {error}" if isinstance(error, KeyError) else str(error)
+            raise InvalidModel(f"the signature is damaged: {reason}") from error
+
+    @classmethod
+    def from_json(cls, text: str) -> "Signature":
+        """The signature in `text`, as `to_json` wrote it. Raises InvalidModel as `from_dict` does."""
+        try:
+            plain = json.loads(text)
+        except ValueError as error:
+            raise InvalidModel(f"the signature is damaged: {error}") from error
+        return cls.from_dict(plain)
+
+
+def default_features(count: int) -> tuple[Feature, ...]:
+    """`count` numeric features named x1, x2, ..., for a model whose columns have no names."""
+    return tuple(Feature(f"x{column}") for column in range(1, count + 1))
+
+
+def _read(plain: object) -> Signature:
+    if not isinstance(plain, Mapping):
+        raise TypeError("it is no object")
+    version = plain["schema_version"]
+    if not isinstance(version, int) or version < 1:
+        raise ValueError(f"schema_version is {version!r}")
+    if version > SCHEMA_VERSION:
+        raise InvalidModel(
+            f"the signature has schema version {version}, and this edge-predict reads up to {SCHEMA_VERSION}: "
+            "upgrade it with pip install --upgrade edge-predict"
+        )
+    if plain["task"] not in get_args(Task):
+        raise ValueError(f"unknown task {plain['task']!r}")
+    signature = Signature(
+        inputs=tuple(Input(_text(tensor["name"]), _features(tensor["features"])) for tensor in plain["inputs"]),
+        output=_text(plain["output"]),
+        labels=_labels(plain["labels"]),
+        task=plain["task"],
+        threshold=_number(plain["threshold"]),
+    )
+    names = [feature.name for feature in signature.features]
+    if not names:
+        raise ValueError("it names no feature")
+    if len(set(names)) < len(names):
+        raise ValueError("two features share a name")
+    return signature
+
+
+def _features(plain: Sequence[Mapping[str, Any]]) -> tuple[Feature, ...]:
+    for feature in plain:
+        if feature["kind"] not in get_args(Kind):
+            raise ValueError(f"unknown kind of feature {feature['kind']!r}")
+    return tuple(
+        Feature(
+            name=_text(feature["name"]),
+            kind=feature["kind"],
+            minimum=None if feature.get("minimum") is None else _number(feature["minimum"]),
+            maximum=None if feature.get("maximum") is None else _number(feature["maximum"]),
+        )
+        for feature in plain
+    )
+
+
+def _labels(plain: object) -> tuple[Label, ...]:
+    if not isinstance(plain, Sequence) or isinstance(plain, str):
+        raise TypeError("labels is no list")
+    if len(plain) != 2 or plain[0] == plain[1]:
+        raise ValueError(f"two different labels are needed, found {list(plain)}")
+    if not all(isinstance(label, Label) for label in plain):
+        raise TypeError("a label is neither a number nor a text")
+    return tuple(plain)
+
+
+def _text(plain: object) -> str:
+    if not isinstance(plain, str):
+        raise TypeError(f"{plain!r} is no text")
+    return plain
+
+
+def _number(plain: object) -> float:
+    if isinstance(plain, bool) or not isinstance(plain, int | float) or not math.isfinite(plain):
+        raise TypeError(f"{plain!r} is no finite number")
+    return float(plain)
