@@ -1,0 +1,34 @@
+"""edge_train: from data to model.pt, a plain state_dict that says what its features and labels are.
+
+from edge_train import four_blobs, save_checkpoint, train
+
+run = train(four_blobs(seed=0))
+save_checkpoint(run.model, Path("model.pt"))
+"""
+
+from edge_train.checkpoint import load_checkpoint, save_checkpoint
+from edge_train.data import Dataset, four_blobs, from_table
+from edge_train.errors import CannotWrite, CheckpointError, TableError, TrainingDiverged
+from edge_train.network import NeuralNet, Standardize
+from edge_train.table import Table, read_table
+from edge_train.training import Score, TrainingRun, evaluate, train
+
+__all__ = [
+    "CannotWrite",
+    "CheckpointError",
+    "Dataset",
+    "NeuralNet",
+    "Score",
+    "Standardize",
+    "Table",
+    "TableError",
+    "TrainingDiverged",
+    "TrainingRun",
+    "evaluate",
+    "four_blobs",
+    "from_table",
+    "load_checkpoint",
+    "read_table",
+    "save_checkpoint",
+    "train",
+]

@@ -1,0 +1,7 @@
+"""`python -m edge_train` is `edge-train`."""
+
+import sys
+
+from edge_train.cli import main
+
+sys.exit(main())
