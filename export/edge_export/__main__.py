@@ -1,0 +1,7 @@
+"""`python -m edge_export` is `edge-export`."""
+
+import sys
+
+from edge_export.cli import main
+
+sys.exit(main())
