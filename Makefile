@@ -1,0 +1,93 @@
+# Everything runs in .venv, which is set up once and again when pyproject.toml or constraints.txt change.
+# `make` or `make help` lists the targets.
+
+PYTHON ?= python3
+SEED ?= 0
+OUTPUT ?= .
+RUNTIME ?= $(if $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep GPU),gpu-cuda,cpu)
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# Named after the runtime, so that another one sets the environment up anew: the CPU and the GPU package of ONNX Runtime
+# overwrite each other.
+READY := $(VENV)/ready-$(RUNTIME)
+
+ifeq ($(filter cpu gpu-cuda,$(RUNTIME)),)
+$(error RUNTIME is cpu or gpu-cuda, not $(RUNTIME))
+endif
+ifneq ($(DATA),)
+ifeq ($(TARGET),)
+$(error DATA needs TARGET, the column to predict: make train DATA=table.csv TARGET=column)
+endif
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help setup train export predict test test-wheel test-gpu-wheel check format clean
+.DELETE_ON_ERROR:
+# `make -j train export` must still train first.
+.NOTPARALLEL:
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s%s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "  DATA=table.csv TARGET=column   train on a table, not on the example's four blobs"
+	@echo "  SEED=0  OUTPUT=.               of the data and the weights; the folder that files go to"
+	@echo "  RUNTIME=cpu|gpu-cuda           which ONNX Runtime setup takes (here: $(RUNTIME))"
+
+setup: $(READY)  ## make .venv with everything in it
+
+$(READY): pyproject.toml constraints.txt
+	@echo "setting up $(VENV) with the $(RUNTIME) runtime, once; this takes a minute or two"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or later is needed; name one with make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV) || \
+		{ echo "python3 cannot make a virtual environment; on Debian, apt install python3-venv" >&2; exit 1; }
+	@$(PIP) --editable '.[$(RUNTIME),export,dev]'
+	@touch $@
+
+train: $(READY)  ## train and write model.pt and pictures of it (plots/)
+	@$(BIN)/edge-train $(if $(DATA),'$(DATA)' --target '$(TARGET)') --seed '$(SEED)' --output '$(OUTPUT)' \
+		--plots '$(OUTPUT)/plots'
+
+export: $(READY)  ## turn model.pt into model.onnx and model.torchscript, proven equal to torch
+	@$(BIN)/edge-export '$(OUTPUT)/model.pt'
+
+predict: $(READY)  ## answer one row: make predict VALUES="-1 1"
+	@test -n '$(VALUES)' || { echo 'name the values: make predict VALUES="-1 1"' >&2; exit 2; }
+	@$(BIN)/edge-predict '$(OUTPUT)/model.onnx' $(VALUES)
+
+test: $(READY)  ## run all tests, and the runtime's again on the built wheel without torch
+	@$(BIN)/pytest
+	@$(MAKE) --no-print-directory test-wheel
+
+test-wheel: EXTRA := cpu
+test-wheel: $(READY)  ## test the built wheel with the cpu extra, without torch, in an environment of its own
+	$(TEST_WHEEL)
+
+test-gpu-wheel: EXTRA := gpu
+test-gpu-wheel: $(READY)  ## the same with the gpu extra (large); works with or without a GPU
+	$(TEST_WHEEL)
+
+define TEST_WHEEL
+@rm -rf build/wheel
+@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheel .
+@$(PYTHON) -m venv --clear build/$@
+@build/$@/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	"$$(echo build/wheel/*.whl)[$(EXTRA)]" pytest hypothesis
+@EDGE_PREDICT_WHEEL=$(EXTRA) build/$@/bin/pytest tests/runtime
+endef
+
+check: $(READY)  ## lint, types and architecture
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(READY)  ## put the code into its standard form
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean:  ## remove .venv, builds and caches; models and tables stay
+	@rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
