@@ -106,6 +106,9 @@ def _cast(array: npt.NDArray[Any], dtype: np.dtype[Any], names: tuple[str, ...])
     if dtype == np.object_:
         if array.dtype.kind not in "OU":
             raise InvalidInput(f"{names[0]}: text is expected, found {array.dtype}")
+        # ONNX Runtime would take None for the text "None".
+        if other := [element for element in array.flat if not isinstance(element, str)]:
+            raise InvalidInput(f"{names[0]}: text is expected, found {other[0]!r}")
         return np.asarray(array, dtype=np.object_, order="C")
     if array.dtype == dtype:
         return np.asarray(array, order="C")

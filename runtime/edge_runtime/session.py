@@ -167,24 +167,24 @@ def _open(
     ort: ModuleType, source: str | bytes, name: str, device: str, candidates: list[tuple[str, dict[str, str]]]
 ) -> Any:
     """A session on the first candidate that really comes up."""
+    problem: str | None = None
     for provider, options in candidates:
-        last = provider == candidates[-1][0]
-        problem = _provider_problem(ort, provider)
-        if problem is None:
-            try:
-                session = _new_session(ort, source, provider, options)
-            except Exception as error:
-                if provider == CPU:
-                    raise _loading_error(error, name) from error
-                problem = _one_line(error)
-            else:
-                # ONNX Runtime falls back to the CPU without a word: only the finished session tells.
-                if session.get_providers()[0] == provider:
-                    return session
-                problem = _library_problem(ort, provider)
-        if last:
-            raise DeviceUnavailable(f"device {device!r} cannot be used: {problem}")
-    raise AssertionError("there is always a last candidate")
+        if problem := _provider_problem(ort, provider):
+            continue
+        try:
+            session = _new_session(ort, source, provider, options)
+        except Exception as error:
+            if provider == CPU:
+                raise _loading_error(error, name) from error
+            problem = _one_line(error)
+            continue
+        # ONNX Runtime falls back to the CPU without a word: only the finished session tells.
+        if session.get_providers()[0] == provider:
+            return session
+        problem = _library_problem(ort, provider)
+    # Is it the device, or a model that opens nowhere? Then that is what has to be said.
+    _open(ort, source, name, "cpu", _candidates("cpu"))
+    raise DeviceUnavailable(f"device {device!r} cannot be used: {problem}")
 
 
 def _new_session(ort: ModuleType, source: str | bytes, provider: str, options: dict[str, str]) -> Any:

@@ -1,0 +1,58 @@
+"""The runtime works where nothing of the lab can be imported, its library even without typer."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+MODEL = Path(__file__).parents[1] / "runtime" / "models" / "four_blobs.onnx"
+LAB = ("torch", "sklearn", "onnx", "onnxscript", "pandas", "matplotlib", "tqdm", "edge_train", "edge_export")
+
+USE_LIBRARY = f"""
+from edge_runtime import *
+import edge_runtime.answers, edge_runtime.rows
+assert Predictor({str(MODEL)!r}).predict([-1, 1]).tolist() == [1]
+"""
+USE_COMMAND = f"""
+from edge_runtime.cli import main
+assert main([{str(MODEL)!r}, "-1", "1", "--format", "json"]) == 0
+"""
+
+
+def run_without(modules: tuple[str, ...], code: str) -> subprocess.CompletedProcess[str]:
+    """Run `code` in a process in which importing any of `modules` fails."""
+    block = f"""
+import sys
+from importlib.abc import MetaPathFinder
+class Blocker(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {modules!r}:
+            raise ImportError(f"{{name}} is blocked")
+sys.meta_path.insert(0, Blocker())
+"""
+    return subprocess.run([sys.executable, "-c", block + code], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(("blocked", "code"), [((*LAB, "typer", "rich", "click"), USE_LIBRARY), (LAB, USE_COMMAND)])
+def test_runtime_without_the_lab(blocked: tuple[str, ...], code: str) -> None:
+    result = run_without(blocked, code)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("module", [*LAB, "typer"])
+def test_this_check_can_fail(module: str) -> None:
+    result = run_without((*LAB, "typer"), f"import {module}\n{USE_LIBRARY}")
+    assert result.returncode == 1
+    assert f"{module} is blocked" in result.stderr
+
+
+def test_training_without_exporter_and_runtime() -> None:
+    result = run_without(("onnx", "onnxruntime", "onnxscript", "edge_export"), "import edge_train, edge_train.plots")
+    assert result.returncode == 0, result.stderr
+
+
+def test_importing_the_runtime_is_cheap() -> None:
+    """onnxruntime comes with the first Predictor, numpy with the first mention of it."""
+    code = "import sys, edge_runtime\nassert not {'numpy', 'onnxruntime', 'typer'} & set(sys.modules)"
+    assert run_without((), code).returncode == 0

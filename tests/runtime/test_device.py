@@ -1,0 +1,159 @@
+"""Which device a model really runs on. Stand-ins play the machines that this one is not."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from edge_runtime import (
+    DeviceUnavailable,
+    InvalidModel,
+    ModelNotFound,
+    Predictor,
+    RuntimeNotInstalled,
+    UnknownDevice,
+    session,
+)
+
+MODEL = Path(__file__).parent / "models" / "four_blobs.onnx"
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+
+no_gpu = pytest.mark.skipif(session.cuda_driver_problem() is None, reason="this machine has an NVIDIA GPU")
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", CPU])
+@no_gpu
+def test_cpu(device: str) -> None:
+    predictor = Predictor(MODEL, device)
+    assert predictor.provider == CPU
+    assert predictor.predict([-1, 1]).tolist() == [1]
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:1", CUDA])
+@no_gpu
+def test_cuda_is_refused_without_a_gpu(device: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(DeviceUnavailable, match="has no CUDA|NVIDIA driver"):
+        Predictor(MODEL, device)
+    assert capfd.readouterr() == ("", "")
+
+
+@no_gpu
+def test_auto_falls_back_without_a_word(capfd: pytest.CaptureFixture[str]) -> None:
+    assert Predictor(MODEL, "auto").provider == CPU
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("device", ["gpu", "", "cuda:", "cuda:x", "CPU", "cpu:0", "tpu"])
+def test_unknown_device(device: str) -> None:
+    with pytest.raises(UnknownDevice, match="use auto, cpu, cuda"):
+        Predictor(MODEL, device)
+
+
+def test_a_provider_that_is_not_there() -> None:
+    with pytest.raises(DeviceUnavailable, match="has no NothingExecutionProvider, only .*CPUExecutionProvider"):
+        Predictor(MODEL, "NothingExecutionProvider")
+
+
+class FakeOnnxRuntime:
+    """An onnxruntime whose CUDA behaves as told: comes up, falls back without a word, or raises."""
+
+    def __init__(self, cuda: str) -> None:
+        self.cuda = cuda
+        self.options: dict[str, str] = {}
+        self.__file__ = str(Path(sys.executable))
+        self.real = session.import_onnxruntime()
+
+    def get_available_providers(self) -> list[str]:
+        return [CUDA, CPU]
+
+    def SessionOptions(self) -> Any:  # noqa: N802
+        return self.real.SessionOptions()
+
+    def preload_dlls(self) -> None:
+        print("Failed to load libcudnn.so.9")
+
+    def InferenceSession(self, source: Any, settings: Any, providers: list[Any], **_: Any) -> Any:  # noqa: N802
+        opened = self.real.InferenceSession(source, settings, providers=[CPU])
+        if providers == [CPU]:
+            return opened
+        if self.cuda == "raises":
+            raise RuntimeError("CUDA failure 35: driver version is insufficient")
+        ((_, self.options),) = providers
+        names = [CUDA, CPU] if self.cuda == "comes up" else [CPU]
+        return SimpleNamespace(
+            get_providers=lambda: names,
+            get_inputs=opened.get_inputs,
+            get_outputs=opened.get_outputs,
+            get_modelmeta=opened.get_modelmeta,
+            run=opened.run,
+        )
+
+
+@pytest.fixture
+def fake(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> FakeOnnxRuntime:
+    ort = FakeOnnxRuntime(request.param)
+    monkeypatch.setattr(session, "import_onnxruntime", lambda: ort)
+    monkeypatch.setattr(session, "cuda_driver_problem", lambda: None)
+    return ort
+
+
+@pytest.mark.parametrize("fake", ["comes up"], indirect=True)
+def test_auto_takes_cuda_where_it_comes_up(fake: FakeOnnxRuntime, capsys: pytest.CaptureFixture[str]) -> None:
+    assert Predictor(MODEL, "auto").provider == CUDA
+    assert fake.options == {"use_tf32": "0"}
+    Predictor(MODEL, "cuda:1")
+    assert fake.options == {"use_tf32": "0", "device_id": "1"}
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("fake", ["falls back", "raises"], indirect=True)
+def test_cuda_that_does_not_come_up(fake: FakeOnnxRuntime, capsys: pytest.CaptureFixture[str]) -> None:
+    assert Predictor(MODEL, "auto").provider == CPU
+    reason = "driver version is insufficient" if fake.cuda == "raises" else "libonnxruntime_providers_cuda|fell back"
+    with pytest.raises(DeviceUnavailable, match=f"device 'cuda' cannot be used: .*({reason})"):
+        Predictor(MODEL, "cuda")
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("fake", ["comes up"], indirect=True)
+def test_a_bad_model_is_no_bad_device(fake: FakeOnnxRuntime, tmp_path: Path) -> None:
+    (tmp_path / "text.onnx").write_text("text")
+    for device in ("auto", "cuda", "cpu"):
+        with pytest.raises(InvalidModel):
+            Predictor(tmp_path / "text.onnx", device)
+        with pytest.raises(ModelNotFound):
+            Predictor(tmp_path / "nowhere.onnx", device)
+
+
+def test_both_packages_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "_is_installed", lambda name: name in ("onnxruntime", "onnxruntime-gpu"))
+    with pytest.raises(RuntimeNotInstalled, match="pip uninstall -y onnxruntime onnxruntime-gpu && pip install"):
+        Predictor(MODEL)
+
+
+@pytest.mark.parametrize(
+    ("installed", "import_statement", "message"),
+    [
+        (False, "raise ImportError('No module named onnxruntime')", "pip install 'edge-predict[cpu]'"),
+        (True, "raise ImportError('DLL load failed')", "DLL load failed.*pip install --force-reinstall onnxruntime"),
+        (True, "pass", "incomplete; mend it with pip install --force-reinstall"),
+    ],
+)
+def test_onnxruntime_missing_or_broken(tmp_path: Path, installed: bool, import_statement: str, message: str) -> None:
+    (tmp_path / "onnxruntime.py").write_text(import_statement)
+    script = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+from edge_runtime import Predictor, RuntimeNotInstalled, session
+session._is_installed = lambda name: {installed} and name == "onnxruntime"
+try:
+    Predictor({str(MODEL)!r})
+except RuntimeNotInstalled as error:
+    print(error)
+"""
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert re.search(message.replace("[", r"\["), found.stdout), found

@@ -1,0 +1,185 @@
+import multiprocessing
+import pickle
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_runtime import InvalidInput, NoSignature, Prediction, Predictor
+
+MODELS = Path(__file__).parent / "models"
+ROWS = [[-1, 1], [1, 1], [1, -1], [-1, -1], [0, 0], [0.25, -3.5]]
+
+
+@pytest.fixture(scope="module")
+def predictor() -> Predictor:
+    return Predictor(MODELS / "four_blobs.onnx", device="cpu")
+
+
+def weights() -> dict[str, np.ndarray]:
+    """The weights of four_blobs.onnx, read off the committed file once and written here: an oracle without ONNX."""
+    return {
+        "linear_1.weight": np.array(
+            [
+                [-0.93751454, 0.986554],
+                [-1.727808, -1.5942993],
+                [-0.27234524, 0.18961589],
+                [1.3449396, 1.9542737],
+                [-0.045549072, 0.16426179],
+            ]
+        ),
+        "linear_1.bias": np.array([0.056639716, -0.33238944, -0.6755334, -0.56816596, -0.30697492]),
+        "linear_2.weight": np.array([1.2908487, -2.2457433, 0.26833835, -2.3470168, -0.1931231]),
+        "linear_2.bias": np.array([2.453275]),
+    }
+
+
+def expected(rows: object) -> np.ndarray:
+    w = weights()
+    hidden = np.maximum(np.asarray(rows, float) @ w["linear_1.weight"].T + w["linear_1.bias"], 0)
+    return 1 / (1 + np.exp(-(hidden @ w["linear_2.weight"] + w["linear_2.bias"])))
+
+
+def test_known_output(predictor: Predictor) -> None:
+    np.testing.assert_allclose(predictor.predict_proba(ROWS)[:, 1], expected(ROWS), rtol=0, atol=1e-6)
+    assert predictor.predict(ROWS).tolist() == [1, 0, 1, 0, 1, 0]
+    assert predictor.predict_one([-1, 1]) == Prediction(1, pytest.approx(0.9927064, abs=1e-6))
+    assert predictor.predict_one([1, 1]) == Prediction(0, pytest.approx(1 - 0.0214547, abs=1e-6))
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(*2 * [st.floats(-5, 5, width=32)]), min_size=1, max_size=40))
+def test_every_way_in_gives_the_same_answer(rows: list[tuple[float, float]]) -> None:
+    predictor = Predictor(MODELS / "four_blobs.onnx", device="cpu")
+    probabilities = predictor.predict_proba(rows)
+    np.testing.assert_allclose(probabilities[:, 1], expected(rows), rtol=0, atol=2e-6)
+    array = np.array(rows, dtype=np.float64)
+    inputs = [
+        [list(row) for row in rows],
+        tuple(rows),
+        array,
+        array.astype(np.float32),
+        np.asfortranarray(array),
+        np.repeat(array, 2, axis=1)[:, ::2],
+        array[::-1][::-1],
+    ]
+    for given_rows in inputs:
+        np.testing.assert_array_equal(predictor.predict_proba(given_rows), probabilities)
+    np.testing.assert_array_equal(predictor.predict(rows), predictor.classes_[(probabilities[:, 1] > 0.5).astype(int)])
+    raw = predictor.run({"x": rows})["probability"]
+    np.testing.assert_array_equal(raw[:, 0], probabilities[:, 1])
+    for row, probability in zip(rows, probabilities, strict=True):
+        answer = predictor.predict_one(row)
+        assert answer.probability == pytest.approx(probability[answer.label], abs=2e-7)
+
+
+def test_shapes_and_types(predictor: Predictor) -> None:
+    assert predictor.predict([-1, 1]).shape == (1,)
+    assert predictor.predict(ROWS).dtype == np.int64
+    assert predictor.predict_proba([-1, 1]).shape == (1, 2)
+    assert predictor.predict_proba(ROWS).dtype == np.float32
+    assert predictor.predict(np.empty((0, 2))).shape == (0,)
+    assert predictor.predict_proba(np.empty((0, 2))).shape == (0, 2)
+    assert predictor.classes_.tolist() == [0, 1]
+    assert [feature.name for feature in predictor.required_signature.features] == ["x1", "x2"]
+    assert predictor.provider == "CPUExecutionProvider"
+    for dtype in (np.int8, np.uint64, np.float16, bool):
+        assert predictor.predict(np.ones((3, 2), dtype)).tolist() == [0, 0, 0]
+
+
+def test_nan_is_no_probability_and_the_first_label(predictor: Predictor) -> None:
+    assert np.isnan(predictor.predict_proba([np.nan, 1])).all()
+    assert predictor.predict([np.nan, 1]).tolist() == [0]
+    assert predictor.predict_one([np.nan, 1]).label == 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([1], r"2 values \(x1, x2\), found 1"),
+        ([1, 2, 3], "found 3"),
+        ([[1, 2, 3]], "found 3"),
+        ([], "found 0"),
+        (5, "found 1"),
+        ([[[1, 2]]], r"found shape \(1, 1, 2\)"),
+        ([[1, 2], [3]], "not an array"),
+        (["-1", "1"], "found text"),
+        ([[1, "b"]], "found text"),
+        ([[1, None]], "found objects"),
+        ([[1, 2j]], "found complex128"),
+        ([[1, 1e300]], r"x2: 1e\+300 does not fit float32"),
+        (np.array(["2020-01-01", "2020-01-02"], dtype="datetime64[D]"), "datetime64"),
+    ],
+)
+def test_bad_rows(predictor: Predictor, rows: object, message: str) -> None:
+    for method in (predictor.predict, predictor.predict_proba, predictor.predict_one):
+        with pytest.raises(InvalidInput, match=message):
+            method(rows)
+
+
+def test_infinite_input_is_no_overflow(predictor: Predictor) -> None:
+    assert predictor.predict([np.inf, 1.0]).shape == (1,)
+
+
+def test_predict_one_takes_one_row(predictor: Predictor) -> None:
+    assert predictor.predict_one([[-1, 1]]).label == 1
+    with pytest.raises(InvalidInput, match="one row, found 2"):
+        predictor.predict_one([[1, 2], [3, 4]])
+
+
+def test_model_from_memory() -> None:
+    content = (MODELS / "four_blobs.onnx").read_bytes()
+    for model in (content, bytearray(content), memoryview(content)):
+        assert Predictor(model).predict([-1, 1]).tolist() == [1]
+
+
+def test_pickle_opens_the_model_again(predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(MODELS)
+    pickled = [pickle.dumps(predictor), pickle.dumps(Predictor("four_blobs.onnx"))]
+    pickled.append(pickle.dumps(Predictor((MODELS / "four_blobs.onnx").read_bytes())))
+    monkeypatch.chdir(tmp_path)
+    for again in map(pickle.loads, pickled):
+        np.testing.assert_array_equal(again.predict_proba(ROWS), predictor.predict_proba(ROWS))
+
+
+def test_threads_share_a_predictor(predictor: Predictor) -> None:
+    rows = np.random.default_rng(0).normal(size=(500, 2))
+    expected_answers = predictor.predict_proba(rows)
+    wrong = []
+
+    def work() -> None:
+        for index, row in enumerate(rows):
+            if not np.allclose(predictor.predict_proba(row), expected_answers[index], atol=2e-7):
+                wrong.append(index)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_an_opened_predictor_survives_a_fork(predictor: Predictor) -> None:
+    if "fork" not in multiprocessing.get_all_start_methods():
+        pytest.skip("this platform cannot fork")
+    context = multiprocessing.get_context("fork")
+    answers = context.Queue()
+    child = context.Process(target=lambda: answers.put(predictor.predict(ROWS).tolist()))
+    child.start()
+    assert answers.get(timeout=30) == [1, 0, 1, 0, 1, 0]
+    child.join(timeout=30)
+    assert child.exitcode == 0
+
+
+def test_without_signature() -> None:
+    foreign = Predictor(MODELS / "tensors.onnx")
+    assert foreign.signature is None
+    for method in (foreign.predict, foreign.predict_proba, foreign.predict_one):
+        with pytest.raises(NoSignature, match=r"Predictor\.run"):
+            method([1, 2])
+    with pytest.raises(NoSignature):
+        _ = foreign.classes_

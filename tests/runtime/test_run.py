@@ -1,0 +1,100 @@
+"""Models from elsewhere: several inputs, every type, no signature."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_runtime import InvalidInput, Predictor
+
+MODELS = Path(__file__).parent / "models"
+
+
+@pytest.fixture(scope="module")
+def predictor() -> Predictor:
+    return Predictor(MODELS / "tensors.onnx", device="cpu")
+
+
+def inputs(**changes: Any) -> dict[str, Any]:
+    return {
+        "float16": [[1, 2.5]],
+        "float32": [[1, 2.5]],
+        "float64": [1e300],
+        "int8": [-128],
+        "int64": [2**60],
+        "uint8": [0, 1, 255],
+        "bool": [True, False],
+        "string": ["Zoë"],
+        "scalar": 0.5,
+        **changes,
+    }
+
+
+def test_every_type_goes_in_and_comes_out(predictor: Predictor) -> None:
+    outputs = predictor.run(inputs())
+    assert set(outputs) == {f"{name}_out" for name in inputs()}
+    for name, value in inputs().items():
+        assert outputs[f"{name}_out"].tolist() == value
+    for name in ("float16", "float32", "float64", "int8", "int64", "uint8", "bool"):
+        assert outputs[f"{name}_out"].dtype == name
+    assert outputs["string_out"].dtype == object
+    assert outputs["scalar_out"].shape == ()
+
+
+def test_specs(predictor: Predictor) -> None:
+    specs = {spec.name: spec for spec in predictor.inputs}
+    assert str(specs["float32"]) == "float32: float32 [batch, 2]"
+    assert str(specs["bool"]) == "bool: bool [?]"
+    assert str(specs["string"]) == "string: string [batch]"
+    assert specs["scalar"].shape == ()
+    assert specs["uint8"].shape == (3,)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        ("float32", np.ones((1, 2), np.float64), [[1, 1]]),
+        ("float32", np.ones((4, 2), np.int64)[::2], [[1, 1], [1, 1]]),
+        ("float32", np.asfortranarray([[1, 2], [3, 4]]), [[1, 2], [3, 4]]),
+        ("float64", [True], [1.0]),
+        ("int8", np.array([100], np.uint64), [100]),
+        ("int64", [], []),
+        ("string", np.array(["a", "b"]), ["a", "b"]),
+        ("bool", np.array([], bool), []),
+    ],
+)
+def test_casts_that_lose_no_meaning(predictor: Predictor, name: str, value: Any, found: Any) -> None:
+    # An empty list is an array of floats to numpy.
+    if name == "int64":
+        value = np.array(value, np.int64)
+    assert predictor.run(inputs(**{name: value}))[f"{name}_out"].tolist() == found
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"int64": [1.5]}, "int64: int64 is expected, found float64"),
+        ({"int8": [200]}, "int8: 200 does not fit int8"),
+        ({"uint8": [0, -1, 2]}, "uint8: -1 does not fit uint8"),
+        ({"float16": [[1, 70000]]}, "float16: 70000 does not fit float16"),
+        ({"float32": [["a", "b"]]}, "float32: float32 is expected, found text"),
+        ({"float32": None}, "float32"),
+        ({"bool": [1, 0]}, "bool: bool is expected, found int64"),
+        ({"string": [1]}, "string: text is expected, found int64"),
+        ({"string": [1, "a", None]}, "string: text is expected, found 1"),
+        ({"float32": [1, 2]}, r"float32: float32 \[batch, 2\], found shape \[2\]"),
+        ({"float32": [[1, 2, 3]]}, r"found shape \[1, 3\]"),
+        ({"uint8": [1, 2]}, r"uint8 \[3\], found shape \[2\]"),
+        ({"scalar": [1]}, r"scalar: float32 \[\], found shape \[1\]"),
+        ({"other": [1]}, "unknown other"),
+    ],
+)
+def test_what_does_not_fit(predictor: Predictor, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        predictor.run(inputs(**changes))
+
+
+def test_missing_input(predictor: Predictor) -> None:
+    with pytest.raises(InvalidInput, match="missing scalar"):
+        predictor.run({name: value for name, value in inputs().items() if name != "scalar"})
