@@ -1,6 +1,8 @@
 """What tests of all three packages share. Imports nothing but the runtime: the wheel's tests run without the rest."""
 
+import csv
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -22,3 +24,18 @@ def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
         return Result(code, *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture(scope="session")
+def breast_cancer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """scikit-learn's breast-cancer data as a CSV file: 569 rows, 30 features, and the class as text in `diagnosis`."""
+    from sklearn.datasets import load_breast_cancer
+
+    data = load_breast_cancer()
+    path = tmp_path_factory.mktemp("tables") / "breast_cancer.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*data.feature_names, "diagnosis"])
+        for row, kind in zip(data.data.tolist(), data.target_names[data.target], strict=True):
+            writer.writerow([*row, kind])
+    return path

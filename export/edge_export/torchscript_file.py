@@ -11,9 +11,10 @@ from edge_train import NeuralNet
 
 
 def torchscript_bytes(model: NeuralNet) -> bytes:
-    """A TorchScript archive for `model`, its signature as an extra file in it; equal models give equal bytes.
+    """A TorchScript archive for `model`, its signature as an extra file in it.
 
-    Traced rather than scripted: torch.jit.script gives other bytes in every process.
+    Equal models give equal bytes from one process to the next; within one process torch numbers the classes that it
+    traces, so that a second trace has other names in it. torch.jit.script would give other bytes in every process.
     """
     example = torch.zeros(2, len(model.signature.features))
     content = io.BytesIO()

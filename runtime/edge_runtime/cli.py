@@ -51,7 +51,7 @@ def predict(
     ] = None,
     output_format: Annotated[Format, typer.Option("--format", help="How answers are written.")] = Format.TEXT,
     device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda, cuda:N, or the name of an ONNX Runtime provider.")
+        str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:N, or the name of an ONNX Runtime provider.")
     ] = "auto",
     describe: Annotated[bool, typer.Option("--describe", help="Show what the model takes and gives.")] = False,
     version: Annotated[

@@ -45,7 +45,7 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
 
 def usage_error(message: str) -> Exception:
     """An error to raise for a command line that is wrong in itself: exit code 2."""
-    return typer.BadParameter(message)
+    return _UsageError(message)
 
 
 def note(message: str) -> None:

@@ -36,7 +36,7 @@ def test_cpu(device: str) -> None:
 @pytest.mark.parametrize("device", ["cuda", "cuda:1", CUDA])
 @no_gpu
 def test_cuda_is_refused_without_a_gpu(device: str, capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(DeviceUnavailable, match="has no CUDA|NVIDIA driver"):
+    with pytest.raises(DeviceUnavailable, match=r"has no CUDA|NVIDIA driver"):
         Predictor(MODEL, device)
     assert capfd.readouterr() == ("", "")
 
@@ -54,7 +54,7 @@ def test_unknown_device(device: str) -> None:
 
 
 def test_a_provider_that_is_not_there() -> None:
-    with pytest.raises(DeviceUnavailable, match="has no NothingExecutionProvider, only .*CPUExecutionProvider"):
+    with pytest.raises(DeviceUnavailable, match=r"has no NothingExecutionProvider, only .*CPUExecutionProvider"):
         Predictor(MODEL, "NothingExecutionProvider")
 
 

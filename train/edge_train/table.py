@@ -10,6 +10,8 @@ import numpy.typing as npt
 from edge_runtime.rows import parse_number
 from edge_train.errors import TableError
 
+_LARGEST = float(np.finfo(np.float32).max)
+
 
 @dataclass(frozen=True)
 class Table:
@@ -88,7 +90,7 @@ def _number(cell: str, name: str, where: str) -> float:
         number = parse_number(cell)
     except ValueError as error:
         raise TableError(f"{where}: {name}: {error}; remove the column or code it as numbers") from None
-    if not abs(number) <= np.finfo(np.float32).max:
+    if not abs(number) <= _LARGEST:
         raise TableError(f"{where}: {name} is {cell.strip()}; a finite number that float32 holds is needed")
     return number
 

@@ -1,0 +1,102 @@
+import getpass
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from edge_export.errors import ExportError
+from edge_export.onnx_file import IR_VERSION, OPSET, onnx_bytes
+from edge_runtime import Predictor, Signature
+from edge_runtime.signature import METADATA_KEY
+from edge_train import NeuralNet, four_blobs, save_checkpoint
+
+COMMITTED = Path(__file__).parents[1] / "runtime" / "models" / "four_blobs.onnx"
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "standardized"])
+def model(request: pytest.FixtureRequest) -> NeuralNet:
+    torch.manual_seed(0)
+    model = NeuralNet(2, 5, standardize=request.param)
+    if model.standardize is not None:
+        model.standardize.fit(four_blobs(0).x_train)
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def content(model: NeuralNet) -> bytes:
+    return onnx_bytes(model)
+
+
+def test_what_is_promised(model: NeuralNet, content: bytes) -> None:
+    proto = onnx.load_from_string(content)
+    onnx.checker.check_model(proto, full_check=True)
+    assert [(opset.domain, opset.version) for opset in proto.opset_import] == [("", OPSET)]
+    assert (OPSET, IR_VERSION, proto.ir_version) == (18, 8, 8)
+    dimensions = [
+        dimension.dim_param or dimension.dim_value
+        for tensor in (*proto.graph.input, *proto.graph.output)
+        for dimension in tensor.type.tensor_type.shape.dim
+    ]
+    assert dimensions == ["batch", 2, "batch", 1]
+    assert [(entry.key, Signature.from_json(entry.value)) for entry in proto.metadata_props] == [
+        (METADATA_KEY, model.signature)
+    ]
+
+
+def test_no_trace_of_this_machine(content: bytes) -> None:
+    text = content.decode("latin-1")
+    for trace in (str(Path.cwd()), str(Path.home()), "site-packages", ".py", "File ", "/"):
+        assert trace not in text
+    if (user := getpass.getuser()) != "root":
+        assert user not in text
+    proto = onnx.load_from_string(content)
+    assert not any(node.metadata_props or node.doc_string for node in proto.graph.node)
+
+
+def test_same_model_same_bytes(model: NeuralNet, content: bytes, tmp_path: Path) -> None:
+    assert onnx_bytes(model) == content
+    save_checkpoint(model, tmp_path / "model.pt")
+    script = """
+import hashlib, sys
+from pathlib import Path
+from edge_export.onnx_file import onnx_bytes
+from edge_train import load_checkpoint
+print(hashlib.sha256(onnx_bytes(load_checkpoint(Path(sys.argv[1])))).hexdigest())
+"""
+    command = [sys.executable, "-c", script, str(tmp_path / "model.pt")]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert printed.stdout.strip() == hashlib.sha256(content).hexdigest()
+    assert printed.stderr == ""
+
+
+def test_the_committed_model_is_still_what_is_exported(tmp_path: Path) -> None:
+    """The runtime's tests stand on a committed file; it must not drift from what the exporter writes."""
+    committed = onnx.load(COMMITTED)
+    model = NeuralNet(2, 5)
+    initializers = committed.graph.initializer
+    weights = {tensor.name: torch.tensor(onnx.numpy_helper.to_array(tensor)) for tensor in initializers}
+    model.load_state_dict(weights)
+    model.signature = Signature.from_json(committed.metadata_props[0].value)
+    rows = np.random.default_rng(0).normal(size=(100, 2))
+    np.testing.assert_array_equal(
+        Predictor(onnx_bytes(model)).predict_proba(rows), Predictor(COMMITTED).predict_proba(rows)
+    )
+
+
+def test_what_torch_cannot_export_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = NeuralNet(2, 5)
+    monkeypatch.setattr(model.relu, "forward", lambda x: x if x.sum() > 0 else -x)
+    with pytest.raises(ExportError, match="torch cannot export this model to ONNX"):
+        onnx_bytes(model)
+
+
+def test_a_graph_that_is_not_as_promised_is_refused() -> None:
+    model = NeuralNet(2, 5)
+    model.linear_2 = torch.nn.Linear(5, 3)
+    with pytest.raises(ExportError, match="the exported graph has the shapes"):
+        onnx_bytes(model)

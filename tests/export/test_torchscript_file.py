@@ -1,0 +1,55 @@
+import io
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+
+from edge_export.torchscript_file import torchscript_bytes
+from edge_runtime import Signature
+from edge_runtime.signature import METADATA_KEY
+from edge_train import NeuralNet, save_checkpoint
+
+
+@pytest.fixture(scope="module")
+def model() -> NeuralNet:
+    torch.manual_seed(0)
+    return NeuralNet(2, 5, standardize=True).eval()
+
+
+@pytest.fixture(scope="module")
+def content(model: NeuralNet) -> bytes:
+    return torchscript_bytes(model)
+
+
+def test_any_batch_and_the_signature(model: NeuralNet, content: bytes) -> None:
+    extra = {METADATA_KEY: ""}
+    loaded = torch.jit.load(io.BytesIO(content), _extra_files=extra)
+    assert Signature.from_json(extra[METADATA_KEY]) == model.signature
+    for batch in (0, 1, 2, 37):
+        x = torch.randn(batch, 2)
+        assert torch.equal(loaded(x), model(x))
+
+
+def test_no_path_of_this_machine(content: bytes) -> None:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        everything = b"".join(archive.read(name) for name in archive.namelist())
+    for path in (str(Path.cwd()), str(Path.home()), "site-packages", str(Path(torch.__file__).parent)):
+        assert path.encode() not in everything
+
+
+def test_same_model_same_bytes_in_another_process(model: NeuralNet, tmp_path: Path) -> None:
+    save_checkpoint(model, tmp_path / "model.pt")
+    script = """
+import hashlib, sys
+from pathlib import Path
+from edge_export.torchscript_file import torchscript_bytes
+from edge_train import load_checkpoint
+print(hashlib.sha256(torchscript_bytes(load_checkpoint(Path(sys.argv[1])))).hexdigest())
+"""
+    command = [sys.executable, "-c", script, str(tmp_path / "model.pt")]
+    printed = [subprocess.run(command, capture_output=True, check=True, cwd=tmp_path).stdout for _ in range(2)]
+    assert printed[0] == printed[1]
+    assert len(printed[0]) == 65

@@ -1,0 +1,70 @@
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_train import CannotWrite
+from edge_train.files import make_folder, write_file
+
+
+def test_writes_and_replaces(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_file(path, b"one")
+    write_file(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_the_users_umask_decides_who_may_read(tmp_path: Path) -> None:
+    write_file(tmp_path / "ours", b"")
+    (tmp_path / "theirs").write_bytes(b"")
+    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "theirs").stat().st_mode
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("real")
+    write_file(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), KeyboardInterrupt()])
+@pytest.mark.parametrize("moment", ["fsync", "replace"])
+def test_what_goes_wrong_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException, moment: str
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def fail(*_: Any) -> None:
+        raise failure
+
+    monkeypatch.setattr(os, "fsync", fail) if moment == "fsync" else monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises((CannotWrite, KeyboardInterrupt)) as raised:
+        write_file(path, b"new")
+    assert isinstance(raised.value, KeyboardInterrupt) or "No space left on device" in str(raised.value)
+    assert path.read_bytes() == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_folder_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "file").mkdir()
+    with pytest.raises(CannotWrite, match="file cannot be written"):
+        write_file(tmp_path / "file", b"")
+    with pytest.raises(CannotWrite, match="cannot be written"):
+        write_file(tmp_path / "nowhere" / "file", b"")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_make_folder(tmp_path: Path) -> None:
+    make_folder(tmp_path / "a" / "b")
+    make_folder(tmp_path / "a" / "b")
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(CannotWrite, match="no file can be written in"):
+        make_folder(tmp_path / "file")
+    with pytest.raises(CannotWrite, match="no file can be written in"):
+        make_folder(Path("/proc/nothing"))
