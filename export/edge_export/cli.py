@@ -52,7 +52,7 @@ def _table(export: "Export") -> str:
         "batches",
         "torch float32",
         "this file",
-        "allowed",
+        "of allowed",
         "labels equal",
     )
     lines = [head]
@@ -66,7 +66,7 @@ def _table(export: "Export") -> str:
                 ", ".join(map(str, sizes)) or "none found",
                 f"{comparison.torch_error:.1e}",
                 f"{comparison.error:.1e}",
-                f"{comparison.allowed:.1e}",
+                f"{comparison.share:.0%}",
                 f"{comparison.decided:,}",
             )
         )
