@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from plain_net import PlainNet
 from torch import nn
 
 from edge_runtime import Feature
@@ -12,20 +13,6 @@ from edge_train import CheckpointError, NeuralNet, four_blobs, load_checkpoint, 
 from edge_train.network import network_signature
 
 KEYS = ["linear_1.weight", "linear_1.bias", "linear_2.weight", "linear_2.bias"]
-
-
-class PlainNet(nn.Module):
-    """What somebody who never heard of this project has: the same four attributes."""
-
-    def __init__(self, input_size: int, hidden_size: int) -> None:
-        super().__init__()
-        self.linear_1 = nn.Linear(input_size, hidden_size)
-        self.relu = nn.ReLU()
-        self.linear_2 = nn.Linear(hidden_size, 1)
-        self.sigmoid = nn.Sigmoid()
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.sigmoid(self.linear_2(self.relu(self.linear_1(x))))
 
 
 @pytest.fixture

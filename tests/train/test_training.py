@@ -3,24 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from plain_net import PlainNet
 from torch import nn
 
 from edge_train import TrainingDiverged, TrainingRun, four_blobs, from_table, read_table, train
 from edge_train.data import Dataset
 
 SEEDS = range(20)
-
-
-class PlainNet(nn.Module):
-    def __init__(self, input_size: int, hidden_size: int) -> None:
-        super().__init__()
-        self.linear_1 = nn.Linear(input_size, hidden_size)
-        self.relu = nn.ReLU()
-        self.linear_2 = nn.Linear(hidden_size, 1)
-        self.sigmoid = nn.Sigmoid()
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.sigmoid(self.linear_2(self.relu(self.linear_1(x))))
 
 
 def plain_loop(data: Dataset, model: nn.Module, epochs: int) -> list[float]:
