@@ -32,14 +32,13 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
         return _fail(f"{cast(Any, error).format_message()} (see --help)", 2)
     except (typer.Abort, KeyboardInterrupt):
         return 130
-    except BrokenPipeError:
-        # Whoever read the answers has enough of them. Python would complain once more when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except MemoryError:
         return _fail("not enough memory", 1)
     except OSError as error:
-        return _fail(f"{error.filename or 'stdout'}: {error.strerror}", 1)
+        # Files have errors of their own, so this is stdout. What it still holds would fail again when Python closes it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # A closed pipe is no error: whoever read the answers has enough of them.
+        return 1 if isinstance(error, BrokenPipeError) else _fail(f"the answers cannot be written: {error.strerror}", 1)
     return code if isinstance(code, int) else 0
 
 

@@ -163,6 +163,16 @@ def test_threads_share_a_predictor(predictor: Predictor) -> None:
     assert not wrong
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted in /proc")
+def test_a_predictor_starts_no_threads() -> None:
+    """Threads of its own would spin while idle, and crash or hang a forked child."""
+    Predictor(MODELS / "four_blobs.onnx", device="cpu")  # importing numpy and onnxruntime may start some
+    before = len(list(Path("/proc/self/task").iterdir()))
+    opened = [Predictor(MODELS / "four_blobs.onnx", device="cpu") for _ in range(3)]
+    assert [predictor.predict(ROWS).tolist() for predictor in opened] == 3 * [[1, 0, 1, 0, 1, 0]]
+    assert len(list(Path("/proc/self/task").iterdir())) == before
+
+
 def test_an_opened_predictor_survives_a_fork(predictor: Predictor) -> None:
     if "fork" not in multiprocessing.get_all_start_methods():
         pytest.skip("this platform cannot fork")
