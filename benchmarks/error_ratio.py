@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from edge_export.cases import draw_cases
-from edge_export.exporting import _load_onnx
+from edge_export.exporting import load_onnx
 from edge_export.onnx_file import onnx_bytes
 from edge_export.parity import MULTIPLE, compare, compute_references
 from edge_train import NeuralNet
@@ -43,7 +43,7 @@ def main(networks: int) -> None:
     for seed in range(networks):
         model = random_network(seed)
         references = compute_references(model, draw_cases(model, seed))
-        run = _load_onnx(onnx_bytes(model), model.signature)
+        run = load_onnx(onnx_bytes(model), model.signature)
         for comparison in compare(run, references, model.signature, f"network {seed}"):
             ratios[comparison.case.name].append(comparison.share * MULTIPLE)
         for reference in references:

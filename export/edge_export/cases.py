@@ -66,7 +66,7 @@ def _location(model: NeuralNet) -> tuple[npt.NDArray[np.float64], npt.NDArray[np
 
 
 def _boundary_rows(model: NeuralNet, rows: Rows) -> Rows:
-    """Rows on both sides of the decision boundary of `model` in float64, from one float32 step away outwards.
+    """Rows on the decision boundary of `model` in float64 and on both sides of it, nearer and farther.
 
     Found by bisection between rows of different labels; none if all rows have the same label.
     """
@@ -103,7 +103,7 @@ def _planted(values: tuple[float, ...], center: npt.NDArray[np.float64]) -> Rows
 
 
 def _in_batches(rows: Rows) -> tuple[Rows, ...]:
-    """`rows` as one batch, and the first of them one by one and two by two."""
+    """`rows` as one batch, the first 32 of them one by one, and the first and last two as pairs."""
     if not len(rows):
         return ()
     return (rows, *(rows[index : index + 1] for index in range(0, min(len(rows), 32))), rows[:2], rows[-2:])

@@ -52,7 +52,8 @@ def _table(export: "Export") -> str:
         "batches",
         "torch float32",
         "this file",
-        "of allowed",
+        "allowed",
+        "used",
         "labels equal",
     )
     lines = [head]
@@ -66,6 +67,7 @@ def _table(export: "Export") -> str:
                 ", ".join(map(str, sizes)) or "none found",
                 f"{comparison.torch_error:.1e}",
                 f"{comparison.error:.1e}",
+                f"{comparison.allowed:.1e}",
                 f"{comparison.share:.0%}",
                 f"{comparison.decided:,}",
             )

@@ -51,7 +51,6 @@ def export_checkpoint(
     """
     model = load_checkpoint(checkpoint)
     folder = checkpoint.parent if folder is None else folder
-    make_folder(folder)
     paths = {name: folder / f"{checkpoint.stem}.{name}" for name in formats}
     if any(path.resolve() == checkpoint.resolve() for path in paths.values()):
         raise ExportError(f"{checkpoint} would be overwritten by its own export; rename it or choose another folder")
@@ -62,17 +61,20 @@ def export_checkpoint(
         content = build(model)
         comparisons = compare(load(content, model.signature), references, model.signature, str(path))
         proven.append((Export(path, comparisons), content))
+    make_folder(folder)
     for export, content in proven:
         write_file(export.path, content)
     return [export for export, _ in proven]
 
 
-def _load_onnx(content: bytes, signature: Signature) -> Callable[[Rows], Outputs]:
+def load_onnx(content: bytes, signature: Signature) -> Callable[[Rows], Outputs]:
+    """The model in an ONNX file, as the runtime runs it on the CPU: rows (batch, features) to outputs (batch, 1)."""
     predictor = Predictor(content, device="cpu")
     return lambda rows: predictor.run({signature.inputs[0].name: rows})[signature.output]
 
 
-def _load_torchscript(content: bytes, signature: Signature) -> Callable[[Rows], Outputs]:
+def load_torchscript(content: bytes, signature: Signature) -> Callable[[Rows], Outputs]:
+    """The model in a TorchScript archive, on the CPU: rows (batch, features) to outputs (batch, 1)."""
     module = torch.jit.load(io.BytesIO(content))  # type: ignore[no-untyped-call]
 
     def run(rows: Rows) -> Outputs:
@@ -82,4 +84,4 @@ def _load_torchscript(content: bytes, signature: Signature) -> Callable[[Rows], 
     return run
 
 
-_FORMATS = {"onnx": (onnx_bytes, _load_onnx), "torchscript": (torchscript_bytes, _load_torchscript)}
+_FORMATS = {"onnx": (onnx_bytes, load_onnx), "torchscript": (torchscript_bytes, load_torchscript)}

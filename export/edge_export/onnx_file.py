@@ -93,5 +93,3 @@ def _check(proto: onnx.ModelProto, signature: Signature) -> None:
     expected = {signature.inputs[0].name: [BATCH, len(signature.features)], signature.output: [BATCH, 1]}
     if shapes != expected:
         raise ExportError(f"the exported graph has the shapes {shapes}, not {expected}")
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in proto.graph.initializer):
-        raise ExportError("the exported graph keeps weights outside its file")

@@ -1,14 +1,15 @@
-"""The standard of proof: what an exported model must share with torch.
+"""The standard of proof: what an exported model must share with torch, row by row.
 
 The reference is torch in float64. A row's error against it may be at most `MULTIPLE` times the largest of three things,
-each a measure of what float32 cannot know: torch float32's own largest error among rows of that kind; how far the row's
-output moves if every weight is off by one unit in its last place; half a unit in the last place of 1.0, since the
-outputs are probabilities. No label may differ where the reference is farther from the threshold than that. NaN and
-infinity stand where torch float32 has them.
+each a measure of what float32 cannot know about that row: torch float32's own error; how far the output moves if every
+weight is off by one unit in its last place; half a unit in the last place of 1.0, since the outputs are probabilities.
+Where torch float32 itself is farther off than the last two explain, it overflowed on the way or met NaN: there the
+exported model must do what torch float32 does. A label can therefore change only where the reference is closer to the
+threshold than the error allowed.
 
-The second measure is there because torch's own error may be small by luck where a case has few rows that are not
-saturated. That float32 arithmetic gives the exact result for slightly other weights is backward error analysis: Higham,
-Accuracy and Stability of Numerical Algorithms (2002), chapter 3. docs/proof.md says why eight, with figures.
+The second measure is there because torch's own error in one row may be small by luck. That float32 arithmetic gives the
+exact result for slightly other weights is backward error analysis: Higham, Accuracy and Stability of Numerical
+Algorithms (2002), chapter 3. docs/proof.md says why eight, with figures.
 """
 
 import copy
@@ -28,7 +29,7 @@ from edge_train import NeuralNet
 MULTIPLE = 8.0
 HALF_UNIT = 2.0**-24
 LAST_PLACE = 2.0**-23
-PERTURBATIONS = 8
+PERTURBATIONS = 16
 
 Outputs: TypeAlias = npt.NDArray[np.floating[Any]]
 
@@ -50,15 +51,30 @@ class CaseReference:
     sensitivity: Outputs
 
     @property
-    def torch_error(self) -> float:
-        """The largest error of torch float32 against float64, where float32 is finite."""
-        finite = np.isfinite(self.float32)
-        return float(np.abs(self.float32[finite] - self.float64[finite]).max(initial=0.0))
+    def resolution(self) -> Outputs:
+        """What float32 can resolve in each row, as far as it depends on the model alone."""
+        return np.maximum(self.sensitivity, HALF_UNIT)
+
+    @property
+    def torch_errors(self) -> Outputs:
+        """The error of torch float32 against float64 in each row; NaN where either is NaN."""
+        with np.errstate(invalid="ignore"):
+            return np.abs(self.float32 - self.float64)
+
+    @property
+    def trusted(self) -> npt.NDArray[np.bool_]:
+        """Where float32 did not overflow on the way, so that float64 is the truth, shape (rows,)."""
+        return self.torch_errors <= MULTIPLE * self.resolution
+
+    @property
+    def expected(self) -> Outputs:
+        """What an exported model must compute in each row."""
+        return np.where(self.trusted, self.float64, self.float32)
 
     @property
     def allowed(self) -> Outputs:
-        """The largest error that an exported model may have in each row, shape (rows,)."""
-        return MULTIPLE * np.maximum(self.sensitivity, max(self.torch_error, HALF_UNIT))
+        """How far from `expected` it may be in each row."""
+        return MULTIPLE * np.maximum(self.resolution, np.where(self.trusted, self.torch_errors, 0))
 
 
 @dataclass(frozen=True)
@@ -67,15 +83,17 @@ class Comparison:
 
     Attributes:
         case: the rows compared.
-        torch_error: torch float32's own largest error against float64.
-        error: the exported model's.
+        torch_error: torch float32's own largest error against float64, where it did not overflow.
+        error: the exported model's largest error.
+        allowed: the largest error that any row may have.
         share: the largest error as a share of what is allowed in its row, from 0 to 1.
-        decided: how many rows are farther from the threshold than the error allowed, so that their labels must agree.
+        decided: how many rows are farther from the threshold than the error allowed, so that their labels are equal.
     """
 
     case: Case
     torch_error: float
     error: float
+    allowed: float
     share: float
     decided: int
 
@@ -115,24 +133,21 @@ def _compare_case(
     run: Callable[[Rows], Outputs], reference: CaseReference, signature: Signature, name: str
 ) -> Comparison:
     outputs = _outputs(run, reference.case)
-    finite = np.isfinite(reference.float32)
-    # Where torch float32 overflows, the exported model must do the same; elsewhere float64 is the truth.
-    expected = np.where(finite, reference.float64, reference.float32)
+    expected, allowed = reference.expected, reference.allowed
     with np.errstate(invalid="ignore"):
         errors = np.abs(outputs - expected)
     same = np.isnan(outputs) & np.isnan(expected) | (outputs == expected)
     errors = np.where(same, 0.0, np.where(np.isnan(errors), np.inf, errors))
-    shares = errors / reference.allowed
-    decided = np.abs(expected - signature.threshold) > reference.allowed
-    flipped = decided & (signature.is_positive(outputs) != signature.is_positive(expected))
-    if (shares > 1).any() or flipped.any():
+    shares = errors / allowed
+    if (shares > 1).any():
         raise ParityError(_mismatch(outputs, int(shares.argmax()), reference, name))
     return Comparison(
         case=reference.case,
-        torch_error=reference.torch_error,
+        torch_error=float(reference.torch_errors[reference.trusted].max(initial=0.0)),
         error=float(errors.max(initial=0.0)),
+        allowed=float(allowed.max(initial=0.0)),
         share=float(shares.max(initial=0.0)),
-        decided=int(decided.sum()),
+        decided=int((np.abs(expected - signature.threshold) > allowed).sum()),
     )
 
 

@@ -3,10 +3,10 @@
 from edge_runtime import Predictor
 
 predictor = Predictor("model.onnx")
-predictor.predict_one([-1, 1])  # Prediction(label=1, probability=0.9861)
+predictor.predict_one([-1, 1])  # Prediction(label=1, probability=0.9927064180374146)
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edge_runtime.errors import (
     DeviceUnavailable,
@@ -19,6 +19,7 @@ from edge_runtime.errors import (
     RuntimeNotInstalled,
     UnknownDevice,
 )
+from edge_runtime.lazy import lazy_names
 from edge_runtime.signature import Feature, Input, Signature
 
 if TYPE_CHECKING:
@@ -46,16 +47,9 @@ __all__ = [
     "__version__",
 ]
 
+# These need numpy.
+__getattr__ = lazy_names(__name__, {"Prediction": "predictor", "Predictor": "predictor", "TensorSpec": "arrays"})
 
-def __getattr__(name: str) -> Any:
-    # numpy comes with the first use of Predictor, so that the shell's --help and --version, and training's use of the
-    # signature, do not pay for it.
-    if name in ("Prediction", "Predictor"):
-        from edge_runtime import predictor
 
-        return getattr(predictor, name)
-    if name == "TensorSpec":
-        from edge_runtime.arrays import TensorSpec
-
-        return TensorSpec
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

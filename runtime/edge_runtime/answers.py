@@ -1,7 +1,7 @@
 """Answers as text: for people, as JSON Lines, as CSV.
 
-    text   label 1  probability 0.9861
-    json   {"label": 1, "probability": 0.98609, "probabilities": {"0": 0.01391, "1": 0.98609}}
+    text   label 1  probability 0.9927
+    json   {"label": 1, "probability": 0.9927064, "probabilities": {"0": 0.007293582, "1": 0.9927064}}
     csv    label,probability,probability_0,probability_1
 
 Text is rounded to four decimals; json and csv carry the shortest digits that give the same float back.
@@ -11,17 +11,19 @@ import csv
 import io
 import json
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy.typing as npt
-
-from edge_runtime.predictor import Predictor
 from edge_runtime.signature import Label
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from edge_runtime.predictor import Predictor
 
 Format = Literal["text", "json", "csv"]
 
 
-def answer_writer(predictor: Predictor, output_format: Format) -> tuple[str, Callable[[Any], str]]:
+def answer_writer(predictor: "Predictor", output_format: Format) -> tuple[str, Callable[[Any], str]]:
     """How to write the answers of `predictor`: what comes first, and a function from rows to their lines.
 
     The function takes rows of shape (rows, features) and raises what `Predictor.predict_proba` raises.
@@ -42,7 +44,7 @@ def answer_writer(predictor: Predictor, output_format: Format) -> tuple[str, Cal
     return header if output_format == "csv" else "", lines
 
 
-def describe(predictor: Predictor) -> dict[str, Any]:
+def describe(predictor: "Predictor") -> dict[str, Any]:
     """What `predictor` takes, gives and runs on, in plain Python types."""
     return {
         "signature": None if predictor.signature is None else predictor.signature.to_dict(),
@@ -52,7 +54,7 @@ def describe(predictor: Predictor) -> dict[str, Any]:
     }
 
 
-def describe_text(predictor: Predictor) -> str:
+def describe_text(predictor: "Predictor") -> str:
     """What `predictor` takes, gives and runs on, for people."""
     lines = [f"input     {spec}" for spec in predictor.inputs]
     lines += [f"output    {spec}" for spec in predictor.outputs]
@@ -64,17 +66,18 @@ def describe_text(predictor: Predictor) -> str:
         lines.append(f"task      {signature.task}")
         lines.append(f"labels    {low}, {high} ({high} where its probability is above {signature.threshold})")
         for feature in signature.features:
-            seen = "" if feature.minimum is None else f", {feature.minimum:.6g} to {feature.maximum:.6g} in training"
+            known = feature.minimum is not None and feature.maximum is not None
+            seen = f", {feature.minimum:.6g} to {feature.maximum:.6g} in training" if known else ""
             lines.append(f"feature   {feature.name}: {feature.kind}{seen}")
     lines.append(f"provider  {predictor.provider}")
     return "\n".join(lines) + "\n"
 
 
-def _as_text(labels: tuple[Label, ...], predicted: int, probabilities: npt.NDArray[Any]) -> str:
+def _as_text(labels: tuple[Label, ...], predicted: int, probabilities: "npt.NDArray[Any]") -> str:
     return f"label {labels[predicted]}  probability {probabilities[predicted]:.4f}\n"
 
 
-def _as_json(labels: tuple[Label, ...], predicted: int, probabilities: npt.NDArray[Any]) -> str:
+def _as_json(labels: tuple[Label, ...], predicted: int, probabilities: "npt.NDArray[Any]") -> str:
     numbers = [_json_number(probability) for probability in probabilities]
     answer = {
         "label": labels[predicted],
@@ -84,7 +87,7 @@ def _as_json(labels: tuple[Label, ...], predicted: int, probabilities: npt.NDArr
     return json.dumps(answer, ensure_ascii=False) + "\n"
 
 
-def _as_csv(labels: tuple[Label, ...], predicted: int, probabilities: npt.NDArray[Any]) -> str:
+def _as_csv(labels: tuple[Label, ...], predicted: int, probabilities: "npt.NDArray[Any]") -> str:
     return _csv_line([labels[predicted], probabilities[predicted], *probabilities])
 
 

@@ -95,9 +95,20 @@ def as_matrix(rows: Any, spec: TensorSpec, features: tuple[str, ...]) -> npt.NDA
 
 
 def _as_array(value: Any, name: str) -> npt.NDArray[Any]:
+    if isinstance(value, np.ma.MaskedArray):
+        raise InvalidInput(f"{name}: a masked array has gaps; fill them first")
     try:
-        return np.asarray(value)
-    except (TypeError, ValueError, RuntimeError) as error:  # ragged lists; a torch tensor on a GPU or with a gradient
+        array = np.asarray(value)
+        # Integers beyond 64 bits are numbers too.
+        if array.dtype.kind == "O" and all(isinstance(element, int | float) for element in array.flat):
+            array = array.astype(np.float64)
+        return array
+    except (
+        TypeError,
+        ValueError,
+        OverflowError,
+        RuntimeError,
+    ) as error:  # ragged lists; a torch tensor on a GPU or with a gradient
         raise InvalidInput(f"{name}: not an array: {error}") from error
 
 

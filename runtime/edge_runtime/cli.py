@@ -4,13 +4,13 @@ import io
 import json
 import sys
 from collections.abc import Iterator
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
 from edge_runtime import __version__, shell
+from edge_runtime.answers import Format, answer_writer, describe, describe_text
 from edge_runtime.errors import InvalidInput, UnknownDevice
 from edge_runtime.rows import in_blocks, parse_values, read_rows
 
@@ -21,14 +21,6 @@ app = typer.Typer(**shell.SETTINGS)
 
 # Rows of a file answered in one call: enough to make the call's own cost small, little enough to stay in cache.
 _FILE_BLOCK = 4096
-
-
-class Format(StrEnum):
-    """How answers are written."""
-
-    TEXT = "text"
-    JSON = "json"
-    CSV = "csv"
 
 
 def _print_version(wanted: bool) -> None:
@@ -49,11 +41,11 @@ def predict(
         str | None,
         typer.Option("--input", metavar="FILE", help="Rows from a CSV or JSON Lines file; - reads from a pipe."),
     ] = None,
-    output_format: Annotated[Format, typer.Option("--format", help="How answers are written.")] = Format.TEXT,
+    output_format: Annotated[Format, typer.Option("--format", help="How answers are written.")] = "text",
     device: Annotated[
         str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:N, or the name of an ONNX Runtime provider.")
     ] = "auto",
-    describe: Annotated[bool, typer.Option("--describe", help="Show what the model takes and gives.")] = False,
+    show_description: Annotated[bool, typer.Option("--describe", help="Show what the model takes and gives.")] = False,
     version: Annotated[
         bool, typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True)
     ] = False,
@@ -62,15 +54,13 @@ def predict(
     values = values or []
     if unknown := [value for value in values if value.startswith("--")]:
         raise shell.usage_error(f"no such option: {unknown[0]}")
-    if sum([bool(values), input_file is not None, describe]) != 1:
+    if sum([bool(values), input_file is not None, show_description]) != 1:
         raise shell.usage_error("give the values of one row, or --input FILE, or --describe: one of the three")
     predictor = _opened(model, device)
-    if describe:
+    if show_description:
         _describe(predictor, output_format)
         return
-    from edge_runtime.answers import answer_writer
-
-    header, answers = answer_writer(predictor, output_format.value)
+    header, answers = answer_writer(predictor, output_format)
     features = [feature.name for feature in predictor.required_signature.features]
     if values:
         try:
@@ -81,10 +71,10 @@ def predict(
         return
     assert input_file is not None
     source, block = ("stdin", 1) if input_file == "-" else (input_file, _FILE_BLOCK)
-    sys.stdout.write(header)
     for rows in in_blocks(read_rows(_lines(input_file, source), features, source, shell.note), block):
-        sys.stdout.write(answers(rows))
+        sys.stdout.write(header + answers(rows))
         sys.stdout.flush()
+        header = ""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -102,11 +92,9 @@ def _opened(model: str, device: str) -> "Predictor":
 
 
 def _describe(predictor: "Predictor", output_format: Format) -> None:
-    from edge_runtime.answers import describe, describe_text
-
-    if output_format is Format.CSV:
+    if output_format == "csv":
         raise shell.usage_error("--describe is written as text or json")
-    if output_format is Format.JSON:
+    if output_format == "json":
         sys.stdout.write(json.dumps(describe(predictor), ensure_ascii=False) + "\n")
     else:
         sys.stdout.write(describe_text(predictor))
@@ -125,5 +113,7 @@ def _lines(input_file: str, source: str) -> Iterator[str]:
 
 def _text(input_file: str) -> TextIO:
     if input_file == "-":
+        if sys.stdin is None:
+            raise InvalidInput("stdin is closed; pipe rows to it")
         return io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", newline="")
     return Path(input_file).open(encoding="utf-8-sig", newline="")

@@ -51,17 +51,17 @@ class Predictor:
             DeviceUnavailable: the device cannot be used here; the message says why.
             RuntimeNotInstalled: ONNX Runtime is missing, or two of its packages overwrite each other.
         """
-        self._model = bytes(model) if isinstance(model, bytes | bytearray | memoryview) else Path(model)
-        self._device = device
-        self._session = Session(self._model, device)
+        source = bytes(model) if isinstance(model, bytes | bytearray | memoryview) else Path(model)
+        self._session = Session(source, device)
+        # What opens the same model again, wherever the process has gone by then.
+        self._arguments = (source if isinstance(source, bytes) else source.absolute(), device)
         self.inputs: tuple[TensorSpec, ...] = self._session.inputs
         self.outputs: tuple[TensorSpec, ...] = self._session.outputs
         self.provider: str = self._session.provider
         self.signature: Signature | None = self._read_signature()
 
     def __reduce__(self) -> tuple[type["Predictor"], tuple[Path | bytes, str]]:
-        model = self._model if isinstance(self._model, bytes) else self._model.absolute()
-        return Predictor, (model, self._device)
+        return type(self), self._arguments
 
     @property
     def classes_(self) -> npt.NDArray[Any]:
@@ -163,6 +163,10 @@ class Predictor:
         described = {tensor.name: len(tensor.features) for tensor in signature.inputs}
         declared = {spec.name: spec.shape[-1] if len(spec.shape) == 2 else None for spec in self.inputs}
         columns = {spec.name: spec.shape[-1] if len(spec.shape) == 2 else None for spec in self.outputs}
-        if described != declared or len(declared) != 1 or columns.get(signature.output) != 1:
+        floating = {
+            spec.name for spec in (*self.inputs, *self.outputs) if spec.dtype is not None and spec.dtype.kind == "f"
+        }
+        fits = described == declared and len(declared) == 1 and columns.get(signature.output) == 1
+        if not fits or not {*declared, signature.output} <= floating:
             raise InvalidModel("the signature does not describe this graph; export the model again")
         return signature

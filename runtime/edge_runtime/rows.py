@@ -11,19 +11,23 @@ from typing import Any
 
 from edge_runtime.errors import EdgePredictError, InvalidInput
 
+LARGEST = 3.4028234663852886e38  # of float32, the type of a numeric feature
+
 
 def parse_number(text: str) -> float:
-    """`text` as a number: decimal or scientific notation, "nan" and "inf" included.
+    """`text` as a number that float32 holds: decimal or scientific notation, "nan" and "inf" included.
 
     Raises:
-        ValueError: it is none. Python's digit grouping (1_000) counts as none: in data it is far more often a typo.
+        InvalidInput: it is none. Python's digit grouping (1_000) counts as none: in data it is far more often a typo.
     """
-    if "_" in text:
-        raise ValueError(f"{text!r} is no number")
     try:
-        return float(text)
+        number = float(text.replace("_", "?"))
     except ValueError:
-        raise ValueError(f"{text.strip()!r} is no number") from None
+        raise InvalidInput(f"{text.strip()!r} is no number" if text.strip() else "the value is empty") from None
+    # 1e400 is no infinity, and 1e300 would become one.
+    if abs(number) > LARGEST and "inf" not in text.lower():
+        raise InvalidInput(f"{text.strip()} does not fit float32")
+    return number
 
 
 def parse_values(words: Sequence[str], features: Sequence[str]) -> list[float]:
@@ -62,7 +66,9 @@ def read_rows(
             break
     else:
         raise InvalidInput(f"{source} is empty: it holds no row")
-    parse = _json_rows if line.lstrip()[0] in "[{" else _csv_rows
+    # A name may start with a bracket too.
+    is_json = line.lstrip()[0] in "[{" and not _names_every_feature(next(csv.reader([line])), features)
+    parse = _json_rows if is_json else _csv_rows
     rows = parse(itertools.chain(read, lines), features, source, note)
     first = next(rows, None)
     if first is None:
@@ -96,15 +102,14 @@ def _csv_rows(
     width = len(features)
     try:
         for cells in reader:
-            if not any(cells):
+            if not cells:
                 continue
             try:
                 if columns is None:
-                    header = [cell.strip() for cell in cells]
-                    if set(features) <= set(header):
-                        columns, width = _header_columns(header, features, source, note), len(header)
+                    if _names_every_feature(cells, features):
+                        columns, width = _header_columns(cells, features, source, note), len(cells)
                         continue
-                    _check_numeric(header, features)
+                    _check_numeric(cells, features)
                     columns = list(range(width))
                 _check_width(cells, width, features)
                 row = [_parsed(cells[column], name) for column, name in zip(columns, features, strict=True)]
@@ -115,12 +120,19 @@ def _csv_rows(
         raise InvalidInput(f"{source} line {reader.line_num}: not CSV: {error}") from error
 
 
+def _names_every_feature(cells: list[str], features: Sequence[str]) -> bool:
+    return set(features) <= {cell.strip() for cell in cells}
+
+
 def _header_columns(header: list[str], features: Sequence[str], source: str, note: Callable[[str], None]) -> list[int]:
     """Where each feature stands in `header`."""
+    header = [cell.strip() for cell in header]
     if twice := [name for name in features if header.count(name) > 1]:
         raise InvalidInput(f"the header names {twice[0]} more than once")
     if ignored := [name for name in header if name not in features]:
         note(f"{source}: ignored columns: {', '.join(ignored)}")
+    if all(map(_is_number, header)):
+        note(f"{source}: the first line names the features, and is taken for a header")
     return [header.index(name) for name in features]
 
 
@@ -129,9 +141,17 @@ def _check_numeric(cells: list[str], features: Sequence[str]) -> None:
     for cell in cells:
         try:
             parse_number(cell)
-        except ValueError as error:
+        except InvalidInput as error:
             missing = [name for name in features if name not in cells]
             raise InvalidInput(f"{error}, and as a header the line lacks {', '.join(missing)}") from None
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        parse_number(cell)
+    except InvalidInput:
+        return False
+    return True
 
 
 def _json_rows(
@@ -142,7 +162,7 @@ def _json_rows(
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json.loads(line, parse_float=parse_number)
             if isinstance(row, dict):
                 if (ignored := [name for name in row if name not in features]) and not noted:
                     note(f"{source}: ignored columns: {', '.join(ignored)}")
@@ -170,14 +190,13 @@ def _check_width(values: Sequence[Any], width: int, features: Sequence[str]) -> 
 def _parsed(text: str, feature: str) -> float:
     try:
         return parse_number(text)
-    except ValueError as error:
-        raise InvalidInput(f"{feature}: {error if text.strip() else 'the value is empty'}") from None
+    except InvalidInput as error:
+        raise InvalidInput(f"{feature}: {error}") from None
 
 
 def _number(value: Any, feature: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidInput(f"{feature}: {json.dumps(value, ensure_ascii=False)} is no number")
-    try:
-        return float(value)
-    except OverflowError:
-        raise InvalidInput(f"{feature}: {value} is too large") from None
+    if isinstance(value, int) and abs(value) > LARGEST:
+        raise InvalidInput(f"{feature}: the number does not fit float32")
+    return float(value)

@@ -9,6 +9,7 @@ import ctypes
 import importlib.metadata
 import re
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -28,6 +29,8 @@ from edge_runtime.errors import (
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
+
+_REDIRECTING = threading.Lock()
 
 # The distributions that all install the same folder `onnxruntime`.
 _DISTRIBUTIONS = (
@@ -52,11 +55,7 @@ class Session:
         """
         candidates = _candidates(device)
         ort = import_onnxruntime()
-        source: str | bytes
-        if isinstance(model, bytes):
-            name, source = "the model", model
-        else:
-            name, source = str(model), str(_checked(model))
+        name, source = ("the model", model) if isinstance(model, bytes) else (str(model), _readable(model))
         self._session = _open(ort, source, name, device, candidates)
         self.provider: str = self._session.get_providers()[0]
         self.inputs = tuple(_spec(tensor) for tensor in self._session.get_inputs())
@@ -198,8 +197,9 @@ def _new_session(ort: ModuleType, source: str | bytes, provider: str, options: d
     settings.log_severity_level = 4
     if provider == CPU:
         return ort.InferenceSession(source, settings, providers=[provider])
-    # What ONNX Runtime prints about missing libraries goes to stdout, which belongs to the answers.
-    with contextlib.redirect_stdout(sys.stderr):
+    # What ONNX Runtime prints about missing libraries goes to stdout, which belongs to the answers. One redirection at
+    # a time: two would undo each other in the wrong order.
+    with _REDIRECTING, contextlib.redirect_stdout(sys.stderr):
         if provider == CUDA and hasattr(ort, "preload_dlls"):
             ort.preload_dlls()
         return ort.InferenceSession(source, settings, providers=[(provider, options)], enable_fallback=0)
@@ -235,19 +235,26 @@ def _loading_error(error: Exception, name: str) -> EdgePredictError:
     return InvalidModel(f"{name} is not a model that ONNX Runtime can load: {_one_line(error)}")
 
 
-def _checked(path: Path) -> Path:
-    """`path`, if a model could be read from it: ONNX Runtime's own words for these cases name no cause."""
-    if path.is_dir():
-        raise InvalidModel(f"{path} is a folder, not a model file")
+def _readable(path: Path) -> str | bytes:
+    """What ONNX Runtime can open `path` by, if it can be read: its own words for the other cases name no cause."""
     try:
+        if path.is_dir():
+            raise InvalidModel(f"{path} is a folder, not a model file")
         with path.open("rb") as file:
+            # A pipe can be read once only.
+            if not path.is_file():
+                return file.read()
             if not file.read(1):
                 raise InvalidModel(f"{path} is empty; export the model again")
     except FileNotFoundError as error:
         raise ModelNotFound(f"no such file: {path}") from error
     except OSError as error:
         raise InvalidModel(f"{path} cannot be read: {error.strerror}") from error
-    return path
+    except ValueError as error:
+        if isinstance(error, InvalidModel):
+            raise
+        raise InvalidModel(f"{str(path)!r} is no path: {error}") from error
+    return str(path)
 
 
 def _is_installed(distribution: str) -> bool:

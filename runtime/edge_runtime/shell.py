@@ -3,6 +3,7 @@
 Exit codes: 0 done; 1 it could not be done, or a check did not hold; 2 the command line is wrong; 130 interrupted.
 """
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -12,8 +13,7 @@ import typer
 
 from edge_runtime.errors import EdgePredictError
 
-# What these settings are for: negative numbers are values, not options (so no command may declare a short option);
-# help needs no rich and no completion machinery, which would double its time.
+# Help needs no rich and no completion machinery, which would double its time.
 SETTINGS: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None, "pretty_exceptions_enable": False}
 
 # typer exports the leaves of its usage errors alone. Their base is the same class whether typer brings its own click
@@ -23,6 +23,11 @@ _UsageError = cast(type[Exception], typer.BadParameter.__bases__[0])
 
 def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     """Run `app` on `arguments` (the process's own, if None) and return the exit code."""
+    if sys.stdout is None:
+        return _fail("stdout is closed; the results need somewhere to go", 1)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A label outside the terminal's alphabet is written with escapes.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = typer.main.get_command(app).main(arguments, standalone_mode=False)
         sys.stdout.flush()
@@ -38,7 +43,11 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
         # Files have errors of their own, so this is stdout. What it still holds would fail again when Python closes it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         # A closed pipe is no error: whoever read the answers has enough of them.
-        return 1 if isinstance(error, BrokenPipeError) else _fail(f"the answers cannot be written: {error.strerror}", 1)
+        return (
+            1
+            if isinstance(error, BrokenPipeError)
+            else _fail(f"the answers cannot be written: {error.strerror or error}", 1)
+        )
     return code if isinstance(code, int) else 0
 
 

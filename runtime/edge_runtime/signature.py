@@ -101,9 +101,9 @@ class Signature:
         """
         try:
             return _read(plain)
-        except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, InvalidModel):
-                raise
+        except InvalidModel:
+            raise
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
             reason = f"no {error}" if isinstance(error, KeyError) else str(error)
             raise InvalidModel(f"the signature is damaged: {reason}") from error
 
@@ -112,7 +112,7 @@ class Signature:
         """The signature in `text`, as `to_json` wrote it. Raises InvalidModel as `from_dict` does."""
         try:
             plain = json.loads(text)
-        except ValueError as error:
+        except (RecursionError, ValueError) as error:
             raise InvalidModel(f"the signature is damaged: {error}") from error
         return cls.from_dict(plain)
 
@@ -126,7 +126,7 @@ def _read(plain: object) -> Signature:
     if not isinstance(plain, Mapping):
         raise TypeError("it is no object")
     version = plain["schema_version"]
-    if not isinstance(version, int) or version < 1:
+    if type(version) is not int or version < 1:
         raise ValueError(f"schema_version is {version!r}")
     if version > SCHEMA_VERSION:
         raise InvalidModel(
@@ -168,10 +168,16 @@ def _features(plain: Sequence[Mapping[str, Any]]) -> tuple[Feature, ...]:
 def _labels(plain: object) -> tuple[Label, ...]:
     if not isinstance(plain, Sequence) or isinstance(plain, str):
         raise TypeError("labels is no list")
-    if len(plain) != 2 or plain[0] == plain[1]:
+    if not all(isinstance(label, Label) for label in plain) or len({type(label) for label in plain}) > 1:
+        raise TypeError("the labels are neither all numbers nor all texts")
+    # As text they must differ too: JSON answers name them.
+    if len(plain) != 2 or str(plain[0]) == str(plain[1]):
         raise ValueError(f"two different labels are needed, found {list(plain)}")
-    if not all(isinstance(label, Label) for label in plain):
-        raise TypeError("a label is neither a number nor a text")
+    for label in plain:
+        if isinstance(label, float) and not math.isfinite(label):
+            raise ValueError(f"the label {label} is not finite")
+        if isinstance(label, str) and len(label.splitlines()) > 1:
+            raise ValueError(f"the label {label!r} has more than one line")
     return tuple(plain)
 
 

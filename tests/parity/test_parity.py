@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_export.cases import Case, draw_cases
-from edge_export.exporting import _load_onnx, _load_torchscript
+from edge_export.exporting import load_onnx, load_torchscript
 from edge_export.onnx_file import onnx_bytes
 from edge_export.parity import compare, compute_references
 from edge_export.torchscript_file import torchscript_bytes
@@ -53,7 +53,7 @@ def test_three_runtimes_agree(network: Network, data: st.DataObject) -> None:
     model = network.model()
     onnx_file, torchscript_file = onnx_bytes(model), torchscript_bytes(model)
     references = compute_references(model, draw_cases(model, seed=network.seed))
-    for load, content in ((_load_onnx, onnx_file), (_load_torchscript, torchscript_file)):
+    for load, content in ((load_onnx, onnx_file), (load_torchscript, torchscript_file)):
         compare(load(content, model.signature), references, model.signature, load.__name__)
 
     # Rows of hypothesis's own choosing, and the same answers through every way into the runtime.
@@ -67,7 +67,7 @@ def test_three_runtimes_agree(network: Network, data: st.DataObject) -> None:
     if model.standardize is not None:
         rows = (rows * model.standardize.scale.numpy() + model.standardize.mean.numpy()).astype(np.float32)
     chosen = compute_references(model, [Case("rows of hypothesis's choosing", (rows,))])
-    for load, content in ((_load_onnx, onnx_file), (_load_torchscript, torchscript_file)):
+    for load, content in ((load_onnx, onnx_file), (load_torchscript, torchscript_file)):
         compare(load(content, model.signature), chosen, model.signature, load.__name__)
     predictor = Predictor(onnx_file, device="cpu")
     raw = predictor.run({"x": rows})["probability"][:, 0]

@@ -13,6 +13,7 @@ import pytest
 
 import edge_runtime
 from edge_runtime.cli import main
+from edge_runtime.session import cuda_driver_problem
 
 MODELS = Path(__file__).parent / "models"
 MODEL = MODELS / "four_blobs.onnx"
@@ -169,7 +170,7 @@ sys.exit(bool({"numpy", "onnxruntime"} & set(sys.modules)))
         ([MODEL, 1, 2, 3], ["2 values are needed (x1, x2), found 3"]),
         ([MODEL, 1, "two"], ["x2: 'two' is no number"]),
         ([MODEL, 1, ""], ["x2: the value is empty"]),
-        ([MODEL, 1, "1e300"], ["x2: 1e+300 does not fit float32"]),
+        ([MODEL, 1, "1e300"], ["x2: 1e300 does not fit float32"]),
         ([MODEL, -1, 1, "--nothing"], ["no such option: --nothing"]),
         ([MODEL, -1, 1, "--format", "xml"], ["xml", "json"]),
         ([MODEL, -1, 1, "--device", "tpu"], ["unknown device 'tpu'", "cuda"]),
@@ -216,7 +217,7 @@ def test_a_folder_is_no_model(command: Command, tmp_path: Path) -> None:
         (b"1,2,3\n", ["line 1: 2 values are needed (x1, x2), found 3"]),
         (b"length,width\n1,2\n", ["the line lacks x1, x2"]),
         (b"1,\xff\n", ["rows.csv is not UTF-8 text"]),
-        (b"1,1e300\n", ["1e+300 does not fit float32"]),
+        (b"1,1\n1,1e300\n", ["rows.csv line 2: x2: 1e300 does not fit float32"]),
         (b"[1, 2\n", ["not JSON"]),
     ],
 )
@@ -228,7 +229,7 @@ def test_bad_input_file(command: Command, tmp_path: Path, content: bytes | None,
 
 
 def test_cuda_without_a_gpu(command: Command) -> None:
-    if edge_runtime.session.cuda_driver_problem() is None:
+    if cuda_driver_problem() is None:
         pytest.skip("this machine has an NVIDIA GPU")
     assert_one_line(command(main, MODEL, -1, 1, "--device", "cuda"), 1, "device 'cuda' cannot be used")
 
@@ -250,6 +251,30 @@ def test_full_disk() -> None:
         result = subprocess.run([*PROGRAM, "-1", "1"], stdout=full, stderr=subprocess.PIPE, text=True)
     assert result.returncode == 1
     assert result.stderr == "error: the answers cannot be written: No space left on device\n"
+
+
+def test_closed_streams() -> None:
+    for script, message in (
+        ('"$@" -1 1 >&-', "stdout is closed"),
+        ('"$@" --input - <&-', "stdin is closed"),
+    ):
+        result = subprocess.run(["bash", "-c", script, "bash", *PROGRAM], capture_output=True, text=True)
+        assert result.returncode == 1
+        assert message in result.stderr
+        assert result.stderr.count("\n") == 1
+
+
+def test_a_label_outside_the_terminals_alphabet(tmp_path: Path) -> None:
+    old = b'"labels": [0, 1], "output": "probability", "schema_version": 1'
+    new = '"labels":["ja","ö"],"output":"probability","schema_version":1'.encode()
+    assert len(old) == len(new)  # the file stays whole
+    model = tmp_path / "model.onnx"
+    model.write_bytes(MODEL.read_bytes().replace(old, new))
+    for encoding, shown in (("ascii", b"label \\xf6  probability 0.9927\n"), ("utf-8", "label ö  ".encode())):
+        program = ["env", f"PYTHONIOENCODING={encoding}", *PROGRAM[2:-1], str(model), "-1", "1"]
+        result = subprocess.run(program, capture_output=True)
+        assert (result.returncode, result.stderr) == (0, b"")
+        assert result.stdout.startswith(shown)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -108,6 +109,17 @@ def test_auto_takes_cuda_where_it_comes_up(fake: FakeOnnxRuntime, capsys: pytest
     Predictor(MODEL, "cuda:1")
     assert fake.options == {"use_tf32": "0", "device_id": "1"}
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("fake", ["comes up"], indirect=True)
+def test_stdout_is_left_as_it_was_by_threads_that_open_at_once(fake: FakeOnnxRuntime) -> None:
+    before = sys.stdout
+    threads = [threading.Thread(target=Predictor, args=(MODEL, "cuda")) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sys.stdout is before
 
 
 @pytest.mark.parametrize("fake", ["falls back", "raises"], indirect=True)

@@ -1,5 +1,6 @@
 """Files that are no models, and models that are not whole."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,37 @@ def test_not_a_model(tmp_path: Path, content: bytes) -> None:
 def test_a_folder(tmp_path: Path) -> None:
     with pytest.raises(InvalidModel, match="is a folder"):
         Predictor(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "path", ["a" * 300, "model\0.onnx", MODEL / "below"], ids=["too long", "a null in it", "below a file"]
+)
+def test_no_path(path: str | Path) -> None:
+    with pytest.raises(EdgePredictError):
+        Predictor(path)
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="needs /dev/fd")
+def test_a_pipe() -> None:
+    read, write = os.pipe()
+    os.write(write, MODEL.read_bytes())
+    os.close(write)
+    assert Predictor(f"/dev/fd/{read}").predict([-1, 1]).tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"name": "x2"}], "name": "x"}]', b'"name": "x2"}], "name": "y"}]'),
+        (b'"output": "probability"', b'"output": "linear_1   "'),
+        (b'{"features": [{"kind"', b'{"features": [{"mind"'),
+    ],
+)
+def test_a_signature_that_is_not_of_this_graph(old: bytes, new: bytes) -> None:
+    content = MODEL.read_bytes()
+    assert content.count(old) == 1
+    with pytest.raises(InvalidModel, match="the signature"):
+        Predictor(content.replace(old, new))
 
 
 def test_truncated_anywhere() -> None:

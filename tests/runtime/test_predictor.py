@@ -86,6 +86,7 @@ def test_shapes_and_types(predictor: Predictor) -> None:
     assert predictor.classes_.tolist() == [0, 1]
     assert [feature.name for feature in predictor.required_signature.features] == ["x1", "x2"]
     assert predictor.provider == "CPUExecutionProvider"
+    assert predictor.predict([[2**70, 2**70]]).tolist() == [0]
     for dtype in (np.int8, np.uint64, np.float16, bool):
         assert predictor.predict(np.ones((3, 2), dtype)).tolist() == [0, 0, 0]
 
@@ -110,6 +111,8 @@ def test_nan_is_no_probability_and_the_first_label(predictor: Predictor) -> None
         ([[1, "b"]], "found text"),
         ([[1, None]], "found objects"),
         ([[1, 2j]], "found complex128"),
+        (np.ma.masked_array([[1, 2]], mask=[[True, False]]), "a masked array has gaps"),
+        ([[1, 2**130]], "x2: .* does not fit float32"),
         ([[1, 1e300]], r"x2: 1e\+300 does not fit float32"),
         (np.array(["2020-01-01", "2020-01-02"], dtype="datetime64[D]"), "datetime64"),
     ],
@@ -140,7 +143,9 @@ def test_pickle_opens_the_model_again(predictor: Predictor, tmp_path: Path, monk
     monkeypatch.chdir(MODELS)
     pickled = [pickle.dumps(predictor), pickle.dumps(Predictor("four_blobs.onnx"))]
     pickled.append(pickle.dumps(Predictor((MODELS / "four_blobs.onnx").read_bytes())))
+    opened_here = Predictor("four_blobs.onnx")
     monkeypatch.chdir(tmp_path)
+    pickled.append(pickle.dumps(opened_here))
     for again in map(pickle.loads, pickled):
         np.testing.assert_array_equal(again.predict_proba(ROWS), predictor.predict_proba(ROWS))
 

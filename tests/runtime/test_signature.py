@@ -12,8 +12,8 @@ features = st.builds(
     Feature, name=st.text(), kind=st.just("numeric"), minimum=st.none() | numbers, maximum=st.none() | numbers
 )
 labels = st.one_of(
-    st.lists(kind, min_size=2, max_size=2, unique=True).map(tuple)
-    for kind in (st.integers(), st.text(), st.booleans(), numbers)
+    st.lists(kind, min_size=2, max_size=2, unique_by=str).map(tuple)
+    for kind in (st.integers(), st.text().map(lambda text: " ".join(text.splitlines())), st.booleans(), numbers)
 )
 signatures = st.builds(
     Signature,
@@ -77,6 +77,12 @@ def test_a_newer_schema_is_refused() -> None:
         plain(labels=["one"]),
         plain(labels=["same", "same"]),
         plain(labels=["a", None]),
+        plain(labels=[1, "1"]),
+        plain(labels=[0, True]),
+        plain(labels=[0.0, float("inf")]),
+        plain(labels=["a", "b\nc"]),
+        plain(threshold=10**400),
+        plain(schema_version=True),
         plain(labels="ab"),
         plain(labels=5),
         plain(threshold="half"),
@@ -91,5 +97,6 @@ def test_damaged(damaged: Any) -> None:
 
 
 def test_no_json() -> None:
-    with pytest.raises(InvalidModel, match="the signature is damaged"):
-        Signature.from_json("{")
+    for text in ("{", "[" * 100_000):
+        with pytest.raises(InvalidModel, match="the signature is damaged"):
+            Signature.from_json(text)

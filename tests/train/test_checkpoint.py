@@ -98,6 +98,8 @@ def state(**changes: Any) -> dict[str, Any]:
         (state(**{"linear_1.weight": torch.ones(5)}), "the weights have the shapes"),
         (state(**{"linear_2.weight": torch.ones(1, 4)}), "does not fit NeuralNet"),
         (state(**{"standardize.mean": torch.ones(2)}), "standardize.scale"),
+        (state(**{"linear_1.weight": torch.ones(5, 2).to_sparse()}), "sparse or meta"),
+        (state(**{"linear_1.weight": torch.empty(0, 2)}), "the weights have the shapes"),
     ],
 )
 def test_not_a_checkpoint(path: Path, content: Any, message: str) -> None:

@@ -53,6 +53,14 @@ def test_tiny_tables_can_be_split(rows: int) -> None:
     assert set(data.y_test) == set(data.y_train) == {0.0, 1.0}
 
 
+@pytest.mark.parametrize("rare", [2, 3, 7])
+def test_a_rare_class_is_in_both_parts(rare: int) -> None:
+    data = from_table(table([0] * 500 + [1] * rare), seed=0)
+    assert data.y_test.sum() >= 1
+    assert data.y_train.sum() >= 1
+    assert data.y_train.sum() + data.y_test.sum() == rare
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 def test_seed_decides_the_split(seed: int) -> None:
     first, again = (from_table(table([0, 1] * 20), seed) for _ in range(2))

@@ -1,12 +1,13 @@
 import errno
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edge_train import CannotWrite
-from edge_train.files import make_folder, write_file
+from edge_train.files import make_folder, prepare_file, write_file
 
 
 def test_writes_and_replaces(tmp_path: Path) -> None:
@@ -57,6 +58,42 @@ def test_a_folder_in_the_way(tmp_path: Path) -> None:
     with pytest.raises(CannotWrite, match="cannot be written"):
         write_file(tmp_path / "nowhere" / "file", b"")
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_two_writers_at_once_leave_one_whole_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    contents = [bytes([number]) * 10_000 for number in range(4)]
+    failures = []
+
+    def write(content: bytes) -> None:
+        try:
+            for _ in range(20):
+                write_file(path, content)
+        except CannotWrite as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=write, args=(content,)) for content in contents]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert path.read_bytes() in contents
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_link_to_itself(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    write_file(tmp_path / "loop", b"new")
+    assert (tmp_path / "loop").read_bytes() == b"new"
+
+
+def test_prepare_file(tmp_path: Path) -> None:
+    prepare_file(tmp_path / "new" / "model.pt")
+    assert list((tmp_path / "new").iterdir()) == []
+    (tmp_path / "model.pt").mkdir()
+    with pytest.raises(CannotWrite, match="is a folder"):
+        prepare_file(tmp_path / "model.pt")
 
 
 def test_make_folder(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from edge_runtime import Feature
 from edge_train import CannotWrite, TrainingRun, four_blobs, from_table, read_table, train
 from edge_train.data import Dataset
 from edge_train.plots import save_plots
@@ -43,6 +44,15 @@ def test_no_regions_for_another_number_of_features(tmp_path: Path, breast_cancer
     table = replace(table, rows=table.rows[:, :features], feature_names=table.feature_names[:features])
     data = from_table(table, seed=0)
     assert [path.name for path in save_plots(data, run_on(data), tmp_path)] == ["data.png", "loss.png"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_names_that_matplotlib_would_take_for_something_else(tmp_path: Path) -> None:
+    data = four_blobs(0)
+    features = (Feature("cost $_$"), Feature("_hidden"))
+    data = replace(data, features=features, labels=("_no$^$", "日本"))
+    run = run_on(data)
+    assert len(save_plots(data, run, tmp_path)) == 3
 
 
 def test_a_constant_feature(tmp_path: Path) -> None:

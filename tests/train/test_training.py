@@ -6,7 +6,7 @@ import torch
 from plain_net import PlainNet
 from torch import nn
 
-from edge_train import TrainingDiverged, TrainingRun, four_blobs, from_table, read_table, train
+from edge_train import Standardize, TrainingDiverged, TrainingRun, four_blobs, from_table, read_table, train
 from edge_train.data import Dataset
 
 SEEDS = range(20)
@@ -81,6 +81,15 @@ def test_callbacks_and_random_state() -> None:
 def test_diverging_is_an_error() -> None:
     with pytest.raises(TrainingDiverged, match="lower learning rate"):
         train(four_blobs(0), learning_rate=1e38)
+
+
+def test_standardize_what_hardly_varies() -> None:
+    x = np.array([[5, 0, 0.1, 1], [5, 1e-45, 0.1, 3]], np.float32)
+    standardize = Standardize(4)
+    standardize.fit(x)
+    assert standardize.scale.tolist() == [1, 1, 1, 1]
+    assert torch.isfinite(standardize(torch.from_numpy(x))).all()
+    assert standardize(torch.from_numpy(x))[:, 3].tolist() == [-1, 1]
 
 
 def test_breast_cancer(breast_cancer) -> None:

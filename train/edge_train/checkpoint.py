@@ -48,7 +48,7 @@ def load_checkpoint(path: Path) -> NeuralNet:
         model.load_state_dict(state)
     except InvalidModel as error:
         raise CheckpointError(f"{path}: {error}") from error
-    except RuntimeError as error:
+    except Exception as error:  # shapes that do not fit, or metadata that is none
         raise CheckpointError(f"{path} does not fit NeuralNet: {error}") from error
     if len(model.signature.features) != input_size:
         raise CheckpointError(
@@ -88,8 +88,11 @@ def _check(state: Mapping[str, Tensor], path: Path) -> None:
         if not isinstance(tensor, Tensor) or tensor.dtype != torch.float32:
             found = str(tensor.dtype) if isinstance(tensor, Tensor) else type(tensor).__name__
             raise CheckpointError(f"{path}: {key} is {found}; save the state_dict of model.float()")
+        if tensor.layout != torch.strided or tensor.is_meta:
+            raise CheckpointError(f"{path}: {key} is a sparse or meta tensor; save it as a dense one")
         if not tensor.isfinite().all():
             raise CheckpointError(f"{path}: {key} holds NaN or infinity; train again with a lower learning rate")
-    if state["linear_1.weight"].ndim != 2 or state["linear_2.weight"].shape[:1] != (1,):
-        shapes = f"{list(state['linear_1.weight'].shape)} and {list(state['linear_2.weight'].shape)}"
+    first = state["linear_1.weight"]
+    if first.ndim != 2 or not first.numel() or state["linear_2.weight"].shape[:1] != (1,):
+        shapes = f"{list(first.shape)} and {list(state['linear_2.weight'].shape)}"
         raise CheckpointError(f"{path}: the weights have the shapes {shapes}; (hidden, input) and (1, hidden) expected")

@@ -20,7 +20,7 @@ def train(
     output: Annotated[Path, typer.Option(metavar="FOLDER", help="Where model.pt goes.")] = Path(),
     plots: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Draw data, losses and regions there.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the blobs, the split and the weights.")] = 0,
-    hidden_size: Annotated[int, typer.Option(min=1, help="Units of the hidden layer.")] = 5,
+    hidden_size: Annotated[int, typer.Option(min=1, max=65536, help="Units of the hidden layer.")] = 5,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the training rows.")] = 2000,
     learning_rate: Annotated[float, typer.Option(help="Of the gradient descent.")] = 0.03,
 ) -> None:
@@ -36,13 +36,16 @@ def train(
 
     from edge_train.checkpoint import save_checkpoint
     from edge_train.data import four_blobs, from_table
-    from edge_train.files import make_folder
+    from edge_train.files import make_folder, prepare_file
     from edge_train.table import read_table
     from edge_train.training import REPORT_EVERY, Score
     from edge_train.training import train as train_network
 
-    make_folder(output)
     dataset = four_blobs(seed) if table is None else from_table(read_table(table, target or ""), seed)
+    path = output / "model.pt"
+    prepare_file(path)
+    if plots is not None:
+        make_folder(plots)
     print(
         f"{len(dataset.y_train)} rows to train, {len(dataset.y_test)} to test, {len(dataset.features)} features, "
         f"classes {dataset.labels[0]} and {dataset.labels[1]}"
@@ -70,7 +73,6 @@ def train(
             on_epoch=on_epoch,
         )
     print(f"test loss after training {run.after.loss:.3f}  accuracy {run.after.accuracy:.3f}")
-    path = output / "model.pt"
     save_checkpoint(run.model, path)
     print(f"wrote {path}")
     if plots is not None:

@@ -65,11 +65,14 @@ def from_table(table: Table, seed: int) -> Dataset:
     if counts.min() < 2:
         rare = labels[counts.argmin()]
         raise TableError(f"class {rare} has a single row; at least two are needed, one to train and one to test")
-    # A stratified part has at least one row per class.
-    test_rows = max(2, round(TEST_SHARE * len(classes)))
-    x_train, x_test, y_train, y_test = train_test_split(
-        table.rows, classes.astype(np.float32), test_size=test_rows, random_state=seed, stratify=classes
-    )
+    # Class by class, so that the rarer one is in both parts, however rare.
+    parts = [
+        train_test_split(rows, test_size=max(1, round(TEST_SHARE * len(rows))), random_state=seed)
+        for rows in (np.flatnonzero(classes == 0), np.flatnonzero(classes == 1))
+    ]
+    train, test = (np.concatenate(part) for part in zip(*parts, strict=True))
+    x_train, x_test = table.rows[train], table.rows[test]
+    y_train, y_test = classes[train].astype(np.float32), classes[test].astype(np.float32)
     low, high = labels.tolist()
     return Dataset(x_train, y_train, x_test, y_test, _features(table.feature_names, x_train), (low, high))
 

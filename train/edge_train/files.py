@@ -1,6 +1,8 @@
 """Writing files so that a crash, Ctrl-C or a full disk leaves the old file or the new one, never half of one."""
 
 import os
+import secrets
+import tempfile
 from pathlib import Path
 
 from edge_train.errors import CannotWrite
@@ -12,31 +14,43 @@ def write_file(path: Path, content: bytes) -> None:
     Raises:
         CannotWrite: the folder is missing or read-only, the disk is full, or `path` is a folder.
     """
-    target = path.resolve()  # a link keeps pointing where it points
-    beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    target = Path(os.path.realpath(path))  # a link keeps pointing where it points
+    beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
-        try:
-            with beside.open("xb") as file:
+        with beside.open("xb") as file:
+            try:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            beside.replace(target)
-        finally:
-            beside.unlink(missing_ok=True)
+                file.close()
+                beside.replace(target)
+            except BaseException:
+                beside.unlink(missing_ok=True)
+                raise
     except OSError as error:
         raise CannotWrite(f"{path} cannot be written: {error.strerror}") from error
 
 
+def prepare_file(path: Path) -> None:
+    """See that `path` can be written, before hours of work end in nowhere; its folder is made if missing.
+
+    Raises:
+        CannotWrite: its folder cannot be made or written in, or there is a folder at `path`.
+    """
+    make_folder(path.parent)
+    if path.is_dir():
+        raise CannotWrite(f"{path} is a folder; move it out of the way, or choose another folder")
+
+
 def make_folder(folder: Path) -> None:
-    """Make `folder` if it is missing, and see that files can be made in it, before hours of work end in nowhere.
+    """Make `folder` if it is missing, and see that files can be made in it.
 
     Raises:
         CannotWrite: it cannot be made, or nothing can be written in it.
     """
-    probe = folder / f".{os.getpid()}.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe.touch(exist_ok=False)
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
         raise CannotWrite(f"no file can be written in {folder}: {error.strerror}") from error

@@ -26,11 +26,15 @@ class Standardize(nn.Module):
         self.register_buffer("scale", torch.ones(features))
 
     def fit(self, x: npt.NDArray[np.float32]) -> None:
-        """Take mean and standard deviation from `x`, shape (rows, features); a constant feature keeps scale 1."""
+        """Take mean and standard deviation from `x`, shape (rows, features).
+
+        A feature that is constant, or whose spread float32 cannot hold, keeps scale 1.
+        """
         wide = x.astype(np.float64)
-        constant = x.min(axis=0) == x.max(axis=0)
+        scale = wide.std(axis=0)
+        flat = (x.min(axis=0) == x.max(axis=0)) | (scale < np.finfo(np.float32).tiny)
         self.mean.copy_(torch.from_numpy(wide.mean(axis=0)))
-        self.scale.copy_(torch.from_numpy(np.where(constant, 1.0, wide.std(axis=0))))
+        self.scale.copy_(torch.from_numpy(np.where(flat, 1.0, scale)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Standardised rows, of the shape and dtype of `x`, (batch, features)."""

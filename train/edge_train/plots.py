@@ -1,6 +1,7 @@
 """The pictures of a training run: the data, the loss curves, and for two features the decision regions."""
 
 import io
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,7 @@ def _data_figure(dataset: Dataset) -> Figure:
     figure = Figure(figsize=(6, 5), layout="constrained")
     axes = figure.add_subplot(title="Data")
     x_train, x_test = dataset.x_train.astype(np.float64), dataset.x_test.astype(np.float64)
-    names = [feature.name for feature in dataset.features]
+    names = [_plain(feature.name) for feature in dataset.features]
     if len(names) == 1:
         # One feature: the rows side by side, at the height of their class.
         x_train, x_test = (
@@ -91,10 +92,10 @@ def _regions_figure(dataset: Dataset, model: NeuralNet) -> Figure:
     threshold = model.signature.threshold
     if probability.min() < threshold < probability.max():
         axes.contour(across, up, probability, levels=[threshold], colors="black", linewidths=1)
-    figure.colorbar(filled, label=f"probability of {dataset.labels[1]}", ticks=np.linspace(0, 1, 6))
+    figure.colorbar(filled, label=f"probability of {_plain(dataset.labels[1])}", ticks=np.linspace(0, 1, 6))
     _scatter(axes, dataset.x_train, dataset.y_train, dataset, "train", filled=True)
     _scatter(axes, dataset.x_test, dataset.y_test, dataset, "test", filled=False)
-    axes.set(xlabel=dataset.features[0].name, ylabel=dataset.features[1].name)
+    axes.set(xlabel=_plain(dataset.features[0].name), ylabel=_plain(dataset.features[1].name))
     figure.legend(loc="outside lower center", ncols=4)
     return figure
 
@@ -118,11 +119,18 @@ def _scatter(
             linewidths=0.8,
             facecolor=color if filled else "white",
             edgecolor="white" if filled else color,
-            label=f"{dataset.labels[index]} ({part})",
+            label=f"{part}: {_plain(dataset.labels[index])}",
         )
+
+
+def _plain(text: object) -> str:
+    """`text` for matplotlib, which would read a formula between dollar signs."""
+    return str(text).replace("$", r"\$")
 
 
 def _png(figure: Figure) -> bytes:
     content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=120)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # drawn as a box; the name stands in the terminal
+        figure.savefig(content, format="png", dpi=120)
     return content.getvalue()

@@ -1,16 +1,18 @@
 """A table of numbers with one column to predict, from a CSV file."""
 
 import csv
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from edge_runtime.errors import InvalidInput
 from edge_runtime.rows import parse_number
 from edge_train.errors import TableError
 
-_LARGEST = float(np.finfo(np.float32).max)
+_FEWEST_STEPS = 1000
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,9 @@ def read_table(path: Path, target: str) -> Table:
             reader = csv.reader(text, strict=True)
             header = [name.strip() for name in next(reader, [])]
             column = _target_column(header, target, path)
+            names = (*header[:column], *header[column + 1 :])
             for cells in reader:
-                if not any(cells):
+                if not cells:
                     continue
                 where = f"{path} line {reader.line_num}"
                 if len(cells) != len(header):
@@ -53,8 +56,9 @@ def read_table(path: Path, target: str) -> Table:
                 label = cells.pop(column).strip()
                 if not label:
                     raise TableError(f"{where}: {target} is empty; fill it in or remove the row")
+                if len(label.splitlines()) > 1:
+                    raise TableError(f"{where}: {target} has a line break in it; a class is one line of text")
                 classes.append(label)
-                names = header[:column] + header[column + 1 :]
                 rows.append([_number(cell, name, where) for cell, name in zip(cells, names, strict=True)])
     except OSError as error:
         raise TableError(f"{path} cannot be read: {error.strerror}") from error
@@ -64,8 +68,20 @@ def read_table(path: Path, target: str) -> Table:
         raise TableError(f"{path} line {reader.line_num}: not CSV: {error}") from error
     if not rows:
         raise TableError(f"{path} has a header but no rows")
-    features = np.array(rows, dtype=np.float64)
-    return Table(features.astype(np.float32), (*header[:column], *header[column + 1 :]), _typed(classes), target)
+    wide = np.array(rows, dtype=np.float64)
+    _check_resolution(wide, names, path)
+    return Table(wide.astype(np.float32), names, _typed(classes), target)
+
+
+def _check_resolution(rows: npt.NDArray[np.float64], names: tuple[str, ...], path: Path) -> None:
+    """Refuse a column in which float32 tells hardly any values apart, such as seconds since 1970 within a minute."""
+    for name, values in zip(names, rows.T, strict=True):
+        steps = np.ptp(values) / np.spacing(np.float32(np.abs(values).max()))
+        if steps < _FEWEST_STEPS and len(np.unique(values)) > len(np.unique(values.astype(np.float32))):
+            raise TableError(
+                f"{path}: {name} runs from {values.min():.10g} to {values.max():.10g}, and float32 cannot tell its "
+                "values apart; subtract a constant from the column"
+            )
 
 
 def _target_column(header: list[str], target: str, path: Path) -> int:
@@ -88,10 +104,10 @@ def _number(cell: str, name: str, where: str) -> float:
         raise TableError(f"{where}: {name} is empty; fill it in or remove the row")
     try:
         number = parse_number(cell)
-    except ValueError as error:
+    except InvalidInput as error:
         raise TableError(f"{where}: {name}: {error}; remove the column or code it as numbers") from None
-    if not abs(number) <= _LARGEST:
-        raise TableError(f"{where}: {name} is {cell.strip()}; a finite number that float32 holds is needed")
+    if not math.isfinite(number):
+        raise TableError(f"{where}: {name} is {cell.strip()}; a finite number is needed")
     return number
 
 
