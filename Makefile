@@ -23,7 +23,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train export predict test test-wheel test-gpu-wheel check format clean
+.PHONY: help setup train export predict test test-wheel test-oldest test-gpu-wheel check format clean
 .DELETE_ON_ERROR:
 # `make -j train export` must still train first.
 .NOTPARALLEL:
@@ -61,8 +61,15 @@ test: $(READY)  ## run all tests, and the runtime's again on the built wheel wit
 	@$(BIN)/pytest
 	@$(MAKE) --no-print-directory test-wheel
 
+CONSTRAINTS := constraints.txt
+
 test-wheel: EXTRA := cpu
 test-wheel: $(READY)  ## test the built wheel with the cpu extra, without torch, in an environment of its own
+	$(TEST_WHEEL)
+
+test-oldest: EXTRA := cpu
+test-oldest: CONSTRAINTS := tests/oldest.txt
+test-oldest: $(READY)  ## the same with the oldest packages that the runtime supports
 	$(TEST_WHEEL)
 
 test-gpu-wheel: EXTRA := gpu
@@ -73,7 +80,7 @@ define TEST_WHEEL
 @rm -rf build/wheel
 @$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheel .
 @$(PYTHON) -m venv --clear build/$@
-@build/$@/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+@build/$@/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) \
 	"$$(echo build/wheel/*.whl)[$(EXTRA)]" pytest hypothesis
 @EDGE_PREDICT_WHEEL=$(EXTRA) build/$@/bin/pytest tests/runtime
 endef

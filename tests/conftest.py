@@ -1,6 +1,7 @@
 """What tests of all three packages share. Imports nothing but the runtime: the wheel's tests run without the rest."""
 
-import csv
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -28,14 +29,8 @@ def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
 
 @pytest.fixture(scope="session")
 def breast_cancer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """scikit-learn's breast-cancer data as a CSV file: 569 rows, 30 features, and the class as text in `diagnosis`."""
-    from sklearn.datasets import load_breast_cancer
-
-    data = load_breast_cancer()
+    """scikit-learn's breast-cancer data as examples/breast_cancer.py writes it, the class as text in `diagnosis`."""
     path = tmp_path_factory.mktemp("tables") / "breast_cancer.csv"
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow([*data.feature_names, "diagnosis"])
-        for row, kind in zip(data.data.tolist(), data.target_names[data.target], strict=True):
-            writer.writerow([*row, kind])
+    example = Path(__file__).parents[1] / "examples" / "breast_cancer.py"
+    subprocess.run([sys.executable, str(example), str(path)], check=True)
     return path
