@@ -232,7 +232,8 @@ def _loading_error(error: Exception, name: str) -> EdgePredictError:
     translation = translated(error, name)
     if isinstance(translation, ModelNotFound):
         return translation
-    return InvalidModel(f"{name} is not a model that ONNX Runtime can load: {_one_line(error)}")
+    reason = re.sub("^Load model from .*? failed:", "", _one_line(error)).rstrip(".")
+    return InvalidModel(f"{name} is not a model that ONNX Runtime can load ({reason}); edge-export makes one")
 
 
 def _readable(path: Path) -> str | bytes:

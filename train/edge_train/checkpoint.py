@@ -66,7 +66,7 @@ def _read(path: Path) -> Mapping[str, Tensor]:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
     except pickle.UnpicklingError as error:
         raise CheckpointError(
-            f"{path} holds more than tensors and plain types, and nothing else is unpickled; "
+            f"{path} is no state_dict that can be read without running code from it; "
             "save it with torch.save(model.state_dict(), ...)"
         ) from error
     except Exception as error:  # bytes that are no checkpoint end in whatever the unpickler stumbles over
