@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 SEED ?= 0
-OUTPUT ?= .
+override OUTPUT := $(or $(OUTPUT),.)
 RUNTIME ?= $(if $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep GPU),gpu-cuda,cpu)
 
 VENV := .venv
@@ -20,7 +20,12 @@ ifneq ($(DATA),)
 ifeq ($(TARGET),)
 $(error DATA needs TARGET, the column to predict: make train DATA=table.csv TARGET=column)
 endif
+else ifneq ($(TARGET),)
+$(error TARGET needs DATA, the table to train on: make train DATA=table.csv TARGET=column)
 endif
+
+# Recipes read these from the environment, so that quotes in a name stay in the name.
+export DATA TARGET SEED OUTPUT VALUES
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train export predict test test-wheel test-oldest test-gpu-wheel check format clean
@@ -47,15 +52,14 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 train: $(READY)  ## train and write model.pt and pictures of it (plots/)
-	@$(BIN)/edge-train $(if $(DATA),'$(DATA)' --target '$(TARGET)') --seed '$(SEED)' --output '$(OUTPUT)' \
-		--plots '$(OUTPUT)/plots'
+	@$(BIN)/edge-train $(if $(DATA),"$$DATA" --target "$$TARGET") --seed "$$SEED" --output "$$OUTPUT" --plots "$$OUTPUT/plots"
 
 export: $(READY)  ## turn model.pt into model.onnx and model.torchscript, proven equal to torch
-	@$(BIN)/edge-export '$(OUTPUT)/model.pt'
+	@$(BIN)/edge-export "$$OUTPUT/model.pt"
 
 predict: $(READY)  ## answer one row: make predict VALUES="-1 1"
-	@test -n '$(VALUES)' || { echo 'name the values: make predict VALUES="-1 1"' >&2; exit 2; }
-	@$(BIN)/edge-predict '$(OUTPUT)/model.onnx' $(VALUES)
+	@test -n "$$VALUES" || { echo 'name the values: make predict VALUES="-1 1"' >&2; exit 2; }
+	@$(BIN)/edge-predict "$$OUTPUT/model.onnx" $$VALUES
 
 test: $(READY)  ## run all tests, and the runtime's again on the built wheel without torch
 	@$(BIN)/pytest

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from edge_runtime.rows import LARGEST
 from edge_train import NeuralNet
 
 Rows = npt.NDArray[np.float32]
@@ -38,7 +39,8 @@ def draw_cases(model: NeuralNet, seed: int = 0) -> tuple[Case, ...]:
     center, spread = _location(model)
 
     def like_training(count: int, width: float = 1.0) -> Rows:
-        return (center + width * spread * random.standard_normal((count, len(center)))).astype(np.float32)
+        rows = center + width * spread * random.standard_normal((count, len(center)))
+        return rows.clip(-LARGEST, LARGEST).astype(np.float32)
 
     ordinary = tuple(like_training(size) for size in BATCH_SIZES)
     boundary = _boundary_rows(model, like_training(512, width=2.0))
@@ -88,7 +90,8 @@ def _boundary_rows(model: NeuralNet, rows: Rows) -> Rows:
         above = positive(start + middle * (end - start))[:, None]
         low, high = np.where(above, low, middle), np.where(above, middle, high)
     steps = [0.0, *(sign * 10.0**-power for power in range(1, 8) for sign in (-1, 1))]
-    return np.concatenate([start + (high + step) * (end - start) for step in steps]).astype(np.float32)
+    found = np.concatenate([start + (high + step) * (end - start) for step in steps])
+    return found.clip(-LARGEST, LARGEST).astype(np.float32)
 
 
 def _planted(values: tuple[float, ...], center: npt.NDArray[np.float64]) -> Rows:

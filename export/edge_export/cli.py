@@ -54,7 +54,7 @@ def _table(export: "Export") -> str:
         "this file",
         "allowed",
         "used",
-        "labels equal",
+        "labels decided",
     )
     lines = [head]
     for comparison in export.comparisons:

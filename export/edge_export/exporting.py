@@ -15,7 +15,7 @@ from edge_export.parity import Comparison, Outputs, compare, compute_references
 from edge_export.torchscript_file import torchscript_bytes
 from edge_runtime import Predictor, Signature
 from edge_train import load_checkpoint
-from edge_train.files import make_folder, write_file
+from edge_train.files import make_folder, write_files
 
 Format: TypeAlias = Literal["onnx", "torchscript"]
 FORMATS: tuple[Format, ...] = ("onnx", "torchscript")
@@ -62,8 +62,7 @@ def export_checkpoint(
         comparisons = compare(load(content, model.signature), references, model.signature, str(path))
         proven.append((Export(path, comparisons), content))
     make_folder(folder)
-    for export, content in proven:
-        write_file(export.path, content)
+    write_files({export.path: content for export, content in proven})
     return [export for export, _ in proven]
 
 

@@ -52,7 +52,7 @@ def predict(
 ) -> None:
     """Answer rows with an exported model: edge-predict model.onnx -1 1."""
     values = values or []
-    if unknown := [value for value in values if value.startswith("--")]:
+    if unknown := [value for value in values if _is_option(value)]:
         raise shell.usage_error(f"no such option: {unknown[0]}")
     if sum([bool(values), input_file is not None, show_description]) != 1:
         raise shell.usage_error("give the values of one row, or --input FILE, or --describe: one of the three")
@@ -75,6 +75,17 @@ def predict(
         sys.stdout.write(header + answers(rows))
         sys.stdout.flush()
         header = ""
+
+
+def _is_option(value: str) -> bool:
+    """Whether `value` was meant as an option: it begins as one and is no negative number."""
+    if not value.startswith("-"):
+        return False
+    try:
+        float(value)
+    except ValueError:
+        return True
+    return False
 
 
 def main(arguments: list[str] | None = None) -> int:

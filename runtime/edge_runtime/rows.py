@@ -129,7 +129,7 @@ def _header_columns(header: list[str], features: Sequence[str], source: str, not
     header = [cell.strip() for cell in header]
     if twice := [name for name in features if header.count(name) > 1]:
         raise InvalidInput(f"the header names {twice[0]} more than once")
-    if ignored := [name for name in header if name not in features]:
+    if ignored := [name for name in header if name and name not in features]:
         note(f"{source}: ignored columns: {', '.join(ignored)}")
     if all(map(_is_number, header)):
         note(f"{source}: the first line names the features, and is taken for a header")
@@ -142,8 +142,10 @@ def _check_numeric(cells: list[str], features: Sequence[str]) -> None:
         try:
             parse_number(cell)
         except InvalidInput as error:
-            missing = [name for name in features if name not in cells]
-            raise InvalidInput(f"{error}, and as a header the line lacks {', '.join(missing)}") from None
+            named = [cell.strip() for cell in cells]
+            missing = [name for name in features if name not in named]
+            hint = "; columns are separated by commas" if len(cells) == 1 and set(cell) & set(";\t") else ""
+            raise InvalidInput(f"{error}, and as a header the line lacks {', '.join(missing)}{hint}") from None
 
 
 def _is_number(cell: str) -> bool:

@@ -37,6 +37,8 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
         return _fail(f"{cast(Any, error).format_message()} (see --help)", 2)
     except (typer.Abort, KeyboardInterrupt):
         return 130
+    except ModuleNotFoundError as error:
+        return _fail(f"{error.name} is not installed; training and export need pip install 'edge-predict[export]'", 1)
     except MemoryError:
         return _fail("not enough memory", 1)
     except OSError as error:

@@ -28,7 +28,7 @@ from importlib.abc import MetaPathFinder
 class Blocker(MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in {modules!r}:
-            raise ImportError(f"{{name}} is blocked")
+            raise ModuleNotFoundError(f"{{name}} is blocked", name=name)
 sys.meta_path.insert(0, Blocker())
 """
     return subprocess.run([sys.executable, "-c", block + code], capture_output=True, text=True)
@@ -50,6 +50,15 @@ def test_this_check_can_fail(module: str) -> None:
 def test_training_without_exporter_and_runtime() -> None:
     result = run_without(("onnx", "onnxruntime", "onnxscript", "edge_export"), "import edge_train, edge_train.plots")
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("package", ["edge_train", "edge_export"])
+def test_commands_without_torch_say_what_to_install(package: str) -> None:
+    arguments = [] if package == "edge_train" else ["model.pt"]
+    result = run_without(("torch",), f"import sys\nfrom {package}.cli import main\nsys.exit(main({arguments}))")
+    assert result.returncode == 1
+    assert "pip install 'edge-predict[export]'" in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 def test_importing_the_runtime_is_cheap() -> None:

@@ -99,6 +99,7 @@ def state(**changes: Any) -> dict[str, Any]:
         (state(**{"linear_2.weight": torch.ones(1, 4)}), "does not fit NeuralNet"),
         (state(**{"standardize.mean": torch.ones(2)}), "standardize.scale"),
         (state(**{"linear_1.weight": torch.ones(5, 2).to_sparse()}), "sparse or meta"),
+        (state(**{"standardize.mean": torch.zeros(2), "standardize.scale": torch.zeros(2)}), "is not positive"),
         (state(**{"linear_1.weight": torch.empty(0, 2)}), "the weights have the shapes"),
     ],
 )

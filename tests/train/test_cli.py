@@ -75,6 +75,7 @@ def test_a_table(command: Command, breast_cancer: Path, tmp_path: Path) -> None:
         (["--epochs", "0"], "--epochs"),
         (["--epochs", "many"], "--epochs"),
         (["--learning-rate", "-1"], "--learning-rate must be a positive number"),
+        (["--learning-rate", "1e300"], "--learning-rate must be a positive number"),
         (["--learning-rate", "nan"], "--learning-rate must be a positive number"),
         (["--hidden-size", "0"], "--hidden-size"),
         (["--hidden-size", "10000000000000"], "--hidden-size"),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from edge_train import CannotWrite
-from edge_train.files import make_folder, prepare_file, write_file
+from edge_train.files import make_folder, prepare_file, write_file, write_files
 
 
 def test_writes_and_replaces(tmp_path: Path) -> None:
@@ -80,6 +80,15 @@ def test_two_writers_at_once_leave_one_whole_file(tmp_path: Path) -> None:
     assert not failures
     assert path.read_bytes() in contents
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_several_files_or_none(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"old")
+    (tmp_path / "b").mkdir()
+    with pytest.raises(CannotWrite, match="b cannot be written"):
+        write_files({tmp_path / "a": b"new", tmp_path / "b": b"new"})
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a", "b"]
 
 
 def test_a_link_to_itself(tmp_path: Path) -> None:

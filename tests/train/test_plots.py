@@ -43,7 +43,9 @@ def test_no_regions_for_another_number_of_features(tmp_path: Path, breast_cancer
     table = read_table(breast_cancer, "diagnosis")
     table = replace(table, rows=table.rows[:, :features], feature_names=table.feature_names[:features])
     data = from_table(table, seed=0)
+    (tmp_path / "decision_regions.png").write_bytes(b"another model's")
     assert [path.name for path in save_plots(data, run_on(data), tmp_path)] == ["data.png", "loss.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data.png", "loss.png"]
 
 
 @pytest.mark.filterwarnings("error")

@@ -70,7 +70,9 @@ def _read(path: Path) -> Mapping[str, Tensor]:
             "save it with torch.save(model.state_dict(), ...)"
         ) from error
     except Exception as error:  # bytes that are no checkpoint end in whatever the unpickler stumbles over
-        raise CheckpointError(f"{path} is not a checkpoint, or a damaged one: {error}") from error
+        raise CheckpointError(
+            f"{path} is not a checkpoint, or a damaged one; save one with torch.save(model.state_dict(), ...)"
+        ) from error
     if not isinstance(state, Mapping):
         raise CheckpointError(f"{path} holds no state_dict; save it with torch.save(model.state_dict(), ...)")
     return state
@@ -92,6 +94,8 @@ def _check(state: Mapping[str, Tensor], path: Path) -> None:
             raise CheckpointError(f"{path}: {key} is a sparse or meta tensor; save it as a dense one")
         if not tensor.isfinite().all():
             raise CheckpointError(f"{path}: {key} holds NaN or infinity; train again with a lower learning rate")
+    if "standardize.scale" in state and not (state["standardize.scale"] > 0).all():
+        raise CheckpointError(f"{path}: standardize.scale is not positive")
     first = state["linear_1.weight"]
     if first.ndim != 2 or not first.numel() or state["linear_2.weight"].shape[:1] != (1,):
         shapes = f"{list(first.shape)} and {list(state['linear_2.weight'].shape)}"

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from edge_runtime import shell
+from edge_runtime.rows import LARGEST
 
 app = typer.Typer(**shell.SETTINGS)
 
@@ -29,8 +30,8 @@ def train(
         raise shell.usage_error("--target needs a TABLE")
     if table is not None and target is None:
         raise shell.usage_error(f"which column of {table} is to be predicted? Name it with --target COLUMN")
-    if not 0 < learning_rate < float("inf"):
-        raise shell.usage_error("--learning-rate must be a positive number")
+    if not 0 < learning_rate <= LARGEST:
+        raise shell.usage_error("--learning-rate must be a positive number that float32 holds")
     # torch, scikit-learn and matplotlib take seconds to import; usage errors and --help need none of them.
     from tqdm import tqdm
 

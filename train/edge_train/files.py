@@ -1,34 +1,46 @@
 """Writing files so that a crash, Ctrl-C or a full disk leaves the old file or the new one, never half of one."""
 
+import errno
 import os
 import secrets
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from edge_train.errors import CannotWrite
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Put `content` at `path`: written beside it, flushed to the disk, moved over it.
+    """Put `content` at `path`, as `write_files` does."""
+    write_files({path: content})
+
+
+def write_files(contents: Mapping[Path, bytes]) -> None:
+    """Put each content at its path: all written beside their targets, flushed to the disk, and only then moved over.
 
     Raises:
-        CannotWrite: the folder is missing or read-only, the disk is full, or `path` is a folder.
+        CannotWrite: a folder is missing or read-only, the disk is full, or a path is a folder; no target has changed.
     """
-    target = Path(os.path.realpath(path))  # a link keeps pointing where it points
-    beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    written: dict[Path, Path] = {}
+    path = Path()
     try:
-        with beside.open("xb") as file:
-            try:
+        for path, content in contents.items():
+            target = Path(os.path.realpath(path))  # a link keeps pointing where it points
+            if target.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+            with beside.open("xb") as file:
+                written[beside] = target
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-                file.close()
-                beside.replace(target)
-            except BaseException:
-                beside.unlink(missing_ok=True)
-                raise
+        for beside, target in written.items():
+            beside.replace(target)
     except OSError as error:
         raise CannotWrite(f"{path} cannot be written: {error.strerror}") from error
+    finally:
+        for beside in written:
+            beside.unlink(missing_ok=True)
 
 
 def prepare_file(path: Path) -> None:

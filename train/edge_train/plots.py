@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
+from edge_runtime.rows import LARGEST
 from edge_train.data import Dataset
-from edge_train.files import make_folder, write_file
+from edge_train.files import make_folder, write_files
 from edge_train.network import NeuralNet
 from edge_train.training import TrainingRun
 
@@ -34,9 +35,10 @@ def save_plots(dataset: Dataset, run: TrainingRun, folder: Path) -> list[Path]:
     figures = {"data.png": _data_figure(dataset), "loss.png": _loss_figure(run)}
     if len(dataset.features) == 2:
         figures["decision_regions.png"] = _regions_figure(dataset, run.model)
-    for name, figure in figures.items():
-        path = folder / name
-        write_file(path, _png(figure))
+    else:
+        # An earlier model's regions would be taken for this one's.
+        (folder / "decision_regions.png").unlink(missing_ok=True)
+    write_files({folder / name: _png(figure) for name, figure in figures.items()})
     return [folder / name for name in figures]
 
 
@@ -61,7 +63,7 @@ def _data_figure(dataset: Dataset) -> Figure:
     _scatter(axes, x_train, dataset.y_train, dataset, "train", filled=True)
     _scatter(axes, x_test, dataset.y_test, dataset, "test", filled=False)
     axes.set(xlabel=names[0], ylabel=names[1])
-    figure.legend(loc="outside lower center", ncols=4)
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
@@ -81,11 +83,11 @@ def _loss_figure(run: TrainingRun) -> Figure:
 def _regions_figure(dataset: Dataset, model: NeuralNet) -> Figure:
     figure = Figure(figsize=(6.6, 5), layout="constrained")
     axes = figure.add_subplot(title="Decision regions")
-    points = np.concatenate([dataset.x_train, dataset.x_test])
+    points = np.concatenate([dataset.x_train, dataset.x_test]).astype(np.float64)
     low, high = points.min(axis=0), points.max(axis=0)
     margin = 0.15 * np.where(high > low, high - low, 1)
     across, up = (np.linspace(low[axis] - margin[axis], high[axis] + margin[axis], 400) for axis in (0, 1))
-    grid = np.stack(np.meshgrid(across, up), axis=-1).reshape(-1, 2).astype(np.float32)
+    grid = np.stack(np.meshgrid(across, up), axis=-1).reshape(-1, 2).clip(-LARGEST, LARGEST).astype(np.float32)
     with torch.inference_mode():
         probability = model(torch.from_numpy(grid)).numpy().reshape(len(up), len(across))
     filled = axes.contourf(across, up, probability, levels=np.linspace(0, 1, 21), cmap="RdBu_r", alpha=0.6)
@@ -96,7 +98,7 @@ def _regions_figure(dataset: Dataset, model: NeuralNet) -> Figure:
     _scatter(axes, dataset.x_train, dataset.y_train, dataset, "train", filled=True)
     _scatter(axes, dataset.x_test, dataset.y_test, dataset, "test", filled=False)
     axes.set(xlabel=_plain(dataset.features[0].name), ylabel=_plain(dataset.features[1].name))
-    figure.legend(loc="outside lower center", ncols=4)
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 

@@ -88,7 +88,8 @@ def _target_column(header: list[str], target: str, path: Path) -> int:
     if not header:
         raise TableError(f"{path} is empty; a header line with the names of the columns is needed")
     if target not in header:
-        raise TableError(f"{path} has no column {target!r}; its columns are {', '.join(header)}")
+        hint = " (columns are separated by commas)" if len(header) == 1 else ""
+        raise TableError(f"{path} has no column {target!r}; its columns are {', '.join(header)}{hint}")
     for number, name in enumerate(header, start=1):
         if not name:
             raise TableError(f"{path}: column {number} has no name in the header")
