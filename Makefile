@@ -16,12 +16,12 @@ READY := $(VENV)/ready-$(RUNTIME)
 ifeq ($(filter cpu gpu-cuda,$(RUNTIME)),)
 $(error RUNTIME is cpu or gpu-cuda, not $(RUNTIME))
 endif
-ifneq ($(DATA),)
-ifeq ($(TARGET),)
-$(error DATA needs TARGET, the column to predict: make train DATA=table.csv TARGET=column)
+# Only for train: TARGET may be in somebody's environment for other reasons.
+ifneq ($(filter train,$(MAKECMDGOALS)),)
+ifneq ($(and $(DATA),$(TARGET)),)
+else ifneq ($(DATA)$(TARGET),)
+$(error DATA and TARGET, the column to predict, go together: make train DATA=table.csv TARGET=column)
 endif
-else ifneq ($(TARGET),)
-$(error TARGET needs DATA, the table to train on: make train DATA=table.csv TARGET=column)
 endif
 
 # Recipes read these from the environment, so that quotes in a name stay in the name.
