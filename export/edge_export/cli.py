@@ -1,24 +1,17 @@
 """The command `edge-export`: from model.pt to files that are proven to compute the same."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edge_export.formats import Format
 from edge_runtime import shell
 
 if TYPE_CHECKING:
     from edge_export.exporting import Export
 
 app = typer.Typer(**shell.SETTINGS)
-
-
-class Format(StrEnum):
-    """The kinds of file that can be made."""
-
-    ONNX = "onnx"
-    TORCHSCRIPT = "torchscript"
 
 
 @app.command()
@@ -33,9 +26,9 @@ def export(
 ) -> None:
     """Export CHECKPOINT to ONNX and TorchScript, compared with torch before they are put in place."""
     # torch and onnx take seconds to import; usage errors and --help need neither.
-    from edge_export.exporting import FORMATS, export_checkpoint
+    from edge_export.exporting import export_checkpoint
 
-    chosen = FORMATS if not formats else tuple(name for name in FORMATS if name in formats)
+    chosen = [kind for kind in Format if not formats or kind in formats]
     for export in export_checkpoint(checkpoint, output, chosen):
         print(_table(export))
 

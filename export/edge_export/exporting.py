@@ -4,21 +4,18 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 import torch
 
 from edge_export.cases import Rows, draw_cases
 from edge_export.errors import ExportError
+from edge_export.formats import Format
 from edge_export.onnx_file import onnx_bytes
 from edge_export.parity import Comparison, Outputs, compare, compute_references
 from edge_export.torchscript_file import torchscript_bytes
 from edge_runtime import Predictor, Signature
-from edge_train import load_checkpoint
+from edge_train import NeuralNet, load_checkpoint
 from edge_train.files import make_folder, write_files
-
-Format: TypeAlias = Literal["onnx", "torchscript"]
-FORMATS: tuple[Format, ...] = ("onnx", "torchscript")
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,7 @@ class Export:
 
 
 def export_checkpoint(
-    checkpoint: Path, folder: Path | None = None, formats: Sequence[Format] = FORMATS
+    checkpoint: Path, folder: Path | None = None, formats: Sequence[str] = tuple(Format)
 ) -> list[Export]:
     """Export `checkpoint`, a model.pt, to files of its name in `folder`.
 
@@ -39,7 +36,7 @@ def export_checkpoint(
     Args:
         checkpoint: as `edge_train.save_checkpoint` writes it, or a plain state_dict of a `NeuralNet`.
         folder: where the files go, made if missing; beside the checkpoint if None.
-        formats: which files to make.
+        formats: which files to make, as in `Format`.
 
     Raises:
         CheckpointError: `checkpoint` cannot be read.
@@ -83,4 +80,7 @@ def load_torchscript(content: bytes, signature: Signature) -> Callable[[Rows], O
     return run
 
 
-_FORMATS = {"onnx": (onnx_bytes, load_onnx), "torchscript": (torchscript_bytes, load_torchscript)}
+_FORMATS: dict[str, tuple[Callable[[NeuralNet], bytes], Callable[[bytes, Signature], Callable[[Rows], Outputs]]]] = {
+    Format.ONNX: (onnx_bytes, load_onnx),
+    Format.TORCHSCRIPT: (torchscript_bytes, load_torchscript),
+}

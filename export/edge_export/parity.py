@@ -15,6 +15,7 @@ Algorithms (2002), chapter 3. docs/proof.md says why eight, with figures.
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -50,28 +51,28 @@ class CaseReference:
     float64: Outputs
     sensitivity: Outputs
 
-    @property
+    @cached_property
     def resolution(self) -> Outputs:
         """What float32 can resolve in each row, as far as it depends on the model alone."""
         return np.maximum(self.sensitivity, HALF_UNIT)
 
-    @property
+    @cached_property
     def torch_errors(self) -> Outputs:
         """The error of torch float32 against float64 in each row; NaN where either is NaN."""
         with np.errstate(invalid="ignore"):
             return np.abs(self.float32 - self.float64)
 
-    @property
+    @cached_property
     def trusted(self) -> npt.NDArray[np.bool_]:
         """Where float32 did not overflow on the way, so that float64 is the truth, shape (rows,)."""
         return self.torch_errors <= MULTIPLE * self.resolution
 
-    @property
+    @cached_property
     def expected(self) -> Outputs:
         """What an exported model must compute in each row."""
         return np.where(self.trusted, self.float64, self.float32)
 
-    @property
+    @cached_property
     def allowed(self) -> Outputs:
         """How far from `expected` it may be in each row."""
         return MULTIPLE * np.maximum(self.resolution, np.where(self.trusted, self.torch_errors, 0))

@@ -90,7 +90,8 @@ def as_matrix(rows: Any, spec: TensorSpec, features: tuple[str, ...]) -> npt.NDA
     matrix = np.atleast_2d(_as_array(rows, "rows"))
     if matrix.ndim != 2 or matrix.shape[1] != len(features):
         found = matrix.shape[1] if matrix.ndim == 2 else f"shape {matrix.shape}"
-        raise InvalidInput(f"a row has {_count(len(features), 'value')} ({_listed(features)}), found {found}")
+        values = "value" if len(features) == 1 else "values"
+        raise InvalidInput(f"a row has {len(features)} {values} ({_listed(features)}), found {found}")
     return _cast(matrix, spec.dtype, features)
 
 
@@ -103,12 +104,8 @@ def _as_array(value: Any, name: str) -> npt.NDArray[Any]:
         if array.dtype.kind == "O" and all(isinstance(element, int | float) for element in array.flat):
             array = array.astype(np.float64)
         return array
-    except (
-        TypeError,
-        ValueError,
-        OverflowError,
-        RuntimeError,
-    ) as error:  # ragged lists; a torch tensor on a GPU or with a gradient
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        # Ragged lists; integers beyond float64; a torch tensor on a GPU or with a gradient.
         raise InvalidInput(f"{name}: not an array: {error}") from error
 
 
@@ -142,10 +139,6 @@ def _check_shape(array: npt.NDArray[Any], spec: TensorSpec) -> None:
     )
     if not fits:
         raise InvalidInput(f"the model takes {spec}, found shape {list(array.shape)}")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _listed(names: tuple[str, ...], most: int = 12) -> str:

@@ -44,12 +44,9 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         # Files have errors of their own, so this is stdout. What it still holds would fail again when Python closes it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        # A closed pipe is no error: whoever read the answers has enough of them.
-        return (
-            1
-            if isinstance(error, BrokenPipeError)
-            else _fail(f"the answers cannot be written: {error.strerror or error}", 1)
-        )
+        if isinstance(error, BrokenPipeError):
+            return 1  # without a word: whoever read the answers has enough of them
+        return _fail(f"the answers cannot be written: {error.strerror or error}", 1)
     return code if isinstance(code, int) else 0
 
 

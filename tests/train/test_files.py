@@ -7,19 +7,19 @@ from typing import Any
 import pytest
 
 from edge_train import CannotWrite
-from edge_train.files import make_folder, prepare_file, write_file, write_files
+from edge_train.files import make_folder, prepare_file, write_files
 
 
 def test_writes_and_replaces(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    write_file(path, b"one")
-    write_file(path, b"two")
+    write_files({path: b"one"})
+    write_files({path: b"two"})
     assert path.read_bytes() == b"two"
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
 def test_the_users_umask_decides_who_may_read(tmp_path: Path) -> None:
-    write_file(tmp_path / "ours", b"")
+    write_files({tmp_path / "ours": b""})
     (tmp_path / "theirs").write_bytes(b"")
     assert (tmp_path / "ours").stat().st_mode == (tmp_path / "theirs").stat().st_mode
 
@@ -27,7 +27,7 @@ def test_the_users_umask_decides_who_may_read(tmp_path: Path) -> None:
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "real").write_bytes(b"old")
     (tmp_path / "link").symlink_to("real")
-    write_file(tmp_path / "link", b"new")
+    write_files({tmp_path / "link": b"new"})
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "real").read_bytes() == b"new"
 
@@ -45,7 +45,7 @@ def test_what_goes_wrong_leaves_the_old_file(
 
     monkeypatch.setattr(os, "fsync", fail) if moment == "fsync" else monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises((CannotWrite, KeyboardInterrupt)) as raised:
-        write_file(path, b"new")
+        write_files({path: b"new"})
     assert isinstance(raised.value, KeyboardInterrupt) or "No space left on device" in str(raised.value)
     assert path.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
@@ -54,9 +54,9 @@ def test_what_goes_wrong_leaves_the_old_file(
 def test_a_folder_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "file").mkdir()
     with pytest.raises(CannotWrite, match="file cannot be written"):
-        write_file(tmp_path / "file", b"")
+        write_files({tmp_path / "file": b""})
     with pytest.raises(CannotWrite, match="cannot be written"):
-        write_file(tmp_path / "nowhere" / "file", b"")
+        write_files({tmp_path / "nowhere" / "file": b""})
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
@@ -68,7 +68,7 @@ def test_two_writers_at_once_leave_one_whole_file(tmp_path: Path) -> None:
     def write(content: bytes) -> None:
         try:
             for _ in range(20):
-                write_file(path, content)
+                write_files({path: content})
         except CannotWrite as error:
             failures.append(error)
 
@@ -93,7 +93,7 @@ def test_several_files_or_none(tmp_path: Path) -> None:
 
 def test_a_link_to_itself(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
-    write_file(tmp_path / "loop", b"new")
+    write_files({tmp_path / "loop": b"new"})
     assert (tmp_path / "loop").read_bytes() == b"new"
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from edge_runtime.errors import InvalidModel
 from edge_train.errors import CheckpointError
-from edge_train.files import write_file
+from edge_train.files import write_files
 from edge_train.network import NeuralNet
 
 _KEYS = {"linear_1.weight", "linear_1.bias", "linear_2.weight", "linear_2.bias"}
@@ -31,7 +31,7 @@ def save_checkpoint(model: NeuralNet, path: Path) -> None:
     # Into memory first: given a path, torch.save puts the file's name into its content.
     content = io.BytesIO()
     torch.save(model.state_dict(), content)
-    write_file(path, content.getvalue())
+    write_files({path: content.getvalue()})
 
 
 def load_checkpoint(path: Path) -> NeuralNet:

@@ -10,11 +10,6 @@ from pathlib import Path
 from edge_train.errors import CannotWrite
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Put `content` at `path`, as `write_files` does."""
-    write_files({path: content})
-
-
 def write_files(contents: Mapping[Path, bytes]) -> None:
     """Put each content at its path: all written beside their targets, flushed to the disk, and only then moved over.
 

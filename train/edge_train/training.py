@@ -78,13 +78,13 @@ def train(
     criterion = nn.BCELoss()
     optimizer = torch.optim.SGD(model.parameters(), lr=learning_rate)
     train_losses: list[float] = []
-    test_losses: list[tuple[int, float]] = []
 
     before = evaluate(model, x_test, y_test)
     on_start(before)
+    test_losses = [(0, before.loss)]
     model.train()
     for epoch in range(epochs):
-        if epoch % REPORT_EVERY == 0:
+        if epoch and epoch % REPORT_EVERY == 0:
             test_losses.append((epoch, evaluate(model, x_test, y_test).loss))
         optimizer.zero_grad()
         probability = model(x_train).squeeze(1)
