@@ -15,28 +15,36 @@ from edge_runtime.errors import (
     InvalidInput,
     InvalidModel,
     ModelNotFound,
+    NoCertificate,
     NoSignature,
     RuntimeNotInstalled,
     UnknownDevice,
+    VerificationFailed,
 )
 from edge_runtime.lazy import lazy_names
 from edge_runtime.signature import Feature, Input, Signature
 
 if TYPE_CHECKING:
     from edge_runtime.arrays import TensorSpec
+    from edge_runtime.certificate import Certificate, GoldenBatch
     from edge_runtime.predictor import Prediction, Predictor
+    from edge_runtime.verification import Check, Verification
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Certificate",
+    "Check",
     "DeviceUnavailable",
     "EdgePredictError",
     "Feature",
+    "GoldenBatch",
     "InferenceFailed",
     "Input",
     "InvalidInput",
     "InvalidModel",
     "ModelNotFound",
+    "NoCertificate",
     "NoSignature",
     "Prediction",
     "Predictor",
@@ -44,11 +52,24 @@ __all__ = [
     "Signature",
     "TensorSpec",
     "UnknownDevice",
+    "Verification",
+    "VerificationFailed",
     "__version__",
 ]
 
 # These need numpy.
-__getattr__ = lazy_names(__name__, {"Prediction": "predictor", "Predictor": "predictor", "TensorSpec": "arrays"})
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Certificate": "certificate",
+        "Check": "verification",
+        "GoldenBatch": "certificate",
+        "Prediction": "predictor",
+        "Predictor": "predictor",
+        "TensorSpec": "arrays",
+        "Verification": "verification",
+    },
+)
 
 
 def __dir__() -> list[str]:

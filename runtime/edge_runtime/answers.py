@@ -37,40 +37,11 @@ def answer_writer(predictor: "Predictor", output_format: Format) -> tuple[str, C
 
     def lines(rows: Any) -> str:
         probabilities = predictor.predict_proba(rows)
-        predicted = signature.is_positive(probabilities[:, 1]).astype(int)
+        predicted = signature.predicted(probabilities)
         return "".join(render(labels, index, row) for index, row in zip(predicted, probabilities, strict=True))
 
     header = _csv_line(["label", "probability", *(f"probability_{label}" for label in labels)])
     return header if output_format == "csv" else "", lines
-
-
-def describe(predictor: "Predictor") -> dict[str, Any]:
-    """What `predictor` takes, gives and runs on, in plain Python types."""
-    return {
-        "signature": None if predictor.signature is None else predictor.signature.to_dict(),
-        "inputs": [{"name": spec.name, "type": spec.type, "shape": list(spec.shape)} for spec in predictor.inputs],
-        "outputs": [{"name": spec.name, "type": spec.type, "shape": list(spec.shape)} for spec in predictor.outputs],
-        "provider": predictor.provider,
-    }
-
-
-def describe_text(predictor: "Predictor") -> str:
-    """What `predictor` takes, gives and runs on, for people."""
-    lines = [f"input     {spec}" for spec in predictor.inputs]
-    lines += [f"output    {spec}" for spec in predictor.outputs]
-    if predictor.signature is None:
-        lines.append("signature none: Predictor.run takes the inputs by name and gives the outputs by name")
-    else:
-        signature = predictor.signature
-        low, high = signature.labels
-        lines.append(f"task      {signature.task}")
-        lines.append(f"labels    {low}, {high} ({high} where its probability is above {signature.threshold})")
-        for feature in signature.features:
-            known = feature.minimum is not None and feature.maximum is not None
-            seen = f", {feature.minimum:.6g} to {feature.maximum:.6g} in training" if known else ""
-            lines.append(f"feature   {feature.name}: {feature.kind}{seen}")
-    lines.append(f"provider  {predictor.provider}")
-    return "\n".join(lines) + "\n"
 
 
 def _as_text(labels: tuple[Label, ...], predicted: int, probabilities: "npt.NDArray[Any]") -> str:

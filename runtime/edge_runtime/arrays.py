@@ -10,7 +10,7 @@ from edge_runtime.errors import InvalidInput
 
 # https://onnx.ai/onnx/intro/concepts.html#element-type, under the names that ONNX Runtime prints. What numpy has no
 # type for (bfloat16, float8, sequences, maps) is absent and goes through as it is.
-_NUMPY_TYPES: dict[str, type[np.generic]] = {
+NUMPY_TYPES: dict[str, type[np.generic]] = {
     "float16": np.float16,
     "float": np.float32,
     "double": np.float64,
@@ -44,7 +44,7 @@ class TensorSpec:
     @property
     def dtype(self) -> np.dtype[Any] | None:
         """The numpy type of its elements (object for text), or None where numpy has none."""
-        numpy_type = _NUMPY_TYPES.get(self.type.removeprefix("tensor(").removesuffix(")"))
+        numpy_type = NUMPY_TYPES.get(self.type.removeprefix("tensor(").removesuffix(")"))
         return None if numpy_type is None else np.dtype(numpy_type)
 
     def __str__(self) -> str:

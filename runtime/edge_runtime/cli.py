@@ -1,7 +1,6 @@
 """The command `edge-predict`: answers from an exported model at the shell."""
 
 import io
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from edge_runtime import __version__, shell
-from edge_runtime.answers import Format, answer_writer, describe, describe_text
-from edge_runtime.errors import InvalidInput, UnknownDevice
+from edge_runtime import __version__, reports, shell
+from edge_runtime.answers import Format, answer_writer
+from edge_runtime.errors import InvalidInput, UnknownDevice, VerificationFailed
 from edge_runtime.rows import in_blocks, parse_values, read_rows
 
 if TYPE_CHECKING:
@@ -46,6 +45,9 @@ def predict(
         str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:N, or the name of an ONNX Runtime provider.")
     ] = "auto",
     show_description: Annotated[bool, typer.Option("--describe", help="Show what the model takes and gives.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check that the model gives here what torch gave at export.")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True)
     ] = False,
@@ -54,11 +56,17 @@ def predict(
     values = values or []
     if unknown := [value for value in values if _is_option(value)]:
         raise shell.usage_error(f"no such option: {unknown[0]}")
-    if sum([bool(values), input_file is not None, show_description]) != 1:
-        raise shell.usage_error("give the values of one row, or --input FILE, or --describe: one of the three")
+    if sum([bool(values), input_file is not None, show_description, verify]) != 1:
+        raise shell.usage_error("give the values of one row, --input FILE, --describe or --verify: one of the four")
+    if output_format == "csv" and (show_description or verify):
+        raise shell.usage_error(f"{'--verify' if verify else '--describe'} is written as text or json")
     predictor = _opened(model, device)
     if show_description:
-        _describe(predictor, output_format)
+        as_json = output_format == "json"
+        sys.stdout.write(reports.description_json(predictor) if as_json else reports.description_text(predictor))
+        return
+    if verify:
+        _verify(predictor, output_format)
         return
     header, answers = answer_writer(predictor, output_format)
     features = [feature.name for feature in predictor.required_signature.features]
@@ -102,13 +110,13 @@ def _opened(model: str, device: str) -> "Predictor":
         raise shell.usage_error(str(error)) from error
 
 
-def _describe(predictor: "Predictor", output_format: Format) -> None:
-    if output_format == "csv":
-        raise shell.usage_error("--describe is written as text or json")
-    if output_format == "json":
-        sys.stdout.write(json.dumps(describe(predictor), ensure_ascii=False) + "\n")
-    else:
-        sys.stdout.write(describe_text(predictor))
+def _verify(predictor: "Predictor", output_format: Format) -> None:
+    verification = predictor.verify()
+    as_json = output_format == "json"
+    sys.stdout.write(reports.verification_json(verification) if as_json else reports.verification_text(verification))
+    sys.stdout.flush()
+    if not verification.passed:
+        raise VerificationFailed(verification.failure)
 
 
 def _lines(input_file: str, source: str) -> Iterator[str]:

@@ -4,6 +4,8 @@
     ├── ModelNotFound        (FileNotFoundError)  there is no such model file
     ├── InvalidModel         (ValueError)         not a model, a damaged one, or one this version cannot read
     ├── NoSignature          (TypeError)          the model does not say what its outputs mean
+    ├── NoCertificate        (TypeError)          the model carries no proof that could be replayed
+    ├── VerificationFailed   (RuntimeError)       the replay of the model's proof does not hold here
     ├── InvalidInput         (ValueError)         the rows or tensors given do not fit the model
     ├── UnknownDevice        (ValueError)         no device goes by that name
     ├── DeviceUnavailable    (RuntimeError)       the device exists, but cannot be used here
@@ -29,6 +31,14 @@ class InvalidModel(EdgePredictError, ValueError):
 
 class NoSignature(EdgePredictError, TypeError):
     """The model does not say what its inputs and outputs mean; only `Predictor.run` can use it."""
+
+
+class NoCertificate(EdgePredictError, TypeError):
+    """The model carries no certificate, so there is nothing to verify it against."""
+
+
+class VerificationFailed(EdgePredictError, RuntimeError):
+    """The file is not as it was exported, or does not give torch's outputs here; the message says which."""
 
 
 class InvalidInput(EdgePredictError, ValueError):

@@ -1,5 +1,6 @@
 """`Predictor`: a model file that answers."""
 
+import functools
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,9 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_runtime.arrays import TensorSpec, as_matrix, as_tensor
-from edge_runtime.errors import InvalidInput, InvalidModel, NoSignature
+from edge_runtime.certificate import METADATA_KEY as CERTIFICATE_KEY
+from edge_runtime.certificate import Certificate
+from edge_runtime.errors import InvalidInput, InvalidModel, NoCertificate, NoSignature, VerificationFailed
 from edge_runtime.session import Session
 from edge_runtime.signature import METADATA_KEY, Label, Signature
+from edge_runtime.verification import Verification, replay
 
 
 class Prediction(NamedTuple):
@@ -36,13 +40,14 @@ class Predictor:
         provider: the ONNX Runtime provider that it really runs on, such as "CPUExecutionProvider".
     """
 
-    def __init__(self, model: str | os.PathLike[str] | bytes, device: str = "auto") -> None:
+    def __init__(self, model: str | os.PathLike[str] | bytes, device: str = "auto", verify: bool = False) -> None:
         """Open a model.
 
         Args:
-            model: the path of an ONNX file, or the content of one.
+            model: the path of an ONNX file (.onnx, or .ort in ONNX Runtime's own format), or the content of one.
             device: "auto" takes CUDA where it really comes up and the CPU elsewhere; "cpu"; "cuda" or "cuda:N" runs
                 there or raises; or the name of an ONNX Runtime provider.
+            verify: whether to raise unless the model passes `verify`.
 
         Raises:
             ModelNotFound: there is no such file.
@@ -50,17 +55,21 @@ class Predictor:
             UnknownDevice: no device goes by that name.
             DeviceUnavailable: the device cannot be used here; the message says why.
             RuntimeNotInstalled: ONNX Runtime is missing, or two of its packages overwrite each other.
+            NoCertificate: with `verify`, the model carries no proof.
+            VerificationFailed: with `verify`, its proof does not hold here; the message says why.
         """
         source = bytes(model) if isinstance(model, bytes | bytearray | memoryview) else Path(model)
         self._session = Session(source, device)
         # What opens the same model again, wherever the process has gone by then.
-        self._arguments = (source if isinstance(source, bytes) else source.absolute(), device)
+        self._arguments = (self._session.source, device, verify)
         self.inputs: tuple[TensorSpec, ...] = self._session.inputs
         self.outputs: tuple[TensorSpec, ...] = self._session.outputs
         self.provider: str = self._session.provider
         self.signature: Signature | None = self._read_signature()
+        if verify and not (verification := self.verify()).passed:
+            raise VerificationFailed(verification.failure)
 
-    def __reduce__(self) -> tuple[type["Predictor"], tuple[Path | bytes, str]]:
+    def __reduce__(self) -> tuple[type["Predictor"], tuple[Path | bytes, str, bool]]:
         return type(self), self._arguments
 
     @property
@@ -82,8 +91,7 @@ class Predictor:
             NoSignature: the model does not say what its outputs mean.
         """
         signature = self.required_signature
-        positive = signature.is_positive(self._positive_probability(rows, signature))
-        predicted: npt.NDArray[Any] = self.classes_[positive.astype(np.intp)]
+        predicted: npt.NDArray[Any] = self.classes_[signature.predicted(self._output(rows, signature))]
         return predicted
 
     def predict_proba(self, rows: Any) -> npt.NDArray[np.floating[Any]]:
@@ -94,8 +102,9 @@ class Predictor:
         Returns:
             Probabilities, shape (rows, classes), of the model's own floating type, columns in the order of `classes_`.
         """
-        positive = self._positive_probability(rows, self.required_signature)
-        return np.stack([1 - positive, positive], axis=1)
+        signature = self.required_signature
+        output = self._output(rows, signature)
+        return np.concatenate([1 - output, output], axis=1) if output.shape[1] == 1 else output
 
     def predict_one(self, row: Any) -> Prediction:
         """The label of one row and that label's probability.
@@ -107,12 +116,14 @@ class Predictor:
             InvalidInput, NoSignature: as `predict`.
         """
         signature = self.required_signature
-        positive = self._positive_probability(row, signature)
-        if positive.size != 1:
-            raise InvalidInput(f"predict_one takes one row, found {positive.size}; use predict or predict_proba")
-        if signature.is_positive(positive[0]):
-            return Prediction(signature.labels[1], float(positive[0]))
-        return Prediction(signature.labels[0], float(1 - positive[0]))
+        output = self._output(row, signature)
+        if len(output) != 1:
+            raise InvalidInput(f"predict_one takes one row, found {len(output)}; use predict or predict_proba")
+        index = signature.predicted(output)[0]
+        if output.shape[1] > 1:
+            return Prediction(signature.labels[index], float(output[0, index]))
+        positive = output[0, 0]
+        return Prediction(signature.labels[index], float(positive if index else 1 - positive))
 
     def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """All outputs of any ONNX model, by name.
@@ -136,12 +147,36 @@ class Predictor:
         feed = {spec.name: as_tensor(inputs[spec.name], spec) for spec in self.inputs}
         return dict(zip((spec.name for spec in self.outputs), self._session.run(None, feed), strict=True))
 
-    def _positive_probability(self, rows: Any, signature: Signature) -> npt.NDArray[np.floating[Any]]:
-        """The probability of `labels[1]`, shape (rows,)."""
+    @functools.cached_property
+    def certificate(self) -> Certificate | None:
+        """The proof that the model carries, None where it carries none.
+
+        Raises:
+            InvalidModel: it is damaged, or its schema is newer than this version reads.
+        """
+        text = self._session.metadata.get(CERTIFICATE_KEY)
+        return None if text is None else Certificate.from_json(text)
+
+    def verify(self) -> Verification:
+        """Replay the proof that the model carries: what torch gave at export against what this gives here and now.
+
+        Returns:
+            What was found; that it does not hold is no error.
+
+        Raises:
+            NoCertificate: the model carries no proof.
+            InvalidModel: its proof is damaged, or its schema is newer than this version reads.
+            ModelNotFound: the file is not there any more.
+        """
+        if self.certificate is None:
+            raise NoCertificate("the model carries no certificate to verify it against; edge-export writes one")
+        return replay(self._session, self.certificate)
+
+    def _output(self, rows: Any, signature: Signature) -> npt.NDArray[np.floating[Any]]:
+        """The output tensor that `signature` names, shape (rows, 1) or (rows, classes)."""
         spec = self.inputs[0]
         matrix = as_matrix(rows, spec, tuple(feature.name for feature in signature.features))
-        output = self._session.run([signature.output], {spec.name: matrix})[0]
-        return output[:, 0]  # type: ignore[no-any-return]
+        return self._session.run([signature.output], {spec.name: matrix})[0]  # type: ignore[no-any-return]
 
     @property
     def required_signature(self) -> Signature:
@@ -166,7 +201,8 @@ class Predictor:
         floating = {
             spec.name for spec in (*self.inputs, *self.outputs) if spec.dtype is not None and spec.dtype.kind == "f"
         }
-        fits = described == declared and len(declared) == 1 and columns.get(signature.output) == 1
+        width = 1 if signature.task == "binary_classification" else len(signature.labels)
+        fits = described == declared and len(declared) == 1 and columns.get(signature.output) == width
         if not fits or not {*declared, signature.output} <= floating:
             raise InvalidModel("the signature does not describe this graph; export the model again")
         return signature

@@ -45,7 +45,13 @@ _DISTRIBUTIONS = (
 
 
 class Session:
-    """One opened model: what it declares, what it runs on, and `run`, with ONNX Runtime's errors translated."""
+    """One opened model: what it declares, what it runs on, and `run`, with ONNX Runtime's errors translated.
+
+    Attributes:
+        source: what opens the same model again: its absolute path, or its content.
+        version: of ONNX Runtime.
+        metadata: what the file says about itself, by key.
+    """
 
     def __init__(self, model: Path | bytes, device: str) -> None:
         """Open `model` (a file, or a file's content) on `device`.
@@ -57,10 +63,22 @@ class Session:
         ort = import_onnxruntime()
         name, source = ("the model", model) if isinstance(model, bytes) else (str(model), _readable(model))
         self._session = _open(ort, source, name, device, candidates)
+        self.source = source if isinstance(source, bytes) else Path(source).absolute()
+        self.version: str = ort.__version__
         self.provider: str = self._session.get_providers()[0]
-        self.inputs = tuple(_spec(tensor) for tensor in self._session.get_inputs())
-        self.outputs = tuple(_spec(tensor) for tensor in self._session.get_outputs())
-        self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+        try:
+            self.inputs = tuple(_spec(tensor) for tensor in self._session.get_inputs())
+            self.outputs = tuple(_spec(tensor) for tensor in self._session.get_outputs())
+            self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+        except UnicodeDecodeError as error:
+            raise InvalidModel(f"{name} is damaged: its names are not UTF-8 text; export the model again") from error
+
+    def content(self) -> bytes:
+        """The bytes of the model's file as they are by now. Raises ModelNotFound or InvalidModel if it is gone."""
+        if isinstance(self.source, bytes):
+            return self.source
+        _readable(self.source)
+        return self.source.read_bytes()
 
     def run(self, names: list[str] | None, feed: Mapping[str, Any]) -> list[Any]:
         """The outputs `names` (all, if None) for the inputs in `feed`.

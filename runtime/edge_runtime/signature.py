@@ -10,7 +10,7 @@ metadata as JSON, and the runtime reads it back. Schema version 1:
      "labels": [0, 1],
      "threshold": 0.5}
 
-A reader ignores keys that it does not know and refuses a schema version that is newer than its own.
+The other task is "multiclass_classification": two labels or more, and no threshold.
 """
 
 import json
@@ -19,14 +19,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
-from edge_runtime.errors import InvalidModel
+from edge_runtime import schema
 
 SCHEMA_VERSION = 1
 METADATA_KEY = "edge_predict.signature"
 
 Label: TypeAlias = int | float | str | bool
 Kind = Literal["numeric"]
-Task = Literal["binary_classification"]
+Task = Literal["binary_classification", "multiclass_classification"]
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,12 @@ class Signature:
 
     Attributes:
         inputs: the input tensors and the features in their columns.
-        output: the output tensor, of shape (batch, 1), that holds the probability of `labels[1]`.
+        output: the output tensor. It holds, in the binary task, the probability of `labels[1]`, shape (batch, 1); in
+            the multiclass task, the probability of each label, shape (batch, classes).
         labels: the classes, in the order of `predict_proba`'s columns.
         task: what kind of question the model answers.
-        threshold: `labels[1]` is predicted where its probability is above this, `labels[0]` elsewhere (NaN included).
+        threshold: of the binary task alone: `labels[1]` is predicted where its probability is above this, `labels[0]`
+            elsewhere (NaN included).
     """
 
     inputs: tuple[Input, ...]
@@ -78,12 +80,32 @@ class Signature:
         return tuple(feature for tensor in self.inputs for feature in tensor.features)
 
     def is_positive(self, probability: Any) -> Any:
-        """Whether `labels[1]` is predicted where it has this probability: a bool, or an array of them for an array."""
+        """Whether `labels[1]` of a binary task is predicted where it has this probability.
+
+        A bool, or an array of them for an array.
+        """
         return probability > self.threshold
+
+    def predicted(self, output: Any) -> Any:
+        """Where in `labels` the predicted one stands.
+
+        Args:
+            output: what the output tensor holds, or what `predict_proba` gives: a floating numpy array of shape
+                (rows, 1) or (rows, classes).
+
+        Returns:
+            Integers of numpy's index type, shape (rows,). A row with NaN gets 0.
+        """
+        if self.task == "binary_classification":
+            return self.is_positive(output[:, -1]).astype("intp")
+        # numpy would take NaN for the largest.
+        return output.argmax(axis=1) * (output == output).all(axis=1)
 
     def to_dict(self) -> dict[str, Any]:
         """This signature in plain Python types, the form that checkpoints and JSON carry."""
         plain: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **asdict(self)}
+        if self.task != "binary_classification":
+            del plain["threshold"]
         plain["inputs"] = [{**tensor, "features": list(tensor["features"])} for tensor in plain["inputs"]]
         plain["labels"] = list(self.labels)
         return plain
@@ -99,22 +121,14 @@ class Signature:
         Raises:
             InvalidModel: it is not a signature, or its schema is newer than this version reads.
         """
-        try:
+        with schema.reading("the signature"):
             return _read(plain)
-        except InvalidModel:
-            raise
-        except (KeyError, OverflowError, TypeError, ValueError) as error:
-            reason = f"no {error}" if isinstance(error, KeyError) else str(error)
-            raise InvalidModel(f"the signature is damaged: {reason}") from error
 
     @classmethod
     def from_json(cls, text: str) -> "Signature":
         """The signature in `text`, as `to_json` wrote it. Raises InvalidModel as `from_dict` does."""
-        try:
-            plain = json.loads(text)
-        except (RecursionError, ValueError) as error:
-            raise InvalidModel(f"the signature is damaged: {error}") from error
-        return cls.from_dict(plain)
+        with schema.reading("the signature"):
+            return _read(json.loads(text))
 
 
 def default_features(count: int) -> tuple[Feature, ...]:
@@ -122,25 +136,17 @@ def default_features(count: int) -> tuple[Feature, ...]:
     return tuple(Feature(f"x{column}") for column in range(1, count + 1))
 
 
-def _read(plain: object) -> Signature:
-    if not isinstance(plain, Mapping):
-        raise TypeError("it is no object")
-    version = plain["schema_version"]
-    if type(version) is not int or version < 1:
-        raise ValueError(f"schema_version is {version!r}")
-    if version > SCHEMA_VERSION:
-        raise InvalidModel(
-            f"the signature has schema version {version}, and this edge-predict reads up to {SCHEMA_VERSION}: "
-            "upgrade it with pip install --upgrade edge-predict"
-        )
+def _read(document: object) -> Signature:
+    plain = schema.checked(document, SCHEMA_VERSION, "the signature")
     if plain["task"] not in get_args(Task):
         raise ValueError(f"unknown task {plain['task']!r}")
+    binary = plain["task"] == "binary_classification"
     signature = Signature(
-        inputs=tuple(Input(_text(tensor["name"]), _features(tensor["features"])) for tensor in plain["inputs"]),
-        output=_text(plain["output"]),
-        labels=_labels(plain["labels"]),
+        inputs=tuple(Input(schema.text(tensor["name"]), _features(tensor["features"])) for tensor in plain["inputs"]),
+        output=schema.text(plain["output"]),
+        labels=_labels(plain["labels"], binary),
         task=plain["task"],
-        threshold=_number(plain["threshold"]),
+        threshold=_number(plain["threshold"]) if binary else Signature.threshold,
     )
     names = [feature.name for feature in signature.features]
     if not names:
@@ -156,7 +162,7 @@ def _features(plain: Sequence[Mapping[str, Any]]) -> tuple[Feature, ...]:
             raise ValueError(f"unknown kind of feature {feature['kind']!r}")
     return tuple(
         Feature(
-            name=_text(feature["name"]),
+            name=schema.text(feature["name"]),
             kind=feature["kind"],
             minimum=None if feature.get("minimum") is None else _number(feature["minimum"]),
             maximum=None if feature.get("maximum") is None else _number(feature["maximum"]),
@@ -165,26 +171,20 @@ def _features(plain: Sequence[Mapping[str, Any]]) -> tuple[Feature, ...]:
     )
 
 
-def _labels(plain: object) -> tuple[Label, ...]:
+def _labels(plain: object, binary: bool) -> tuple[Label, ...]:
     if not isinstance(plain, Sequence) or isinstance(plain, str):
         raise TypeError("labels is no list")
     if not all(isinstance(label, Label) for label in plain) or len({type(label) for label in plain}) > 1:
         raise TypeError("the labels are neither all numbers nor all texts")
     # As text they must differ too: JSON answers name them.
-    if len(plain) != 2 or str(plain[0]) == str(plain[1]):
-        raise ValueError(f"two different labels are needed, found {list(plain)}")
+    if len(set(map(str, plain))) < max(len(plain), 2) or (binary and len(plain) > 2):
+        raise ValueError(f"two different labels{'' if binary else ' or more'} are needed, found {list(plain)}")
     for label in plain:
         if isinstance(label, float) and not math.isfinite(label):
             raise ValueError(f"the label {label} is not finite")
         if isinstance(label, str) and len(label.splitlines()) > 1:
             raise ValueError(f"the label {label!r} has more than one line")
     return tuple(plain)
-
-
-def _text(plain: object) -> str:
-    if not isinstance(plain, str):
-        raise TypeError(f"{plain!r} is no text")
-    return plain
 
 
 def _number(plain: object) -> float:

@@ -146,7 +146,7 @@ def test_version_and_help(command: Command) -> None:
     assert command(main, "--version") == (0, f"edge-predict {edge_runtime.__version__}\n", "")
     shown = command(main, "--help")
     assert shown.code == 0
-    for option in ("--input", "--format", "--device", "--describe", "--version"):
+    for option in ("--input", "--format", "--device", "--describe", "--verify", "--version"):
         assert option in shown.out
 
 
@@ -176,8 +176,11 @@ sys.exit(bool({"numpy", "onnxruntime"} & set(sys.modules)))
         ([MODEL, -1, 1, "--format", "xml"], ["xml", "json"]),
         ([MODEL, -1, 1, "--device", "tpu"], ["unknown device 'tpu'", "cuda"]),
         ([MODEL, -1, 1, "--device"], ["--device"]),
-        ([MODEL, -1, 1, "--input", "rows.csv"], ["one of the three"]),
-        ([MODEL, "--describe", "--format", "csv"], ["text or json"]),
+        ([MODEL, -1, 1, "--input", "rows.csv"], ["one of the four"]),
+        ([MODEL, -1, 1, "--verify"], ["one of the four"]),
+        ([MODEL, "--describe", "--verify"], ["one of the four"]),
+        ([MODEL, "--describe", "--format", "csv"], ["--describe is written as text or json"]),
+        ([MODEL, "--verify", "--format", "csv"], ["--verify is written as text or json"]),
     ],
 )
 def test_wrong_usage(command: Command, arguments: list[object], parts: list[str]) -> None:

@@ -65,7 +65,7 @@ class FakeOnnxRuntime:
     def __init__(self, cuda: str) -> None:
         self.cuda = cuda
         self.options: dict[str, str] = {}
-        self.__file__ = str(Path(sys.executable))
+        self.__file__, self.__version__ = str(Path(sys.executable)), "1.99.0"
         self.real = session.import_onnxruntime()
 
     def get_available_providers(self) -> list[str]:

@@ -1,6 +1,7 @@
 """Files that are no models, and models that are not whole."""
 
 import os
+import pickle
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,10 @@ def test_a_pipe() -> None:
     read, write = os.pipe()
     os.write(write, MODEL.read_bytes())
     os.close(write)
-    assert Predictor(f"/dev/fd/{read}").predict([-1, 1]).tolist() == [1]
+    predictor = Predictor(f"/dev/fd/{read}")
+    assert predictor.predict([-1, 1]).tolist() == [1]
+    # A pipe can be read once only.
+    assert pickle.loads(pickle.dumps(predictor)).predict([-1, 1]).tolist() == [1]
 
 
 @pytest.mark.parametrize(
@@ -80,6 +84,12 @@ def test_truncated_anywhere() -> None:
         assert (answer == whole).all(), length
     # Protobuf cannot tell that a file ends early where a field ends; the graph itself is one field.
     assert opened <= 2
+
+
+@pytest.mark.parametrize("name", [b"probability", b"edge_predict.signature", b"binary_classification"])
+def test_names_that_are_no_text(name: bytes) -> None:
+    with pytest.raises(InvalidModel, match="the model is damaged: its names are not UTF-8 text"):
+        Predictor(MODEL.read_bytes().replace(name, b"\xff" + name[1:]))
 
 
 def test_every_exception_of_onnxruntime_is_translated() -> None:

@@ -175,7 +175,8 @@ def test_a_predictor_starts_no_threads() -> None:
     before = len(list(Path("/proc/self/task").iterdir()))
     opened = [Predictor(MODELS / "four_blobs.onnx", device="cpu") for _ in range(3)]
     assert [predictor.predict(ROWS).tolist() for predictor in opened] == 3 * [[1, 0, 1, 0, 1, 0]]
-    assert len(list(Path("/proc/self/task").iterdir())) == before
+    # Fewer, where one that an earlier test has joined was still on its way out.
+    assert len(list(Path("/proc/self/task").iterdir())) <= before
 
 
 def test_an_opened_predictor_survives_a_fork(predictor: Predictor) -> None:

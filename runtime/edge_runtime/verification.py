@@ -1,0 +1,180 @@
+"""The replay: whether a file is as it was exported, and gives torch's outputs on this machine, without torch."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_runtime import signature
+from edge_runtime.certificate import Certificate, GoldenBatch, content_sha256
+from edge_runtime.errors import InferenceFailed, InvalidInput
+from edge_runtime.session import Session
+
+
+@dataclass(frozen=True)
+class Check:
+    """One output on all golden rows of one case.
+
+    Elements that may be anything, where float32 cannot decide an integer or a bool, count for nothing here.
+
+    Attributes:
+        case: the kind of rows.
+        output: the output's name.
+        rows: how many golden rows there are.
+        error: the largest distance of an element from torch's; infinite where integers or bools differ, where just one
+            of the two is NaN or infinite, or where there is nothing to compare.
+        allowed: what was allowed to the element that used the largest share of it; 0 where there is nothing to compare.
+        share: that share, error / allowed; infinite where nothing was allowed.
+        problem: why it does not hold, None where it does.
+    """
+
+    case: str
+    output: str
+    rows: int
+    error: float
+    allowed: float
+    share: float
+    problem: str | None
+
+    @property
+    def passed(self) -> bool:
+        """Whether every element is as close to torch's as it must be."""
+        return self.problem is None
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a replay found.
+
+    Attributes:
+        provider: the ONNX Runtime provider that it ran on.
+        onnxruntime: the version of ONNX Runtime that it ran on.
+        versions: of what made the artifact, by name, as its certificate has them.
+        rows: how many golden rows were replayed.
+        intact: whether the file's bytes are those that were exported.
+        signature_intact: whether the labels and features are those that were exported.
+        checks: one for each case and output.
+        problems: why it did not pass, each in a few words; empty if it passed.
+    """
+
+    provider: str
+    onnxruntime: str
+    versions: Mapping[str, str]
+    rows: int
+    intact: bool
+    signature_intact: bool
+    checks: tuple[Check, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the file is as it was exported and every check holds."""
+        return not self.problems
+
+    @property
+    def failure(self) -> str:
+        """The problems in one line."""
+        first, rest = self.problems[:3], self.problems[3:]
+        return f"not verified on {self.provider}: {'; '.join(first)}{f'; and {len(rest)} more' if rest else ''}"
+
+
+def replay(session: Session, certificate: Certificate) -> Verification:
+    """Replay `certificate`, the one in the file that `session` was opened from.
+
+    Raises:
+        ModelNotFound, InvalidModel: the file is not there any more.
+    """
+    found: dict[tuple[str, str], list[Check]] = {}
+    for batch in certificate.golden:
+        for check in _replayed(session, batch):
+            found.setdefault((check.case, check.output), []).append(check)
+    checks = tuple(map(_merged, found.values()))
+    text = session.metadata.get(signature.METADATA_KEY)
+    intact = content_sha256(session.content()) == certificate.content_sha256
+    signature_intact = certificate.signature_sha256 == (
+        None if text is None else hashlib.sha256(text.encode()).hexdigest()
+    )
+    return Verification(
+        provider=session.provider,
+        onnxruntime=session.version,
+        versions=certificate.versions,
+        rows=certificate.rows,
+        intact=intact,
+        signature_intact=signature_intact,
+        checks=checks,
+        problems=tuple(_problems(certificate.rows, intact, signature_intact, checks)),
+    )
+
+
+def _problems(rows: int, intact: bool, signature_intact: bool, checks: tuple[Check, ...]) -> Iterator[str]:
+    if not rows:
+        yield "its certificate holds no golden rows"
+    if not intact:
+        holds = rows and all(check.passed for check in checks)
+        addition = ", though its answers on the golden rows still hold" if holds else ""
+        yield f"the file was changed since it was exported{addition}"
+    if not signature_intact:
+        yield "labels or features were changed"
+    # What ONNX Runtime says of a batch, it says of each of its outputs.
+    yield from dict.fromkeys(f"{check.case}: {check.problem}" for check in checks if check.problem)
+
+
+def _replayed(session: Session, batch: GoldenBatch) -> Iterator[Check]:
+    """A check for every output that `batch` expects or `session` gives."""
+    try:
+        outputs = dict(zip([spec.name for spec in session.outputs], session.run(None, batch.inputs), strict=True))
+    except (InvalidInput, InferenceFailed) as error:
+        for name in batch.expected:
+            yield _incomparable(batch, name, str(error))
+        return
+    for name in dict.fromkeys([*outputs, *batch.expected]):
+        if name not in outputs:
+            yield _incomparable(batch, name, f"the model gives no {name}")
+        elif name not in batch.expected:
+            yield _incomparable(batch, name, f"the certificate says nothing of {name}")
+        else:
+            yield _compared(batch, name, outputs[name])
+
+
+def _compared(batch: GoldenBatch, name: str, output: Any) -> Check:
+    expected, allowed = batch.expected[name], batch.allowed[name].astype(np.float64)
+    if not isinstance(output, np.ndarray) or (output.dtype, output.shape) != (expected.dtype, expected.shape):
+        found = f"{output.dtype} {list(output.shape)}" if isinstance(output, np.ndarray) else type(output).__name__
+        return _incomparable(batch, name, f"{name} is {found}, and torch's {expected.dtype} {list(expected.shape)}")
+    decided = np.isfinite(allowed)
+    if not decided.any():
+        return Check(batch.case, name, batch.rows, 0.0, 0.0, 0.0, None)
+    error, allowed = _distance(output, expected)[decided], allowed[decided]
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        share = np.where(error == 0, 0, error / allowed)
+    worst = share.argmax()
+    problem = None
+    if (error > allowed).any():
+        index = np.argwhere(decided)[worst].tolist()
+        given, wanted = output[tuple(index)], expected[tuple(index)]
+        problem = f"{name}{index or ''} is {given!s}, and torch's {wanted!s}: more than {allowed[worst]:.2g} apart"
+    return Check(batch.case, name, batch.rows, float(error.max()), float(allowed[worst]), float(share[worst]), problem)
+
+
+def _incomparable(batch: GoldenBatch, name: str, problem: str) -> Check:
+    return Check(batch.case, name, batch.rows, np.inf, 0.0, np.inf, problem)
+
+
+def _distance(output: npt.NDArray[Any], expected: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """How far each element is from the expected one: 0 where they are the same, NaN and infinity included."""
+    same = output == expected
+    if expected.dtype.kind != "f":
+        return np.where(same, 0.0, np.inf)
+    same |= np.isnan(output) & np.isnan(expected)
+    with np.errstate(invalid="ignore", over="ignore"):
+        distance = np.abs(output.astype(np.float64) - expected.astype(np.float64))
+    return np.where(same, 0.0, np.where(np.isnan(distance), np.inf, distance))
+
+
+def _merged(checks: list[Check]) -> Check:
+    """The checks of several batches of one case as one: the worst of them, with the rows and the error of all."""
+    worst = max(checks, key=lambda check: (not check.passed, check.share))
+    return replace(worst, rows=sum(check.rows for check in checks), error=max(check.error for check in checks))

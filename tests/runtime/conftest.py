@@ -1,0 +1,86 @@
+"""Certified models, made without torch or onnx: numpy plays torch, and metadata is appended to a file's bytes."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_runtime import Certificate, GoldenBatch
+from edge_runtime.certificate import METADATA_KEY, seal
+
+OUTPUTS = Path(__file__).parent / "models" / "outputs.onnx"
+
+
+def golden_batch(case: str, rows: list[list[float]]) -> GoldenBatch:
+    """What outputs.onnx must give for `rows`: exactly that, but for the integer of a row with NaN, which is open."""
+    x = np.array(rows, np.float32)
+    y = x * np.array([2.5, -1.25], np.float32)
+    unknown = np.isnan(y).any(axis=1)
+    return GoldenBatch(
+        case,
+        inputs={"x": x},
+        expected={"y": y, "largest": y.argmax(axis=1), "positive": y > 0},
+        allowed={
+            "y": np.full(y.shape, 2**-16, np.float32),
+            "largest": np.where(unknown, np.inf, 0).astype(np.float32),
+            "positive": np.zeros(y.shape, np.float32),
+        },
+    )
+
+
+def appended(content: bytes, key: str, value: str) -> bytes:
+    """An ONNX file's content with one more entry of metadata: field 14 of its protobuf, which may stand anywhere."""
+
+    def field(number: int, data: bytes) -> bytes:
+        length, size = b"", len(data)
+        while size > 127:
+            length, size = length + bytes([size & 127 | 128]), size >> 7
+        return bytes([number << 3 | 2]) + length + bytes([size]) + data
+
+    return content + field(14, field(1, key.encode()) + field(2, value.encode()))
+
+
+@pytest.fixture(scope="session")
+def golden() -> tuple[GoldenBatch, ...]:
+    return (
+        golden_batch("ordinary rows", [[1, 2], [-3, 0.5], [0, 0]]),
+        golden_batch("ordinary rows", [[7, -7]]),
+        golden_batch("rows with NaN or infinity", [[np.nan, 1], [np.inf, np.inf]]),
+    )
+
+
+@pytest.fixture(scope="session")
+def certificate(golden: tuple[GoldenBatch, ...]) -> Callable[..., Certificate]:
+    """A certificate of outputs.onnx, with changes: certificate(origin="elsewhere")."""
+
+    def make(**changes: Any) -> Certificate:
+        fields: dict[str, Any] = {
+            "precision": "float32",
+            "origin": "each element may be off by 2**-16",
+            "golden": golden,
+            "cases": ({"case": "ordinary rows", "rows": 1000, "share": 0.25},),
+            "budget": None,
+            "versions": {"torch": "2.13.0", "onnxruntime": "1.99.0"},
+            "hashes": {"checkpoint": "c" * 64},
+            "signature_sha256": None,
+        }
+        return Certificate(**{**fields, **changes})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def with_metadata() -> Callable[[bytes, str, str], bytes]:
+    return appended
+
+
+@pytest.fixture(scope="session")
+def certified(certificate: Callable[..., Certificate]) -> Callable[..., bytes]:
+    """A sealed model that carries `certificate(**changes)`: outputs.onnx if no other content is given."""
+
+    def make(content: bytes = OUTPUTS.read_bytes(), **changes: Any) -> bytes:
+        return seal(appended(content, METADATA_KEY, certificate(**changes).to_json()))
+
+    return make
