@@ -28,13 +28,13 @@ endif
 export DATA TARGET SEED OUTPUT VALUES
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train export predict test test-wheel test-oldest test-gpu-wheel check format clean
+.PHONY: help setup train export predict test test-wheel test-oldest test-gpu-wheel verify-everywhere check format clean
 .DELETE_ON_ERROR:
 # `make -j train export` must still train first.
 .NOTPARALLEL:
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s%s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  DATA=table.csv TARGET=column   train on a table, not on the example's four blobs"
 	@echo "  SEED=0  OUTPUT=.               of the data and the weights; the folder that files go to"
@@ -80,9 +80,17 @@ test-gpu-wheel: EXTRA := gpu
 test-gpu-wheel: $(READY)  ## the same with the gpu extra (large); works with or without a GPU
 	$(TEST_WHEEL)
 
-define TEST_WHEEL
+verify-everywhere: $(READY)  ## replay today's artifacts under old and new ONNX Runtimes and numpys
+	$(BUILD_WHEEL)
+	@$(BIN)/python tests/verify_everywhere.py "$$(echo build/wheel/*.whl)"
+
+define BUILD_WHEEL
 @rm -rf build/wheel
 @$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheel .
+endef
+
+define TEST_WHEEL
+$(BUILD_WHEEL)
 @$(PYTHON) -m venv --clear build/$@
 @build/$@/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) \
 	"$$(echo build/wheel/*.whl)[$(EXTRA)]" pytest hypothesis

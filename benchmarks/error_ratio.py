@@ -1,28 +1,37 @@
-"""How far exported networks are from torch in float64, as multiples of torch float32's own error.
+"""How far exported models are from torch in float64, as multiples of what float32 can resolve.
 
-    .venv/bin/python benchmarks/error_ratio.py [NETWORKS]
+    .venv/bin/python benchmarks/error_ratio.py [NETWORKS [MODULES]]
 
-Random networks of 1 to 64 features and 1 to 128 hidden units, half of them with standardisation over six orders of
-magnitude, weights scaled by 0.1 to 30, each exported and compared case by case as `edge-export` does. The ratio is the
-one that export holds against MULTIPLE, the largest of each network; beside it stands how often a label would differ by
-the rule "wherever torch float32 and float64 agree", which has no regard for rows that float32 cannot decide.
+Random networks like the example's, of 1 to 64 features and 1 to 128 hidden units, half of them with standardisation
+over six orders of magnitude, weights scaled by 0.1 to 30; and modules put together at random from convolutions,
+recurrent layers, attention, norms and activations. Each is exported and compared case by case as `edge-export` does,
+the search for the worst rows included. The ratio is the one that export holds against MULTIPLE, the largest of each
+network; beside it stands the artifact's largest error over torch float32's own largest, and how often a label would
+differ by the rule "wherever torch float32 and float64 agree", which has no regard for rows that float32 cannot decide.
 """
 
 import sys
 from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from edge_export.cases import draw_cases
+from edge_export.cases import Cases
 from edge_export.exporting import load_onnx
 from edge_export.onnx_file import onnx_bytes
-from edge_export.parity import MULTIPLE, compare, compute_references
+from edge_export.parity import MULTIPLE, CaseReference, References, compare
+from edge_export.program import Program, capture
+from edge_export.search import worst_rows
 from edge_train import NeuralNet
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers"))
+from random_modules import random_module
 
-def random_network(seed: int) -> NeuralNet:
-    """A network of random size, weights and standardisation."""
+
+def random_network(seed: int) -> Program:
+    """A network like the example's, of random size, weights and standardisation."""
     random = np.random.default_rng(seed)
     torch.manual_seed(seed)
     model = NeuralNet(int(random.integers(1, 65)), int(random.integers(1, 129)), standardize=bool(random.integers(2)))
@@ -32,34 +41,55 @@ def random_network(seed: int) -> NeuralNet:
     if model.standardize is not None:
         scale, center = 10 ** random.uniform(-3, 3, size=(2, len(model.signature.features)))
         model.standardize.fit((center + scale * random.normal(size=(100, len(scale)))).astype(np.float32))
-    return model.eval()
+    return capture(model, torch.zeros(2, len(model.signature.features)))
 
 
-def main(networks: int) -> None:
+def measure(programs: Iterator[Program], title: str) -> None:
     """Print the distribution of the ratio by kind of rows."""
     ratios: dict[str, list[float]] = defaultdict(list)
+    over_torch: dict[str, list[float]] = defaultdict(list)
     flips: dict[str, int] = defaultdict(int)
     rows: dict[str, int] = defaultdict(int)
-    for seed in range(networks):
-        model = random_network(seed)
-        references = compute_references(model, draw_cases(model, seed))
-        run = load_onnx(onnx_bytes(model), model.signature)
-        for comparison in compare(run, references, model.signature, f"network {seed}"):
-            ratios[comparison.case.name].append(comparison.share * MULTIPLE)
-        for reference in references:
-            if reference.case.batches:
-                outputs = np.concatenate([run(batch)[:, 0] for batch in reference.case.batches])
-                agree = (reference.float32 > 0.5) == (reference.float64 > 0.5)
-                flips[reference.case.name] += int((agree & ((outputs > 0.5) != (reference.float32 > 0.5))).sum())
-                rows[reference.case.name] += int(agree.sum())
-    print(f"{networks} networks; export allows a ratio of {MULTIPLE}")
+    count = 0
+    for seed, program in enumerate(programs):
+        count += 1
+        references = References(program, finite_only=program.signature is None)
+        cases = Cases(program, seed=seed)
+        expected = references.of_cases(cases.all(references.exact))
+        run = load_onnx(onnx_bytes(program))
+        if (worst := worst_rows(run, references, cases)) is not None:
+            expected.append(CaseReference(worst, tuple(map(references.of_batch, worst.batches))))
+        for comparison in compare(run, expected, program, f"network {seed}"):
+            name = comparison.case.name.replace("the example", "the training data")
+            ratios[name].append(comparison.share * MULTIPLE)
+            if comparison.torch_error:
+                over_torch[name].append(comparison.error / comparison.torch_error)
+        for case in expected:
+            for tensors, reference in zip(case.case.batches, case.batches, strict=True):
+                if program.signature is None:
+                    continue
+                tensor = reference[program.signature.output]
+                outputs = run(tensors)[program.signature.output]
+                agree = (tensor.float32 > 0.5) == (tensor.float64 > 0.5)
+                flips[case.case.name] += int((agree & ((outputs > 0.5) != (tensor.float32 > 0.5))).sum())
+                rows[case.case.name] += int(agree.sum())
+    print(f"{count} {title}; export allows a ratio of {MULTIPLE:g}")
     for name, values in ratios.items():
         middle, high, most = np.quantile(values, [0.5, 0.99, 1])
+        half, worst_over = np.quantile(over_torch[name] or [0.0], [0.5, 1])
+        labels = f"  labels that differ {flips[name]:,} of {rows[name]:,}" if rows[name] else ""
         print(
-            f"{name:<30}  median {middle:.2f}  99 % {high:.2f}  max {most:.2f}"
-            f"  labels that differ {flips[name]} of {rows[name]:,}"
+            f"  {name:<30} ratio: median {middle:.2f}  99 % {high:.2f}  max {most:.2f}"
+            f"   error over torch's own: median {half:.2f}  max {worst_over:.2f}{labels}"
         )
 
 
+def main(networks: int, modules: int) -> None:
+    """Measure both kinds."""
+    torch.set_num_threads(1)
+    measure((random_network(seed) for seed in range(networks)), "networks like the example's")
+    measure((capture(*random_module(seed)) for seed in range(modules)), "modules of many kinds of layers")
+
+
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100)
+    main(*(int(argument) for argument in (*sys.argv[1:], *("100", "100")[len(sys.argv) - 1 :])))

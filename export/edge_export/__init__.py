@@ -1,10 +1,8 @@
-"""edge_export: from model.pt to an ONNX and a TorchScript file that are proven to compute what torch computes.
+"""edge_export: from any torch module to files that are proven to compute what torch computes.
 
-from pathlib import Path
+from edge_export import export
 
-from edge_export import export_checkpoint
-
-export_checkpoint(Path("model.pt"))
+export(module, example_inputs, "model.onnx")
 """
 
 from typing import TYPE_CHECKING
@@ -12,19 +10,40 @@ from typing import TYPE_CHECKING
 from edge_runtime.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from edge_export.errors import ExportError, ParityError
-    from edge_export.exporting import Export, export_checkpoint
+    from edge_export.budget import Budget, Measured
+    from edge_export.errors import BudgetExceeded, ExportError, ParityError
+    from edge_export.exporting import Export, export, export_checkpoint
+    from edge_export.formats import Format
     from edge_export.parity import Comparison
+    from edge_export.precisions import Precision
 
-__all__ = ["Comparison", "Export", "ExportError", "ParityError", "export_checkpoint"]
+__all__ = [
+    "Budget",
+    "BudgetExceeded",
+    "Comparison",
+    "Export",
+    "ExportError",
+    "Format",
+    "Measured",
+    "ParityError",
+    "Precision",
+    "export",
+    "export_checkpoint",
+]
 
 __getattr__ = lazy_names(
     __name__,
     {
+        "Budget": "budget",
+        "BudgetExceeded": "errors",
         "Comparison": "parity",
         "Export": "exporting",
         "ExportError": "errors",
+        "Format": "formats",
+        "Measured": "budget",
         "ParityError": "errors",
+        "Precision": "precisions",
+        "export": "exporting",
         "export_checkpoint": "exporting",
     },
 )

@@ -1,112 +1,252 @@
-"""The rows that an exported model is compared on: ordinary ones, ones on the decision boundary, extreme ones."""
+"""The inputs that an exported model is compared on: ordinary ones, ones on the decision boundary, extreme ones."""
 
-import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
+from edge_export.arithmetic import Arithmetic
+from edge_export.errors import ExportError
+from edge_export.populations import Population, populations
+from edge_export.program import BATCH, Program, Tensors
 from edge_runtime.rows import LARGEST
-from edge_train import NeuralNet
-
-Rows = npt.NDArray[np.float32]
 
 # One, two, odd and large batches: ONNX Runtime and torch choose other kernels for each.
 BATCH_SIZES = (1, 1, 1, 1, 2, 2, 3, 7, 37, 1024, 8191)
+LENGTHS = (1, 2, 3, 5, 8, 17, 33, 64)
+
+BOUNDARY = "rows on the decision boundary"
+EXTREME = "extreme rows"
+NOT_FINITE = "rows with NaN or infinity"
 
 _FINITE_EXTREMES = (0.0, -0.0, 1e-45, -1e-45, 1e-38, -1e-38, 1e4, -1e4, 1e9, -1e9, 1e30, -1e30)
 _NOT_FINITE = (np.nan, np.inf, -np.inf)
-_MOST_FEATURES = 16
+_MOST_ELEMENTS = 16
+# Calls of a program without a batch, and rows of one with a batch that are also compared one by one.
+_MOST_CALLS = 32
+_ONE_BY_ONE = 8
+
+# Numbers that torch may compute for one call, so that large modules are compared on fewer rows, not for hours.
+_BUDGET = 2.0**22
 
 
 @dataclass(frozen=True)
 class Case:
-    """Rows of one kind.
+    """Inputs of one kind.
 
     Attributes:
         name: what they have in common.
-        batches: each of shape (batch, features), float32; run one at a time.
+        batches: each the tensors of one call.
     """
 
     name: str
-    batches: tuple[Rows, ...]
+    batches: tuple[Tensors, ...]
 
 
-def draw_cases(model: NeuralNet, seed: int = 0) -> tuple[Case, ...]:
-    """The cases for `model`; the same model and seed give the same rows."""
-    random = np.random.default_rng(seed)
-    center, spread = _location(model)
+class Cases:
+    """Draws the cases for a program; the same program, data and seed give the same ones."""
 
-    def like_training(count: int, width: float = 1.0) -> Rows:
-        rows = center + width * spread * random.standard_normal((count, len(center)))
-        return rows.clip(-LARGEST, LARGEST).astype(np.float32)
+    def __init__(self, program: Program, data: Tensors | None = None, seed: int = 0) -> None:
+        """Draw from `seed`, rows like `data` if that is given."""
+        self.program = program
+        self._data = data
+        self._random = np.random.default_rng(seed)
+        self._populations = populations(program, data)
+        self._sizes = {
+            dimension: size
+            for spec in program.inputs
+            for dimension, size in zip(spec.shape, program.example[spec.name].shape, strict=True)
+            if isinstance(dimension, str)
+        }
+        # A case has its rows in one batch, or the same in few.
+        self.most_rows = max(3, int(_BUDGET / program.cost))
 
-    ordinary = tuple(like_training(size) for size in BATCH_SIZES)
-    boundary = _boundary_rows(model, like_training(512, width=2.0))
-    return (
-        Case("rows like the training data", ordinary),
-        Case("rows on the decision boundary", _in_batches(boundary)),
-        Case("extreme rows", _in_batches(_planted(_FINITE_EXTREMES, center))),
-        Case("rows with NaN or infinity", _in_batches(_planted(_NOT_FINITE, center))),
-    )
+    @property
+    def ordinary_name(self) -> str:
+        """What the rows of the first case are like."""
+        if self._data is not None:
+            return "rows like the data"
+        known = self.program.signature is not None and len(self.program.inputs) == 1
+        return "rows like the training data" if known else "rows like the example"
+
+    def all(self, arithmetic: Arithmetic) -> tuple[Case, ...]:
+        """Every case; `arithmetic` runs the program in float64, to find where its decisions change.
+
+        Raises:
+            ExportError: the module itself fails on all rows like its example.
+        """
+        ordinary = self._runnable(self.ordinary())
+        if not ordinary.batches:
+            raise ExportError("the module itself fails on inputs like its example: nothing can be compared")
+        lengths = self._runnable(self.lengths())
+        planted = [
+            self._runnable(self._planted(*kind)) for kind in ((EXTREME, _FINITE_EXTREMES), (NOT_FINITE, _NOT_FINITE))
+        ]
+        boundary = self._runnable(self.boundary(arithmetic))
+        return (ordinary, *([lengths] if lengths.batches else []), boundary, *planted)
+
+    def draw(self, rows: int | None = None, width: float = 1.0, **sizes: int) -> Tensors:
+        """Ordinary inputs: of this many rows where the program has a batch, and with these sizes of dimensions."""
+        wanted = {**self._sizes, **sizes, **({} if rows is None else {BATCH: rows})}
+        return {name: population.draw(self._random, wanted, width) for name, population in self._populations.items()}
+
+    def ordinary(self) -> Case:
+        """The example, some of the data, and inputs like them, in batches of many sizes."""
+        batches = [self.program.example]
+        if self._data is not None:
+            batches.append({name: values[: self.most_rows] for name, values in self._data.items()})
+        if BATCH in self._sizes:
+            batches += [self.draw(rows) for rows in BATCH_SIZES if rows <= self.most_rows]
+        else:
+            batches += [self.draw() for _ in BATCH_SIZES]
+        return Case(self.ordinary_name, tuple(batches))
+
+    def lengths(self) -> Case:
+        """Several sizes of every dimension but the batch, for one row and for two."""
+        batches = []
+        for dimension, example in self._sizes.items():
+            if dimension == BATCH:
+                continue
+            # Sizes beyond the range that torch.export holds the graph for, too: where the module itself takes them, so
+            # will the artifact, and it must not go on with another branch then.
+            for size in sorted({*LENGTHS, 2 * example}):
+                batches += [
+                    self.draw(rows, **{dimension: size}) for rows in ((1, 2) if BATCH in self._sizes else (None,))
+                ]
+        return Case("other lengths", tuple(batches))
+
+    def near(self, rows: Tensors, width: float) -> Tensors:
+        """Rows that are `rows` moved at random by `width` of the spread; what is no number stays as it is."""
+        return {
+            name: (values + width * self._populations[name].spread * self._random.standard_normal(values.shape))
+            .clip(-LARGEST, LARGEST)
+            .astype(values.dtype)
+            if self._populations[name].is_floating
+            else values
+            for name, values in rows.items()
+        }
+
+    def boundary(self, arithmetic: Arithmetic) -> Case:
+        """Rows where a decision of the program changes in float64, and on both sides of it, nearer and farther.
+
+        Found by bisection between rows of different decisions; none if there are no such rows, or no decisions.
+        """
+        floating = [name for name, population in self._populations.items() if population.is_floating]
+        if not self.program.is_batched or not floating:
+            return Case(BOUNDARY, ())
+
+        def decide(rows: Tensors) -> npt.NDArray[np.int64] | None:
+            wide = {name: tensor.numpy() for name, tensor in arithmetic.run(rows).items()}
+            return decisions(self.program, wide)
+
+        steps = [0.0, *(sign * 10.0**-power for power in range(1, 8) for sign in (-1, 1))]
+        rows = self.draw(max(2, min(512, self.most_rows)), width=2.0)
+        found = decide(rows)
+        if found is None:
+            return Case(BOUNDARY, ())
+        pairs = _pairs(found)[: max(1, min(128, self.most_rows // len(steps)))]
+        start, end = (take(rows, pairs[:, side]) for side in (0, 1))
+        wide_start, wide_end = (
+            {name: start_or_end[name].astype(np.float64) for name in floating} for start_or_end in (start, end)
+        )
+
+        def between(shares: npt.NDArray[np.float64], kind: type[np.floating]) -> Tensors:
+            points = dict(start)
+            for name in floating:
+                share = shares.reshape(-1, *[1] * (start[name].ndim - 1))
+                point = wide_start[name] + share * (wide_end[name] - wide_start[name])
+                points[name] = point.clip(-LARGEST, LARGEST).astype(kind)
+            return points
+
+        if not len(pairs):
+            return Case(BOUNDARY, ())
+        low, high = np.zeros(len(pairs)), np.ones(len(pairs))
+        before = decide(start)
+        # The inputs that are no numbers stay those of the start, so the far end may decide as the start does.
+        apart = _differ(decide(between(high, np.float64)), before)
+        for _ in range(60):
+            middle = (low + high) / 2
+            beyond = _differ(decide(between(middle, np.float64)), before)
+            low, high = np.where(beyond, low, middle), np.where(beyond, middle, high)
+        points = [take(between(high + step, np.float32), np.flatnonzero(apart)) for step in steps]
+        return Case(BOUNDARY, _in_batches(_join(points)) if apart.any() else ())
+
+    def _planted(self, name: str, values: Sequence[float]) -> Case:
+        """Rows in which every element of an input, or one alone among ordinary ones, has one of `values`."""
+        rows = []
+        for input_name, population in self._populations.items():
+            if not population.is_floating:
+                # What masks look like when nothing is masked, or all.
+                extremes = (population.low, population.high) if name == EXTREME else ()
+                rows += [{**self.draw(1), input_name: np.full_like(self.draw(1)[input_name], v)} for v in extremes]
+                continue
+            ordinary = {**self.draw(1), input_name: self._center(population)}
+            count = ordinary[input_name].size
+            places = [slice(None), *np.unique(np.linspace(0, count - 1, min(count, _MOST_ELEMENTS)).astype(int))]
+            for place in places:
+                for value in values:
+                    planted = ordinary[input_name].copy()
+                    planted.reshape(-1)[place] = value
+                    rows.append({**ordinary, input_name: planted})
+        most = min(self.most_rows, len(rows)) if self.program.is_batched else min(_MOST_CALLS, len(rows))
+        rows = [rows[index] for index in np.unique(np.linspace(0, len(rows) - 1, most).astype(int))] if rows else []
+        if not self.program.is_batched or not rows:
+            return Case(name, tuple(rows))
+        return Case(name, _in_batches(_join(rows)))
+
+    def _center(self, population: Population) -> npt.NDArray[np.float32]:
+        shape = [self._sizes[size] if isinstance(size, str) else size for size in population.spec.shape]
+        if self.program.is_batched:
+            shape[0] = 1
+        return np.broadcast_to(population.center, shape).astype(np.float32)
+
+    def _runnable(self, case: Case) -> Case:
+        """`case` without inputs on which the module itself fails: there is nothing to compare then."""
+        return Case(case.name, tuple(batch for batch in case.batches if self.program.run_rows(batch) is not None))
 
 
-def _location(model: NeuralNet) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Centre and spread of each feature in training, where the checkpoint knows; else of a standard normal."""
-    if model.standardize is not None:
-        return model.standardize.mean.double().numpy(), model.standardize.scale.double().numpy()
-    ranges = [
-        (0.0, 1.0)
-        if feature.minimum is None or feature.maximum is None
-        # A normal distribution keeps 95 % of its rows within two standard deviations.
-        else ((feature.minimum + feature.maximum) / 2, (feature.maximum - feature.minimum) / 4)
-        for feature in model.signature.features
-    ]
-    center, spread = zip(*ranges, strict=True)
-    return np.array(center), np.array(spread)
+def decisions(program: Program, outputs: Tensors) -> npt.NDArray[np.int64] | None:
+    """What `program` decides in each row, shape (rows, decisions): its label, else its integers and booleans.
 
-
-def _boundary_rows(model: NeuralNet, rows: Rows) -> Rows:
-    """Rows on the decision boundary of `model` in float64 and on both sides of it, nearer and farther.
-
-    Found by bisection between rows of different labels; none if all rows have the same label.
+    None if it decides nothing, or gives no row for each row.
     """
-    reference = copy.deepcopy(model).double()
-
-    def positive(points: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-        with torch.inference_mode():
-            return model.signature.is_positive(reference(torch.from_numpy(points))).numpy()[:, 0]  # type: ignore[no-any-return]
-
-    points = rows.astype(np.float64)
-    labels = positive(points)
-    pairs = min(labels.sum(), (~labels).sum(), 128)
-    start, end = points[~labels][:pairs], points[labels][:pairs]
-    if not pairs:
-        return np.empty((0, rows.shape[1]), np.float32)
-    low, high = np.zeros((pairs, 1)), np.ones((pairs, 1))
-    for _ in range(60):
-        middle = (low + high) / 2
-        above = positive(start + middle * (end - start))[:, None]
-        low, high = np.where(above, low, middle), np.where(above, middle, high)
-    steps = [0.0, *(sign * 10.0**-power for power in range(1, 8) for sign in (-1, 1))]
-    found = np.concatenate([start + (high + step) * (end - start) for step in steps])
-    return found.clip(-LARGEST, LARGEST).astype(np.float32)
+    if program.signature is not None:
+        return program.signature.predicted(outputs[program.signature.output]).reshape(-1, 1)  # type: ignore[no-any-return]
+    discrete = [values for values in outputs.values() if values.dtype.kind != "f" and values.ndim]
+    if not discrete or len({len(values) for values in discrete}) > 1:
+        return None
+    return np.concatenate([values.reshape(len(values), -1).astype(np.int64) for values in discrete], axis=1)
 
 
-def _planted(values: tuple[float, ...], center: npt.NDArray[np.float64]) -> Rows:
-    """Rows in which every feature, or one feature alone among ordinary ones, has one of `values`."""
-    planted = [np.full(len(center), value) for value in values]
-    for column in range(min(len(center), _MOST_FEATURES)):
-        for value in values:
-            row = center.copy()
-            row[column] = value
-            planted.append(row)
-    return np.array(planted, dtype=np.float32)
+def take(rows: Tensors, indices: npt.NDArray[np.intp]) -> Tensors:
+    """Some rows of a batch."""
+    return {name: values[indices] for name, values in rows.items()}
 
 
-def _in_batches(rows: Rows) -> tuple[Rows, ...]:
-    """`rows` as one batch, the first 32 of them one by one, and the first and last two as pairs."""
-    if not len(rows):
-        return ()
-    return (rows, *(rows[index : index + 1] for index in range(0, min(len(rows), 32))), rows[:2], rows[-2:])
+def _pairs(found: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
+    """Pairs of rows that decide otherwise, shape (pairs, 2): each row with the next one that differs from it."""
+    pairs = []
+    for row in range(len(found)):
+        others = np.flatnonzero((found != found[row]).any(axis=1))
+        if len(others):
+            pairs.append((row, others[np.searchsorted(others, row) % len(others)]))
+    return np.array(pairs, dtype=np.intp).reshape(-1, 2)
+
+
+def _differ(found: npt.NDArray[np.int64] | None, other: npt.NDArray[np.int64] | None) -> npt.NDArray[np.bool_]:
+    assert found is not None
+    assert other is not None
+    return (found != other).any(axis=1)  # type: ignore[no-any-return]
+
+
+def _join(batches: Sequence[Tensors]) -> Tensors:
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+
+
+def _in_batches(rows: Tensors) -> tuple[Tensors, ...]:
+    """`rows` as one batch, some of them one by one, and the first and last two as pairs."""
+    count = len(next(iter(rows.values())))
+    alone = np.unique(np.linspace(0, count - 1, min(count, _ONE_BY_ONE)).astype(int))
+    parts = [slice(None), *(slice(index, index + 1) for index in alone), slice(2), slice(-2, None)]
+    return tuple({name: values[part] for name, values in rows.items()} for part in parts)

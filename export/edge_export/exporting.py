@@ -1,86 +1,371 @@
-"""From a checkpoint to proven files: build, compare with torch, and only then put in place."""
+"""From a program to proven files: build, compare with torch, certify, and only then put in place."""
 
-import io
-from collections.abc import Callable, Sequence
+import contextlib
+import hashlib
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypedDict, Unpack
 
+import numpy as np
 import torch
+from torch import nn
+from torch.export import ExportedProgram
 
-from edge_export.cases import Rows, draw_cases
-from edge_export.errors import ExportError
+from edge_export import budget as budgets
+from edge_export.budget import Budget, Measured
+from edge_export.cases import Case, Cases, decisions
+from edge_export.certify import ORIGIN, certificate, golden_batches, lower_golden_batches
+from edge_export.errors import ExportError, ParityError
 from edge_export.formats import Format
-from edge_export.onnx_file import onnx_bytes
-from edge_export.parity import Comparison, Outputs, compare, compute_references
-from edge_export.torchscript_file import torchscript_bytes
-from edge_runtime import Predictor, Signature
-from edge_train import NeuralNet, load_checkpoint
+from edge_export.onnx_file import onnx_bytes, with_metadata
+from edge_export.ort_file import ort_bytes
+from edge_export.parity import CaseReference, Comparison, References, Run, compare
+from edge_export.precision import to_float16, to_int8, to_int8_dynamic
+from edge_export.precisions import Precision
+from edge_export.program import Axes, Program, Tensors, adopt, capture
+from edge_export.reproduce import write_reproduction
+from edge_export.rows import fitted, read_data
+from edge_export.search import worst_rows
+from edge_export.sources import load_program
+from edge_export.torchscript_file import load_torchscript, torchscript_bytes
+from edge_runtime import Certificate, Predictor, Signature
+from edge_runtime.certificate import METADATA_KEY, seal
 from edge_train.files import make_folder, write_files
+
+_MOST_CALIBRATION_ROWS = 512
+_DRAWN_ROWS = 1024
+
+
+class Options(TypedDict, total=False):
+    """What to make of a module, and how; every entry may be left out.
+
+    formats: the files to make: ONNX alone by default.
+    precisions: of the ONNX and ORT files: float32 alone by default. TorchScript is always float32.
+    data: rows like those that the model will meet, as arrays by input or as a file (.npz, CSV, JSON Lines). float32 is
+        compared on them too; lower precisions are measured on them, and int8 is calibrated on half of them.
+    budget: what a lower precision may cost.
+    finite_only: leave out of the proof what torch float32 computes by overflow, NaN or infinity.
+    report: where to write a page on all of it.
+    reproduce: a folder for what shows a mismatch, if there is one.
+    note: called with what a person should know although the export goes on; warns by default.
+    """
+
+    formats: Sequence[str]
+    precisions: Sequence[str]
+    data: Mapping[str, Any] | Path
+    budget: Budget
+    finite_only: bool
+    report: Path
+    reproduce: Path
+    note: Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Export:
-    """A file in place, and what was compared before it was put there."""
+    """A file in place, and what was found before it was put there.
+
+    Attributes:
+        path: where it is.
+        format: its kind.
+        precision: of its weights and arithmetic.
+        content: its bytes.
+        comparisons: how it did against torch, by kind of rows; empty for lower precisions.
+        measured: what a lower precision costs and gives; None for float32.
+        certificate: the proof that it carries; None for TorchScript, which carries none.
+    """
 
     path: Path
+    format: Format
+    precision: Precision
+    content: bytes
     comparisons: list[Comparison]
+    measured: Measured | None
+    certificate: Certificate | None
+
+
+def export(
+    module: nn.Module | ExportedProgram,
+    example_inputs: Any,
+    output: str | Path,
+    *,
+    dynamic: Mapping[str, Axes] | None = None,
+    signature: Signature | None = None,
+    **options: Unpack[Options],
+) -> list[Export]:
+    """Export any module to files that are proven to compute what torch computes.
+
+    All files are built and proven before the first one is put in place.
+
+    Args:
+        module: a module of float32 parameters, or what torch.export made of one.
+        example_inputs: what the module is called with: a tensor, a tuple of positional arguments, or a dict of
+            arguments by name; each may be a tuple, list or dict of tensors. None for an ExportedProgram, which has its
+            own.
+        output: the ONNX file's path; other files take its name with another ending.
+        dynamic: for inputs by name, the names of the axes whose size may change, None where it is fixed:
+            {"ids": ("batch", "length")}. The first axis of an input that is not mentioned is the batch.
+        signature: what rows and answers mean; the module's own attribute `signature` by default.
+        options: see `Options`.
+
+    Raises:
+        ExportError: torch cannot export it; the message names the operation or the branch that is the cause.
+        ParityError: an exported model does not compute what torch computes.
+        BudgetExceeded: a lower precision costs more than it may.
+        CannotWrite: a file cannot be written. In all four cases nothing is, and earlier files stay as they were.
+        RuntimeNotInstalled: there is no ONNX Runtime to run the exported model with.
+    """
+    if isinstance(module, ExportedProgram):
+        program = adopt(module, signature)
+    else:
+        program = capture(module, example_inputs, dynamic, signature)
+    output = Path(output)
+    return _Job(program, output.parent, output.stem, {}, **options).run()
 
 
 def export_checkpoint(
-    checkpoint: Path, folder: Path | None = None, formats: Sequence[str] = tuple(Format)
+    checkpoint: Path,
+    folder: Path | None = None,
+    factory: str | None = None,
+    example: Path | None = None,
+    dynamic: Mapping[str, Axes] | None = None,
+    **options: Unpack[Options],
 ) -> list[Export]:
-    """Export `checkpoint`, a model.pt, to files of its name in `folder`.
-
-    All formats are built and proven before the first file is put in place.
+    """Export a file to files of its name in `folder`.
 
     Args:
-        checkpoint: as `edge_train.save_checkpoint` writes it, or a plain state_dict of a `NeuralNet`.
+        checkpoint: a model.pt as `edge_train.save_checkpoint` writes it, or a plain state_dict of a `NeuralNet`; a .pt2
+            as torch.export.save writes it; with `factory`, any state_dict.
         folder: where the files go, made if missing; beside the checkpoint if None.
-        formats: which files to make, as in `Format`.
+        factory: "package.module:name" of what makes the module that the state_dict is for.
+        example: an .npz file of its inputs by name.
+        dynamic: as in `export`; with `factory` alone.
+        options: see `Options`.
 
     Raises:
         CheckpointError: `checkpoint` cannot be read.
-        ExportError: torch cannot export it.
-        ParityError: an exported model does not compute what torch computes; nothing is written then, and earlier files
-            stay as they were.
-        CannotWrite: a file cannot be written in `folder`.
-        RuntimeNotInstalled: there is no ONNX Runtime to run the exported model with.
+        others: as `export`.
     """
-    model = load_checkpoint(checkpoint)
+    program, hashes = load_program(checkpoint, factory, example, dynamic)
     folder = checkpoint.parent if folder is None else folder
-    paths = {name: folder / f"{checkpoint.stem}.{name}" for name in formats}
-    if any(path.resolve() == checkpoint.resolve() for path in paths.values()):
-        raise ExportError(f"{checkpoint} would be overwritten by its own export; rename it or choose another folder")
-    references = compute_references(model, draw_cases(model))
-    proven = []
-    for name, path in paths.items():
-        build, load = _FORMATS[name]
-        content = build(model)
-        comparisons = compare(load(content, model.signature), references, model.signature, str(path))
-        proven.append((Export(path, comparisons), content))
-    make_folder(folder)
-    write_files({export.path: content for export, content in proven})
-    return [export for export, _ in proven]
+    return _Job(program, folder, checkpoint.stem, hashes, source=checkpoint, **options).run()
 
 
-def load_onnx(content: bytes, signature: Signature) -> Callable[[Rows], Outputs]:
-    """The model in an ONNX file, as the runtime runs it on the CPU: rows (batch, features) to outputs (batch, 1)."""
-    predictor = Predictor(content, device="cpu")
-    return lambda rows: predictor.run({signature.inputs[0].name: rows})[signature.output]
+class _Job:
+    """One export of one program."""
+
+    def __init__(
+        self,
+        program: Program,
+        folder: Path,
+        stem: str,
+        hashes: Mapping[str, str],
+        *,
+        source: Path | None = None,
+        formats: Sequence[str] = (Format.ONNX,),
+        precisions: Sequence[str] = (Precision.FLOAT32,),
+        data: Mapping[str, Any] | Path | None = None,
+        budget: Budget | None = None,
+        finite_only: bool = False,
+        report: Path | None = None,
+        reproduce: Path | None = None,
+        note: Callable[[str], None] = warnings.warn,
+    ) -> None:
+        self.program = program
+        self.folder, self.stem = folder, stem
+        self.formats, self.precisions = list(map(Format, formats)), list(map(Precision, precisions))
+        if self.formats == [Format.TORCHSCRIPT] and Precision.FLOAT32 not in self.precisions:
+            raise ExportError("TorchScript is made in float32 alone; choose another format for a lower precision")
+        self.budget, self.finite_only = budget or Budget(), finite_only
+        self.report, self.reproduce, self.note = report, reproduce, note
+        self.hashes = dict(hashes)
+        self.data: Tensors | None = None
+        if isinstance(data, Path):
+            self.data = read_data(data, program)
+        elif data is not None:
+            self.data = fitted(data, program, "data")
+        if self.data is not None:
+            digest = hashlib.sha256()
+            for name, values in self.data.items():
+                digest.update(f"{name} {values.dtype} {list(values.shape)}\n".encode() + values.tobytes())
+            self.hashes["data"] = digest.hexdigest()
+        if source is not None and any(
+            self.path(kind, precision).resolve() == source.resolve()
+            for kind in self.formats
+            for precision in self.precisions
+        ):
+            raise ExportError(f"{source} would be overwritten by its own export; rename it or choose another folder")
+
+    def path(self, kind: Format, precision: Precision) -> Path:
+        """Where a file goes: model.onnx, model.int8.onnx."""
+        middle = "" if precision == Precision.FLOAT32 else f".{precision}"
+        return self.folder / f"{self.stem}{middle}.{kind}"
+
+    def run(self) -> list[Export]:
+        """Build and prove every file, then put them in place."""
+        with _one_thread():
+            exports = self._build()
+        make_folder(self.folder)
+        files = {made.path: made.content for made in exports}
+        if self.report is not None:
+            from edge_export.report import write_report  # matplotlib takes a second to import
+
+            make_folder(self.report.parent)
+            files[self.report] = write_report(self.program, exports).encode()
+        write_files(files)
+        return exports
+
+    def _build(self) -> list[Export]:
+        self.references = References(self.program, self.finite_only)
+        self.cases = Cases(self.program, self.data)
+        self.case_references = self.references.of_cases(self.cases.all(self.references.exact))
+        self.float32 = onnx_bytes(self.program)
+        return [
+            made
+            for precision in self.precisions
+            for kind in self.formats
+            if (made := self._make(kind, precision)) is not None
+        ]
+
+    def _make(self, kind: Format, precision: Precision) -> Export | None:
+        if kind == Format.TORCHSCRIPT:
+            return self._make_torchscript() if precision == Precision.FLOAT32 else None
+        path = self.path(kind, precision)
+        if precision == Precision.FLOAT32:
+            build = ort_bytes if kind == Format.ORT else bytes
+            content = build(self.float32)
+            comparisons, golden = self._prove(content, load_onnx(content), path)
+            proof = certificate(self.program, golden, comparisons, precision, ORIGIN, None, self.hashes)
+            measured = None
+            sealed = _certified(build, self.float32, proof)
+        else:
+            sealed, measured = self._make_lower(kind, precision)
+            comparisons = []
+        predictor = Predictor(sealed, device="cpu")
+        if not (verification := predictor.verify()).passed:
+            raise ExportError(f"{path} does not pass its own certificate: {verification.failure}")
+        return Export(path, kind, precision, sealed, comparisons, measured, predictor.certificate)
+
+    def _prove(self, content: bytes, run: Run, path: Path) -> tuple[list[Comparison], tuple[Any, ...]]:
+        """Hold a float32 file against torch, on all cases and on the rows where it does worst."""
+        try:
+            comparisons = compare(run, self.case_references, self.program, str(path))
+            searched: list[Case] = []
+            if (worst := worst_rows(run, self.references, self.cases)) is not None:
+                searched.append(worst)
+                batches = tuple(self.references.of_batch(batch) for batch in worst.batches)
+                comparisons += compare(run, [CaseReference(worst, batches)], self.program, str(path))
+        except ParityError as error:
+            if self.reproduce is not None and error.comparison.worst is not None:
+                write_reproduction(self.reproduce, self.program, path.name, content, error.comparison.worst)
+            raise
+        if path.suffix == f".{Format.TORCHSCRIPT}":
+            return comparisons, ()
+        return comparisons, golden_batches(
+            self.references, [*(reference.case for reference in self.case_references), *searched]
+        )
+
+    def _make_torchscript(self) -> Export | None:
+        path = self.path(Format.TORCHSCRIPT, Precision.FLOAT32)
+        try:
+            content = torchscript_bytes(self.program)
+            comparisons, _ = self._prove(content, load_torchscript(content, self.program), path)
+        except (ExportError, ParityError) as error:
+            # TorchScript is the second format: what it cannot hold does not stop the first.
+            if self.formats == [Format.TORCHSCRIPT]:
+                raise
+            self.note(f"{path} is not made: {error}")
+            return None
+        return Export(path, Format.TORCHSCRIPT, Precision.FLOAT32, content, comparisons, None, None)
+
+    def _make_lower(self, kind: Format, precision: Precision) -> tuple[bytes, Measured]:
+        calibration, test = self._split(precision)
+        match precision:
+            case Precision.FLOAT16:
+                lower = to_float16(self.float32)
+            case Precision.INT8_DYNAMIC:
+                lower = to_int8_dynamic(self.float32)
+            case _:
+                lower = to_int8(self.float32, calibration)
+        build = ort_bytes if kind == Format.ORT else bytes
+        measured = budgets.measure(build(self.float32), build(lower), test, self._decide(), self._probabilities())
+        budgets.check_budget(measured.change, self.budget, precision)
+        golden = lower_golden_batches(
+            self.program, load_onnx(build(lower)), test, measured.change, self.budget, self._probabilities()
+        )
+        change = measured.change
+        proof = certificate(
+            self.program,
+            golden,
+            [],
+            precision,
+            "an output may be off from torch in float64 by twice the largest change that this precision made on the "
+            "rows it was measured on, and by no more than its budget",
+            {
+                "flips_allowed": self.budget.flips,
+                "change_allowed": self.budget.change,
+                "rows": change.rows,
+                "flips": change.flips,
+                "change": change.largest,
+                "data": "given" if self.data is not None else "drawn",
+            },
+            self.hashes,
+        )
+        return _certified(build, lower, proof), measured
+
+    def _split(self, precision: Precision) -> tuple[list[Tensors], list[Tensors]]:
+        """Calls to calibrate on and others to measure on."""
+        if self.data is None:
+            if precision == Precision.INT8:
+                raise ExportError(
+                    "int8 is calibrated on rows like those that the model will meet; give some with --data "
+                    "(data=...), or take int8-dynamic"
+                )
+            if not self.program.is_batched:
+                return [], [self.cases.draw() for _ in range(32)]
+            return [], [self.cases.draw(min(_DRAWN_ROWS, self.cases.most_rows))]
+        if not self.program.is_batched:
+            return [self.data], [self.data]
+        rows = len(next(iter(self.data.values())))
+        if rows < 2:
+            raise ExportError("two rows of data are needed at least: one to calibrate on, one to measure on")
+        every_other = np.arange(0, rows, 2)[:_MOST_CALIBRATION_ROWS]
+        others = np.arange(1, rows, 2)
+        return (
+            [{name: values[every_other] for name, values in self.data.items()}],
+            [{name: values[others] for name, values in self.data.items()}],
+        )
+
+    def _decide(self) -> Callable[[Tensors], Any] | None:
+        if self.program.signature is None:
+            return None
+        return lambda outputs: _column(decisions(self.program, outputs))
+
+    def _probabilities(self) -> tuple[str, ...]:
+        return () if self.program.signature is None else (self.program.signature.output,)
 
 
-def load_torchscript(content: bytes, signature: Signature) -> Callable[[Rows], Outputs]:
-    """The model in a TorchScript archive, on the CPU: rows (batch, features) to outputs (batch, 1)."""
-    module = torch.jit.load(io.BytesIO(content))  # type: ignore[no-untyped-call]
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Torch on one thread: it sums in the same order on every machine then, and small tensors gain nothing by more."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
-    def run(rows: Rows) -> Outputs:
-        with torch.inference_mode():
-            return module(torch.from_numpy(rows)).numpy()  # type: ignore[no-any-return]
 
-    return run
+def load_onnx(content: bytes) -> Run:
+    """The model in an ONNX or ORT file, as the runtime runs it on the CPU."""
+    return Predictor(content, device="cpu").run
 
 
-_FORMATS: dict[str, tuple[Callable[[NeuralNet], bytes], Callable[[bytes, Signature], Callable[[Rows], Outputs]]]] = {
-    Format.ONNX: (onnx_bytes, load_onnx),
-    Format.TORCHSCRIPT: (torchscript_bytes, load_torchscript),
-}
+def _certified(build: Callable[[bytes], bytes], content: bytes, proof: Certificate) -> bytes:
+    """The file that `build` makes of the ONNX file `content`, with its certificate in it."""
+    return seal(build(with_metadata(content, {METADATA_KEY: proof.to_json()})))
+
+
+def _column(found: Any) -> Any:
+    return found[:, 0]

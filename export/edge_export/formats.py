@@ -8,3 +8,4 @@ class Format(StrEnum):
 
     ONNX = "onnx"
     TORCHSCRIPT = "torchscript"
+    ORT = "ort"

@@ -1,18 +1,16 @@
-"""The standard of proof: what an exported model must share with torch, row by row.
+"""The standard of proof: what an exported model must share with torch, element by element.
 
-The reference is torch in float64. A row's error against it may be at most `MULTIPLE` times the largest of three things,
-each a measure of what float32 cannot know about that row: torch float32's own error; how far the output moves if every
-weight is off by one unit in its last place; half a unit in the last place of 1.0, since the outputs are probabilities.
-Where torch float32 itself is farther off than the last two explain, it overflowed on the way or met NaN: there the
-exported model must do what torch float32 does. A label can therefore change only where the reference is closer to the
-threshold than the error allowed.
+The reference is torch in float64. An element's error against it may be at most `MULTIPLE` times the largest of three
+things, each a measure of what float32 cannot know about that element: torch float32's own error; how far the element
+moves if the roundings of float32 fall otherwise (`arithmetic`); half a unit in the last place of the output's usual
+magnitude. Where torch float32 itself is farther off than the last two explain, it overflowed on the way or met NaN:
+there the exported model must do what torch float32 does. A label can therefore change only where the reference is
+closer to the threshold than the error allowed. Integers and booleans must be equal wherever float32 decides them: where
+they stay the same under roundings `MULTIPLE` times as large as float32's.
 
-The second measure is there because torch's own error in one row may be small by luck. That float32 arithmetic gives the
-exact result for slightly other weights is backward error analysis: Higham, Accuracy and Stability of Numerical
-Algorithms (2002), chapter 3. docs/proof.md says why eight, with figures.
+docs/proof.md says why eight, with figures.
 """
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,62 +18,128 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from edge_export.cases import Case, Rows
+from edge_export.arithmetic import HALF_UNIT, Arithmetic, RandomRounding
+from edge_export.cases import Case
 from edge_export.errors import ParityError
-from edge_runtime import Signature
-from edge_train import NeuralNet
+from edge_export.program import Program, Tensors
 
 MULTIPLE = 8.0
-HALF_UNIT = 2.0**-24
-LAST_PLACE = 2.0**-23
-PERTURBATIONS = 16
+DRAWS = 16
 
-Outputs: TypeAlias = npt.NDArray[np.floating[Any]]
+Array: TypeAlias = npt.NDArray[Any]
+Run: TypeAlias = Callable[[Tensors], Tensors]
+
+
+@dataclass(frozen=True)
+class TensorReference:
+    """What torch computes for one output of one call; all arrays of the output's shape.
+
+    Attributes:
+        float32: what the module computes as it is.
+        float64: what it computes in float64; for integers and booleans, what these then are.
+        sensitivity: how far `float64` moves under the roundings of float32; for integers and booleans, infinity where
+            they change under larger ones, else 0.
+        magnitude: the output's usual magnitude, broadcastable to its shape.
+        finite_only: whether nothing is said of elements where float32 overflows or meets NaN on the way.
+    """
+
+    float32: Array
+    float64: Array
+    sensitivity: Array
+    magnitude: Array
+    finite_only: bool
+
+    @property
+    def is_discrete(self) -> bool:
+        """Whether the output holds integers or booleans."""
+        return bool(self.float32.dtype.kind != "f")
+
+    @cached_property
+    def resolution(self) -> Array:
+        """What float32 can resolve of each element, as far as it depends on the program alone."""
+        if self.is_discrete:
+            return self.sensitivity
+        size = np.maximum(np.where(np.isfinite(self.float64), np.abs(self.float64), 0.0), self.magnitude)
+        resolution: Array = np.maximum(self.sensitivity, HALF_UNIT * size)
+        return resolution
+
+    @cached_property
+    def torch_errors(self) -> Array:
+        """The error of torch float32 against float64; NaN where either is NaN, 0 where both are the same infinity."""
+        return distance(self.float32, self.float64)
+
+    @cached_property
+    def trusted(self) -> npt.NDArray[np.bool_]:
+        """Where float32 did not overflow on the way, so that float64 is the truth."""
+        return np.nan_to_num(self.torch_errors, nan=np.inf) <= MULTIPLE * self.resolution
+
+    @cached_property
+    def expected(self) -> Array:
+        """What an exported model must compute."""
+        return np.where(self.trusted, self.float64, self.float32)
+
+    @cached_property
+    def allowed(self) -> Array:
+        """How far from `expected` it may be."""
+        if self.is_discrete:
+            return self.sensitivity
+        allowed = MULTIPLE * np.maximum(self.resolution, np.where(self.trusted, self.torch_errors, 0))
+        return np.where(self.trusted, allowed, np.inf) if self.finite_only else allowed
+
+
+BatchReference: TypeAlias = dict[str, TensorReference]
 
 
 @dataclass(frozen=True)
 class CaseReference:
-    """What torch computes in one case; all arrays of shape (rows,), over the case's batches one after another.
-
-    Attributes:
-        case: the rows.
-        float32: what the model computes as it is.
-        float64: what it computes in float64.
-        sensitivity: how far `float64` moves if every weight is off by one unit in its last place in float32.
-    """
+    """What torch computes in one case: for each batch, by output."""
 
     case: Case
-    float32: Outputs
-    float64: Outputs
-    sensitivity: Outputs
+    batches: tuple[BatchReference, ...]
 
-    @cached_property
-    def resolution(self) -> Outputs:
-        """What float32 can resolve in each row, as far as it depends on the model alone."""
-        return np.maximum(self.sensitivity, HALF_UNIT)
 
-    @cached_property
-    def torch_errors(self) -> Outputs:
-        """The error of torch float32 against float64 in each row; NaN where either is NaN."""
-        with np.errstate(invalid="ignore"):
-            return np.abs(self.float32 - self.float64)
+@dataclass(frozen=True)
+class Element:
+    """One element of what an exported model computes, and what torch computes there.
 
-    @cached_property
-    def trusted(self) -> npt.NDArray[np.bool_]:
-        """Where float32 did not overflow on the way, so that float64 is the truth, shape (rows,)."""
-        return self.torch_errors <= MULTIPLE * self.resolution
+    Attributes:
+        case: the kind of rows it is among.
+        tensors: the inputs of the call.
+        batched: whether their first axis is the batch.
+        output: the output that it is in.
+        index: its place there.
+        found: what the exported model gives.
+        expected: what it should give.
+        float32: what torch gives.
+        float64: what torch gives in float64.
+        allowed: how far it may be from what it should be.
+        share: how far it is, as a share of that.
+    """
 
-    @cached_property
-    def expected(self) -> Outputs:
-        """What an exported model must compute in each row."""
-        return np.where(self.trusted, self.float64, self.float32)
+    case: str
+    tensors: Tensors
+    batched: bool
+    output: str
+    index: tuple[int, ...]
+    found: float
+    expected: float
+    float32: float
+    float64: float
+    allowed: float
+    share: float
 
-    @cached_property
-    def allowed(self) -> Outputs:
-        """How far from `expected` it may be in each row."""
-        return MULTIPLE * np.maximum(self.resolution, np.where(self.trusted, self.torch_errors, 0))
+    @property
+    def inputs(self) -> list[str]:
+        """The row that it is in, or the whole call where there are no rows, input by input and shortened."""
+        row = self.index[0] if self.index else 0
+        shown = []
+        for name, values in self.tensors.items():
+            numbers = (values[row] if self.batched and row < len(values) else values).reshape(-1)
+            text = ", ".join(f"{number:.9g}" for number in numbers[:8].tolist())
+            rest = f", ... {numbers.size - 8:,} more" if numbers.size > 8 else ""
+            shown.append(f"{name} [{text}{rest}]")
+        return shown
 
 
 @dataclass(frozen=True)
@@ -83,103 +147,214 @@ class Comparison:
     """How an exported model did in one case.
 
     Attributes:
-        case: the rows compared.
-        torch_error: torch float32's own largest error against float64, where it did not overflow.
-        error: the exported model's largest error.
-        allowed: the largest error that any row may have.
-        share: the largest error as a share of what is allowed in its row, from 0 to 1.
-        decided: how many rows are farther from the threshold than the error allowed, so that their labels are equal.
+        case: the inputs compared.
+        rows: how many rows they have; calls, where there is no batch.
+        torch_errors: torch float32's own error in each element where it did not overflow, shape (elements,).
+        errors: the exported model's error in each element, shape (elements,).
+        allowed: the error that each element may have, shape (elements,).
+        decided: how many decisions are the same on both sides because float32 can make them, of how many; None if the
+            program decides nothing.
+        worst: the element that uses most of what it is allowed; None if there is none.
+        only_overflow: whether every element that fails is one where torch float32 overflows or meets NaN.
     """
 
     case: Case
-    torch_error: float
-    error: float
-    allowed: float
-    share: float
-    decided: int
+    rows: int
+    torch_errors: Array
+    errors: Array
+    allowed: Array
+    decided: tuple[int, int] | None
+    worst: Element | None
+    only_overflow: bool
+
+    @property
+    def torch_error(self) -> float:
+        """Torch float32's own largest error."""
+        return float(self.torch_errors.max(initial=0.0))
+
+    @property
+    def error(self) -> float:
+        """The exported model's largest error."""
+        return float(self.errors.max(initial=0.0))
+
+    @property
+    def largest_allowed(self) -> float:
+        """The largest error that any element may have, where float32 says anything of it."""
+        return float(self.allowed[np.isfinite(self.allowed)].max(initial=0.0))
+
+    @property
+    def undecided(self) -> int:
+        """Of how many elements nothing is said: integers that float32 cannot decide, or overflows that are left out."""
+        return int(np.isinf(self.allowed).sum())
+
+    @property
+    def share(self) -> float:
+        """The largest share of what it is allowed that an element uses, from 0 to 1 where the comparison holds."""
+        return 0.0 if self.worst is None else self.worst.share
+
+    @property
+    def failed(self) -> int:
+        """How many elements are farther off than they may be."""
+        return int((shares(self.errors, self.allowed) > 1).sum())
 
 
-def compute_references(model: NeuralNet, cases: Sequence[Case]) -> list[CaseReference]:
-    """What `model` computes in each of `cases`, in float32 as it is and in float64."""
-    wide = copy.deepcopy(model).double()
-    perturbed = [_perturbed(wide, seed) for seed in range(PERTURBATIONS)]
-    references = []
-    with torch.inference_mode():
-        for case in cases:
-            float32 = _outputs(lambda rows: model(torch.from_numpy(rows)).numpy(), case)
-            float64, *others = (_in_float64(module, case) for module in (wide, *perturbed))
-            sensitivity = np.nan_to_num(np.abs(np.array(others) - float64).max(axis=0))
-            references.append(CaseReference(case, float32, float64, sensitivity))
-    return references
+class References:
+    """Computes what torch computes for a program, in float32 as it is and in other arithmetic."""
+
+    def __init__(self, program: Program, finite_only: bool = False) -> None:
+        """Widen `program` to float64; `finite_only` as in `TensorReference`."""
+        self.program = program
+        self._finite_only = finite_only
+        self.exact = Arithmetic(program)
+        self._draws = [RandomRounding(self.exact, seed) for seed in range(DRAWS)]
+        self._large_draws = [RandomRounding(self.exact, seed, MULTIPLE) for seed in range(DRAWS)]
+        self._magnitudes: dict[str, Array] = {}
+
+    def of_cases(self, cases: Sequence[Case]) -> list[CaseReference]:
+        """The references of all `cases`; the first one, of ordinary rows, tells each output's usual magnitude."""
+        self._magnitudes = self._usual_magnitudes(cases[0])
+        return [CaseReference(case, tuple(self.of_batch(batch) for batch in case.batches)) for case in cases]
+
+    def of_batch(self, tensors: Tensors) -> BatchReference:
+        """The references of one call, by output."""
+        float32 = self.program.run(tensors)
+        float64 = self._in(self.exact, tensors)
+        is_discrete = any(values.dtype.kind != "f" for values in float32.values())
+        draws = [self._in(draw, tensors) for draw in self._draws]
+        large = [self._in(draw, tensors) for draw in self._large_draws] if is_discrete else draws
+        references = {}
+        for name, values in float32.items():
+            if values.dtype.kind == "f":
+                moved = [distance(draw[name], float64[name]) for draw in draws]
+                sensitivity = np.nan_to_num(np.max(moved, axis=0), posinf=0.0)
+            else:
+                changed = np.any([draw[name] != float64[name] for draw in large], axis=0)
+                sensitivity = np.where(changed, np.inf, 0.0)
+            magnitude = self._magnitudes.get(name, np.zeros(()))
+            references[name] = TensorReference(values, float64[name], sensitivity, magnitude, self._finite_only)
+        return references
+
+    def _in(self, arithmetic: Arithmetic, tensors: Tensors) -> dict[str, Array]:
+        return {name: tensor.numpy() for name, tensor in arithmetic.run(tensors).items()}
+
+    def _usual_magnitudes(self, case: Case) -> dict[str, Array]:
+        """The root mean square of each output, for each place on its last axis where that has a fixed size."""
+        found = [self._in(self.exact, batch) for batch in case.batches]
+        magnitudes = {}
+        for name in self.program.outputs:
+            values = [outputs[name] for outputs in found]
+            per_column = name in self.program.column_outputs
+            flat = np.concatenate([value.reshape(-1, *(value.shape[-1:] if per_column else ())) for value in values])
+            magnitudes[name] = np.sqrt((np.where(np.isfinite(flat), flat, 0.0).astype(np.float64) ** 2).mean(axis=0))
+        return magnitudes
 
 
-def compare(
-    run: Callable[[Rows], Outputs], references: Sequence[CaseReference], signature: Signature, name: str
-) -> list[Comparison]:
+def distance(one: Array, other: Array) -> Array:
+    """|one - other| by element in float64: 0 where they are equal, infinities too; NaN where either is NaN."""
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(one.astype(np.float64) - other.astype(np.float64))
+    return np.where(one == other, 0.0, apart)
+
+
+def shares(errors: Array, allowed: Array) -> Array:
+    """Each error as a share of what is allowed; infinity where nothing is and there is one."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return np.where(errors == 0, 0.0, errors / allowed)
+
+
+def errors_of(outputs: Array, reference: TensorReference) -> Array:
+    """How far `outputs` are from what is expected: infinity where just one is NaN, 0 where nothing is expected."""
+    if outputs.shape != reference.expected.shape:
+        return np.full(reference.expected.shape, np.inf)
+    apart = distance(outputs, reference.expected)
+    both = np.isnan(outputs.astype(np.float64)) & np.isnan(reference.expected.astype(np.float64))
+    return np.where(both | np.isinf(reference.allowed), 0.0, np.nan_to_num(apart, nan=np.inf))
+
+
+def compare(run: Run, references: Sequence[CaseReference], program: Program, name: str) -> list[Comparison]:
     """Hold an exported model against torch.
 
     Args:
-        run: the exported model: rows of shape (batch, features) to probabilities of shape (batch, 1).
+        run: the exported model: tensors by name to tensors by name.
         references: what torch computes.
-        signature: tells where a label changes.
+        program: what was exported.
         name: what to call the exported model in messages.
 
     Raises:
-        ParityError: it does not hold; the message gives the worst row and both values.
+        ParityError: it does not hold; its `worst` is the worst element.
     """
-    return [_compare_case(run, reference, signature, name) for reference in references]
+    comparisons = [_compare_case(run, reference, program) for reference in references]
+    worst = max(comparisons, key=lambda comparison: comparison.share, default=None)
+    if worst is not None and worst.share > 1:
+        raise ParityError(name, worst)
+    return comparisons
 
 
-def _compare_case(
-    run: Callable[[Rows], Outputs], reference: CaseReference, signature: Signature, name: str
-) -> Comparison:
-    outputs = _outputs(run, reference.case)
-    expected, allowed = reference.expected, reference.allowed
-    with np.errstate(invalid="ignore"):
-        errors = np.abs(outputs - expected)
-    same = np.isnan(outputs) & np.isnan(expected) | (outputs == expected)
-    errors = np.where(same, 0.0, np.where(np.isnan(errors), np.inf, errors))
-    shares = errors / allowed
-    if (shares > 1).any():
-        raise ParityError(_mismatch(outputs, int(shares.argmax()), reference, name))
+def _compare_case(run: Run, reference: CaseReference, program: Program) -> Comparison:
+    own, errors, allowed = [np.zeros(0)], [np.zeros(0)], [np.zeros(0)]
+    worst: Element | None = None
+    only_overflow = True
+    for tensors, batch in zip(reference.case.batches, reference.batches, strict=True):
+        outputs = run(tensors)
+        for name, expected in batch.items():
+            apart = errors_of(outputs[name], expected)
+            own.append(expected.torch_errors[expected.trusted & np.isfinite(expected.allowed)])
+            errors.append(apart.reshape(-1))
+            allowed.append(expected.allowed.reshape(-1))
+            used = shares(apart, expected.allowed)
+            only_overflow &= not (expected.trusted & (used > 1)).any() and not expected.is_discrete
+            if used.size and (worst is None or used.max() > worst.share):
+                worst = _element(reference.case.name, tensors, program.is_batched, name, outputs[name], expected, used)
     return Comparison(
         case=reference.case,
-        torch_error=float(reference.torch_errors[reference.trusted].max(initial=0.0)),
-        error=float(errors.max(initial=0.0)),
-        allowed=float(allowed.max(initial=0.0)),
-        share=float(shares.max(initial=0.0)),
-        decided=int((np.abs(expected - signature.threshold) > allowed).sum()),
+        rows=sum(len(next(iter(batch.values()))) if program.is_batched else 1 for batch in reference.case.batches),
+        torch_errors=np.concatenate(own),
+        errors=np.concatenate(errors),
+        allowed=np.concatenate(allowed),
+        decided=_decided(reference, program),
+        worst=worst,
+        only_overflow=only_overflow,
     )
 
 
-def _perturbed(wide: NeuralNet, seed: int) -> NeuralNet:
-    """`wide`, a model in float64, with every weight off by one unit in its last place in float32, up or down."""
-    generator = torch.Generator().manual_seed(seed)
-    model = copy.deepcopy(wide)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            sign = torch.randint(0, 2, parameter.shape, generator=generator).double() * 2 - 1
-            parameter.mul_(1 + LAST_PLACE * sign)
-    return model
-
-
-def _in_float64(model: NeuralNet, case: Case) -> Outputs:
-    return _outputs(lambda rows: model(torch.from_numpy(rows).double()).numpy(), case)
-
-
-def _outputs(run: Callable[[Rows], Outputs], case: Case) -> Outputs:
-    if not case.batches:
-        return np.empty(0, np.float32)
-    return np.concatenate([run(batch)[:, 0] for batch in case.batches])
-
-
-def _mismatch(outputs: Outputs, worst: int, reference: CaseReference, name: str) -> str:
-    sizes = [len(batch) for batch in reference.case.batches]
-    row = np.concatenate(reference.case.batches)[worst]
-    shown = ", ".join(f"{value:.9g}" for value in row[:8]) + (", ..." if len(row) > 8 else "")
-    return (
-        f"{name} does not compute what torch computes, and is not written: among {reference.case.name}, "
-        f"the row [{shown}] in a batch of {np.repeat(sizes, sizes)[worst]} gives {outputs[worst]:.9g}, "
-        f"torch {reference.float32[worst]:.9g} (in float64 {reference.float64[worst]:.17g}); "
-        f"the difference may be {reference.allowed[worst]:.2g}"
+def _element(
+    case: str, tensors: Tensors, batched: bool, output: str, found: Array, expected: TensorReference, used: Array
+) -> Element:
+    """The element that uses most."""
+    index = tuple(int(place) for place in np.unravel_index(int(used.argmax()), used.shape))
+    return Element(
+        case=case,
+        tensors=tensors,
+        batched=batched,
+        output=output,
+        index=index,
+        found=float(found[index]) if found.shape == used.shape else float("nan"),
+        expected=float(expected.expected[index]),
+        float32=float(expected.float32[index]),
+        float64=float(expected.float64[index]),
+        allowed=float(expected.allowed[index]),
+        share=float(used[index]),
     )
+
+
+def _decided(reference: CaseReference, program: Program) -> tuple[int, int] | None:
+    """How many decisions float32 can make: the runner-up is farther away than both errors allowed together."""
+    decided = total = 0
+    signature = program.signature
+    for batch in reference.batches:
+        if signature is None:
+            for tensor in batch.values():
+                if tensor.is_discrete:
+                    decided += int((tensor.allowed == 0).sum())
+                    total += tensor.allowed.size
+            continue
+        expected, allowed = batch[signature.output].expected, batch[signature.output].allowed
+        total += len(expected)
+        if signature.task == "binary_classification":
+            decided += int((np.abs(expected[:, 0] - signature.threshold) > allowed[:, 0]).sum())
+            continue
+        best = expected.argmax(axis=1)[:, None]
+        lead = np.take_along_axis(expected, best, 1) - expected - np.take_along_axis(allowed, best, 1) - allowed
+        np.put_along_axis(lead, best, np.inf, axis=1)
+        decided += int((lead > 0).all(axis=1).sum())
+    return (decided, total) if total else None

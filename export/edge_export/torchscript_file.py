@@ -1,28 +1,47 @@
-"""From a trained network to the bytes of a TorchScript file."""
+"""From a captured program to the bytes of a TorchScript file."""
 
 import io
-import warnings
 import zipfile
 
 import torch
 
+from edge_export.causes import cause
+from edge_export.errors import ExportError
+from edge_export.parity import Run
+from edge_export.program import Program
+from edge_export.quiet import quiet
 from edge_runtime.signature import METADATA_KEY
-from edge_train import NeuralNet
 
 
-def torchscript_bytes(model: NeuralNet) -> bytes:
-    """A TorchScript archive for `model`, its signature as an extra file in it.
+def torchscript_bytes(program: Program) -> bytes:
+    """A TorchScript archive for `program`, its signature as an extra file in it.
 
-    Equal models give equal bytes from one process to the next; within one process torch numbers the classes that it
+    Equal programs give equal bytes from one process to the next; within one process torch numbers the classes that it
     traces, so that a second trace has other names in it. torch.jit.script would give other bytes in every process.
+
+    Raises:
+        ExportError: TorchScript cannot hold the module.
     """
-    example = torch.zeros(2, len(model.signature.features))
     content = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # torch.jit works on, but is no longer developed
-        traced = torch.jit.trace(model, (example,))  # type: ignore[no-untyped-call]
-        torch.jit.save(traced, content, _extra_files={METADATA_KEY: model.signature.to_json()})
+    args, kwargs = program.arguments(program.example)
+    extra = {} if program.signature is None else {METADATA_KEY: program.signature.to_json()}
+    # What tracing bakes in, of which it warns, shows when the file is compared.
+    with quiet():
+        try:
+            inputs = {"example_kwarg_inputs": kwargs} if kwargs else {"example_inputs": args}
+            if args and kwargs:
+                raise ExportError("its forward takes keyword arguments besides positional ones")
+            traced = torch.jit.trace(program.module, **inputs, strict=False, check_trace=False)  # type: ignore[no-untyped-call]
+            torch.jit.save(traced, content, _extra_files=extra)
+        except Exception as error:
+            raise ExportError(f"TorchScript cannot hold this module: {cause(error)}") from error
     return _without_source_paths(content.getvalue())
+
+
+def load_torchscript(content: bytes, program: Program) -> Run:
+    """The model in a TorchScript archive, on the CPU."""
+    module = torch.jit.load(io.BytesIO(content))  # type: ignore[no-untyped-call]
+    return lambda tensors: program.call(module, tensors)
 
 
 def _without_source_paths(archive: bytes) -> bytes:

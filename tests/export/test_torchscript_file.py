@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from edge_export.errors import ExportError
+from edge_export.program import capture
 from edge_export.torchscript_file import torchscript_bytes
 from edge_runtime import Signature
 from edge_runtime.signature import METADATA_KEY
@@ -21,7 +23,7 @@ def model() -> NeuralNet:
 
 @pytest.fixture(scope="module")
 def content(model: NeuralNet) -> bytes:
-    return torchscript_bytes(model)
+    return torchscript_bytes(capture(model, torch.zeros(2, 2)))
 
 
 def test_any_batch_and_the_signature(model: NeuralNet, content: bytes) -> None:
@@ -45,11 +47,22 @@ def test_same_model_same_bytes_in_another_process(model: NeuralNet, tmp_path: Pa
     script = """
 import hashlib, sys
 from pathlib import Path
+from edge_export.errors import ExportError
+from edge_export.program import capture
 from edge_export.torchscript_file import torchscript_bytes
-from edge_train import load_checkpoint
-print(hashlib.sha256(torchscript_bytes(load_checkpoint(Path(sys.argv[1])))).hexdigest())
+from edge_export.sources import load_program
+print(hashlib.sha256(torchscript_bytes(load_program(Path(sys.argv[1]))[0])).hexdigest())
 """
     command = [sys.executable, "-c", script, str(tmp_path / "model.pt")]
     printed = [subprocess.run(command, capture_output=True, check=True, cwd=tmp_path).stdout for _ in range(2)]
     assert printed[0] == printed[1]
     assert len(printed[0]) == 65
+
+
+def test_what_torchscript_cannot_hold_is_one_error() -> None:
+    class Branching(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.cond(x.sum() > 0, lambda v: v.clone(), lambda v: v * 2, (x,))
+
+    with pytest.raises(ExportError, match="TorchScript cannot hold this module"):
+        torchscript_bytes(capture(Branching(), torch.ones(2, 2)))

@@ -4,14 +4,16 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from random_modules import random_module
 
-from edge_export.cases import Case, draw_cases
-from edge_export.exporting import load_onnx, load_torchscript
+from edge_export.cases import Case, Cases
+from edge_export.exporting import load_onnx
 from edge_export.onnx_file import onnx_bytes
-from edge_export.parity import compare, compute_references
-from edge_export.torchscript_file import torchscript_bytes
+from edge_export.parity import References, compare
+from edge_export.program import capture
+from edge_export.torchscript_file import load_torchscript, torchscript_bytes
 from edge_runtime import Predictor
 from edge_train import NeuralNet
 
@@ -47,14 +49,15 @@ networks = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 @given(networks, st.data())
 def test_three_runtimes_agree(network: Network, data: st.DataObject) -> None:
     model = network.model()
-    onnx_file, torchscript_file = onnx_bytes(model), torchscript_bytes(model)
-    references = compute_references(model, draw_cases(model, seed=network.seed))
-    for load, content in ((load_onnx, onnx_file), (load_torchscript, torchscript_file)):
-        compare(load(content, model.signature), references, model.signature, load.__name__)
+    program = capture(model, torch.zeros(2, network.input_size))
+    onnx_file = onnx_bytes(program)
+    runs = {"onnx": load_onnx(onnx_file), "torchscript": load_torchscript(torchscript_bytes(program), program)}
+    references = References(program)
+    cases = Cases(program, seed=network.seed).all(references.exact)
 
     # Rows of hypothesis's own choosing, and the same answers through every way into the runtime.
     values = st.floats(-100, 100, width=32)
@@ -66,20 +69,35 @@ def test_three_runtimes_agree(network: Network, data: st.DataObject) -> None:
     )
     if model.standardize is not None:
         rows = (rows * model.standardize.scale.numpy() + model.standardize.mean.numpy()).astype(np.float32)
-    chosen = compute_references(model, [Case("rows of hypothesis's choosing", (rows,))])
-    for load, content in ((load_onnx, onnx_file), (load_torchscript, torchscript_file)):
-        compare(load(content, model.signature), chosen, model.signature, load.__name__)
+    one_by_one = Case("one by one", tuple({"x": rows[index : index + 1]} for index in range(len(rows))))
+    chosen = Case("rows of hypothesis's choosing", ({"x": rows},))
+    expected = references.of_cases([*cases, chosen, one_by_one])
+    for name, run in runs.items():
+        compare(run, expected, program, name)
     predictor = Predictor(onnx_file, device="cpu")
     raw = predictor.run({"x": rows})["probability"][:, 0]
     np.testing.assert_array_equal(predictor.predict_proba(rows)[:, 1], raw)
     np.testing.assert_array_equal(predictor.predict(rows), (raw > 0.5).astype(int))
-    one_by_one = Case("one by one", tuple(rows[index : index + 1] for index in range(len(rows))))
     compare(
-        lambda row: np.array([[answer_of(predictor, row)]]),
-        compute_references(model, [one_by_one]),
-        model.signature,
+        lambda row: {"probability": np.array([[answer_of(predictor, row["x"])]])},
+        expected[-1:],
+        program,
         "predict_one",
     )
+
+
+# A seed does not get simpler by getting smaller.
+@settings(deadline=None, max_examples=20, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@given(st.integers(0, 2**32 - 1))
+def test_random_modules_of_many_layers(seed: int) -> None:
+    """Convolutions, recurrent layers, attention, norms and activations, put together at random."""
+    module, example, dynamic = random_module(seed)
+    program = capture(module, example, dynamic)
+    # ONNX's recurrent layers and attention do not carry NaN and overflow as torch does.
+    references = References(program, finite_only=True)
+    cases = Cases(program, seed=seed % 1000)
+    expected = references.of_cases(cases.all(references.exact))
+    compare(load_onnx(onnx_bytes(program)), expected, program, f"module {seed}")
 
 
 def answer_of(predictor: Predictor, row: np.ndarray) -> float:

@@ -1,5 +1,6 @@
 """The rows to learn from: the four blobs of the example, or a table, split into a part to train and a part to test."""
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +38,11 @@ class Dataset:
     y_test: npt.NDArray[np.float32]
     features: tuple[Feature, ...]
     labels: tuple[Label, Label]
+
+    @property
+    def training_sha256(self) -> str:
+        """The SHA-256 over the bytes of `x_train` and `y_train`: which rows a network has learned from."""
+        return hashlib.sha256(self.x_train.tobytes() + self.y_train.tobytes()).hexdigest()
 
 
 def four_blobs(seed: int) -> Dataset:

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from edge_runtime.signature import Feature, Input, Label, Signature, default_features
 
-# Under this key of the state_dict's metadata, where torch keeps the versions of modules, the signature rides along.
+# Under these keys of the state_dict's metadata, where torch keeps the versions of modules, these ride along.
 METADATA_KEY = "edge_predict"
+DATA_KEY = "edge_predict.data_sha256"
 
 
 class Standardize(nn.Module):
@@ -47,12 +48,14 @@ class NeuralNet(nn.Module):
     Without standardisation the state_dict has the keys linear_1.weight, linear_1.bias, linear_2.weight and
     linear_2.bias and nothing else, so that any class with these two attributes loads it; with it, standardize.mean and
     standardize.scale come on top. `signature` is stored in and read from the state_dict's metadata; until training or
-    a checkpoint gives another, the features are x1, x2, ... and the labels 0 and 1.
+    a checkpoint gives another, the features are x1, x2, ... and the labels 0 and 1. `data_sha256`, of the rows that it
+    was trained on, is stored there too once it is known.
     """
 
     def __init__(self, input_size: int, hidden_size: int, standardize: bool = False) -> None:
         super().__init__()
         self.signature = network_signature(default_features(input_size), (0, 1))
+        self.data_sha256: str | None = None
         self.standardize = Standardize(input_size) if standardize else None
         self.linear_1 = nn.Linear(input_size, hidden_size)
         self.relu = nn.ReLU()
@@ -75,8 +78,12 @@ def network_signature(features: tuple[Feature, ...], labels: tuple[Label, Label]
 
 def _write_signature(module: NeuralNet, state: Any, prefix: str, local_metadata: dict[str, Any]) -> None:
     local_metadata[METADATA_KEY] = module.signature.to_dict()
+    if module.data_sha256 is not None:
+        local_metadata[DATA_KEY] = module.data_sha256
 
 
 def _read_signature(module: NeuralNet, state: Any, prefix: str, local_metadata: dict[str, Any], *_: Any) -> None:
     if METADATA_KEY in local_metadata:
         module.signature = Signature.from_dict(local_metadata[METADATA_KEY])
+    if isinstance(data_sha256 := local_metadata.get(DATA_KEY), str):
+        module.data_sha256 = data_sha256

@@ -72,6 +72,7 @@ def train(
     if model.standardize is not None:
         model.standardize.fit(dataset.x_train)
     model.signature = network_signature(dataset.features, dataset.labels)
+    model.data_sha256 = dataset.training_sha256
     x_train, y_train = torch.from_numpy(dataset.x_train), torch.from_numpy(dataset.y_train)
     x_test, y_test = torch.from_numpy(dataset.x_test), torch.from_numpy(dataset.y_test)
 

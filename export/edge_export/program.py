@@ -1,0 +1,495 @@
+"""Any torch module, captured: what it takes, what it gives, and how torch computes it.
+
+A `Program` is what every other part of the exporter works on. It holds the graph that torch.export makes of a module,
+the names and shapes of its tensors, and runs the module as torch does.
+"""
+
+import copy
+import inspect
+import itertools
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, fx, nn
+from torch.export import Dim, ExportedProgram
+from torch.export.dynamic_shapes import refine_dynamic_shapes_from_suggested_fixes
+from torch.export.graph_signature import InputKind, OutputKind, TensorArgument
+from torch.nn.parameter import is_lazy
+from torch.utils import _pytree as pytree
+
+from edge_export.causes import cause
+from edge_export.errors import ExportError
+from edge_export.quiet import quiet
+from edge_export.recurrent import any_length
+from edge_runtime import Signature
+
+BATCH = "batch"
+
+# The tensors of one call by name; the first axis of each is the batch, where the program has one.
+Tensors: TypeAlias = Mapping[str, npt.NDArray[Any]]
+
+# Which axes of an input may change from call to call, by the name of their dimension; None where the size is fixed.
+Axes: TypeAlias = Sequence[str | None]
+
+_CHANGED_INPUT = OutputKind.USER_INPUT_MUTATION
+_DTYPES = {torch.float32, torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
+
+
+@dataclass(frozen=True)
+class InputTensor:
+    """One tensor that a program takes.
+
+    Attributes:
+        name: its name, also in the artifact.
+        dtype: the type of its elements.
+        shape: the size of each axis, or the name of its dimension where the size may change.
+    """
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A module and the graph that torch.export made of it, on the CPU, in evaluation mode.
+
+    Attributes:
+        module: computes as torch does; called with the structure of arguments that it was captured with.
+        exported: its graph; without in-place operations, so that every value in it is computed once.
+        inputs: the tensors it takes, in the order of the graph.
+        outputs: the names of the tensors that it gives, in the order of the graph.
+        example: the inputs that it was captured with.
+        dimensions: the smallest and largest size of each dimension that may change; the largest is None if unbounded.
+        signature: what rows and answers mean, if known.
+    """
+
+    module: nn.Module
+    exported: ExportedProgram
+    inputs: tuple[InputTensor, ...]
+    outputs: tuple[str, ...]
+    example: Tensors
+    dimensions: Mapping[str, tuple[int, int | None]]
+    signature: Signature | None
+
+    def run(self, tensors: Tensors) -> Tensors:
+        """What torch computes for `tensors`, as the module is; exceptions are torch's own."""
+        return self.call(self.module, tensors)
+
+    def call(self, module: Callable[..., Any], tensors: Tensors) -> Tensors:
+        """What `module`, which takes and gives what this program does, computes for `tensors`."""
+        args, kwargs = self.arguments(tensors)
+        with torch.inference_mode():
+            found = [leaf for leaf in pytree.tree_leaves(module(*args, **kwargs)) if isinstance(leaf, Tensor)]
+        return {name: leaf.numpy() for name, leaf in zip(self.outputs, found, strict=True)}
+
+    def arguments(self, tensors: Tensors) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """`tensors` in the structure that the module is called with."""
+        given = iter([torch.from_numpy(np.array(tensors[spec.name])) for spec in self.inputs])
+        specs = [spec for spec in self.exported.graph_signature.input_specs if spec.kind == InputKind.USER_INPUT]
+        leaves = [next(given) if isinstance(spec.arg, TensorArgument) else spec.arg.value for spec in specs]
+        args, kwargs = pytree.tree_unflatten(leaves, self.exported.call_spec.in_spec)
+        return args, kwargs
+
+    def run_rows(self, tensors: Tensors) -> Tensors | None:
+        """As `run`, or None if the module itself raises: then nothing can be compared on `tensors`."""
+        try:
+            return self.run(tensors)
+        except Exception:
+            return None
+
+    @property
+    def is_batched(self) -> bool:
+        """Whether the first axis of every input is the batch."""
+        return all(spec.shape[:1] == (BATCH,) for spec in self.inputs)
+
+    @cached_property
+    def column_outputs(self) -> set[str]:
+        """The floating outputs whose last axis has a fixed size, so that each place on it has a meaning of its own."""
+        values = [getattr(node, "meta", {}).get("val") for node in self.exported.graph.output_node().args[0]]
+        tensors = [value for value in values if isinstance(value, Tensor)]
+        return {
+            name
+            for name, value in zip(self.outputs, tensors, strict=True)
+            if value.ndim > 1 and isinstance(value.shape[-1], int) and value.is_floating_point()
+        }
+
+    @cached_property
+    def cost(self) -> float:
+        """About how much torch computes for the example, for each row of it where the program is batched.
+
+        In elements that it makes; a product of matrices also takes time for each weight, if little.
+        """
+        values = [node.meta.get("val") for node in self.exported.graph.nodes if node.op == "call_function"]
+        shapes = [value.shape for value in values if isinstance(value, Tensor)]
+        sizes = [np.prod([_hint(size) for size in shape], dtype=float) for shape in shapes]
+        weights = sum(parameter.numel() for parameter in self.module.parameters())
+        rows = len(next(iter(self.example.values()))) if self.is_batched else 1
+        return float(sum(sizes)) / rows + weights / 32
+
+
+@quiet()
+def capture(
+    module: nn.Module,
+    example_inputs: Any,
+    dynamic: Mapping[str, Axes] | None = None,
+    signature: Signature | None = None,
+) -> Program:
+    """Capture `module` with torch.export, on a copy of it.
+
+    Args:
+        module: any module of float32 parameters.
+        example_inputs: what it is called with: a tensor, a tuple of positional arguments, or a dict of arguments by
+            name; each argument may be a tuple, list or dict of tensors.
+        dynamic: for tensors by name, the names of their axes, None where the size is fixed; axes beyond the last one
+            named are fixed. Axes that share a name share their size. A tensor that is not mentioned has its first axis
+            for the batch. Tensors within an argument are named argument_key, such as batch_image.
+        signature: what rows and answers mean; the module's own attribute `signature` by default.
+
+    Raises:
+        ExportError: torch cannot export it; the message names the operation or the branch that is the cause.
+    """
+    module = _on_cpu(module)
+    arguments = _bind(module, example_inputs)
+    leaves, tree = pytree.tree_flatten(dict(arguments.arguments))
+    names = _named(arguments)
+    axes = _axes(names, dynamic or {})
+    sizes = _enlarge(names, axes)
+    dims = {dimension: Dim(dimension) for dimension in sizes}
+    enlarged, wanted = iter(names.values()), iter(axes.values())
+    flat = [next(enlarged) if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+    flat_shapes = [
+        {axis: dims[name] for axis, name in enumerate(next(wanted)) if name is not None}
+        if isinstance(leaf, Tensor)
+        else None
+        for leaf in leaves
+    ]
+    arguments.arguments.update(pytree.tree_unflatten(flat, tree))
+    shapes = pytree.tree_unflatten(flat_shapes, tree)
+    _check_runs(module, arguments)
+    exported = _export(module, arguments.args, arguments.kwargs, shapes if dims else None, sizes)
+    if signature is None and isinstance(found := getattr(module, "signature", None), Signature):
+        signature = found
+    return _program(module, exported, names, axes, signature)
+
+
+@quiet()
+def adopt(exported: ExportedProgram, signature: Signature | None = None) -> Program:
+    """The program that somebody exported with torch.export, with the dimensions that were dynamic then.
+
+    Raises:
+        ExportError: it carries no example inputs, or takes or gives what an artifact cannot.
+    """
+    if exported.example_inputs is None:
+        raise ExportError("the program carries no example inputs; save it with torch.export.save as it was exported")
+    module = exported.module()
+    args, kwargs = exported.example_inputs
+    arguments = _bind(module, args, kwargs)
+    names = _named(arguments)
+    _check_types(exported.state_dict)
+    _check_runs(module, arguments)
+    symbols: dict[str, str] = {}
+    axes: dict[str, Axes] = {}
+    for name, node in zip(names, _placeholders(exported), strict=True):
+        sizes = node.meta["val"].shape
+        for axis, size in enumerate(sizes):
+            if not isinstance(size, int):
+                symbols.setdefault(
+                    str(size), BATCH if axis == 0 and BATCH not in symbols.values() else f"{name}_{axis}"
+                )
+        axes[name] = [None if isinstance(size, int) else symbols[str(size)] for size in sizes]
+    return _program(module, exported, names, axes, signature)
+
+
+def _program(
+    module: nn.Module,
+    exported: ExportedProgram,
+    names: Mapping[str, Tensor],
+    axes: Mapping[str, Axes],
+    signature: Signature | None,
+) -> Program:
+    try:
+        with any_length():
+            exported = exported.run_decompositions({})
+    except Exception as error:
+        raise ExportError(f"torch.export cannot bring this module into functional form: {cause(error)}") from error
+    specs = exported.graph_signature.output_specs
+    if changed := [spec.target for spec in specs if spec.kind not in (OutputKind.USER_OUTPUT, _CHANGED_INPUT)]:
+        raise ExportError(
+            f"the module changes its own {', '.join(map(str, changed))} as it runs, and an artifact keeps nothing from "
+            "call to call: give it as an input and return its new value"
+        )
+    inputs = []
+    for name, tensor in names.items():
+        shape = [size if axis is None else axis for size, axis in zip(tensor.shape, axes[name], strict=True)]
+        inputs.append(InputTensor(name, np.dtype(str(tensor.dtype).removeprefix("torch.")), tuple(shape)))
+    if not inputs:
+        raise ExportError("the module takes no tensor: there is nothing that could be answered")
+    outputs = _output_names(exported, names, signature)
+    _keep_tensors(exported)
+    _check_graph(exported, outputs)
+    if signature is not None:
+        described = [(tensor.name, len(tensor.features)) for tensor in signature.inputs]
+        taken = [(spec.name, spec.shape[-1] if len(spec.shape) == 2 else spec.shape) for spec in inputs]
+        if described != taken or signature.output not in outputs:
+            raise ExportError(
+                f"the signature describes inputs of (name, features) {described} and the output {signature.output}; "
+                f"the module takes {taken} and gives {', '.join(outputs)}"
+            )
+    program = Program(
+        module=module,
+        exported=exported,
+        inputs=tuple(inputs),
+        outputs=outputs,
+        example={name: tensor.detach().numpy() for name, tensor in names.items()},
+        dimensions=_dimensions(exported, inputs),
+        signature=signature,
+    )
+    _check_repeats(program)
+    return program
+
+
+def _on_cpu(module: nn.Module) -> nn.Module:
+    """A copy of `module` to export, so that neither its mode nor its place changes."""
+    if not isinstance(module, nn.Module) or isinstance(module, torch.jit.ScriptModule):
+        raise ExportError(f"a torch.nn.Module is needed that is written in Python, not {type(module).__name__}")
+    module = getattr(module, "_orig_mod", module)  # of torch.compile
+    if isinstance(module, nn.DataParallel):
+        module = module.module
+    state = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    if empty := [name for name, tensor in state.items() if is_lazy(tensor)]:
+        raise ExportError(f"{empty[0]} has no values yet, as the module is lazy: call it once before it is exported")
+    # A tensor that was computed in an earlier call, such as torch.nn.utils.weight_norm's weight, cannot be copied with
+    # its history.
+    computed = {
+        id(value): value.detach().clone()
+        for part in module.modules()
+        for value in vars(part).values()
+        if isinstance(value, Tensor) and not value.is_leaf
+    }
+    try:
+        module = copy.deepcopy(module, computed).cpu().eval()
+    except Exception as error:
+        raise ExportError(f"the module cannot be copied: {cause(error)}") from error
+    _check_types(state)
+    return module.requires_grad_(False)
+
+
+def _check_types(state: Mapping[str, Tensor]) -> None:
+    for name, tensor in state.items():
+        if tensor.dtype not in _DTYPES:
+            raise ExportError(f"{name} is {tensor.dtype}; export module.float(), and choose the precision there")
+
+
+def _check_runs(module: nn.Module, arguments: inspect.BoundArguments) -> None:
+    args, kwargs = copy.deepcopy((arguments.args, arguments.kwargs))  # it may change them
+    try:
+        with torch.no_grad():
+            module(*args, **kwargs)
+    except Exception as error:
+        raise ExportError(f"the module fails on the example inputs: {cause(error)}") from error
+
+
+def _check_graph(exported: ExportedProgram, outputs: Sequence[str]) -> None:
+    """See that `exported` computes in types that an artifact can be held to."""
+    graphs = [part.graph for part in exported.graph_module.modules() if isinstance(part, fx.GraphModule)]
+    for node in itertools.chain.from_iterable(graph.nodes for graph in graphs):
+        value = node.meta.get("val")
+        if isinstance(value, Tensor) and value.dtype in (torch.float16, torch.bfloat16):
+            raise ExportError(
+                f"the module computes in {value.dtype} ({node.target}); export it in float32, and choose the precision "
+                "there"
+            )
+    for name, node in zip(outputs, exported.graph.output_node().args[0], strict=True):
+        if node.meta["val"].dtype not in {*_DTYPES, torch.float64}:
+            raise ExportError(f"the output {name} is {node.meta['val'].dtype}, which an artifact cannot give")
+
+
+def _check_repeats(program: Program) -> None:
+    first, second = program.run(program.example), program.run(program.example)
+    for name, values in first.items():
+        same = values.shape == second[name].shape
+        if not same or not np.allclose(values, second[name], rtol=1e-3, atol=1e-6, equal_nan=True):
+            raise ExportError(
+                f"the module gives another {name} when it is called again with the same inputs: it draws random "
+                "numbers, or keeps something from call to call; make that an input"
+            )
+
+
+def _keep_tensors(exported: ExportedProgram) -> None:
+    """Drop what `exported` gives besides tensors, such as sizes, and new values of inputs: an artifact has neither."""
+    specs = exported.graph_signature.output_specs
+    kept = [spec.kind == OutputKind.USER_OUTPUT and isinstance(spec.arg, TensorArgument) for spec in specs]
+    output = exported.graph.output_node()
+    output.args = (tuple(itertools.compress(output.args[0], kept)),)
+    specs[:] = itertools.compress(specs, kept)
+    exported.module_call_graph[0].signature.out_spec = pytree.tree_structure((None,) * len(specs))
+    exported.graph_module.recompile()
+
+
+def _bind(module: nn.Module, example_inputs: Any, kwargs: Mapping[str, Any] | None = None) -> inspect.BoundArguments:
+    """The arguments of a call by the names of `module.forward`'s parameters."""
+    match example_inputs:
+        case tuple() | list():
+            args, named = tuple(example_inputs), dict(kwargs or {})
+        case Mapping():
+            args, named = (), dict(example_inputs)
+        case _:
+            args, named = (example_inputs,), {}
+    args, named = pytree.tree_map_only(np.ndarray, torch.from_numpy, (args, named))
+    args, named = pytree.tree_map_only(Tensor, lambda tensor: tensor.detach().cpu(), (args, named))
+    try:
+        return inspect.signature(module.forward).bind(*args, **named)
+    except TypeError as error:
+        hint = "; a dict is taken for arguments by name, and as one argument it is written ({...},)"
+        raise ExportError(
+            f"the example inputs do not fit the module's forward: {error}{hint if args == () and named else ''}"
+        ) from error
+
+
+def _named(arguments: inspect.BoundArguments) -> dict[str, Tensor]:
+    """The tensors in `arguments`, each by a name of its own."""
+    leaves, _ = pytree.tree_flatten_with_path(dict(arguments.arguments))
+    names: dict[str, Tensor] = {}
+    for path, leaf in leaves:
+        if isinstance(leaf, Tensor):
+            name = _path_name(path)
+            while name in names:
+                name += "_"
+            if leaf.dtype not in _DTYPES:
+                raise ExportError(f"the input {name} is {leaf.dtype}; float32, integers and booleans can be exported")
+            names[name] = leaf
+    return names
+
+
+def _path_name(path: Sequence[Any]) -> str:
+    """`batch_image` for the tensor at `image` within the argument `batch`."""
+    keys = [getattr(key, "key", getattr(key, "idx", getattr(key, "name", key))) for key in path]
+    return "_".join(re.sub(r"\W", "_", str(key)) for key in keys)
+
+
+def _axes(names: Mapping[str, Tensor], dynamic: Mapping[str, Axes]) -> dict[str, Axes]:
+    if unknown := [name for name in dynamic if name not in names]:
+        raise ExportError(f"no input is named {unknown[0]}; there are {', '.join(names)}")
+    axes: dict[str, Axes] = {}
+    for name, tensor in names.items():
+        given = dynamic.get(name, [BATCH][: tensor.ndim])
+        wanted = [given] if isinstance(given, str) else list(given or ())
+        if len(wanted) > tensor.ndim:
+            raise ExportError(
+                f"{name} has {tensor.ndim} axes, and {len(wanted)} are named: {', '.join(map(str, wanted))}"
+            )
+        if wrong := [axis for axis in wanted if axis is not None and not str(axis).isidentifier()]:
+            raise ExportError(f"{wrong[0]!r} is no name for an axis of {name}; take letters, digits and _")
+        axes[name] = wanted + [None] * (tensor.ndim - len(wanted))
+    return axes
+
+
+def _enlarge(names: dict[str, Tensor], axes: Mapping[str, Axes]) -> dict[str, int]:
+    """The size of each dimension in the example; an example of size 1, which torch takes for a constant, is doubled."""
+    sizes: dict[str, int] = {}
+    for name, tensor in names.items():
+        for axis, dimension in enumerate(axes[name]):
+            if dimension is not None and sizes.setdefault(dimension, tensor.shape[axis]) != tensor.shape[axis]:
+                raise ExportError(
+                    f"the dimension {dimension} has the size {sizes[dimension]} in one example input and "
+                    f"{tensor.shape[axis]} in {name}; give axes of different sizes different names"
+                )
+    if empty := [dimension for dimension, size in sizes.items() if size == 0]:
+        raise ExportError(f"the example inputs are empty along {empty[0]}; give at least one row")
+    for name, tensor in names.items():
+        repeats = [2 if dimension is not None and sizes[dimension] == 1 else 1 for dimension in axes[name]]
+        if repeats:
+            names[name] = tensor.repeat(*repeats)
+    return sizes
+
+
+def _export(
+    module: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    shapes: Any,
+    sizes: Mapping[str, int],
+) -> ExportedProgram:
+    # Each round narrows a dimension's range to what the module turned out to need, such as a kernel's width.
+    for _ in range(len(sizes) + 1):
+        try:
+            with any_length():
+                return torch.export.export(
+                    module,
+                    args,
+                    kwargs,
+                    dynamic_shapes=shapes,
+                    strict=False,
+                    # A kernel's width would else fix the size of what it slides over.
+                    prefer_deferred_runtime_asserts_over_guards=True,
+                )
+        except Exception as error:
+            text = getattr(error, "msg", str(error))
+            for dimension, size in re.findall(r"^\s*(\w+) = (\d+)$", text, re.MULTILINE):
+                raise ExportError(
+                    f"the dimension {dimension} cannot change: the module fixes it at {size}, the example's size; "
+                    f"make the module independent of it, or say that the axis is fixed"
+                ) from error
+            if "Suggested fixes:" not in text:
+                raise ExportError(f"torch.export cannot capture this module: {cause(error)}") from error
+            problem = error
+            shapes = refine_dynamic_shapes_from_suggested_fixes(text, shapes)
+    raise ExportError(f"torch.export cannot capture this module: {cause(problem)}") from problem
+
+
+def _placeholders(exported: ExportedProgram) -> list[fx.Node]:
+    """The nodes that stand for the tensors that `exported` takes."""
+    specs = exported.graph_signature.input_specs
+    taken = {
+        spec.arg.name for spec in specs if spec.kind == InputKind.USER_INPUT and isinstance(spec.arg, TensorArgument)
+    }
+    return [node for node in exported.graph.nodes if node.op == "placeholder" and node.name in taken]
+
+
+def _output_names(
+    exported: ExportedProgram, inputs: Mapping[str, Tensor], signature: Signature | None
+) -> tuple[str, ...]:
+    """A name for each tensor that the program gives: the signature's for a single one, else keys and places."""
+    specs = [spec for spec in exported.graph_signature.output_specs if spec.kind == OutputKind.USER_OUTPUT]
+    structure = pytree.tree_unflatten(list(range(len(specs))), exported.call_spec.out_spec)
+    tensors = [isinstance(spec.arg, TensorArgument) for spec in specs]
+    paths = [path for path, leaf in pytree.tree_flatten_with_path(structure)[0] if tensors[leaf]]
+    if not paths:
+        raise ExportError("the module gives no tensor")
+    if len(paths) == 1 and signature is not None:
+        return (signature.output,)
+    names: list[str] = []
+    for path in paths:
+        name = _path_name(path) or "output"
+        if name[0].isdigit():
+            name = f"output_{name}"
+        while name in inputs or name in names:
+            name += "_output" if name in inputs else "_"
+        names.append(name)
+    return tuple(names)
+
+
+def _dimensions(exported: ExportedProgram, inputs: Sequence[InputTensor]) -> dict[str, tuple[int, int | None]]:
+    ranges: dict[str, tuple[int, int | None]] = {}
+    for spec, node in zip(inputs, _placeholders(exported), strict=True):
+        for dimension, size in zip(spec.shape, node.meta["val"].shape, strict=True):
+            if isinstance(dimension, str) and not isinstance(size, int) and dimension not in ranges:
+                known = exported.range_constraints.get(size.node.expr)
+                lower = int(known.lower) if known is not None else 1
+                upper = int(known.upper) if known is not None and known.upper.is_Integer else None
+                # torch takes sizes 0 and 1 apart, so that a range that begins at 2 says nothing of them.
+                ranges[dimension] = (1 if lower <= 2 else lower, upper)
+            elif isinstance(dimension, str):
+                ranges.setdefault(dimension, (1, None))
+    return ranges
+
+
+def _hint(size: Any) -> int:
+    return size if isinstance(size, int) else int(size.node.hint or 1)

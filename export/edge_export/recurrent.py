@@ -1,0 +1,76 @@
+"""Layers that work along an axis, of any length: LSTM, GRU and max_pool1d, which torch.export would fix at the example's."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+_PATCHES: list[Callable[[], AbstractContextManager[None]]]
+try:
+    from torch.export._patches import (
+        register_gru_while_loop_decomposition,
+        register_lstm_while_loop_decomposition,
+    )
+except ImportError:  # a torch in which a recurrent layer's length stays fixed
+    _PATCHES = []
+else:
+    _PATCHES = [register_lstm_while_loop_decomposition, register_gru_while_loop_decomposition]
+
+_Width: TypeAlias = int | Sequence[int]
+
+
+@contextlib.contextmanager
+def any_length() -> Iterator[None]:
+    """Keeps torch.export from unrolling LSTM and GRU, as torch's own ONNX exporter does, and from fixing max_pool1d."""
+    operations = (torch.ops.aten.lstm.input, torch.ops.aten.gru.input, torch.ops.aten.max_pool1d.default)
+    with contextlib.ExitStack() as stack:
+        for patch in (*_PATCHES, _pooling_patch):
+            stack.enter_context(patch())
+        try:
+            # What an earlier call found, with or without the patch, is remembered here.
+            for operation in operations:
+                operation._dispatch_cache.clear()
+            yield
+        finally:
+            for operation in operations:
+                operation._dispatch_cache.clear()
+
+
+@contextlib.contextmanager
+def _pooling_patch() -> Iterator[None]:
+    kernels = torch.ops.aten.max_pool1d.default.py_kernels
+    key = torch._C.DispatchKey.CompositeImplicitAutograd
+    before = dict(kernels)
+    kernels[key] = _max_pool1d
+    try:
+        yield
+    finally:
+        kernels.clear()
+        kernels.update(before)
+
+
+def _max_pool1d(
+    values: Tensor,
+    kernel_size: _Width,
+    stride: _Width = (),
+    padding: _Width = 0,
+    dilation: _Width = 1,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """max_pool1d by max_pool2d, which leaves the length open."""
+
+    def on_the_last_of_two(width: _Width, other: int) -> list[int]:
+        return [other, *([width] if isinstance(width, int) else width)]
+
+    pooled: Tensor = torch.ops.aten.max_pool2d.default(
+        values.unsqueeze(-2),
+        on_the_last_of_two(kernel_size, 1),
+        on_the_last_of_two(stride or kernel_size, 1),
+        on_the_last_of_two(padding, 0),
+        on_the_last_of_two(dilation, 1),
+        ceil_mode,
+    )
+    return pooled.squeeze(-2)

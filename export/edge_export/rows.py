@@ -1,0 +1,75 @@
+"""Rows that a person gives: what a model is compared on, calibrated on and measured on."""
+
+from pathlib import Path
+
+import numpy as np
+
+from edge_export.errors import ExportError
+from edge_export.program import Program, Tensors
+from edge_runtime.rows import read_rows
+
+
+def read_tensors(path: Path) -> Tensors:
+    """The arrays in an .npz file, by name.
+
+    Raises:
+        ExportError: it cannot be read, or is no such file; nothing is unpickled.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise ExportError(f"{path} holds one array without a name; save it with numpy.savez(path, name=array)")
+            return dict(archive)
+    except OSError as error:
+        raise ExportError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ExportError:
+        raise
+    except Exception as error:  # whatever numpy stumbles over in bytes that are no archive
+        raise ExportError(f"{path} is no .npz file; make one with numpy.savez(path, name=array, ...)") from error
+
+
+def read_data(path: Path, program: Program) -> Tensors:
+    """Rows for `program`: an .npz file with an array for each input, or CSV or JSON Lines with its features.
+
+    Raises:
+        ExportError: it cannot be read, or has no such rows.
+        InvalidInput: a line is no row for these features.
+    """
+    if path.suffix == ".npz":
+        return fitted(read_tensors(path), program, str(path))
+    if program.signature is None or len(program.inputs) != 1:
+        raise ExportError(f"{path}: this module has no named features; give an .npz file with an array for each input")
+    features = [feature.name for feature in program.signature.features]
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            rows = list(read_rows(lines, features, str(path), lambda _: None))
+    except OSError as error:
+        raise ExportError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ExportError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from error
+    return {program.inputs[0].name: np.array(rows, dtype=np.float32)}
+
+
+def fitted(data: Tensors, program: Program, source: str) -> Tensors:
+    """`data` as `program` takes it: every input, of its type and shape, all with as many rows.
+
+    Raises:
+        ExportError: it does not fit.
+    """
+    taken = {}
+    for spec in program.inputs:
+        if spec.name not in data:
+            raise ExportError(f"{source} lacks {spec.name}; it holds {', '.join(data) or 'nothing'}")
+        values = np.asarray(data[spec.name])
+        sizes = zip(spec.shape, values.shape, strict=False)
+        if values.ndim != len(spec.shape) or any(isinstance(size, int) and size != found for size, found in sizes):
+            shape = ", ".join(map(str, spec.shape))
+            raise ExportError(f"{source}: {spec.name} has the shape {list(values.shape)}, and [{shape}] is needed")
+        if values.dtype.kind != spec.dtype.kind and not (values.dtype.kind in "iu" and spec.dtype.kind in "fiu"):
+            raise ExportError(f"{source}: {spec.name} is {values.dtype}, and {spec.dtype} is needed")
+        taken[spec.name] = values.astype(spec.dtype)
+    if program.is_batched and len({len(values) for values in taken.values()}) != 1:
+        raise ExportError(f"{source}: the arrays have different numbers of rows")
+    if program.is_batched and not len(next(iter(taken.values()))):
+        raise ExportError(f"{source} holds no row")
+    return taken

@@ -1,0 +1,245 @@
+"""Random single changes to artifacts, and what a replay makes of them.
+
+    .venv/bin/python tests/helpers/mutations.py [MUTATIONS]
+
+prints how many were made, how many do harm, and how many are caught: by the file's hash, and by the golden rows alone,
+as if whoever made the change had sealed the file anew.
+"""
+
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnx import numpy_helper
+from zoo import ZOO
+
+from edge_export import export, export_checkpoint
+from edge_runtime import EdgePredictError, Predictor
+from edge_runtime.certificate import Certificate, seal
+from edge_runtime.signature import METADATA_KEY, Signature
+from edge_train import four_blobs, save_checkpoint, train
+
+KINDS = ("convolutions", "residual", "two inputs, two outputs", "dict in, dict out", "embedding of integers", "buffers")
+
+# Operators that take and give the same tensors as one another.
+INTERCHANGEABLE = (
+    ("Relu", "Sigmoid", "Tanh", "Abs", "Neg", "Softplus"),
+    ("Add", "Sub", "Mul", "Div", "Max"),
+    ("ReduceMean", "ReduceSum", "ReduceMax"),
+)
+
+
+def artifacts() -> dict[str, bytes]:
+    """The seed artifact, and one of each of several kinds of modules."""
+    made = {}
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = Path(folder) / "model.pt"
+        save_checkpoint(train(four_blobs(0)).model, checkpoint)
+        made["four blobs"] = export_checkpoint(checkpoint)[0].content
+        for kind in KINDS:
+            torch.manual_seed(0)
+            exhibit = ZOO[kind]
+            (one,) = export(exhibit.module(), exhibit.example(), Path(folder) / "m.onnx", **exhibit.options)
+            made[kind] = one.content
+    return made
+
+
+def mutations(content: bytes, count: int, seed: int) -> Iterator[tuple[str, bytes]]:
+    """Single changes to the artifact `content`, each with its kind; not sealed anew."""
+    random = np.random.default_rng(seed)
+    kinds = (_weight, _weight, _weight, _weight_bit, _operator, _attribute, _signature, _byte)
+    made = 0
+    while made < count:
+        kind = kinds[random.integers(len(kinds))]
+        changed = kind(content, random)
+        if changed is not None and changed != content:
+            made += 1
+            yield kind.__name__.strip("_"), changed
+
+
+def _changed(content: bytes, change: Callable[[onnx.ModelProto], bool]) -> bytes | None:
+    proto = onnx.load_from_string(content)
+    return proto.SerializeToString(deterministic=True) if change(proto) else None
+
+
+def _weight(content: bytes, random: np.random.Generator) -> bytes | None:
+    """One element of a weight: a little larger, much larger, negated, zero."""
+
+    def change(proto: onnx.ModelProto) -> bool:
+        tensor = proto.graph.initializer[random.integers(len(proto.graph.initializer))]
+        values = numpy_helper.to_array(tensor).copy()
+        if not values.size:
+            return False
+        index = random.integers(values.size)
+        if values.dtype.kind == "f":
+            factor = (1.001, 1.01, 1.1, 2.0, -1.0, 0.0)[random.integers(6)]
+            values.flat[index] = values.flat[index] * factor
+        else:
+            values.flat[index] += 1
+        tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+        return True
+
+    return _changed(content, change)
+
+
+def _weight_bit(content: bytes, random: np.random.Generator) -> bytes | None:
+    """One bit of a weight."""
+
+    def change(proto: onnx.ModelProto) -> bool:
+        tensor = proto.graph.initializer[random.integers(len(proto.graph.initializer))]
+        data = bytearray(numpy_helper.to_array(tensor).tobytes())
+        if not data:
+            return False
+        data[random.integers(len(data))] ^= 1 << int(random.integers(8))
+        values = np.frombuffer(bytes(data), numpy_helper.to_array(tensor).dtype).reshape(tuple(tensor.dims))
+        tensor.CopyFrom(numpy_helper.from_array(values.copy(), tensor.name))
+        return True
+
+    return _changed(content, change)
+
+
+def _operator(content: bytes, random: np.random.Generator) -> bytes | None:
+    """One operator for another."""
+
+    def change(proto: onnx.ModelProto) -> bool:
+        node = proto.graph.node[random.integers(len(proto.graph.node))]
+        for group in INTERCHANGEABLE:
+            if node.op_type in group:
+                node.op_type = [name for name in group if name != node.op_type][random.integers(len(group) - 1)]
+                return True
+        return False
+
+    return _changed(content, change)
+
+
+def _attribute(content: bytes, random: np.random.Generator) -> bytes | None:
+    """One attribute of one operator."""
+
+    def change(proto: onnx.ModelProto) -> bool:
+        attributes = [attribute for node in proto.graph.node for attribute in node.attribute]
+        if not attributes:
+            return False
+        attribute = attributes[random.integers(len(attributes))]
+        match attribute.type:
+            case onnx.AttributeProto.FLOAT:
+                attribute.f *= 1.5
+            case onnx.AttributeProto.INT:
+                attribute.i += (1, -1)[random.integers(2)]
+            case onnx.AttributeProto.INTS if len(attribute.ints):
+                attribute.ints[random.integers(len(attribute.ints))] += 1
+            case _:
+                return False
+        return True
+
+    return _changed(content, change)
+
+
+def _signature(content: bytes, random: np.random.Generator) -> bytes | None:
+    """Labels or features in another order, another threshold."""
+
+    def change(proto: onnx.ModelProto) -> bool:
+        for entry in proto.metadata_props:
+            if entry.key == METADATA_KEY:
+                plain = Signature.from_json(entry.value).to_dict()
+                match random.integers(3):
+                    case 0:
+                        plain["labels"].reverse()
+                    case 1:
+                        plain["inputs"][0]["features"].reverse()
+                    case 2:
+                        plain["threshold"] += 0.1
+                entry.value = Signature.from_dict(plain).to_json()
+                return True
+        return False
+
+    return _changed(content, change)
+
+
+def _byte(content: bytes, random: np.random.Generator) -> bytes | None:
+    """One byte of the file, wherever it falls."""
+    data = bytearray(content)
+    data[random.integers(len(data))] ^= 1 << int(random.integers(8))
+    return bytes(data)
+
+
+def outputs_moved(original: bytes, changed: bytes, certificate: Certificate) -> bool | None:
+    """Whether bare ONNX Runtime gives outputs on the golden rows that are beyond tolerance; None if it gives none."""
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 4
+    sessions = []
+    for content in (original, changed):
+        try:
+            sessions.append(onnxruntime.InferenceSession(content, settings, providers=["CPUExecutionProvider"]))
+        except Exception:
+            return None
+    for batch in certificate.golden:
+        try:
+            before, after = (session.run(list(batch.expected), dict(batch.inputs)) for session in sessions)
+        except Exception:
+            return None
+        for name, one, other in zip(batch.expected, before, after, strict=True):
+            allowed = batch.allowed[name]
+            if one.shape != other.shape:
+                return True
+            with np.errstate(invalid="ignore", over="ignore"):
+                # The original is within `allowed` of torch: farther than twice that from it is beyond for sure.
+                apart = np.abs(one.astype(np.float64) - other.astype(np.float64)) > 2 * allowed.astype(np.float64)
+            apart |= (np.isnan(one.astype(float)) != np.isnan(other.astype(float))) & np.isfinite(allowed)
+            if (apart & (one != other)).any():
+                return True
+    return False
+
+
+def judge(original: bytes, changed: bytes) -> Counter[str]:
+    """What becomes of one changed artifact."""
+    counts = Counter(made=1)
+    certificate = Predictor(original, device="cpu").certificate
+    assert certificate is not None
+    try:
+        counts["caught"] += not Predictor(changed, device="cpu").verify().passed
+    except EdgePredictError:
+        counts["does not open"] += 1
+        counts["caught"] += 1
+    try:
+        resealed = seal(changed)
+        predictor = Predictor(resealed, device="cpu")
+        verification = predictor.verify()
+    except EdgePredictError:
+        return counts
+    moved = outputs_moved(original, changed, certificate)
+    relabelled = predictor.signature != Predictor(original, device="cpu").signature
+    if moved or moved is None or relabelled:
+        counts["harmful"] += 1
+        counts["harmful, caught by golden rows alone"] += not verification.passed
+    elif verification.passed:
+        counts["harmless on the golden rows, passed when sealed anew"] += 1
+    return counts
+
+
+def survey(count: int, seed: int = 0) -> tuple[Counter[str], Counter[str]]:
+    """`count` changes over all artifacts: what became of them, and of the unchanged artifacts."""
+    made = artifacts()
+    totals: Counter[str] = Counter()
+    unchanged: Counter[str] = Counter()
+    for number, original in enumerate(made.values()):
+        for same in (original, seal(onnx.load_from_string(original).SerializeToString(deterministic=True))):
+            unchanged["made"] += 1
+            unchanged["false alarms"] += not Predictor(same, device="cpu").verify().passed
+        for kind, changed in mutations(original, -(-count // len(made)), seed + number):
+            counts = judge(original, changed)
+            totals.update(counts)
+            totals[f"of these, {kind}"] += 1
+    return totals, unchanged
+
+
+if __name__ == "__main__":
+    for title, counts in zip(("changed", "unchanged"), survey(int((sys.argv[1:] or ["1000"])[0])), strict=True):
+        print(title)
+        for name, number in counts.items():
+            print(f"  {number:5} {name}")

@@ -1,0 +1,101 @@
+"""Artifacts exported today pass under the oldest and the newest ONNX Runtime and numpy, each in a clean environment.
+
+    .venv/bin/python tests/verify_everywhere.py WHEEL
+
+exports the example in every precision and modules of many kinds, as ONNX and ORT files, then installs WHEEL beside each
+pair of versions below, without torch, and replays every certificate there. Exits with 1 if one does not pass.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+HELPERS = Path(__file__).parent / "helpers"
+BUILD = Path("build/everywhere")
+
+# ONNX Runtime, numpy. 1.17 and 1.18 were built for numpy 1 alone; an empty version takes the newest.
+PAIRS = (("1.17.0", "1.26.0"), ("1.18.1", "1.26.4"), ("1.20.1", "2.0.2"), ("", "1.26.4"), ("", ""))
+
+EXPORT = """
+import sys, torch
+sys.path.insert(0, {helpers!r})
+from pathlib import Path
+from zoo import ZOO
+from edge_export import export, export_checkpoint
+from edge_train import four_blobs, save_checkpoint, train
+folder = Path({folder!r})
+folder.mkdir(parents=True, exist_ok=True)
+data = four_blobs(0)
+save_checkpoint(train(data).model, folder / "four_blobs.pt")
+export_checkpoint(
+    folder / "four_blobs.pt",
+    formats=["onnx", "ort"],
+    precisions=["float32", "float16", "int8", "int8-dynamic"],
+    data={{"x": data.x_train}},
+)
+for name, exhibit in ZOO.items():
+    torch.manual_seed(0)
+    path = folder / (name.replace(",", "").replace(" ", "_") + ".onnx")
+    export(exhibit.module(), exhibit.example(), path, formats=["onnx", "ort"], finite_only=True, **exhibit.options)
+"""
+
+
+def run(*command: object) -> str:
+    """Run a command; its output, or the end of this program with it."""
+    result = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    if result.returncode:
+        sys.exit(f"{command}: {result.stdout}{result.stderr}")
+    return result.stdout
+
+
+def environment(wheel: str, onnxruntime: str, numpy: str) -> Path:
+    """The python of a new environment with these versions and the runtime."""
+    folder = BUILD / f"onnxruntime-{onnxruntime or 'newest'}-numpy-{numpy or 'newest'}"
+    run(sys.executable, "-m", "venv", "--clear", folder)
+    python = folder / "bin" / "python"
+    pins = [
+        f"{name}=={version}" if version else name for name, version in (("onnxruntime", onnxruntime), ("numpy", numpy))
+    ]
+    run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"{wheel}[cpu]", *pins)
+    return python
+
+
+def main(wheel: str) -> int:
+    """Print a line for each environment; 1 if an artifact failed."""
+    artifacts = BUILD / "artifacts"
+    run(sys.executable, "-c", EXPORT.format(helpers=str(HELPERS), folder=str(artifacts)))
+    paths = sorted(path for path in artifacts.iterdir() if path.suffix in (".onnx", ".ort"))
+    failed = 0
+    for onnxruntime, numpy in PAIRS:
+        python = environment(wheel, onnxruntime, numpy)
+        results = [verify(python, path) for path in paths]
+        failed += sum(problem is not None for problem, _ in results)
+        versions = run(
+            python,
+            "-c",
+            "import numpy, onnxruntime as o; print('onnxruntime', o.__version__, 'numpy', numpy.__version__)",
+        )
+        passed = sum(problem is None for problem, _ in results)
+        largest = max(share for _, share in results)
+        print(
+            f"{versions.strip():<36} {passed} of {len(paths)} artifacts pass; at most {largest:.0%} of what is allowed"
+        )
+        for path, (problem, _) in zip(paths, results, strict=True):
+            if problem:
+                print(f"    {path.name}: {problem}")
+    return 1 if failed else 0
+
+
+def verify(python: Path, path: Path) -> tuple[str | None, float]:
+    """Why an artifact does not pass, None if it does; and the largest share of what is allowed."""
+    command: Sequence[str] = [str(python), "-m", "edge_runtime", str(path), "--verify", "--format", "json"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode:
+        return result.stderr.strip(), 0.0
+    return None, max((check["share"] or 0.0 for check in json.loads(result.stdout)["checks"]), default=0.0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
