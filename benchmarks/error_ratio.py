@@ -54,7 +54,7 @@ def measure(programs: Iterator[Program], title: str) -> None:
     for seed, program in enumerate(programs):
         count += 1
         references = References(program, finite_only=program.signature is None)
-        cases = Cases(program, seed=seed)
+        cases = Cases(program, finite_only=program.signature is None, seed=seed)
         expected = references.of_cases(cases.all(references.exact))
         run = load_onnx(onnx_bytes(program))
         if (worst := worst_rows(run, references, cases)) is not None:

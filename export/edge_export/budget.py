@@ -39,6 +39,11 @@ class Budget:
     flips: float = 0.01
     change: float = 0.05
 
+    def __post_init__(self) -> None:
+        """Refuse limits that are none."""
+        if not (0 <= self.flips <= 1 and 0 <= self.change < float("inf")):
+            raise ExportError(f"a budget of {self.flips} flips and a change of {self.change} is none; see --help")
+
 
 @dataclass(frozen=True, eq=False)
 class Change:

@@ -1,6 +1,6 @@
 """The inputs that an exported model is compared on: ordinary ones, ones on the decision boundary, extreme ones."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,19 +8,21 @@ import numpy.typing as npt
 
 from edge_export.arithmetic import Arithmetic
 from edge_export.errors import ExportError
+from edge_export.kinds import BOUNDARY, EXTREME, LENGTHS, NOT_FINITE
 from edge_export.populations import Population, populations
 from edge_export.program import BATCH, Program, Tensors
 from edge_runtime.rows import LARGEST
 
 # One, two, odd and large batches: ONNX Runtime and torch choose other kernels for each.
 BATCH_SIZES = (1, 1, 1, 1, 2, 2, 3, 7, 37, 1024, 8191)
-LENGTHS = (1, 2, 3, 5, 8, 17, 33, 64)
+# Of a module that is too costly for more rows than this in a call, fewer calls are compared, and none searched for.
+FEW_ROWS = 16
+SIZES = (1, 2, 3, 5, 8, 17, 33, 64)
 
-BOUNDARY = "rows on the decision boundary"
-EXTREME = "extreme rows"
-NOT_FINITE = "rows with NaN or infinity"
-
-_FINITE_EXTREMES = (0.0, -0.0, 1e-45, -1e-45, 1e-38, -1e-38, 1e4, -1e4, 1e9, -1e9, 1e30, -1e30)
+_SMALL_EXTREMES = (0.0, -0.0, 1e-45, -1e-45, 1e-38, -1e-38, 1e4, -1e4)
+_FINITE_EXTREMES = (*_SMALL_EXTREMES, 1e9, -1e9)
+# What a person's table may hold, and a tensor hardly: squared, it overflows.
+_HUGE = (1e30, -1e30)
 _NOT_FINITE = (np.nan, np.inf, -np.inf)
 _MOST_ELEMENTS = 16
 # Calls of a program without a batch, and rows of one with a batch that are also compared one by one.
@@ -47,9 +49,10 @@ class Case:
 class Cases:
     """Draws the cases for a program; the same program, data and seed give the same ones."""
 
-    def __init__(self, program: Program, data: Tensors | None = None, seed: int = 0) -> None:
-        """Draw from `seed`, rows like `data` if that is given."""
+    def __init__(self, program: Program, data: Tensors | None = None, finite_only: bool = False, seed: int = 0) -> None:
+        """Draw from `seed`, rows like `data` if that is given; `finite_only` without what may overflow."""
         self.program = program
+        self._finite_only = finite_only
         self._data = data
         self._random = np.random.default_rng(seed)
         self._populations = populations(program, data)
@@ -80,15 +83,17 @@ class Cases:
         if not ordinary.batches:
             raise ExportError("the module itself fails on inputs like its example: nothing can be compared")
         lengths = self._runnable(self.lengths())
-        planted = [
-            self._runnable(self._planted(*kind)) for kind in ((EXTREME, _FINITE_EXTREMES), (NOT_FINITE, _NOT_FINITE))
-        ]
         boundary = self._runnable(self.boundary(arithmetic))
+        kinds: list[tuple[str, tuple[float, ...]]] = [(EXTREME, _SMALL_EXTREMES)]
+        if not self._finite_only:
+            huge = _HUGE if self.program.signature is not None else ()
+            kinds = [(EXTREME, (*_FINITE_EXTREMES, *huge)), (NOT_FINITE, _NOT_FINITE)]
+        planted = [self._runnable(self._planted(*kind)) for kind in kinds]
         return (ordinary, *([lengths] if lengths.batches else []), boundary, *planted)
 
-    def draw(self, rows: int | None = None, width: float = 1.0, **sizes: int) -> Tensors:
+    def draw(self, rows: int | None = None, width: float = 1.0, sizes: Mapping[str, int] | None = None) -> Tensors:
         """Ordinary inputs: of this many rows where the program has a batch, and with these sizes of dimensions."""
-        wanted = {**self._sizes, **sizes, **({} if rows is None else {BATCH: rows})}
+        wanted = {**self._sizes, **(sizes or {}), **({} if rows is None else {BATCH: rows})}
         return {name: population.draw(self._random, wanted, width) for name, population in self._populations.items()}
 
     def ordinary(self) -> Case:
@@ -97,7 +102,8 @@ class Cases:
         if self._data is not None:
             batches.append({name: values[: self.most_rows] for name, values in self._data.items()})
         if BATCH in self._sizes:
-            batches += [self.draw(rows) for rows in BATCH_SIZES if rows <= self.most_rows]
+            wanted = BATCH_SIZES if self.most_rows >= FEW_ROWS else (1, 2, 3)
+            batches += [self.draw(rows) for rows in wanted if rows <= self.most_rows]
         else:
             batches += [self.draw() for _ in BATCH_SIZES]
         return Case(self.ordinary_name, tuple(batches))
@@ -110,11 +116,11 @@ class Cases:
                 continue
             # Sizes beyond the range that torch.export holds the graph for, too: where the module itself takes them, so
             # will the artifact, and it must not go on with another branch then.
-            for size in sorted({*LENGTHS, 2 * example}):
+            for size in sorted({*SIZES, 2 * example}):
                 batches += [
-                    self.draw(rows, **{dimension: size}) for rows in ((1, 2) if BATCH in self._sizes else (None,))
+                    self.draw(rows, sizes={dimension: size}) for rows in ((1, 2) if BATCH in self._sizes else (None,))
                 ]
-        return Case("other lengths", tuple(batches))
+        return Case(LENGTHS, tuple(batches))
 
     def near(self, rows: Tensors, width: float) -> Tensors:
         """Rows that are `rows` moved at random by `width` of the spread; what is no number stays as it is."""
@@ -193,7 +199,8 @@ class Cases:
         rows = [rows[index] for index in np.unique(np.linspace(0, len(rows) - 1, most).astype(int))] if rows else []
         if not self.program.is_batched or not rows:
             return Case(name, tuple(rows))
-        return Case(name, _in_batches(_join(rows)))
+        joined = _join(rows)
+        return Case(name, _in_batches(joined) if self.most_rows >= FEW_ROWS else (joined,))
 
     def _center(self, population: Population) -> npt.NDArray[np.float32]:
         shape = [self._sizes[size] if isinstance(size, str) else size for size in population.spec.shape]
@@ -203,7 +210,7 @@ class Cases:
 
     def _runnable(self, case: Case) -> Case:
         """`case` without inputs on which the module itself fails: there is nothing to compare then."""
-        return Case(case.name, tuple(batch for batch in case.batches if self.program.run_rows(batch) is not None))
+        return Case(case.name, tuple(batch for batch in case.batches if self.program.try_run(batch) is not None))
 
 
 def decisions(program: Program, outputs: Tensors) -> npt.NDArray[np.int64] | None:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from edge_export.kinds import EXTREME, NOT_FINITE
 from edge_runtime.errors import EdgePredictError
 
 if TYPE_CHECKING:
@@ -35,9 +36,9 @@ class ParityError(EdgePredictError, AssertionError):
             f"{comparison.errors.size} elements fail; the smallest tolerance that would pass is {comparison.error:.2g}"
             f"{multiple}"
         )
-        if comparison.only_overflow:
+        if comparison.only_overflow or worst.case in (EXTREME, NOT_FINITE):
             message += (
-                ". torch itself overflows or meets NaN in all of them: if such inputs do not matter, --finite "
-                "(finite_only=True) leaves them out, and the certificate says so"
+                ". If NaN, infinity and numbers that overflow do not matter, --finite (finite_only=True) leaves them "
+                "out, and the certificate says so"
             )
         super().__init__(message)

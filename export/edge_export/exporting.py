@@ -15,7 +15,7 @@ from torch.export import ExportedProgram
 
 from edge_export import budget as budgets
 from edge_export.budget import Budget, Measured
-from edge_export.cases import Case, Cases, decisions
+from edge_export.cases import Case, Cases
 from edge_export.certify import ORIGIN, certificate, golden_batches, lower_golden_batches
 from edge_export.errors import ExportError, ParityError
 from edge_export.formats import Format
@@ -32,7 +32,7 @@ from edge_export.sources import load_program
 from edge_export.torchscript_file import load_torchscript, torchscript_bytes
 from edge_runtime import Certificate, Predictor, Signature
 from edge_runtime.certificate import METADATA_KEY, seal
-from edge_train.files import make_folder, write_files
+from edge_train.files import make_folder, prepare_file, write_files
 
 _MOST_CALIBRATION_ROWS = 512
 _DRAWN_ROWS = 1024
@@ -54,11 +54,11 @@ class Options(TypedDict, total=False):
 
     formats: Sequence[str]
     precisions: Sequence[str]
-    data: Mapping[str, Any] | Path
+    data: Mapping[str, Any] | str | Path
     budget: Budget
     finite_only: bool
-    report: Path
-    reproduce: Path
+    report: str | Path
+    reproduce: str | Path
     note: Callable[[str], None]
 
 
@@ -165,24 +165,31 @@ class _Job:
         source: Path | None = None,
         formats: Sequence[str] = (Format.ONNX,),
         precisions: Sequence[str] = (Precision.FLOAT32,),
-        data: Mapping[str, Any] | Path | None = None,
+        data: Mapping[str, Any] | str | Path | None = None,
         budget: Budget | None = None,
         finite_only: bool = False,
-        report: Path | None = None,
-        reproduce: Path | None = None,
+        report: str | Path | None = None,
+        reproduce: str | Path | None = None,
         note: Callable[[str], None] = warnings.warn,
     ) -> None:
         self.program = program
         self.folder, self.stem = folder, stem
-        self.formats, self.precisions = list(map(Format, formats)), list(map(Precision, precisions))
+        try:
+            self.formats, self.precisions = list(map(Format, formats)), list(map(Precision, precisions))
+        except ValueError as error:
+            raise ExportError(f"{error}: there are {', '.join(Format)}, and {', '.join(Precision)}") from error
+        if not self.formats or not self.precisions:
+            raise ExportError("no format or no precision is chosen: nothing would be made")
         if self.formats == [Format.TORCHSCRIPT] and Precision.FLOAT32 not in self.precisions:
             raise ExportError("TorchScript is made in float32 alone; choose another format for a lower precision")
         self.budget, self.finite_only = budget or Budget(), finite_only
-        self.report, self.reproduce, self.note = report, reproduce, note
+        self.report = None if report is None else Path(report)
+        self.reproduce = None if reproduce is None else Path(reproduce)
+        self.note = note
         self.hashes = dict(hashes)
         self.data: Tensors | None = None
-        if isinstance(data, Path):
-            self.data = read_data(data, program)
+        if isinstance(data, str | Path):
+            self.data = read_data(Path(data), program)
         elif data is not None:
             self.data = fitted(data, program, "data")
         if self.data is not None:
@@ -190,12 +197,20 @@ class _Job:
             for name, values in self.data.items():
                 digest.update(f"{name} {values.dtype} {list(values.shape)}\n".encode() + values.tobytes())
             self.hashes["data"] = digest.hexdigest()
-        if source is not None and any(
-            self.path(kind, precision).resolve() == source.resolve()
-            for kind in self.formats
-            for precision in self.precisions
-        ):
-            raise ExportError(f"{source} would be overwritten by its own export; rename it or choose another folder")
+        self._check_paths([source, data if isinstance(data, str | Path) else None])
+
+    def _check_paths(self, read: Sequence[str | Path | None]) -> None:
+        """Refuse to write over what is read, or the same file twice; and see that the page can be written."""
+        written = [self.path(kind, precision) for kind in self.formats for precision in self.precisions]
+        if self.report is not None:
+            written.append(self.report)
+        taken = {Path(path).resolve() for path in read if path is not None}
+        for path in written:
+            if path.resolve() in taken:
+                raise ExportError(f"{path} would be overwritten by this export; rename it or choose another folder")
+            taken.add(path.resolve())
+        if self.report is not None:
+            prepare_file(self.report)
 
     def path(self, kind: Format, precision: Precision) -> Path:
         """Where a file goes: model.onnx, model.int8.onnx."""
@@ -211,16 +226,18 @@ class _Job:
         if self.report is not None:
             from edge_export.report import write_report  # matplotlib takes a second to import
 
-            make_folder(self.report.parent)
             files[self.report] = write_report(self.program, exports).encode()
         write_files(files)
         return exports
 
     def _build(self) -> list[Export]:
         self.references = References(self.program, self.finite_only)
-        self.cases = Cases(self.program, self.data)
+        self.cases = Cases(self.program, self.data, self.finite_only)
         self.case_references = self.references.of_cases(self.cases.all(self.references.exact))
         self.float32 = onnx_bytes(self.program)
+        if self.precisions != [Precision.FLOAT32]:
+            # What lower precisions are measured against.
+            compare(load_onnx(self.float32), self.case_references, self.program, "the float32 model")
         return [
             made
             for precision in self.precisions
@@ -235,7 +252,9 @@ class _Job:
         if precision == Precision.FLOAT32:
             build = ort_bytes if kind == Format.ORT else bytes
             content = build(self.float32)
-            comparisons, golden = self._prove(content, load_onnx(content), path)
+            comparisons, searched = self._prove(content, load_onnx(content), path)
+            cases = [*(reference.case for reference in self.case_references), *searched]
+            golden = golden_batches(self.references, cases)
             proof = certificate(self.program, golden, comparisons, precision, ORIGIN, None, self.hashes)
             measured = None
             sealed = _certified(build, self.float32, proof)
@@ -247,24 +266,22 @@ class _Job:
             raise ExportError(f"{path} does not pass its own certificate: {verification.failure}")
         return Export(path, kind, precision, sealed, comparisons, measured, predictor.certificate)
 
-    def _prove(self, content: bytes, run: Run, path: Path) -> tuple[list[Comparison], tuple[Any, ...]]:
-        """Hold a float32 file against torch, on all cases and on the rows where it does worst."""
+    def _prove(self, content: bytes, run: Run, path: Path) -> tuple[list[Comparison], list[Case]]:
+        """Hold a float32 file against torch on all cases, and on the rows where it does worst, which are given too."""
+        searched: list[Case] = []
         try:
             comparisons = compare(run, self.case_references, self.program, str(path))
-            searched: list[Case] = []
-            if (worst := worst_rows(run, self.references, self.cases)) is not None:
+            # With random numbers of its own, so that a file does not depend on what else is made.
+            if (worst := worst_rows(run, self.references, Cases(self.program, self.data, seed=1))) is not None:
                 searched.append(worst)
                 batches = tuple(self.references.of_batch(batch) for batch in worst.batches)
                 comparisons += compare(run, [CaseReference(worst, batches)], self.program, str(path))
         except ParityError as error:
             if self.reproduce is not None and error.comparison.worst is not None:
-                write_reproduction(self.reproduce, self.program, path.name, content, error.comparison.worst)
+                name = f"refused{path.suffix}"
+                write_reproduction(self.reproduce, self.program, name, content, error.comparison.worst)
             raise
-        if path.suffix == f".{Format.TORCHSCRIPT}":
-            return comparisons, ()
-        return comparisons, golden_batches(
-            self.references, [*(reference.case for reference in self.case_references), *searched]
-        )
+        return comparisons, searched
 
     def _make_torchscript(self) -> Export | None:
         path = self.path(Format.TORCHSCRIPT, Precision.FLOAT32)
@@ -340,7 +357,8 @@ class _Job:
     def _decide(self) -> Callable[[Tensors], Any] | None:
         if self.program.signature is None:
             return None
-        return lambda outputs: _column(decisions(self.program, outputs))
+        signature = self.program.signature
+        return lambda outputs: signature.predicted(outputs[signature.output])
 
     def _probabilities(self) -> tuple[str, ...]:
         return () if self.program.signature is None else (self.program.signature.output,)
@@ -365,7 +383,3 @@ def load_onnx(content: bytes) -> Run:
 def _certified(build: Callable[[bytes], bytes], content: bytes, proof: Certificate) -> bytes:
     """The file that `build` makes of the ONNX file `content`, with its certificate in it."""
     return seal(build(with_metadata(content, {METADATA_KEY: proof.to_json()})))
-
-
-def _column(found: Any) -> Any:
-    return found[:, 0]

@@ -1,7 +1,8 @@
 """What the rows that a program is compared on look like: like its training data, as far as that is known."""
 
+import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,9 +43,9 @@ class Population:
         """One tensor with the given size of each dimension: normal with `width` times the spread, or uniform."""
         shape = [size if isinstance(size, int) else sizes[size] for size in self.spec.shape]
         if not self.is_floating:
-            return random.integers(self.low, self.high, shape, endpoint=True).astype(self.spec.dtype)
+            return np.asarray(random.integers(self.low, self.high, shape, endpoint=True), dtype=self.spec.dtype)
         values = self.center + width * self.spread * random.standard_normal(shape)
-        return values.clip(-LARGEST, LARGEST).astype(self.spec.dtype)
+        return np.asarray(np.clip(values, -LARGEST, LARGEST), dtype=self.spec.dtype)
 
 
 def populations(program: Program, data: Tensors | None) -> dict[str, Population]:
@@ -53,7 +54,13 @@ def populations(program: Program, data: Tensors | None) -> dict[str, Population]
         spec = program.inputs[0]
         center, spread = _location(program)
         return {spec.name: Population(spec, center, spread)}
-    return {spec.name: _observed(spec, (data or program.example)[spec.name]) for spec in program.inputs}
+    rows = program.embedding_rows
+    found = {spec.name: _observed(spec, (data or program.example)[spec.name]) for spec in program.inputs}
+    # Whatever the example holds, an embedding may be asked for all of its rows.
+    return {
+        name: replace(population, low=0, high=rows[name] - 1) if name in rows else population
+        for name, population in found.items()
+    }
 
 
 def _location(program: Program) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -83,6 +90,8 @@ def _observed(spec: InputTensor, values: npt.NDArray[Any]) -> Population:
     changing = tuple(axis for axis, size in enumerate(spec.shape) if isinstance(size, str))
     if np.prod([values.shape[axis] for axis in changing]) < _FEW:
         changing = tuple(range(values.ndim))
-    center = np.nan_to_num(np.nanmean(finite, axis=changing, keepdims=True))
-    spread = np.nan_to_num(np.nanstd(finite, axis=changing, keepdims=True))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of a column without a number
+        center = np.nan_to_num(np.nanmean(finite, axis=changing, keepdims=True))
+        spread = np.nan_to_num(np.nanstd(finite, axis=changing, keepdims=True))
     return Population(spec, center, np.where(spread > 0, spread, 1.0))

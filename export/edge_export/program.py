@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram
 from torch.export.dynamic_shapes import refine_dynamic_shapes_from_suggested_fixes
-from torch.export.graph_signature import InputKind, OutputKind, TensorArgument
+from torch.export.graph_signature import InputKind, OutputKind, SymIntArgument, TensorArgument
 from torch.nn.parameter import is_lazy
 from torch.utils import _pytree as pytree
 
@@ -97,10 +97,12 @@ class Program:
         args, kwargs = pytree.tree_unflatten(leaves, self.exported.call_spec.in_spec)
         return args, kwargs
 
-    def run_rows(self, tensors: Tensors) -> Tensors | None:
+    def try_run(self, tensors: Tensors) -> Tensors | None:
         """As `run`, or None if the module itself raises: then nothing can be compared on `tensors`."""
         try:
             return self.run(tensors)
+        except MemoryError:
+            raise
         except Exception:
             return None
 
@@ -120,18 +122,34 @@ class Program:
             if value.ndim > 1 and isinstance(value.shape[-1], int) and value.is_floating_point()
         }
 
+    @property
+    def embedding_rows(self) -> dict[str, int]:
+        """For each input that is looked up in an embedding as it is, how many rows that has."""
+        found = {}
+        for spec, node in zip(self.inputs, _placeholders(self.exported), strict=True):
+            for user in node.users:
+                if user.target is torch.ops.aten.embedding.default and user.args[1] is node:
+                    found[spec.name] = int(user.args[0].meta["val"].shape[0])  # type: ignore[union-attr]
+        return found
+
     @cached_property
     def cost(self) -> float:
         """About how much torch computes for the example, for each row of it where the program is batched.
 
-        In elements that it makes; a product of matrices also takes time for each weight, if little.
+        In elements that it makes, and a share of its multiplications, which take less time each.
         """
-        values = [node.meta.get("val") for node in self.exported.graph.nodes if node.op == "call_function"]
-        shapes = [value.shape for value in values if isinstance(value, Tensor)]
-        sizes = [np.prod([_hint(size) for size in shape], dtype=float) for shape in shapes]
-        weights = sum(parameter.numel() for parameter in self.module.parameters())
+        total = 0.0
+        for node in self.exported.graph.nodes:
+            value = node.meta.get("val")
+            if node.op != "call_function" or not isinstance(value, Tensor):
+                continue
+            elements = np.prod([_hint(size) for size in value.shape], dtype=float)
+            weights = [operand.meta["val"].shape for operand in node.all_input_nodes if operand.name.startswith("p_")]
+            # A row of a layer's weights for each element that it gives.
+            products = sum(np.prod(shape[1:], dtype=float) for shape in weights if len(shape) > 1)
+            total += elements * (1 + products / 32)
         rows = len(next(iter(self.example.values()))) if self.is_batched else 1
-        return float(sum(sizes)) / rows + weights / 32
+        return float(total / rows)
 
 
 @quiet()
@@ -162,18 +180,32 @@ def capture(
     axes = _axes(names, dynamic or {})
     sizes = _enlarge(names, axes)
     dims = {dimension: Dim(dimension) for dimension in sizes}
-    enlarged, wanted = iter(names.values()), iter(axes.values())
-    flat = [next(enlarged) if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+    wanted = iter(axes.values())
     flat_shapes = [
         {axis: dims[name] for axis, name in enumerate(next(wanted)) if name is not None}
         if isinstance(leaf, Tensor)
         else None
         for leaf in leaves
     ]
-    arguments.arguments.update(pytree.tree_unflatten(flat, tree))
-    shapes = pytree.tree_unflatten(flat_shapes, tree)
-    _check_runs(module, arguments)
-    exported = _export(module, arguments.args, arguments.kwargs, shapes if dims else None, sizes)
+    shapes = pytree.tree_unflatten(flat_shapes, tree) if dims else None
+
+    def exported_with(example: Mapping[str, Tensor]) -> ExportedProgram:
+        tensors = iter(example.values())
+        flat = [next(tensors) if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+        arguments.arguments.update(pytree.tree_unflatten(flat, tree))
+        _check_runs(module, arguments.args, arguments.kwargs, [name for name, size in sizes.items() if size == 1])
+        return _export(module, arguments.args, arguments.kwargs, shapes, sizes)
+
+    try:
+        exported = exported_with(names)
+    except _FixedDimension as error:
+        # By chance the size may be a number that stands for something else in the module, such as the two directions of
+        # an LSTM, and torch takes the one for the other: another size tells.
+        names = {name: _lengthened(tensor, axes[name], error.dimension) for name, tensor in names.items()}
+        try:
+            exported = exported_with(names)
+        except ExportError:
+            raise error from None
     if signature is None and isinstance(found := getattr(module, "signature", None), Signature):
         signature = found
     return _program(module, exported, names, axes, signature)
@@ -190,10 +222,9 @@ def adopt(exported: ExportedProgram, signature: Signature | None = None) -> Prog
         raise ExportError("the program carries no example inputs; save it with torch.export.save as it was exported")
     module = exported.module()
     args, kwargs = exported.example_inputs
-    arguments = _bind(module, args, kwargs)
-    names = _named(arguments)
+    names = _named(_bind(module, args, kwargs))
     _check_types(exported.state_dict)
-    _check_runs(module, arguments)
+    _check_runs(module, args, kwargs)
     symbols: dict[str, str] = {}
     axes: dict[str, Axes] = {}
     for name, node in zip(names, _placeholders(exported), strict=True):
@@ -225,6 +256,9 @@ def _program(
             f"the module changes its own {', '.join(map(str, changed))} as it runs, and an artifact keeps nothing from "
             "call to call: give it as an input and return its new value"
         )
+    given = exported.graph_signature.input_specs
+    if numbers := [spec.arg.name for spec in given if isinstance(spec.arg, SymIntArgument)]:
+        raise ExportError(f"the argument {numbers[0]} is a number that may change; make it a tensor")
     inputs = []
     for name, tensor in names.items():
         shape = [size if axis is None else axis for size, axis in zip(tensor.shape, axes[name], strict=True)]
@@ -287,13 +321,14 @@ def _check_types(state: Mapping[str, Tensor]) -> None:
             raise ExportError(f"{name} is {tensor.dtype}; export module.float(), and choose the precision there")
 
 
-def _check_runs(module: nn.Module, arguments: inspect.BoundArguments) -> None:
-    args, kwargs = copy.deepcopy((arguments.args, arguments.kwargs))  # it may change them
+def _check_runs(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], doubled: Sequence[str] = ()) -> None:
+    args, kwargs = copy.deepcopy((args, kwargs))  # it may change them
     try:
         with torch.no_grad():
             module(*args, **kwargs)
     except Exception as error:
-        raise ExportError(f"the module fails on the example inputs: {cause(error)}") from error
+        sizes = f", when {' and '.join(doubled)} is 2 in place of 1" if doubled else ""
+        raise ExportError(f"the module fails on the example inputs{sizes}: {cause(error)}") from error
 
 
 def _check_graph(exported: ExportedProgram, outputs: Sequence[str]) -> None:
@@ -417,31 +452,55 @@ def _export(
     shapes: Any,
     sizes: Mapping[str, int],
 ) -> ExportedProgram:
-    # Each round narrows a dimension's range to what the module turned out to need, such as a kernel's width.
-    for _ in range(len(sizes) + 1):
-        try:
-            with any_length():
-                return torch.export.export(
-                    module,
-                    args,
-                    kwargs,
-                    dynamic_shapes=shapes,
-                    strict=False,
-                    # A kernel's width would else fix the size of what it slides over.
-                    prefer_deferred_runtime_asserts_over_guards=True,
-                )
-        except Exception as error:
-            text = getattr(error, "msg", str(error))
-            for dimension, size in re.findall(r"^\s*(\w+) = (\d+)$", text, re.MULTILINE):
-                raise ExportError(
-                    f"the dimension {dimension} cannot change: the module fixes it at {size}, the example's size; "
-                    f"make the module independent of it, or say that the axis is fixed"
-                ) from error
-            if "Suggested fixes:" not in text:
-                raise ExportError(f"torch.export cannot capture this module: {cause(error)}") from error
-            problem = error
-            shapes = refine_dynamic_shapes_from_suggested_fixes(text, shapes)
+    problem: Exception | None = None
+    # Guards serve stacked recurrent layers, deferred assertions kernels as wide as what they slide over.
+    for deferred in (False, True):
+        narrowed = shapes
+        # Each round narrows a dimension's range to what the module turned out to need, such as a kernel's width.
+        for _ in range(len(sizes) + 1):
+            try:
+                with any_length():
+                    return torch.export.export(
+                        module,
+                        args,
+                        kwargs,
+                        dynamic_shapes=narrowed,
+                        strict=False,
+                        prefer_deferred_runtime_asserts_over_guards=deferred,
+                    )
+            except Exception as error:
+                text = getattr(error, "msg", str(error))
+                problem = problem or error
+                if _fixed(text) or "Suggested fixes:" not in text:
+                    break
+                narrowed = refine_dynamic_shapes_from_suggested_fixes(text, narrowed)
+    assert problem is not None
+    if fixed := _fixed(getattr(problem, "msg", str(problem))):
+        raise _FixedDimension(fixed[1], fixed[2]) from problem
     raise ExportError(f"torch.export cannot capture this module: {cause(problem)}") from problem
+
+
+class _FixedDimension(ExportError):
+    def __init__(self, dimension: str, size: str) -> None:
+        self.dimension = dimension
+        super().__init__(
+            f"the dimension {dimension} cannot change: the module fixes it at {size}, the example's size; "
+            "make the module independent of it, or say that the axis is fixed"
+        )
+
+
+def _lengthened(tensor: Tensor, axes: Axes, dimension: str) -> Tensor:
+    """`tensor` with itself and a part of itself behind it along `dimension`: of size 2n + 5."""
+    for axis, name in enumerate(axes):
+        if name == dimension:
+            size = 2 * tensor.shape[axis] + 5
+            tensor = tensor.index_select(axis, torch.arange(size) % tensor.shape[axis])
+    return tensor
+
+
+def _fixed(text: str) -> re.Match[str] | None:
+    """What torch.export suggests to fix a dimension at, if it does."""
+    return re.search(r"^\s*(\w+) = (\d+)$", text, re.MULTILINE)
 
 
 def _placeholders(exported: ExportedProgram) -> list[fx.Node]:

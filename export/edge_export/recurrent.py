@@ -1,4 +1,4 @@
-"""Layers that work along an axis, of any length: LSTM, GRU and max_pool1d, which torch.export would fix at the example's."""
+"""Layers that work along an axis, of any length: LSTM, GRU and max_pool1d, whose length torch.export would fix."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence

@@ -100,7 +100,7 @@ def _regions(program: Program, exports: Sequence["Export"], drawn: Plane) -> lis
     """The regions of one file in each precision, since all formats of one hold the same numbers."""
     assert program.signature is not None
     output = program.signature.output
-    of_torch = drawn.run(program.run_rows, output)
+    of_torch = drawn.run(program.try_run, output)
     if of_torch is None:
         return []
     first = {made.precision: made for made in reversed(exports)}

@@ -107,7 +107,7 @@ def plane(program: Program) -> Plane | None:
         for column in range(len(features)):
             rows = np.tile(center, (_SWEEP, 1))
             rows[:, column] = np.linspace(low[column], high[column], _SWEEP)
-            outputs = program.run_rows({spec.name: rows.astype(np.float32)})
+            outputs = program.try_run({spec.name: rows.astype(np.float32)})
             if outputs is None:
                 return None
             moved.append(np.ptp(np.nan_to_num(outputs[signature.output]), axis=0).max())

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_export.errors import ExportError
-from edge_export.program import Program, Tensors
+from edge_export.program import BATCH, Program, Tensors
 from edge_runtime.rows import read_rows
 
 
@@ -16,9 +16,10 @@ def read_tensors(path: Path) -> Tensors:
         ExportError: it cannot be read, or is no such file; nothing is unpickled.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ExportError(f"{path} holds one array without a name; save it with numpy.savez(path, name=array)")
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise ExportError(f"{path} holds one array without a name; save it with numpy.savez(path, name=array)")
+        with archive:
             return dict(archive)
     except OSError as error:
         raise ExportError(f"{path} cannot be read: {error.strerror or error}") from error
@@ -51,12 +52,13 @@ def read_data(path: Path, program: Program) -> Tensors:
 
 
 def fitted(data: Tensors, program: Program, source: str) -> Tensors:
-    """`data` as `program` takes it: every input, of its type and shape, all with as many rows.
+    """`data` as `program` takes it: every input, of its type and shape; axes that share a name have one size.
 
     Raises:
         ExportError: it does not fit.
     """
     taken = {}
+    named: dict[str, int] = {}
     for spec in program.inputs:
         if spec.name not in data:
             raise ExportError(f"{source} lacks {spec.name}; it holds {', '.join(data) or 'nothing'}")
@@ -67,9 +69,15 @@ def fitted(data: Tensors, program: Program, source: str) -> Tensors:
             raise ExportError(f"{source}: {spec.name} has the shape {list(values.shape)}, and [{shape}] is needed")
         if values.dtype.kind != spec.dtype.kind and not (values.dtype.kind in "iu" and spec.dtype.kind in "fiu"):
             raise ExportError(f"{source}: {spec.name} is {values.dtype}, and {spec.dtype} is needed")
-        taken[spec.name] = values.astype(spec.dtype)
-    if program.is_batched and len({len(values) for values in taken.values()}) != 1:
-        raise ExportError(f"{source}: the arrays have different numbers of rows")
-    if program.is_batched and not len(next(iter(taken.values()))):
-        raise ExportError(f"{source} holds no row")
+        for size, found in zip(spec.shape, values.shape, strict=True):
+            if isinstance(size, str) and named.setdefault(size, found) != found:
+                raise ExportError(f"{source}: {size} is {named[size]} in one array and {found} in {spec.name}")
+        with np.errstate(over="ignore"):
+            cast = values.astype(spec.dtype)
+        lost = np.isinf(cast) & np.isfinite(values) if spec.dtype.kind == "f" else cast != values
+        if lost.any():
+            raise ExportError(f"{source}: {spec.name} holds {values[lost].flat[0]}, which does not fit {spec.dtype}")
+        taken[spec.name] = cast
+    if empty := [name for name, size in named.items() if size == 0]:
+        raise ExportError(f"{source} holds no row" if empty == [BATCH] else f"{source} is empty along {empty[0]}")
     return taken

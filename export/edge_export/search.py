@@ -3,11 +3,10 @@
 import numpy as np
 import numpy.typing as npt
 
-from edge_export.cases import Case, Cases, take
+from edge_export.cases import FEW_ROWS, Case, Cases, take
+from edge_export.kinds import SEARCHED
 from edge_export.parity import References, Run, errors_of, shares
 from edge_export.program import Tensors
-
-NAME = "worst rows found by search"
 
 _START = 1024
 _POOL = 48
@@ -20,10 +19,14 @@ def worst_rows(run: Run, references: References, cases: Cases) -> Case | None:
     """The rows that use most of what they are allowed, by a random search from the worst of many ordinary rows.
 
     Each round moves the worst rows so far at random, by less and less, and keeps the worst of the old and the new.
-    None where the program has no batch or no input that can be moved.
+    None where the program has no batch or no input that can be moved, or is too costly.
     """
     program = references.program
-    if not program.is_batched or not any(spec.dtype.kind == "f" for spec in program.inputs):
+    if (
+        not program.is_batched
+        or cases.most_rows < FEW_ROWS
+        or not any(spec.dtype.kind == "f" for spec in program.inputs)
+    ):
         return None
     pool, used = cases.draw(min(_START, cases.most_rows)), np.zeros(0)
     rows = min(_POOL, max(2, cases.most_rows // 8))
@@ -36,12 +39,12 @@ def worst_rows(run: Run, references: References, cases: Cases) -> Case | None:
         used = np.concatenate([used, found])
         worst = np.argsort(-used, kind="stable")[:rows]
         pool, used = take(both, worst), used[worst]
-    return Case(NAME, (pool, *(take(pool, np.arange(index, index + 1)) for index in range(min(8, rows)))))
+    return Case(SEARCHED, (pool, *(take(pool, np.arange(index, index + 1)) for index in range(min(8, rows)))))
 
 
 def _used(run: Run, references: References, rows: Tensors) -> npt.NDArray[np.float64] | None:
     """The largest share of what is allowed in each row; None where the module fails, or gives no row for each row."""
-    if references.program.run_rows(rows) is None:
+    if references.program.try_run(rows) is None:
         return None
     count = len(next(iter(rows.values())))
     outputs = run(rows)

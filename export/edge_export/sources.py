@@ -4,15 +4,17 @@ import hashlib
 import importlib
 import io
 import sys
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from edge_export.causes import cause
 from edge_export.errors import ExportError
 from edge_export.program import Axes, Program, adopt, capture
+from edge_export.quiet import quiet
 from edge_export.rows import read_tensors
 from edge_runtime import Signature
 from edge_runtime.signature import METADATA_KEY
@@ -43,8 +45,7 @@ def load_program(
             raise ExportError("--module needs --example, an .npz file with an array for each input of its forward")
         module = _make(factory)
         _load_weights(module, path)
-        tensors = {name: torch.from_numpy(values) for name, values in read_tensors(example).items()}
-        program = capture(module, tensors, dynamic)
+        program = capture(module, _example(example), dynamic)
     elif path.suffix == ".pt2":
         program = _load_exported(path)
     else:
@@ -64,16 +65,27 @@ def _make(factory: str) -> nn.Module:
         sys.path.insert(0, "")
     try:
         made = getattr(importlib.import_module(module_name), name)()
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that reads the command line may end the process
         raise ExportError(f"{factory} cannot be made: {cause(error)}") from error
     if not isinstance(made, nn.Module):
         raise ExportError(f"{factory} gives {type(made).__name__}, not a torch.nn.Module")
     return made
 
 
+def _example(path: Path) -> dict[str, Tensor]:
+    tensors = {}
+    for name, values in read_tensors(path).items():
+        try:
+            tensors[name] = torch.from_numpy(values)
+        except TypeError as error:
+            raise ExportError(f"{path}: {name} is {values.dtype}, which torch has no tensors of") from error
+    return tensors
+
+
 def _load_weights(module: nn.Module, path: Path) -> None:
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with quiet():
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ExportError(f"{path} cannot be read: {error.strerror or error}") from error
     except Exception as error:  # bytes that are no checkpoint end in whatever the unpickler stumbles over
@@ -84,7 +96,8 @@ def _load_weights(module: nn.Module, path: Path) -> None:
     try:
         module.load_state_dict(state)
     except Exception as error:
-        raise ExportError(f"{path} does not fit the module: {' '.join(str(error).split())}") from error
+        # All missing and unexpected keys: a long list, of which the beginning says enough.
+        raise ExportError(f"{path} does not fit the module: {textwrap.shorten(str(error), 300)}") from error
 
 
 def _load_exported(path: Path) -> Program:
@@ -94,7 +107,8 @@ def _load_exported(path: Path) -> Program:
     except OSError as error:
         raise ExportError(f"{path} cannot be read: {error.strerror}") from error
     try:
-        exported = torch.export.load(io.BytesIO(content), extra_files=extra)
+        with quiet():
+            exported = torch.export.load(io.BytesIO(content), extra_files=extra)
     except Exception as error:  # bytes that are no archive end in whatever the reader stumbles over
         raise ExportError(
             f"{path} is no program of torch.export, or one of another torch version: {cause(error)}; "

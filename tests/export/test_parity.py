@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from edge_export.arithmetic import HALF_UNIT
-from edge_export.cases import BATCH_SIZES, BOUNDARY, EXTREME, NOT_FINITE, Case, Cases
+from edge_export.cases import BATCH_SIZES, Case, Cases
 from edge_export.errors import ParityError
 from edge_export.exporting import load_onnx
+from edge_export.kinds import BOUNDARY, EXTREME, NOT_FINITE
 from edge_export.onnx_file import onnx_bytes
 from edge_export.parity import MULTIPLE, CaseReference, References, Run, compare
 from edge_export.program import Program, Tensors, capture
@@ -28,7 +29,7 @@ def captured(model: NeuralNet) -> Program:
 
 def drawn(program: Program, finite_only: bool = False) -> list[CaseReference]:
     references = References(program, finite_only)
-    return references.of_cases(Cases(program).all(references.exact))
+    return references.of_cases(Cases(program, finite_only=finite_only).all(references.exact))
 
 
 def as_run(compute: Callable[[np.ndarray], np.ndarray]) -> Run:

@@ -1,0 +1,7 @@
+"""What the kinds of rows are called, in tables and messages."""
+
+LENGTHS = "other lengths"
+BOUNDARY = "rows on the decision boundary"
+EXTREME = "extreme rows"
+NOT_FINITE = "rows with NaN or infinity"
+SEARCHED = "worst rows found by search"
