@@ -70,7 +70,11 @@ _CHOOSING = {
     getattr(_aten, name) for name in ("cummax", "cummin", "kthvalue", "max", "median", "min", "mode", "sort", "topk")
 }
 
-_SUMMING = {getattr(_aten, name) for name in ("mean", "std", "sum", "var", "var_mean")}
+_SUMMING_NAMES = """
+    adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d avg_pool1d avg_pool2d avg_pool3d
+    mean std sum var var_mean
+"""
+_SUMMING = {getattr(_aten, name) for name in _SUMMING_NAMES.split()}
 _NORMS = {_aten.group_norm, _aten.instance_norm, _aten.layer_norm}
 
 _Operation = Callable[..., Any]

@@ -149,7 +149,7 @@ class Program:
             products = sum(np.prod(shape[1:], dtype=float) for shape in weights if len(shape) > 1)
             total += elements * (1 + products / 32)
         rows = len(next(iter(self.example.values()))) if self.is_batched else 1
-        return float(total / rows)
+        return max(1.0, float(total / rows))
 
 
 @quiet()

@@ -147,7 +147,7 @@ def test_a_checkpoint_is_not_overwritten_by_its_export(checkpoint: Path) -> None
         (["model.pt", "--precision", "int8"], 1, "int8 is calibrated on rows"),
         (["model.pt", "--precision", "int8", "--data", "nowhere.csv"], 1, "nowhere.csv cannot be read: No such file"),
         (["model.pt", "--precision", "int8", "--data", "text.pt"], 1, "text.pt line 1"),
-        (["model.pt", "--report", "."], 1, "cannot be written"),
+        (["model.pt", "--report", "."], 1, "is a folder"),
         (["model.pt", "--format", "pickle"], 2, "pickle"),
         (["model.pt", "--nothing"], 2, "--nothing"),
         (["nowhere.pt"], 1, "nowhere.pt cannot be read: No such file"),

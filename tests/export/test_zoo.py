@@ -1,0 +1,121 @@
+"""Modules of many kinds on their whole way: exported, opened, verified, and answering as torch does."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.export import Dim
+from torch.utils import _pytree as pytree
+from zoo import ZOO
+
+from edge_export import ParityError, export
+from edge_export.cli import main
+from edge_runtime import Predictor
+from edge_runtime.cli import main as predict
+
+Command = Callable[..., Any]
+
+# ONNX Runtime's recurrent operators do not carry NaN on as torch does.
+FINITE = {"LSTM, dynamic length", "GRU"}
+SIZES = {"batch": 5, "length": 11}
+
+
+class Exported(NamedTuple):
+    name: str
+    module: nn.Module
+    example: Any
+    path: Path
+
+
+def made(name: str) -> tuple[nn.Module, tuple[Any, ...]]:
+    """The module, in evaluation mode, and the positional arguments that it is exported with."""
+    torch.manual_seed(0)
+    module, example = ZOO[name].module().eval(), ZOO[name].example()
+    return module, example if isinstance(example, tuple) else (example,)
+
+
+@pytest.fixture(scope="module", params=ZOO)
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exported]:
+    module, example = made(request.param)
+    path = tmp_path_factory.mktemp("zoo") / "model.onnx"
+    options = ZOO[request.param].options
+    export(module, example, path, formats=["onnx"], finite_only=request.param in FINITE, **options)
+    yield Exported(request.param, module, example, path)
+    path.unlink()
+
+
+def fresh(predictor: Predictor, example: Any) -> dict[str, np.ndarray[Any, Any]]:
+    """Inputs that are not the example: other sizes where they may change, and other values."""
+    random = np.random.default_rng(1)
+    tensors: dict[str, np.ndarray[Any, Any]] = {}
+    for spec, old in zip(predictor.inputs, pytree.tree_leaves(example), strict=True):
+        shape = [SIZES[size] if isinstance(size, str) else size for size in spec.shape]
+        if spec.dtype.kind == "f":
+            tensors[spec.name] = random.normal(size=shape).astype(np.float32)
+        else:
+            tensors[spec.name] = random.choice(old.numpy().reshape(-1), size=shape)
+    return tensors
+
+
+def assert_as_torch(found: dict[str, Any], module: nn.Module, example: Any, tensors: dict[str, Any]) -> None:
+    _, structure = pytree.tree_flatten(example)
+    with torch.no_grad():
+        results = module(*pytree.tree_unflatten(list(map(torch.from_numpy, tensors.values())), structure))
+    for values, expected in zip(found.values(), pytree.tree_leaves(results), strict=True):
+        assert (values.dtype, values.shape) == (expected.numpy().dtype, tuple(expected.shape))
+        np.testing.assert_allclose(values, expected.numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_it_answers_as_torch_does(exported: Exported) -> None:
+    predictor = Predictor(exported.path, device="cpu", verify=True)
+    assert predictor.certificate.rows > 0
+    tensors = fresh(predictor, exported.example)
+    assert_as_torch(predictor.run(tensors), exported.module, exported.example, tensors)
+
+
+def test_it_is_plain_onnx(exported: Exported) -> None:
+    onnx.checker.check_model(str(exported.path), full_check=True)
+    assert [path.name for path in exported.path.parent.iterdir()] == ["model.onnx"]
+    predictor = Predictor(exported.path, device="cpu")
+    session = onnxruntime.InferenceSession(exported.path, providers=["CPUExecutionProvider"])
+    tensors = fresh(predictor, exported.example)
+    names = [output.name for output in session.get_outputs()]
+    assert_as_torch(
+        dict(zip(names, session.run(None, tensors), strict=True)), exported.module, exported.example, tensors
+    )
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_from_a_saved_program_at_the_shell(command: Command, tmp_path: Path, name: str) -> None:
+    module, example = made(name)
+    dynamic = ZOO[name].options.get("dynamic", {})
+    shapes = {
+        argument: {axis: Dim.AUTO for axis, size in enumerate(dynamic.get(argument, ["batch"])) if size}
+        if isinstance(value, Tensor)
+        else pytree.tree_map(lambda _: {0: Dim.AUTO}, value)
+        for argument, value in inspect.signature(module.forward).bind(*example).arguments.items()
+    }
+    torch.export.save(torch.export.export(module, example, dynamic_shapes=shapes), tmp_path / "model.pt2")
+    arguments = ["--finite"] if name in FINITE else []
+    result = command(main, tmp_path / "model.pt2", "--format", "onnx", *arguments)
+    assert (result.code, result.err) == (0, "")
+    assert f"wrote {tmp_path / 'model.onnx'}" in result.out
+    verified = command(predict, tmp_path / "model.onnx", "--verify")
+    assert (verified.code, verified.err) == (0, "")
+
+
+def test_a_recurrent_layer_says_how_it_can_be_exported(tmp_path: Path) -> None:
+    module, example = made("GRU")
+    with pytest.raises(ParityError) as raised:
+        export(module, example, tmp_path / "model.onnx")
+    assert "among rows with NaN or infinity" in str(raised.value)
+    assert "--finite (finite_only=True) leaves them out" in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert not list(tmp_path.iterdir())
