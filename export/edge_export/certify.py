@@ -13,7 +13,7 @@ import torch
 from edge_export.budget import Budget, Change
 from edge_export.cases import Case, take
 from edge_export.onnx_file import OPSET
-from edge_export.parity import DRAWS, MULTIPLE, BatchReference, Comparison, References, Run
+from edge_export.parity import MULTIPLE, BatchReference, Comparison, References, Run
 from edge_export.program import Program, Tensors
 from edge_runtime import Certificate, __version__
 from edge_runtime.certificate import GoldenBatch
@@ -26,11 +26,14 @@ _MOST_ROWS = 32
 # differs from one version of ONNX Runtime to the next, where nothing is wrong with the artifact.
 _LARGEST = 1.8e19
 
-ORIGIN = (
-    f"an element may be off from torch in float64 by {MULTIPLE:g} times what float32 can resolve of it: the largest of "
-    f"torch float32's own error, of how far {DRAWS} random choices of its roundings move it, and of half a unit in the "
-    "last place of the output's usual magnitude"
-)
+
+def origin(references: References) -> str:
+    """Where the tolerances of float32 come from, in one sentence."""
+    return (
+        f"an element may be off from torch in float64 by {MULTIPLE:g} times what float32 can resolve of it: the "
+        f"largest of torch float32's own error, of how far {references.draws} random choices of its roundings move it, "
+        "and of half a unit in the last place of the output's usual magnitude"
+    )
 
 
 def golden_batches(references: References, cases: Sequence[Case]) -> tuple[GoldenBatch, ...]:

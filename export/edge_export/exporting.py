@@ -16,7 +16,7 @@ from torch.export import ExportedProgram
 from edge_export import budget as budgets
 from edge_export.budget import Budget, Measured
 from edge_export.cases import Case, Cases
-from edge_export.certify import ORIGIN, certificate, golden_batches, lower_golden_batches
+from edge_export.certify import certificate, golden_batches, lower_golden_batches, origin
 from edge_export.errors import ExportError, ParityError
 from edge_export.formats import Format
 from edge_export.onnx_file import onnx_bytes, with_metadata
@@ -255,7 +255,9 @@ class _Job:
             comparisons, searched = self._prove(content, load_onnx(content), path)
             cases = [*(reference.case for reference in self.case_references), *searched]
             golden = golden_batches(self.references, cases)
-            proof = certificate(self.program, golden, comparisons, precision, ORIGIN, None, self.hashes)
+            proof = certificate(
+                self.program, golden, comparisons, precision, origin(self.references), None, self.hashes
+            )
             measured = None
             sealed = _certified(build, self.float32, proof)
         else:

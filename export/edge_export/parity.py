@@ -208,9 +208,9 @@ class References:
         self._finite_only = finite_only
         self.exact = Arithmetic(program)
         # 4 draws of a module with many elements still find the largest of many.
-        draws = DRAWS if program.cost < COSTLY else DRAWS // 4
-        self._draws = [RandomRounding(self.exact, seed) for seed in range(draws)]
-        self._large_draws = [RandomRounding(self.exact, seed, MULTIPLE) for seed in range(draws)]
+        self.draws = DRAWS if program.cost < COSTLY else DRAWS // 4
+        self._draws = [RandomRounding(self.exact, seed) for seed in range(self.draws)]
+        self._large_draws = [RandomRounding(self.exact, seed, MULTIPLE) for seed in range(self.draws)]
         self._magnitudes: dict[str, Array] = {}
 
     def of_cases(self, cases: Sequence[Case]) -> list[CaseReference]:

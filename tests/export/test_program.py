@@ -26,6 +26,7 @@ class Layer(nn.Module):
         super().__init__()
         torch.manual_seed(0)
         self.layer = nn.Linear(3, 3)
+        self.recurrent = nn.LSTM(3, 2, batch_first=True)
 
 
 def layer(forward: Callable[..., Any]) -> nn.Module:
@@ -578,8 +579,15 @@ BATCH, LENGTH = Dim("batch"), Dim("length", min=3, max=9)
             [("batch", "b_x_1", 3), ("batch", "b_y_1")],
             {"batch": (1, None), "b_x_1": (3, 9), "b_y_1": (1, None)},
         ),
+        (
+            lambda self, x: self.recurrent(x)[0],
+            (rows(4, 5, 3),),
+            {"dynamic_shapes": ({0: BATCH},)},
+            [("batch", 5, 3)],
+            {"batch": (1, None)},
+        ),
     ],
-    ids=["fixed", "None among the arguments", "keyword-only", "a dict"],
+    ids=["fixed", "None among the arguments", "keyword-only", "a dict", "recurrent"],
 )
 def test_a_saved_program(
     forward: Callable[..., Any], args: Any, options: Any, shapes: list[tuple[Any, ...]], dimensions: dict[str, Any]
