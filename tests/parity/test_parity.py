@@ -49,7 +49,7 @@ networks = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=8)
 @given(networks, st.data())
 def test_three_runtimes_agree(network: Network, data: st.DataObject) -> None:
     model = network.model()
@@ -87,7 +87,7 @@ def test_three_runtimes_agree(network: Network, data: st.DataObject) -> None:
 
 
 # A seed does not get simpler by getting smaller.
-@settings(deadline=None, max_examples=20, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@settings(deadline=None, max_examples=10, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(st.integers(0, 2**32 - 1))
 def test_random_modules_of_many_layers(seed: int) -> None:
     """Convolutions, recurrent layers, attention, norms and activations, put together at random."""
