@@ -23,6 +23,7 @@ from torch.export.graph_signature import InputKind, OutputKind, SymIntArgument, 
 from torch.nn.parameter import is_lazy
 from torch.utils import _pytree as pytree
 
+from edge_export.attention_steps import attention_in_steps, without_fast_path
 from edge_export.causes import cause
 from edge_export.errors import ExportError
 from edge_export.quiet import quiet
@@ -85,7 +86,7 @@ class Program:
     def call(self, module: Callable[..., Any], tensors: Tensors) -> Tensors:
         """What `module`, which takes and gives what this program does, computes for `tensors`."""
         args, kwargs = self.arguments(tensors)
-        with torch.inference_mode():
+        with torch.inference_mode(), without_fast_path():
             found = [leaf for leaf in pytree.tree_leaves(module(*args, **kwargs)) if isinstance(leaf, Tensor)]
         return {name: leaf.numpy() for name, leaf in zip(self.outputs, found, strict=True)}
 
@@ -247,7 +248,8 @@ def _program(
 ) -> Program:
     try:
         with any_length():
-            exported = exported.run_decompositions({})
+            attention = torch.ops.aten.scaled_dot_product_attention.default
+            exported = exported.run_decompositions({attention: attention_in_steps})
     except Exception as error:
         raise ExportError(f"torch.export cannot bring this module into functional form: {cause(error)}") from error
     specs = exported.graph_signature.output_specs
@@ -324,7 +326,7 @@ def _check_types(state: Mapping[str, Tensor]) -> None:
 def _check_runs(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], doubled: Sequence[str] = ()) -> None:
     args, kwargs = copy.deepcopy((args, kwargs))  # it may change them
     try:
-        with torch.no_grad():
+        with torch.no_grad(), without_fast_path():
             module(*args, **kwargs)
     except Exception as error:
         sizes = f", when {' and '.join(doubled)} is 2 in place of 1" if doubled else ""

@@ -5,6 +5,7 @@ import zipfile
 
 import torch
 
+from edge_export.attention_steps import without_fast_path
 from edge_export.causes import cause
 from edge_export.errors import ExportError
 from edge_export.parity import Run
@@ -26,7 +27,7 @@ def torchscript_bytes(program: Program) -> bytes:
     args, kwargs = program.arguments(program.example)
     extra = {} if program.signature is None else {METADATA_KEY: program.signature.to_json()}
     # What tracing bakes in, of which it warns, shows when the file is compared.
-    with quiet():
+    with quiet(), without_fast_path():
         try:
             inputs = {"example_kwarg_inputs": kwargs} if kwargs else {"example_inputs": args}
             if args and kwargs:

@@ -1,0 +1,52 @@
+"""Attention in the steps that torch computes it in.
+
+torch's own ONNX exporter knows attention with heads alone, and where a mask leaves nothing to attend to its file
+attends to everything, or gives NaN. torch gives zeros there.
+"""
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+
+@contextlib.contextmanager
+def without_fast_path() -> Iterator[None]:
+    """In here Transformer layers compute as in training and as torch.export has them.
+
+    Their fast path, which torch takes in evaluation mode alone, gives zeros for what is padded.
+    """
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+
+
+def attention_in_steps(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    *,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """What torch's scaled_dot_product_attention computes of the same arguments, as a softmax between products."""
+    if enable_gqa:
+        heads = query.size(-3)
+        key = key.repeat_interleave(heads // key.size(-3), -3)
+        value = value.repeat_interleave(heads // value.size(-3), -3)
+    if is_causal:
+        attn_mask = torch.ones(query.size(-2), key.size(-2), dtype=torch.bool, device=query.device).tril()
+    scores = query * (query.size(-1) ** -0.5 if scale is None else scale) @ key.transpose(-2, -1)
+    if attn_mask is None:
+        return torch.dropout(scores.softmax(-1), dropout_p, dropout_p > 0) @ value
+    scores = scores.masked_fill(~attn_mask, -torch.inf) if attn_mask.dtype == torch.bool else scores + attn_mask
+    nothing = (scores == -torch.inf).all(-1, keepdim=True)
+    weights = scores.softmax(-1).masked_fill(nothing, 0.0)
+    return torch.dropout(weights, dropout_p, dropout_p > 0) @ value
