@@ -312,6 +312,10 @@ def with_another_key(path: Path) -> None:
     torch.save({**torch.load(path), "tail.bias": torch.zeros(3)}, path)
 
 
+def of_a_large_module(path: Path) -> None:
+    torch.save({f"layers.{place}.weight": torch.zeros(1) for place in range(500)}, path)
+
+
 def nested(path: Path) -> None:
     torch.save({"model": torch.load(path), "epoch": 3}, path)
 
@@ -331,6 +335,7 @@ def one_tensor(path: Path) -> None:
         (without_a_key, "does not fit the module: Error(s) in loading state_dict for Net: Missing key(s)"),
         (with_another_key, 'Unexpected key(s) in state_dict: "tail.bias"'),
         (nested, "does not fit the module"),
+        (of_a_large_module, "does not fit the module: Error(s) in loading state_dict for Net: Missing key(s)"),
         (one_tensor, "does not fit the module"),
         (lambda path: path.unlink(), "cannot be read: No such file or directory"),
     ],
@@ -342,6 +347,7 @@ def test_weights_that_cannot_be_taken(command: Command, net: str, make: Callable
     assert result.err.startswith("error: model.pt ")
     assert message in result.err
     assert result.err.count("\n") == 1
+    assert len(result.err) < 500
     assert not Path("ran").exists()
     assert not Path("model.onnx").exists()
 
