@@ -209,8 +209,6 @@ class RandomRounding(Arithmetic):
         def rounded(exact: Any, again: Any) -> Any:
             if not isinstance(exact, Tensor) or not exact.is_floating_point():
                 return again
-            if chooses:
-                return exact
             # A sum that cancels may look exact, although the sum in float32 is not.
             return torch.where(exact.isfinite() & (combines | _inexact(exact)), self._rounded(again, size), exact)
 

@@ -131,6 +131,18 @@ def test_a_recurrent_layer_says_how_it_can_be_exported(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+class Scaled(nn.Module):
+    def forward(self, rows: Tensor, factor: Tensor, times: Tensor) -> Tensor:
+        return rows * factor * times
+
+
+def test_scalars(tmp_path: Path) -> None:
+    export(Scaled(), (torch.randn(3, 2), torch.tensor(2.0), torch.tensor(3)), tmp_path / "model.onnx")
+    predictor = Predictor(tmp_path / "model.onnx", verify=True)
+    assert [spec.shape for spec in predictor.inputs] == [("batch", 2), (), ()]
+    assert predictor.run({"rows": [[1, -2]], "factor": 0.5, "times": 3})["output"].tolist() == [[1.5, -3]]
+
+
 class Masked(nn.Module):
     def forward(self, query: Tensor, key: Tensor, mask: Tensor) -> Tensor:
         return nn.functional.scaled_dot_product_attention(query, key, key, attn_mask=mask)
