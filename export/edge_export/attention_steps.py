@@ -42,7 +42,8 @@ def attention_in_steps(
         key = key.repeat_interleave(heads // key.size(-3), -3)
         value = value.repeat_interleave(heads // value.size(-3), -3)
     if is_causal:
-        attn_mask = torch.ones(query.size(-2), key.size(-2), dtype=torch.bool, device=query.device).tril()
+        # Compared, since ONNX Runtime 1.17 and 1.18 have no kernel for the triangle of a boolean matrix.
+        attn_mask = torch.arange(query.size(-2))[:, None] >= torch.arange(key.size(-2))
     scores = query * (query.size(-1) ** -0.5 if scale is None else scale) @ key.transpose(-2, -1)
     if attn_mask is None:
         return torch.dropout(scores.softmax(-1), dropout_p, dropout_p > 0) @ value

@@ -456,6 +456,13 @@ class CountingInPython(nn.Module):
         return x * self.seen
 
 
+class Otherwise(Layer):
+    """Computes otherwise while torch.export looks on."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x) * (3 if torch.compiler.is_exporting() else 2)
+
+
 class Uncopyable(Layer):
     def __init__(self) -> None:
         super().__init__()
@@ -482,6 +489,7 @@ class MaskedEncoder(nn.Module):
         (CountingInPython(), X, "it draws random numbers, or keeps something from call to call"),
         (layer(lambda self, x: self.layer(x) + torch.randn_like(x)), X, "it draws random numbers"),
         (layer(lambda self, x: F.dropout(self.layer(x))), X, "it draws random numbers"),
+        (Otherwise(), X, "another output than the graph that torch.export made of it"),
         (Uncopyable(), X, "the module cannot be copied: TypeError: cannot pickle 'generator' object"),
         (nn.LazyLinear(4), X, "weight has no values yet, as the module is lazy: call it once"),
         (nn.Linear(3, 3, device="meta"), X, "Cannot copy out of meta tensor"),
