@@ -186,7 +186,7 @@ def _open(
     """A session on the first candidate that really comes up."""
     problem: str | None = None
     for provider, options in candidates:
-        if problem := _provider_problem(ort, provider):
+        if problem := _provider_problem(ort, provider, source):
             continue
         try:
             session = _new_session(ort, source, provider, options)
@@ -223,8 +223,8 @@ def _new_session(ort: ModuleType, source: str | bytes, provider: str, options: d
         return ort.InferenceSession(source, settings, providers=[(provider, options)], enable_fallback=0)
 
 
-def _provider_problem(ort: ModuleType, provider: str) -> str | None:
-    """Why `provider` cannot come up, as far as can be known without trying."""
+def _provider_problem(ort: ModuleType, provider: str, source: str | bytes) -> str | None:
+    """Why `provider` cannot come up for the model `source`, as far as can be known without trying."""
     if provider not in (available := ort.get_available_providers()):
         if provider == CUDA:
             return (
@@ -232,7 +232,20 @@ def _provider_problem(ort: ModuleType, provider: str) -> str | None:
                 "pip uninstall -y onnxruntime && pip install 'edge-predict[gpu-cuda]'"
             )
         return f"the onnxruntime installed has no {provider}, only {', '.join(available)}"
-    return cuda_driver_problem() if provider == CUDA else None
+    if provider != CUDA:
+        return None
+    if _is_ort_format(source):
+        # ONNX Runtime 1.31 crashes on some of them there, and runs others on the CPU without a word.
+        return "a file in ORT format is prepared for the CPU alone; take the ONNX file on CUDA"
+    return cuda_driver_problem()
+
+
+def _is_ort_format(source: str | bytes) -> bool:
+    """Whether a model is in ORT format: by the file identifier of its FlatBuffers schema, ORTM."""
+    if isinstance(source, bytes):
+        return source[4:8] == b"ORTM"
+    with Path(source).open("rb") as file:
+        return file.read(8)[4:] == b"ORTM"
 
 
 def _library_problem(ort: ModuleType, provider: str) -> str:

@@ -7,6 +7,7 @@ import torch
 from zoo import ZOO
 
 from edge_export import export
+from edge_export.ort_file import ort_bytes
 from edge_runtime import DeviceUnavailable, Predictor, session
 
 MODEL = Path(__file__).parents[1] / "runtime" / "models" / "four_blobs.onnx"
@@ -41,6 +42,14 @@ def largest_shares(artifacts: dict[str, Path]) -> dict[str, float]:
 def test_without_tf32_every_certificate_holds(artifacts: dict[str, Path]) -> None:
     shares = largest_shares(artifacts)
     assert {name: share for name, share in shares.items() if share > 1} == {}
+
+
+def test_a_file_in_ort_format_stays_on_the_cpu(artifacts: dict[str, Path], tmp_path: Path) -> None:
+    path = tmp_path / "model.ort"
+    path.write_bytes(ort_bytes(artifacts["convolutions"].read_bytes()))
+    assert Predictor(path).provider == "CPUExecutionProvider"
+    with pytest.raises(DeviceUnavailable, match="prepared for the CPU alone"):
+        Predictor(path, device="cuda")
 
 
 def test_with_tf32_certificates_fail(artifacts: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
