@@ -8,7 +8,8 @@ import contextlib
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor
+from torch import Tensor, fx
+from torch.export import ExportedProgram
 
 
 @contextlib.contextmanager
@@ -23,6 +24,21 @@ def without_fast_path() -> Iterator[None]:
         yield
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
+
+
+@contextlib.contextmanager
+def any_layout(exported: ExportedProgram) -> Iterator[None]:
+    """In here `exported` copies what it cannot view: attention in steps leaves its result otherwise in memory."""
+    view, reshape = torch.ops.aten.view.default, torch.ops.aten.reshape.default
+    graphs = [part.graph for part in exported.graph_module.modules() if isinstance(part, fx.GraphModule)]
+    views = [node for graph in graphs for node in graph.nodes if node.target is view]
+    for node in views:
+        node.target = reshape
+    try:
+        yield
+    finally:
+        for node in views:
+            node.target = view
 
 
 def attention_in_steps(
