@@ -3,7 +3,8 @@
     .venv/bin/python tests/verify_everywhere.py WHEEL
 
 exports the example in every precision and modules of many kinds, as ONNX and ORT files, then installs WHEEL beside each
-pair of versions below, without torch, and replays every certificate there. Exits with 1 if one does not pass.
+pair of versions below, without torch, and replays every certificate there. Exits with 1 unless all pass but those that
+tell of a known fault of an old ONNX Runtime, and these do not pass there.
 """
 
 import json
@@ -17,6 +18,10 @@ BUILD = Path("build/everywhere")
 
 # ONNX Runtime, numpy. 1.17 and 1.18 were built for numpy 1 alone; an empty version takes the newest.
 PAIRS = (("1.17.0", "1.26.0"), ("1.18.1", "1.26.4"), ("1.20.1", "2.0.2"), ("", "1.26.4"), ("", ""))
+
+# LayerNormalization gives NaN for equal large numbers there, as its variance comes out below zero: what the certificate
+# is there to tell.
+FAULTS = {"1.17.0": {"residual"}, "1.18.1": {"residual"}, "1.20.1": {"residual"}}
 
 EXPORT = """
 import sys, torch
@@ -71,7 +76,10 @@ def main(wheel: str) -> int:
     for onnxruntime, numpy in PAIRS:
         python = environment(wheel, onnxruntime, numpy)
         results = [verify(python, path) for path in paths]
-        failed += sum(problem is not None for problem, _ in results)
+        faults = FAULTS.get(onnxruntime, set())
+        failed += sum(
+            (problem is not None) != (path.stem in faults) for path, (problem, _) in zip(paths, results, strict=True)
+        )
         versions = run(
             python,
             "-c",
@@ -84,7 +92,7 @@ def main(wheel: str) -> int:
         )
         for path, (problem, _) in zip(paths, results, strict=True):
             if problem:
-                print(f"    {path.name}: {problem}")
+                print(f"    {path.name}{' (known)' if path.stem in faults else ''}: {problem}")
     return 1 if failed else 0
 
 
