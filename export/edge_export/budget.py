@@ -7,9 +7,9 @@ What `measure_change` finds is the same on every run and may go into a file. Tim
 """
 
 import time
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +17,13 @@ import numpy.typing as npt
 from edge_export.errors import BudgetExceeded, ExportError
 from edge_export.precisions import Precision
 from edge_runtime import Predictor
+from edge_runtime.verification import distance
 
-Batch: TypeAlias = Mapping[str, npt.NDArray[Any]]
-Outputs: TypeAlias = Mapping[str, npt.NDArray[Any]]
+if TYPE_CHECKING:
+    from edge_export.program import Tensors
+
 # The predicted class of each row, shape (rows,), from the outputs for a batch.
-Decide: TypeAlias = Callable[[Outputs], npt.NDArray[Any]]
+Decide: TypeAlias = Callable[["Tensors"], npt.NDArray[Any]]
 
 MANY = 64
 
@@ -116,7 +118,7 @@ class Measured:
 def measure(
     float32: bytes,
     candidate: bytes,
-    batches: Sequence[Batch],
+    batches: Sequence["Tensors"],
     decide: Decide | None = None,
     probabilities: Container[str] = (),
 ) -> Measured:
@@ -155,8 +157,8 @@ def measure(
 
 
 def measure_change(
-    reference: Sequence[Outputs],
-    outputs: Sequence[Outputs],
+    reference: Sequence["Tensors"],
+    outputs: Sequence["Tensors"],
     decide: Decide | None = None,
     probabilities: Container[str] = (),
 ) -> Change:
@@ -203,7 +205,7 @@ def measure_change(
     return Change(np.concatenate(changes), np.concatenate(flipped) if decided else None)
 
 
-def measure_latency(float32: bytes, candidate: bytes, batch: Batch) -> Ratio:
+def measure_latency(float32: bytes, candidate: bytes, batch: "Tensors") -> Ratio:
     """How long `candidate` takes for `batch` as a multiple of what `float32` takes, on the CPU.
 
     The two run in turns, so that what else the machine does strikes both: for half a second, but at least five and at
@@ -249,7 +251,7 @@ def check_budget(change: Change, budget: Budget, precision: Precision) -> None:
         )
 
 
-def _rows(outputs: Outputs) -> int:
+def _rows(outputs: "Tensors") -> int:
     first = next(iter(outputs.values()))
     return len(first) if first.ndim else 1
 
@@ -265,7 +267,4 @@ def _differences(one: npt.NDArray[Any], other: npt.NDArray[Any], scale: float | 
         return np.array(np.inf)
     if scale is None:
         return np.asarray(one != other, np.float64)
-    with np.errstate(invalid="ignore"):
-        differences = np.abs(one.astype(np.float64) - other) / scale
-    same = (one == other) | np.isnan(one) & np.isnan(other)
-    return np.where(same, 0, np.where(np.isnan(differences), np.inf, differences))
+    return distance(one, other) / scale

@@ -19,7 +19,10 @@ BATCH_SIZES = (1, 1, 1, 1, 2, 2, 3, 7, 37, 1024, 8191)
 FEW_ROWS = 16
 SIZES = (1, 2, 3, 5, 8, 17, 33, 64)
 
-_SMALL_EXTREMES = (0.0, -0.0, 1e-45, -1e-45, 1e-38, -1e-38, 1e4, -1e4)
+# The largest number that is planted where what overflows does not matter.
+MODERATE = 1e4
+
+_SMALL_EXTREMES = (0.0, -0.0, 1e-45, -1e-45, 1e-38, -1e-38, MODERATE, -MODERATE)
 _FINITE_EXTREMES = (*_SMALL_EXTREMES, 1e9, -1e9)
 # What a person's table may hold, and a tensor hardly: squared, it overflows.
 _HUGE = (1e30, -1e30)
@@ -79,16 +82,16 @@ class Cases:
         Raises:
             ExportError: the module itself fails on all rows like its example.
         """
-        ordinary = self._runnable(self.ordinary())
+        ordinary = self.runnable(self.ordinary())
         if not ordinary.batches:
             raise ExportError("the module itself fails on inputs like its example: nothing can be compared")
-        lengths = self._runnable(self.lengths())
-        boundary = self._runnable(self.boundary(arithmetic))
+        lengths = self.runnable(self.lengths())
+        boundary = self.runnable(self.boundary(arithmetic))
         kinds: list[tuple[str, tuple[float, ...]]] = [(EXTREME, _SMALL_EXTREMES)]
         if not self._finite_only:
             huge = _HUGE if self.program.signature is not None else ()
             kinds = [(EXTREME, (*_FINITE_EXTREMES, *huge)), (NOT_FINITE, _NOT_FINITE)]
-        planted = [self._runnable(self._planted(*kind)) for kind in kinds]
+        planted = [self.runnable(self._planted(*kind)) for kind in kinds]
         return (ordinary, *([lengths] if lengths.batches else []), boundary, *planted)
 
     def draw(self, rows: int | None = None, width: float = 1.0, sizes: Mapping[str, int] | None = None) -> Tensors:
@@ -144,7 +147,8 @@ class Cases:
 
         def decide(rows: Tensors) -> npt.NDArray[np.int64] | None:
             wide = {name: tensor.numpy() for name, tensor in arithmetic.run(rows).items()}
-            return decisions(self.program, wide)
+            found = decisions(self.program, wide)
+            return found if found is not None and len(found) == len(next(iter(rows.values()))) else None
 
         steps = [0.0, *(sign * 10.0**-power for power in range(1, 8) for sign in (-1, 1))]
         rows = self.draw(max(2, min(512, self.most_rows)), width=2.0)
@@ -208,7 +212,7 @@ class Cases:
             shape[0] = 1
         return np.broadcast_to(population.center, shape).astype(np.float32)
 
-    def _runnable(self, case: Case) -> Case:
+    def runnable(self, case: Case) -> Case:
         """`case` without inputs on which the module itself fails: there is nothing to compare then."""
         return Case(case.name, tuple(batch for batch in case.batches if self.program.try_run(batch) is not None))
 
@@ -224,6 +228,18 @@ def decisions(program: Program, outputs: Tensors) -> npt.NDArray[np.int64] | Non
     if not discrete or len({len(values) for values in discrete}) > 1:
         return None
     return np.concatenate([values.reshape(len(values), -1).astype(np.int64) for values in discrete], axis=1)
+
+
+def within(batch: Tensors, largest: float) -> npt.NDArray[np.bool_]:
+    """For each place on the first axis, whether its finite numbers are at most `largest` away from zero."""
+    arrays = [np.atleast_1d(values) for values in batch.values()]
+    inside = np.ones(len(arrays[0]), np.bool_)
+    for values in arrays:
+        if values.dtype.kind == "f":
+            small = np.abs(np.where(np.isfinite(values), values, 0)) <= largest
+            rows = np.asarray(small.reshape(len(values), -1).all(axis=1))
+            inside &= rows if len(rows) == len(inside) else rows.all()
+    return inside
 
 
 def take(rows: Tensors, indices: npt.NDArray[np.intp]) -> Tensors:

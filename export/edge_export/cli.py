@@ -57,7 +57,7 @@ def export(
         ),
     ] = None,
     finite: Annotated[
-        bool, typer.Option("--finite", help="Leave overflow, NaN and infinity out of the proof.")
+        bool, typer.Option("--finite", help="Leave what is not finite in torch out of the proof.")
     ] = False,
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page on all of it.")] = None,
     reproduce: Annotated[
@@ -67,6 +67,8 @@ def export(
     """Export MODEL to files that are compared with torch before they are put in place."""
     if (example is not None or dynamic) and module is None:
         raise shell.usage_error("--example and --dynamic are for --module")
+    if module is not None and example is None:
+        raise shell.usage_error("--module needs --example, an .npz file with an array for each input of its forward")
     axes = dict(map(_axes, dynamic or []))
     # torch and onnx take seconds to import; usage errors and --help need neither.
     from edge_export.budget import Budget

@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from edge_export.kinds import EXTREME, NOT_FINITE
 from edge_runtime.errors import EdgePredictError
 
 if TYPE_CHECKING:
@@ -20,8 +19,11 @@ class BudgetExceeded(ExportError):
 class ParityError(EdgePredictError, AssertionError):
     """The exported model does not compute what torch computes; `comparison` is its worst case."""
 
-    def __init__(self, name: str, comparison: "Comparison") -> None:
-        """Say of the exported model `name` what the worst element of `comparison` is."""
+    def __init__(self, name: str, comparison: "Comparison", only_overflow: bool) -> None:
+        """Say of the exported model `name` what the worst element of `comparison` is.
+
+        With `only_overflow`, also that `finite_only` leaves out all that fails, in whatever case.
+        """
         assert comparison.worst is not None
         worst, self.name, self.comparison = comparison.worst, name, comparison
         row = ", ".join(worst.inputs)
@@ -36,7 +38,7 @@ class ParityError(EdgePredictError, AssertionError):
             f"{comparison.errors.size} elements fail; the smallest tolerance that would pass is {comparison.error:.2g}"
             f"{multiple}"
         )
-        if comparison.only_overflow or worst.case in (EXTREME, NOT_FINITE):
+        if only_overflow:
             message += (
                 ". If NaN, infinity and numbers that overflow do not matter, --finite (finite_only=True) leaves them "
                 "out, and the certificate says so"

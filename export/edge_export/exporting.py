@@ -1,7 +1,6 @@
 """From a program to proven files: build, compare with torch, certify, and only then put in place."""
 
 import contextlib
-import hashlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ from torch.export import ExportedProgram
 from edge_export import budget as budgets
 from edge_export.budget import Budget, Measured
 from edge_export.cases import Case, Cases
-from edge_export.certify import certificate, golden_batches, lower_golden_batches, origin
+from edge_export.causes import cause
+from edge_export.certify import arrays_sha256, certificate, golden_batches, lower_golden_batches, origin
 from edge_export.errors import ExportError, ParityError
 from edge_export.formats import Format
 from edge_export.onnx_file import onnx_bytes, with_metadata
@@ -30,7 +30,7 @@ from edge_export.rows import fitted, read_data
 from edge_export.search import worst_rows
 from edge_export.sources import load_program
 from edge_export.torchscript_file import load_torchscript, torchscript_bytes
-from edge_runtime import Certificate, Predictor, Signature
+from edge_runtime import Certificate, InvalidModel, Predictor, Signature
 from edge_runtime.certificate import METADATA_KEY, seal
 from edge_train.files import make_folder, prepare_file, write_files
 
@@ -46,7 +46,7 @@ class Options(TypedDict, total=False):
     data: rows like those that the model will meet, as arrays by input or as a file (.npz, CSV, JSON Lines). float32 is
         compared on them too; lower precisions are measured on them, and int8 is calibrated on half of them.
     budget: what a lower precision may cost.
-    finite_only: leave out of the proof what torch float32 computes by overflow, NaN or infinity.
+    finite_only: leave out of the proof what is not finite in torch.
     report: where to write a page on all of it.
     reproduce: a folder for what shows a mismatch, if there is one.
     note: called with what a person should know although the export goes on; warns by default.
@@ -193,10 +193,7 @@ class _Job:
         elif data is not None:
             self.data = fitted(data, program, "data")
         if self.data is not None:
-            digest = hashlib.sha256()
-            for name, values in self.data.items():
-                digest.update(f"{name} {values.dtype} {list(values.shape)}\n".encode() + values.tobytes())
-            self.hashes["data"] = digest.hexdigest()
+            self.hashes["data"] = arrays_sha256(self.data)
         self._check_paths([source, data if isinstance(data, str | Path) else None])
 
     def _check_paths(self, read: Sequence[str | Path | None]) -> None:
@@ -233,36 +230,59 @@ class _Job:
     def _build(self) -> list[Export]:
         self.references = References(self.program, self.finite_only)
         self.cases = Cases(self.program, self.data, self.finite_only)
+        self._check_data()
         self.case_references = self.references.of_cases(self.cases.all(self.references.exact))
         self.float32 = onnx_bytes(self.program)
         if self.precisions != [Precision.FLOAT32]:
             # What lower precisions are measured against.
             compare(load_onnx(self.float32), self.case_references, self.program, "the float32 model")
-        return [
-            made
-            for precision in self.precisions
-            for kind in self.formats
-            if (made := self._make(kind, precision)) is not None
-        ]
+        kinds = [kind for kind in self.formats if kind != Format.TORCHSCRIPT]
+        self.baselines: dict[Format, bytes] = {kind: _built(kind, self.float32) for kind in kinds}
+        exports: list[Export] = []
+        for precision in self.precisions:
+            if precision == Precision.FLOAT32:
+                made = (self._make_float32(kind) for kind in self.formats)
+                exports += [one for one in made if one is not None]
+            else:
+                exports += self._make_lower(precision, kinds)
+        return exports
 
-    def _make(self, kind: Format, precision: Precision) -> Export | None:
+    def _check_data(self) -> None:
+        """See that the module takes the data: what it fails on could not be compared."""
+        if self.data is None:
+            return
+        rows = self.data
+        if self.precisions == [Precision.FLOAT32] and self.program.is_batched:
+            rows = {name: values[: self.cases.most_rows] for name, values in rows.items()}
+        try:
+            self.program.run(rows)
+        except Exception as error:
+            raise ExportError(f"the module itself fails on the data: {cause(error)}") from error
+
+    def _make_float32(self, kind: Format) -> Export | None:
         if kind == Format.TORCHSCRIPT:
-            return self._make_torchscript() if precision == Precision.FLOAT32 else None
+            return self._make_torchscript()
+        content, path = self.baselines[kind], self.path(kind, Precision.FLOAT32)
+        comparisons, searched = self._prove(content, load_onnx(content), path)
+        cases = [*(reference.case for reference in self.case_references), *searched]
+        golden = golden_batches(self.references, cases)
+        proof = certificate(
+            self.program, golden, comparisons, Precision.FLOAT32, origin(self.references), None, self.hashes
+        )
+        return self._certified(kind, self.float32, proof, comparisons, None)
+
+    def _certified(
+        self,
+        kind: Format,
+        content: bytes,
+        proof: Certificate,
+        comparisons: list[Comparison],
+        measured: Measured | None,
+    ) -> Export:
+        """The file of `kind` that is made of the ONNX file `content`, with its certificate in it, which it passes."""
+        precision = Precision(proof.precision)
         path = self.path(kind, precision)
-        if precision == Precision.FLOAT32:
-            build = ort_bytes if kind == Format.ORT else bytes
-            content = build(self.float32)
-            comparisons, searched = self._prove(content, load_onnx(content), path)
-            cases = [*(reference.case for reference in self.case_references), *searched]
-            golden = golden_batches(self.references, cases)
-            proof = certificate(
-                self.program, golden, comparisons, precision, origin(self.references), None, self.hashes
-            )
-            measured = None
-            sealed = _certified(build, self.float32, proof)
-        else:
-            sealed, measured = self._make_lower(kind, precision)
-            comparisons = []
+        sealed = seal(_built(kind, with_metadata(content, {METADATA_KEY: proof.to_json()})))
         predictor = Predictor(sealed, device="cpu")
         if not (verification := predictor.verify()).passed:
             raise ExportError(f"{path} does not pass its own certificate: {verification.failure}")
@@ -298,7 +318,7 @@ class _Job:
             return None
         return Export(path, Format.TORCHSCRIPT, Precision.FLOAT32, content, comparisons, None, None)
 
-    def _make_lower(self, kind: Format, precision: Precision) -> tuple[bytes, Measured]:
+    def _make_lower(self, precision: Precision, kinds: Sequence[Format]) -> list[Export]:
         calibration, test = self._split(precision)
         match precision:
             case Precision.FLOAT16:
@@ -307,13 +327,16 @@ class _Job:
                 lower = to_int8_dynamic(self.float32)
             case _:
                 lower = to_int8(self.float32, calibration)
-        build = ort_bytes if kind == Format.ORT else bytes
-        measured = budgets.measure(build(self.float32), build(lower), test, self._decide(), self._probabilities())
-        budgets.check_budget(measured.change, self.budget, precision)
-        golden = lower_golden_batches(
-            self.program, load_onnx(build(lower)), test, measured.change, self.budget, self._probabilities()
-        )
+        return [self._make_measured(precision, kind, lower, test) for kind in kinds]
+
+    def _make_measured(self, precision: Precision, kind: Format, lower: bytes, test: list[Tensors]) -> Export:
+        content = _built(kind, lower)
+        measured = budgets.measure(self.baselines[kind], content, test, self._decide(), self._probabilities())
         change = measured.change
+        budgets.check_budget(change, self.budget, precision)
+        golden = lower_golden_batches(
+            self.program, load_onnx(content), test, change, self.budget, self._probabilities()
+        )
         proof = certificate(
             self.program,
             golden,
@@ -331,7 +354,7 @@ class _Job:
             },
             self.hashes,
         )
-        return _certified(build, lower, proof), measured
+        return self._certified(kind, lower, proof, [], measured)
 
     def _split(self, precision: Precision) -> tuple[list[Tensors], list[Tensors]]:
         """Calls to calibrate on and others to measure on."""
@@ -379,9 +402,13 @@ def _one_thread() -> Iterator[None]:
 
 def load_onnx(content: bytes) -> Run:
     """The model in an ONNX or ORT file, as the runtime runs it on the CPU."""
-    return Predictor(content, device="cpu").run
+    try:
+        return Predictor(content, device="cpu").run
+    except InvalidModel as error:
+        problem = error.__cause__ if isinstance(error.__cause__, Exception) else error
+        raise ExportError(f"ONNX Runtime cannot load what was made of this module: {cause(problem)}") from error
 
 
-def _certified(build: Callable[[bytes], bytes], content: bytes, proof: Certificate) -> bytes:
-    """The file that `build` makes of the ONNX file `content`, with its certificate in it."""
-    return seal(build(with_metadata(content, {METADATA_KEY: proof.to_json()})))
+def _built(kind: Format, content: bytes) -> bytes:
+    """The file of `kind` that is made of the ONNX file `content`."""
+    return ort_bytes(content) if kind == Format.ORT else content

@@ -20,9 +20,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_export.arithmetic import HALF_UNIT, Arithmetic, RandomRounding
-from edge_export.cases import Case
+from edge_export.cases import MODERATE, Case, within
 from edge_export.errors import ExportError, ParityError
+from edge_export.kinds import EXTREME, NOT_FINITE
 from edge_export.program import Program, Tensors
+from edge_runtime.verification import distance
 
 MULTIPLE = 8.0
 DRAWS = 16
@@ -42,7 +44,7 @@ class TensorReference:
         sensitivity: how far `float64` moves under the roundings of float32; for integers and booleans, infinity where
             they change under larger ones, else 0.
         magnitude: the output's usual magnitude, broadcastable to its shape.
-        finite_only: whether nothing is said of elements where float32 overflows or meets NaN on the way.
+        finite_only: whether nothing is said of elements that are not finite in float32 or in float64.
     """
 
     float32: Array
@@ -68,7 +70,8 @@ class TensorReference:
     @cached_property
     def torch_errors(self) -> Array:
         """The error of torch float32 against float64; NaN where either is NaN, 0 where both are the same infinity."""
-        return distance(self.float32, self.float64)
+        unknown = np.isnan(self.float32) | np.isnan(self.float64)
+        return np.where(unknown, np.nan, distance(self.float32, self.float64))
 
     @cached_property
     def trusted(self) -> npt.NDArray[np.bool_]:
@@ -86,7 +89,12 @@ class TensorReference:
         if self.is_discrete:
             return self.sensitivity
         allowed = MULTIPLE * np.maximum(self.resolution, np.where(self.trusted, self.torch_errors, 0))
-        return np.where(self.trusted, allowed, np.inf) if self.finite_only else allowed
+        return np.where(self.is_finite, allowed, np.inf) if self.finite_only else allowed
+
+    @property
+    def is_finite(self) -> npt.NDArray[np.bool_]:
+        """Where both float32 and float64 give a finite number."""
+        return np.isfinite(self.float32) & np.isfinite(self.float64)
 
 
 BatchReference: TypeAlias = dict[str, TensorReference]
@@ -156,7 +164,7 @@ class Comparison:
         decided: how many decisions are the same on both sides because float32 can make them, of how many; None if the
             program decides nothing.
         worst: the element that uses most of what it is allowed; None if there is none.
-        only_overflow: whether every element that fails is one where torch float32 overflows or meets NaN.
+        only_overflow: whether `finite_only` leaves out every element that fails.
     """
 
     case: Case
@@ -234,6 +242,11 @@ class References:
         large = [self._in(draw, tensors) for draw in self._large_draws] if is_discrete else draws
         references = {}
         for name, values in float32.items():
+            if any(draw[name].shape != values.shape for draw in large):
+                raise ExportError(
+                    f"how many elements {name} has depends on how float32 rounds, so that it cannot be compared; give "
+                    "a tensor of a fixed size, such as a mask"
+                )
             if values.dtype.kind == "f":
                 moved = [distance(draw[name], float64[name]) for draw in draws]
                 sensitivity = np.nan_to_num(np.max(moved, axis=0), posinf=0.0)
@@ -259,13 +272,6 @@ class References:
         return magnitudes
 
 
-def distance(one: Array, other: Array) -> Array:
-    """|one - other| by element in float64: 0 where they are equal, infinities too; NaN where either is NaN."""
-    with np.errstate(invalid="ignore"):
-        apart = np.abs(one.astype(np.float64) - other.astype(np.float64))
-    return np.where(one == other, 0.0, apart)
-
-
 def shares(errors: Array, allowed: Array) -> Array:
     """Each error as a share of what is allowed; infinity where nothing is and there is one."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -276,9 +282,7 @@ def errors_of(outputs: Array, reference: TensorReference) -> Array:
     """How far `outputs` are from what is expected: infinity where just one is NaN, 0 where nothing is expected."""
     if outputs.shape != reference.expected.shape:
         return np.full(reference.expected.shape, np.inf)
-    apart = distance(outputs, reference.expected)
-    both = np.isnan(outputs.astype(np.float64)) & np.isnan(reference.expected.astype(np.float64))
-    return np.where(both | np.isinf(reference.allowed), 0.0, np.nan_to_num(apart, nan=np.inf))
+    return np.where(np.isinf(reference.allowed), 0.0, distance(outputs, reference.expected))
 
 
 def compare(run: Run, references: Sequence[CaseReference], program: Program, name: str) -> list[Comparison]:
@@ -296,7 +300,8 @@ def compare(run: Run, references: Sequence[CaseReference], program: Program, nam
     comparisons = [_compare_case(run, reference, program) for reference in references]
     worst = max(comparisons, key=lambda comparison: comparison.share, default=None)
     if worst is not None and worst.share > 1:
-        raise ParityError(name, worst)
+        failed = [comparison for comparison in comparisons if comparison.share > 1]
+        raise ParityError(name, worst, only_overflow=all(comparison.only_overflow for comparison in failed))
     return comparisons
 
 
@@ -312,7 +317,7 @@ def _compare_case(run: Run, reference: CaseReference, program: Program) -> Compa
             errors.append(apart.reshape(-1))
             allowed.append(expected.allowed.reshape(-1))
             used = shares(apart, expected.allowed)
-            only_overflow &= not (expected.trusted & (used > 1)).any() and not expected.is_discrete
+            only_overflow &= not (used > 1)[~_left_out(reference.case.name, tensors, expected)].any()
             if used.size and (worst is None or used.max() > worst.share):
                 worst = _element(reference.case.name, tensors, program.is_batched, name, outputs[name], expected, used)
     return Comparison(
@@ -325,6 +330,18 @@ def _compare_case(run: Run, reference: CaseReference, program: Program) -> Compa
         worst=worst,
         only_overflow=only_overflow,
     )
+
+
+def _left_out(case: str, tensors: Tensors, reference: TensorReference) -> npt.NDArray[np.bool_]:
+    """Which elements `finite_only` would leave out, or whose inputs it would not draw."""
+    if case == NOT_FINITE:
+        return np.ones(reference.float32.shape, np.bool_)
+    left_out = ~reference.is_finite
+    if case == EXTREME:
+        beyond = ~within(tensors, MODERATE)
+        per_row = beyond.shape == left_out.shape[:1]
+        left_out |= beyond.reshape(-1, *[1] * (left_out.ndim - 1)) if per_row else beyond.any()
+    return left_out
 
 
 def _element(

@@ -18,12 +18,11 @@ import contextlib
 import logging
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 from onnx import GraphProto, ModelProto, TensorProto
 from onnxruntime.quantization import QuantType, quantize_dynamic, quantize_static
@@ -34,7 +33,8 @@ from edge_export.errors import ExportError
 from edge_export.precisions import Precision
 from edge_runtime import Predictor
 
-Batch: TypeAlias = Mapping[str, npt.NDArray[Any]]
+if TYPE_CHECKING:
+    from edge_export.program import Tensors
 
 _PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _BRANCHES = ("If", "Loop", "Scan")
@@ -91,7 +91,7 @@ def to_int8_dynamic(content: bytes) -> bytes:
     )
 
 
-def to_int8(content: bytes, batches: Sequence[Batch]) -> bytes:
+def to_int8(content: bytes, batches: Sequence["Tensors"]) -> bytes:
     """The model in an ONNX file with 8-bit weights in its convolutions, linear layers and embeddings.
 
     An activation is rounded to 256 steps between the smallest and the largest value that `batches` lead to there, and
@@ -131,10 +131,10 @@ def to_int8(content: bytes, batches: Sequence[Batch]) -> bytes:
 class _Reader:
     """Batches one after another, as ONNX Runtime's calibration asks for them."""
 
-    def __init__(self, batches: Sequence[Batch]) -> None:
+    def __init__(self, batches: Sequence["Tensors"]) -> None:
         self._batches = iter(batches)
 
-    def get_next(self) -> Batch | None:
+    def get_next(self) -> "Tensors | None":
         return next(self._batches, None)
 
 

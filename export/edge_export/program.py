@@ -23,7 +23,7 @@ from torch.export.graph_signature import InputKind, OutputKind, SymIntArgument, 
 from torch.nn.parameter import is_lazy
 from torch.utils import _pytree as pytree
 
-from edge_export.attention_steps import attention_in_steps, without_fast_path
+from edge_export.attention_steps import any_layout, attention_in_steps, without_fast_path
 from edge_export.causes import cause
 from edge_export.errors import ExportError
 from edge_export.quiet import quiet
@@ -247,7 +247,7 @@ def _program(
     signature: Signature | None,
 ) -> Program:
     try:
-        with any_length():
+        with any_length(), any_layout(exported):
             attention = torch.ops.aten.scaled_dot_product_attention.default
             exported = exported.run_decompositions({attention: attention_in_steps})
     except Exception as error:
@@ -467,7 +467,8 @@ def _export(
     sizes: Mapping[str, int],
 ) -> ExportedProgram:
     problem: Exception | None = None
-    # Guards serve stacked recurrent layers, deferred assertions kernels as wide as what they slide over.
+    # Deferred assertions capture more, such as kernels as wide as what they slide over, or an LSTM before a GRU; they
+    # come second, since they also change the graphs of modules that need none.
     for deferred in (False, True):
         narrowed = shapes
         # Each round narrows a dimension's range to what the module turned out to need, such as a kernel's width.

@@ -12,13 +12,14 @@ from matplotlib.colors import BoundaryNorm, LogNorm, to_hex, to_rgba_array
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from edge_export.parity import Array, distance
+from edge_export.parity import Array
 from edge_export.populations import populations
 from edge_export.program import Program, Tensors
 from edge_export.report_plots import COLORS, powers_of_ten, shortened, svg
 from edge_runtime import Feature, Signature
 from edge_runtime.rows import LARGEST
 from edge_runtime.signature import Label
+from edge_runtime.verification import distance
 
 _SIDE = 200
 _SWEEP = 21

@@ -6,7 +6,7 @@ import numpy as np
 
 from edge_export.errors import ExportError
 from edge_export.program import BATCH, Program, Tensors
-from edge_runtime.rows import read_rows
+from edge_runtime.rows import read_rows, reading_text
 
 
 def read_tensors(path: Path) -> Tensors:
@@ -41,13 +41,8 @@ def read_data(path: Path, program: Program) -> Tensors:
     if program.signature is None or len(program.inputs) != 1:
         raise ExportError(f"{path}: this module has no named features; give an .npz file with an array for each input")
     features = [feature.name for feature in program.signature.features]
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as lines:
-            rows = list(read_rows(lines, features, str(path), lambda _: None))
-    except OSError as error:
-        raise ExportError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ExportError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from error
+    with reading_text(path, ExportError), path.open(encoding="utf-8-sig", newline="") as lines:
+        rows = list(read_rows(lines, features, str(path), lambda _: None))
     return {program.inputs[0].name: np.array(rows, dtype=np.float32)}
 
 

@@ -39,7 +39,8 @@ def worst_rows(run: Run, references: References, cases: Cases) -> Case | None:
         used = np.concatenate([used, found])
         worst = np.argsort(-used, kind="stable")[:rows]
         pool, used = take(both, worst), used[worst]
-    return Case(SEARCHED, (pool, *(take(pool, np.arange(index, index + 1)) for index in range(min(8, rows)))))
+    alone = (take(pool, np.arange(index, index + 1)) for index in range(min(8, rows)))
+    return cases.runnable(Case(SEARCHED, (pool, *alone)))
 
 
 def _used(run: Run, references: References, rows: Tensors) -> npt.NDArray[np.float64] | None:

@@ -9,7 +9,7 @@ from edge_export.attention_steps import without_fast_path
 from edge_export.causes import cause
 from edge_export.errors import ExportError
 from edge_export.parity import Run
-from edge_export.program import Program
+from edge_export.program import Program, Tensors
 from edge_export.quiet import quiet
 from edge_runtime.signature import METADATA_KEY
 
@@ -42,7 +42,17 @@ def torchscript_bytes(program: Program) -> bytes:
 def load_torchscript(content: bytes, program: Program) -> Run:
     """The model in a TorchScript archive, on the CPU."""
     module = torch.jit.load(io.BytesIO(content))  # type: ignore[no-untyped-call]
-    return lambda tensors: program.call(module, tensors)
+
+    def run(tensors: Tensors) -> Tensors:
+        try:
+            return program.call(module, tensors)
+        except Exception as error:
+            shapes = " and ".join(str(list(values.shape)) for values in tensors.values())
+            raise ExportError(
+                f"TorchScript cannot hold this module: it fails on inputs of the shapes {shapes}: {cause(error)}"
+            ) from error
+
+    return run
 
 
 def _without_source_paths(archive: bytes) -> bytes:

@@ -11,7 +11,7 @@ import typer
 from edge_runtime import __version__, reports, shell
 from edge_runtime.answers import Format, answer_writer
 from edge_runtime.errors import InvalidInput, UnknownDevice, VerificationFailed
-from edge_runtime.rows import in_blocks, parse_values, read_rows
+from edge_runtime.rows import in_blocks, parse_values, read_rows, reading_text
 
 if TYPE_CHECKING:
     from edge_runtime.predictor import Predictor
@@ -121,13 +121,8 @@ def _verify(predictor: "Predictor", output_format: Format) -> None:
 
 def _lines(input_file: str, source: str) -> Iterator[str]:
     """The lines of a file or of stdin, as UTF-8, with or without a byte order mark."""
-    try:
-        with _text(input_file) as text:
-            yield from text
-    except UnicodeDecodeError as error:
-        raise InvalidInput(f"{source} is not UTF-8 text: {error.reason} at byte {error.start}") from error
-    except OSError as error:
-        raise InvalidInput(f"{source} cannot be read: {error.strerror}") from error
+    with reading_text(source, InvalidInput), _text(input_file) as text:
+        yield from text
 
 
 def _text(input_file: str) -> TextIO:

@@ -4,18 +4,19 @@ import functools
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_runtime.arrays import TensorSpec, as_matrix, as_tensor
-from edge_runtime.certificate import METADATA_KEY as CERTIFICATE_KEY
-from edge_runtime.certificate import Certificate
 from edge_runtime.errors import InvalidInput, InvalidModel, NoCertificate, NoSignature, VerificationFailed
 from edge_runtime.session import Session
 from edge_runtime.signature import METADATA_KEY, Label, Signature
-from edge_runtime.verification import Verification, replay
+
+if TYPE_CHECKING:
+    from edge_runtime.certificate import Certificate
+    from edge_runtime.verification import Verification
 
 
 class Prediction(NamedTuple):
@@ -119,11 +120,13 @@ class Predictor:
         output = self._output(row, signature)
         if len(output) != 1:
             raise InvalidInput(f"predict_one takes one row, found {len(output)}; use predict or predict_proba")
-        index = signature.predicted(output)[0]
         if output.shape[1] > 1:
+            index = signature.predicted(output)[0]
             return Prediction(signature.labels[index], float(output[0, index]))
         positive = output[0, 0]
-        return Prediction(signature.labels[index], float(positive if index else 1 - positive))
+        if signature.is_positive(positive):
+            return Prediction(signature.labels[1], float(positive))
+        return Prediction(signature.labels[0], float(1 - positive))
 
     def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """All outputs of any ONNX model, by name.
@@ -148,16 +151,19 @@ class Predictor:
         return dict(zip((spec.name for spec in self.outputs), self._session.run(None, feed), strict=True))
 
     @functools.cached_property
-    def certificate(self) -> Certificate | None:
+    def certificate(self) -> "Certificate | None":
         """The proof that the model carries, None where it carries none.
 
         Raises:
             InvalidModel: it is damaged, or its schema is newer than this version reads.
         """
-        text = self._session.metadata.get(CERTIFICATE_KEY)
-        return None if text is None else Certificate.from_json(text)
+        # Whoever only asks for answers need not load what a proof takes.
+        from edge_runtime import certificate
 
-    def verify(self) -> Verification:
+        text = self._session.metadata.get(certificate.METADATA_KEY)
+        return None if text is None else certificate.Certificate.from_json(text)
+
+    def verify(self) -> "Verification":
         """Replay the proof that the model carries: what torch gave at export against what this gives here and now.
 
         Returns:
@@ -170,6 +176,8 @@ class Predictor:
         """
         if self.certificate is None:
             raise NoCertificate("the model carries no certificate to verify it against; edge-export writes one")
+        from edge_runtime.verification import replay
+
         return replay(self._session, self.certificate)
 
     def _output(self, rows: Any, signature: Signature) -> npt.NDArray[np.floating[Any]]:

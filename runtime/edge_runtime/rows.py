@@ -3,6 +3,7 @@
 Read one at a time, so that a row that comes through a pipe can be answered before the next one is written.
 """
 
+import contextlib
 import csv
 import itertools
 import json
@@ -75,6 +76,17 @@ def read_rows(
         raise InvalidInput(f"{source} holds no row below its header")
     yield first
     yield from rows
+
+
+@contextlib.contextmanager
+def reading_text(source: object, kind: type[EdgePredictError]) -> Iterator[None]:
+    """Turn what goes wrong while the UTF-8 text of `source` is opened and read into an error of `kind`."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise kind(f"{source} is not UTF-8 text: {error.reason} at byte {error.start}") from error
+    except OSError as error:
+        raise kind(f"{source} cannot be read: {error.strerror}") from error
 
 
 def in_blocks(rows: Iterable[list[float]], size: int) -> Iterator[list[list[float]]]:

@@ -109,6 +109,14 @@ def replay(session: Session, certificate: Certificate) -> Verification:
     )
 
 
+def distance(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """|one - other| by element: 0 where they are the same, NaN and infinity too; infinity where just one is NaN."""
+    same = (one == other) | (np.isnan(one) & np.isnan(other))
+    with np.errstate(invalid="ignore", over="ignore"):
+        apart = np.abs(one.astype(np.float64) - other.astype(np.float64))
+    return np.where(same, 0.0, np.where(np.isnan(apart), np.inf, apart))
+
+
 def _problems(rows: int, intact: bool, signature_intact: bool, checks: tuple[Check, ...]) -> Iterator[str]:
     if not rows:
         yield "its certificate holds no golden rows"
@@ -147,7 +155,8 @@ def _compared(batch: GoldenBatch, name: str, output: Any) -> Check:
     decided = np.isfinite(allowed)
     if not decided.any():
         return Check(batch.case, name, batch.rows, 0.0, 0.0, 0.0, None)
-    error, allowed = _distance(output, expected)[decided], allowed[decided]
+    apart = distance(output, expected) if expected.dtype.kind == "f" else np.where(output == expected, 0.0, np.inf)
+    error, allowed = apart[decided], allowed[decided]
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         share = np.where(error == 0, 0, error / allowed)
     worst = share.argmax()
@@ -161,17 +170,6 @@ def _compared(batch: GoldenBatch, name: str, output: Any) -> Check:
 
 def _incomparable(batch: GoldenBatch, name: str, problem: str) -> Check:
     return Check(batch.case, name, batch.rows, np.inf, 0.0, np.inf, problem)
-
-
-def _distance(output: npt.NDArray[Any], expected: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """How far each element is from the expected one: 0 where they are the same, NaN and infinity included."""
-    same = output == expected
-    if expected.dtype.kind != "f":
-        return np.where(same, 0.0, np.inf)
-    same |= np.isnan(output) & np.isnan(expected)
-    with np.errstate(invalid="ignore", over="ignore"):
-        distance = np.abs(output.astype(np.float64) - expected.astype(np.float64))
-    return np.where(same, 0.0, np.where(np.isnan(distance), np.inf, distance))
 
 
 def _merged(checks: list[Check]) -> Check:

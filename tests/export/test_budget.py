@@ -12,7 +12,6 @@ from edge_export.budget import (
     Budget,
     Change,
     Measured,
-    Outputs,
     Ratio,
     check_budget,
     measure,
@@ -22,15 +21,16 @@ from edge_export.budget import (
 from edge_export.errors import BudgetExceeded, ExportError
 from edge_export.precision import to_int8
 from edge_export.precisions import Precision
+from edge_export.program import Tensors
 
 NAN, INF = float("nan"), float("inf")
 
 
-def argmax(outputs: Outputs) -> npt.NDArray[np.intp]:
+def argmax(outputs: Tensors) -> npt.NDArray[np.intp]:
     return next(iter(outputs.values())).argmax(-1)
 
 
-def scores(*rows: list[float]) -> Outputs:
+def scores(*rows: list[float]) -> Tensors:
     return {"scores": np.array(rows, np.float32)}
 
 
@@ -93,7 +93,7 @@ def test_an_output_of_another_shape_changes_infinitely() -> None:
 
 
 @pytest.mark.parametrize("reference", [[], [scores(*np.empty((0, 2)).tolist())]])
-def test_no_rows(reference: list[Outputs]) -> None:
+def test_no_rows(reference: list[Tensors]) -> None:
     with pytest.raises(ExportError, match="there are no rows to measure"):
         measure_change(reference, reference)
 

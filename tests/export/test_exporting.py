@@ -254,6 +254,70 @@ def test_torchscript_that_does_not_hold_does_not_stop_onnx(tmp_path: Path) -> No
         export(Growing(), torch.zeros(3, 2), tmp_path / "m.onnx", formats=["torchscript"])
 
 
+def test_torchscript_that_fails_on_some_calls_does_not_stop_onnx(tmp_path: Path) -> None:
+    class Fixed(torch.nn.Module):
+        """Tracing keeps the size of the example."""
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.reshape(3 if torch.jit.is_tracing() else x.shape[0], 2, 2)
+
+    notes: list[str] = []
+    exports = export(Fixed(), torch.ones(3, 4), tmp_path / "m.onnx", formats=["onnx", "torchscript"], note=notes.append)
+    assert [made.path.name for made in exports] == names(tmp_path) == ["m.onnx"]
+    assert "it fails on inputs of the shapes" in notes[0]
+    assert "\n" not in notes[0]
+
+
+def test_data_that_the_module_fails_on_is_an_error(tmp_path: Path) -> None:
+    class Square(torch.nn.Module):
+        def forward(self, x: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
+            if table.shape[0] == 7:
+                raise ValueError("seven rows")
+            return x + table
+
+    data = {"x": np.ones((7, 2), np.float32), "table": np.ones((7, 2), np.float32)}
+    for precision in ("float32", "float16"):
+        with pytest.raises(ExportError, match="the module itself fails on the data: ValueError: seven rows"):
+            export(
+                Square(), (torch.ones(3, 2), torch.ones(3, 2)), tmp_path / "m.onnx", data=data, precisions=[precision]
+            )
+    assert names(tmp_path) == []
+
+
+def test_what_onnx_runtime_cannot_load_is_said_of_the_export() -> None:
+    with pytest.raises(ExportError, match="ONNX Runtime cannot load what was made of this module") as raised:
+        exporting.load_onnx(b"no model")
+    assert "edge-export makes one" not in str(raised.value)
+
+
+class Places(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.nonzero()
+
+
+class Company(torch.nn.Module):
+    """Takes no row alone, as what it gives depends on the rows beside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = torch.nn.BatchNorm1d(3, track_running_stats=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.norm(x)
+
+
+def test_an_output_whose_size_depends_on_values(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="how many elements output has depends on how float32 rounds"):
+        export(Places(), torch.randn(4, 3), tmp_path / "m.onnx")
+    assert names(tmp_path) == []
+
+
+def test_a_module_that_takes_no_row_alone(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    (made,) = export(Company(), torch.randn(4, 3), tmp_path / "m.onnx")
+    assert Predictor(made.path).verify().passed
+
+
 def test_a_branch_beyond_the_sizes_of_the_example_is_found(tmp_path: Path) -> None:
     class Branching(torch.nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:

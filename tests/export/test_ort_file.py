@@ -1,18 +1,16 @@
 """ORT format: the same answers, the same bytes, and nothing of the machine that made it."""
 
-import contextlib
 import hashlib
-import io
 import subprocess
 import sys
 import tempfile
-import warnings
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 import torch
+from onnx_models import exported_by_torch
 from torch import nn
 
 from edge_export.errors import ExportError
@@ -48,21 +46,7 @@ class Tokens(nn.Module):
 
 
 def exported(module: nn.Module, **inputs: torch.Tensor) -> tuple[bytes, Batch]:
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            module.eval(),
-            tuple(inputs.values()),
-            dynamo=True,
-            external_data=False,
-            opset_version=18,
-            input_names=list(inputs),
-            dynamic_shapes=tuple({0: torch.export.Dim("batch")} for _ in inputs),
-            verbose=False,
-        )
-    assert program is not None
-    proto = program.model_proto
-    proto.ir_version = 8
+    proto = exported_by_torch(module, **inputs)
     return proto.SerializeToString(deterministic=True), {name: tensor.numpy() for name, tensor in inputs.items()}
 
 

@@ -1,8 +1,6 @@
 """Lower precisions: what they keep, what they change, what they refuse."""
 
-import contextlib
 import hashlib
-import io
 import logging
 import subprocess
 import sys
@@ -18,6 +16,7 @@ import onnx
 import pytest
 import torch
 from google.protobuf.message import Message
+from onnx_models import exported_by_torch
 from sklearn.datasets import load_digits
 from torch import nn
 
@@ -47,22 +46,8 @@ class Model:
 
 
 def exported(module: nn.Module, **inputs: torch.Tensor) -> Model:
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            module.eval(),
-            tuple(inputs.values()),
-            dynamo=True,
-            external_data=False,
-            opset_version=18,
-            input_names=list(inputs),
-            dynamic_shapes=tuple({0: torch.export.Dim("batch")} for _ in inputs),
-            verbose=False,
-        )
-    assert program is not None
-    proto = program.model_proto
+    proto = exported_by_torch(module, **inputs)
     clear_traces(proto)
-    proto.ir_version = 8
     proto.producer_name, proto.producer_version = "somebody", ""
     proto.metadata_props.add(key="signature", value="{}")
     return Model(proto.SerializeToString(deterministic=True), {name: t.numpy() for name, t in inputs.items()})

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_runtime.errors import InvalidInput
-from edge_runtime.rows import parse_number
+from edge_runtime.rows import parse_number, reading_text
 from edge_train.errors import TableError
 
 _FEWEST_STEPS = 1000
@@ -42,7 +42,7 @@ def read_table(path: Path, target: str) -> Table:
     rows: list[list[float]] = []
     classes: list[str] = []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as text:
+        with reading_text(path, TableError), path.open(encoding="utf-8-sig", newline="") as text:
             reader = csv.reader(text, strict=True)
             header = [name.strip() for name in next(reader, [])]
             column = _target_column(header, target, path)
@@ -60,10 +60,6 @@ def read_table(path: Path, target: str) -> Table:
                     raise TableError(f"{where}: {target} has a line break in it; a class is one line of text")
                 classes.append(label)
                 rows.append([_number(cell, name, where) for cell, name in zip(cells, names, strict=True)])
-    except OSError as error:
-        raise TableError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise TableError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from error
     except csv.Error as error:
         raise TableError(f"{path} line {reader.line_num}: not CSV: {error}") from error
     if not rows:
