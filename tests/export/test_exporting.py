@@ -143,7 +143,7 @@ def test_a_checkpoint_is_not_overwritten_by_its_export(checkpoint: Path) -> None
         (["model.pt", "--precision", "int4"], 2, "int4"),
         (["model.pt", "--max-flips", "2"], 2, "--max-flips"),
         (["model.pt", "--dynamic", "x"], 2, "--dynamic are for --module"),
-        (["model.pt", "--module", "a:b", "--dynamic", "x"], 2, "write it as name=axis,axis"),
+        (["model.pt", "--module", "a:b", "--example", "x.npz", "--dynamic", "x"], 2, "write it as name=axis,axis"),
         (["model.pt", "--precision", "int8"], 1, "int8 is calibrated on rows"),
         (["model.pt", "--precision", "int8", "--data", "nowhere.csv"], 1, "nowhere.csv cannot be read: No such file"),
         (["model.pt", "--precision", "int8", "--data", "text.pt"], 1, "text.pt line 1"),
