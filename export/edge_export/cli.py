@@ -66,9 +66,9 @@ def export(
 ) -> None:
     """Export MODEL to files that are compared with torch before they are put in place."""
     if (example is not None or dynamic) and module is None:
-        raise shell.usage_error("--example and --dynamic are for --module")
+        raise shell.UsageError("--example and --dynamic are for --module")
     if module is not None and example is None:
-        raise shell.usage_error("--module needs --example, an .npz file with an array for each input of its forward")
+        raise shell.UsageError("--module needs --example, an .npz file with an array for each input of its forward")
     axes = dict(map(_axes, dynamic or []))
     # torch and onnx take seconds to import; usage errors and --help need neither.
     from edge_export.budget import Budget
@@ -100,7 +100,7 @@ def _axes(text: str) -> tuple[str, list[str | None]]:
     """`ids=batch,length` as the name of an input and those of its axes."""
     name, equals, axes = text.partition("=")
     if not equals or not name:
-        raise shell.usage_error(f"--dynamic {text}: write it as name=axis,axis, such as ids=batch,length")
+        raise shell.UsageError(f"--dynamic {text}: write it as name=axis,axis, such as ids=batch,length")
     return name, [None if axis in ("_", "") else axis for axis in axes.split(",")]
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -17,6 +17,7 @@ from edge_export.budget import Budget, Measured
 from edge_export.cases import Case, Cases
 from edge_export.causes import cause
 from edge_export.certify import arrays_sha256, certificate, golden_batches, lower_golden_batches, origin
+from edge_export.dividing import workload
 from edge_export.errors import ExportError, ParityError
 from edge_export.formats import Format
 from edge_export.onnx_file import onnx_bytes, with_metadata
@@ -32,6 +33,7 @@ from edge_export.sources import load_program
 from edge_export.torchscript_file import load_torchscript, torchscript_bytes
 from edge_runtime import Certificate, InvalidModel, Predictor, Signature
 from edge_runtime.certificate import METADATA_KEY, seal
+from edge_runtime.workload import METADATA_KEY as WORKLOAD_KEY
 from edge_train.files import make_folder, prepare_file, write_files
 
 _MOST_CALIBRATION_ROWS = 512
@@ -232,6 +234,7 @@ class _Job:
         self.cases = Cases(self.program, self.data, self.finite_only)
         self._check_data()
         self.case_references = self.references.of_cases(self.cases.all(self.references.exact))
+        self.workload = workload(self.program, self.references.exact, [known.case for known in self.case_references])
         self.float32 = onnx_bytes(self.program)
         if self.precisions != [Precision.FLOAT32]:
             # What lower precisions are measured against.
@@ -282,7 +285,12 @@ class _Job:
         """The file of `kind` that is made of the ONNX file `content`, with its certificate in it, which it passes."""
         precision = Precision(proof.precision)
         path = self.path(kind, precision)
-        sealed = seal(_built(kind, with_metadata(content, {METADATA_KEY: proof.to_json()})))
+        entries = {METADATA_KEY: proof.to_json()}
+        if self.workload is not None:
+            # A dynamic precision is scaled by all rows of a call.
+            independent = self.workload.independent and precision != Precision.INT8_DYNAMIC
+            entries[WORKLOAD_KEY] = replace(self.workload, independent=independent).to_json()
+        sealed = seal(_built(kind, with_metadata(content, entries)))
         predictor = Predictor(sealed, device="cpu")
         if not (verification := predictor.verify()).passed:
             raise ExportError(f"{path} does not pass its own certificate: {verification.failure}")

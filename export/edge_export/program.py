@@ -144,7 +144,7 @@ class Program:
             value = node.meta.get("val")
             if node.op != "call_function" or not isinstance(value, Tensor):
                 continue
-            elements = np.prod([_hint(size) for size in value.shape], dtype=float)
+            elements = np.prod([size_hint(size) for size in value.shape], dtype=float)
             weights = [operand.meta["val"].shape for operand in node.all_input_nodes if operand.name.startswith("p_")]
             # A row of a layer's weights for each element that it gives.
             products = sum(np.prod(shape[1:], dtype=float) for shape in weights if len(shape) > 1)
@@ -565,5 +565,6 @@ def _dimensions(exported: ExportedProgram, inputs: Sequence[InputTensor]) -> dic
     return ranges
 
 
-def _hint(size: Any) -> int:
+def size_hint(size: Any) -> int:
+    """The size of an axis in the example."""
     return size if isinstance(size, int) else int(size.node.hint or 1)

@@ -27,7 +27,8 @@ from edge_runtime.signature import Feature, Input, Signature
 if TYPE_CHECKING:
     from edge_runtime.arrays import TensorSpec
     from edge_runtime.certificate import Certificate, GoldenBatch
-    from edge_runtime.predictor import Prediction, Predictor
+    from edge_runtime.predictor import Predictor
+    from edge_runtime.tabular import Prediction
     from edge_runtime.verification import Check, Verification
 
 __version__ = "0.1.0"
@@ -64,7 +65,7 @@ __getattr__ = lazy_names(
         "Certificate": "certificate",
         "Check": "verification",
         "GoldenBatch": "certificate",
-        "Prediction": "predictor",
+        "Prediction": "tabular",
         "Predictor": "predictor",
         "TensorSpec": "arrays",
         "Verification": "verification",

@@ -10,9 +10,10 @@ Text is rounded to four decimals; json and csv carry the shortest digits that gi
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from edge_runtime.rows import parse_values
 from edge_runtime.signature import Label
 
 if TYPE_CHECKING:
@@ -42,6 +43,18 @@ def answer_writer(predictor: "Predictor", output_format: Format) -> tuple[str, C
 
     header = _csv_line(["label", "probability", *(f"probability_{label}" for label in labels)])
     return header if output_format == "csv" else "", lines
+
+
+def answer_words(predictor: "Predictor", words: Sequence[str], output_format: Format) -> str:
+    """The answer to one row that is given as words, with what comes before it.
+
+    Raises:
+        InvalidInput: there are too few words or too many, or one is no number.
+        NoSignature: the model does not say what its outputs mean.
+    """
+    header, answers = answer_writer(predictor, output_format)
+    features = [feature.name for feature in predictor.required_signature.features]
+    return header + answers([parse_values(words, features)])
 
 
 def _as_text(labels: tuple[Label, ...], predicted: int, probabilities: "npt.NDArray[Any]") -> str:

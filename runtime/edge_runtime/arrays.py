@@ -1,5 +1,6 @@
 """From what a person passes to the tensors that a model declares."""
 
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,6 +88,8 @@ def as_matrix(rows: Any, spec: TensorSpec, features: tuple[str, ...]) -> npt.NDA
             type can hold.
     """
     assert spec.dtype is not None
+    if type(rows) is np.ndarray and rows.ndim == 2 and rows.dtype == spec.dtype and rows.shape[1] == len(features):
+        return rows if rows.flags.c_contiguous else np.ascontiguousarray(rows)
     matrix = np.atleast_2d(_as_array(rows, "rows"))
     if matrix.ndim != 2 or matrix.shape[1] != len(features):
         found = matrix.shape[1] if matrix.ndim == 2 else f"shape {matrix.shape}"
@@ -96,12 +99,13 @@ def as_matrix(rows: Any, spec: TensorSpec, features: tuple[str, ...]) -> npt.NDA
 
 
 def _as_array(value: Any, name: str) -> npt.NDArray[Any]:
-    if isinstance(value, np.ma.MaskedArray):
+    # numpy.ma is loaded by whoever makes a masked array.
+    if "numpy.ma" in sys.modules and isinstance(value, np.ma.MaskedArray):
         raise InvalidInput(f"{name}: a masked array has gaps; fill them first")
     try:
         array = np.asarray(value)
-        # Integers beyond 64 bits are numbers too.
-        if array.dtype.kind == "O" and all(isinstance(element, int | float) for element in array.flat):
+        # Integers beyond 64 bits are numbers too, and whatever else Python has as a number.
+        if array.dtype.kind == "O" and all(hasattr(type(element), "__float__") for element in array.flat):
             array = array.astype(np.float64)
         return array
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
@@ -124,6 +128,12 @@ def _cast(array: npt.NDArray[Any], dtype: np.dtype[Any], names: tuple[str, ...])
     if array.dtype.kind not in kinds:
         found = "text" if array.dtype.kind in "US" else "objects" if array.dtype.kind == "O" else str(array.dtype)
         raise InvalidInput(f"{_listed(names)}: {dtype} is expected, found {found}")
+    if dtype.kind == "f":
+        try:
+            with np.errstate(over="raise"):
+                return array.astype(dtype, order="C")
+        except FloatingPointError:
+            pass
     with np.errstate(over="ignore"):
         cast = array.astype(dtype, order="C")
     lost = np.isinf(cast) & np.isfinite(array) if dtype.kind == "f" else cast != array

@@ -1,4 +1,4 @@
-"""The command `edge-predict`: answers from an exported model at the shell."""
+"""The options of `edge-predict`: answers from an exported model at the shell."""
 
 import io
 import sys
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from edge_runtime import __version__, reports, shell
-from edge_runtime.answers import Format, answer_writer
+from edge_runtime.answers import Format, answer_words, answer_writer
 from edge_runtime.errors import InvalidInput, UnknownDevice, VerificationFailed
-from edge_runtime.rows import in_blocks, parse_values, read_rows, reading_text
+from edge_runtime.rows import in_blocks, read_rows, reading_text
 
 if TYPE_CHECKING:
     from edge_runtime.predictor import Predictor
@@ -55,11 +55,11 @@ def predict(
     """Answer rows with an exported model: edge-predict model.onnx -1 1."""
     values = values or []
     if unknown := [value for value in values if _is_option(value)]:
-        raise shell.usage_error(f"no such option: {unknown[0]}")
+        raise shell.UsageError(f"no such option: {unknown[0]}")
     if sum([bool(values), input_file is not None, show_description, verify]) != 1:
-        raise shell.usage_error("give the values of one row, --input FILE, --describe or --verify: one of the four")
+        raise shell.UsageError("give the values of one row, --input FILE, --describe or --verify: one of the four")
     if output_format == "csv" and (show_description or verify):
-        raise shell.usage_error(f"{'--verify' if verify else '--describe'} is written as text or json")
+        raise shell.UsageError(f"{'--verify' if verify else '--describe'} is written as text or json")
     predictor = _opened(model, device)
     if show_description:
         as_json = output_format == "json"
@@ -68,15 +68,15 @@ def predict(
     if verify:
         _verify(predictor, output_format)
         return
-    header, answers = answer_writer(predictor, output_format)
-    features = [feature.name for feature in predictor.required_signature.features]
     if values:
         try:
-            answer = answers([parse_values(values, features)])
+            answer = answer_words(predictor, values, output_format)
         except InvalidInput as error:
-            raise shell.usage_error(str(error)) from error
-        sys.stdout.write(header + answer)
+            raise shell.UsageError(str(error)) from error
+        sys.stdout.write(answer)
         return
+    header, answers = answer_writer(predictor, output_format)
+    features = [feature.name for feature in predictor.required_signature.features]
     assert input_file is not None
     source, block = ("stdin", 1) if input_file == "-" else (input_file, _FILE_BLOCK)
     for rows in in_blocks(read_rows(_lines(input_file, source), features, source, shell.note), block):
@@ -96,18 +96,13 @@ def _is_option(value: str) -> bool:
     return False
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run `edge-predict` on `arguments` and return its exit code."""
-    return shell.run(app, arguments)
-
-
 def _opened(model: str, device: str) -> "Predictor":
     from edge_runtime.predictor import Predictor
 
     try:
         return Predictor(model, device)
     except UnknownDevice as error:
-        raise shell.usage_error(str(error)) from error
+        raise shell.UsageError(str(error)) from error
 
 
 def _verify(predictor: "Predictor", output_format: Format) -> None:

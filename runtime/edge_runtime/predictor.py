@@ -4,31 +4,23 @@ import functools
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_runtime.arrays import TensorSpec, as_matrix, as_tensor
+from edge_runtime.arrays import TensorSpec, as_tensor
+from edge_runtime.blocks import divide
 from edge_runtime.errors import InvalidInput, InvalidModel, NoCertificate, NoSignature, VerificationFailed
-from edge_runtime.session import Session
-from edge_runtime.signature import METADATA_KEY, Label, Signature
+from edge_runtime.session import CPU, Session
+from edge_runtime.signature import METADATA_KEY, Signature
+from edge_runtime.tabular import Prediction, Tabular
+from edge_runtime.workload import METADATA_KEY as WORKLOAD_KEY
+from edge_runtime.workload import Workload
 
 if TYPE_CHECKING:
     from edge_runtime.certificate import Certificate
     from edge_runtime.verification import Verification
-
-
-class Prediction(NamedTuple):
-    """The answer to one row.
-
-    Attributes:
-        label: the predicted class.
-        probability: of that label, from 0 to 1; NaN where the row leads to none.
-    """
-
-    label: Label
-    probability: float
 
 
 class Predictor:
@@ -41,7 +33,13 @@ class Predictor:
         provider: the ONNX Runtime provider that it really runs on, such as "CPUExecutionProvider".
     """
 
-    def __init__(self, model: str | os.PathLike[str] | bytes, device: str = "auto", verify: bool = False) -> None:
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | bytes,
+        device: str = "auto",
+        verify: bool = False,
+        threads: int | None = None,
+    ) -> None:
         """Open a model.
 
         Args:
@@ -49,6 +47,8 @@ class Predictor:
             device: "auto" takes CUDA where it really comes up and the CPU elsewhere; "cpu"; "cuda" or "cuda:N" runs
                 there or raises; or the name of an ONNX Runtime provider.
             verify: whether to raise unless the model passes `verify`.
+            threads: the most that one call may use on the CPU; by default as many as there are processors for the
+                process.
 
         Raises:
             ModelNotFound: there is no such file.
@@ -62,15 +62,19 @@ class Predictor:
         source = bytes(model) if isinstance(model, bytes | bytearray | memoryview) else Path(model)
         self._session = Session(source, device)
         # What opens the same model again, wherever the process has gone by then.
-        self._arguments = (self._session.source, device, verify)
+        self._arguments = (self._session.source, device, verify, threads)
         self.inputs: tuple[TensorSpec, ...] = self._session.inputs
         self.outputs: tuple[TensorSpec, ...] = self._session.outputs
         self.provider: str = self._session.provider
         self.signature: Signature | None = self._read_signature()
+        self._workload, self._threads = self._read_workload(), threads
+        self._tabular = (
+            None if self.signature is None else Tabular(self._session, self.signature, self._workload, threads)
+        )
         if verify and not (verification := self.verify()).passed:
             raise VerificationFailed(verification.failure)
 
-    def __reduce__(self) -> tuple[type["Predictor"], tuple[Path | bytes, str, bool]]:
+    def __reduce__(self) -> tuple[type["Predictor"], tuple[Path | bytes, str, bool, int | None]]:
         return type(self), self._arguments
 
     @property
@@ -91,8 +95,7 @@ class Predictor:
             InvalidInput: a row has the wrong number of values, or a value is no number that fits the model's type.
             NoSignature: the model does not say what its outputs mean.
         """
-        signature = self.required_signature
-        predicted: npt.NDArray[Any] = self.classes_[signature.predicted(self._output(rows, signature))]
+        predicted: npt.NDArray[Any] = self.classes_[self.required_signature.predicted(self.predict_proba(rows))]
         return predicted
 
     def predict_proba(self, rows: Any) -> npt.NDArray[np.floating[Any]]:
@@ -103,9 +106,9 @@ class Predictor:
         Returns:
             Probabilities, shape (rows, classes), of the model's own floating type, columns in the order of `classes_`.
         """
-        signature = self.required_signature
-        output = self._output(rows, signature)
-        return np.concatenate([1 - output, output], axis=1) if output.shape[1] == 1 else output
+        if self._tabular is None:
+            raise self._no_signature()
+        return self._tabular.probabilities(rows)
 
     def predict_one(self, row: Any) -> Prediction:
         """The label of one row and that label's probability.
@@ -116,17 +119,9 @@ class Predictor:
         Raises:
             InvalidInput, NoSignature: as `predict`.
         """
-        signature = self.required_signature
-        output = self._output(row, signature)
-        if len(output) != 1:
-            raise InvalidInput(f"predict_one takes one row, found {len(output)}; use predict or predict_proba")
-        if output.shape[1] > 1:
-            index = signature.predicted(output)[0]
-            return Prediction(signature.labels[index], float(output[0, index]))
-        positive = output[0, 0]
-        if signature.is_positive(positive):
-            return Prediction(signature.labels[1], float(positive))
-        return Prediction(signature.labels[0], float(1 - positive))
+        if self._tabular is None:
+            raise self._no_signature()
+        return self._tabular.one(row)
 
     def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """All outputs of any ONNX model, by name.
@@ -148,7 +143,32 @@ class Predictor:
             found = f"missing {', '.join(missing)}" if missing else f"unknown {', '.join(unknown)}"
             raise InvalidInput(f"the model takes {'; '.join(map(str, self.inputs)) or 'no input'}: {found}")
         feed = {spec.name: as_tensor(inputs[spec.name], spec) for spec in self.inputs}
+        if self._gives_row_for_row and (rows := len(next(iter(feed.values())))):
+            return self._in_blocks(feed, rows)
         return dict(zip((spec.name for spec in self.outputs), self._session.run(None, feed), strict=True))
+
+    @functools.cached_property
+    def _gives_row_for_row(self) -> bool:
+        """Whether calls may be divided, and the shapes of their results are known beforehand."""
+        if self._workload is None or not self._workload.independent:
+            return False
+        specs = (*self.inputs, *self.outputs)
+        batches = {spec.shape[:1] for spec in specs}
+        fixed = all(isinstance(size, int) for spec in self.outputs for size in spec.shape[1:])
+        known = all(spec.dtype is not None and spec.dtype != np.object_ for spec in specs)
+        return len(batches) == 1 and isinstance(next(iter(batches))[0], str) and fixed and known
+
+    def _in_blocks(self, feed: dict[str, npt.NDArray[Any]], rows: int) -> dict[str, Any]:
+        shapes: dict[str, Any] = {spec.name: (rows, *spec.shape[1:]) for spec in self.outputs}
+        results = {spec.name: np.empty(shapes[spec.name], np.dtype(spec.dtype)) for spec in self.outputs}
+
+        def compute(start: int, stop: int) -> None:
+            inputs = {name: values[start:stop] for name, values in feed.items()}
+            outputs = {name: values[start:stop] for name, values in results.items()}
+            self._session.run_bound(inputs, outputs)
+
+        divide(rows, self._workload, self._threads, compute)
+        return results
 
     @functools.cached_property
     def certificate(self) -> "Certificate | None":
@@ -180,21 +200,23 @@ class Predictor:
 
         return replay(self._session, self.certificate)
 
-    def _output(self, rows: Any, signature: Signature) -> npt.NDArray[np.floating[Any]]:
-        """The output tensor that `signature` names, shape (rows, 1) or (rows, classes)."""
-        spec = self.inputs[0]
-        matrix = as_matrix(rows, spec, tuple(feature.name for feature in signature.features))
-        return self._session.run([signature.output], {spec.name: matrix})[0]  # type: ignore[no-any-return]
-
     @property
     def required_signature(self) -> Signature:
         """`signature` for code that cannot do without. Raises NoSignature where there is none."""
         if self.signature is None:
-            raise NoSignature(
-                "the model carries no edge-predict signature, so its outputs have no labels; "
-                "Predictor.run gives them by name"
-            )
+            raise self._no_signature()
         return self.signature
+
+    def _no_signature(self) -> NoSignature:
+        return NoSignature(
+            "the model carries no edge-predict signature, so its outputs have no labels; "
+            "Predictor.run gives them by name"
+        )
+
+    def _read_workload(self) -> Workload | None:
+        """What a row takes, if that is known; on a GPU it is of no use."""
+        text = self._session.metadata.get(WORKLOAD_KEY)
+        return None if text is None or self.provider != CPU else Workload.from_json(text)
 
     def _read_signature(self) -> Signature | None:
         text = self._session.metadata.get(METADATA_KEY)

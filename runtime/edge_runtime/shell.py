@@ -6,36 +6,42 @@ Exit codes: 0 done; 1 it could not be done, or a check did not hold; 2 the comma
 import io
 import os
 import sys
-from collections.abc import Sequence
-from typing import Any, cast
-
-import typer
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 from edge_runtime.errors import EdgePredictError
+
+if TYPE_CHECKING:
+    import typer
 
 # Help needs no rich and no completion machinery, which would double its time.
 SETTINGS: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None, "pretty_exceptions_enable": False}
 
-# typer exports the leaves of its usage errors alone. Their base is the same class whether typer brings its own click
-# (0.26 and later) or depends on it.
-_UsageError = cast(type[Exception], typer.BadParameter.__bases__[0])
+
+class UsageError(Exception):
+    """The command line is wrong in itself: exit code 2."""
 
 
-def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
+def run(app: "typer.Typer", arguments: Sequence[str] | None = None) -> int:
     """Run `app` on `arguments` (the process's own, if None) and return the exit code."""
+    return call(lambda: _parsed(app, arguments))
+
+
+def call(command: Callable[[], object]) -> int:
+    """Call `command` and return the exit code: the one that it gives, or what stands for the way in which it ended."""
     if sys.stdout is None:
         return _fail("stdout is closed; the results need somewhere to go", 1)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A label outside the terminal's alphabet is written with escapes.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        code = typer.main.get_command(app).main(arguments, standalone_mode=False)
+        code = command()
         sys.stdout.flush()
     except EdgePredictError as error:
         return _fail(error, 1)
-    except _UsageError as error:
-        return _fail(f"{cast(Any, error).format_message()} (see --help)", 2)
-    except (typer.Abort, KeyboardInterrupt):
+    except UsageError as error:
+        return _fail(f"{error} (see --help)", 2)
+    except KeyboardInterrupt:
         return 130
     except ModuleNotFoundError as error:
         return _fail(f"{error.name} is not installed; training and export need pip install 'edge-predict[export]'", 1)
@@ -50,9 +56,19 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
-def usage_error(message: str) -> Exception:
-    """An error to raise for a command line that is wrong in itself: exit code 2."""
-    return _UsageError(message)
+def _parsed(app: "typer.Typer", arguments: Sequence[str] | None) -> object:
+    """What the command of `app` gives that `arguments` name."""
+    import typer
+
+    # typer exports the leaves of its usage errors alone. Their base is the same class whether typer brings its own
+    # click (0.26 and later) or depends on it.
+    usage_error = cast(type[Exception], typer.BadParameter.__bases__[0])
+    try:
+        return typer.main.get_command(app).main(arguments, standalone_mode=False)
+    except typer.Abort as error:
+        raise KeyboardInterrupt from error
+    except usage_error as error:
+        raise UsageError(cast(Any, error).format_message()) from error
 
 
 def note(message: str) -> None:

@@ -15,7 +15,7 @@ import edge_runtime.answers, edge_runtime.rows
 assert Predictor({str(MODEL)!r}).predict([-1, 1]).tolist() == [1]
 """
 USE_COMMAND = f"""
-from edge_runtime.cli import main
+from edge_runtime.command import main
 assert main([{str(MODEL)!r}, "-1", "1", "--format", "json"]) == 0
 """
 

@@ -80,7 +80,7 @@ def test_somebody_elses_checkpoint(tmp_path: Path) -> None:
 
 
 def test_text_labels_reach_the_answer(command: Command, breast_cancer: Path, tmp_path: Path) -> None:
-    from edge_runtime.cli import main as predict
+    from edge_runtime.command import main as predict
     from edge_train.cli import main as train_command
 
     assert command(train_command, breast_cancer, "--target", "diagnosis", "--output", tmp_path).code == 0

@@ -15,7 +15,7 @@ from edge_export import ExportError
 from edge_export.cli import main
 from edge_export.sources import load_program
 from edge_runtime import Predictor, Signature
-from edge_runtime.cli import main as predict
+from edge_runtime.command import main as predict
 from edge_runtime.signature import METADATA_KEY, Feature, Input
 from edge_train import NeuralNet, save_checkpoint
 

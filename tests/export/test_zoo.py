@@ -19,7 +19,7 @@ from edge_export import ParityError, export
 from edge_export.cli import main
 from edge_export.quiet import quiet
 from edge_runtime import Predictor
-from edge_runtime.cli import main as predict
+from edge_runtime.command import main as predict
 
 Command = Callable[..., Any]
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import edge_runtime
-from edge_runtime.cli import main
+from edge_runtime.command import main
 from edge_runtime.session import cuda_driver_problem
 
 MODELS = Path(__file__).parent / "models"
@@ -153,7 +153,7 @@ def test_version_and_help(command: Command) -> None:
 def test_help_and_wrong_usage_load_neither_numpy_nor_onnxruntime() -> None:
     script = """
 import sys
-from edge_runtime.cli import main
+from edge_runtime.command import main
 main(sys.argv[1:])
 sys.exit(bool({"numpy", "onnxruntime"} & set(sys.modules)))
 """

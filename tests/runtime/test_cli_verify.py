@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge_runtime import GoldenBatch
-from edge_runtime.cli import main
+from edge_runtime.command import main
 from edge_runtime.session import cuda_driver_problem, import_onnxruntime
 
 MODELS = Path(__file__).parent / "models"

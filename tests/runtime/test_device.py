@@ -74,6 +74,9 @@ class FakeOnnxRuntime:
     def SessionOptions(self) -> Any:  # noqa: N802
         return self.real.SessionOptions()
 
+    def RunOptions(self) -> Any:  # noqa: N802
+        return self.real.RunOptions()
+
     def preload_dlls(self) -> None:
         print("Failed to load libcudnn.so.9")
 
@@ -142,9 +145,20 @@ def test_a_bad_model_is_no_bad_device(fake: FakeOnnxRuntime, tmp_path: Path) -> 
 
 
 def test_both_packages_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "_is_installed", lambda name: name in ("onnxruntime", "onnxruntime-gpu"))
+    monkeypatch.setattr(session, "_distributions", lambda folders: ["onnxruntime", "onnxruntime-gpu"])
     with pytest.raises(RuntimeNotInstalled, match="pip uninstall -y onnxruntime onnxruntime-gpu && pip install"):
         Predictor(MODEL)
+
+
+def test_packages_are_known_by_their_folders(tmp_path: Path) -> None:
+    for name in (
+        "onnxruntime-1.20.0.dist-info",
+        "onnxruntime_gpu-1.20.0.dist-info",
+        "onnxruntime",
+        "onnx-1.0.dist-info",
+    ):
+        (tmp_path / name).mkdir()
+    assert session._distributions([str(tmp_path), str(tmp_path / "nowhere")]) == ["onnxruntime", "onnxruntime-gpu"]
 
 
 @pytest.mark.parametrize(
@@ -161,7 +175,7 @@ def test_onnxruntime_missing_or_broken(tmp_path: Path, installed: bool, import_s
 import sys
 sys.path.insert(0, {str(tmp_path)!r})
 from edge_runtime import Predictor, RuntimeNotInstalled, session
-session._is_installed = lambda name: {installed} and name == "onnxruntime"
+session._distributions = lambda folders: ["onnxruntime"] if {installed} else []
 try:
     Predictor({str(MODEL)!r})
 except RuntimeNotInstalled as error:

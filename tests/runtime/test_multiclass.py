@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge_runtime import InvalidModel, Prediction, Predictor, Signature
-from edge_runtime.cli import main
+from edge_runtime.command import main
 
 MODELS = Path(__file__).parent / "models"
 MODEL = MODELS / "three_labels.onnx"

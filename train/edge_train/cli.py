@@ -27,11 +27,11 @@ def train(
 ) -> None:
     """Train the two-layer network and write model.pt: edge-train, or edge-train table.csv --target column."""
     if table is None and target is not None:
-        raise shell.usage_error("--target needs a TABLE")
+        raise shell.UsageError("--target needs a TABLE")
     if table is not None and target is None:
-        raise shell.usage_error(f"which column of {table} is to be predicted? Name it with --target COLUMN")
+        raise shell.UsageError(f"which column of {table} is to be predicted? Name it with --target COLUMN")
     if not 0 < learning_rate <= LARGEST:
-        raise shell.usage_error("--learning-rate must be a positive number that float32 holds")
+        raise shell.UsageError("--learning-rate must be a positive number that float32 holds")
     # torch, scikit-learn and matplotlib take seconds to import; usage errors and --help need none of them.
     from tqdm import tqdm
 

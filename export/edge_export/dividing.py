@@ -1,0 +1,62 @@
+"""Whether a call may be divided, and what a row of it takes: what the runtime needs to know to be fast."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from torch import Tensor
+
+from edge_export.arithmetic import Arithmetic
+from edge_export.cases import Case, take
+from edge_export.errors import ExportError
+from edge_export.program import Program, size_hint
+from edge_runtime.workload import Workload
+
+# Of each case, so many rows are computed alone, too.
+_MOST_ROWS = 12
+
+
+def workload(program: Program, exact: Arithmetic, cases: Sequence[Case]) -> Workload | None:
+    """What a row of `program` takes; None where it has no batch.
+
+    That rows are independent is found by trial: rows of every case, NaN and infinity among them, lead to the same in
+    float64 alone and together.
+    """
+    if not program.is_batched:
+        return None
+    independent = all(_is_independent(exact, case) for case in cases if case.batches)
+    return Workload(independent, float(np.ceil(program.cost)), _widest(program))
+
+
+def _is_independent(exact: Arithmetic, case: Case) -> bool:
+    rows = max(case.batches, key=lambda batch: len(next(iter(batch.values()))))
+    count = len(next(iter(rows.values())))
+    rows = take(rows, np.unique(np.linspace(0, count - 1, min(count, _MOST_ROWS)).astype(np.intp)))
+    count = len(next(iter(rows.values())))
+    try:
+        together = exact.run(rows)
+        alone = [exact.run(take(rows, np.array([row]))) for row in range(count)]
+    except ExportError:
+        return False
+    return all(
+        len(values) == count and all(_alike(values[row], single[name]) for row, single in enumerate(alone))
+        for name, values in together.items()
+    )
+
+
+def _alike(row: Tensor, alone: Tensor) -> bool:
+    return alone.shape == (1, *row.shape) and np.allclose(row, alone[0], rtol=1e-9, atol=1e-12, equal_nan=True)
+
+
+def _widest(program: Program) -> int:
+    """The most bytes that one operation reads and writes of a row, about, in float32."""
+    rows = len(next(iter(program.example.values())))
+    most = 1.0
+    for node in program.exported.graph.nodes:
+        if node.op != "call_function":
+            continue
+        taken = [operand for operand in node.all_input_nodes if not operand.name.startswith(("p_", "b_"))]
+        values = [part.meta.get("val") for part in (node, *taken)]
+        shapes = [value.shape for value in values if isinstance(value, Tensor)]
+        most = max(most, sum(math.prod(map(size_hint, shape)) for shape in shapes))
+    return math.ceil(4 * most / rows)

@@ -1,0 +1,41 @@
+"""The command `edge-predict`.
+
+One row and nothing else is answered at once. Whatever has options goes to `cli`, whose parser takes longer to load than
+a small model takes to answer.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from edge_runtime import shell
+from edge_runtime.answers import answer_words
+from edge_runtime.errors import InvalidInput
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `edge-predict` on `arguments` (the process's own, if None) and return its exit code."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if len(words) > 1 and not words[0].startswith("-") and all(map(_is_number, words[1:])):
+        return shell.call(lambda: _answer(words[0], words[1:]))
+    from edge_runtime import cli
+
+    return shell.run(cli.app, words)
+
+
+def _answer(model: str, words: Sequence[str]) -> None:
+    from edge_runtime.predictor import Predictor
+
+    predictor = Predictor(model)
+    try:
+        answer = answer_words(predictor, words, "text")
+    except InvalidInput as error:
+        raise shell.UsageError(str(error)) from error
+    sys.stdout.write(answer)
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
