@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edge_export.errors import ExportError
 from edge_runtime import Predictor
-from edge_runtime.session import import_onnxruntime
+from edge_runtime.installation import import_onnxruntime
 
 
 def ort_bytes(content: bytes) -> bytes:

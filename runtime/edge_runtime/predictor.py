@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from edge_runtime import cuda
 from edge_runtime.arrays import TensorSpec, as_tensor
 from edge_runtime.blocks import divide
 from edge_runtime.errors import InvalidInput, InvalidModel, NoCertificate, NoSignature, VerificationFailed
-from edge_runtime.session import CPU, Session
+from edge_runtime.placement import Placement
+from edge_runtime.session import CPU, CUDA
 from edge_runtime.signature import METADATA_KEY, Signature
 from edge_runtime.tabular import Prediction, Tabular
-from edge_runtime.workload import METADATA_KEY as WORKLOAD_KEY
-from edge_runtime.workload import Workload
 
 if TYPE_CHECKING:
     from edge_runtime.certificate import Certificate
@@ -30,7 +30,8 @@ class Predictor:
         signature: what a row and an answer mean; None for an ONNX file from elsewhere, which only `run` can use.
         inputs: the input tensors as the file declares them.
         outputs: the output tensors as the file declares them.
-        provider: the ONNX Runtime provider that it really runs on, such as "CPUExecutionProvider".
+        provider: the ONNX Runtime provider that it really runs on, such as "CPUExecutionProvider"; with device="auto"
+            large calls may run on CUDA besides.
     """
 
     def __init__(
@@ -44,8 +45,9 @@ class Predictor:
 
         Args:
             model: the path of an ONNX file (.onnx, or .ort in ONNX Runtime's own format), or the content of one.
-            device: "auto" takes CUDA where it really comes up and the CPU elsewhere; "cpu"; "cuda" or "cuda:N" runs
-                there or raises; or the name of an ONNX Runtime provider.
+            device: "auto" takes the CPU, and CUDA, where it really comes up, for the calls that are done sooner there;
+                CUDA for all calls of a file that does not say what its rows take. "cpu"; "cuda" or "cuda:N" runs there
+                or raises; or the name of an ONNX Runtime provider.
             verify: whether to raise unless the model passes `verify`.
             threads: the most that one call may use on the CPU; by default as many as there are processors for the
                 process.
@@ -60,17 +62,15 @@ class Predictor:
             VerificationFailed: with `verify`, its proof does not hold here; the message says why.
         """
         source = bytes(model) if isinstance(model, bytes | bytearray | memoryview) else Path(model)
-        self._session = Session(source, device)
+        self._placement = Placement(source, device, threads)
+        self._session = self._placement.main
         # What opens the same model again, wherever the process has gone by then.
         self._arguments = (self._session.source, device, verify, threads)
         self.inputs: tuple[TensorSpec, ...] = self._session.inputs
         self.outputs: tuple[TensorSpec, ...] = self._session.outputs
         self.provider: str = self._session.provider
         self.signature: Signature | None = self._read_signature()
-        self._workload, self._threads = self._read_workload(), threads
-        self._tabular = (
-            None if self.signature is None else Tabular(self._session, self.signature, self._workload, threads)
-        )
+        self._tabular = None if self.signature is None else Tabular(self._placement, self.signature)
         if verify and not (verification := self.verify()).passed:
             raise VerificationFailed(verification.failure)
 
@@ -127,10 +127,13 @@ class Predictor:
         """All outputs of any ONNX model, by name.
 
         Args:
-            inputs: a value for every input tensor, by name; cast to the declared type where no meaning is lost.
+            inputs: a value for every input tensor, by name; cast to the declared type where no meaning is lost. Where
+                the model runs on CUDA, also tensors there of any library that speaks DLPack, such as torch and CuPy,
+                of just the declared types; they are not copied.
 
         Returns:
-            The outputs by name, as ONNX Runtime gives them: arrays for tensors.
+            The outputs by name, as ONNX Runtime gives them: arrays for tensors. If an input was on the GPU, they stay
+            there, as objects that torch.from_dlpack and cupy.from_dlpack take without a copy.
 
         Raises:
             InvalidInput: an input is missing, unknown, or of another kind or shape than declared.
@@ -142,15 +145,28 @@ class Predictor:
         if missing or unknown:
             found = f"missing {', '.join(missing)}" if missing else f"unknown {', '.join(unknown)}"
             raise InvalidInput(f"the model takes {'; '.join(map(str, self.inputs)) or 'no input'}: {found}")
-        feed = {spec.name: as_tensor(inputs[spec.name], spec) for spec in self.inputs}
+        on_cuda = [name for name in declared if cuda.is_on_cuda(inputs[name])]
+        feed = {
+            spec.name: inputs[spec.name] if spec.name in on_cuda else as_tensor(inputs[spec.name], spec)
+            for spec in self.inputs
+        }
+        if on_cuda:
+            session = self._session if self.provider == CUDA else self._placement.cuda
+            if session is None:
+                raise InvalidInput(f"{on_cuda[0]} is on a GPU, and the model runs on {self.provider}: give an array")
+            return cuda.run_there(session, feed)
+        session = self._session
         if self._gives_row_for_row and (rows := len(next(iter(feed.values())))):
-            return self._in_blocks(feed, rows)
-        return dict(zip((spec.name for spec in self.outputs), self._session.run(None, feed), strict=True))
+            session = self._placement.of_call(rows, sum(values.nbytes for values in feed.values()))
+            if session.provider == CPU:
+                return self._in_blocks(feed, rows)
+        return dict(zip((spec.name for spec in self.outputs), session.run(None, feed), strict=True))
 
     @functools.cached_property
     def _gives_row_for_row(self) -> bool:
         """Whether calls may be divided, and the shapes of their results are known beforehand."""
-        if self._workload is None or not self._workload.independent:
+        workload = self._placement.workload
+        if workload is None or not workload.independent:
             return False
         specs = (*self.inputs, *self.outputs)
         batches = {spec.shape[:1] for spec in specs}
@@ -167,7 +183,7 @@ class Predictor:
             outputs = {name: values[start:stop] for name, values in results.items()}
             self._session.run_bound(inputs, outputs)
 
-        divide(rows, self._workload, self._threads, compute)
+        divide(rows, self._placement.workload, self._placement.threads, compute)
         return results
 
     @functools.cached_property
@@ -187,7 +203,8 @@ class Predictor:
         """Replay the proof that the model carries: what torch gave at export against what this gives here and now.
 
         Returns:
-            What was found; that it does not hold is no error.
+            What was found; that it does not hold is no error. Where device="auto" may take CUDA for large calls, it is
+            found on both, and given for CUDA unless the CPU fails.
 
         Raises:
             NoCertificate: the model carries no proof.
@@ -198,7 +215,9 @@ class Predictor:
             raise NoCertificate("the model carries no certificate to verify it against; edge-export writes one")
         from edge_runtime.verification import replay
 
-        return replay(self._session, self.certificate)
+        found = replay(self._session, self.certificate)
+        beside = self._placement.cuda
+        return found if beside is None or not found.passed else replay(beside, self.certificate)
 
     @property
     def required_signature(self) -> Signature:
@@ -212,11 +231,6 @@ class Predictor:
             "the model carries no edge-predict signature, so its outputs have no labels; "
             "Predictor.run gives them by name"
         )
-
-    def _read_workload(self) -> Workload | None:
-        """What a row takes, if that is known; on a GPU it is of no use."""
-        text = self._session.metadata.get(WORKLOAD_KEY)
-        return None if text is None or self.provider != CPU else Workload.from_json(text)
 
     def _read_signature(self) -> Signature | None:
         text = self._session.metadata.get(METADATA_KEY)

@@ -1,4 +1,4 @@
-"""Everything that touches ONNX Runtime: finding it, choosing the device, opening a session, naming its errors.
+"""ONNX Runtime's sessions: choosing the device, opening one, calling it, naming its errors.
 
 The words: a *device* is what the user asks for ("auto", "cpu", "cuda", "cuda:1", or a provider's own name); a
 *provider* is what ONNX Runtime then really runs on.
@@ -10,7 +10,7 @@ import functools
 import re
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,9 +23,9 @@ from edge_runtime.errors import (
     InvalidInput,
     InvalidModel,
     ModelNotFound,
-    RuntimeNotInstalled,
     UnknownDevice,
 )
+from edge_runtime.installation import import_onnxruntime
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
@@ -39,6 +39,9 @@ class Session:
     Attributes:
         source: what opens the same model again: its absolute path, or its content.
         version: of ONNX Runtime.
+        provider: what it runs on.
+        device_id: which of several GPUs.
+        inputs, outputs: the tensors that the file declares.
         metadata: what the file says about itself, by key.
     """
 
@@ -51,8 +54,13 @@ class Session:
         candidates = _candidates(device)
         ort = import_onnxruntime()
         name, source = ("the model", model) if isinstance(model, bytes) else (str(model), _readable(model))
-        self._session = _open(ort, source, name, device, candidates)
+        self._session, options = _open(ort, source, name, device, candidates)
+        self.device_id = int(options.get("device_id", 0))
+        self._captures = options.get("enable_cuda_graph") == "1"
         self._run_options = ort.RunOptions()
+        if self._captures:
+            # Only calls on the same buffers can be recorded; see `bound_call`.
+            self._run_options.add_run_config_entry("gpu_graph_id", "-1")
         self.source = source if isinstance(source, bytes) else Path(source).absolute()
         self.version: str = ort.__version__
         self.provider: str = self._session.get_providers()[0]
@@ -73,16 +81,29 @@ class Session:
     def bound(self, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> Callable[[], None]:
         """A call that reads and writes these very arrays, by name, whatever they hold by then; it does not keep them.
 
-        The arrays are contiguous, of the declared types and of shapes that belong together. The call raises ONNX
-        Runtime's own exceptions, see `translated`.
+        On the CPU alone: elsewhere ONNX Runtime copies inputs when they are bound. The arrays are contiguous, of the
+        declared types and of shapes that belong together. The call raises ONNX Runtime's own exceptions, see
+        `translated`.
         """
-        binding = self._session.io_binding()
+        binding = self.binding()
         for name, array in inputs.items():
             binding.bind_input(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
         for name, array in outputs.items():
             binding.bind_output(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
+        return self.bound_call(binding, None)
+
+    def binding(self) -> Any:
+        """A new onnxruntime.IOBinding."""
+        return self._session.io_binding()
+
+    def bound_call(self, binding: Any, graph: int | None) -> Callable[[], None]:
+        """A call on what is bound, recorded as the CUDA graph of this number if the session records any."""
+        options = self._run_options
+        if self._captures and graph is not None:
+            options = import_onnxruntime().RunOptions()
+            options.add_run_config_entry("gpu_graph_id", str(graph))
         # InferenceSession.run_with_iobinding looks for captured graphs first, which takes as long as a small model.
-        return functools.partial(self._session._sess.run_with_iobinding, binding._iobinding, self._run_options)
+        return functools.partial(self._session._sess.run_with_iobinding, binding._iobinding, options)
 
     def run_bound(self, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> None:
         """Compute once as `bound` says. Raises as `run`."""
@@ -99,38 +120,11 @@ class Session:
             InferenceFailed: it fails while computing.
         """
         try:
-            return self._session.run(names, feed)  # type: ignore[no-any-return]
+            # Options make it look for captured graphs, too.
+            options = (self._run_options,) if self._captures else ()
+            return self._session.run(names, feed, *options)  # type: ignore[no-any-return]
         except Exception as error:
             raise translated(error, "the model") from error
-
-
-def import_onnxruntime() -> ModuleType:
-    """The onnxruntime module.
-
-    Raises:
-        RuntimeNotInstalled: it is missing, cannot be loaded, or two of its packages are installed over each other.
-    """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        found = _distributions(sys.path)
-        _check_single(found)
-        if not found:
-            reason = "ONNX Runtime is not installed; install it with pip install 'edge-predict[cpu]' (or [gpu])"
-        else:
-            reason = (
-                f"{found[0]} is installed but cannot be loaded ({_one_line(error)}); reinstall it with "
-                f"pip install --force-reinstall {found[0]}"
-            )
-        raise RuntimeNotInstalled(reason) from error
-    _check_single(_distributions([str(Path(folder).parent) for folder in getattr(onnxruntime, "__path__", ())]))
-    if not hasattr(onnxruntime, "InferenceSession"):
-        # What a pip uninstall of one of two clashing packages leaves behind: a folder without its core.
-        raise RuntimeNotInstalled(
-            "the onnxruntime package is incomplete; mend it with "
-            "pip install --force-reinstall 'edge-predict[cpu]' (or [gpu])"
-        )
-    return onnxruntime  # type: ignore[no-any-return]
 
 
 def translated(error: Exception, model: str) -> EdgePredictError:
@@ -171,16 +165,16 @@ def cuda_driver_problem() -> str | None:
 
 def _candidates(device: str) -> list[tuple[str, dict[str, str]]]:
     """The providers to try for `device`, best first, with their options."""
-    # TF32 keeps 10 bits of a float32's 23: what was proven in float32 must not run in it.
-    cuda_options = {"use_tf32": "0"}
-    if device == "auto":
-        return [(CUDA, cuda_options), (CPU, {})]
     if device == "cpu":
         return [(CPU, {})]
-    if device in ("cuda", CUDA):
-        return [(CUDA, cuda_options)]
-    if numbered := re.fullmatch(r"cuda:(\d+)", device):
-        return [(CUDA, {**cuda_options, "device_id": numbered[1]})]
+    if device in ("auto", "cuda", CUDA) or re.fullmatch(r"cuda:\d+", device):
+        # TF32 keeps 10 bits of a float32's 23: what was proven in float32 must not run in it.
+        options = {"use_tf32": "0"}
+        if number := device.partition(":")[2]:
+            options["device_id"] = number
+        # Graphs can be recorded of models that run on the GPU as a whole.
+        cuda = [(CUDA, {**options, "enable_cuda_graph": "1"}), (CUDA, options)]
+        return [*cuda, (CPU, {})] if device == "auto" else cuda
     if device.endswith("ExecutionProvider"):
         return [(device, {})]
     raise UnknownDevice(
@@ -190,8 +184,8 @@ def _candidates(device: str) -> list[tuple[str, dict[str, str]]]:
 
 def _open(
     ort: ModuleType, source: str | bytes, name: str, device: str, candidates: list[tuple[str, dict[str, str]]]
-) -> Any:
-    """A session on the first candidate that really comes up."""
+) -> tuple[Any, dict[str, str]]:
+    """A session on the first candidate that really comes up, and its options."""
     problem: str | None = None
     for provider, options in candidates:
         if problem := _provider_problem(ort, provider, source):
@@ -205,7 +199,7 @@ def _open(
             continue
         # ONNX Runtime falls back to the CPU without a word: only the finished session tells.
         if session.get_providers()[0] == provider:
-            return session
+            return session, options
         problem = _library_problem(ort, provider)
     # Is it the device, or a model that opens nowhere? Then that is what has to be said.
     _open(ort, source, name, "cpu", _candidates("cpu"))
@@ -218,6 +212,8 @@ def _new_session(ort: ModuleType, source: str | bytes, provider: str, options: d
     # session also survives a fork.
     settings.intra_op_num_threads = 1
     settings.inter_op_num_threads = 1
+    # A pattern would be kept for every number of rows that is ever called.
+    settings.enable_mem_pattern = False
     settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Errors reach the caller as exceptions; ONNX Runtime need not print them as well.
     settings.log_severity_level = 4
@@ -233,22 +229,27 @@ def _new_session(ort: ModuleType, source: str | bytes, provider: str, options: d
 
 def _provider_problem(ort: ModuleType, provider: str, source: str | bytes) -> str | None:
     """Why `provider` cannot come up for the model `source`, as far as can be known without trying."""
+    if provider == CUDA:
+        return cuda_problem(source)
     if provider not in (available := ort.get_available_providers()):
-        if provider == CUDA:
-            return (
-                "the onnxruntime installed has no CUDA; mend it with "
-                "pip uninstall -y onnxruntime && pip install 'edge-predict[gpu-cuda]'"
-            )
         return f"the onnxruntime installed has no {provider}, only {', '.join(available)}"
-    if provider != CUDA:
-        return None
+    return None
+
+
+def cuda_problem(source: Path | str | bytes) -> str | None:
+    """Why the model `source` cannot run on CUDA here, as far as can be known without trying."""
+    if CUDA not in import_onnxruntime().get_available_providers():
+        return (
+            "the onnxruntime installed has no CUDA; mend it with "
+            "pip uninstall -y onnxruntime && pip install 'edge-predict[gpu-cuda]'"
+        )
     if _is_ort_format(source):
         # ONNX Runtime 1.31 crashes on some of them there, and runs others on the CPU without a word.
         return "a file in ORT format is prepared for the CPU alone; take the ONNX file on CUDA"
     return cuda_driver_problem()
 
 
-def _is_ort_format(source: str | bytes) -> bool:
+def _is_ort_format(source: Path | str | bytes) -> bool:
     """Whether a model is in ORT format: by the file identifier of its FlatBuffers schema, ORTM."""
     if isinstance(source, bytes):
         return source[4:8] == b"ORTM"
@@ -295,27 +296,6 @@ def _readable(path: Path) -> str | bytes:
             raise
         raise InvalidModel(f"{str(path)!r} is no path: {error}") from error
     return str(path)
-
-
-def _distributions(folders: Sequence[str]) -> list[str]:
-    """The packages of ONNX Runtime in `folders`; they all install the same folder `onnxruntime`.
-
-    Their names alone are looked at: importlib.metadata takes a tenth of the time in which a command answers.
-    """
-    found = set()
-    for folder in folders:
-        with contextlib.suppress(OSError):
-            names = [path.name for path in Path(folder).glob("onnxruntime*.dist-info")]
-            found |= {name.split("-")[0] for name in names}
-    return sorted(name.replace("_", "-") for name in found)
-
-
-def _check_single(distributions: Sequence[str]) -> None:
-    if len(distributions) > 1:
-        raise RuntimeNotInstalled(
-            f"{' and '.join(distributions)} are both installed and overwrite each other; mend it with "
-            f"pip uninstall -y {' '.join(distributions)} && pip install 'edge-predict[cpu]' (or [gpu])"
-        )
 
 
 def _spec(tensor: Any) -> TensorSpec:

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from edge_runtime import cuda
 from edge_runtime.arrays import TensorSpec, as_matrix
 from edge_runtime.blocks import divide
 from edge_runtime.errors import InvalidInput
-from edge_runtime.session import Session, translated
+from edge_runtime.placement import Placement
+from edge_runtime.session import CPU, CUDA, Session, translated
 from edge_runtime.signature import Label, Signature
-from edge_runtime.workload import Workload
 
 # Calls of up to so many numbers go through buffers of the thread's own; larger ones read and write their own arrays.
 _COPIED = 16 * 1024
@@ -38,10 +39,10 @@ _prediction = functools.partial(tuple.__new__, Prediction)
 class Tabular:
     """A session whose one input holds rows of features, and whose output holds probabilities."""
 
-    def __init__(self, session: Session, signature: Signature, workload: Workload | None, threads: int | None) -> None:
-        """Answer by `session` as `signature` says; calls are divided as far as `workload` and `threads` allow."""
-        self._session, self._signature = session, signature
-        self._workload, self._threads = workload, threads
+    def __init__(self, placement: Placement, signature: Signature) -> None:
+        """Answer by the sessions of `placement` as `signature` says."""
+        self._placement, self._signature = placement, signature
+        session = self._session = placement.main
         self._source = session.inputs[0]
         self._target = next(spec for spec in session.outputs if spec.name == signature.output)
         self._features = tuple(feature.name for feature in signature.features)
@@ -53,15 +54,20 @@ class Tabular:
         self._threshold = float(self._scalar(signature.threshold))
         # A row for each row: only then is the shape of the output known before the call.
         batch = self._source.shape[0]
-        self._is_bindable = isinstance(batch, str) and self._target.shape[0] == batch
+        self._is_bindable = (
+            isinstance(batch, str) and self._target.shape[0] == batch and session.provider in (CPU, CUDA)
+        )
         self._lanes = _Lanes()
+        # A GPU does one call at a time, and each thread's own buffers and graph would take of its memory.
+        self._gpu = threading.Lock() if session.provider == CUDA else None
+        self._gpu_lane: _Lane | None = None
 
     def one(self, row: Any) -> Prediction:
         """See `Predictor.predict_one`."""
         lane = self._lanes.one
         if lane is None:
-            if not self._is_bindable:
-                return self._one_of_many(row)
+            if not self._is_bindable or self._gpu is not None:
+                return self._one_otherwise(row)
             lane = self._lanes.one = _Lane(self._session, self._source, self._target, 1)
         kind = type(row)
         try:
@@ -90,9 +96,11 @@ class Tabular:
         """See `Predictor.predict_proba`."""
         matrix = as_matrix(rows, self._source, self._features)
         count = len(matrix)
-        if not self._is_bindable or not count:
-            return self._completed(self._session.run([self._target.name], {self._source.name: matrix})[0])
-        if matrix.size > _COPIED:
+        large = matrix.size > _COPIED
+        session = self._placement.of_call(count, matrix.nbytes) if large else self._session
+        if not self._is_bindable or not count or session.provider != CPU:
+            return self._completed(session.run([self._target.name], {self._source.name: matrix})[0])
+        if large:
             return self._in_blocks(matrix)
         lane = self._lanes.many
         if lane is None or len(lane.input) != count:
@@ -114,7 +122,7 @@ class Tabular:
             if self._is_binary:
                 _complete(output, part)
 
-        divide(len(matrix), self._workload, self._threads, compute)
+        divide(len(matrix), self._placement.workload, self._placement.threads, compute)
         return result
 
     def _completed(self, output: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -131,7 +139,17 @@ class Tabular:
             raise InvalidInput(f"predict_one takes one row, found {len(matrix)}; use predict or predict_proba")
         return matrix
 
-    def _one_of_many(self, row: Any) -> Prediction:
+    def _one_otherwise(self, row: Any) -> Prediction:
+        if self._is_bindable and self._gpu is not None:
+            with self._gpu:
+                if self._gpu_lane is None:
+                    self._gpu_lane = _Lane(self._session, self._source, self._target, 1)
+                # This thread's for as long as it has the lock.
+                self._lanes.one = self._gpu_lane
+                try:
+                    return self.one(row)
+                finally:
+                    self._lanes.one = None
         (probabilities,) = self.probabilities(self._one_row(row))
         index = int(self._signature.predicted(probabilities[None])[0])
         return Prediction(self._labels[index], float(probabilities[index]))
@@ -158,7 +176,8 @@ class _Lane:
         self.input = np.zeros((rows, columns), source.dtype)
         self.memory = self.input.data
         self.output = np.zeros((rows, width), target.dtype)
-        self.run = session.bound({source.name: self.input}, {target.name: self.output})
+        bound = cuda.bound if session.provider == CUDA else Session.bound
+        self.run = bound(session, {source.name: self.input}, {target.name: self.output})
         # numpy and struct name floating types by the same letters.
         self.pack = struct.Struct(f"{columns}{source.dtype.char}").pack_into
 

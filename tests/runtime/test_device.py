@@ -17,6 +17,7 @@ from edge_runtime import (
     Predictor,
     RuntimeNotInstalled,
     UnknownDevice,
+    installation,
     session,
 )
 
@@ -108,9 +109,9 @@ def fake(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Fak
 @pytest.mark.parametrize("fake", ["comes up"], indirect=True)
 def test_auto_takes_cuda_where_it_comes_up(fake: FakeOnnxRuntime, capsys: pytest.CaptureFixture[str]) -> None:
     assert Predictor(MODEL, "auto").provider == CUDA
-    assert fake.options == {"use_tf32": "0"}
+    assert fake.options == {"use_tf32": "0", "enable_cuda_graph": "1"}
     Predictor(MODEL, "cuda:1")
-    assert fake.options == {"use_tf32": "0", "device_id": "1"}
+    assert fake.options == {"use_tf32": "0", "enable_cuda_graph": "1", "device_id": "1"}
     assert capsys.readouterr().out == ""
 
 
@@ -145,7 +146,7 @@ def test_a_bad_model_is_no_bad_device(fake: FakeOnnxRuntime, tmp_path: Path) -> 
 
 
 def test_both_packages_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "_distributions", lambda folders: ["onnxruntime", "onnxruntime-gpu"])
+    monkeypatch.setattr(installation, "_distributions", lambda folders: ["onnxruntime", "onnxruntime-gpu"])
     with pytest.raises(RuntimeNotInstalled, match="pip uninstall -y onnxruntime onnxruntime-gpu && pip install"):
         Predictor(MODEL)
 
@@ -158,7 +159,7 @@ def test_packages_are_known_by_their_folders(tmp_path: Path) -> None:
         "onnx-1.0.dist-info",
     ):
         (tmp_path / name).mkdir()
-    assert session._distributions([str(tmp_path), str(tmp_path / "nowhere")]) == ["onnxruntime", "onnxruntime-gpu"]
+    assert installation._distributions([str(tmp_path), str(tmp_path / "nowhere")]) == ["onnxruntime", "onnxruntime-gpu"]
 
 
 @pytest.mark.parametrize(
@@ -174,8 +175,8 @@ def test_onnxruntime_missing_or_broken(tmp_path: Path, installed: bool, import_s
     script = f"""
 import sys
 sys.path.insert(0, {str(tmp_path)!r})
-from edge_runtime import Predictor, RuntimeNotInstalled, session
-session._distributions = lambda folders: ["onnxruntime"] if {installed} else []
+from edge_runtime import Predictor, RuntimeNotInstalled, installation
+installation._distributions = lambda folders: ["onnxruntime"] if {installed} else []
 try:
     Predictor({str(MODEL)!r})
 except RuntimeNotInstalled as error:
