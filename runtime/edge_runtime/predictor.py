@@ -77,10 +77,12 @@ class Predictor:
     def __reduce__(self) -> tuple[type["Predictor"], tuple[Path | bytes, str, bool, int | None]]:
         return type(self), self._arguments
 
-    @property
+    @functools.cached_property
     def classes_(self) -> npt.NDArray[Any]:
         """The labels, shape (classes,), in the order of `predict_proba`'s columns. Raises NoSignature."""
-        return np.array(self.required_signature.labels)
+        classes = np.array(self.required_signature.labels)
+        classes.flags.writeable = False
+        return classes
 
     def predict(self, rows: Any) -> npt.NDArray[Any]:
         """The predicted labels of `rows`.

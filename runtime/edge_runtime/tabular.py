@@ -1,6 +1,5 @@
 """Rows in, labels and probabilities out: how a model with a signature answers, by the shortest way for each size."""
 
-import functools
 import struct
 import threading
 from typing import Any, NamedTuple
@@ -16,6 +15,11 @@ from edge_runtime.placement import Placement
 from edge_runtime.session import CPU, CUDA, Session, translated
 from edge_runtime.signature import Label, Signature
 
+_new = tuple.__new__
+
+# What struct raises for anything but a plain row of numbers, or one that does not fit the type.
+_UNPACKABLE = (struct.error, ArithmeticError, TypeError, ValueError)
+
 # Calls of up to so many numbers go through buffers of the thread's own; larger ones read and write their own arrays.
 _COPIED = 16 * 1024
 
@@ -30,10 +34,6 @@ class Prediction(NamedTuple):
 
     label: Label
     probability: float
-
-
-# Prediction(...) would take half as long again as the rest of the answer's making.
-_prediction = functools.partial(tuple.__new__, Prediction)
 
 
 class Tabular:
@@ -69,31 +69,39 @@ class Tabular:
             if not self._is_bindable or self._gpu is not None:
                 return self._one_otherwise(row)
             lane = self._lanes.one = _Lane(self._session, self._source, self._target, 1)
-        kind = type(row)
         try:
-            if kind is not list and kind is not tuple:
+            if type(row) is not list and type(row) is not tuple:
                 raise TypeError
             lane.pack(lane.memory, 0, *row)
-        except (struct.error, ArithmeticError, TypeError, ValueError):
-            # No plain row of numbers, or one that does not fit the type.
+        except _UNPACKABLE:
             lane.input[...] = self._one_row(row)
         try:
             lane.run()
         except Exception as error:
             raise translated(error, "the model") from error
+        # tuple.__new__, since Prediction(...) takes twice as long.
         if self._is_binary:
             positive = lane.output.item()
             if positive > self._threshold:
-                return _prediction((self._labels[1], positive))
+                return _new(Prediction, (self._labels[1], positive))
             # Rounded as the model's type has it.
-            return _prediction((self._labels[0], float(self._scalar(1.0 - positive))))
+            lane.pack_one(lane.output_memory, 0, 1.0 - positive)
+            return _new(Prediction, (self._labels[0], lane.output.item()))
         values = lane.output.tolist()[0]
         total = sum(values)
         index = values.index(max(values)) if total == total else int(self._signature.predicted(lane.output)[0])
-        return _prediction((self._labels[index], values[index]))
+        return _new(Prediction, (self._labels[index], values[index]))
 
     def probabilities(self, rows: Any) -> npt.NDArray[np.floating[Any]]:
         """See `Predictor.predict_proba`."""
+        lane = self._lanes.one
+        if type(rows) is list and lane is not None:
+            try:
+                lane.pack(lane.memory, 0, *(rows[0] if len(rows) == 1 and type(rows[0]) is list else rows))
+            except _UNPACKABLE:
+                pass
+            else:
+                return lane.answer()
         matrix = as_matrix(rows, self._source, self._features)
         count = len(matrix)
         large = matrix.size > _COPIED
@@ -106,11 +114,7 @@ class Tabular:
         if lane is None or len(lane.input) != count:
             lane = self._lanes.many = _Lane(self._session, self._source, self._target, count)
         lane.input[...] = matrix
-        try:
-            lane.run()
-        except Exception as error:
-            raise translated(error, "the model") from error
-        return self._completed(lane.output) if self._is_binary else lane.output.copy()
+        return lane.answer()
 
     def _in_blocks(self, matrix: npt.NDArray[Any]) -> npt.NDArray[Any]:
         result = np.empty((len(matrix), len(self._labels)), self._target.dtype)
@@ -162,11 +166,12 @@ class _Lane:
         input: what `run` reads, shape (rows, features).
         output: what it writes, shape (rows, columns).
         run: computes; raises ONNX Runtime's own exceptions.
-        memory: of `input`.
-        pack: `pack(memory, 0, *row)` writes a row of numbers into it.
+        memory, output_memory: of both.
+        pack: `pack(memory, 0, *row)` writes a row of numbers into `input`; raises `_UNPACKABLE` for all else.
+        pack_one: the same for one number.
     """
 
-    __slots__ = ("input", "memory", "output", "pack", "run")
+    __slots__ = ("_columns", "_result", "input", "memory", "output", "output_memory", "pack", "pack_one", "run")
 
     def __init__(self, session: Session, source: TensorSpec, target: TensorSpec, rows: int) -> None:
         columns, width = source.shape[1], target.shape[1]
@@ -178,8 +183,24 @@ class _Lane:
         self.output = np.zeros((rows, width), target.dtype)
         bound = cuda.bound if session.provider == CUDA else Session.bound
         self.run = bound(session, {source.name: self.input}, {target.name: self.output})
-        # numpy and struct name floating types by the same letters.
-        self.pack = struct.Struct(f"{columns}{source.dtype.char}").pack_into
+        self.output_memory = self.output.data
+        # numpy and struct name floating types by the same letters. Without "=" struct makes infinity of 1e300.
+        self.pack = struct.Struct(f"={columns}{source.dtype.char}").pack_into
+        self.pack_one = struct.Struct(f"={self.output.dtype.char}").pack_into
+        self._result = self.output if width > 1 else np.zeros((rows, 2), target.dtype)
+        self._columns = None if width > 1 else (self._result[:, :1], self._result[:, 1:], self.output.dtype.type(1))
+
+    def answer(self) -> npt.NDArray[Any]:
+        """`run`, and the probability of each label, shape (rows, classes). Raises InvalidInput or InferenceFailed."""
+        try:
+            self.run()
+        except Exception as error:
+            raise translated(error, "the model") from error
+        if self._columns is not None:
+            first, second, one = self._columns
+            np.subtract(one, self.output, out=first)
+            second[...] = self.output
+        return self._result.copy()
 
 
 class _Lanes(threading.local):
