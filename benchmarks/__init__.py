@@ -1,0 +1,1 @@
+"""What the runtime costs beside every other way of running the same networks: `python -m benchmarks`."""
