@@ -63,7 +63,7 @@ def outcomes(results: Results) -> list[Outcome]:
     wall, memory = (shell["over"], shell["memory_over"]) if shell else ({}, {})
     ours, bare = sizes.get(PACKAGE), sizes.get(BARE)
     size = ours / bare if isinstance(ours, int) and isinstance(bare, int) else None
-    found = [
+    return [
         _at_most("predict_one, 2-5-1, over session.run with np.asarray", 0.45, _over(example, ORT_DEFAULT)),
         _at_most("predict_one, 2-5-1, over IO binding, input in place", 1.5, _over(example, ORT_BINDING)),
         _at_most("predict_one, 2-5-1, over torch eager", 0.25, _over(example, TORCH)),
@@ -94,7 +94,6 @@ def outcomes(results: Results) -> list[Outcome]:
         ),
         _at_most("--help, wall, over python -c pass + 150 ms", 1, {"--help": shell["help_over"]} if shell else {}),
     ]
-    return found
 
 
 def skipped(results: Results) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """One row, many rows, many threads, and opening the file: what happens inside one process."""
 
+import contextlib
 import math
 import os
 import sys
@@ -7,8 +8,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any, TypedDict
 
+import numpy as np
 import onnxruntime
 import torch
 
@@ -76,7 +79,7 @@ def _one_batch(
     seconds: float,
 ) -> Cell:
     """One cell; `before` has the seconds per row of the batch before, which say what this one will take."""
-    needed = batch * model.floats * 4 * 2
+    needed = batch * model.floats * np.dtype(np.float32).itemsize
     if needed > _MEMORY_SHARE * (memory := available_memory()):
         reason = f"takes about {needed / 2**30:.0f} GiB of memory, {memory / 2**30:.0f} are free"
         return {"rounds": 0, "seconds": {}, "over": {}, "missing": dict.fromkeys(peers, reason)}
@@ -131,6 +134,10 @@ def loading(model: Model, rounds: int, seconds: float) -> Cell:
 
 def available_memory() -> int:
     """Bytes that can be had without swapping."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
     return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -145,34 +146,40 @@ def startup(model: Model, folder: Path, walls: Mapping[str, Spread], rounds: int
 
     Imports come from `python -X importtime`, each module's own time for the package that it belongs to, or for the
     package that imports it; opening and the first answer are timed in a process of their own; what is left of the
-    wall time is the rest.
+    first process's time is the rest. The parts are then scaled to the command's time in `walls`, as looking at
+    imports takes some time too.
     """
     lines = commands(model, folder)
-    built_in = set(_imports([sys.executable, "-c", "pass"])[1])
+    nothing = [_imports(lines[NOTHING]) for _ in range(rounds)]
+    built_in, python = set(nothing[0][1]), median(run[2] for run in nothing)
+    runs: dict[str, list[dict[str, float]]] = {name: [] for name in _STAGES}
+    for _ in range(rounds):
+        for name, source in _STAGES.items():
+            command = lines[name] if name != COMMAND else [sys.executable, *lines[name]]
+            imports, _, wall = _imports(command, built_in)
+            artifact = str(model.torchscript if name == TORCH_SCRIPT else model.onnx)
+            load, predict = _stages([sys.executable, "-c", source, artifact])
+            parts = {**imports, PYTHON: python, LOAD: load, PREDICT: predict}
+            runs[name].append({**parts, REST: max(0.0, wall - sum(parts.values()))})
     found: dict[str, dict[str, float]] = {}
-    for name, source in _STAGES.items():
-        command = lines[name] if name != COMMAND else [sys.executable, *lines[name]]
-        runs = [_imports(command, built_in)[0] for _ in range(rounds)]
-        artifact = str(model.torchscript if name == TORCH_SCRIPT else model.onnx)
-        stages = [_stages([sys.executable, "-c", source, artifact]) for _ in range(rounds)]
-        parts = {part: median(run[part] for run in runs) for part in {part for run in runs for part in run}}
-        parts[PYTHON] = walls[NOTHING]["median"]
-        parts[LOAD] = median(load for load, _ in stages)
-        parts[PREDICT] = median(predict for _, predict in stages)
-        parts[REST] = max(0.0, walls[name]["median"] - sum(parts.values()))
-        found[name] = {part: parts[part] for part in PARTS if part in parts}
+    for name, taken in runs.items():
+        middle = {part: median(run.get(part, 0.0) for run in taken) for part in PARTS}
+        scale = walls[name]["median"] / sum(middle.values())
+        found[name] = {part: seconds * scale for part, seconds in middle.items() if seconds}
     return found
 
 
-def _imports(command: list[str], known: Collection[str] = ()) -> tuple[Counter[str], list[str]]:
-    """Seconds by part that the imports of `command`, a Python program, take, and the names of all modules.
+def _imports(command: list[str], known: Collection[str] = ()) -> tuple[Counter[str], list[str], float]:
+    """Seconds by part that the imports of `command`, a Python program, take, all modules' names, and the whole time.
 
     Args:
         command: starts with the interpreter.
         known: modules to leave out, as the interpreter imports them anyway.
     """
     timed = [command[0], "-X", "importtime", *command[1:]]
+    start = time.perf_counter()
     errors = subprocess.run(timed, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=True).stderr
+    wall = time.perf_counter() - start
     seconds: Counter[str] = Counter()
     names: list[str] = []
     # A module's line comes after those that it imports, so from the end on it comes before them.
@@ -188,7 +195,7 @@ def _imports(command: list[str], known: Collection[str] = ()) -> tuple[Counter[s
         above.append((indent, part))
         if name not in known:
             seconds[part] += own
-    return seconds, names
+    return seconds, names, wall
 
 
 def _stages(command: list[str]) -> tuple[float, float]:
