@@ -1,1 +1,9 @@
 """What the runtime costs beside every other way of running the same networks: `python -m benchmarks`."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+# On a machine that has the packages but not the project, as one lent for its GPU, the source tree serves.
+if importlib.util.find_spec("edge_runtime") is None:
+    sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("runtime", "train", "export")]

@@ -9,6 +9,8 @@ import matplotlib as mpl
 mpl.use("Agg")
 
 from matplotlib import pyplot as plt
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from benchmarks.peers import (
@@ -50,7 +52,7 @@ _PART_COLORS = {
     PREDICT: "#66c23a",
     REST: "#868e96",
 }
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 11,
     "text.color": _INK,
@@ -72,25 +74,24 @@ _STYLE: dict[str, Any] = {
 def draw(results: Results, folder: Path) -> list[Path]:
     """Draw what was measured to `folder`; the files that were written."""
     folder.mkdir(parents=True, exist_ok=True)
-    written: list[Path] = []
     with plt.rc_context(_STYLE):
-        for name, part, make in (
-            ("latency", results.get("latency"), _latency),
-            ("throughput", results.get("throughput"), _throughput),
-            ("startup", results.get("startup"), _startup),
-        ):
-            if part:
-                figure = make(part)
-                written.append(folder / f"{name}.png")
-                figure.savefig(written[-1], bbox_inches="tight", pad_inches=0.25)
-                plt.close(figure)
-    return written
+        figures = {
+            "latency": _latency(results["latency"]) if "latency" in results else None,
+            "throughput": _throughput(results["throughput"]) if "throughput" in results else None,
+            "startup": _startup(results["startup"]) if "startup" in results else None,
+        }
+        written = {folder / f"{name}.png": figure for name, figure in figures.items() if figure is not None}
+        for path, figure in written.items():
+            figure.savefig(path, bbox_inches="tight", pad_inches=0.25)
+            plt.close(figure)
+    return list(written)
 
 
 def _latency(models: Mapping[str, Cell]) -> Any:
     """Horizontal bars for each model, the fastest on top; a log scale, as the slowest takes fifty times as long."""
-    figure, grid = plt.subplots(2, 2, figsize=(13, 8.2), layout="constrained", sharex=True)
-    figure.get_layout_engine().set(wspace=0.06, hspace=0.06)
+    figure, grid = plt.subplots(
+        2, 2, figsize=(13, 8.2), layout=ConstrainedLayoutEngine(wspace=0.06, hspace=0.06), sharex=True
+    )
     everything = [value["median"] * 1e6 for cell in models.values() for value in cell["seconds"].values()]
     low, high = min(everything) / 1.6, max(everything)
     for axes, (model, cell) in zip(grid.flat, models.items(), strict=False):
@@ -125,8 +126,7 @@ def _latency(models: Mapping[str, Cell]) -> Any:
 
 def _throughput(models: Mapping[str, Mapping[str, Cell]]) -> Any:
     """Lines of rows a second by the number of rows in a call, for each model, with the names at their ends."""
-    figure, grid = plt.subplots(2, 2, figsize=(14, 10.5), layout="constrained")
-    figure.get_layout_engine().set(wspace=0.08, hspace=0.06)
+    figure, grid = plt.subplots(2, 2, figsize=(14, 10.5), layout=ConstrainedLayoutEngine(wspace=0.08, hspace=0.06))
     for axes, (model, cells) in zip(grid.flat, models.items(), strict=False):
         measured = [int(batch) for batch, cell in cells.items() if cell["seconds"]]
         names = list(dict.fromkeys(name for cell in cells.values() for name in cell["seconds"]))
@@ -194,15 +194,18 @@ def _startup(commands: Mapping[str, Mapping[str, float]]) -> Any:
     """Stacked bars of whole commands: all of them on one scale, and those without torch on a larger one."""
     close = {name: parts for name, parts in commands.items() if name != TORCH_SCRIPT}
     figure, (near, far) = plt.subplots(
-        2, 1, figsize=(13, 6.4), layout="constrained", height_ratios=[len(close) + 0.4, len(commands)]
+        2,
+        1,
+        figsize=(13, 6.4),
+        layout=ConstrainedLayoutEngine(hspace=0.1),
+        height_ratios=[len(close) + 0.4, len(commands)],
     )
-    figure.get_layout_engine().set(hspace=0.1)
     _stacks(near, close)
     _stacks(far, commands)
     far.set_title("the same beside torch", size=11, weight="normal", color=_FAINT)
     far.set_xlabel("milliseconds of wall time")
     present = [part for part in _PART_COLORS if any(part in parts for parts in commands.values())]
-    handles = [plt.Rectangle((0, 0), 1, 1, color=_PART_COLORS[part]) for part in present]
+    handles = [Patch(color=_PART_COLORS[part]) for part in present]
     figure.legend(
         handles, present, loc="outside right center", frameon=False, handlelength=1, handleheight=1, labelspacing=0.7
     )
@@ -212,7 +215,7 @@ def _startup(commands: Mapping[str, Mapping[str, float]]) -> Any:
 
 def _stacks(axes: Any, commands: Mapping[str, Mapping[str, float]]) -> None:
     longest = max(sum(parts.values()) for parts in commands.values()) * 1e3
-    for place, parts in enumerate(reversed(list(commands.values()))):
+    for place, parts in enumerate(list(commands.values())[::-1]):
         left = 0.0
         for part, seconds in parts.items():
             width = seconds * 1e3
@@ -222,7 +225,7 @@ def _stacks(axes: Any, commands: Mapping[str, Mapping[str, float]]) -> None:
                 axes.text(left + width / 2, place, f"{width:.0f}", ha="center", va="center", color=ink, size=10)
             left += width
         axes.text(left + longest * 0.008, place, f"{left:,.0f} ms", va="center", weight="bold")
-    axes.set_yticks(range(len(commands)), list(reversed(commands)), color=_INK)
+    axes.set_yticks(range(len(commands)), list(commands)[::-1], color=_INK)
     axes.set_xlim(0, longest * 1.09)
     axes.tick_params(length=0)
     axes.grid(axis="x", color=_GRID)

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from statistics import median
@@ -169,7 +169,7 @@ def startup(model: Model, folder: Path, walls: Mapping[str, Spread], rounds: int
     return found
 
 
-def _imports(command: list[str], known: Collection[str] = ()) -> tuple[Counter[str], list[str], float]:
+def _imports(command: list[str], known: Collection[str] = ()) -> tuple[dict[str, float], list[str], float]:
     """Seconds by part that the imports of `command`, a Python program, take, all modules' names, and the whole time.
 
     Args:
@@ -180,7 +180,7 @@ def _imports(command: list[str], known: Collection[str] = ()) -> tuple[Counter[s
     start = time.perf_counter()
     errors = subprocess.run(timed, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=True).stderr
     wall = time.perf_counter() - start
-    seconds: Counter[str] = Counter()
+    seconds: dict[str, float] = defaultdict(float)
     names: list[str] = []
     # A module's line comes after those that it imports, so from the end on it comes before them.
     above: list[tuple[int, str]] = []
