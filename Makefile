@@ -38,6 +38,7 @@ help:  ## list the targets
 	@echo
 	@echo "  DATA=table.csv TARGET=column   train on a table, not on the example's four blobs"
 	@echo "  SEED=0  OUTPUT=.               of the data and the weights; the folder that files go to"
+	@echo "  ROUNDS=60                      of each comparison of bench; few give a quick look"
 	@echo "  RUNTIME=cpu|gpu-cuda           which ONNX Runtime setup takes (here: $(RUNTIME))"
 
 setup: $(READY)  ## make .venv with everything in it
@@ -105,7 +106,7 @@ $(READY_BENCH): $(READY)
 	@touch $@
 
 bench: $(READY_BENCH)  ## time everything against its peers (a quarter of an hour); ends on the goals
-	@$(BIN)/python -m benchmarks $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS))
+	@$(BIN)/python -m benchmarks $(if $(ROUNDS),--rounds $(ROUNDS))
 
 bench-gpu: $(READY)  ## the same on an NVIDIA GPU, where there is one
 	@$(BIN)/python -m benchmarks.gpu
