@@ -1,6 +1,6 @@
 """The goals, as ratios within one run on two cores, and how far a run reaches them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from benchmarks.models import EXAMPLE
@@ -58,7 +58,7 @@ def outcomes(results: Results) -> list[Outcome]:
     latency, throughput = results.get("latency", {}), results.get("throughput", {})
     example = {EXAMPLE: latency[EXAMPLE]} if EXAMPLE in latency else {}
     batches = dict(_throughput(throughput))
-    million = f"{EXAMPLE}, {1_000_000:,} rows"
+    million = f"{EXAMPLE}, {rows_in(1_000_000)}"
     shell, sizes = results.get("shell"), results.get("sizes", {})
     wall, memory = (shell["over"], shell["memory_over"]) if shell else ({}, {})
     ours, bare = sizes.get(PACKAGE), sizes.get(BARE)
@@ -75,7 +75,7 @@ def outcomes(results: Results) -> list[Outcome]:
         Outcome(
             "predict_proba from 8 threads, rows/s over one thread's",
             ">= 1.8",
-            {f"{int(batch):,} rows": rates[OURS]["gain"] for batch, rates in results.get("threads", {}).items()},
+            {rows_in(batch): rates[OURS]["gain"] for batch, rates in results.get("threads", {}).items()},
             1.8,
             at_least=True,
         ),
@@ -102,14 +102,14 @@ def skipped(results: Results) -> Iterator[str]:
         for batch, cell in cells.items():
             if _better_ort(cell) is None:
                 reason = cell["missing"].get(OURS) or cell["missing"].get(ORT_ONE) or "nothing was measured"
-                yield f"{model}, {int(batch):,} rows: {reason}"
+                yield f"{model}, {rows_in(batch)}: {reason}"
 
 
 def _throughput(models: Mapping[str, Mapping[str, Cell]]) -> Iterator[tuple[str, Spread]]:
     for model, cells in models.items():
         for batch, cell in cells.items():
             if (better := _better_ort(cell)) is not None:
-                yield f"{model}, {int(batch):,} rows", cell["over"][better]
+                yield f"{model}, {rows_in(batch)}", cell["over"][better]
 
 
 def _better_ort(cell: Cell) -> str | None:
@@ -130,11 +130,6 @@ def _at_most(what: str, limit: float, cells: Mapping[str, Spread]) -> Outcome:
     return Outcome(what, f"<= {limit:g}", cells, limit)
 
 
-def missing_cells(found: Iterable[Outcome]) -> Iterator[str]:
-    """A line for every cell of a goal with several that misses it, the worst first."""
-    for outcome in found:
-        if len(outcome.cells) < 2:
-            continue
-        misses = sorted(outcome.missed.items(), key=lambda item: item[1]["median"], reverse=not outcome.at_least)
-        for where, value in misses:
-            yield f"{outcome.what} ({outcome.goal}): {where}: {value['median']:.2f}"
+def rows_in(batch: str | int) -> str:
+    """How a batch is named."""
+    return f"{int(batch):,} rows" if int(batch) > 1 else "1 row"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from benchmarks.goals import missing_cells, outcomes, skipped
+from benchmarks.goals import outcomes, rows_in, skipped
 from benchmarks.inference import THREADS
 from benchmarks.results import Results
 from benchmarks.timing import Cell, Spread
@@ -33,9 +33,10 @@ def print_goals(results: Results) -> None:
             where, value = outcome.worst
             measured = plain(value) + (f", worst of {len(outcome.cells)}: {where}" if len(outcome.cells) > 1 else "")
         rows.append((outcome.what, outcome.goal, outcome.verdict, measured))
-    if misses := list(missing_cells(found)):
-        print("\nCells that miss their goal")
-        print("\n".join(f"  {line}" for line in misses))
+    for outcome in found:
+        if len(outcome.cells) > 1 and outcome.missed:
+            print(f"\nMissed: {outcome.what}, {outcome.goal}")
+            print("\n".join(f"  {plain(value):<20}{where}" for where, value in outcome.missed.items()))
     if left_out := list(skipped(results)):
         print("\nCells without a ratio")
         print("\n".join(f"  {line}" for line in left_out))
@@ -93,7 +94,7 @@ def _print_latency(models: Mapping[str, Cell]) -> None:
         for name in _names(models.values())
     ]
     print_table("One row, from a Python list", ("", *models), rows)
-    _print_missing((model, cell) for model, cell in models.items())
+    _print_missing(models)
 
 
 def _print_throughput(model: str, cells: Mapping[str, Cell]) -> None:
@@ -105,22 +106,26 @@ def _print_throughput(model: str, cells: Mapping[str, Cell]) -> None:
 
     rows = [(name, *(shown(batch, name) for batch in cells)) for name in _names(cells.values())]
     print_table(f"Rows a second, {model}, by rows in a call", ("", *(f"{int(b):,}" for b in cells)), rows)
-    _print_missing((f"{model}, {int(batch):,} rows", cell) for batch, cell in cells.items())
+    _print_missing({rows_in(batch): cell for batch, cell in cells.items()})
 
 
-def _print_missing(cells: Iterable[tuple[str, Cell]]) -> None:
-    for where, cell in cells:
-        by_reason: dict[str, list[str]] = {}
-        for name, reason in cell["missing"].items():
-            by_reason.setdefault(reason, []).append(name)
-        for reason, names in by_reason.items():
-            print(f"  left out, {where}: {'; '.join(names)}: {reason}")
+def _print_missing(cells: Mapping[str, Cell]) -> None:
+    """Who is missing in which of `cells`, each reason once."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for where, found in cells.items():
+        for name, reason in found["missing"].items():
+            places.setdefault((reason, name), []).append(where)
+    lines: dict[tuple[str, str], list[str]] = {}
+    for (reason, name), where in places.items():
+        lines.setdefault((reason, "all" if len(where) == len(cells) else "; ".join(where)), []).append(name)
+    for (reason, where), names in lines.items():
+        print(f"  left out ({where}): {'; '.join(names)}: {reason}")
 
 
 def _print_threads(results: Results) -> None:
     rows = [
         (
-            f"{int(batch):,} rows, {name}",
+            f"{rows_in(batch)}, {name}",
             f"{rates['single']['median']:.3g}",
             f"{rates['several']['median']:.3g}",
             plain(rates["gain"]),
