@@ -11,11 +11,12 @@ _PACKAGES = (
 
 
 def machine() -> dict[str, str]:
-    """The processor, the interpreter and the packages, by what they are called."""
+    """The processor, how busy it is, the interpreter and the packages, by what they are called."""
     found = {
         "processor": _processor(),
         "cores": f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} usable",
         "memory": f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30:.0f} GiB",
+        "load": f"{os.getloadavg()[0]:.1f}",
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
     }
