@@ -13,6 +13,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
+from benchmarks.models import CONVOLUTIONS
 from benchmarks.peers import (
     NUMPY,
     OPENVINO,
@@ -28,6 +29,7 @@ from benchmarks.results import Results
 from benchmarks.shell import LOAD, OTHERS, PREDICT, PYTHON, REST, TORCH_SCRIPT
 from benchmarks.timing import Cell
 
+_TITLES = {CONVOLUTIONS: "CNN, 28 x 28 pixels to 10 classes"}
 _INK, _FAINT, _GRID = "#1f2328", "#656d76", "#e3e6ea"
 _COLORS = {
     OURS: "#d9480f",
@@ -90,7 +92,7 @@ def draw(results: Results, folder: Path) -> list[Path]:
 def _latency(models: Mapping[str, Cell]) -> Any:
     """Horizontal bars for each model, the fastest on top; a log scale, as the slowest takes fifty times as long."""
     figure, grid = plt.subplots(
-        2, 2, figsize=(13, 8.2), layout=ConstrainedLayoutEngine(wspace=0.06, hspace=0.06), sharex=True
+        2, 2, figsize=(13, 8.2), layout=ConstrainedLayoutEngine(h_pad=0.12, wspace=0.06, hspace=0.06), sharex=True
     )
     everything = [value["median"] * 1e6 for cell in models.values() for value in cell["seconds"].values()]
     low, high = min(everything) / 1.6, max(everything)
@@ -115,7 +117,7 @@ def _latency(models: Mapping[str, Cell]) -> Any:
         axes.grid(axis="x", color=_GRID)
         axes.set_axisbelow(True)
         axes.spines[["left", "bottom"]].set_visible(False)
-        axes.set_title(model)
+        axes.set_title(_TITLES.get(model, model))
     for axes in grid[-1]:
         axes.set_xlabel("microseconds, log scale")
     figure.suptitle(
@@ -126,7 +128,9 @@ def _latency(models: Mapping[str, Cell]) -> Any:
 
 def _throughput(models: Mapping[str, Mapping[str, Cell]]) -> Any:
     """Lines of rows a second by the number of rows in a call, for each model, with the names at their ends."""
-    figure, grid = plt.subplots(2, 2, figsize=(14, 10.5), layout=ConstrainedLayoutEngine(wspace=0.08, hspace=0.06))
+    figure, grid = plt.subplots(
+        2, 2, figsize=(14, 10.5), layout=ConstrainedLayoutEngine(h_pad=0.12, wspace=0.08, hspace=0.06)
+    )
     for axes, (model, cells) in zip(grid.flat, models.items(), strict=False):
         measured = [int(batch) for batch, cell in cells.items() if cell["seconds"]]
         names = list(dict.fromkeys(name for cell in cells.values() for name in cell["seconds"]))
@@ -148,7 +152,7 @@ def _throughput(models: Mapping[str, Mapping[str, Cell]]) -> Any:
                 zorder=3 if ours else 2,
             )
             ends.append((name, x[-1], y[-1]))
-        axes.set(xscale="log", yscale="log", title=model)
+        axes.set(xscale="log", yscale="log", title=_TITLES.get(model, model))
         axes.set_xlim(0.7, max(measured) * 1.15)
         axes.set_xticks(measured, [f"{batch:,}" for batch in measured])
         axes.xaxis.set_minor_locator(NullLocator())
@@ -197,7 +201,7 @@ def _startup(commands: Mapping[str, Mapping[str, float]]) -> Any:
         2,
         1,
         figsize=(13, 6.4),
-        layout=ConstrainedLayoutEngine(hspace=0.1),
+        layout=ConstrainedLayoutEngine(h_pad=0.12, hspace=0.1),
         height_ratios=[len(close) + 0.4, len(commands)],
     )
     _stacks(near, close)

@@ -14,7 +14,7 @@ Call = Callable[[], object]
 Samples = dict[str, list[float]]
 
 # A call shorter than this is repeated until the repetitions take as long.
-LEAST_SECONDS = 0.002
+LEAST_SECONDS = 0.004
 LEAST_ROUNDS = 5
 # Calls at least this long do not need another one just before to be warm.
 _LONG_CALL = 0.01
