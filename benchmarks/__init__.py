@@ -4,6 +4,6 @@ import importlib.util
 import sys
 from pathlib import Path
 
-# On a machine that has the packages but not the project, as one lent for its GPU, the source tree serves.
+# Where the packages are installed but not the project, the source tree serves.
 if importlib.util.find_spec("edge_runtime") is None:
     sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("runtime", "train", "export")]
