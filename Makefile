@@ -28,7 +28,7 @@ endif
 export DATA TARGET SEED OUTPUT VALUES
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train export predict test test-wheel test-oldest test-gpu-wheel verify-everywhere check format clean
+.PHONY: help setup train export predict test test-wheel test-oldest test-gpu-wheel verify-everywhere bench bench-gpu check format clean
 .DELETE_ON_ERROR:
 # `make -j train export` must still train first.
 .NOTPARALLEL:
@@ -38,6 +38,7 @@ help:  ## list the targets
 	@echo
 	@echo "  DATA=table.csv TARGET=column   train on a table, not on the example's four blobs"
 	@echo "  SEED=0  OUTPUT=.               of the data and the weights; the folder that files go to"
+	@echo "  ROUNDS=60                      of each comparison of bench; few give a quick look"
 	@echo "  RUNTIME=cpu|gpu-cuda           which ONNX Runtime setup takes (here: $(RUNTIME))"
 
 setup: $(READY)  ## make .venv with everything in it
@@ -96,6 +97,19 @@ $(BUILD_WHEEL)
 	"$$(echo build/wheel/*.whl)[$(EXTRA)]" pytest hypothesis
 @EDGE_PREDICT_WHEEL=$(EXTRA) build/$@/bin/pytest tests/runtime
 endef
+
+# What only the benchmarks need comes on top of the environment, when they are asked for.
+READY_BENCH := $(VENV)/ready-bench-$(RUNTIME)
+
+$(READY_BENCH): $(READY)
+	@$(PIP) --editable '.[$(RUNTIME),export,dev,bench]'
+	@touch $@
+
+bench: $(READY_BENCH)  ## time everything against its peers (a quarter of an hour); ends on the goals
+	@$(BIN)/python -m benchmarks $(if $(ROUNDS),--rounds $(ROUNDS))
+
+bench-gpu: $(READY)  ## the same on an NVIDIA GPU, where there is one
+	@$(BIN)/python -m benchmarks.gpu
 
 check: $(READY)  ## lint, types and architecture
 	@$(BIN)/ruff check .

@@ -1,0 +1,9 @@
+"""What the runtime costs beside every other way of running the same networks: `python -m benchmarks`."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+# Where the packages are installed but not the project, the source tree serves.
+if importlib.util.find_spec("edge_runtime") is None:
+    sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("runtime", "train", "export")]

@@ -1,0 +1,189 @@
+"""One row, many rows, many threads, and opening the file: what happens inside one process."""
+
+import contextlib
+import math
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+import onnxruntime
+import torch
+
+from benchmarks.models import Array, Model
+from benchmarks.peers import ORT_DEFAULT, ORT_ONE, OURS, Missing, Peer, check, contestants
+from benchmarks.timing import Call, Cell, Spread, cell, interleaved, ratio, settle, spread
+from edge_runtime import Predictor
+
+BATCHES = (1, 8, 64, 1024, 16_384, 1_000_000)
+THREADS = 8
+THREAD_BATCHES = (64, 1024, 16_384)
+
+# A call that is expected to take longer is left out, and a batch that is expected to take more memory.
+_LONGEST_CALL = 5.0
+_MEMORY_SHARE = 0.5
+# How long threads call at once in one round.
+_RATE_SECONDS = 0.2
+
+INFERENCE_SESSION = "InferenceSession"
+
+
+class Rates(TypedDict):
+    """Rows a second of one contestant from several threads at once.
+
+    Keys:
+        single: from one thread.
+        several: from `THREADS` threads, together.
+        gain: the second over the first.
+    """
+
+    single: Spread
+    several: Spread
+    gain: Spread
+
+
+def latency(model: Model, rounds: int, seconds: float) -> Cell:
+    """The time from a row as a Python list to its answer."""
+    peers, missing = contestants(model)
+    rows = model.rows(1)
+    row = rows[0].tolist()
+    expected = _expected(model, rows)
+    calls: dict[str, Call] = {name: partial(peer.one, row) for name, peer in peers.items()}
+    return cell(interleaved(_right(calls, expected, missing), rounds, seconds), missing)
+
+
+def throughput(model: Model, rounds: int, seconds: float) -> dict[str, Cell]:
+    """The time of one call with many rows, by their number."""
+    peers, missing = contestants(model)
+    cells: dict[str, Cell] = {}
+    before: dict[str, float] = {}
+    for batch in BATCHES:
+        print(f"  {model.name}: {batch:,} rows", file=sys.stderr, flush=True)
+        cells[str(batch)] = _one_batch(model, batch, peers, dict(missing), before, rounds, seconds)
+        before = {name: found["median"] / batch for name, found in cells[str(batch)]["seconds"].items()}
+    return cells
+
+
+def _one_batch(
+    model: Model,
+    batch: int,
+    peers: Mapping[str, Peer],
+    missing: dict[str, str],
+    before: Mapping[str, float],
+    rounds: int,
+    seconds: float,
+) -> Cell:
+    """One cell; `before` has the seconds per row of the batch before, which say what this one will take."""
+    needed = batch * model.floats * np.dtype(np.float32).itemsize
+    if needed > _MEMORY_SHARE * (memory := available_memory()):
+        reason = f"takes about {needed / 2**30:.0f} GiB of memory, {memory / 2**30:.0f} are free"
+        return {"rounds": 0, "seconds": {}, "over": {}, "missing": dict.fromkeys(peers, reason)}
+    guesses = {name: before.get(name, 0.0) * batch for name in peers}
+    for name, guess in guesses.items():
+        # Ours is measured wherever a rival in the goals is, however long it takes.
+        rivals = (OURS, ORT_ONE, ORT_DEFAULT) if name == OURS else (name,)
+        if min(guesses[rival] for rival in rivals if rival in guesses) > _LONGEST_CALL:
+            missing[name] = f"would take about {guess:.0f} s a call"
+    rows = model.rows(batch)
+    calls: dict[str, Call] = {n: partial(peer.many, rows) for n, peer in peers.items() if n not in missing}
+    right = _right(calls, _expected(model, rows), missing) if calls else {}
+    if OURS not in right:
+        return {"rounds": 0, "seconds": {}, "over": {}, "missing": missing}
+    return cell(interleaved(right, rounds, seconds), missing)
+
+
+def threads(model: Model, rounds: int) -> dict[str, dict[str, Rates]]:
+    """Rows a second from one thread and from several, by batch and contestant.
+
+    A contestant that spreads one call over the processors by itself has less to gain: both rates belong to it.
+    """
+    peers, _ = contestants(model)
+    found: dict[str, dict[str, Rates]] = {}
+    for batch in THREAD_BATCHES:
+        print(f"  {THREADS} threads: {batch:,} rows", file=sys.stderr, flush=True)
+        rows = model.rows(batch)
+        calls = {name: partial(peers[name].many, rows) for name in (OURS, ORT_ONE, ORT_DEFAULT)}
+        found[str(batch)] = {}
+        rates: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in calls}
+        for turn in range(rounds):
+            for name, call in calls.items():
+                for many in (False, True) if turn % 2 else (True, False):
+                    settle()
+                    rates[name][many].append(batch * _calls_a_second(call, THREADS if many else 1))
+        for name, (single, several) in rates.items():
+            found[str(batch)][name] = {
+                "single": spread(single),
+                "several": spread(several),
+                "gain": ratio(several, single),
+            }
+    return found
+
+
+def loading(model: Model, rounds: int, seconds: float) -> Cell:
+    """The time of opening a file, in a process that has opened others before."""
+    calls: dict[str, Call] = {
+        OURS: partial(Predictor, model.onnx),
+        INFERENCE_SESSION: partial(onnxruntime.InferenceSession, model.onnx, providers=["CPUExecutionProvider"]),
+    }
+    return cell(interleaved(calls, rounds, seconds))
+
+
+def available_memory() -> int:
+    """Bytes that can be had without swapping."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _right(calls: dict[str, Call], expected: Array, missing: dict[str, str]) -> dict[str, Call]:
+    """Those of `calls` that answer as torch does; the others go to `missing`."""
+    right: dict[str, Call] = {}
+    for name, call in calls.items():
+        try:
+            check(name, call(), expected)
+        except Missing as reason:
+            missing[name] = str(reason)
+        else:
+            right[name] = call
+    return right
+
+
+def _expected(model: Model, rows: Array) -> Array:
+    """What torch gives for `rows`, in blocks that need little memory."""
+    module = model.module()
+    with torch.inference_mode():
+        answers = [module(block) for block in torch.split(torch.from_numpy(rows), 4096)]
+    expected: Array = torch.cat(answers).numpy()
+    return expected
+
+
+def _calls_a_second(call: Callable[[], Any], count: int) -> float:
+    """How many calls a second finish while `count` threads make them as fast as they can.
+
+    Each thread's calls count over the time that it took for them, up to the end of its last one.
+    """
+    rates: list[float] = []
+    barrier = threading.Barrier(count)
+
+    def work() -> None:
+        call()
+        barrier.wait()
+        done, start = 0, time.perf_counter()
+        while (took := time.perf_counter() - start) < _RATE_SECONDS:
+            call()
+            done += 1
+        rates.append(done / took)
+
+    workers = [threading.Thread(target=work) for _ in range(count)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return math.fsum(rates)
