@@ -1,6 +1,7 @@
 """Finding ONNX Runtime, and saying what is wrong with how it is installed."""
 
 import contextlib
+import functools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from types import ModuleType
 from edge_runtime.errors import RuntimeNotInstalled
 
 
+@functools.cache
 def import_onnxruntime() -> ModuleType:
     """The onnxruntime module.
 

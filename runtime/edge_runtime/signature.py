@@ -13,6 +13,7 @@ metadata as JSON, and the runtime reads it back. Schema version 1:
 The other task is "multiclass_classification": two labels or more, and no threshold.
 """
 
+import functools
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,8 @@ METADATA_KEY = "edge_predict.signature"
 Label: TypeAlias = int | float | str | bool
 Kind = Literal["numeric"]
 Task = Literal["binary_classification", "multiclass_classification"]
+
+_KINDS, _TASKS = get_args(Kind), get_args(Task)
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class Signature:
     task: Task = "binary_classification"
     threshold: float = 0.5
 
-    @property
+    @functools.cached_property
     def features(self) -> tuple[Feature, ...]:
         """The features of a row, in order, over all inputs."""
         return tuple(feature for tensor in self.inputs for feature in tensor.features)
@@ -106,7 +109,10 @@ class Signature:
         plain: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **asdict(self)}
         if self.task != "binary_classification":
             del plain["threshold"]
-        plain["inputs"] = [{**tensor, "features": list(tensor["features"])} for tensor in plain["inputs"]]
+        plain["inputs"] = [
+            {**tensor, "features": [_without_none(feature) for feature in tensor["features"]]}
+            for tensor in plain["inputs"]
+        ]
         plain["labels"] = list(self.labels)
         return plain
 
@@ -138,7 +144,7 @@ def default_features(count: int) -> tuple[Feature, ...]:
 
 def _read(document: object) -> Signature:
     plain = schema.checked(document, SCHEMA_VERSION, "the signature")
-    if plain["task"] not in get_args(Task):
+    if plain["task"] not in _TASKS:
         raise ValueError(f"unknown task {plain['task']!r}")
     binary = plain["task"] == "binary_classification"
     signature = Signature(
@@ -156,9 +162,13 @@ def _read(document: object) -> Signature:
     return signature
 
 
+def _without_none(feature: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in feature.items() if value is not None}
+
+
 def _features(plain: Sequence[Mapping[str, Any]]) -> tuple[Feature, ...]:
     for feature in plain:
-        if feature["kind"] not in get_args(Kind):
+        if feature["kind"] not in _KINDS:
             raise ValueError(f"unknown kind of feature {feature['kind']!r}")
     return tuple(
         Feature(

@@ -146,6 +146,7 @@ def test_a_bad_model_is_no_bad_device(fake: FakeOnnxRuntime, tmp_path: Path) -> 
 
 
 def test_both_packages_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    installation.import_onnxruntime.cache_clear()
     monkeypatch.setattr(installation, "_distributions", lambda folders: ["onnxruntime", "onnxruntime-gpu"])
     with pytest.raises(RuntimeNotInstalled, match="pip uninstall -y onnxruntime onnxruntime-gpu && pip install"):
         Predictor(MODEL)
