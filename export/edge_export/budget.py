@@ -136,7 +136,7 @@ def measure(
         ExportError: there are no rows.
         InvalidInput: `batches` do not fit the model.
     """
-    reference, lower = Predictor(float32, device="cpu"), Predictor(candidate, device="cpu")
+    reference, lower = (Predictor(content, device="cpu", threads=1) for content in (float32, candidate))
     change = measure_change(
         [reference.run(batch) for batch in batches], [lower.run(batch) for batch in batches], decide, probabilities
     )
@@ -214,7 +214,7 @@ def measure_latency(float32: bytes, candidate: bytes, batch: "Tensors") -> Ratio
     Raises:
         InvalidInput: `batch` does not fit the model.
     """
-    predictors = Predictor(float32, device="cpu"), Predictor(candidate, device="cpu")
+    predictors = [Predictor(content, device="cpu", threads=1) for content in (float32, candidate)]
     for predictor in predictors:
         predictor.run(batch)  # the first call is slower
     times: tuple[list[float], list[float]] = ([], [])

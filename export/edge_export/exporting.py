@@ -291,7 +291,7 @@ class _Job:
             independent = self.workload.independent and precision != Precision.INT8_DYNAMIC
             entries[WORKLOAD_KEY] = replace(self.workload, independent=independent).to_json()
         sealed = seal(_built(kind, with_metadata(content, entries)))
-        predictor = Predictor(sealed, device="cpu")
+        predictor = Predictor(sealed, device="cpu", threads=1)
         if not (verification := predictor.verify()).passed:
             raise ExportError(f"{path} does not pass its own certificate: {verification.failure}")
         return Export(path, kind, precision, sealed, comparisons, measured, predictor.certificate)
@@ -411,7 +411,7 @@ def _one_thread() -> Iterator[None]:
 def load_onnx(content: bytes) -> Run:
     """The model in an ONNX or ORT file, as the runtime runs it on the CPU."""
     try:
-        return Predictor(content, device="cpu").run
+        return Predictor(content, device="cpu", threads=1).run
     except InvalidModel as error:
         problem = error.__cause__ if isinstance(error.__cause__, Exception) else error
         raise ExportError(f"ONNX Runtime cannot load what was made of this module: {cause(problem)}") from error

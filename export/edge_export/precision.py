@@ -159,7 +159,7 @@ def _converted(content: bytes, precision: Precision, convert: Callable[[ModelPro
             raise nothing
         onnx.checker.check_model(model, full_check=True)
         result: bytes = model.SerializeToString(deterministic=True)
-        before, after = Predictor(content, device="cpu"), Predictor(result, device="cpu")
+        before, after = Predictor(content, device="cpu", threads=1), Predictor(result, device="cpu", threads=1)
         if (before.inputs, before.outputs) != (after.inputs, after.outputs):
             raise ValueError(f"it would take {after.inputs} and give {after.outputs}")
     except ExportError:

@@ -124,4 +124,4 @@ def _golden_rows(certificate: Certificate) -> list[tuple[str, int]]:
 def _run(program: Program, made: "Export") -> Run:
     if made.format == Format.TORCHSCRIPT:
         return load_torchscript(made.content, program)
-    return Predictor(made.content, device="cpu").run
+    return Predictor(made.content, device="cpu", threads=1).run

@@ -1,5 +1,6 @@
 """From what a person passes to the tensors that a model declares."""
 
+import functools
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -42,7 +43,7 @@ class TensorSpec:
     type: str
     shape: tuple[int | str | None, ...]
 
-    @property
+    @functools.cached_property
     def dtype(self) -> np.dtype[Any] | None:
         """The numpy type of its elements (object for text), or None where numpy has none."""
         numpy_type = NUMPY_TYPES.get(self.type.removeprefix("tensor(").removesuffix(")"))
@@ -69,6 +70,14 @@ def as_tensor(value: Any, spec: TensorSpec) -> Any:
         InvalidInput: it has another kind, shape or range than declared.
     """
     if spec.dtype is None:
+        return value
+    if (
+        type(value) is np.ndarray
+        and value.dtype == spec.dtype
+        and value.flags.c_contiguous
+        and spec.dtype != np.object_
+    ):
+        _check_shape(value, spec)
         return value
     array = _as_array(value, spec.name)
     _check_shape(array, spec)
@@ -144,10 +153,9 @@ def _cast(array: npt.NDArray[Any], dtype: np.dtype[Any], names: tuple[str, ...])
 
 
 def _check_shape(array: npt.NDArray[Any], spec: TensorSpec) -> None:
-    fits = array.ndim == len(spec.shape) and all(
-        not isinstance(size, int) or size == found for size, found in zip(spec.shape, array.shape, strict=True)
-    )
-    if not fits:
+    if array.ndim != len(spec.shape) or any(
+        [size != found for size, found in zip(spec.shape, array.shape, strict=True) if type(size) is int]
+    ):
         raise InvalidInput(f"the model takes {spec}, found shape {list(array.shape)}")
 
 

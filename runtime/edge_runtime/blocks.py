@@ -4,6 +4,8 @@ ONNX Runtime lets go of the interpreter's lock while it computes, so that thread
 The caller's thread takes blocks too: where all helpers are busy with other calls, it does them all.
 """
 
+import contextlib
+import ctypes
 import math
 import os
 import threading
@@ -14,34 +16,33 @@ from edge_runtime.processors import available_processors
 from edge_runtime.workload import Workload
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 # What a block may read and write in one operator: half of a second-level cache of common size.
 _CACHE = 512 * 1024
-# What is worth a block of its own, and what is worth another thread, which takes tens of microseconds to wake up; in
-# units of `Workload.cost`. docs/performance.md has the measurements.
+# What a thread's share must be, which takes 50 us to wake up and more on a busy machine, and a block's; in units of
+# `Workload.cost`. docs/performance.md has the measurements.
+_WORTH_A_THREAD = 500_000
 _WORTH_A_BLOCK = 100_000
-_WORTH_A_THREAD = 150_000
 
 
-def divide(rows: int, workload: Workload | None, threads: int | None, work: Callable[[int, int], None]) -> None:
-    """Call `work(start, stop)` until all of `rows` rows are done: once, or for blocks and on several threads.
+def divide(rows: int, workload: Workload, threads: int | None, work: Callable[[int, int], None]) -> None:
+    """Call `work(start, stop)` for blocks until all of `rows` rows are done, on several threads where that pays.
 
     Args:
-        rows: how many there are.
-        workload: what a row takes; None if it is not known, and then nothing is divided.
+        rows: how many there are; they are independent.
+        workload: what a row takes.
         threads: the most to use; None for one for each processor that there is.
         work: does the rows from `start` up to `stop`; called from several threads at a time.
 
     Raises:
         Exception: what `work` raises.
     """
-    if workload is None or not workload.independent or rows * workload.cost < 2 * _WORTH_A_BLOCK:
-        work(0, rows)
-        return
     most = available_processors() if threads is None else threads
     wanted = max(1, min(most, int(rows * workload.cost / _WORTH_A_THREAD)))
-    block = max(_CACHE // workload.bytes, math.ceil(_WORTH_A_BLOCK / workload.cost), 1)
+    # Where ONNX Runtime has the threads, a block is for several.
+    cache = _CACHE * (4 if threads == 1 else 1)
+    block = max(cache // workload.bytes, math.ceil(_WORTH_A_BLOCK / workload.cost), 1)
     # As many blocks for each thread, and all of a size.
     count = wanted * max(1, round(rows / block / wanted))
     block = math.ceil(rows / count)
@@ -54,7 +55,8 @@ def divide(rows: int, workload: Workload | None, threads: int | None, work: Call
     if wanted == 1:
         take_blocks()
         return
-    helpers = [_pool().submit(take_blocks) for _ in range(wanted - 1)]
+    _helpers.move_from_here()
+    helpers = [_helpers.submit(take_blocks) for _ in range(wanted - 1)]
     try:
         take_blocks()
     finally:
@@ -65,26 +67,68 @@ def divide(rows: int, workload: Workload | None, threads: int | None, work: Call
         raise problems[0]
 
 
-_executor: "ThreadPoolExecutor | None" = None
-_making = threading.Lock()
+class _Helpers:
+    """Threads that sleep where there is nothing to do, made when they are first needed."""
+
+    def __init__(self) -> None:
+        self._executor: ThreadPoolExecutor | None = None
+        self._making = threading.Lock()
+        self._threads: list[int] = []
+        self._processors: set[int] = set()
+
+    def submit(self, work: Callable[[], None]) -> "Future[None]":
+        return self._made().submit(work)
+
+    def move_from_here(self) -> None:
+        """Keep the helpers off the processor that this thread runs on.
+
+        Linux wakes a thread up on the waker's processor if it was there last, and may leave it waiting there for
+        milliseconds, the others being idle.
+        """
+        self._made()
+        if _current_processor is None or len(allowed := os.sched_getaffinity(0)) < 2:
+            return
+        elsewhere = allowed - {_current_processor()}
+        if elsewhere != self._processors:
+            self._processors = elsewhere
+            for thread in self._threads:
+                with contextlib.suppress(OSError):
+                    os.sched_setaffinity(thread, elsewhere)
+
+    def _begin(self) -> None:
+        self._threads.append(threading.get_native_id())
+        if self._processors:
+            os.sched_setaffinity(0, self._processors)
+
+    def _made(self) -> "ThreadPoolExecutor":
+        with self._making:
+            if self._executor is None:
+                from concurrent.futures import ThreadPoolExecutor
+
+                self._executor = ThreadPoolExecutor(
+                    max(1, available_processors() - 1),
+                    "edge_runtime",
+                    initializer=self._begin,
+                )
+            return self._executor
 
 
-def _pool() -> "ThreadPoolExecutor":
-    """The helpers of the process; they sleep where there is nothing to do."""
-    global _executor
-    with _making:
-        if _executor is None:
-            from concurrent.futures import ThreadPoolExecutor
-
-            _executor = ThreadPoolExecutor(max(1, available_processors() - 1), "edge_runtime")
-        return _executor
-
-
-def _forget_pool() -> None:
+def _forget_helpers() -> None:
     """A forked process has none of its parent's threads."""
-    global _executor, _making
-    _executor, _making = None, threading.Lock()
+    global _helpers
+    _helpers = _Helpers()
 
+
+def _find_current_processor() -> Callable[[], int] | None:
+    """sched_getcpu(3), where there is one."""
+    try:
+        return ctypes.CDLL(None).sched_getcpu if hasattr(os, "sched_setaffinity") else None
+    except (AttributeError, OSError, TypeError):
+        return None
+
+
+_helpers = _Helpers()
+_current_processor = _find_current_processor()
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_pool)
+    os.register_at_fork(after_in_child=_forget_helpers)

@@ -25,7 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _answer(model: str, words: Sequence[str]) -> None:
     from edge_runtime.predictor import Predictor
 
-    predictor = Predictor(model)
+    # One row needs no threads, which would take time to start.
+    predictor = Predictor(model, threads=1)
     try:
         answer = answer_words(predictor, words, "text")
     except InvalidInput as error:

@@ -1,8 +1,14 @@
 """Where each call runs: on the one device that was asked for, or for device="auto" where it is done soonest."""
 
+import functools
 import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy.typing as npt
+
+from edge_runtime.blocks import divide
 from edge_runtime.errors import DeviceUnavailable, InvalidInput
 from edge_runtime.processors import available_processors
 from edge_runtime.session import CUDA, Session, cuda_problem
@@ -13,6 +19,12 @@ from edge_runtime.workload import METADATA_KEY, Workload
 _UNIT = 0.5
 _GPU_CALL = 100_000.0
 _GPU_BYTES = 7.0
+
+# From which on a call is divided, in units of `Workload.cost`.
+_WORTH_DIVIDING = 1_000_000
+
+# The largest file, in bytes, that is opened once more for blocks.
+_SMALL_FILE = 1024 * 1024
 
 
 class Placement:
@@ -27,17 +39,18 @@ class Placement:
     def __init__(self, model: Path | bytes, device: str, threads: int | None) -> None:
         """Open `model` on `device`. Raises as `Session`."""
         self.threads = threads
-        self.main = Session(model, "cpu" if device == "auto" else device)
+        self.main = Session(model, "cpu" if device == "auto" else device, threads)
         text = self.main.metadata.get(METADATA_KEY)
         self.workload = None if text is None else Workload.from_json(text)
         if threads is not None and threads < 1:
             raise InvalidInput(f"threads is {threads}; one is needed at least")
         self._opening = threading.Lock()
         self._cuda: Session | None = None
+        self._single: Session | None = None
         # A GPU takes longer to come up than a small model to answer all its life: it is left alone until it pays.
         self._may_use_cuda = device == "auto" and cuda_problem(self.main.source) is None
         if self._may_use_cuda and self.workload is None:
-            self.main, self._may_use_cuda = Session(self.main.source, "auto"), False
+            self.main, self._may_use_cuda = Session(self.main.source, "auto", threads), False
 
     @property
     def cuda(self) -> Session | None:
@@ -51,10 +64,34 @@ class Placement:
                         self._may_use_cuda = False
         return self._cuda
 
-    def of_call(self, rows: int, size: int) -> Session:
-        """The session for a call of `rows` rows that take `size` bytes."""
+    def divides(self, rows: int) -> bool:
+        """Whether a call of `rows` rows on the CPU is worth dividing, and may be."""
+        workload = self.workload
+        return workload is not None and workload.independent and rows * workload.cost >= _WORTH_DIVIDING
+
+    def divide(self, rows: int, work: Callable[[Session, int, int], None]) -> None:
+        """Call `work(session, start, stop)` for blocks on the CPU until all of `rows` rows are done.
+
+        Threads of our own beat ONNX Runtime's where a block fits the cache; they take a session of one thread a call.
+        Large weights are not loaded twice for that: there the blocks come one after the other, on ONNX Runtime's.
+        """
+        assert self.workload is not None
+        if (session := self._for_blocks()) is not None:
+            divide(rows, self.workload, self.threads, functools.partial(work, session))
+        else:
+            divide(rows, self.workload, 1, functools.partial(work, self.main))
+
+    def _for_blocks(self) -> Session | None:
+        with self._opening:
+            if self._single is None and self.main.size <= _SMALL_FILE:
+                self._single = Session(self.main.source, "cpu", threads=1)
+        return self._single
+
+    def of_call(self, rows: int, feed: Mapping[str, npt.NDArray[Any]]) -> Session:
+        """The session for a call of `rows` rows, which are in `feed`."""
         if not self._may_use_cuda or self.workload is None:
             return self.main
+        size = sum(values.nbytes for values in feed.values())
         processors = (self.threads or available_processors()) if self.workload.independent else 1
         on_cpu = rows * self.workload.cost * _UNIT / processors
         return self.main if on_cpu < _GPU_CALL + size / _GPU_BYTES else self.cuda or self.main

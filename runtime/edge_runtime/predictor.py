@@ -11,10 +11,9 @@ import numpy.typing as npt
 
 from edge_runtime import cuda
 from edge_runtime.arrays import TensorSpec, as_tensor
-from edge_runtime.blocks import divide
 from edge_runtime.errors import InvalidInput, InvalidModel, NoCertificate, NoSignature, VerificationFailed
 from edge_runtime.placement import Placement
-from edge_runtime.session import CPU, CUDA
+from edge_runtime.session import CPU, CUDA, Session
 from edge_runtime.signature import METADATA_KEY, Signature
 from edge_runtime.tabular import Prediction, Tabular
 
@@ -68,6 +67,8 @@ class Predictor:
         self._arguments = (self._session.source, device, verify, threads)
         self.inputs: tuple[TensorSpec, ...] = self._session.inputs
         self.outputs: tuple[TensorSpec, ...] = self._session.outputs
+        self._input_names = {spec.name for spec in self.inputs}
+        self._output_names = [spec.name for spec in self.outputs]
         self.provider: str = self._session.provider
         self.signature: Signature | None = self._read_signature()
         self._tabular = None if self.signature is None else Tabular(self._placement, self.signature)
@@ -141,28 +142,29 @@ class Predictor:
             InvalidInput: an input is missing, unknown, or of another kind or shape than declared.
             InferenceFailed: ONNX Runtime failed while computing.
         """
-        declared = [spec.name for spec in self.inputs]
-        missing = [name for name in declared if name not in inputs]
-        unknown = [name for name in inputs if name not in declared]
-        if missing or unknown:
+        if inputs.keys() != self._input_names:
+            missing = [spec.name for spec in self.inputs if spec.name not in inputs]
+            unknown = [str(name) for name in inputs if name not in self._input_names]
             found = f"missing {', '.join(missing)}" if missing else f"unknown {', '.join(unknown)}"
             raise InvalidInput(f"the model takes {'; '.join(map(str, self.inputs)) or 'no input'}: {found}")
-        on_cuda = [name for name in declared if cuda.is_on_cuda(inputs[name])]
-        feed = {
-            spec.name: inputs[spec.name] if spec.name in on_cuda else as_tensor(inputs[spec.name], spec)
-            for spec in self.inputs
-        }
+        feed, on_cuda = {}, ""
+        for spec in self.inputs:
+            value = inputs[spec.name]
+            if type(value) is not np.ndarray and cuda.is_on_cuda(value):
+                feed[spec.name], on_cuda = value, spec.name
+            else:
+                feed[spec.name] = as_tensor(value, spec)
         if on_cuda:
             session = self._session if self.provider == CUDA else self._placement.cuda
             if session is None:
-                raise InvalidInput(f"{on_cuda[0]} is on a GPU, and the model runs on {self.provider}: give an array")
+                raise InvalidInput(f"{on_cuda} is on a GPU, and the model runs on {self.provider}: give an array")
             return cuda.run_there(session, feed)
         session = self._session
         if self._gives_row_for_row and (rows := len(next(iter(feed.values())))):
-            session = self._placement.of_call(rows, sum(values.nbytes for values in feed.values()))
-            if session.provider == CPU:
+            session = self._placement.of_call(rows, feed)
+            if session.provider == CPU and self._placement.divides(rows):
                 return self._in_blocks(feed, rows)
-        return dict(zip((spec.name for spec in self.outputs), session.run(None, feed), strict=True))
+        return dict(zip(self._output_names, session.run(self._output_names, feed), strict=True))
 
     @functools.cached_property
     def _gives_row_for_row(self) -> bool:
@@ -180,12 +182,12 @@ class Predictor:
         shapes: dict[str, Any] = {spec.name: (rows, *spec.shape[1:]) for spec in self.outputs}
         results = {spec.name: np.empty(shapes[spec.name], np.dtype(spec.dtype)) for spec in self.outputs}
 
-        def compute(start: int, stop: int) -> None:
-            inputs = {name: values[start:stop] for name, values in feed.items()}
-            outputs = {name: values[start:stop] for name, values in results.items()}
-            self._session.run_bound(inputs, outputs)
+        def compute(session: Session, start: int, stop: int) -> None:
+            found = session.run(self._output_names, {name: values[start:stop] for name, values in feed.items()})
+            for values, part in zip(results.values(), found, strict=True):
+                values[start:stop] = part
 
-        divide(rows, self._placement.workload, self._placement.threads, compute)
+        self._placement.divide(rows, compute)
         return results
 
     @functools.cached_property

@@ -1,12 +1,14 @@
 """How many processors this process may use at a time."""
 
+import functools
 import math
 import os
 from pathlib import Path
 
-_CGROUPS = Path("/sys/fs/cgroup")
+_CGROUPS, _OWN = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
+@functools.cache
 def available_processors() -> int:
     """The processors that the process may run on, or fewer where its control group is given less time; at least 1.
 
@@ -21,7 +23,7 @@ def available_processors() -> int:
 def _limits() -> list[float]:
     """The processors' worth of time that each control group around this process allows."""
     try:
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
+        lines = _OWN.read_text().splitlines()
     except OSError:
         return []
     limits = []

@@ -7,10 +7,12 @@ The words: a *device* is what the user asks for ("auto", "cpu", "cuda", "cuda:1"
 import contextlib
 import ctypes
 import functools
+import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Mapping
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,11 +28,14 @@ from edge_runtime.errors import (
     UnknownDevice,
 )
 from edge_runtime.installation import import_onnxruntime
+from edge_runtime.processors import available_processors
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 
 _REDIRECTING = threading.Lock()
+
+_sessions: "weakref.WeakSet[Session]" = weakref.WeakSet()
 
 
 class Session:
@@ -45,8 +50,10 @@ class Session:
         metadata: what the file says about itself, by key.
     """
 
-    def __init__(self, model: Path | bytes, device: str) -> None:
-        """Open `model` (a file, or a file's content) on `device`.
+    def __init__(self, model: Path | bytes, device: str, threads: int | None = None) -> None:
+        """Open `model` (a file, or a file's content) on `device`, for calls on up to `threads` processors.
+
+        By default on all that there are for this process.
 
         Raises:
             ModelNotFound, InvalidModel, UnknownDevice, DeviceUnavailable, RuntimeNotInstalled: see `Predictor`.
@@ -54,7 +61,8 @@ class Session:
         candidates = _candidates(device)
         ort = import_onnxruntime()
         name, source = ("the model", model) if isinstance(model, bytes) else (str(model), _readable(model))
-        self._session, options = _open(ort, source, name, device, candidates)
+        self._session, options = _open(ort, source, name, device, candidates, threads)
+        _sessions.add(self)
         self.device_id = int(options.get("device_id", 0))
         self._captures = options.get("enable_cuda_graph") == "1"
         self._run_options = ort.RunOptions()
@@ -70,6 +78,11 @@ class Session:
             self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
         except UnicodeDecodeError as error:
             raise InvalidModel(f"{name} is damaged: its names are not UTF-8 text; export the model again") from error
+
+    @property
+    def size(self) -> int:
+        """How many bytes the model takes, as a file; Raises OSError if it is gone."""
+        return len(self.source) if isinstance(self.source, bytes) else self.source.stat().st_size
 
     def content(self) -> bytes:
         """The bytes of the model's file as they are by now. Raises ModelNotFound or InvalidModel if it is gone."""
@@ -105,24 +118,16 @@ class Session:
         # InferenceSession.run_with_iobinding looks for captured graphs first, which takes as long as a small model.
         return functools.partial(self._session._sess.run_with_iobinding, binding._iobinding, options)
 
-    def run_bound(self, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> None:
-        """Compute once as `bound` says. Raises as `run`."""
-        try:
-            self.bound(inputs, outputs)()
-        except Exception as error:
-            raise translated(error, "the model") from error
-
-    def run(self, names: list[str] | None, feed: Mapping[str, Any]) -> list[Any]:
-        """The outputs `names` (all, if None) for the inputs in `feed`.
+    def run(self, names: Sequence[str], feed: Mapping[str, Any]) -> list[Any]:
+        """The outputs `names` for the inputs in `feed`, which are all there and of the declared types.
 
         Raises:
             InvalidInput: ONNX Runtime refuses the inputs.
             InferenceFailed: it fails while computing.
         """
         try:
-            # Options make it look for captured graphs, too.
-            options = (self._run_options,) if self._captures else ()
-            return self._session.run(names, feed, *options)  # type: ignore[no-any-return]
+            # InferenceSession.run checks the names of inputs and looks for captured graphs first.
+            return self._session._sess.run(names, feed, self._run_options)  # type: ignore[no-any-return]
         except Exception as error:
             raise translated(error, "the model") from error
 
@@ -183,7 +188,12 @@ def _candidates(device: str) -> list[tuple[str, dict[str, str]]]:
 
 
 def _open(
-    ort: ModuleType, source: str | bytes, name: str, device: str, candidates: list[tuple[str, dict[str, str]]]
+    ort: ModuleType,
+    source: str | bytes,
+    name: str,
+    device: str,
+    candidates: list[tuple[str, dict[str, str]]],
+    threads: int | None,
 ) -> tuple[Any, dict[str, str]]:
     """A session on the first candidate that really comes up, and its options."""
     problem: str | None = None
@@ -191,7 +201,7 @@ def _open(
         if problem := _provider_problem(ort, provider, source):
             continue
         try:
-            session = _new_session(ort, source, provider, options)
+            session = _new_session(ort, source, provider, options, threads)
         except Exception as error:
             if provider == CPU:
                 raise _loading_error(error, name) from error
@@ -202,19 +212,26 @@ def _open(
             return session, options
         problem = _library_problem(ort, provider)
     # Is it the device, or a model that opens nowhere? Then that is what has to be said.
-    _open(ort, source, name, "cpu", _candidates("cpu"))
+    _open(ort, source, name, "cpu", _candidates("cpu"), 1)
     raise DeviceUnavailable(f"device {device!r} cannot be used: {problem}")
 
 
-def _new_session(ort: ModuleType, source: str | bytes, provider: str, options: dict[str, str]) -> Any:
+def _new_session(
+    ort: ModuleType, source: str | bytes, provider: str, options: dict[str, str], threads: int | None
+) -> Any:
     settings = ort.SessionOptions()
-    # A small model loses more to a thread pool than it gains, and idle threads spin. Without a pool of its own a
-    # session also survives a fork.
-    settings.intra_op_num_threads = 1
     settings.inter_op_num_threads = 1
     # A pattern would be kept for every number of rows that is ever called.
     settings.enable_mem_pattern = False
-    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if provider == CPU and _can_spin_briefly(ort) and threads != 1 and (most := available_processors()) > 1:
+        wanted = min(most, threads or most)
+        # Left to itself ONNX Runtime gives each thread a processor of its own, which is right where all are ours.
+        settings.intra_op_num_threads = 0 if wanted == os.cpu_count() else wanted
+        # Threads that sleep take longer to wake up than most calls take; so long they wait for the next call, no more.
+        settings.add_session_config_entry("session.intra_op.spin_duration_us", "200")
+    else:
+        settings.intra_op_num_threads = 1
+        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Errors reach the caller as exceptions; ONNX Runtime need not print them as well.
     settings.log_severity_level = 4
     if provider == CPU:
@@ -225,6 +242,24 @@ def _new_session(ort: ModuleType, source: str | bytes, provider: str, options: d
         if provider == CUDA and hasattr(ort, "preload_dlls"):
             ort.preload_dlls()
         return ort.InferenceSession(source, settings, providers=[(provider, options)], enable_fallback=0)
+
+
+def _can_spin_briefly(ort: ModuleType) -> bool:
+    """Whether this ONNX Runtime can let idle threads sleep soon; older ones spin for long, or lose by not spinning."""
+    return tuple(map(int, ort.__version__.split(".")[:2])) >= (1, 26)
+
+
+def _outlive_fork() -> None:
+    """Keep the sessions of a forked process for good.
+
+    Its copies have no threads: calls do without them, but the end of a session would wait for them for ever.
+    """
+    for session in _sessions:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(session._session._sess))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_outlive_fork)
 
 
 def _provider_problem(ort: ModuleType, provider: str, source: str | bytes) -> str | None:

@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from edge_runtime import cuda
 from edge_runtime.arrays import TensorSpec, as_matrix
-from edge_runtime.blocks import divide
 from edge_runtime.errors import InvalidInput
 from edge_runtime.placement import Placement
 from edge_runtime.session import CPU, CUDA, Session, translated
@@ -105,11 +104,11 @@ class Tabular:
         matrix = as_matrix(rows, self._source, self._features)
         count = len(matrix)
         large = matrix.size > _COPIED
-        session = self._placement.of_call(count, matrix.nbytes) if large else self._session
+        session = self._placement.of_call(count, {self._source.name: matrix}) if large else self._session
         if not self._is_bindable or not count or session.provider != CPU:
-            return self._completed(session.run([self._target.name], {self._source.name: matrix})[0])
+            return self._computed(session, matrix)
         if large:
-            return self._in_blocks(matrix)
+            return self._in_blocks(matrix) if self._placement.divides(count) else self._computed(session, matrix)
         lane = self._lanes.many
         if lane is None or len(lane.input) != count:
             lane = self._lanes.many = _Lane(self._session, self._source, self._target, count)
@@ -119,18 +118,20 @@ class Tabular:
     def _in_blocks(self, matrix: npt.NDArray[Any]) -> npt.NDArray[Any]:
         result = np.empty((len(matrix), len(self._labels)), self._target.dtype)
 
-        def compute(start: int, stop: int) -> None:
-            rows, part = matrix[start:stop], result[start:stop]
-            output = np.empty((stop - start, 1), result.dtype) if self._is_binary else part
-            self._session.run_bound({self._source.name: rows}, {self._target.name: output})
+        def compute(session: Session, start: int, stop: int) -> None:
+            (output,) = session.run([self._target.name], {self._source.name: matrix[start:stop]})
             if self._is_binary:
-                _complete(output, part)
+                _complete(output, result[start:stop])
+            else:
+                result[start:stop] = output
 
-        divide(len(matrix), self._placement.workload, self._placement.threads, compute)
+        self._placement.divide(len(matrix), compute)
         return result
 
-    def _completed(self, output: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """A column for each label, from what the model gives."""
+    def _computed(self, session: Session, matrix: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The probabilities of all rows in one call."""
+        output: npt.NDArray[Any]
+        (output,) = session.run([self._target.name], {self._source.name: matrix})
         if not self._is_binary:
             return output
         result = np.empty((len(output), 2), output.dtype)
@@ -212,5 +213,5 @@ class _Lanes(threading.local):
 
 def _complete(positive: npt.NDArray[Any], result: npt.NDArray[Any]) -> None:
     """Write the probabilities of both labels, shape (rows, 2), from those of the second, shape (rows, 1)."""
-    np.subtract(1, positive, out=result[:, :1])
-    result[:, 1:] = positive
+    np.subtract(positive.dtype.type(1), positive[:, 0], out=result[:, 0])
+    result[:, 1] = positive[:, 0]

@@ -133,7 +133,10 @@ def _problems(rows: int, intact: bool, signature_intact: bool, checks: tuple[Che
 def _replayed(session: Session, batch: GoldenBatch) -> Iterator[Check]:
     """A check for every output that `batch` expects or `session` gives."""
     try:
-        outputs = dict(zip([spec.name for spec in session.outputs], session.run(None, batch.inputs), strict=True))
+        if {spec.name for spec in session.inputs} != set(batch.inputs):
+            raise InvalidInput(f"the model cannot take these inputs: {', '.join(batch.inputs)}")
+        names = [spec.name for spec in session.outputs]
+        outputs = dict(zip(names, session.run(names, batch.inputs), strict=True))
     except (InvalidInput, InferenceFailed) as error:
         for name in batch.expected:
             yield _incomparable(batch, name, str(error))

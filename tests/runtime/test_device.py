@@ -4,10 +4,12 @@ import re
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edge_runtime import (
@@ -20,8 +22,11 @@ from edge_runtime import (
     installation,
     session,
 )
+from edge_runtime.workload import METADATA_KEY, Workload
 
-MODEL = Path(__file__).parent / "models" / "four_blobs.onnx"
+MODELS = Path(__file__).parent / "models"
+# It does not say what its rows take.
+MODEL = MODELS / "three_labels.onnx"
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 no_gpu = pytest.mark.skipif(session.cuda_driver_problem() is None, reason="this machine has an NVIDIA GPU")
@@ -30,7 +35,7 @@ no_gpu = pytest.mark.skipif(session.cuda_driver_problem() is None, reason="this 
 @pytest.mark.parametrize("device", ["auto", "cpu", CPU])
 @no_gpu
 def test_cpu(device: str) -> None:
-    predictor = Predictor(MODEL, device)
+    predictor = Predictor(MODELS / "four_blobs.onnx", device)
     assert predictor.provider == CPU
     assert predictor.predict([-1, 1]).tolist() == [1]
 
@@ -95,6 +100,7 @@ class FakeOnnxRuntime:
             get_outputs=opened.get_outputs,
             get_modelmeta=opened.get_modelmeta,
             run=opened.run,
+            _sess=opened._sess,
         )
 
 
@@ -113,6 +119,30 @@ def test_auto_takes_cuda_where_it_comes_up(fake: FakeOnnxRuntime, capsys: pytest
     Predictor(MODEL, "cuda:1")
     assert fake.options == {"use_tf32": "0", "enable_cuda_graph": "1", "device_id": "1"}
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("fake", ["comes up"], indirect=True)
+@pytest.mark.parametrize(("cost", "rows", "provider"), [(1e6, 10_000, CUDA), (1e4, 3, CPU), (10.0, 10_000, CPU)])
+def test_auto_takes_cuda_for_the_calls_that_gain_by_it(
+    fake: FakeOnnxRuntime, with_metadata: Callable[..., bytes], cost: float, rows: int, provider: str
+) -> None:
+    workload = Workload(independent=True, cost=cost, bytes=40)
+    predictor = Predictor(with_metadata(MODEL.read_bytes(), METADATA_KEY, workload.to_json()))
+    assert (predictor.provider, fake.options) == (CPU, {})
+    table = np.zeros((rows, 2), np.float32)
+    assert predictor.predict_proba(table).shape == (rows, 3)
+    assert ("use_tf32" in fake.options) == (provider == CUDA)
+    assert predictor.run({"x": table})["probabilities"].shape == (rows, 3)
+    assert ("use_tf32" in fake.options) == (provider == CUDA)
+
+
+@pytest.mark.parametrize("fake", ["raises"], indirect=True)
+def test_auto_does_without_cuda_that_does_not_come_up(
+    fake: FakeOnnxRuntime, with_metadata: Callable[..., bytes]
+) -> None:
+    workload = Workload(independent=True, cost=1e6, bytes=40)
+    predictor = Predictor(with_metadata(MODEL.read_bytes(), METADATA_KEY, workload.to_json()))
+    assert predictor.predict_proba(np.zeros((10_000, 2), np.float32)).shape == (10_000, 3)
 
 
 @pytest.mark.parametrize("fake", ["comes up"], indirect=True)
