@@ -154,7 +154,7 @@ def _cast(array: npt.NDArray[Any], dtype: np.dtype[Any], names: tuple[str, ...])
 
 def _check_shape(array: npt.NDArray[Any], spec: TensorSpec) -> None:
     if array.ndim != len(spec.shape) or any(
-        [size != found for size, found in zip(spec.shape, array.shape, strict=True) if type(size) is int]
+        size != found for size, found in zip(spec.shape, array.shape, strict=True) if type(size) is int
     ):
         raise InvalidInput(f"the model takes {spec}, found shape {list(array.shape)}")
 
