@@ -1,14 +1,16 @@
 """On a machine with an NVIDIA GPU: certificates made on the CPU hold on CUDA without TF32, and tell when it is on."""
 
+import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from zoo import ZOO
 
 from edge_export import export
 from edge_export.ort_file import ort_bytes
-from edge_runtime import DeviceUnavailable, Predictor, session
+from edge_runtime import DeviceUnavailable, InvalidInput, Predictor, session
 
 MODEL = Path(__file__).parents[1] / "runtime" / "models" / "four_blobs.onnx"
 
@@ -58,3 +60,70 @@ def test_with_tf32_certificates_fail(artifacts: dict[str, Path], monkeypatch: py
     shares = largest_shares(artifacts)
     print({name: f"{share:.3g}" for name, share in shares.items()})
     assert any(share > 1 for share in shares.values())
+
+
+def test_single_rows_through_a_recorded_graph(artifacts: dict[str, Path]) -> None:
+    """Each call must read what it was given, not what was there when the graph was recorded."""
+    on_cuda, on_cpu = Predictor(MODEL, device="cuda"), Predictor(MODEL, device="cpu")
+    random = np.random.default_rng(0)
+    for row in random.normal(size=(200, 2)):
+        label, probability = on_cuda.predict_one(row.tolist())
+        expected = on_cpu.predict_one(row.tolist())
+        assert (label, probability) == (expected.label, pytest.approx(expected.probability, abs=1e-6))
+    for count in (1, 5, 1, 300, 5, 100_000):
+        rows = random.normal(size=(count, 2)).astype(np.float32)
+        np.testing.assert_allclose(on_cuda.predict_proba(rows), on_cpu.predict_proba(rows), rtol=0, atol=1e-6)
+
+
+def test_from_many_threads_on_cuda(artifacts: dict[str, Path]) -> None:
+    predictor, on_cpu = Predictor(MODEL, device="cuda"), Predictor(MODEL, device="cpu")
+    rows = np.random.default_rng(0).normal(size=(8, 2)).astype(np.float32)
+    expected = on_cpu.predict_proba(rows)[:, 1]
+    wrong: list[float] = []
+
+    def use(number: int) -> None:
+        for _ in range(50):
+            label, probability = predictor.predict_one(rows[number].tolist())
+            found = probability if label == 1 else 1 - probability
+            many = predictor.predict_proba(rows)[number, 1]
+            wrong.extend(value for value in (found, many) if abs(value - expected[number]) > 1e-6)
+
+    threads = [threading.Thread(target=use, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+@pytest.mark.parametrize("device", ["cuda", "auto"])
+def test_tensors_on_the_gpu_are_not_copied(artifacts: dict[str, Path], device: str) -> None:
+    predictor = Predictor(artifacts["convolutions"], device=device)
+    (name,) = (spec.name for spec in predictor.inputs)
+    for count in (4, 1, 9):
+        images = torch.randn(count, 1, 12, 12, device="cuda")
+        ((_, found),) = predictor.run({name: images}).items()
+        expected = Predictor(artifacts["convolutions"], device="cpu").run({name: images.cpu().numpy()})
+        there = torch.from_dlpack(found)
+        assert there.is_cuda
+        np.testing.assert_allclose(there.cpu().numpy(), next(iter(expected.values())), atol=1e-5)
+    for wrong in (images.double(), images[:, :, :5], images.transpose(2, 3)[:, :, ::2]):
+        with pytest.raises(InvalidInput):
+            predictor.run({name: wrong})
+    with pytest.raises(InvalidInput, match="is on a GPU, and the model runs on CPU"):
+        Predictor(artifacts["convolutions"], device="cpu").run({name: images})
+
+
+def test_auto_takes_cuda_for_large_calls_alone(artifacts: dict[str, Path]) -> None:
+    predictor = Predictor(artifacts["convolutions"])
+    (spec,) = predictor.inputs
+    predictor.run({spec.name: np.zeros((1, 1, 12, 12), np.float32)})
+    assert (predictor.provider, predictor._placement._cuda) == ("CPUExecutionProvider", None)
+    images = np.random.default_rng(0).normal(size=(100_000, 1, 12, 12)).astype(np.float32)
+    found = predictor.run({spec.name: images})
+    assert predictor._placement._cuda is not None
+    expected = Predictor(artifacts["convolutions"], device="cpu").run({spec.name: images})
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, atol=1e-5)
+    verification = predictor.verify()
+    assert (verification.provider, verification.passed) == ("CUDAExecutionProvider", True)

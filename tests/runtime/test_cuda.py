@@ -20,9 +20,11 @@ def on_cuda() -> Predictor:
         pytest.skip(str(error))
 
 
-def test_auto_takes_cuda(on_cuda: Predictor) -> None:
+def test_auto_leaves_a_small_model_on_the_cpu(on_cuda: Predictor) -> None:
     assert on_cuda.provider == "CUDAExecutionProvider"
-    assert Predictor(MODEL).provider == "CUDAExecutionProvider"
+    assert Predictor(MODEL).provider == "CPUExecutionProvider"
+    # It says nothing of what its rows take.
+    assert Predictor(MODEL.with_name("three_labels.onnx")).provider == "CUDAExecutionProvider"
 
 
 def test_same_answers_as_on_the_cpu(on_cuda: Predictor) -> None:
