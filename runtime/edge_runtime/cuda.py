@@ -1,5 +1,6 @@
 """Calls on an NVIDIA GPU: buffers that stay there, captured graphs, and tensors of other libraries without a copy."""
 
+import contextlib
 import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -36,11 +37,12 @@ def bound(session: Session, inputs: Mapping[str, Any], outputs: Mapping[str, Any
     call = session.bound_call(binding, next(_graph_numbers))
 
     def run() -> None:
-        for value, array in taken:
-            value.update_inplace(array)
-        call()
-        for value, array in given:
-            array[...] = value.numpy()
+        with session.turn or contextlib.nullcontext():
+            for value, array in taken:
+                value.update_inplace(array)
+            call()
+            for value, array in given:
+                array[...] = value.numpy()
 
     return run
 
@@ -71,9 +73,10 @@ def run_there(session: Session, inputs: Mapping[str, Any]) -> dict[str, Any]:
         binding.bind_output(output.name, "cuda", session.device_id)
     try:
         # ONNX Runtime's work is in no order with other libraries', unless both wait.
-        binding.synchronize_inputs()
-        session.bound_call(binding, None)()
-        binding.synchronize_outputs()
+        with session.turn or contextlib.nullcontext():
+            binding.synchronize_inputs()
+            session.bound_call(binding, None)()
+            binding.synchronize_outputs()
     except Exception as error:
         raise translated(error, "the model") from error
     return dict(zip((output.name for output in session.outputs), binding.get_outputs(), strict=True))

@@ -46,6 +46,8 @@ class Session:
         version: of ONNX Runtime.
         provider: what it runs on.
         device_id: which of several GPUs.
+        turn: to be held by whoever calls, where calls at the same time would write over each other's results: those of
+            ONNX Runtime do while it records CUDA graphs. None elsewhere.
         inputs, outputs: the tensors that the file declares.
         metadata: what the file says about itself, by key.
     """
@@ -65,6 +67,7 @@ class Session:
         _sessions.add(self)
         self.device_id = int(options.get("device_id", 0))
         self._captures = options.get("enable_cuda_graph") == "1"
+        self.turn = threading.RLock() if self._captures else None
         self._run_options = ort.RunOptions()
         if self._captures:
             # Only calls on the same buffers can be recorded; see `bound_call`.
@@ -127,7 +130,10 @@ class Session:
         """
         try:
             # InferenceSession.run checks the names of inputs and looks for captured graphs first.
-            return self._session._sess.run(names, feed, self._run_options)  # type: ignore[no-any-return]
+            if self.turn is None:
+                return self._session._sess.run(names, feed, self._run_options)  # type: ignore[no-any-return]
+            with self.turn:
+                return self._session._sess.run(names, feed, self._run_options)  # type: ignore[no-any-return]
         except Exception as error:
             raise translated(error, "the model") from error
 

@@ -115,7 +115,7 @@ def test_tensors_on_the_gpu_are_not_copied(artifacts: dict[str, Path], device: s
 
 
 def test_auto_takes_cuda_for_large_calls_alone(artifacts: dict[str, Path]) -> None:
-    predictor = Predictor(artifacts["convolutions"])
+    predictor = Predictor(artifacts["convolutions"], threads=1)
     (spec,) = predictor.inputs
     predictor.run({spec.name: np.zeros((1, 1, 12, 12), np.float32)})
     assert (predictor.provider, predictor._placement._cuda) == ("CPUExecutionProvider", None)
