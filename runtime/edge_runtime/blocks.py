@@ -42,7 +42,9 @@ def divide(rows: int, workload: Workload, threads: int | None, work: Callable[[i
     wanted = max(1, min(most, int(rows * workload.cost / _WORTH_A_THREAD)))
     # Where ONNX Runtime has the threads, a block is for several.
     cache = _CACHE * (4 if threads == 1 else 1)
-    block = max(cache // workload.bytes, math.ceil(_WORTH_A_BLOCK / workload.cost), 1)
+    # The more threads there are, the more of them wait for the interpreter between blocks.
+    worth = _WORTH_A_BLOCK * max(1.0, wanted / 2)
+    block = max(cache // workload.bytes, math.ceil(worth / workload.cost))
     # As many blocks for each thread, and all of a size.
     count = wanted * max(1, round(rows / block / wanted))
     block = math.ceil(rows / count)

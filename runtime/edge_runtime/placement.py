@@ -14,9 +14,11 @@ from edge_runtime.processors import available_processors
 from edge_runtime.session import CUDA, Session, cuda_problem
 from edge_runtime.workload import METADATA_KEY, Workload
 
-# What a processor takes for a unit of `Workload.cost`, what a call on a GPU takes besides its work, in nanoseconds, and
-# the bytes that reach it in one. docs/performance.md has the measurements.
+# What a processor takes for a unit of `Workload.cost`, how many times sooner many of them are done with a call that is
+# divided, what a call on a GPU takes besides its work, in nanoseconds, and the bytes that reach it in one.
+# docs/performance.md has the measurements.
 _UNIT = 0.5
+_MOST_GAIN = 4
 _GPU_CALL = 100_000.0
 _GPU_BYTES = 7.0
 
@@ -92,6 +94,6 @@ class Placement:
         if not self._may_use_cuda or self.workload is None:
             return self.main
         size = sum(values.nbytes for values in feed.values())
-        processors = (self.threads or available_processors()) if self.workload.independent else 1
-        on_cpu = rows * self.workload.cost * _UNIT / processors
+        gain = min(_MOST_GAIN, self.threads or available_processors()) if self.divides(rows) else 1
+        on_cpu = rows * self.workload.cost * _UNIT / gain
         return self.main if on_cpu < _GPU_CALL + size / _GPU_BYTES else self.cuda or self.main
