@@ -9,7 +9,7 @@ from torch import Tensor
 from edge_export.arithmetic import Arithmetic
 from edge_export.cases import Case, take
 from edge_export.errors import ExportError
-from edge_export.program import Program, size_hint
+from edge_export.program import Program, Tensors, size_hint
 from edge_runtime.workload import Workload
 
 # Of each case, so many rows are computed alone, too.
@@ -24,15 +24,27 @@ def workload(program: Program, exact: Arithmetic, cases: Sequence[Case]) -> Work
     """
     if not program.is_batched:
         return None
-    independent = all(_is_independent(exact, case) for case in cases if case.batches)
+    independent = all(_is_independent(exact, rows) for rows in _mixed(cases))
     return Workload(independent, float(np.ceil(program.cost)), _widest(program))
 
 
-def _is_independent(exact: Arithmetic, case: Case) -> bool:
-    rows = max(case.batches, key=lambda batch: len(next(iter(batch.values()))))
-    count = len(next(iter(rows.values())))
-    rows = take(rows, np.unique(np.linspace(0, count - 1, min(count, _MOST_ROWS)).astype(np.intp)))
-    count = len(next(iter(rows.values())))
+def _mixed(cases: Sequence[Case]) -> list[Tensors]:
+    """Some rows of every case, those of one shape beside each other: NaN in one row must not reach another."""
+    mixed: dict[tuple[tuple[int, ...], ...], list[Tensors]] = {}
+    for case in cases:
+        for batch in sorted(case.batches, key=_count, reverse=True)[:1]:
+            count = _count(batch)
+            rows = take(batch, np.unique(np.linspace(0, count - 1, min(count, _MOST_ROWS)).astype(np.intp)))
+            mixed.setdefault(tuple(values.shape[1:] for values in rows.values()), []).append(rows)
+    return [{name: np.concatenate([rows[name] for rows in parts]) for name in parts[0]} for parts in mixed.values()]
+
+
+def _count(batch: Tensors) -> int:
+    return len(next(iter(batch.values())))
+
+
+def _is_independent(exact: Arithmetic, rows: Tensors) -> bool:
+    count = _count(rows)
     try:
         together = exact.run(rows)
         alone = [exact.run(take(rows, np.array([row]))) for row in range(count)]
