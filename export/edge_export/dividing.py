@@ -1,9 +1,11 @@
 """Whether a call may be divided, and what a row of it takes: what the runtime needs to know to be fast."""
 
+import itertools
 import math
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from edge_export.arithmetic import Arithmetic
@@ -24,7 +26,7 @@ def workload(program: Program, exact: Arithmetic, cases: Sequence[Case]) -> Work
     """
     if not program.is_batched:
         return None
-    independent = all(_is_independent(exact, rows) for rows in _mixed(cases))
+    independent = _is_divisible(exact, cases[0]) and all(_is_independent(exact, rows) for rows in _mixed(cases))
     return Workload(independent, float(np.ceil(program.cost)), _widest(program))
 
 
@@ -43,6 +45,23 @@ def _count(batch: Tensors) -> int:
     return len(next(iter(batch.values())))
 
 
+def _is_divisible(exact: Arithmetic, case: Case) -> bool:
+    """Whether the parts of the largest batch lead to what all of it does: a row's place must not matter either."""
+    rows = max(case.batches, key=_count)
+    count = _count(rows)
+    cuts = [0, count // 3, count - count // 7, count]
+    try:
+        together = exact.run(rows)
+        parts = [exact.run(take(rows, np.arange(*cut))) for cut in itertools.pairwise(cuts) if cut[0] < cut[1]]
+    except ExportError:
+        return False
+    return all(
+        sum(len(part[name]) if part[name].ndim else 0 for part in parts) == count
+        and _same(values, torch.cat([part[name] for part in parts]))
+        for name, values in together.items()
+    )
+
+
 def _is_independent(exact: Arithmetic, rows: Tensors) -> bool:
     count = _count(rows)
     try:
@@ -57,7 +76,11 @@ def _is_independent(exact: Arithmetic, rows: Tensors) -> bool:
 
 
 def _alike(row: Tensor, alone: Tensor) -> bool:
-    return alone.shape == (1, *row.shape) and np.allclose(row, alone[0], rtol=1e-9, atol=1e-12, equal_nan=True)
+    return alone.shape == (1, *row.shape) and _same(row, alone[0])
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and np.allclose(one, other, rtol=1e-9, atol=1e-12, equal_nan=True)
 
 
 def _widest(program: Program) -> int:
@@ -67,7 +90,7 @@ def _widest(program: Program) -> int:
     for node in program.exported.graph.nodes:
         if node.op != "call_function":
             continue
-        taken = [operand for operand in node.all_input_nodes if not operand.name.startswith(("p_", "b_"))]
+        taken = [operand for operand in node.all_input_nodes if not operand.name.startswith(("p_", "b_", "c_"))]
         values = [part.meta.get("val") for part in (node, *taken)]
         shapes = [value.shape for value in values if isinstance(value, Tensor)]
         most = max(most, sum(math.prod(map(size_hint, shape)) for shape in shapes))

@@ -52,15 +52,23 @@ def divide(rows: int, workload: Workload, threads: int | None, work: Callable[[i
 
     def take_blocks() -> None:
         for start in starts:
-            work(start, min(start + block, rows))
+            try:
+                work(start, min(start + block, rows))
+            except Exception:
+                for _ in starts:
+                    pass
+                raise
 
     if wanted == 1:
         take_blocks()
         return
-    _helpers.move_from_here()
-    helpers = [_helpers.submit(take_blocks) for _ in range(wanted - 1)]
+    helpers = _helpers.submit(take_blocks, wanted - 1)
     try:
         take_blocks()
+    except BaseException:
+        for _ in starts:
+            pass  # so that the helpers find nothing more to do
+        raise
     finally:
         # One that has not begun by now would find nothing left to do.
         begun = [helper for helper in helpers if not helper.cancel()]
@@ -78,8 +86,15 @@ class _Helpers:
         self._threads: list[int] = []
         self._processors: set[int] = set()
 
-    def submit(self, work: Callable[[], None]) -> "Future[None]":
-        return self._made().submit(work)
+    def submit(self, work: Callable[[], None], count: int) -> "list[Future[None]]":
+        """Have up to `count` threads begin with `work`; fewer, or none, where the process may start no more."""
+        begun: list[Future[None]] = []
+        # At the end of the interpreter, at a limit of threads, after one that could not begin.
+        with contextlib.suppress(RuntimeError):
+            self.move_from_here()
+            while len(begun) < count:
+                begun.append(self._made().submit(work))
+        return begun
 
     def move_from_here(self) -> None:
         """Keep the helpers off the processor that this thread runs on.
@@ -100,7 +115,8 @@ class _Helpers:
     def _begin(self) -> None:
         self._threads.append(threading.get_native_id())
         if self._processors:
-            os.sched_setaffinity(0, self._processors)
+            with contextlib.suppress(OSError):
+                os.sched_setaffinity(0, self._processors)
 
     def _made(self) -> "ThreadPoolExecutor":
         with self._making:

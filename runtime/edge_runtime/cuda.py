@@ -49,7 +49,10 @@ def bound(session: Session, inputs: Mapping[str, Any], outputs: Mapping[str, Any
 
 def is_on_cuda(value: Any) -> bool:
     """Whether `value` is a tensor on an NVIDIA GPU, of any library that speaks DLPack."""
-    return hasattr(value, "__dlpack_device__") and value.__dlpack_device__()[0] == _ON_CUDA
+    try:
+        return bool(value.__dlpack_device__()[0] == _ON_CUDA)
+    except Exception:  # whatever a library says of what it cannot lend
+        return False
 
 
 def run_there(session: Session, inputs: Mapping[str, Any]) -> dict[str, Any]:

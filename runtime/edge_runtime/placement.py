@@ -1,7 +1,10 @@
 """Where each call runs: on the one device that was asked for, or for device="auto" where it is done soonest."""
 
+import contextlib
 import functools
+import os
 import threading
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +12,7 @@ from typing import Any
 import numpy.typing as npt
 
 from edge_runtime.blocks import divide
-from edge_runtime.errors import DeviceUnavailable, InvalidInput
+from edge_runtime.errors import DeviceUnavailable, InvalidInput, InvalidModel
 from edge_runtime.processors import available_processors
 from edge_runtime.session import CUDA, Session, cuda_problem
 from edge_runtime.workload import METADATA_KEY, Workload
@@ -40,15 +43,20 @@ class Placement:
 
     def __init__(self, model: Path | bytes, device: str, threads: int | None) -> None:
         """Open `model` on `device`. Raises as `Session`."""
+        if threads is not None and (type(threads) is not int or threads < 1):
+            raise InvalidInput(f"threads is {threads!r}; a number is needed, one at least")
         self.threads = threads
         self.main = Session(model, "cpu" if device == "auto" else device, threads)
         text = self.main.metadata.get(METADATA_KEY)
-        self.workload = None if text is None else Workload.from_json(text)
-        if threads is not None and threads < 1:
-            raise InvalidInput(f"threads is {threads}; one is needed at least")
+        self.workload: Workload | None = None
+        if text is not None:
+            # Without it calls are not divided; they answer all the same.
+            with contextlib.suppress(InvalidModel):
+                self.workload = Workload.from_json(text)
         self._opening = threading.Lock()
         self._cuda: Session | None = None
         self._single: Session | None = None
+        _placements.add(self)
         # A GPU takes longer to come up than a small model to answer all its life: it is left alone until it pays.
         self._may_use_cuda = device == "auto" and cuda_problem(self.main.source) is None
         if self._may_use_cuda and self.workload is None:
@@ -60,6 +68,9 @@ class Placement:
         if self._may_use_cuda and self._cuda is None:
             with self._opening:
                 if self._cuda is None:
+                    if not self.main.is_unchanged():
+                        self._may_use_cuda = False
+                        return None
                     try:
                         self._cuda = Session(self.main.source, CUDA)
                     except DeviceUnavailable:
@@ -85,7 +96,7 @@ class Placement:
 
     def _for_blocks(self) -> Session | None:
         with self._opening:
-            if self._single is None and self.main.size <= _SMALL_FILE:
+            if self._single is None and self.main.size <= _SMALL_FILE and self.main.is_unchanged():
                 self._single = Session(self.main.source, "cpu", threads=1)
         return self._single
 
@@ -97,3 +108,17 @@ class Placement:
         gain = min(_MOST_GAIN, self.threads or available_processors()) if self.divides(rows) else 1
         on_cpu = rows * self.workload.cost * _UNIT / gain
         return self.main if on_cpu < _GPU_CALL + size / _GPU_BYTES else self.cuda or self.main
+
+
+_placements: "weakref.WeakSet[Placement]" = weakref.WeakSet()
+
+
+def _begin_anew() -> None:
+    """A forked process may have inherited locks that nobody will release: those of opening, and of blocks under way."""
+    for placement in _placements:
+        placement._opening = threading.Lock()
+        placement._single = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)

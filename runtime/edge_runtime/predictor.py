@@ -11,7 +11,14 @@ import numpy.typing as npt
 
 from edge_runtime import cuda
 from edge_runtime.arrays import TensorSpec, as_tensor
-from edge_runtime.errors import InvalidInput, InvalidModel, NoCertificate, NoSignature, VerificationFailed
+from edge_runtime.errors import (
+    InferenceFailed,
+    InvalidInput,
+    InvalidModel,
+    NoCertificate,
+    NoSignature,
+    VerificationFailed,
+)
 from edge_runtime.placement import Placement
 from edge_runtime.session import CPU, CUDA, Session
 from edge_runtime.signature import METADATA_KEY, Signature
@@ -160,7 +167,8 @@ class Predictor:
                 raise InvalidInput(f"{on_cuda} is on a GPU, and the model runs on {self.provider}: give an array")
             return cuda.run_there(session, feed)
         session = self._session
-        if self._gives_row_for_row and (rows := len(next(iter(feed.values())))):
+        if self._gives_row_for_row and len({len(values) for values in feed.values()}) == 1:
+            rows = len(next(iter(feed.values())))
             session = self._placement.of_call(rows, feed)
             if session.provider == CPU and self._placement.divides(rows):
                 return self._in_blocks(feed, rows)
@@ -185,6 +193,8 @@ class Predictor:
         def compute(session: Session, start: int, stop: int) -> None:
             found = session.run(self._output_names, {name: values[start:stop] for name, values in feed.items()})
             for values, part in zip(results.values(), found, strict=True):
+                if len(part) != stop - start:
+                    raise InferenceFailed(f"the model gives {len(part)} rows for {stop - start}")
                 values[start:stop] = part
 
         self._placement.divide(rows, compute)

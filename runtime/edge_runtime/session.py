@@ -63,6 +63,7 @@ class Session:
         candidates = _candidates(device)
         ort = import_onnxruntime()
         name, source = ("the model", model) if isinstance(model, bytes) else (str(model), _readable(model))
+        self._stamp = (0, 0, 0, 0) if isinstance(source, bytes) else _stamp(Path(source))
         self._session, options = _open(ort, source, name, device, candidates, threads)
         _sessions.add(self)
         self.device_id = int(options.get("device_id", 0))
@@ -82,10 +83,14 @@ class Session:
         except UnicodeDecodeError as error:
             raise InvalidModel(f"{name} is damaged: its names are not UTF-8 text; export the model again") from error
 
+    def is_unchanged(self) -> bool:
+        """Whether the file is the one that was opened: what opens it again would get another model otherwise."""
+        return isinstance(self.source, bytes) or _stamp(self.source) == self._stamp
+
     @property
     def size(self) -> int:
-        """How many bytes the model takes, as a file; Raises OSError if it is gone."""
-        return len(self.source) if isinstance(self.source, bytes) else self.source.stat().st_size
+        """How many bytes the model takes, as a file."""
+        return len(self.source) if isinstance(self.source, bytes) else self._stamp[2]
 
     def content(self) -> bytes:
         """The bytes of the model's file as they are by now. Raises ModelNotFound or InvalidModel if it is gone."""
@@ -288,6 +293,15 @@ def cuda_problem(source: Path | str | bytes) -> str | None:
         # ONNX Runtime 1.31 crashes on some of them there, and runs others on the CPU without a word.
         return "a file in ORT format is prepared for the CPU alone; take the ONNX file on CUDA"
     return cuda_driver_problem()
+
+
+def _stamp(path: Path) -> tuple[int, int, int, int]:
+    """What tells a file from another one of its name; zeros where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return (0, 0, 0, 0)
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def _is_ort_format(source: Path | str | bytes) -> bool:

@@ -73,9 +73,10 @@ def _parsed(app: "typer.Typer", arguments: Sequence[str] | None) -> object:
 
 def note(message: str) -> None:
     """Tell the person something on stderr, beside the results."""
-    print(message, file=sys.stderr)
+    if sys.stderr is not None:
+        print(message, file=sys.stderr)
 
 
 def _fail(error: object, code: int) -> int:
-    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    note(f"error: {' '.join(str(error).split())}")
     return code

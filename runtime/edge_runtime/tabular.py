@@ -63,11 +63,14 @@ class Tabular:
 
     def one(self, row: Any) -> Prediction:
         """See `Predictor.predict_one`."""
-        lane = self._lanes.one
+        lanes = self._lanes
+        lane = lanes.one
         if lane is None:
             if not self._is_bindable or self._gpu is not None:
                 return self._one_otherwise(row)
-            lane = self._lanes.one = _Lane(self._session, self._source, self._target, 1)
+            lane = _Lane(self._session, self._source, self._target, 1)
+        # Out of reach meanwhile: a signal handler or a finalizer may call in between.
+        lanes.one = None
         try:
             if type(row) is not list and type(row) is not tuple:
                 raise TypeError
@@ -82,38 +85,47 @@ class Tabular:
         if self._is_binary:
             positive = lane.output.item()
             if positive > self._threshold:
+                lanes.one = lane
                 return _new(Prediction, (self._labels[1], positive))
             # Rounded as the model's type has it.
             lane.pack_one(lane.output_memory, 0, 1.0 - positive)
-            return _new(Prediction, (self._labels[0], lane.output.item()))
+            negative = lane.output.item()
+            lanes.one = lane
+            return _new(Prediction, (self._labels[0], negative))
         values = lane.output.tolist()[0]
         total = sum(values)
         index = values.index(max(values)) if total == total else int(self._signature.predicted(lane.output)[0])
+        lanes.one = lane
         return _new(Prediction, (self._labels[index], values[index]))
 
     def probabilities(self, rows: Any) -> npt.NDArray[np.floating[Any]]:
         """See `Predictor.predict_proba`."""
-        lane = self._lanes.one
-        if type(rows) is list and lane is not None:
+        lanes = self._lanes
+        if type(rows) is list and (lane := lanes.one) is not None:
+            lanes.one = None
             try:
                 lane.pack(lane.memory, 0, *(rows[0] if len(rows) == 1 and type(rows[0]) is list else rows))
             except _UNPACKABLE:
-                pass
+                lanes.one = lane
             else:
-                return lane.answer()
+                result = lane.answer()
+                lanes.one = lane
+                return result
         matrix = as_matrix(rows, self._source, self._features)
         count = len(matrix)
-        large = matrix.size > _COPIED
+        large = matrix.size > _COPIED or self._placement.divides(count)
         session = self._placement.of_call(count, {self._source.name: matrix}) if large else self._session
         if not self._is_bindable or not count or session.provider != CPU:
             return self._computed(session, matrix)
         if large:
             return self._in_blocks(matrix) if self._placement.divides(count) else self._computed(session, matrix)
-        lane = self._lanes.many
+        lane, lanes.many = lanes.many, None
         if lane is None or len(lane.input) != count:
-            lane = self._lanes.many = _Lane(self._session, self._source, self._target, count)
+            lane = _Lane(self._session, self._source, self._target, count)
         lane.input[...] = matrix
-        return lane.answer()
+        result = lane.answer()
+        lanes.many = lane
+        return result
 
     def _in_blocks(self, matrix: npt.NDArray[Any]) -> npt.NDArray[Any]:
         result = np.empty((len(matrix), len(self._labels)), self._target.dtype)

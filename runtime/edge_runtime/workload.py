@@ -8,7 +8,6 @@ A file that says nothing is never divided.
 """
 
 import json
-import math
 from dataclasses import asdict, dataclass
 
 from edge_runtime import schema
@@ -40,9 +39,11 @@ class Workload:
         """The workload in `text`. Raises InvalidModel: it is none, or of a newer schema."""
         with schema.reading("the workload"):
             plain = schema.checked(json.loads(text), SCHEMA_VERSION, "the workload")
-            cost, size = float(plain["cost"]), int(plain["bytes"])
-            if not (math.isfinite(cost) and cost > 0 and size > 0):
+            cost, size = plain["cost"], plain["bytes"]
+            if type(cost) not in (int, float) or type(size) is not int:
+                raise TypeError(f"cost is {cost!r} and bytes {size!r}")
+            if not (0 < cost < 1e18 and 0 < size < 2**60):
                 raise ValueError(f"cost is {cost} and bytes {size}")
             if not isinstance(plain["independent"], bool):
                 raise TypeError(f"independent is {plain['independent']!r}")
-            return cls(plain["independent"], cost, size)
+            return cls(plain["independent"], float(cost), size)

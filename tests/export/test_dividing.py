@@ -36,13 +36,21 @@ class Guarded(nn.Module):
         return x + 0 * x.sum()
 
 
+class Numbered(nn.Module):
+    """What a row gives depends on its place."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + (torch.arange(x.shape[0])[:, None] // 1000).float()
+
+
 class Squared(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x * x
 
 
 @pytest.mark.parametrize(
-    ("module", "independent"), [(Squared(), True), (Centred(), False), (Summed(), False), (Guarded(), False)]
+    ("module", "independent"),
+    [(Squared(), True), (Centred(), False), (Summed(), False), (Guarded(), False), (Numbered(), False)],
 )
 def test_rows_that_depend_on_each_other_are_found(tmp_path: Path, module: nn.Module, independent: bool) -> None:
     torch.manual_seed(0)

@@ -218,9 +218,9 @@ def test_memory_does_not_grow_with_calls_or_sizes(path: Path) -> None:
     assert resident() - before < 4 * 2**20
 
 
-@pytest.mark.parametrize("threads", [0, -1])
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "2"])
 def test_threads_must_be_some(threads: int) -> None:
-    with pytest.raises(InvalidInput, match="one is needed at least"):
+    with pytest.raises(InvalidInput, match="a number is needed, one at least"):
         Predictor(MODELS / "four_blobs.onnx", threads=threads)
 
 
@@ -236,9 +236,73 @@ def test_threads_must_be_some(threads: int) -> None:
         '{"schema_version": 2, "independent": true, "cost": 2, "bytes": 4}',
     ],
 )
-def test_a_workload_that_cannot_be_read(text: str, with_metadata: Annotate) -> None:
+def test_a_workload_that_cannot_be_read_is_as_good_as_none(
+    text: str, counted: list[int], with_metadata: Annotate
+) -> None:
     with pytest.raises(InvalidModel, match="the workload"):
-        Predictor(with_metadata((MODELS / "four_blobs.onnx").read_bytes(), METADATA_KEY, text))
+        Workload.from_json(text)
+    predictor = Predictor(with_metadata((MODELS / "three_labels.onnx").read_bytes(), METADATA_KEY, text), device="cpu")
+    assert predictor.predict_proba(drawn(100_000)).shape == (100_000, 3)
+    assert counted == []
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_file_that_is_replaced_does_not_reach_an_open_predictor(path: Path, gone: bool) -> None:
+    predictor = Predictor(path, device="cpu")
+    expected = predictor.predict_proba(drawn(100))
+    path.unlink()
+    if not gone:
+        path.write_bytes((MODELS / "outputs.onnx").read_bytes())
+    rows = np.tile(drawn(100), (200, 1))
+    np.testing.assert_array_equal(predictor.predict_proba(rows), np.tile(expected, (200, 1)))
+
+
+def test_a_call_within_a_call(path: Path) -> None:
+    """As a signal handler or a finalizer makes it."""
+    predictor = Predictor(path, device="cpu")
+    expected = predictor.predict_one([0.5, 1.5])
+
+    predictor.predict_proba([0, 0])
+    lane = predictor._tabular._lanes.one
+    run = lane.run
+
+    def interrupted() -> None:
+        predictor.predict_one([-1.0, -1.0])
+        run()
+
+    lane.run = interrupted
+    assert predictor.predict_one([0.5, 1.5]) == expected
+
+
+def test_without_helpers_the_caller_does_all(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise RuntimeError("cannot schedule new futures after shutdown")
+
+    predictor = Predictor(path, device="cpu", threads=4)
+    expected = predictor.predict_proba(drawn(20_000))
+    monkeypatch.setattr(blocks._helpers, "_made", refuse)
+    np.testing.assert_array_equal(predictor.predict_proba(drawn(20_000)), expected)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_after_an_error_no_more_blocks_are_done(threads: int) -> None:
+    done: list[int] = []
+
+    def fail(start: int, stop: int) -> None:
+        done.append(start)
+        time.sleep(0.01)
+        raise KeyboardInterrupt if threads == 1 else InferenceFailed("no")
+
+    with pytest.raises((KeyboardInterrupt, InferenceFailed)):
+        blocks.divide(1000, COSTLY, threads, fail)
+    assert len(done) <= threads
+
+
+def test_inputs_of_different_lengths_are_not_divided(
+    tmp_path: Path, counted: list[int], with_metadata: Annotate
+) -> None:
+    content = with_metadata((MODELS / "tensors.onnx").read_bytes(), METADATA_KEY, COSTLY.to_json())
+    assert not Predictor(content, device="cpu")._gives_row_for_row
 
 
 @pytest.mark.parametrize(
