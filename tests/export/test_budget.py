@@ -182,7 +182,7 @@ def test_latency_of_a_slow_model_takes_few_rounds(monkeypatch: pytest.MonkeyPatc
     calls = 0
 
     class Slow:
-        def __init__(self, content: bytes, device: str) -> None:
+        def __init__(self, content: bytes, device: str, threads: int) -> None:
             assert device == "cpu"
 
         def run(self, batch: object) -> None:
