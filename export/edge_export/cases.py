@@ -148,7 +148,7 @@ class Cases:
         def decide(rows: Tensors) -> npt.NDArray[np.int64] | None:
             wide = {name: tensor.numpy() for name, tensor in arithmetic.run(rows).items()}
             found = decisions(self.program, wide)
-            return found if found is not None and len(found) == len(next(iter(rows.values()))) else None
+            return found if found is not None and len(found) == count_rows(rows) else None
 
         steps = [0.0, *(sign * 10.0**-power for power in range(1, 8) for sign in (-1, 1))]
         rows = self.draw(max(2, min(512, self.most_rows)), width=2.0)
@@ -242,6 +242,11 @@ def within(batch: Tensors, largest: float) -> npt.NDArray[np.bool_]:
     return inside
 
 
+def count_rows(batch: Tensors) -> int:
+    """How many rows a batch has."""
+    return len(next(iter(batch.values())))
+
+
 def take(rows: Tensors, indices: npt.NDArray[np.intp]) -> Tensors:
     """Some rows of a batch."""
     return {name: values[indices] for name, values in rows.items()}
@@ -269,7 +274,7 @@ def _join(batches: Sequence[Tensors]) -> Tensors:
 
 def _in_batches(rows: Tensors) -> tuple[Tensors, ...]:
     """`rows` as one batch, some of them one by one, and the first and last two as pairs."""
-    count = len(next(iter(rows.values())))
+    count = count_rows(rows)
     alone = np.unique(np.linspace(0, count - 1, min(count, _ONE_BY_ONE)).astype(int))
     parts = [slice(None), *(slice(index, index + 1) for index in alone), slice(2), slice(-2, None)]
     return tuple({name: values[part] for name, values in rows.items()} for part in parts)

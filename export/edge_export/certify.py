@@ -11,7 +11,7 @@ import onnxruntime
 import torch
 
 from edge_export.budget import Budget, Change
-from edge_export.cases import Case, take, within
+from edge_export.cases import Case, count_rows, take, within
 from edge_export.onnx_file import OPSET
 from edge_export.parity import MULTIPLE, BatchReference, Comparison, References, Run
 from edge_export.program import Program, Tensors
@@ -64,7 +64,7 @@ def lower_golden_batches(
     batch = batches[0]
     torch_outputs = program.run(batch)
     if program.is_batched:
-        count = len(next(iter(batch.values())))
+        count = count_rows(batch)
         wanted = int(np.clip(_MOST_BYTES // (2 * max(1, _size(batch) // count)), 1, min(count, 2 * _MOST_ROWS)))
         order = np.argsort(-change.changes[:count], kind="stable")
         spread = np.linspace(0, count - 1, wanted - wanted // 2).astype(np.intp)
@@ -132,7 +132,7 @@ def _chosen(program: Program, case: Case, most_bytes: int) -> Iterator[Tensors]:
     if program.is_batched and len({_row_shapes(batch) for batch in case.batches}) == 1:
         rows = max(case.batches, key=_size)
         rows = take(rows, np.flatnonzero(within(rows, _LARGEST)))
-        count = len(next(iter(rows.values())))
+        count = count_rows(rows)
         if not count:
             return
         # A row, and about as much again for what it leads to.

@@ -14,7 +14,7 @@ from torch.export import ExportedProgram
 
 from edge_export import budget as budgets
 from edge_export.budget import Budget, Measured
-from edge_export.cases import Case, Cases
+from edge_export.cases import Case, Cases, count_rows
 from edge_export.causes import cause
 from edge_export.certify import arrays_sha256, certificate, golden_batches, lower_golden_batches, origin
 from edge_export.dividing import workload
@@ -377,7 +377,7 @@ class _Job:
             return [], [self.cases.draw(min(_DRAWN_ROWS, self.cases.most_rows))]
         if not self.program.is_batched:
             return [self.data], [self.data]
-        rows = len(next(iter(self.data.values())))
+        rows = count_rows(self.data)
         if rows < 2:
             raise ExportError("two rows of data are needed at least: one to calibrate on, one to measure on")
         every_other = np.arange(0, rows, 2)[:_MOST_CALIBRATION_ROWS]

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_export.arithmetic import HALF_UNIT, Arithmetic, RandomRounding
-from edge_export.cases import MODERATE, Case, within
+from edge_export.cases import MODERATE, Case, count_rows, within
 from edge_export.errors import ExportError, ParityError
 from edge_export.kinds import EXTREME, NOT_FINITE
 from edge_export.program import Program, Tensors
@@ -322,7 +322,7 @@ def _compare_case(run: Run, reference: CaseReference, program: Program) -> Compa
                 worst = _element(reference.case.name, tensors, program.is_batched, name, outputs[name], expected, used)
     return Comparison(
         case=reference.case,
-        rows=sum(len(next(iter(batch.values()))) if program.is_batched else 1 for batch in reference.case.batches),
+        rows=sum(count_rows(batch) if program.is_batched else 1 for batch in reference.case.batches),
         torch_errors=np.concatenate(own),
         errors=np.concatenate(errors),
         allowed=np.concatenate(allowed),

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from edge_export.cases import FEW_ROWS, Case, Cases, take
+from edge_export.cases import FEW_ROWS, Case, Cases, count_rows, take
 from edge_export.kinds import SEARCHED
 from edge_export.parity import References, Run, errors_of, shares
 from edge_export.program import Tensors
@@ -47,7 +47,7 @@ def _used(run: Run, references: References, rows: Tensors) -> npt.NDArray[np.flo
     """The largest share of what is allowed in each row; None where the module fails, or gives no row for each row."""
     if references.program.try_run(rows) is None:
         return None
-    count = len(next(iter(rows.values())))
+    count = count_rows(rows)
     outputs = run(rows)
     used = np.zeros(count)
     for name, reference in references.of_batch(rows).items():

@@ -2,6 +2,7 @@
 
 import functools
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +49,12 @@ class TensorSpec:
         """The numpy type of its elements (object for text), or None where numpy has none."""
         numpy_type = NUMPY_TYPES.get(self.type.removeprefix("tensor(").removesuffix(")"))
         return None if numpy_type is None else np.dtype(numpy_type)
+
+    def takes(self, shape: Sequence[int]) -> bool:
+        """Whether a tensor of this shape is one of these."""
+        return len(shape) == len(self.shape) and not any(
+            size != found for size, found in zip(self.shape, shape, strict=True) if type(size) is int
+        )
 
     def __str__(self) -> str:
         element = "string" if self.dtype == np.object_ else (self.dtype or self.type)
@@ -153,9 +160,7 @@ def _cast(array: npt.NDArray[Any], dtype: np.dtype[Any], names: tuple[str, ...])
 
 
 def _check_shape(array: npt.NDArray[Any], spec: TensorSpec) -> None:
-    if array.ndim != len(spec.shape) or any(
-        size != found for size, found in zip(spec.shape, array.shape, strict=True) if type(size) is int
-    ):
+    if not spec.takes(array.shape):
         raise InvalidInput(f"the model takes {spec}, found shape {list(array.shape)}")
 
 

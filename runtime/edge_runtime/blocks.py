@@ -51,13 +51,13 @@ def divide(rows: int, workload: Workload, threads: int | None, work: Callable[[i
     starts = iter(range(0, rows, block))
 
     def take_blocks() -> None:
-        for start in starts:
-            try:
+        try:
+            for start in starts:
                 work(start, min(start + block, rows))
-            except Exception:
-                for _ in starts:
-                    pass
-                raise
+        except BaseException:
+            for _ in starts:
+                pass  # so that nobody goes on with what is left
+            raise
 
     if wanted == 1:
         take_blocks()
@@ -65,10 +65,6 @@ def divide(rows: int, workload: Workload, threads: int | None, work: Callable[[i
     helpers = _helpers.submit(take_blocks, wanted - 1)
     try:
         take_blocks()
-    except BaseException:
-        for _ in starts:
-            pass  # so that the helpers find nothing more to do
-        raise
     finally:
         # One that has not begun by now would find nothing left to do.
         begun = [helper for helper in helpers if not helper.cancel()]
@@ -91,18 +87,18 @@ class _Helpers:
         begun: list[Future[None]] = []
         # At the end of the interpreter, at a limit of threads, after one that could not begin.
         with contextlib.suppress(RuntimeError):
-            self.move_from_here()
+            executor = self._made()
+            self._move_from_here()
             while len(begun) < count:
-                begun.append(self._made().submit(work))
+                begun.append(executor.submit(work))
         return begun
 
-    def move_from_here(self) -> None:
+    def _move_from_here(self) -> None:
         """Keep the helpers off the processor that this thread runs on.
 
         Linux wakes a thread up on the waker's processor if it was there last, and may leave it waiting there for
         milliseconds, the others being idle.
         """
-        self._made()
         if _current_processor is None or len(allowed := os.sched_getaffinity(0)) < 2:
             return
         elsewhere = allowed - {_current_processor()}

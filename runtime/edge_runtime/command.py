@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from edge_runtime import shell
 from edge_runtime.answers import answer_words
 from edge_runtime.errors import InvalidInput
+from edge_runtime.rows import is_number
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `edge-predict` on `arguments` (the process's own, if None) and return its exit code."""
     words = sys.argv[1:] if arguments is None else arguments
-    if len(words) > 1 and not words[0].startswith("-") and all(map(_is_number, words[1:])):
+    if len(words) > 1 and not words[0].startswith("-") and all(map(is_number, words[1:])):
         return shell.call(lambda: _answer(words[0], words[1:]))
     from edge_runtime import cli
 
@@ -32,11 +33,3 @@ def _answer(model: str, words: Sequence[str]) -> None:
     except InvalidInput as error:
         raise shell.UsageError(str(error)) from error
     sys.stdout.write(answer)
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True

@@ -92,10 +92,7 @@ def _as_value(ort: Any, value: Any, spec: TensorSpec, session: Session) -> Any:
         found = ort.OrtValue.from_dlpack(value)
     except Exception as error:
         raise InvalidInput(f"{spec.name} cannot be taken from the GPU as it is: {error}") from error
-    shape = tuple(found.shape())
-    fits = len(shape) == len(spec.shape) and all(
-        not isinstance(size, int) or size == is_ for size, is_ in zip(spec.shape, shape, strict=True)
-    )
-    if found.data_type() != spec.type or not fits:
-        raise InvalidInput(f"the model takes {spec}, found {found.data_type()} of shape {list(shape)} on a GPU")
+    shape = list(found.shape())
+    if found.data_type() != spec.type or not spec.takes(shape):
+        raise InvalidInput(f"the model takes {spec}, found {found.data_type()} of shape {shape} on a GPU")
     return found

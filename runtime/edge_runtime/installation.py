@@ -48,8 +48,7 @@ def _distributions(folders: Sequence[str]) -> list[str]:
     found = set()
     for folder in folders:
         with contextlib.suppress(OSError):
-            names = [path.name for path in Path(folder).glob("onnxruntime*.dist-info")]
-            found |= {name.split("-")[0] for name in names}
+            found |= {path.name.split("-")[0] for path in Path(folder).glob("onnxruntime*.dist-info")}
     return sorted(name.replace("_", "-") for name in found)
 
 

@@ -1,18 +1,17 @@
 """Where each call runs: on the one device that was asked for, or for device="auto" where it is done soonest."""
 
 import contextlib
-import functools
 import os
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 
 from edge_runtime.blocks import divide
-from edge_runtime.errors import DeviceUnavailable, InvalidInput, InvalidModel
+from edge_runtime.errors import DeviceUnavailable, InferenceFailed, InvalidInput, InvalidModel
 from edge_runtime.processors import available_processors
 from edge_runtime.session import CUDA, Session, cuda_problem
 from edge_runtime.workload import METADATA_KEY, Workload
@@ -58,9 +57,9 @@ class Placement:
         self._single: Session | None = None
         _placements.add(self)
         # A GPU takes longer to come up than a small model to answer all its life: it is left alone until it pays.
-        self._may_use_cuda = device == "auto" and cuda_problem(self.main.source) is None
-        if self._may_use_cuda and self.workload is None:
-            self.main, self._may_use_cuda = Session(self.main.source, "auto", threads), False
+        self._may_use_cuda = device == "auto" and self.workload is not None
+        if device == "auto" and self.workload is None and cuda_problem(self.main.source) is None:
+            self.main = Session(self.main.source, "auto", threads)
 
     @property
     def cuda(self) -> Session | None:
@@ -68,7 +67,7 @@ class Placement:
         if self._may_use_cuda and self._cuda is None:
             with self._opening:
                 if self._cuda is None:
-                    if not self.main.is_unchanged():
+                    if not self.main.is_unchanged() or cuda_problem(self.main.source) is not None:
                         self._may_use_cuda = False
                         return None
                     try:
@@ -82,17 +81,39 @@ class Placement:
         workload = self.workload
         return workload is not None and workload.independent and rows * workload.cost >= _WORTH_DIVIDING
 
-    def divide(self, rows: int, work: Callable[[Session, int, int], None]) -> None:
-        """Call `work(session, start, stop)` for blocks on the CPU until all of `rows` rows are done.
+    def divide(
+        self,
+        rows: int,
+        feed: Mapping[str, npt.NDArray[Any]],
+        names: Sequence[str],
+        write: Callable[[int, int, Sequence[npt.NDArray[Any]]], None],
+    ) -> None:
+        """Compute the outputs `names` of the `rows` rows in `feed` in blocks on the CPU.
 
         Threads of our own beat ONNX Runtime's where a block fits the cache; they take a session of one thread a call.
         Large weights are not loaded twice for that: there the blocks come one after the other, on ONNX Runtime's.
+
+        Args:
+            rows: how many there are in each input.
+            feed: the inputs by name.
+            names: of the outputs.
+            write: takes the outputs for the rows from `start` up to `stop`; called from several threads at a time.
+
+        Raises:
+            InferenceFailed: the model gives another number of rows than it is given, or fails while computing.
         """
         assert self.workload is not None
-        if (session := self._for_blocks()) is not None:
-            divide(rows, self.workload, self.threads, functools.partial(work, session))
-        else:
-            divide(rows, self.workload, 1, functools.partial(work, self.main))
+        single = self._for_blocks()
+        session, threads = (self.main, 1) if single is None else (single, self.threads)
+
+        def compute(start: int, stop: int) -> None:
+            outputs = session.run(names, {name: values[start:stop] for name, values in feed.items()})
+            for output in outputs:
+                if len(output) != stop - start:
+                    raise InferenceFailed(f"the model gives {len(output)} rows for {stop - start}")
+            write(start, stop, outputs)
+
+        divide(rows, self.workload, threads, compute)
 
     def _for_blocks(self) -> Session | None:
         with self._opening:

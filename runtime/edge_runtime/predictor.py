@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,16 +11,9 @@ import numpy.typing as npt
 
 from edge_runtime import cuda
 from edge_runtime.arrays import TensorSpec, as_tensor
-from edge_runtime.errors import (
-    InferenceFailed,
-    InvalidInput,
-    InvalidModel,
-    NoCertificate,
-    NoSignature,
-    VerificationFailed,
-)
+from edge_runtime.errors import InvalidInput, InvalidModel, NoCertificate, NoSignature, VerificationFailed
 from edge_runtime.placement import Placement
-from edge_runtime.session import CPU, CUDA, Session
+from edge_runtime.session import CPU, CUDA
 from edge_runtime.signature import METADATA_KEY, Signature
 from edge_runtime.tabular import Prediction, Tabular
 
@@ -167,8 +160,9 @@ class Predictor:
                 raise InvalidInput(f"{on_cuda} is on a GPU, and the model runs on {self.provider}: give an array")
             return cuda.run_there(session, feed)
         session = self._session
-        if self._gives_row_for_row and len({len(values) for values in feed.values()}) == 1:
-            rows = len(next(iter(feed.values())))
+        counts = {len(values) for values in feed.values()} if self._gives_row_for_row else set()
+        if len(counts) == 1:
+            (rows,) = counts
             session = self._placement.of_call(rows, feed)
             if session.provider == CPU and self._placement.divides(rows):
                 return self._in_blocks(feed, rows)
@@ -190,14 +184,11 @@ class Predictor:
         shapes: dict[str, Any] = {spec.name: (rows, *spec.shape[1:]) for spec in self.outputs}
         results = {spec.name: np.empty(shapes[spec.name], np.dtype(spec.dtype)) for spec in self.outputs}
 
-        def compute(session: Session, start: int, stop: int) -> None:
-            found = session.run(self._output_names, {name: values[start:stop] for name, values in feed.items()})
-            for values, part in zip(results.values(), found, strict=True):
-                if len(part) != stop - start:
-                    raise InferenceFailed(f"the model gives {len(part)} rows for {stop - start}")
-                values[start:stop] = part
+        def write(start: int, stop: int, outputs: Sequence[npt.NDArray[Any]]) -> None:
+            for values, output in zip(results.values(), outputs, strict=True):
+                values[start:stop] = output
 
-        self._placement.divide(rows, compute)
+        self._placement.divide(rows, feed, self._output_names, write)
         return results
 
     @functools.cached_property

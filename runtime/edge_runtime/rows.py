@@ -143,7 +143,7 @@ def _header_columns(header: list[str], features: Sequence[str], source: str, not
         raise InvalidInput(f"the header names {twice[0]} more than once")
     if ignored := [name for name in header if name and name not in features]:
         note(f"{source}: ignored columns: {', '.join(ignored)}")
-    if all(map(_is_number, header)):
+    if all(map(is_number, header)):
         note(f"{source}: the first line names the features, and is taken for a header")
     return [header.index(name) for name in features]
 
@@ -160,7 +160,8 @@ def _check_numeric(cells: list[str], features: Sequence[str]) -> None:
             raise InvalidInput(f"{error}, and as a header the line lacks {', '.join(missing)}{hint}") from None
 
 
-def _is_number(cell: str) -> bool:
+def is_number(cell: str) -> bool:
+    """Whether `parse_number` takes it."""
     try:
         parse_number(cell)
     except InvalidInput:

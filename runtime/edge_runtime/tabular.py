@@ -2,6 +2,7 @@
 
 import struct
 import threading
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,7 +60,7 @@ class Tabular:
         self._lanes = _Lanes()
         # A GPU does one call at a time, and each thread's own buffers and graph would take of its memory.
         self._gpu = threading.Lock() if session.provider == CUDA else None
-        self._gpu_lane: _Lane | None = None
+        self._gpu_lane: Lane | None = None
 
     def one(self, row: Any) -> Prediction:
         """See `Predictor.predict_one`."""
@@ -68,7 +69,7 @@ class Tabular:
         if lane is None:
             if not self._is_bindable or self._gpu is not None:
                 return self._one_otherwise(row)
-            lane = _Lane(self._session, self._source, self._target, 1)
+            lane = Lane(self._session, self._source, self._target, 1)
         # Out of reach meanwhile: a signal handler or a finalizer may call in between.
         lanes.one = None
         try:
@@ -113,15 +114,16 @@ class Tabular:
                 return result
         matrix = as_matrix(rows, self._source, self._features)
         count = len(matrix)
-        large = matrix.size > _COPIED or self._placement.divides(count)
+        divides = self._placement.divides(count)
+        large = divides or matrix.size > _COPIED
         session = self._placement.of_call(count, {self._source.name: matrix}) if large else self._session
-        if not self._is_bindable or not count or session.provider != CPU:
+        if not self._is_bindable or not count or session.provider != CPU or (large and not divides):
             return self._computed(session, matrix)
-        if large:
-            return self._in_blocks(matrix) if self._placement.divides(count) else self._computed(session, matrix)
+        if divides:
+            return self._in_blocks(matrix)
         lane, lanes.many = lanes.many, None
         if lane is None or len(lane.input) != count:
-            lane = _Lane(self._session, self._source, self._target, count)
+            lane = Lane(self._session, self._source, self._target, count)
         lane.input[...] = matrix
         result = lane.answer()
         lanes.many = lane
@@ -130,14 +132,14 @@ class Tabular:
     def _in_blocks(self, matrix: npt.NDArray[Any]) -> npt.NDArray[Any]:
         result = np.empty((len(matrix), len(self._labels)), self._target.dtype)
 
-        def compute(session: Session, start: int, stop: int) -> None:
-            (output,) = session.run([self._target.name], {self._source.name: matrix[start:stop]})
+        def write(start: int, stop: int, outputs: Sequence[npt.NDArray[Any]]) -> None:
+            (output,) = outputs
             if self._is_binary:
                 _complete(output, result[start:stop])
             else:
                 result[start:stop] = output
 
-        self._placement.divide(len(matrix), compute)
+        self._placement.divide(len(matrix), {self._source.name: matrix}, [self._target.name], write)
         return result
 
     def _computed(self, session: Session, matrix: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -160,7 +162,7 @@ class Tabular:
         if self._is_bindable and self._gpu is not None:
             with self._gpu:
                 if self._gpu_lane is None:
-                    self._gpu_lane = _Lane(self._session, self._source, self._target, 1)
+                    self._gpu_lane = Lane(self._session, self._source, self._target, 1)
                 # This thread's for as long as it has the lock.
                 self._lanes.one = self._gpu_lane
                 try:
@@ -172,7 +174,7 @@ class Tabular:
         return Prediction(self._labels[index], float(probabilities[index]))
 
 
-class _Lane:
+class Lane:
     """Buffers for calls of one number of rows, bound once, for one thread at a time.
 
     Attributes:
@@ -201,6 +203,7 @@ class _Lane:
         self.pack = struct.Struct(f"={columns}{source.dtype.char}").pack_into
         self.pack_one = struct.Struct(f"={self.output.dtype.char}").pack_into
         self._result = self.output if width > 1 else np.zeros((rows, 2), target.dtype)
+        # Made once, as what `_complete` makes for each call takes a fifth of a small one.
         self._columns = None if width > 1 else (self._result[:, :1], self._result[:, 1:], self.output.dtype.type(1))
 
     def answer(self) -> npt.NDArray[Any]:
@@ -219,8 +222,8 @@ class _Lane:
 class _Lanes(threading.local):
     """Each thread's lanes: one for single rows, and one for as many rows as its last call had."""
 
-    one: _Lane | None = None
-    many: _Lane | None = None
+    one: Lane | None = None
+    many: Lane | None = None
 
 
 def _complete(positive: npt.NDArray[Any], result: npt.NDArray[Any]) -> None:
