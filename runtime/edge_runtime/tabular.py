@@ -58,16 +58,16 @@ class Tabular:
             isinstance(batch, str) and self._target.shape[0] == batch and session.provider in (CPU, CUDA)
         )
         self._lanes = _Lanes()
-        # A GPU does one call at a time, and each thread's own buffers and graph would take of its memory.
-        self._gpu = threading.Lock() if session.provider == CUDA else None
-        self._gpu_lane: Lane | None = None
+        # On a GPU all threads share them: each one's own buffers and graph would take of its memory.
+        self._on_gpu = session.provider == CUDA
+        self._shared: list[Lane] = []
 
     def one(self, row: Any) -> Prediction:
         """See `Predictor.predict_one`."""
         lanes = self._lanes
         lane = lanes.one
         if lane is None:
-            if not self._is_bindable or self._gpu is not None:
+            if not self._is_bindable or self._on_gpu:
                 return self._one_otherwise(row)
             lane = Lane(self._session, self._source, self._target, 1)
         # Out of reach meanwhile: a signal handler or a finalizer may call in between.
@@ -159,16 +159,17 @@ class Tabular:
         return matrix
 
     def _one_otherwise(self, row: Any) -> Prediction:
-        if self._is_bindable and self._gpu is not None:
-            with self._gpu:
-                if self._gpu_lane is None:
-                    self._gpu_lane = Lane(self._session, self._source, self._target, 1)
-                # This thread's for as long as it has the lock.
-                self._lanes.one = self._gpu_lane
-                try:
-                    return self.one(row)
-                finally:
-                    self._lanes.one = None
+        if self._is_bindable and self._on_gpu:
+            try:
+                lane = self._shared.pop()
+            except IndexError:
+                lane = Lane(self._session, self._source, self._target, 1)
+            self._lanes.one = lane
+            try:
+                return self.one(row)
+            finally:
+                self._lanes.one = None
+                self._shared.append(lane)
         (probabilities,) = self.probabilities(self._one_row(row))
         index = int(self._signature.predicted(probabilities[None])[0])
         return Prediction(self._labels[index], float(probabilities[index]))

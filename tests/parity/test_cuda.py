@@ -127,3 +127,18 @@ def test_auto_takes_cuda_for_large_calls_alone(artifacts: dict[str, Path]) -> No
         np.testing.assert_allclose(found[name], values, atol=1e-5)
     verification = predictor.verify()
     assert (verification.provider, verification.passed) == ("CUDAExecutionProvider", True)
+
+
+def test_a_call_within_a_call_on_cuda(artifacts: dict[str, Path]) -> None:
+    """As a signal handler or a finalizer makes it."""
+    predictor = Predictor(MODEL, device="cuda")
+    expected = predictor.predict_one([0.5, 1.5])
+    (lane,) = predictor._tabular._shared
+    run = lane.run
+
+    def interrupted() -> None:
+        predictor.predict_one([-1.0, -1.0])
+        run()
+
+    lane.run = interrupted
+    assert predictor.predict_one([0.5, 1.5]) == expected
