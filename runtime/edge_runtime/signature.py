@@ -10,7 +10,19 @@ metadata as JSON, and the runtime reads it back. Schema version 1:
      "labels": [0, 1],
      "threshold": 0.5}
 
-The other task is "multiclass_classification": two labels or more, and no threshold.
+The other tasks are "multiclass_classification", of two labels or more and without a threshold, and "regression", without
+both. Schema version 2 adds that task, two kinds of features beside numbers, and "columns", the order of a row's values
+where it is not that of the inputs:
+
+    {"schema_version": 2,
+     "task": "regression",
+     "inputs": [{"name": "x", "features": [{"name": "mass", "kind": "numeric", "minimum": 2.7, "maximum": 6.3,
+                                            "missing": 0.01},
+                                           {"name": "ringed", "kind": "boolean", "missing": 0.0}]},
+                {"name": "text", "features": [{"name": "island", "kind": "categorical", "missing": 0.0,
+                                               "categories": ["Biscoe", "Dream"]}]}],
+     "columns": ["island", "mass", "ringed"],
+     "output": "value"}
 """
 
 import functools
@@ -22,12 +34,12 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from edge_runtime import schema
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 METADATA_KEY = "edge_predict.signature"
 
 Label: TypeAlias = int | float | str | bool
-Kind = Literal["numeric"]
-Task = Literal["binary_classification", "multiclass_classification"]
+Kind = Literal["numeric", "boolean", "categorical"]
+Task = Literal["binary_classification", "multiclass_classification", "regression"]
 
 _KINDS, _TASKS = get_args(Kind), get_args(Task)
 
@@ -38,23 +50,39 @@ class Feature:
 
     Attributes:
         name: the column's name in the training table.
-        kind: what the column holds; "numeric" is a finite number.
-        minimum: the smallest value seen in training, in the column's own unit; None if not known.
-        maximum: the largest value seen in training; None if not known.
+        kind: what the column holds; "numeric" is a finite number, "boolean" true (1) or false (0), "categorical" one of
+            some texts, or of some integers that are codes.
+        minimum: the smallest number seen in training, in the column's own unit; None if not known.
+        maximum: the largest number seen in training; None if not known.
+        missing: the share of training rows in which there was no value, from 0 to 1; None if the model does not take
+            rows with gaps in this column.
+        categories: of the categorical kind alone: those seen in training, all texts or all integers. The model takes
+            others too, as unknown.
     """
 
     name: str
     kind: Kind = "numeric"
     minimum: float | None = None
     maximum: float | None = None
+    missing: float | None = None
+    categories: tuple[str, ...] | tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Input:
-    """One input tensor, of shape (batch, number of features): which feature stands in which column."""
+    """One input tensor, of shape (batch, number of features): which feature stands in which column.
+
+    It holds either floating-point numbers, where NaN is a gap, true is 1 and false 0; or, where all of its features are
+    categorical, texts (integers as `str` writes them), where the empty text is a gap.
+    """
 
     name: str
     features: tuple[Feature, ...]
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it holds texts."""
+        return self.features[0].kind == "categorical"
 
 
 @dataclass(frozen=True)
@@ -64,11 +92,13 @@ class Signature:
     Attributes:
         inputs: the input tensors and the features in their columns.
         output: the output tensor. It holds, in the binary task, the probability of `labels[1]`, shape (batch, 1); in
-            the multiclass task, the probability of each label, shape (batch, classes).
-        labels: the classes, in the order of `predict_proba`'s columns.
+            the multiclass task, the probability of each label, shape (batch, classes); in regression, the value, in the
+            target's own unit, shape (batch, 1).
+        labels: the classes, in the order of `predict_proba`'s columns; none in regression.
         task: what kind of question the model answers.
         threshold: of the binary task alone: `labels[1]` is predicted where its probability is above this, `labels[0]`
             elsewhere (NaN included).
+        columns: the names of all features in the order of a row's values, where that is not their order in `inputs`.
     """
 
     inputs: tuple[Input, ...]
@@ -76,11 +106,13 @@ class Signature:
     labels: tuple[Label, ...]
     task: Task = "binary_classification"
     threshold: float = 0.5
+    columns: tuple[str, ...] = ()
 
     @functools.cached_property
     def features(self) -> tuple[Feature, ...]:
-        """The features of a row, in order, over all inputs."""
-        return tuple(feature for tensor in self.inputs for feature in tensor.features)
+        """The features of a row, in the order of its values, over all inputs."""
+        features = {feature.name: feature for tensor in self.inputs for feature in tensor.features}
+        return tuple(features[name] for name in self.columns or features)
 
     def is_positive(self, probability: Any) -> Any:
         """Whether `labels[1]` of a binary task is predicted where it has this probability.
@@ -90,7 +122,7 @@ class Signature:
         return probability > self.threshold
 
     def predicted(self, output: Any) -> Any:
-        """Where in `labels` the predicted one stands.
+        """Where in `labels` the predicted one stands; not for regression.
 
         Args:
             output: what the output tensor holds, or what `predict_proba` gives: a floating numpy array of shape
@@ -106,15 +138,25 @@ class Signature:
 
     def to_dict(self) -> dict[str, Any]:
         """This signature in plain Python types, the form that checkpoints and JSON carry."""
-        plain: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **asdict(self)}
+        plain: dict[str, Any] = {"schema_version": self._schema_version, **asdict(self)}
         if self.task != "binary_classification":
             del plain["threshold"]
         plain["inputs"] = [
-            {**tensor, "features": [_without_none(feature) for feature in tensor["features"]]}
+            {**tensor, "features": [_without_nothing(feature) for feature in tensor["features"]]}
             for tensor in plain["inputs"]
         ]
-        plain["labels"] = list(self.labels)
+        for key in ("labels", "columns"):
+            if not plain[key]:
+                del plain[key]
+            else:
+                plain[key] = list(plain[key])
         return plain
+
+    @property
+    def _schema_version(self) -> int:
+        """The oldest that can say it, so that older readers go on reading what they understand."""
+        kinds = {feature.kind for feature in self.features}
+        return 1 if kinds == {"numeric"} and self.task != "regression" and not self.columns else 2
 
     def to_json(self) -> str:
         """The JSON that an artifact carries under `METADATA_KEY`; equal signatures give equal text."""
@@ -146,39 +188,59 @@ def _read(document: object) -> Signature:
     plain = schema.checked(document, SCHEMA_VERSION, "the signature")
     if plain["task"] not in _TASKS:
         raise ValueError(f"unknown task {plain['task']!r}")
-    binary = plain["task"] == "binary_classification"
-    signature = Signature(
-        inputs=tuple(Input(schema.text(tensor["name"]), _features(tensor["features"])) for tensor in plain["inputs"]),
-        output=schema.text(plain["output"]),
-        labels=_labels(plain["labels"], binary),
-        task=plain["task"],
-        threshold=_number(plain["threshold"]) if binary else Signature.threshold,
-    )
-    names = [feature.name for feature in signature.features]
+    binary, regression = plain["task"] == "binary_classification", plain["task"] == "regression"
+    inputs = tuple(Input(schema.text(tensor["name"]), _features(tensor["features"])) for tensor in plain["inputs"])
+    names = [feature.name for tensor in inputs for feature in tensor.features]
     if not names:
         raise ValueError("it names no feature")
     if len(set(names)) < len(names):
         raise ValueError("two features share a name")
-    return signature
+    columns = tuple(map(schema.text, plain.get("columns", ())))
+    if columns and sorted(columns) != sorted(names):
+        raise ValueError("its columns are not its features")
+    return Signature(
+        inputs=inputs,
+        output=schema.text(plain["output"]),
+        labels=() if regression else _labels(plain["labels"], binary),
+        task=plain["task"],
+        threshold=_number(plain["threshold"]) if binary else Signature.threshold,
+        columns=columns,
+    )
 
 
-def _without_none(feature: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in feature.items() if value is not None}
+def _without_nothing(feature: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in feature.items()
+        if value is not None and value != ()
+    }
 
 
 def _features(plain: Sequence[Mapping[str, Any]]) -> tuple[Feature, ...]:
     for feature in plain:
         if feature["kind"] not in _KINDS:
             raise ValueError(f"unknown kind of feature {feature['kind']!r}")
+    if not plain or len({feature["kind"] == "categorical" for feature in plain}) > 1:
+        raise ValueError("an input holds either numbers or texts")
     return tuple(
         Feature(
             name=schema.text(feature["name"]),
             kind=feature["kind"],
             minimum=None if feature.get("minimum") is None else _number(feature["minimum"]),
             maximum=None if feature.get("maximum") is None else _number(feature["maximum"]),
+            missing=None if feature.get("missing") is None else _number(feature["missing"]),
+            categories=_categories(feature["categories"]) if feature["kind"] == "categorical" else (),
         )
         for feature in plain
     )
+
+
+def _categories(plain: object) -> tuple[Any, ...]:
+    if not isinstance(plain, Sequence) or isinstance(plain, str) or {type(one) for one in plain} not in ({str}, {int}):
+        raise TypeError("the categories are neither all texts nor all integers")
+    if len(set(plain)) < len(plain) or "" in plain:
+        raise ValueError("a category is empty, or there twice")
+    return tuple(plain)
 
 
 def _labels(plain: object, binary: bool) -> tuple[Label, ...]:

@@ -53,8 +53,8 @@ def test_unknown_keys_are_ignored() -> None:
 
 
 def test_a_newer_schema_is_refused() -> None:
-    with pytest.raises(InvalidModel, match=r"schema version 2.*upgrade"):
-        Signature.from_dict(plain(schema_version=2, labels="whatever version 2 means by that"))
+    with pytest.raises(InvalidModel, match=r"schema version 3.*upgrade"):
+        Signature.from_dict(plain(schema_version=3, labels="whatever version 3 means by that"))
 
 
 @pytest.mark.parametrize(
