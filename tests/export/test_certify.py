@@ -44,7 +44,7 @@ def test_several_lengths(tmp_path: Path) -> None:
 def test_no_row_that_overflows_within_an_operation(tmp_path: Path) -> None:
     """There ONNX Runtime's versions differ, and a certificate must hold under all of them."""
     checkpoint = tmp_path / "model.pt"
-    save_checkpoint(train(four_blobs(0), epochs=50).model, checkpoint)
+    save_checkpoint(train(four_blobs(0), replace(EXAMPLE, epochs=50)).model, checkpoint)
     (made,) = export_checkpoint(checkpoint)
     assert made.certificate is not None
     compared = np.concatenate([batch["x"] for comparison in made.comparisons for batch in comparison.case.batches])
@@ -87,7 +87,7 @@ def test_without_a_certificate_nothing_else_changes(tmp_path: Path) -> None:
     import onnx
 
     checkpoint = tmp_path / "model.pt"
-    save_checkpoint(train(four_blobs(0), epochs=50).model, checkpoint)
+    save_checkpoint(train(four_blobs(0), replace(EXAMPLE, epochs=50)).model, checkpoint)
     (made,) = export_checkpoint(checkpoint)
     proto = onnx.load(made.path)
     onnx.checker.check_model(proto, full_check=True)

@@ -6,23 +6,28 @@ it, and what anybody's script saved that way can be loaded here. Nothing is unpi
 
 import io
 import pickle
+import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from edge_runtime.errors import InvalidModel
+from edge_runtime.signature import Signature
 from edge_train.errors import CheckpointError
 from edge_train.files import write_files
-from edge_train.network import NeuralNet
+from edge_train.network import METADATA_KEY, Network, NeuralNet
+from edge_train.table_network import TableNet
 
 _KEYS = {"linear_1.weight", "linear_1.bias", "linear_2.weight", "linear_2.bias"}
-_STANDARDIZE_KEYS = {"standardize.mean", "standardize.scale"}
+_LAYER = re.compile(r"layers\.(\d+)\.weight")
+_CATEGORIES = re.compile(r"categories\.(\d+)\.weight")
 
 
-def save_checkpoint(model: NeuralNet, path: Path) -> None:
+def save_checkpoint(model: Network, path: Path) -> None:
     """Write the state_dict of `model` to `path`; the same weights and signature give the same bytes.
 
     Raises:
@@ -34,25 +39,28 @@ def save_checkpoint(model: NeuralNet, path: Path) -> None:
     write_files({path: content.getvalue()})
 
 
-def load_checkpoint(path: Path) -> NeuralNet:
+def load_checkpoint(path: Path) -> Network:
     """The network in `path`, in evaluation mode on the CPU; its sizes follow from the shapes of the weights.
 
     Raises:
-        CheckpointError: there is no such file, or it is not the state_dict of a `NeuralNet` in finite float32.
+        CheckpointError: there is no such file, or it is not the state_dict of a `NeuralNet` or a `TableNet` in finite
+            float32.
     """
     state = _read(path)
-    _check(state, path)
-    hidden_size, input_size = state["linear_1.weight"].shape
-    model = NeuralNet(input_size, hidden_size, standardize=set(state) >= _STANDARDIZE_KEYS)
+    _check_tensors(state, path)
     try:
+        model = _neural_net(state, path) if set(state) == _KEYS else _table_net(state, path)
         model.load_state_dict(state)
+    except CheckpointError:
+        raise
     except InvalidModel as error:
         raise CheckpointError(f"{path}: {error}") from error
     except Exception as error:  # shapes that do not fit, or metadata that is none
-        raise CheckpointError(f"{path} does not fit NeuralNet: {error}") from error
-    if len(model.signature.features) != input_size:
+        raise CheckpointError(f"{path} does not fit its network: {' '.join(str(error).split())[:300]}") from error
+    if isinstance(model, NeuralNet) and len(model.signature.features) != model.linear_1.in_features:
         raise CheckpointError(
-            f"{path}: its signature names {len(model.signature.features)} features, its weights take {input_size}"
+            f"{path}: its signature names {len(model.signature.features)} features, its weights take "
+            f"{model.linear_1.in_features}"
         )
     return model.eval()
 
@@ -78,14 +86,34 @@ def _read(path: Path) -> Mapping[str, Tensor]:
     return state
 
 
-def _check(state: Mapping[str, Tensor], path: Path) -> None:
-    keys = set(state)
-    expected = _KEYS | (_STANDARDIZE_KEYS if keys & _STANDARDIZE_KEYS else set())
-    if keys != expected:
-        found = ", ".join(sorted(map(str, keys))[:8]) or "nothing"
+def _neural_net(state: Mapping[str, Tensor], path: Path) -> NeuralNet:
+    first, second = state["linear_1.weight"], state["linear_2.weight"]
+    if first.ndim != 2 or not first.numel() or second.shape[:1] != (1,):
+        shapes = f"{list(first.shape)} and {list(second.shape)}"
+        raise CheckpointError(f"{path}: the weights have the shapes {shapes}; (hidden, input) and (1, hidden) expected")
+    return NeuralNet(first.shape[1], first.shape[0])
+
+
+def _table_net(state: Mapping[str, Tensor], path: Path) -> TableNet:
+    metadata: Any = getattr(state, "_metadata", {}).get("", {}).get(METADATA_KEY)
+    layers, categories = _in_order(_LAYER, state), _in_order(_CATEGORIES, state)
+    if metadata is None or not layers:
+        found = ", ".join(sorted(map(str, state))[:8]) or "nothing"
         raise CheckpointError(
-            f"{path} is not the state_dict of a NeuralNet: {sorted(expected)} expected, found {found}"
+            f"{path} is not the state_dict of a NeuralNet or a TableNet: {sorted(_KEYS)} expected, found {found}"
         )
+    if "numbers.scale" in state and not (state["numbers.scale"] > 0).all():
+        raise CheckpointError(f"{path}: numbers.scale is not positive")
+    hidden = [layer.shape[0] for layer in layers[:-1]]
+    return TableNet(Signature.from_dict(metadata), hidden, [points.shape[1] for points in categories])
+
+
+def _in_order(key: re.Pattern[str], state: Mapping[str, Tensor]) -> list[Tensor]:
+    found = {int(match[1]): tensor for name, tensor in state.items() if (match := key.fullmatch(name))}
+    return [found[place] for place in sorted(found)]
+
+
+def _check_tensors(state: Mapping[str, Tensor], path: Path) -> None:
     for key, tensor in state.items():
         if not isinstance(tensor, Tensor) or tensor.dtype != torch.float32:
             found = str(tensor.dtype) if isinstance(tensor, Tensor) else type(tensor).__name__
@@ -94,9 +122,3 @@ def _check(state: Mapping[str, Tensor], path: Path) -> None:
             raise CheckpointError(f"{path}: {key} is a sparse or meta tensor; save it as a dense one")
         if not tensor.isfinite().all():
             raise CheckpointError(f"{path}: {key} holds NaN or infinity; train again with a lower learning rate")
-    if "standardize.scale" in state and not (state["standardize.scale"] > 0).all():
-        raise CheckpointError(f"{path}: standardize.scale is not positive")
-    first = state["linear_1.weight"]
-    if first.ndim != 2 or not first.numel() or state["linear_2.weight"].shape[:1] != (1,):
-        shapes = f"{list(first.shape)} and {list(state['linear_2.weight'].shape)}"
-        raise CheckpointError(f"{path}: the weights have the shapes {shapes}; (hidden, input) and (1, hidden) expected")

@@ -1,4 +1,4 @@
-"""How texts become the integers that an embedding takes: the training side's encoder, which artifacts must agree with."""
+"""How texts become the integers that an embedding takes: the encoder that artifacts must agree with."""
 
 from collections.abc import Sequence
 

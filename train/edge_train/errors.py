@@ -17,3 +17,7 @@ class TrainingDiverged(EdgePredictError, ArithmeticError):
 
 class CannotWrite(EdgePredictError, OSError):
     """A file cannot be written where it should go."""
+
+
+class DeviceNotAvailable(EdgePredictError, RuntimeError):
+    """The device asked for does not exist, or torch cannot use it here."""

@@ -1,4 +1,4 @@
-"""The pictures of a training run: the data, the loss curves, and for two features the decision regions."""
+"""The pictures of a training run: losses, how the test rows are answered, and, in the plane, data and regions."""
 
 import io
 import warnings
@@ -9,120 +9,211 @@ import numpy.typing as npt
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from sklearn.decomposition import PCA
-from sklearn.preprocessing import StandardScaler
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
 
-from edge_runtime.rows import LARGEST
-from edge_train.data import Dataset
+from edge_runtime.values import LARGEST
+from edge_train.data import NUMBERS, Dataset, Part
 from edge_train.files import make_folder, write_files
-from edge_train.network import NeuralNet
+from edge_train.metrics import answers
+from edge_train.network import Network
 from edge_train.training import TrainingRun
 
 # Told apart by shape as well as by colour, in print and by the colour-blind (Okabe and Ito, 2008).
-_COLORS = ("#0072B2", "#D55E00")
+_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 _MARKERS = ("o", "^")
+# More curves in one picture cannot be told apart, and more numbers in cells not be read.
+_MOST_CURVES, _MOST_CELLS = len(_COLORS), 20
+_NAMES = (
+    "data.png",
+    "decision_regions.png",
+    "loss.png",
+    "confusion_matrix.png",
+    "roc.png",
+    "calibration.png",
+    "predicted_against_true.png",
+)
 
 
 def save_plots(dataset: Dataset, run: TrainingRun, folder: Path) -> list[Path]:
     """Draw the pictures of `run` into `folder`, made if missing, and return their paths.
 
-    data.png; loss.png; decision_regions.png for two features alone.
+    loss.png; of classes confusion_matrix.png, roc.png and calibration.png, of values predicted_against_true.png, on the
+    test rows; for two numbers and two classes data.png and decision_regions.png.
 
     Raises:
         CannotWrite: the folder cannot be written in.
     """
     make_folder(folder)
-    figures = {"data.png": _data_figure(dataset), "loss.png": _loss_figure(run)}
-    if len(dataset.features) == 2:
-        figures["decision_regions.png"] = _regions_figure(dataset, run.model)
-    else:
-        # An earlier model's regions would be taken for this one's.
-        (folder / "decision_regions.png").unlink(missing_ok=True)
+    network, test = run.model, dataset.test
+    task = network.signature.task
+    figures = {"loss.png": _loss_figure(dataset, run)}
+    if task == "binary_classification" and _is_plane(dataset):
+        figures["data.png"] = _data_figure(dataset)
+        figures["decision_regions.png"] = _regions_figure(dataset, network)
+    if test is not None:
+        found = answers(network, test)
+        if task == "regression":
+            figures["predicted_against_true.png"] = _values_figure(test.target, found)
+        else:
+            places = test.target.astype(np.int64)
+            figures["confusion_matrix.png"] = _confusion_figure(places, network.signature.predicted(found), network)
+            figures["roc.png"] = _roc_figure(places, found, network)
+            figures["calibration.png"] = _calibration_figure(places, found, network)
+    # An earlier model's pictures would be taken for this one's.
+    for name in _NAMES:
+        if name not in figures:
+            (folder / name).unlink(missing_ok=True)
     write_files({folder / name: _png(figure) for name, figure in figures.items()})
     return [folder / name for name in figures]
+
+
+def _is_plane(dataset: Dataset) -> bool:
+    return list(dataset.train.inputs) == [NUMBERS] and dataset.train.inputs[NUMBERS].shape[1] == 2
 
 
 def _data_figure(dataset: Dataset) -> Figure:
     figure = Figure(figsize=(6, 5), layout="constrained")
     axes = figure.add_subplot(title="Data")
-    x_train, x_test = dataset.x_train.astype(np.float64), dataset.x_test.astype(np.float64)
-    names = [_plain(feature.name) for feature in dataset.features]
-    if len(names) == 1:
-        # One feature: the rows side by side, at the height of their class.
-        x_train, x_test = (
-            np.column_stack([x[:, 0], y]) for x, y in ((x_train, dataset.y_train), (x_test, dataset.y_test))
-        )
-        names = [*names, "class"]
-    elif len(names) > 2:
-        # The plane in which the standardised rows spread the most.
-        scaler = StandardScaler().fit(x_train)
-        plane = PCA(n_components=2).fit(scaler.transform(x_train))
-        x_train, x_test = (plane.transform(scaler.transform(x)) for x in (x_train, x_test))
-        shares = plane.explained_variance_ratio_
-        names = [f"principal component {rank} ({share:.0%} of variance)" for rank, share in enumerate(shares, start=1)]
-    _scatter(axes, x_train, dataset.y_train, dataset, "train", filled=True)
-    _scatter(axes, x_test, dataset.y_test, dataset, "test", filled=False)
-    axes.set(xlabel=names[0], ylabel=names[1])
+    _scatter_parts(axes, dataset)
     figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
-def _loss_figure(run: TrainingRun) -> Figure:
+def _loss_figure(dataset: Dataset, run: TrainingRun) -> Figure:
     figure = Figure(figsize=(6, 4), layout="constrained")
-    axes = figure.add_subplot(title="Loss", xlabel="epoch", ylabel="binary cross-entropy (nats)")
-    axes.plot(run.train_losses, color=_COLORS[0], label=f"training, {run.train_losses[-1]:.3f} at the end")
-    axes.plot(
-        *zip(*run.test_losses, strict=True), color=_COLORS[1], linestyle="--", label=f"test, {run.after.loss:.3f}"
+    unit = (
+        "squared error (variance of the target)" if run.model.signature.task == "regression" else "cross-entropy (nats)"
     )
+    axes = figure.add_subplot(title="Loss", xlabel="epoch", ylabel=unit)
+    axes.plot(run.losses, color=_COLORS[0], label=f"training, {run.losses[-1]:.3f} at the end")
+    if run.watched:
+        epochs, losses = zip(*run.watched, strict=True)
+        name = "test" if dataset.validation is None else "validation"
+        axes.plot(epochs, losses, color=_COLORS[1], linestyle="--", label=f"{name}, {losses[-1]:.3f} at the end")
+    if run.epoch < len(run.losses):
+        axes.axvline(run.epoch, color="grey", linewidth=1, label=f"epoch {run.epoch}, whose weights are taken")
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
     axes.legend()
     return figure
 
 
-def _regions_figure(dataset: Dataset, model: NeuralNet) -> Figure:
+def _confusion_figure(true: npt.NDArray[np.int64], predicted: npt.NDArray[np.intp], network: Network) -> Figure:
+    labels = network.signature.labels
+    counts = confusion_matrix(true, predicted, labels=np.arange(len(labels)))
+    size = min(4 + 0.35 * len(labels), 14)
+    figure = Figure(figsize=(size + 0.8, size), layout="constrained")
+    axes = figure.add_subplot(title="Test rows", xlabel="predicted", ylabel="true")
+    # By row, so that a rare class is seen as well as a frequent one.
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(image, label="share of the true class", shrink=0.8)
+    names = [_plain(label) for label in labels]
+    if len(labels) <= _MOST_CELLS:
+        axes.set_xticks(
+            range(len(names)),
+            names,
+            rotation=45 if max(map(len, names)) > 3 else 0,
+            ha="right" if max(map(len, names)) > 3 else "center",
+        )
+        axes.set_yticks(range(len(names)), names)
+        for row, column in np.ndindex(counts.shape):
+            color = "white" if shares[row, column] > 0.5 else "black"
+            axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=color)
+    return figure
+
+
+def _roc_figure(true: npt.NDArray[np.int64], found: npt.NDArray[np.float64], network: Network) -> Figure:
+    figure = Figure(figsize=(5.5, 5), layout="constrained")
+    axes = figure.add_subplot(
+        title="ROC, test rows", xlabel="false positive rate", ylabel="true positive rate", aspect="equal"
+    )
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle=":")
+    for color, (place, name) in zip(_COLORS, _curves(network), strict=False):
+        is_class = true == place
+        across, up, _ = roc_curve(is_class, found[:, place])
+        axes.plot(across, up, color=color, label=f"{name}, area {roc_auc_score(is_class, found[:, place]):.3f}")
+    axes.legend(loc="lower right")
+    return figure
+
+
+def _calibration_figure(true: npt.NDArray[np.int64], found: npt.NDArray[np.float64], network: Network) -> Figure:
+    figure = Figure(figsize=(5.5, 5), layout="constrained")
+    axes = figure.add_subplot(
+        title="Calibration, test rows", xlabel="predicted probability", ylabel="share that it was", aspect="equal"
+    )
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle=":")
+    for color, (place, name) in zip(_COLORS, _curves(network), strict=False):
+        # Groups of as many rows each: of equal width, most would be empty.
+        groups = max(2, min(10, len(true) // 20))
+        share, probability = calibration_curve(
+            true == place, found[:, place].clip(0, 1), n_bins=groups, strategy="quantile"
+        )
+        axes.plot(probability, share, color=color, marker="o", label=name)
+    axes.legend(loc="upper left")
+    return figure
+
+
+def _values_figure(true: npt.NDArray[np.float32], found: npt.NDArray[np.float64]) -> Figure:
+    figure = Figure(figsize=(5.5, 5), layout="constrained")
+    axes = figure.add_subplot(title="Test rows", xlabel="true", ylabel="predicted")
+    low, high = min(true.min(), found.min()), max(true.max(), found.max())
+    axes.plot([low, high], [low, high], color="grey", linewidth=1, linestyle=":")
+    axes.scatter(true, found, s=16, color=_COLORS[0], alpha=max(0.05, min(0.7, 200 / len(true))), linewidths=0)
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def _regions_figure(dataset: Dataset, network: Network) -> Figure:
     figure = Figure(figsize=(6.6, 5), layout="constrained")
     axes = figure.add_subplot(title="Decision regions")
-    points = np.concatenate([dataset.x_train, dataset.x_test]).astype(np.float64)
-    low, high = points.min(axis=0), points.max(axis=0)
+    points = np.concatenate([part.inputs[NUMBERS] for part in _parts(dataset).values()]).astype(np.float64)
+    low, high = np.nanmin(points, axis=0), np.nanmax(points, axis=0)
     margin = 0.15 * np.where(high > low, high - low, 1)
     across, up = (np.linspace(low[axis] - margin[axis], high[axis] + margin[axis], 400) for axis in (0, 1))
     grid = np.stack(np.meshgrid(across, up), axis=-1).reshape(-1, 2).clip(-LARGEST, LARGEST).astype(np.float32)
     with torch.inference_mode():
-        probability = model(torch.from_numpy(grid)).numpy().reshape(len(up), len(across))
+        probability = network(torch.from_numpy(grid)).numpy().reshape(len(up), len(across))
     filled = axes.contourf(across, up, probability, levels=np.linspace(0, 1, 21), cmap="RdBu_r", alpha=0.6)
-    threshold = model.signature.threshold
+    threshold = network.signature.threshold
     if probability.min() < threshold < probability.max():
         axes.contour(across, up, probability, levels=[threshold], colors="black", linewidths=1)
-    figure.colorbar(filled, label=f"probability of {_plain(dataset.labels[1])}", ticks=np.linspace(0, 1, 6))
-    _scatter(axes, dataset.x_train, dataset.y_train, dataset, "train", filled=True)
-    _scatter(axes, dataset.x_test, dataset.y_test, dataset, "test", filled=False)
-    axes.set(xlabel=_plain(dataset.features[0].name), ylabel=_plain(dataset.features[1].name))
+    positive = _plain(network.signature.labels[1])
+    figure.colorbar(filled, label=f"probability of {positive}", ticks=np.linspace(0, 1, 6))
+    _scatter_parts(axes, dataset)
     figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
-def _scatter(
-    axes: Axes,
-    x: npt.NDArray[np.floating],
-    y: npt.NDArray[np.float32],
-    dataset: Dataset,
-    part: str,
-    *,
-    filled: bool,
-) -> None:
-    for index, (color, marker) in enumerate(zip(_COLORS, _MARKERS, strict=True)):
-        rows = x[y == index]
-        axes.scatter(
-            rows[:, 0],
-            rows[:, 1],
-            s=36,
-            marker=marker,
-            linewidths=0.8,
-            facecolor=color if filled else "white",
-            edgecolor="white" if filled else color,
-            label=f"{part}: {_plain(dataset.labels[index])}",
-        )
+def _scatter_parts(axes: Axes, dataset: Dataset) -> None:
+    signature = dataset.signature
+    for name, part in _parts(dataset).items():
+        for index, (color, marker) in enumerate(zip(_COLORS, _MARKERS, strict=False)):
+            rows = part.inputs[NUMBERS][part.target == index].astype(np.float64)
+            filled = name == "train"
+            axes.scatter(
+                rows[:, 0],
+                rows[:, 1],
+                s=36,
+                marker=marker,
+                linewidths=0.8,
+                facecolor=color if filled else "white",
+                edgecolor="white" if filled else color,
+                label=f"{name}: {_plain(signature.labels[index])}",
+            )
+    axes.set(xlabel=_plain(signature.features[0].name), ylabel=_plain(signature.features[1].name))
+
+
+def _parts(dataset: Dataset) -> dict[str, Part]:
+    return {"train": dataset.train} | ({} if dataset.test is None else {"test": dataset.test})
+
+
+def _curves(network: Network) -> list[tuple[int, str]]:
+    """The classes that have a curve: the second of two, else each, as far as they can be told apart."""
+    labels = network.signature.labels
+    places = [1] if len(labels) == 2 else range(min(len(labels), _MOST_CURVES))
+    return [(place, _plain(labels[place])) for place in places]
 
 
 def _plain(text: object) -> str:

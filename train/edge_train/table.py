@@ -1,120 +1,143 @@
-"""A table of numbers with one column to predict, from a CSV file."""
+"""Tables as they stand in files: CSV, TSV, Parquet and JSON Lines, plain or compressed by gzip.
+
+What the cells mean is found in `columns`; here they are read, by Arrow, a column at a time.
+"""
 
 import csv
-import math
-from dataclasses import dataclass
+import gzip
+import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
-import numpy as np
-import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.json
+import pyarrow.parquet
 
-from edge_runtime.errors import InvalidInput
-from edge_runtime.rows import parse_number, reading_text
+from edge_runtime.rows import reading_text
 from edge_train.errors import TableError
 
-_FEWEST_STEPS = 1000
+_DELIMITERS = {".tsv": "\t", ".tab": "\t"}
+_JSON = {".jsonl", ".ndjson", ".json"}
+_PARQUET = {".parquet", ".pq"}
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table as it stands in the file.
+def read_table(path: Path) -> pa.Table:
+    """The table in `path`, of the format that its name ends in: CSV unless it is .tsv, .parquet, .jsonl or alike.
 
-    Attributes:
-        rows: the features, shape (rows, features), float32, finite.
-        feature_names: the columns of `rows`.
-        target: the class of each row, shape (rows,): integers, floats or text, whatever all of them can be.
-        target_name: the column that `target` came from.
-    """
-
-    rows: npt.NDArray[np.float32]
-    feature_names: tuple[str, ...]
-    target: npt.NDArray[np.int64] | npt.NDArray[np.float64] | npt.NDArray[np.str_]
-    target_name: str
-
-
-def read_table(path: Path, target: str) -> Table:
-    """The table in the CSV file `path`, whose first line names the columns.
+    Returns:
+        An Arrow table of at least one row; the columns of a CSV or TSV file are texts, as they stand there, those of
+        the others of the types they have there.
 
     Raises:
-        TableError: it cannot be read, the header or a line is not as it should be, there is no column `target`, or a
-            feature is not a finite number that float32 holds; the message names the line and the column.
+        TableError: it cannot be read; the header is missing, or names a column twice or not at all; a line has another
+            number of cells than the header, is not UTF-8, or is no JSON. The message names the line where it can.
     """
-    rows: list[list[float]] = []
-    classes: list[str] = []
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    is_gzip = suffixes[-1:] == [".gz"]
+    suffix = next(iter(suffixes[-2:-1] if is_gzip else suffixes[-1:]), "")
     try:
-        with reading_text(path, TableError), path.open(encoding="utf-8-sig", newline="") as text:
-            reader = csv.reader(text, strict=True)
-            header = [name.strip() for name in next(reader, [])]
-            column = _target_column(header, target, path)
-            names = (*header[:column], *header[column + 1 :])
-            for cells in reader:
-                if not cells:
-                    continue
-                where = f"{path} line {reader.line_num}"
-                if len(cells) != len(header):
-                    raise TableError(f"{where}: {len(cells)} values, but the header has {len(header)} columns")
-                label = cells.pop(column).strip()
-                if not label:
-                    raise TableError(f"{where}: {target} is empty; fill it in or remove the row")
-                if len(label.splitlines()) > 1:
-                    raise TableError(f"{where}: {target} has a line break in it; a class is one line of text")
-                classes.append(label)
-                rows.append([_number(cell, name, where) for cell, name in zip(cells, names, strict=True)])
-    except csv.Error as error:
-        raise TableError(f"{path} line {reader.line_num}: not CSV: {error}") from error
-    if not rows:
-        raise TableError(f"{path} has a header but no rows")
-    wide = np.array(rows, dtype=np.float64)
-    _check_resolution(wide, names, path)
-    return Table(wide.astype(np.float32), names, _typed(classes), target)
-
-
-def _check_resolution(rows: npt.NDArray[np.float64], names: tuple[str, ...], path: Path) -> None:
-    """Refuse a column in which float32 tells hardly any values apart, such as seconds since 1970 within a minute."""
-    for name, values in zip(names, rows.T, strict=True):
-        steps = np.ptp(values) / np.spacing(np.float32(np.abs(values).max()))
-        if steps < _FEWEST_STEPS and len(np.unique(values)) > len(np.unique(values.astype(np.float32))):
-            raise TableError(
-                f"{path}: {name} runs from {values.min():.10g} to {values.max():.10g}, and float32 cannot tell its "
-                "values apart; subtract a constant from the column"
-            )
-
-
-def _target_column(header: list[str], target: str, path: Path) -> int:
-    if not header:
+        with path.open("rb") as file:
+            start = file.read(4)
+    except OSError as error:
+        raise TableError(f"{path} cannot be read: {error.strerror}") from error
+    if not start:
         raise TableError(f"{path} is empty; a header line with the names of the columns is needed")
-    if target not in header:
-        hint = " (columns are separated by commas)" if len(header) == 1 else ""
-        raise TableError(f"{path} has no column {target!r}; its columns are {', '.join(header)}{hint}")
-    for number, name in enumerate(header, start=1):
+    if is_gzip != (start[:2] == b"\x1f\x8b"):
+        raise TableError(f"{path} is {'no' if is_gzip else 'a'} gzip file; rename it")
+    if start == b"PAR1" or suffix in _PARQUET:
+        table = _read_parquet(path)
+    elif suffix in _JSON:
+        table = _read_json(path)
+    else:
+        table = _read_csv(path, is_gzip, _DELIMITERS.get(suffix, ","))
+    table = table.rename_columns([name.strip() for name in table.column_names])
+    _check_names(table.column_names, path)
+    if not table.num_rows:
+        raise TableError(f"{path} has a header but no rows")
+    return table
+
+
+def _check_names(names: Sequence[str], path: Path) -> None:
+    for number, name in enumerate(names, start=1):
         if not name:
             raise TableError(f"{path}: column {number} has no name in the header")
-        if header.count(name) > 1:
+        if len(name.splitlines()) > 1:
+            raise TableError(f"{path}: the name of column {number} has more than one line")
+        if names.count(name) > 1:
             raise TableError(f"{path}: the header names {name} more than once")
-    if len(header) == 1:
-        raise TableError(f"{path} has no column beside the target to learn from")
-    return header.index(target)
 
 
-def _number(cell: str, name: str, where: str) -> float:
-    if not cell.strip():
-        raise TableError(f"{where}: {name} is empty; fill it in or remove the row")
+def _read_csv(path: Path, is_gzip: bool, delimiter: str) -> pa.Table:
+    # Arrow would guess types: numbers of codes such as 007, times of texts.
+    with reading_text(path, TableError), _text(path, is_gzip) as lines:
+        names = next((cells for cells in _cells(lines, path, delimiter) if cells), None)
+    if names is None:
+        raise TableError(f"{path} is empty; a header line with the names of the columns is needed")
+    # Before Arrow reads, which would merge columns of one name.
+    _check_names([name.strip() for name in names], path)
     try:
-        number = parse_number(cell)
-    except InvalidInput as error:
-        raise TableError(f"{where}: {name}: {error}; remove the column or code it as numbers") from None
-    if not math.isfinite(number):
-        raise TableError(f"{where}: {name} is {cell.strip()}; a finite number is needed")
-    return number
+        return pa.csv.read_csv(
+            path,
+            parse_options=pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+            convert_options=pa.csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+            ),
+        )
+    except (pa.ArrowException, OSError) as error:
+        _find_fault(path, is_gzip, delimiter, len(names))
+        raise TableError(f"{path} cannot be read: {_first_line(error)}") from error
 
 
-def _typed(classes: list[str]) -> npt.NDArray[np.int64] | npt.NDArray[np.float64] | npt.NDArray[np.str_]:
-    """The classes as integers or floats if each of them gives the same text back, else as text."""
-    for dtype in (np.int64, np.float64):
+def _find_fault(path: Path, is_gzip: bool, delimiter: str, width: int) -> None:
+    """Raise TableError with the line at which a CSV file is not as it should be, if there is one.
+
+    Arrow tells it by the number of the record, if at all: this reads all of the file again, to tell it well.
+    """
+    with reading_text(path, TableError), _text(path, is_gzip) as lines:
+        reader = csv.reader(lines, delimiter=delimiter, strict=True)
         try:
-            typed = np.array([dtype(label) for label in classes])
-        except (OverflowError, ValueError):
-            continue
-        if typed.astype(str).tolist() == classes and np.isfinite(typed).all():
-            return typed
-    return np.array(classes)
+            for cells in reader:
+                if cells and len(cells) != width:
+                    raise TableError(
+                        f"{path} line {reader.line_num}: {len(cells)} values, but the header has {width} columns"
+                    )
+        except csv.Error as error:
+            raise TableError(f"{path} line {reader.line_num}: not CSV: {error}") from error
+
+
+def _cells(lines: IO[str], path: Path, delimiter: str) -> Iterator[list[str]]:
+    # The header alone: no quote that is never closed may take in the whole file.
+    reader = csv.reader(itertools.islice(lines, 1000), delimiter=delimiter, strict=True)
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise TableError(f"{path} line {reader.line_num}: not CSV: {error}") from error
+
+
+def _text(path: Path, is_gzip: bool) -> IO[str]:
+    if is_gzip:
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+    return path.open(encoding="utf-8-sig", newline="")
+
+
+def _read_json(path: Path) -> pa.Table:
+    try:
+        # Blocks as large as Arrow allows: a line must fit into one, and its types hold for all of it.
+        return pa.json.read_json(path, read_options=pa.json.ReadOptions(block_size=64 << 20))
+    except (pa.ArrowException, OSError) as error:
+        raise TableError(
+            f"{path} is not JSON Lines, an object by column name on each line: {_first_line(error)}"
+        ) from error
+
+
+def _read_parquet(path: Path) -> pa.Table:
+    try:
+        return pa.parquet.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise TableError(f"{path} is no Parquet file that can be read: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0].rstrip(".")

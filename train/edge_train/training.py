@@ -1,24 +1,33 @@
-"""The training loop: full-batch gradient descent on the binary cross-entropy."""
+"""The training loop: batches from memory, recorded steps, early stopping; on one process or several."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import contextlib
+import copy
+import hashlib
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
-from edge_train.data import Dataset
+from edge_train.data import Dataset, Part
 from edge_train.errors import TrainingDiverged
-from edge_train.network import NeuralNet, network_signature
+from edge_train.group import Group
+from edge_train.network import Network, NeuralNet
+from edge_train.progress import Keeper, Progress
+from edge_train.settings import EXAMPLE, Settings
+from edge_train.steps import Batch, Objective, RecordedStep
+from edge_train.table_network import TableNet
 
+# Epochs between two looks at the test rows, where there are none to validate with.
 REPORT_EVERY = 100
-
-
-@dataclass(frozen=True)
-class Score:
-    """How well a network does on the test rows: mean binary cross-entropy (nats), and the share of right labels."""
-
-    loss: float
-    accuracy: float
+# Rows that a network is evaluated on at once.
+_BLOCK = 16_384
+# Products in a step from which on torch's threads gain more than they cost.
+_MANY_PRODUCTS = 2.0**24
 
 
 @dataclass(frozen=True)
@@ -26,91 +35,252 @@ class TrainingRun:
     """A trained network and how it came about.
 
     Attributes:
-        model: in evaluation mode, with its signature.
-        before: the score of the initial weights.
-        after: the score of the final weights.
-        train_losses: the loss on the training rows in each epoch, before its step.
-        test_losses: epoch and loss on the test rows, every `REPORT_EVERY` epochs and at the end.
+        model: the network, in evaluation mode on the CPU, with its signature.
+        losses: the mean loss on the training rows, by epoch, before its steps.
+        watched: epochs done and the loss on the validation rows then; every `REPORT_EVERY` epochs on the test rows
+            where there are none to validate with.
+        epoch: after how many epochs the weights were those of `model`.
     """
 
-    model: NeuralNet
-    before: Score
-    after: Score
-    train_losses: list[float]
-    test_losses: list[tuple[int, float]]
+    model: Network
+    losses: list[float]
+    watched: list[tuple[int, float]]
+    epoch: int
 
 
 def train(
     dataset: Dataset,
+    settings: Settings = EXAMPLE,
     *,
-    hidden_size: int = 5,
-    epochs: int = 2000,
-    learning_rate: float = 0.03,
-    seed: int = 0,
-    standardize: bool = False,
-    on_start: Callable[[Score], None] = lambda before: None,
-    on_epoch: Callable[[int, float], None] = lambda epoch, loss: None,
+    network: Network | None = None,
+    device: str = "cpu",
+    group: Group | None = None,
+    keeper: Keeper | None = None,
+    on_epoch: Callable[[int, float, float | None], None] = lambda epoch, loss, watched: None,
 ) -> TrainingRun:
-    """Train a `NeuralNet` on `dataset`; the same arguments on the same machine give the same weights.
+    """Train a network on `dataset`; the same arguments on the same machine give the same weights, bit by bit.
 
     Args:
-        dataset: the rows to learn from and to test with.
-        hidden_size: units of the hidden layer.
-        epochs: passes over all training rows, one step of gradient descent each.
-        learning_rate: of the gradient descent.
-        seed: of the initial weights; torch's own random state is left as it was.
-        standardize: whether the network first brings features to mean 0 and standard deviation 1.
-        on_start: called with the score of the initial weights.
-        on_epoch: called with each epoch, from 0, and its training loss.
+        dataset: the rows to learn from.
+        settings: how; as the example is trained by default.
+        network: what to train; by default `new_network(dataset, settings)`.
+        device: "cpu", "cuda" or "cuda:N".
+        group: the processes that train together, each called with the same arguments; this one alone by default.
+        keeper: keeps progress, and resumes it.
+        on_epoch: called after each epoch with its number from 0, its training loss, and the loss on the watched rows
+            where it was computed then.
 
     Raises:
         TrainingDiverged: the loss became NaN or infinite.
+        CannotWrite, CheckpointError: of the keeper.
     """
+    network = new_network(dataset, settings) if network is None else network
+    with _threads(network, settings):
+        return _Training(dataset, settings, network, torch.device(device), group or Group(), keeper, on_epoch).run()
+
+
+def new_network(dataset: Dataset, settings: Settings) -> Network:
+    """The network that `settings` ask for, untrained; torch's own random state is left as it was.
+
+    The example's is a `NeuralNet`: two classes, numbers without gaps, one hidden layer. All others are a `TableNet`,
+    which has taken from the training rows what preprocessing needs.
+    """
+    network: Network
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = NeuralNet(dataset.x_train.shape[1], hidden_size, standardize)
-    if model.standardize is not None:
-        model.standardize.fit(dataset.x_train)
-    model.signature = network_signature(dataset.features, dataset.labels)
-    model.data_sha256 = dataset.training_sha256
-    x_train, y_train = torch.from_numpy(dataset.x_train), torch.from_numpy(dataset.y_train)
-    x_test, y_test = torch.from_numpy(dataset.x_test), torch.from_numpy(dataset.y_test)
+        torch.manual_seed(settings.seed)
+        if all(feature.missing is None for feature in dataset.signature.features):
+            network = NeuralNet(len(dataset.signature.features), settings.hidden[0])
+            network.signature = dataset.signature
+        else:
+            network = TableNet(dataset.signature, settings.hidden, smoothing=settings.smoothing)
+            network.fit(dataset.train.inputs, dataset.train.target)
+    network.data_sha256 = dataset.training_sha256
+    return network
 
-    criterion = nn.BCELoss()
-    optimizer = torch.optim.SGD(model.parameters(), lr=learning_rate)
-    train_losses: list[float] = []
 
-    before = evaluate(model, x_test, y_test)
-    on_start(before)
-    test_losses = [(0, before.loss)]
-    model.train()
-    for epoch in range(epochs):
-        if epoch and epoch % REPORT_EVERY == 0:
-            test_losses.append((epoch, evaluate(model, x_test, y_test).loss))
-        optimizer.zero_grad()
-        probability = model(x_train).squeeze(1)
-        if probability.isnan().any():
+def mean_loss(network: Network, part: Part, balanced: bool = False) -> float:
+    """The mean loss of `network` on the rows of `part`, in evaluation mode."""
+    device = next(network.parameters()).device
+    tensors = _tensors(part, network, balanced, device)
+    return _mean_loss(Objective(network, len(part.inputs), balanced), tensors)
+
+
+class _Training:
+    """One run of the loop."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        settings: Settings,
+        network: Network,
+        device: torch.device,
+        group: Group,
+        keeper: Keeper | None,
+        on_epoch: Callable[[int, float, float | None], None],
+    ) -> None:
+        self.settings, self.device, self.group = settings, device, group
+        self.keeper, self.on_epoch = keeper, on_epoch
+        self.network = network.to(device).train()
+        self.batch = _tensors(dataset.train, network, settings.balanced, device)
+        watched = dataset.validation or dataset.test
+        self.watched = None if watched is None else _tensors(watched, network, settings.balanced, device)
+        self.watch_every = 1 if dataset.validation is not None else REPORT_EVERY
+        self.rows = len(dataset.train)
+        self.batch_size = min(settings.batch_size or self.rows, self.rows)
+        self.objective = Objective(network, len(dataset.train.inputs), settings.balanced)
+        self.step: Callable[[Batch], Tensor] = RecordedStep(self.objective)
+        if group.size > 1:
+            self.step = _DistributedStep(self.objective, group)
+        self.optimizer = _optimizer(network, settings)
+        described = repr((dataset.training_sha256, asdict(settings), torch.__version__, group.size, str(network)))
+        self.identity = hashlib.sha256(described.encode()).hexdigest()
+        self.progress = Progress()
+
+    def run(self) -> TrainingRun:
+        """Go through the epochs that are left."""
+        if self.keeper is not None and (earlier := self.keeper.earlier(self.identity)) is not None:
+            self.progress = earlier
+            self.network.load_state_dict(earlier.weights)
+            self.optimizer.load_state_dict(earlier.optimizer)
+        elif self.watched is not None:
+            self.progress.watched.append((0, _mean_loss(self.objective, self.watched)))
+        progress = self.progress
+        while not progress.finished:
+            self._epoch()
+            if self.keeper is not None and self.group.leads:
+                progress.weights, progress.optimizer = self.network.state_dict(), self.optimizer.state_dict()
+                self.keeper.keep(self.identity, progress)
+        epoch = progress.epoch
+        if progress.best_weights is not None:
+            self.network.load_state_dict(progress.best_weights)
+            epoch = progress.best_epoch
+        return TrainingRun(self.network.cpu().eval(), progress.losses, progress.watched, epoch)
+
+    def _epoch(self) -> None:
+        progress, settings = self.progress, self.settings
+        epoch = progress.epoch
+        loss = self._descend(epoch)
+        if not math.isfinite(loss):
             raise TrainingDiverged(f"training diverged in epoch {epoch}; try a lower learning rate")
-        loss = criterion(probability, y_train)
+        progress.losses.append(loss)
+        progress.epoch += 1
+        last = progress.epoch == settings.epochs
+        found = None
+        if self.watched is not None and (last or progress.epoch % self.watch_every == 0):
+            found = self.group.agreed(_mean_loss(self.objective, self.watched))
+            progress.watched.append((progress.epoch, found))
+            if settings.patience is not None and found < progress.best_loss:
+                progress.best_epoch, progress.best_loss = progress.epoch, found
+                progress.best_weights = copy.deepcopy(dict(self.network.state_dict()))
+        tired = settings.patience is not None and progress.epoch - progress.best_epoch >= settings.patience
+        if (last or tired) and not all(parameter.isfinite().all() for parameter in self.network.parameters()):
+            raise TrainingDiverged("training diverged in the last epoch; try a lower learning rate")
+        progress.finished = last or tired
+        self.on_epoch(epoch, loss, found)
+
+    def _descend(self, epoch: int) -> float:
+        """One pass over the training rows; gives their mean loss."""
+        whole = self.batch_size == self.rows
+        # Of the epoch alone, so that a resumed run draws what an unbroken one does.
+        random = torch.Generator(self.device).manual_seed(self.settings.seed * 1_000_003 + epoch)
+        order = None if whole else torch.randperm(self.rows, generator=random, device=self.device)
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        steps = math.ceil(self.rows / self.batch_size)
+        for place in range(steps):
+            rows = None if order is None else order[place * self.batch_size : (place + 1) * self.batch_size]
+            batch = self.batch if rows is None else [values.index_select(0, rows) for values in self.batch]
+            if self.settings.schedule == "cosine":
+                share = (epoch + place / steps) / self.settings.epochs
+                for parameters in self.optimizer.param_groups:
+                    parameters["lr"] = self.settings.learning_rate * (1 + math.cos(math.pi * share)) / 2
+            loss = self._stepped([*batch, *self._masks(len(batch[0]), random)], epoch)
+            if whole:
+                return loss.item()
+            total += loss * (len(batch[0]) / self.rows)
+        return total.item()
+
+    def _stepped(self, batch: Batch, epoch: int) -> Tensor:
+        try:
+            loss = self.step(batch)
+        except RuntimeError as error:
+            # torch's cross-entropy refuses probabilities that are NaN in words of its own.
+            if not all(parameter.isfinite().all() for parameter in self.network.parameters()):
+                raise TrainingDiverged(f"training diverged in epoch {epoch}; try a lower learning rate") from error
+            raise
+        self.optimizer.step()
+        return loss
+
+    def _masks(self, rows: int, random: torch.Generator) -> list[Tensor]:
+        kept = 1 - self.settings.dropout
+        if kept == 1:
+            return []
+        return [
+            torch.empty(rows, width, device=self.device).bernoulli_(kept, generator=random).div_(kept)
+            for width in self.network.dropped
+        ]
+
+
+class _DistributedStep:
+    """A step of several processes: each takes its share of the rows, and all end with the gradient of all of them."""
+
+    def __init__(self, objective: Objective, group: Group) -> None:
+        self._wrapped = DistributedDataParallel(objective)
+        self._group = group
+
+    def __call__(self, batch: Batch) -> Tensor:
+        rows, group = len(batch[0]), self._group
+        mine = [values[group.rank :: group.size] for values in batch]
+        # Torch takes the mean over processes; of a process without rows, a row that counts nothing.
+        share = len(mine[0]) * group.size / rows
+        self._wrapped.zero_grad()
+        loss: Tensor = self._wrapped(*(mine if share else [values[:1] for values in batch])) * share
         loss.backward()
-        optimizer.step()
-        train_losses.append(loss.item())
-        on_epoch(epoch, train_losses[-1])
-    if not all(parameter.isfinite().all() for parameter in model.parameters()):
-        raise TrainingDiverged("training diverged in the last epoch; try a lower learning rate")
-    after = evaluate(model, x_test, y_test)
-    test_losses.append((epochs, after.loss))
-    return TrainingRun(model.eval(), before, after, train_losses, test_losses)
+        total = loss.detach() / group.size
+        torch.distributed.all_reduce(total)
+        return total
 
 
-def evaluate(model: NeuralNet, x: Tensor, y: Tensor) -> Score:
-    """The score of `model` on rows `x`, shape (rows, features), of classes `y`, shape (rows,), 0.0 or 1.0."""
-    training = model.training
-    model.eval()
+def _optimizer(network: Network, settings: Settings) -> torch.optim.Optimizer:
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+    return torch.optim.AdamW(
+        network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
+
+
+def _tensors(part: Part, network: Network, balanced: bool, device: torch.device) -> list[Tensor]:
+    """The rows of `part` as the tensors that `Objective` takes, on `device`."""
+    arrays: list[Any] = [part.inputs[tensor.name] for tensor in network.signature.inputs]
+    arrays.append(part.target)
+    if balanced:
+        _, places, counts = np.unique(part.target, return_inverse=True, return_counts=True)
+        arrays.append((len(part) / len(counts) / counts)[places].astype(np.float32))
+    return [torch.from_numpy(np.ascontiguousarray(values)).to(device) for values in arrays]
+
+
+def _mean_loss(objective: Objective, tensors: list[Tensor]) -> float:
+    rows, total = len(tensors[0]), 0.0
+    training = objective.network.training
+    objective.network.eval()
     with torch.inference_mode():
-        probability = model(x).squeeze(1)
-    model.train(training)
-    if probability.isnan().any():
-        raise TrainingDiverged("the weights lead to NaN on the test rows; try a lower learning rate")
-    right = model.signature.is_positive(probability) == y
-    return Score(nn.functional.binary_cross_entropy(probability, y).item(), right.float().mean().item())
+        for start in range(0, rows, _BLOCK):
+            block = [values[start : start + _BLOCK] for values in tensors]
+            try:
+                total += objective(*block).item() * (len(block[0]) / rows)
+            except RuntimeError as error:
+                raise TrainingDiverged("the weights lead to NaN; try a lower learning rate") from error
+    objective.network.train(training)
+    return total
+
+
+@contextlib.contextmanager
+def _threads(network: nn.Module, settings: Settings) -> Iterator[None]:
+    """One thread for networks so small that more cost time, which gives the same weights with any number of cores."""
+    largest = max(parameter.numel() for parameter in network.parameters())
+    before = torch.get_num_threads()
+    if largest * (settings.batch_size or 1) < _MANY_PRODUCTS:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

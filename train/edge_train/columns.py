@@ -1,0 +1,245 @@
+"""What the columns of a table hold: numbers, truth values, categories, gaps; as found, or as a person says."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from edge_runtime.errors import InvalidInput
+from edge_runtime.signature import Kind
+from edge_runtime.values import BOOLEAN_WORDS, LARGEST, MISSING_WORDS, is_number, parse_number
+from edge_train.errors import TableError
+
+# A column of which more than half of the values are numbers is one of numbers with slips in it.
+_MOSTLY = 0.5
+# With more values than this, and more than half of the rows having one of their own, a column of texts names its rows.
+_FEW_VALUES = 20
+_FEWEST_STEPS = 1000
+# What str.strip takes away, as the runtime does; Arrow has another opinion of some.
+_WHITE_SPACE = "".join(filter(str.isspace, map(chr, range(0x3001))))
+
+Found = Kind | Literal["left out"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table, ready to learn from.
+
+    Attributes:
+        name: its name in the header.
+        kind: what it holds.
+        values: shape (rows,); float32 with NaN for gaps, true being 1 and false 0; of the categorical kind int32, the
+            places in `words`, -1 for gaps.
+        words: the categories in their order, all texts or all integers; empty for other kinds.
+    """
+
+    name: str
+    kind: Kind
+    values: npt.NDArray[Any]
+    words: tuple[str, ...] | tuple[int, ...] = ()
+
+    @property
+    def gaps(self) -> npt.NDArray[np.bool_]:
+        """Where there is no value, shape (rows,)."""
+        return np.isnan(self.values) if self.kind != "categorical" else self.values < 0
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A column that nothing is learned from, and why."""
+
+    name: str
+    reason: str
+
+
+def find_columns(
+    table: pa.Table, path: object, numeric: Collection[str] = (), categorical: Collection[str] = ()
+) -> list[Column | LeftOut]:
+    """The columns of `table`, each as what it holds.
+
+    Args:
+        table: as `read_table` gives it, without the target.
+        path: what to call the table in messages.
+        numeric: columns that hold numbers, whatever is found.
+        categorical: columns that hold categories, whatever is found.
+
+    Raises:
+        TableError: a column that holds numbers, or is said to, has a cell that is none, or not finite, or that float32
+            does not hold; the message names the row.
+    """
+    found: list[Column | LeftOut] = []
+    for name in table.column_names:
+        values = Cells(name, table[name], path)
+        if name in categorical:
+            found.append(values.categories())
+        elif name in numeric:
+            found.append(values.numbers())
+        else:
+            found.append(values.found())
+    return found
+
+
+class Cells:
+    """The cells of one column, to be taken as what they hold, or as what a person says.
+
+    The methods raise TableError where they cannot be taken so; the message names the row.
+    """
+
+    def __init__(self, name: str, cells: pa.ChunkedArray, path: object) -> None:
+        self.name, self._path = name, path
+        if pa.types.is_dictionary(cells.type):
+            cells = cells.cast(cells.type.value_type)
+        if pa.types.is_large_string(cells.type) or pa.types.is_string_view(cells.type):
+            cells = cells.cast(pa.string())
+        self.is_text = pa.types.is_string(cells.type)
+        self.cells = _without_missing_words(cells) if self.is_text else cells
+        self.gaps = self.cells.null_count
+        if pa.types.is_floating(cells.type):
+            self.gaps += pc.sum(pc.is_nan(cells)).as_py() or 0
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether they are numbers, or texts that are, but for slips."""
+        kind = self.cells.type
+        if self.is_text:
+            return self._is_mostly_numeric()
+        return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)  # type: ignore[no-any-return]
+
+    def found(self) -> Column | LeftOut:
+        """As what the cells look like."""
+        kind = self.cells.type
+        if self.gaps == len(self.cells):
+            return LeftOut(self.name, "no value in any row")
+        if pa.types.is_temporal(kind):
+            return LeftOut(self.name, "dates and times are not learned from as they are")
+        if pa.types.is_boolean(kind) or (self.is_text and self._is_boolean()):
+            column = self._booleans()
+        elif self.is_numeric:
+            column = self.numbers()
+        elif self.is_text:
+            column = self.categories()
+            if len(column.words) > max(_FEW_VALUES, (len(self.cells) - self.gaps) / 2):
+                return LeftOut(self.name, f"{len(column.words):,} different texts, hardly one of them twice")
+        else:
+            return LeftOut(self.name, f"{kind} is nothing that can be learned from")
+        if not self.gaps and (column.values == column.values[0]).all():
+            return LeftOut(self.name, "the same value in every row")
+        return column
+
+    def numbers(self) -> Column:
+        """As numbers, whatever they look like."""
+        if self.gaps == len(self.cells):
+            raise TableError(f"{self._path}: {self.name} has no value in any row; leave it out with --drop")
+        try:
+            numbers = pc.cast(self.cells, pa.float64(), safe=False)
+        except pa.ArrowException:
+            numbers = self._parsed()
+        wide = numbers.to_numpy().astype(np.float64, copy=False)
+        bad = np.isinf(wide) | (np.abs(wide) > LARGEST)
+        if bad.any():
+            self._refuse(int(bad.argmax()), "a finite number that float32 holds is needed")
+        self._check_resolution(wide[~np.isnan(wide)])
+        return Column(self.name, "numeric", wide.astype(np.float32))
+
+    def categories(self) -> Column:
+        """As categories: of integers, if all of them are, else of texts."""
+        cells = self.cells
+        if pa.types.is_floating(cells.type) or pa.types.is_decimal(cells.type):
+            wide = cells.cast(pa.float64())
+            wide = pc.if_else(pc.is_nan(wide), None, wide)
+            # Integers with gaps are floats in many a file.
+            whole = pc.all(pc.equal(wide, pc.floor(wide))).as_py()
+            cells = wide.cast(pa.int64()) if whole else pa.chunked_array([[_text(one) for one in wide.to_pylist()]])
+        elif pa.types.is_boolean(cells.type):
+            cells = pc.cast(cells, pa.string())
+        elif not self.is_text and not pa.types.is_integer(cells.type):
+            raise TableError(
+                f"{self._path}: {self.name} holds {cells.type}, which are no categories; leave it out with --drop"
+            )
+        encoded = pc.dictionary_encode(cells).combine_chunks()
+        if isinstance(encoded, pa.ChunkedArray):
+            encoded = encoded.chunk(0)
+        words = encoded.dictionary.to_pylist()
+        if not words:
+            raise TableError(f"{self._path}: {self.name} has no value in any row; leave it out with --drop")
+        # Canonical integers alone: 007 is a text.
+        if self.is_text and all(_is_integer(word) for word in words):
+            words = list(map(int, words))
+        order = sorted(range(len(words)), key=words.__getitem__)
+        places = np.empty(len(words) + 1, np.int32)
+        places[order] = np.arange(len(words), dtype=np.int32)
+        places[-1] = -1
+        indices = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
+        return Column(self.name, "categorical", places[indices], tuple(words[place] for place in order))
+
+    def _booleans(self) -> Column:
+        cells = pc.equal(pc.utf8_lower(self.cells), "true") if self.is_text else self.cells
+        return Column(self.name, "boolean", cells.cast(pa.float32()).to_numpy())
+
+    def _is_boolean(self) -> bool:
+        words = pc.is_in(pc.utf8_lower(self.cells), pa.array(list(BOOLEAN_WORDS)), skip_nulls=True)
+        return bool(pc.all(pc.or_(words, pc.is_null(self.cells))).as_py())
+
+    def _is_mostly_numeric(self) -> bool:
+        try:
+            pc.cast(self.cells, pa.float64())
+        except pa.ArrowException:
+            words = pc.unique(self.cells).drop_null().to_pylist()
+            # A thousand tell; a column of millions of texts need not be gone through.
+            return sum(map(is_number, words[:1000])) > _MOSTLY * min(len(words), 1000)
+        return True
+
+    def _parsed(self) -> pa.ChunkedArray:
+        """The numbers by Python's rules, which are wider than Arrow's ("+1"), or an error at the first that is none."""
+        if not self.is_text:
+            raise TableError(
+                f"{self._path}: {self.name} holds {self.cells.type}, which are no numbers; leave it out with --drop"
+            )
+        encoded = pc.dictionary_encode(self.cells).combine_chunks()
+        if isinstance(encoded, pa.ChunkedArray):
+            encoded = encoded.chunk(0)
+        numbers = []
+        for place, word in enumerate(encoded.dictionary.to_pylist()):
+            try:
+                numbers.append(parse_number(word))
+            except InvalidInput as error:
+                row = pc.index(encoded.indices, place).as_py()
+                self._refuse(
+                    row, f"{error}; mend the cell, or take the column as texts with --categorical {self.name!r}"
+                )
+        return pa.chunked_array([pa.array(numbers, pa.float64()).take(encoded.indices)])
+
+    def _refuse(self, row: int, reason: str) -> None:
+        cell = self.cells[row].as_py()
+        raise TableError(f"{self._path} row {row + 1}: {self.name} is {cell!r}: {reason}")
+
+    def _check_resolution(self, numbers: npt.NDArray[np.float64]) -> None:
+        """Refuse a column in which float32 tells hardly any values apart, such as seconds since 1970 in a minute."""
+        low, high = numbers.min(), numbers.max()
+        steps = (high - low) / np.spacing(np.float32(max(abs(low), abs(high))))
+        if steps < _FEWEST_STEPS and len(np.unique(numbers)) > len(np.unique(numbers.astype(np.float32))):
+            raise TableError(
+                f"{self._path}: {self.name} runs from {low:.10g} to {high:.10g}, and float32 cannot tell its values "
+                "apart; subtract a constant from the column, or leave it out with --drop"
+            )
+
+
+def _without_missing_words(cells: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Texts without the white space around them, those that stand for a gap being null."""
+    trimmed = pc.utf8_trim(cells, _WHITE_SPACE)
+    return pc.if_else(pc.is_in(trimmed, pa.array(sorted(MISSING_WORDS))), None, trimmed)
+
+
+def _is_integer(word: str) -> bool:
+    return word.lstrip("-").isdecimal() and word.isascii() and str(int(word)) == word
+
+
+def _text(number: float | None) -> str | None:
+    """A number as the text of a category, as the runtime writes it."""
+    if number is None:
+        return None
+    return str(int(number)) if number.is_integer() else repr(number)
