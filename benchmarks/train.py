@@ -1,0 +1,192 @@
+"""Measure training: how good with default flags on scikit-learn's tables, and how fast beside plain torch.
+
+    .venv/bin/python -m benchmarks.train [--rounds 20] [--only quality speed]
+
+Run it on a machine that does nothing else. It makes no judgement by its exit code.
+"""
+
+import argparse
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import torch
+from sklearn import datasets
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from benchmarks.machine import machine
+from benchmarks.timing import interleaved, ratio, spread
+from edge_train import Column, Dataset, Part, Settings, find_columns, find_target, for_table, four_blobs, split, train
+from edge_train.metrics import answers
+from edge_train.settings import EXAMPLE
+
+Array = npt.NDArray[Any]
+
+TABLES = ("iris", "wine", "breast_cancer", "digits", "diabetes")
+FOLDS = 5
+OURS, MLP, UNSCALED, BOOSTING = "edge-train", "MLP, standardised", "MLP, raw", "HistGradientBoosting"
+
+ROWS, COLUMNS, BATCH, HIDDEN = 200_000, 20, 256, (64, 32)
+
+
+def main() -> None:
+    """Read the command line and do it."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.train", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=20, help="of each comparison of times (%(default)s)")
+    parser.add_argument("--only", nargs="+", choices=("quality", "speed"), default=("quality", "speed"))
+    options = parser.parse_args()
+    print(", ".join(f"{name} {value}" for name, value in machine().items()))
+    # scikit-learn's networks stop at 200 epochs by default, and say that it was too early.
+    warnings.simplefilter("ignore")
+    if "quality" in options.only:
+        print_quality()
+    if "speed" in options.only:
+        print_example(options.rounds)
+        print_large(max(3, options.rounds // 4))
+
+
+def print_quality() -> None:
+    """Five folds of each table, the same for all: accuracy, or R² for diabetes, with the standard error of the mean."""
+    print(
+        f"\n{'accuracy or R², ' + str(FOLDS) + ' folds':<24}"
+        + "".join(f"{name:>24}" for name in (OURS, MLP, UNSCALED, BOOSTING))
+    )
+    at_mlp, at_best = 0, 0
+    for name in TABLES:
+        scores = {who: np.array(values) for who, values in quality(name).items()}
+        means = {who: values.mean() for who, values in scores.items()}
+        errors = {who: values.std(ddof=1) / len(values) ** 0.5 for who, values in scores.items()}
+        best = max(means, key=lambda who: means[who])
+        at_mlp += means[OURS] >= means[MLP]
+        at_best += means[OURS] >= means[best] - errors[best]
+        print(f"{name:<24}" + "".join(f"{means[who]:>15.4f} ± {errors[who]:.4f}" for who in scores), flush=True)
+    print(f"goal: at or above the standardised MLP on every table: {at_mlp} of {len(TABLES)}")
+    print(f"goal: within one standard error of the best on most: {at_best} of {len(TABLES)}")
+
+
+def quality(name: str) -> dict[str, list[float]]:
+    """The scores of every contestant on the folds of one table."""
+    data = getattr(datasets, f"load_{name}")()
+    x, y = data.data.astype(np.float32), data.target
+    values = name == "diabetes"
+    score = r2_score if values else accuracy_score
+    network, boosting = (
+        (MLPRegressor, HistGradientBoostingRegressor) if values else (MLPClassifier, HistGradientBoostingClassifier)
+    )
+    peers: Mapping[str, Callable[[], Any]] = {
+        MLP: lambda: make_pipeline(StandardScaler(), network(random_state=0)),
+        UNSCALED: lambda: network(random_state=0),
+        BOOSTING: lambda: boosting(random_state=0),
+    }
+    scores: dict[str, list[float]] = {who: [] for who in (OURS, *peers)}
+    folds = (KFold if values else StratifiedKFold)(FOLDS, shuffle=True, random_state=0)
+    for rows, held in folds.split(x, y):
+        scores[OURS].append(score(y[held], _ours(x, y, rows, held)))
+        for who, make in peers.items():
+            scores[who].append(score(y[held], make().fit(x[rows], y[rows]).predict(x[held])))
+    return scores
+
+
+def _ours(x: Array, y: Array, rows: Array, held: Array) -> Array:
+    """What `edge-train` with default flags learns from `rows` and says of `held`; it needs no rows for a test here."""
+    table = pa.table({**{f"x{place}": column for place, column in enumerate(x[rows].T)}, "y": y[rows]})
+    rest, target = find_target(table, "y", "the table")
+    columns = [column for column in find_columns(rest, "the table") if isinstance(column, Column)]
+    dataset = split(columns, target, seed=0, test=False)
+    model = train(dataset, for_table(len(dataset.train))).model
+    taken = [int(feature.name.removeprefix("x")) for feature in dataset.signature.features]
+    found = answers(model, Part({"x": x[held][:, taken]}, y[held]))
+    if not model.signature.labels:
+        return found
+    return np.array(model.signature.labels)[model.signature.predicted(found)]
+
+
+def print_example(rounds: int) -> None:
+    """The example's epochs beside the loop that everybody writes, which ends on the same bits."""
+    dataset = four_blobs(0)
+    expected, found = plain_loop(dataset), train(dataset)
+    same = found.losses == expected[1] and all(
+        torch.equal(one, other) for one, other in zip(found.model.parameters(), expected[0].parameters(), strict=True)
+    )
+    times = interleaved({"ours": lambda: train(dataset), "plain": lambda: plain_loop(dataset)}, rounds, 120)
+    over, seconds = ratio(times["ours"], times["plain"]), {name: spread(values) for name, values in times.items()}
+    print(f"\nthe example's {EXAMPLE.epochs:,} epochs, {'the same bits' if same else 'OTHER BITS'}")
+    for name, value in seconds.items():
+        print(
+            f"  {name:<28} {value['median'] * 1000:8.1f} ms  ({value['low'] * 1000:.1f} to {value['high'] * 1000:.1f})"
+        )
+    print(f"goal: at most 0.7 of the plain loop's time: {over['median']:.2f} ({over['low']:.2f} to {over['high']:.2f})")
+
+
+def plain_loop(dataset: Dataset) -> tuple[nn.Module, list[float]]:
+    """The example as torch's tutorials would train it."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(2, 5), nn.ReLU(), nn.Linear(5, 1), nn.Sigmoid())
+    x, y = torch.from_numpy(dataset.train.inputs["x"]), torch.from_numpy(dataset.train.target)
+    criterion, optimizer = nn.BCELoss(), torch.optim.SGD(model.parameters(), lr=EXAMPLE.learning_rate)
+    losses = []
+    for _ in range(EXAMPLE.epochs):
+        optimizer.zero_grad()
+        loss = criterion(model(x).squeeze(1), y)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return model, losses
+
+
+def print_large(rounds: int) -> None:
+    """Rows a second on a generated table, one epoch each, beside torch's DataLoader and scikit-learn."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(ROWS, COLUMNS)).astype(np.float32)
+    y = (x @ random.normal(size=COLUMNS) + 3 * np.sin(3 * x[:, 0]) > 0).astype(np.int64)
+    table = pa.table({**{f"x{place}": column for place, column in enumerate(x.T)}, "y": y})
+    rest, target = find_target(table, "y", "the table")
+    columns = [column for column in find_columns(rest, "the table") if isinstance(column, Column)]
+    dataset = split(columns, target, seed=0, test=False, validation=0)
+    settings = replace(for_table(ROWS), hidden=HIDDEN, batch_size=BATCH, epochs=1, patience=None)
+    calls: dict[str, Callable[[], object]] = {
+        "ours, as by default": lambda: train(dataset, settings),
+        "ours, without dropout": lambda: train(dataset, replace(settings, dropout=0)),
+        "torch DataLoader": lambda: loader_loop(x, y, settings),
+        "scikit-learn's MLP": lambda: MLPClassifier(HIDDEN, batch_size=BATCH, max_iter=1, random_state=0).fit(x, y),
+    }
+    times = interleaved(calls, rounds, 600)
+    print(f"\n{ROWS:,} rows of {COLUMNS} columns, batches of {BATCH}, hidden layers {HIDDEN}, one epoch")
+    for name, values in times.items():
+        value = spread(ROWS / value for value in values)
+        print(f"  {name:<28} {value['median']:>10,.0f} rows/s  ({value['low']:,.0f} to {value['high']:,.0f})")
+    for ours in list(calls)[:2]:
+        gain = ratio(times["torch DataLoader"], times[ours])
+        low, high = gain["low"], gain["high"]
+        print(f"goal: at least 5 times the DataLoader's rows, {ours}: {gain['median']:.1f} ({low:.1f} to {high:.1f})")
+
+
+def loader_loop(x: Array, y: Array, settings: Settings) -> None:
+    """An epoch as torch's tutorials would write it, of the same network and optimizer without dropout."""
+    first, second = settings.hidden
+    model = nn.Sequential(
+        nn.Linear(COLUMNS, first), nn.ReLU(), nn.Linear(first, second), nn.ReLU(), nn.Linear(second, 1)
+    )
+    optimizer = torch.optim.AdamW(model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+    rows = TensorDataset(torch.from_numpy(x), torch.from_numpy(y.astype(np.float32)))
+    criterion = nn.BCEWithLogitsLoss()
+    for inputs, target in DataLoader(rows, settings.batch_size, shuffle=True):
+        optimizer.zero_grad()
+        criterion(model(inputs).squeeze(1), target).backward()
+        optimizer.step()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
