@@ -17,6 +17,8 @@ outputs, and how far from them each element may be. Schema version 1, an array b
      "signature_sha256": "<64 hex digits>",
      "content_sha256": "<64 hex digits>"}
 
+Schema version 2 adds arrays of texts, in the order of C: {"dtype": "string", "shape": [2, 1], "data": ["Biscoe", ""]}.
+
 `content_sha256` is that of the whole file, with its own 64 digits taken as zeros: `seal` puts it in, once the file is
 otherwise complete. It tells a file that was damaged or edited; who edits on purpose can seal again, so it is no
 signature in the sense of cryptography.
@@ -38,9 +40,10 @@ from edge_runtime import schema
 from edge_runtime.arrays import NUMPY_TYPES
 from edge_runtime.errors import InvalidModel
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 METADATA_KEY = "edge_predict.certificate"
 
+_PARTS = ("inputs", "expected", "allowed")
 _UNSEALED = "0" * 64
 _SEAL = re.compile(rb'"content_sha256": "([0-9a-f]{64})"')
 _DTYPES = {dtype.name: dtype for dtype in map(np.dtype, NUMPY_TYPES.values()) if dtype != np.object_}
@@ -101,11 +104,17 @@ class Certificate:
         """How many golden rows it holds."""
         return sum(batch.rows for batch in self.golden)
 
+    @property
+    def _schema_version(self) -> int:
+        """The oldest that can say it, so that older readers go on reading what they understand."""
+        arrays = (array for batch in self.golden for part in _PARTS for array in getattr(batch, part).values())
+        return 2 if any(array.dtype == np.object_ for array in arrays) else 1
+
     def summary(self) -> dict[str, Any]:
         """This certificate in plain Python types, of the golden batches their cases and rows alone."""
         return {
             **vars(self),
-            "schema_version": SCHEMA_VERSION,
+            "schema_version": self._schema_version,
             "golden": [{"case": batch.case, "rows": batch.rows} for batch in self.golden],
         }
 
@@ -113,15 +122,11 @@ class Certificate:
         """The JSON that an artifact carries under `METADATA_KEY`; equal certificates give equal text.
 
         Raises:
-            TypeError, ValueError: a value is not plain, or no finite number, or an array of a type that numpy lacks.
+            TypeError, ValueError: a value is not plain, or no finite number, or an array of a type that numpy lacks; an
+                array of objects holds something else than texts, or a text that UTF-8 cannot write.
         """
         golden = [
-            {
-                "case": batch.case,
-                "inputs": _plain_arrays(batch.inputs),
-                "expected": _plain_arrays(batch.expected),
-                "allowed": _plain_arrays(batch.allowed),
-            }
+            {"case": batch.case, **{part: _plain_arrays(getattr(batch, part)) for part in _PARTS}}
             for batch in self.golden
         ]
         return json.dumps({**self.summary(), "golden": golden}, ensure_ascii=False, sort_keys=True, allow_nan=False)
@@ -187,7 +192,7 @@ def _read(document: object) -> Certificate:
 
 
 def _golden_batch(plain: Mapping[str, Any]) -> GoldenBatch:
-    inputs, expected, allowed = (_arrays(plain[part]) for part in ("inputs", "expected", "allowed"))
+    inputs, expected, allowed = (_arrays(plain[part]) for part in _PARTS)
     if not expected or expected.keys() != allowed.keys():
         raise ValueError(f"{sorted(expected)} is expected and {sorted(allowed)} allowed")
     for name, tolerance in allowed.items():
@@ -203,6 +208,10 @@ def _plain_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, Any]:
 
 
 def _plain_array(array: npt.NDArray[Any]) -> dict[str, Any]:
+    if array.dtype == np.object_:
+        texts = array.ravel().tolist()
+        "".join(texts).encode()
+        return {"dtype": "string", "shape": list(array.shape), "data": texts}
     if array.dtype.name not in _DTYPES:
         raise TypeError(f"a certificate holds no array of {array.dtype}")
     data = array.astype(array.dtype.newbyteorder("<")).tobytes()
@@ -214,12 +223,16 @@ def _arrays(plain: object) -> dict[str, npt.NDArray[Any]]:
 
 
 def _array(plain: Mapping[str, Any]) -> npt.NDArray[Any]:
-    dtype = _DTYPES[plain["dtype"]]
-    data = base64.b64decode(plain["data"], validate=True)
     shape = plain["shape"]
     # numpy would work out a size of -1 by itself.
     if not all(type(size) is int and size >= 0 for size in shape):
         raise ValueError(f"an array has the shape {shape}")
+    if plain["dtype"] == "string":
+        if not isinstance(plain["data"], list):
+            raise TypeError("an array of texts is no list")
+        return np.array([schema.text(value) for value in plain["data"]], np.object_).reshape(shape)
+    dtype = _DTYPES[plain["dtype"]]
+    data = base64.b64decode(plain["data"], validate=True)
     if dtype == np.bool_ and not set(data) <= {0, 1}:
         raise ValueError("a bool is neither true nor false")
     return np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype).reshape(shape)

@@ -10,9 +10,9 @@ metadata as JSON, and the runtime reads it back. Schema version 1:
      "labels": [0, 1],
      "threshold": 0.5}
 
-The other tasks are "multiclass_classification", of two labels or more and without a threshold, and "regression", without
-both. Schema version 2 adds that task, two kinds of features beside numbers, and "columns", the order of a row's values
-where it is not that of the inputs:
+The other tasks are "multiclass_classification", of two labels or more and without a threshold, and "regression",
+without both. Schema version 2 adds that task, two kinds of features beside numbers, and "columns", the order of a row's
+values where it is not that of the inputs:
 
     {"schema_version": 2,
      "task": "regression",

@@ -65,9 +65,34 @@ def test_the_order_in_memory_does_not_matter(certificate: Make) -> None:
 def test_what_json_cannot_hold(certificate: Make) -> None:
     with pytest.raises(ValueError, match="JSON"):
         certificate(budget={"error": float("nan")}).to_json()
-    batch = GoldenBatch("c", {"x": np.array(["text"], object)}, {}, {})
-    with pytest.raises(TypeError, match="no array of object"):
-        certificate(golden=(batch,)).to_json()
+    for array, kind in (
+        (np.array(["text", 5], object), TypeError),
+        (np.array(["\ud800"], object), ValueError),
+        (np.array(["text"], np.str_), TypeError),
+        (np.array(["2020-01-01"], np.datetime64), TypeError),
+    ):
+        with pytest.raises(kind):
+            certificate(golden=(GoldenBatch("c", {"x": array}, {}, {}),)).to_json()
+
+
+def test_texts(certificate: Make) -> None:
+    texts = np.array([["Biscoe", ""], ["ö \U0001f427", 'a "quoted"\nline'], ["nan", "3"]], object)
+    allowed = np.zeros((3, 1), np.float32)
+    batch = GoldenBatch("c", {"text": np.asfortranarray(texts)}, {"y": allowed}, {"y": allowed})
+    empty = GoldenBatch("none", {"text": texts[:0]}, {"y": allowed[:0]}, {"y": allowed[:0]})
+    written = certificate(golden=(batch, empty)).to_json()
+    plain = json.loads(written.encode().decode())
+    assert plain["schema_version"] == 2
+    assert plain["golden"][0]["inputs"]["text"] == {"dtype": "string", "shape": [3, 2], "data": texts.ravel().tolist()}
+    read = Certificate.from_json(written)
+    assert read.to_json() == written
+    for index, expected in enumerate((texts, texts[:0])):
+        np.testing.assert_array_equal(read.golden[index].inputs["text"], expected, strict=True)
+
+
+def test_without_texts_older_readers_understand_it(certificate: Make) -> None:
+    assert json.loads(certificate().to_json())["schema_version"] == 1
+    assert certificate().summary()["schema_version"] == 1
 
 
 def test_unknown_keys_are_ignored(certificate: Make) -> None:
@@ -76,8 +101,8 @@ def test_unknown_keys_are_ignored(certificate: Make) -> None:
 
 
 def test_a_newer_schema_is_refused() -> None:
-    with pytest.raises(InvalidModel, match=r"the certificate has schema version 2.*upgrade"):
-        Certificate.from_json('{"schema_version": 2, "golden": "whatever version 2 means by that"}')
+    with pytest.raises(InvalidModel, match=r"the certificate has schema version 3.*upgrade"):
+        Certificate.from_json('{"schema_version": 3, "golden": "whatever version 3 means by that"}')
 
 
 ARRAY = {"dtype": "float32", "shape": [1, 2], "data": "AACAvwAAgD8="}
@@ -110,6 +135,12 @@ ARRAY = {"dtype": "float32", "shape": [1, 2], "data": "AACAvwAAgD8="}
         {**ARRAY, "data": "ÄACAvwAAgD8="},
         {**ARRAY, "data": 5},
         {"dtype": "bool", "shape": [1], "data": "Ag=="},
+        {"dtype": "string", "shape": [2], "data": "ab"},
+        {"dtype": "string", "shape": [2], "data": {"a": 1, "b": 2}},
+        {"dtype": "string", "shape": [2], "data": ["a"]},
+        {"dtype": "string", "shape": [2], "data": ["a", 5]},
+        {"dtype": "string", "shape": [2], "data": ["a", None]},
+        {"dtype": "string", "shape": [-1], "data": ["a"]},
     ],
 )
 def test_damaged_arrays(certificate: Make, array: Any) -> None:

@@ -126,7 +126,7 @@ def test_a_damaged_certificate(command: Command, model: Callable[..., Path]) -> 
         result = command(main, path, option)
         assert (result.code, result.out) == (1, "")
         assert result.err == "error: the certificate is damaged: no 'boot'\n"
-    path.write_bytes(model().read_bytes().replace(b'"schema_version": 1', b'"schema_version": 2'))
+    path.write_bytes(model().read_bytes().replace(b'"schema_version": 1', b'"schema_version": 3'))
     result = command(main, path, "--verify")
     assert (result.code, result.out) == (1, "")
     assert "pip install --upgrade edge-predict" in result.err
