@@ -86,35 +86,40 @@ def as_tensor(value: Any, spec: TensorSpec) -> Any:
     ):
         _check_shape(value, spec)
         return value
-    array = _as_array(value, spec.name)
+    array = as_array(value, spec.name)
     _check_shape(array, spec)
-    return _cast(array, spec.dtype, (spec.name,))
+    return cast(array, spec.dtype, (spec.name,))
 
 
-def as_matrix(rows: Any, spec: TensorSpec, features: tuple[str, ...]) -> npt.NDArray[Any]:
-    """`rows` as a C-contiguous matrix of shape (rows, features), of the type that `spec` declares.
+def as_matrix(rows: Any, dtype: np.dtype[Any], features: tuple[str, ...]) -> npt.NDArray[Any]:
+    """`rows` as a C-contiguous matrix of shape (rows, features), of the type `dtype`.
 
     Args:
         rows: one row (one-dimensional) or many (two-dimensional) of numbers.
-        spec: the input it is for.
+        dtype: a floating type.
         features: the names of the columns.
 
     Raises:
         InvalidInput: a row has another number of values than there are features, or a value is no number that the
             type can hold.
     """
-    assert spec.dtype is not None
-    if type(rows) is np.ndarray and rows.ndim == 2 and rows.dtype == spec.dtype and rows.shape[1] == len(features):
+    if type(rows) is np.ndarray and rows.ndim == 2 and rows.dtype == dtype and rows.shape[1] == len(features):
         return rows if rows.flags.c_contiguous else np.ascontiguousarray(rows)
-    matrix = np.atleast_2d(_as_array(rows, "rows"))
-    if matrix.ndim != 2 or matrix.shape[1] != len(features):
-        found = matrix.shape[1] if matrix.ndim == 2 else f"shape {matrix.shape}"
+    return cast(as_table(as_array(rows, "rows"), features), dtype, features)
+
+
+def as_table(array: npt.NDArray[Any], features: tuple[str, ...]) -> npt.NDArray[Any]:
+    """`array`, one row or many, with two dimensions. Raises InvalidInput: there are not as many columns as features."""
+    table = np.atleast_2d(array)
+    if table.ndim != 2 or table.shape[1] != len(features):
+        found = table.shape[1] if table.ndim == 2 else f"shape {table.shape}"
         values = "value" if len(features) == 1 else "values"
         raise InvalidInput(f"a row has {len(features)} {values} ({_listed(features)}), found {found}")
-    return _cast(matrix, spec.dtype, features)
+    return table
 
 
-def _as_array(value: Any, name: str) -> npt.NDArray[Any]:
+def as_array(value: Any, name: str) -> npt.NDArray[Any]:
+    """`value` as numpy has it; objects that all are numbers as float64. Raises InvalidInput, with `name` before it."""
     # numpy.ma is loaded by whoever makes a masked array.
     if "numpy.ma" in sys.modules and isinstance(value, np.ma.MaskedArray):
         raise InvalidInput(f"{name}: a masked array has gaps; fill them first")
@@ -129,8 +134,12 @@ def _as_array(value: Any, name: str) -> npt.NDArray[Any]:
         raise InvalidInput(f"{name}: not an array: {error}") from error
 
 
-def _cast(array: npt.NDArray[Any], dtype: np.dtype[Any], names: tuple[str, ...]) -> npt.NDArray[Any]:
-    """`array` as `dtype`; `names` are those of its columns, or the one name of all of it."""
+def cast(array: npt.NDArray[Any], dtype: np.dtype[Any], names: tuple[str, ...]) -> npt.NDArray[Any]:
+    """`array` as `dtype`, contiguous; `names` are those of its columns, or the one name of all of it.
+
+    Raises:
+        InvalidInput: its type is of another kind, or a value does not fit.
+    """
     if dtype == np.object_:
         if array.dtype.kind not in "OU":
             raise InvalidInput(f"{names[0]}: text is expected, found {array.dtype}")

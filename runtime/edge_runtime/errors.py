@@ -4,6 +4,7 @@
     ├── ModelNotFound        (FileNotFoundError)  there is no such model file
     ├── InvalidModel         (ValueError)         not a model, a damaged one, or one this version cannot read
     ├── NoSignature          (TypeError)          the model does not say what its outputs mean
+    ├── NoProbabilities      (TypeError)          the model answers with a value, not with labels
     ├── NoCertificate        (TypeError)          the model carries no proof that could be replayed
     ├── VerificationFailed   (RuntimeError)       the replay of the model's proof does not hold here
     ├── InvalidInput         (ValueError)         the rows or tensors given do not fit the model
@@ -31,6 +32,10 @@ class InvalidModel(EdgePredictError, ValueError):
 
 class NoSignature(EdgePredictError, TypeError):
     """The model does not say what its inputs and outputs mean; only `Predictor.run` can use it."""
+
+
+class NoProbabilities(EdgePredictError, TypeError):
+    """The model is a regression: it answers with a value, and has neither labels nor probabilities."""
 
 
 class NoCertificate(EdgePredictError, TypeError):

@@ -11,7 +11,14 @@ import numpy.typing as npt
 
 from edge_runtime import cuda
 from edge_runtime.arrays import TensorSpec, as_tensor
-from edge_runtime.errors import InvalidInput, InvalidModel, NoCertificate, NoSignature, VerificationFailed
+from edge_runtime.errors import (
+    InvalidInput,
+    InvalidModel,
+    NoCertificate,
+    NoProbabilities,
+    NoSignature,
+    VerificationFailed,
+)
 from edge_runtime.placement import Placement
 from edge_runtime.session import CPU, CUDA
 from edge_runtime.signature import METADATA_KEY, Signature
@@ -71,6 +78,7 @@ class Predictor:
         self._output_names = [spec.name for spec in self.outputs]
         self.provider: str = self._session.provider
         self.signature: Signature | None = self._read_signature()
+        self._is_regression = self.signature is not None and self.signature.task == "regression"
         self._tabular = None if self.signature is None else Tabular(self._placement, self.signature)
         if verify and not (verification := self.verify()).passed:
             raise VerificationFailed(verification.failure)
@@ -80,44 +88,63 @@ class Predictor:
 
     @functools.cached_property
     def classes_(self) -> npt.NDArray[Any]:
-        """The labels, shape (classes,), in the order of `predict_proba`'s columns. Raises NoSignature."""
+        """The labels, shape (classes,), in the order of `predict_proba`'s columns.
+
+        Raises:
+            NoProbabilities: the model is a regression.
+            NoSignature: the model does not say what its outputs mean.
+        """
+        self._check_has_labels()
         classes = np.array(self.required_signature.labels)
         classes.flags.writeable = False
         return classes
 
     def predict(self, rows: Any) -> npt.NDArray[Any]:
-        """The predicted labels of `rows`.
+        """The predicted labels of `rows`, or in regression their values.
 
         Args:
-            rows: one row, shape (features,), or many, shape (rows, features): arrays, lists or tuples of any numbers.
+            rows: one row, shape (features,), or many, shape (rows, features), in the order of `signature.features`:
+                arrays, lists or tuples; None is a gap. Or by name, whatever else is there: a dict for one row, a list
+                of dicts, a data frame of pandas, polars or pyarrow, a row of one of pandas. Numbers are any numbers;
+                for a boolean also True, False and their names, for a category texts. Gaps may stand where the feature's
+                `missing` is not None: None, NaN, NaT, NA, masked, or one of `edge_runtime.values.MISSING_WORDS`.
 
         Returns:
-            Labels, shape (rows,), of the labels' own type. A row whose probability is NaN gets `classes_[0]`.
+            Labels, shape (rows,), of the labels' own type; a row whose probability is NaN gets `classes_[0]`. In
+            regression values in the target's own unit, shape (rows,), of the model's floating type.
 
         Raises:
-            InvalidInput: a row has the wrong number of values, or a value is no number that fits the model's type.
+            InvalidInput: a row has the wrong number of values or lacks one, or a value does not fit its feature.
             NoSignature: the model does not say what its outputs mean.
         """
-        predicted: npt.NDArray[Any] = self.classes_[self.required_signature.predicted(self.predict_proba(rows))]
+        outputs = self._answering.outputs(rows)
+        if self._is_regression:
+            return outputs[:, 0]
+        predicted: npt.NDArray[Any] = self.classes_[self.required_signature.predicted(outputs)]
         return predicted
 
     def predict_proba(self, rows: Any) -> npt.NDArray[np.floating[Any]]:
         """The probabilities of `rows`.
 
-        Args and raises: as `predict`.
+        Args: as `predict`.
 
         Returns:
             Probabilities, shape (rows, classes), of the model's own floating type, columns in the order of `classes_`.
-        """
-        if self._tabular is None:
-            raise self._no_signature()
-        return self._tabular.probabilities(rows)
 
-    def predict_one(self, row: Any) -> Prediction:
-        """The label of one row and that label's probability.
+        Raises:
+            NoProbabilities: the model is a regression.
+            InvalidInput, NoSignature: as `predict`.
+        """
+        if self._is_regression:
+            self._check_has_labels()
+        return self._answering.outputs(rows)
+
+    # Whoever asks for the label of a classifier need not tell the checker of types that it is no float.
+    def predict_one(self, row: Any) -> Prediction | Any:
+        """The label of one row and that label's probability, or in regression its value, a float.
 
         Args:
-            row: shape (features,), or (1, features).
+            row: one row as `predict` takes it.
 
         Raises:
             InvalidInput, NoSignature: as `predict`.
@@ -125,6 +152,23 @@ class Predictor:
         if self._tabular is None:
             raise self._no_signature()
         return self._tabular.one(row)
+
+    def unseen(self, rows: Any) -> list[dict[str, str]]:
+        """What in `rows` is unlike all that training saw, so that their answers may be guesses.
+
+        Args: as `predict`.
+
+        Returns:
+            For each row the features of which that is so, in a row's order, and why, in words: a number farther from
+            the range of training than half of it, a category that is new, a gap where there was none.
+
+        Raises:
+            InvalidInput, NoSignature: as `predict`.
+        """
+        # Whoever only asks for answers need not load it.
+        from edge_runtime.unseen import unseen
+
+        return unseen(self.required_signature, self._answering.records.tensors(rows))
 
     def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """All outputs of any ONNX model, by name.
@@ -231,6 +275,19 @@ class Predictor:
             raise self._no_signature()
         return self.signature
 
+    @property
+    def _answering(self) -> Tabular:
+        if self._tabular is None:
+            raise self._no_signature()
+        return self._tabular
+
+    def _check_has_labels(self) -> None:
+        if self._is_regression:
+            raise NoProbabilities(
+                "the model is a regression, which has no labels and no probabilities; predict and predict_one give "
+                "its values"
+            )
+
     def _no_signature(self) -> NoSignature:
         return NoSignature(
             "the model carries no edge-predict signature, so its outputs have no labels; "
@@ -243,15 +300,17 @@ class Predictor:
             return None
         signature = Signature.from_json(text)
         # The tensors as the signature knows them must be the ones in the graph, or the answers would be about
-        # something else.
-        described = {tensor.name: len(tensor.features) for tensor in signature.inputs}
-        declared = {spec.name: spec.shape[-1] if len(spec.shape) == 2 else None for spec in self.inputs}
-        columns = {spec.name: spec.shape[-1] if len(spec.shape) == 2 else None for spec in self.outputs}
-        floating = {
-            spec.name for spec in (*self.inputs, *self.outputs) if spec.dtype is not None and spec.dtype.kind == "f"
-        }
-        width = 1 if signature.task == "binary_classification" else len(signature.labels)
-        fits = described == declared and len(declared) == 1 and columns.get(signature.output) == width
-        if not fits or not {*declared, signature.output} <= floating:
+        # something else: one of numbers, one of texts, or both.
+        described = {tensor.name: ("O" if tensor.is_text else "f", len(tensor.features)) for tensor in signature.inputs}
+        declared = {spec.name: _kind_and_columns(spec) for spec in self.inputs}
+        output = {spec.name: _kind_and_columns(spec) for spec in self.outputs}.get(signature.output)
+        columns = len(signature.labels) if signature.task == "multiclass_classification" else 1
+        kinds = {kind for kind, _ in declared.values()}
+        if described != declared or len(kinds) < len(signature.inputs) or output != ("f", columns):
             raise InvalidModel("the signature does not describe this graph; export the model again")
         return signature
+
+
+def _kind_and_columns(spec: TensorSpec) -> tuple[str | None, int | str | None]:
+    """The kind of numpy type of `spec`, and how many columns it has if it is a matrix."""
+    return None if spec.dtype is None else spec.dtype.kind, spec.shape[1] if len(spec.shape) == 2 else None

@@ -11,24 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from edge_runtime.errors import EdgePredictError, InvalidInput
-
-LARGEST = 3.4028234663852886e38  # of float32, the type of a numeric feature
-
-
-def parse_number(text: str) -> float:
-    """`text` as a number that float32 holds: decimal or scientific notation, "nan" and "inf" included.
-
-    Raises:
-        InvalidInput: it is none. Python's digit grouping (1_000) counts as none: in data it is far more often a typo.
-    """
-    try:
-        number = float(text.replace("_", "?"))
-    except ValueError:
-        raise InvalidInput(f"{text.strip()!r} is no number" if text.strip() else "the value is empty") from None
-    # 1e400 is no infinity, and 1e300 would become one.
-    if abs(number) > LARGEST and "inf" not in text.lower():
-        raise InvalidInput(f"{text.strip()} does not fit float32")
-    return number
+from edge_runtime.values import LARGEST as LARGEST
+from edge_runtime.values import is_number as is_number
+from edge_runtime.values import parse_number as parse_number
 
 
 def parse_values(words: Sequence[str], features: Sequence[str]) -> list[float]:
@@ -158,15 +143,6 @@ def _check_numeric(cells: list[str], features: Sequence[str]) -> None:
             missing = [name for name in features if name not in named]
             hint = "; columns are separated by commas" if len(cells) == 1 and set(cell) & set(";\t") else ""
             raise InvalidInput(f"{error}, and as a header the line lacks {', '.join(missing)}{hint}") from None
-
-
-def is_number(cell: str) -> bool:
-    """Whether `parse_number` takes it."""
-    try:
-        parse_number(cell)
-    except InvalidInput:
-        return False
-    return True
 
 
 def _json_rows(

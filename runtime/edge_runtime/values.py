@@ -49,7 +49,7 @@ def is_number(text: str) -> bool:
 
 
 def is_missing(value: Any) -> bool:
-    """Whether `value` stands for none: one of `MISSING_WORDS`, None, NaN and NaT of any type, pandas.NA, a masked one."""
+    """Whether `value` stands for none: one of `MISSING_WORDS`, None, NaN or NaT of any type, pandas.NA, masked."""
     if isinstance(value, str):
         return value.strip() in MISSING_WORDS
     if value is None or type(value).__name__ in _MISSING_TYPES:
@@ -81,7 +81,7 @@ def read_value(value: Any, feature: Feature) -> float | str:
         if feature.missing is not None:
             return "" if feature.kind == "categorical" else math.nan
         # NaN is a number too, which a model without gaps carries to its answer.
-        if feature.kind != "numeric":
+        if feature.kind != "numeric" or type(value).__name__ in _MISSING_TYPES:
             raise InvalidInput("the value is missing, and the model takes no gaps there")
     if feature.kind == "numeric":
         return _number(value)
@@ -117,6 +117,10 @@ def row_values(row: Mapping[Any, Any], features: Iterable[Feature]) -> list[Any]
     Raises:
         InvalidInput: another one is not there; the message names them all.
     """
+    try:
+        return [row[feature.name] for feature in features]
+    except KeyError:
+        pass
     absent = [feature.name for feature in features if feature.name not in row and not feature.missing]
     if absent:
         raise InvalidInput(f"missing {', '.join(absent)}")
@@ -125,7 +129,7 @@ def row_values(row: Mapping[Any, Any], features: Iterable[Feature]) -> list[Any]
 
 def _is_real(value: Any) -> bool:
     # numpy gives every scalar a __float__, texts and dates too; its arrays of one element have a dimension.
-    if isinstance(value, str) or not hasattr(type(value), "__float__") or getattr(value, "ndim", 0):
+    if isinstance(value, str) or not hasattr(type(value), "__float__") or getattr(value, "shape", ()) != ():
         return False
     return getattr(getattr(value, "dtype", None), "kind", "f") in "fiub"
 

@@ -5,9 +5,13 @@
 four_blobs.onnx is the example as `make train export` writes it; tensors.onnx stands for files from elsewhere: it has
 several inputs of every type, gives each back, and carries no signature. three_labels.onnx answers a multiclass task.
 outputs.onnx gives a float, an integer and a bool, without a signature; tests append certificates to it.
+
+penguins.onnx takes numbers, a boolean, a text and an integer code, with gaps, and answers one of three labels; islands.onnx
+takes two texts alone; mass.onnx is a regression of two numbers. Their weights are in tests/helpers/tables.py.
 """
 
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -16,11 +20,14 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from edge_export import export_checkpoint
-from edge_runtime import Input, Signature
+from edge_runtime import Feature, Input, Signature
 from edge_runtime.signature import METADATA_KEY, default_features
 from edge_train import four_blobs, save_checkpoint, train
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parents[1] / "helpers"))
+
+import tables  # noqa: E402
 
 TENSORS = {
     "float16": (TensorProto.FLOAT16, ["batch", 2]),
@@ -94,8 +101,97 @@ def make_outputs(path: Path) -> None:
     write(graph, path)
 
 
+def encoded(column: int, feature: Feature, table: np.ndarray, output: str) -> tuple[list, list]:
+    """Nodes and weights that give a row of `table` for each text in a column of `text`: unknown, missing, categories."""
+    keys = ["", *map(str, feature.categories)]
+    nodes = [
+        helper.make_node("Gather", ["text", f"{output}_column"], [f"{output}_text"], axis=1),
+        helper.make_node(
+            "LabelEncoder",
+            [f"{output}_text"],
+            [f"{output}_code"],
+            domain="ai.onnx.ml",
+            keys_strings=keys,
+            values_int64s=list(range(1, len(keys) + 1)),
+            default_int64=0,
+        ),
+        helper.make_node("Gather", [f"{output}_table", f"{output}_code"], [output]),
+    ]
+    weights = [
+        numpy_helper.from_array(np.int64(column), f"{output}_column"),
+        numpy_helper.from_array(table.astype(np.float32), f"{output}_table"),
+    ]
+    return nodes, weights
+
+
+def without_gaps(mean: np.ndarray) -> tuple[list, list]:
+    """Nodes and a weight that give `x` with `mean` in its gaps, as `filled`."""
+    nodes = [
+        helper.make_node("IsNaN", ["x"], ["gaps"]),
+        helper.make_node("Where", ["gaps", "mean", "x"], ["filled"]),
+    ]
+    return nodes, [numpy_helper.from_array(mean.astype(np.float32), "mean")]
+
+
+def make_penguins(path: Path) -> None:
+    filling, mean = without_gaps(tables.MEAN)
+    islands, of_island = encoded(0, tables.ISLAND, tables.OF_ISLAND, "island")
+    years, of_year = encoded(1, tables.YEAR, tables.OF_YEAR, "year")
+    graph = helper.make_graph(
+        [
+            *filling,
+            *islands,
+            *years,
+            helper.make_node("MatMul", ["filled", "weight"], ["numbers"]),
+            helper.make_node("Sum", ["numbers", "island", "year"], ["logits"]),
+            helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+        ],
+        "penguins",
+        [
+            helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3]),
+            helper.make_tensor_value_info("text", TensorProto.STRING, ["batch", 2]),
+        ],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 3])],
+        [*mean, *of_island, *of_year, numpy_helper.from_array(tables.WEIGHT.astype(np.float32), "weight")],
+    )
+    write(graph, path, {METADATA_KEY: tables.PENGUINS.to_json()})
+
+
+def make_islands(path: Path) -> None:
+    islands, of_island = encoded(0, tables.ISLAND, tables.OF_ISLAND[:, :1], "island")
+    years, of_year = encoded(1, tables.YEAR, tables.OF_YEAR[:, :1], "year")
+    graph = helper.make_graph(
+        [
+            *islands,
+            *years,
+            helper.make_node("Sum", ["island", "year"], ["logits"]),
+            helper.make_node("Sigmoid", ["logits"], ["probability"]),
+        ],
+        "islands",
+        [helper.make_tensor_value_info("text", TensorProto.STRING, ["batch", 2])],
+        [helper.make_tensor_value_info("probability", TensorProto.FLOAT, ["batch", 1])],
+        [*of_island, *of_year],
+    )
+    write(graph, path, {METADATA_KEY: tables.ISLANDS.to_json()})
+
+
+def make_mass(path: Path) -> None:
+    filling, mean = without_gaps(tables.MASS_MEAN)
+    graph = helper.make_graph(
+        [*filling, helper.make_node("MatMul", ["filled", "weight"], ["value"])],
+        "mass",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 2])],
+        [helper.make_tensor_value_info("value", TensorProto.FLOAT, ["batch", 1])],
+        [*mean, numpy_helper.from_array(tables.MASS_WEIGHT.astype(np.float32), "weight")],
+    )
+    write(graph, path, {METADATA_KEY: tables.MASS.to_json()})
+
+
 def write(graph: onnx.GraphProto, path: Path, metadata: dict[str, str] | None = None) -> None:
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 16)], ir_version=8)
+    opsets = [helper.make_opsetid("", 16)]
+    if any(node.domain for node in graph.node):
+        opsets.append(helper.make_opsetid("ai.onnx.ml", 3))
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
     helper.set_model_props(model, metadata or {})
     onnx.checker.check_model(model, full_check=True)
     path.write_bytes(model.SerializeToString(deterministic=True))
@@ -106,3 +202,6 @@ if __name__ == "__main__":
     make_tensors(HERE / "tensors.onnx")
     make_three_labels(HERE / "three_labels.onnx")
     make_outputs(HERE / "outputs.onnx")
+    make_penguins(HERE / "penguins.onnx")
+    make_islands(HERE / "islands.onnx")
+    make_mass(HERE / "mass.onnx")

@@ -1,0 +1,152 @@
+"""Rows in whatever form people have them, as the tensors of a signature.
+
+Rows stand in the order of the signature's features (lists, tuples, arrays), or they name their values: a dict, a list
+of dicts, a data frame of pandas, polars or pyarrow, none of which is imported here. Whole columns are converted at once.
+"""
+
+import contextlib
+from collections.abc import Mapping, Sequence, Sized
+from types import NoneType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_runtime.arrays import as_array, as_matrix, as_table, cast
+from edge_runtime.errors import InvalidInput
+from edge_runtime.signature import Feature, Signature
+from edge_runtime.values import read_value, row_values
+
+# Of what a row in a list is made where it names nothing: the common cases, told at once.
+_UNNAMED = frozenset({list, tuple, float, int, np.ndarray})
+
+_NUMBERS = frozenset({float, int, bool})
+
+
+class Records:
+    """Reads rows for one signature.
+
+    Attributes:
+        is_plain: whether the one tensor holds a row's values as they stand in it, and all are numbers.
+    """
+
+    def __init__(self, signature: Signature, dtype: np.dtype[Any]) -> None:
+        """For the inputs of `signature`, the one of numbers being of the floating type `dtype`."""
+        self._inputs, self._dtype = signature.inputs, dtype
+        self._features = signature.features
+        self._names = tuple(feature.name for feature in self._features)
+        self._takes_gaps = any(feature.missing is not None for feature in self._features)
+        numeric = all(feature.kind == "numeric" for feature in self._features)
+        self.is_plain = numeric and [tensor.features for tensor in self._inputs] == [self._features]
+
+    def tensors(self, rows: Any) -> dict[str, npt.NDArray[Any]]:
+        """The model's inputs by name, each of shape (rows, features of the input), C-contiguous.
+
+        Args:
+            rows: one row or many; see `Predictor.predict`.
+
+        Raises:
+            InvalidInput: a value is missing or does not fit its feature; the message names the feature.
+        """
+        columns = None if type(rows) is np.ndarray else self._columns_by_name(rows)
+        if columns is None:
+            if self.is_plain:
+                try:
+                    return {self._inputs[0].name: as_matrix(rows, self._dtype, self._names)}
+                except InvalidInput:
+                    # A None or a missing word makes objects or texts of all.
+                    if not self._takes_gaps:
+                        raise
+            if isinstance(rows, list | tuple):
+                # Not what numpy would make of numbers beside texts: texts.
+                rows = np.array(rows, np.object_)
+            table = as_table(rows if isinstance(rows, np.ndarray) else as_array(rows, "rows"), self._names)
+            columns = list(table.T)
+        by_name = dict(zip(self._names, columns, strict=True))
+        feed = {}
+        for tensor in self._inputs:
+            dtype = np.dtype(np.object_) if tensor.is_text else self._dtype
+            values = feed[tensor.name] = np.empty((len(columns[0]), len(tensor.features)), dtype)
+            for index, feature in enumerate(tensor.features):
+                values[:, index] = _converted(by_name[feature.name], feature, dtype)
+        return feed
+
+    def _columns_by_name(self, rows: Any) -> list[Any] | None:
+        """A column for each feature, in their order; None where `rows` name nothing."""
+        if isinstance(rows, list | tuple):
+            if not rows or type(rows[0]) in _UNNAMED or not isinstance(rows[0], Mapping):
+                return None
+            return self._columns_of_mappings(rows)
+        if isinstance(rows, Mapping):
+            return self._columns_of_mappings([rows])
+        # pyarrow's `columns` are the columns themselves.
+        labels = getattr(rows, "column_names", getattr(rows, "columns", None))
+        if labels is not None:
+            # Labels that are no texts are numpy's positions.
+            return self._columns_of_frame(rows, list(labels)) if any(isinstance(one, str) for one in labels) else None
+        if hasattr(rows, "index") and hasattr(rows, "to_dict"):
+            # A row of a data frame of pandas, which is a series under the names of the columns.
+            row = rows.to_dict()
+            return self._columns_of_mappings([row]) if any(isinstance(one, str) for one in row) else None
+        return None
+
+    def _columns_of_mappings(self, rows: Sequence[Any]) -> list[Any]:
+        for row in rows:
+            if not isinstance(row, Mapping):
+                raise InvalidInput(f"a list of dicts holds {row!r}")
+        table = [row_values(row, self._features) for row in rows]
+        columns = list(map(list, zip(*table, strict=True)))
+        for name, (first, *_) in zip(self._names, columns, strict=True):
+            if isinstance(first, Sized) and not isinstance(first, str) and getattr(first, "shape", None) != ():
+                raise InvalidInput(
+                    f"{name} is a {type(first).__name__}, and a dict is one row; "
+                    "many are a list of dicts or a data frame"
+                )
+        return columns
+
+    def _columns_of_frame(self, frame: Any, labels: list[Any]) -> list[Any]:
+        if absent := [name for name in self._names if name not in labels]:
+            raise InvalidInput(f"the data frame has no column {', '.join(absent)}")
+        if twice := [name for name in self._names if labels.count(name) > 1]:
+            raise InvalidInput(f"the data frame has more than one column {twice[0]}")
+        return [_frame_column(frame[feature.name], feature) for feature in self._features]
+
+
+def _frame_column(column: Any, feature: Feature) -> Any:
+    """A column of a data frame as an array, or where it may hold other things than numbers as a list."""
+    if feature.kind != "numeric":
+        return column.to_pylist() if hasattr(column, "to_pylist") else column.to_list()
+    dtype: Any = getattr(column, "dtype", None)
+    if hasattr(dtype, "na_value") and dtype.kind in "fiub":
+        # Its own array would be one of objects where there are gaps.
+        return column.to_numpy(np.float64, na_value=np.nan)
+    return column.to_numpy()
+
+
+def _converted(column: Any, feature: Feature, dtype: np.dtype[Any]) -> Any:
+    """What a tensor of type `dtype` holds for `column`, an array or a list, one-dimensional.
+
+    Raises:
+        InvalidInput: a value is none of this feature; the message names it.
+    """
+    if feature.kind == "numeric":
+        if type(column) is np.ndarray and column.dtype.kind in "fiub":
+            return cast(column, dtype, (feature.name,))
+        # NumPy makes NaN of None.
+        if set(map(type, column)) <= (_NUMBERS if feature.missing is None else _NUMBERS | {NoneType}):
+            with contextlib.suppress(OverflowError):
+                return cast(np.array(column, np.float64), dtype, (feature.name,))
+    try:
+        return _each(list(column), feature)
+    except InvalidInput as error:
+        raise InvalidInput(f"{feature.name}: {error}") from None
+
+
+def _each(values: list[Any], feature: Feature) -> list[float | str]:
+    if len(values) > 1:
+        # The same ones come again and again. 1, 1.0 and True are equal, and not the same.
+        with contextlib.suppress(TypeError):
+            keys = list(zip(map(type, values), values, strict=True))
+            read = {key: read_value(key[1], feature) for key in set(keys)}
+            return [read[key] for key in keys]
+    return [read_value(value, feature) for value in values]

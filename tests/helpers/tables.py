@@ -1,0 +1,49 @@
+"""The signatures and weights of the runtime's models of tables, and what they compute, in numpy."""
+
+from typing import Any
+
+import numpy as np
+
+from edge_runtime import Feature, Input, Signature
+
+MASS_G = Feature("mass", "numeric", 2700.0, 6300.0, missing=0.01)
+BILL = Feature("bill", "numeric", 32.0, 60.0, missing=0.0)
+RINGED = Feature("ringed", "boolean")
+ISLAND = Feature("island", "categorical", missing=0.0, categories=("Biscoe", "Dream", "Torgersen", 'Ö=1, "ö"'))
+YEAR = Feature("year", "categorical", missing=0.25, categories=(2007, 2008, 2009))
+
+# A row is (island, bill, mass, ringed, year), and x holds (mass, bill, ringed).
+PENGUINS = Signature(
+    (Input("x", (MASS_G, BILL, RINGED)), Input("text", (ISLAND, YEAR))),
+    "probabilities",
+    ("Adelie", "Chinstrap", "Gentoo"),
+    "multiclass_classification",
+    columns=("island", "bill", "mass", "ringed", "year"),
+)
+MEAN = np.array([4200.0, 44.0, 0.5])
+WEIGHT = np.array([[-0.002, 0.0, 0.002], [-0.0625, 0.125, 0.03125], [0.5, -0.25, 0.75]])
+# For an unknown text, for a gap, and for each category.
+OF_ISLAND = np.array([[0.5, 0, -0.5], [0, 0.25, 0], [-2, 1, 3], [1, 2, -3], [4, -1, -2], [2, 2, 2.5]])
+OF_YEAR = np.array([[0.25, 0.5, -0.25], [-0.5, 0.5, 0.5], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
+
+ISLANDS = Signature((Input("text", (ISLAND, YEAR)),), "probability", ("no", "yes"))
+
+MASS = Signature(
+    (Input("x", (Feature("bill", "numeric", 32.0, 60.0), Feature("depth", "numeric", 13.0, 21.5, missing=0.1))),),
+    "value",
+    (),
+    "regression",
+)
+MASS_MEAN = np.array([44.0, 17.0])
+MASS_WEIGHT = np.array([[90.0], [-25.5]])
+
+
+def penguins(rows: list[tuple[str, float, float, float, str]]) -> Any:
+    """The probabilities of penguins.onnx, shape (rows, 3), of rows as the tensors hold them: NaN and "" for gaps."""
+    x = np.array([[mass, bill, ringed] for _, bill, mass, ringed, _ in rows])
+    logits = np.where(np.isnan(x), MEAN, x) @ WEIGHT
+    for feature, table, column in ((ISLAND, OF_ISLAND, 0), (YEAR, OF_YEAR, 4)):
+        codes = {text: code for code, text in enumerate(["", *map(str, feature.categories)], start=1)}
+        logits = logits + table[[codes.get(row[column], 0) for row in rows]]
+    e = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
