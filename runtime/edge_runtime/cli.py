@@ -34,13 +34,16 @@ def predict(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="An ONNX file, as edge-export writes it.")],
     values: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[VALUES]...", help="One row: a number for each feature, in the model's order."),
+        typer.Argument(metavar="[VALUES]...", help="One row: a value for each feature, in order, or name=value."),
     ] = None,
     input_file: Annotated[
         str | None,
-        typer.Option("--input", metavar="FILE", help="Rows from a CSV or JSON Lines file; - reads from a pipe."),
+        typer.Option("--input", metavar="FILE", help="Rows from a CSV, TSV or JSON Lines file, .gz too; - is a pipe."),
     ] = None,
     output_format: Annotated[Format, typer.Option("--format", help="How answers are written.")] = "text",
+    flag_unseen: Annotated[
+        bool, typer.Option("--flag-unseen", help="Say with each answer what in its row training never saw.")
+    ] = False,
     device: Annotated[
         str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:N, or the name of an ONNX Runtime provider.")
     ] = "auto",
@@ -60,6 +63,8 @@ def predict(
         raise shell.UsageError("give the values of one row, --input FILE, --describe or --verify: one of the four")
     if output_format == "csv" and (show_description or verify):
         raise shell.UsageError(f"{'--verify' if verify else '--describe'} is written as text or json")
+    if flag_unseen and (show_description or verify):
+        raise shell.UsageError("--flag-unseen goes with the values of one row, or with --input FILE")
     predictor = _opened(model, device)
     if show_description:
         as_json = output_format == "json"
@@ -70,16 +75,17 @@ def predict(
         return
     if values:
         try:
-            answer = answer_words(predictor, values, output_format)
+            answer = answer_words(predictor, values, output_format, flag_unseen)
         except InvalidInput as error:
             raise shell.UsageError(str(error)) from error
         sys.stdout.write(answer)
         return
-    header, answers = answer_writer(predictor, output_format)
-    features = [feature.name for feature in predictor.required_signature.features]
+    header, answers = answer_writer(predictor, output_format, flag_unseen)
+    features = predictor.required_signature.features
     assert input_file is not None
     source, block = ("stdin", 1) if input_file == "-" else (input_file, _FILE_BLOCK)
-    for rows in in_blocks(read_rows(_lines(input_file, source), features, source, shell.note), block):
+    delimiter = "\t" if input_file.lower().endswith((".tsv", ".tsv.gz")) else None
+    for rows in in_blocks(read_rows(_lines(input_file, source), features, source, shell.note, delimiter), block):
         sys.stdout.write(header + answers(rows))
         sys.stdout.flush()
         header = ""
@@ -125,4 +131,9 @@ def _text(input_file: str) -> TextIO:
         if sys.stdin is None:
             raise InvalidInput("stdin is closed; pipe rows to it")
         return io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", newline="")
+    if input_file.lower().endswith(".gz"):
+        # Few read such files.
+        import gzip
+
+        return gzip.open(input_file, "rt", encoding="utf-8-sig", newline="")
     return Path(input_file).open(encoding="utf-8-sig", newline="")

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from edge_runtime import shell
 from edge_runtime.answers import answer_words
 from edge_runtime.errors import InvalidInput
-from edge_runtime.rows import is_number
+from edge_runtime.values import is_number
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `edge-predict` on `arguments` (the process's own, if None) and return its exit code."""
     words = sys.argv[1:] if arguments is None else arguments
-    if len(words) > 1 and not words[0].startswith("-") and all(map(is_number, words[1:])):
+    if len(words) > 1 and not any(word.startswith("-") and not is_number(word) for word in words):
         return shell.call(lambda: _answer(words[0], words[1:]))
     from edge_runtime import cli
 

@@ -1,7 +1,7 @@
 """Rows in whatever form people have them, as the tensors of a signature.
 
 Rows stand in the order of the signature's features (lists, tuples, arrays), or they name their values: a dict, a list
-of dicts, a data frame of pandas, polars or pyarrow, none of which is imported here. Whole columns are converted at once.
+of dicts, a data frame of pandas, polars or pyarrow, none of which is imported here. Columns are converted as a whole.
 """
 
 import contextlib

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from edge_runtime.certificate import Certificate
     from edge_runtime.predictor import Predictor
-    from edge_runtime.signature import Signature
+    from edge_runtime.signature import Feature, Signature
     from edge_runtime.verification import Verification
+
+# Of a feature's categories, the rest being counted.
+_SHOWN = 10
 
 
 def description_json(predictor: "Predictor") -> str:
@@ -83,17 +86,29 @@ def verification_text(verification: "Verification") -> str:
 
 
 def _signature_lines(signature: "Signature") -> list[str]:
+    lines = [f"task      {signature.task}"]
     if signature.task == "binary_classification":
         low, high = signature.labels
-        rule = f"{low}, {high} ({high} where its probability is above {signature.threshold})"
+        lines.append(f"labels    {low}, {high} ({high} where its probability is above {signature.threshold})")
+    elif signature.task == "multiclass_classification":
+        lines.append(f"labels    {', '.join(map(str, signature.labels))} (the one of the largest probability)")
     else:
-        rule = f"{', '.join(map(str, signature.labels))} (the one of the largest probability)"
-    lines = [f"task      {signature.task}", f"labels    {rule}"]
-    for feature in signature.features:
-        known = feature.minimum is not None and feature.maximum is not None
-        seen = f", {feature.minimum:.6g} to {feature.maximum:.6g} in training" if known else ""
-        lines.append(f"feature   {feature.name}: {feature.kind}{seen}")
-    return lines
+        lines.append("value     a number, in the unit of the column that training learned from")
+    return lines + [f"feature   {feature.name}: {_described(feature)}" for feature in signature.features]
+
+
+def _described(feature: "Feature") -> str:
+    parts: list[str] = [feature.kind]
+    if feature.minimum is not None and feature.maximum is not None:
+        parts.append(f"{feature.minimum:.6g} to {feature.maximum:.6g} in training")
+    if feature.categories:
+        parts.append(", ".join(map(str, feature.categories[:_SHOWN])))
+    if len(feature.categories) > _SHOWN:
+        parts[-1] += f", ... {len(feature.categories) - _SHOWN} more"
+    if feature.missing is not None:
+        share = f"{feature.missing:.1%}".replace(".0%", "%") if feature.missing >= 0.001 else "less than 0.1%"
+        parts.append(f"{share} missing in training" if feature.missing else "no gaps in training")
+    return ", ".join(parts)
 
 
 def _certificate_lines(certificate: "Certificate") -> list[str]:

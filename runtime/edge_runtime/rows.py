@@ -1,4 +1,4 @@
-"""Rows of numbers from text: CSV with or without a header, JSON Lines, and the words of a command line.
+"""Rows from text: CSV with or without a header, JSON Lines, and the words of a command line.
 
 Read one at a time, so that a row that comes through a pipe can be answered before the next one is written.
 """
@@ -7,29 +7,57 @@ import contextlib
 import csv
 import itertools
 import json
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from edge_runtime.errors import EdgePredictError, InvalidInput
+from edge_runtime.signature import Feature
 from edge_runtime.values import LARGEST as LARGEST
-from edge_runtime.values import is_number as is_number
+from edge_runtime.values import is_missing, is_number, read_value, read_word, row_values
 from edge_runtime.values import parse_number as parse_number
 
+# As the model's tensors hold them.
+Row: TypeAlias = list[Any]
 
-def parse_values(words: Sequence[str], features: Sequence[str]) -> list[float]:
-    """One row from separate words, in the order of `features`.
+
+def parse_words(words: Sequence[str], features: Sequence[Feature]) -> Row:
+    """One row from separate words: values in the order of `features`, or name=value in any order.
+
+    Named, those that are left out are gaps where the model takes them.
 
     Raises:
-        InvalidInput: there are too few or too many, or one is no number.
+        InvalidInput: there are too few or too many, one is no value of its feature, or names do not fit.
     """
-    _check_width(words, len(features), features)
-    return [_parsed(word, feature) for word, feature in zip(words, features, strict=True)]
+    named = [_named(word, features) for word in words]
+    # A category may be spelled with an equals sign, a number may not.
+    meant = all("=" in word for word in words) and any(not _is_text(feature) for feature in features)
+    if not meant and not any(named):
+        _check_width(words, len(features), features)
+        return [_read(word, feature) for word, feature in zip(words, features, strict=True)]
+    values: dict[str, str] = {}
+    for word, pair in zip(words, named, strict=True):
+        if pair is None:
+            name, equals, _ = word.partition("=")
+            if equals:
+                raise InvalidInput(f"{name!r} is no feature; they are {_listed(features)}")
+            raise InvalidInput(f"{word!r} has no name, and another value has one: name all of them, or none")
+        if pair[0] in values:
+            raise InvalidInput(f"{pair[0]} is there twice")
+        values[pair[0]] = pair[1]
+    if absent := [feature for feature in features if feature.name not in values and feature.missing is None]:
+        raise InvalidInput(f"missing {_listed(absent)}; the model takes no gaps there")
+    return [_read(values.get(feature.name, ""), feature) for feature in features]
 
 
 def read_rows(
-    lines: Iterable[str], features: Sequence[str], source: str, note: Callable[[str], None]
-) -> Iterator[list[float]]:
-    """The rows in `lines`, each as one number per feature, in the order of `features`.
+    lines: Iterable[str],
+    features: Sequence[Feature] | Sequence[str],
+    source: str,
+    note: Callable[[str], None],
+    delimiter: str | None = None,
+) -> Iterator[Row]:
+    """The rows in `lines`, each as one value per feature, in the order of `features`, as the model's tensors hold it.
 
     JSON Lines if the first line that is not blank opens an object or an array, else CSV. A CSV line that names every
     feature is a header: columns may then stand in any order, and others are ignored; without one, columns are taken in
@@ -37,13 +65,15 @@ def read_rows(
 
     Args:
         lines: the text, line by line.
-        features: the names of the model's features.
+        features: the model's features; a name alone stands for a number without gaps.
         source: what to call the text in messages.
         note: called once with a message if columns are ignored.
+        delimiter: what separates columns of CSV; if None commas, or tabs where only they make the first line a header.
 
     Raises:
-        InvalidInput: a line is no row of numbers for these features; the message gives its number.
+        InvalidInput: a line is no row for these features; the message gives its number.
     """
+    columns = [Feature(feature) if isinstance(feature, str) else feature for feature in features]
     lines = iter(lines)
     read: list[str] = []
     for line in lines:
@@ -52,10 +82,13 @@ def read_rows(
             break
     else:
         raise InvalidInput(f"{source} is empty: it holds no row")
+    by_commas, by_tabs = (_names_every_feature(next(csv.reader([line], delimiter=one)), columns) for one in ",\t")
     # A name may start with a bracket too.
-    is_json = line.lstrip()[0] in "[{" and not _names_every_feature(next(csv.reader([line])), features)
-    parse = _json_rows if is_json else _csv_rows
-    rows = parse(itertools.chain(read, lines), features, source, note)
+    if line.lstrip()[0] in "[{" and not by_commas and not by_tabs:
+        rows = _json_rows(itertools.chain(read, lines), columns, source, note)
+    else:
+        delimiter = delimiter or ("\t" if by_tabs and not by_commas else ",")
+        rows = _csv_rows(itertools.chain(read, lines), columns, source, note, delimiter)
     first = next(rows, None)
     if first is None:
         raise InvalidInput(f"{source} holds no row below its header")
@@ -71,12 +104,14 @@ def reading_text(source: object, kind: type[EdgePredictError]) -> Iterator[None]
     except UnicodeDecodeError as error:
         raise kind(f"{source} is not UTF-8 text: {error.reason} at byte {error.start}") from error
     except OSError as error:
-        raise kind(f"{source} cannot be read: {error.strerror}") from error
+        raise kind(f"{source} cannot be read: {error.strerror or error}") from error
+    except (EOFError, zlib.error) as error:
+        raise kind(f"{source} is damaged: {error}") from error
 
 
-def in_blocks(rows: Iterable[list[float]], size: int) -> Iterator[list[list[float]]]:
+def in_blocks(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
     """`rows` in lists of `size`; the rows before a bad one still come before its error does."""
-    block: list[list[float]] = []
+    block: list[Row] = []
     try:
         for row in rows:
             block.append(row)
@@ -92,9 +127,9 @@ def in_blocks(rows: Iterable[list[float]], size: int) -> Iterator[list[list[floa
 
 
 def _csv_rows(
-    lines: Iterator[str], features: Sequence[str], source: str, note: Callable[[str], None]
-) -> Iterator[list[float]]:
-    reader = csv.reader(lines, strict=True)
+    lines: Iterator[str], features: Sequence[Feature], source: str, note: Callable[[str], None], delimiter: str
+) -> Iterator[Row]:
+    reader = csv.reader(lines, strict=True, delimiter=delimiter)
     columns: list[int] | None = None
     width = len(features)
     try:
@@ -106,10 +141,10 @@ def _csv_rows(
                     if _names_every_feature(cells, features):
                         columns, width = _header_columns(cells, features, source, note), len(cells)
                         continue
-                    _check_numeric(cells, features)
+                    _check_no_header(cells, features)
                     columns = list(range(width))
                 _check_width(cells, width, features)
-                row = [_parsed(cells[column], name) for column, name in zip(columns, features, strict=True)]
+                row = [_read(cells[column], feature) for column, feature in zip(columns, features, strict=True)]
             except InvalidInput as error:
                 raise InvalidInput(f"{source} line {reader.line_num}: {error}") from error
             yield row
@@ -117,37 +152,47 @@ def _csv_rows(
         raise InvalidInput(f"{source} line {reader.line_num}: not CSV: {error}") from error
 
 
-def _names_every_feature(cells: list[str], features: Sequence[str]) -> bool:
-    return set(features) <= {cell.strip() for cell in cells}
+def _names_every_feature(cells: list[str], features: Sequence[Feature]) -> bool:
+    return {feature.name for feature in features} <= {cell.strip() for cell in cells}
 
 
-def _header_columns(header: list[str], features: Sequence[str], source: str, note: Callable[[str], None]) -> list[int]:
+def _header_columns(
+    header: list[str], features: Sequence[Feature], source: str, note: Callable[[str], None]
+) -> list[int]:
     """Where each feature stands in `header`."""
     header = [cell.strip() for cell in header]
-    if twice := [name for name in features if header.count(name) > 1]:
+    names = [feature.name for feature in features]
+    if twice := [name for name in names if header.count(name) > 1]:
         raise InvalidInput(f"the header names {twice[0]} more than once")
-    if ignored := [name for name in header if name and name not in features]:
+    if ignored := [name for name in header if name and name not in names]:
         note(f"{source}: ignored columns: {', '.join(ignored)}")
     if all(map(is_number, header)):
         note(f"{source}: the first line names the features, and is taken for a header")
-    return [header.index(name) for name in features]
+    return [header.index(name) for name in names]
 
 
-def _check_numeric(cells: list[str], features: Sequence[str]) -> None:
-    """Refuse a first line that neither names every feature nor holds numbers alone."""
-    for cell in cells:
-        try:
-            parse_number(cell)
-        except InvalidInput as error:
-            named = [cell.strip() for cell in cells]
-            missing = [name for name in features if name not in named]
-            hint = "; columns are separated by commas" if len(cells) == 1 and set(cell) & set(";\t") else ""
-            raise InvalidInput(f"{error}, and as a header the line lacks {', '.join(missing)}{hint}") from None
+def _check_no_header(cells: list[str], features: Sequence[Feature]) -> None:
+    """Refuse a first line that does not name every feature, and is no row: most often a header that lacks some."""
+    named = {cell.strip() for cell in cells}
+    texts = [cell for cell in cells if not is_number(cell)]
+    try:
+        if found := [name for name in map(str.strip, texts) if any(name == feature.name for feature in features)]:
+            raise InvalidInput(f"{found[0]!r} is a feature's name")
+        if len(cells) == len(features):
+            for cell, feature in zip(cells, features, strict=True):
+                read_word(cell, feature)
+        elif texts and (len(texts) == len(cells) or all(feature.kind == "numeric" for feature in features)):
+            parse_number(texts[0])
+    except InvalidInput as error:
+        lacking = [feature for feature in features if feature.name not in named]
+        hint = "; columns are separated by commas" if len(cells) == 1 and set(cells[0]) & set(";\t") else ""
+        raise InvalidInput(f"{error}, and as a header the line lacks {_listed(lacking)}{hint}") from None
 
 
 def _json_rows(
-    lines: Iterator[str], features: Sequence[str], source: str, note: Callable[[str], None]
-) -> Iterator[list[float]]:
+    lines: Iterator[str], features: Sequence[Feature], source: str, note: Callable[[str], None]
+) -> Iterator[Row]:
+    names = {feature.name for feature in features}
     noted = False
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -155,16 +200,14 @@ def _json_rows(
         try:
             row = json.loads(line, parse_float=parse_number)
             if isinstance(row, dict):
-                if (ignored := [name for name in row if name not in features]) and not noted:
+                if (ignored := [name for name in row if name not in names]) and not noted:
                     note(f"{source}: ignored columns: {', '.join(ignored)}")
                     noted = True
-                if missing := [name for name in features if name not in row]:
-                    raise InvalidInput(f"missing {', '.join(missing)}")
-                row = [row[name] for name in features]
+                row = row_values(row, features)
             if not isinstance(row, list):
-                raise InvalidInput("a JSON line is an array of numbers, or an object by feature name")
+                raise InvalidInput("a JSON line is an array of values, or an object by feature name")
             _check_width(row, len(features), features)
-            row = [_number(value, name) for value, name in zip(row, features, strict=True)]
+            row = [_read_json(value, feature) for value, feature in zip(row, features, strict=True)]
         except (InvalidInput, RecursionError) as error:
             raise InvalidInput(f"{source} line {number}: {error}") from error
         except ValueError as error:
@@ -172,22 +215,42 @@ def _json_rows(
         yield row
 
 
-def _check_width(values: Sequence[Any], width: int, features: Sequence[str]) -> None:
+def _check_width(values: Sequence[Any], width: int, features: Sequence[Feature]) -> None:
     if len(values) != width:
-        names = f" ({', '.join(features)})" if width == len(features) else ""
+        names = f" ({_listed(features)})" if width == len(features) else ""
         raise InvalidInput(f"{width} values are needed{names}, found {len(values)}")
 
 
-def _parsed(text: str, feature: str) -> float:
+def _read(word: str, feature: Feature) -> float | str:
     try:
-        return parse_number(text)
+        return read_word(word, feature)
     except InvalidInput as error:
-        raise InvalidInput(f"{feature}: {error}") from None
+        raise InvalidInput(f"{feature.name}: {error}") from None
 
 
-def _number(value: Any, feature: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidInput(f"{feature}: {json.dumps(value, ensure_ascii=False)} is no number")
-    if isinstance(value, int) and abs(value) > LARGEST:
-        raise InvalidInput(f"{feature}: the number does not fit float32")
-    return float(value)
+def _read_json(value: Any, feature: Feature) -> float | str:
+    is_gap = feature.missing is not None and is_missing(value)
+    # In JSON a truth is no number.
+    if feature.kind == "numeric" and not is_gap and type(value) not in (int, float):
+        raise InvalidInput(f"{feature.name}: {json.dumps(value, ensure_ascii=False)} is no number")
+    try:
+        return read_value(value, feature)
+    except InvalidInput as error:
+        raise InvalidInput(f"{feature.name}: {error}") from None
+
+
+def _named(word: str, features: Sequence[Feature]) -> tuple[str, str] | None:
+    """The feature's name and the value in name=value; of several names the longest."""
+    names = [feature.name for feature in features if word.startswith(f"{feature.name}=")]
+    if not names:
+        return None
+    name = max(names, key=len)
+    return name, word[len(name) + 1 :]
+
+
+def _is_text(feature: Feature) -> bool:
+    return feature.kind == "categorical" and not (feature.categories and isinstance(feature.categories[0], int))
+
+
+def _listed(features: Iterable[Feature]) -> str:
+    return ", ".join(feature.name for feature in features)

@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_runtime import InvalidInput
-from edge_runtime.rows import in_blocks, parse_number, parse_values, read_rows
+from edge_runtime.rows import in_blocks, parse_words, read_rows
+from edge_runtime.signature import default_features
+from edge_runtime.values import parse_number
 
 FEATURES = ["x1", "x2"]
 
@@ -45,11 +47,12 @@ def test_not_numbers(text: str) -> None:
 
 
 def test_values() -> None:
-    assert parse_values(["-1", "1e3"], FEATURES) == [-1, 1000]
+    features = default_features(2)
+    assert parse_words(["-1", "1e3"], features) == [-1, 1000]
     with pytest.raises(InvalidInput, match=r"2 values are needed \(x1, x2\), found 1"):
-        parse_values(["1"], FEATURES)
+        parse_words(["1"], features)
     with pytest.raises(InvalidInput, match="x2: 'b' is no number"):
-        parse_values(["1", "b"], FEATURES)
+        parse_words(["1", "b"], features)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +115,7 @@ def test_ignored_columns_are_noted_once() -> None:
         ("1,2\n,\n", "line 2: x1: the value is empty"),
         (f"[1, {10**400}]\n", "x2: the number does not fit float32"),
         ('{"x1": 1}\n', "missing x2"),
-        ("[1, 2]\n5\n", "line 2: a JSON line is an array of numbers"),
+        ("[1, 2]\n5\n", "line 2: a JSON line is an array of values"),
         ("[" * 100_000 + "\n", "line 1"),
     ],
 )

@@ -6,8 +6,8 @@ four_blobs.onnx is the example as `make train export` writes it; tensors.onnx st
 several inputs of every type, gives each back, and carries no signature. three_labels.onnx answers a multiclass task.
 outputs.onnx gives a float, an integer and a bool, without a signature; tests append certificates to it.
 
-penguins.onnx takes numbers, a boolean, a text and an integer code, with gaps, and answers one of three labels; islands.onnx
-takes two texts alone; mass.onnx is a regression of two numbers. Their weights are in tests/helpers/tables.py.
+penguins.onnx takes numbers, a boolean, a text and an integer code, with gaps, and answers one of three labels;
+islands.onnx takes texts alone; mass.onnx is a regression of two numbers. Their weights are in tests/helpers/tables.py.
 """
 
 import shutil
@@ -102,7 +102,7 @@ def make_outputs(path: Path) -> None:
 
 
 def encoded(column: int, feature: Feature, table: np.ndarray, output: str) -> tuple[list, list]:
-    """Nodes and weights that give a row of `table` for each text in a column of `text`: unknown, missing, categories."""
+    """Nodes and weights that give a row of `table` for a text in a column of `text`: unknown, missing, categories."""
     keys = ["", *map(str, feature.categories)]
     nodes = [
         helper.make_node("Gather", ["text", f"{output}_column"], [f"{output}_text"], axis=1),
