@@ -6,6 +6,7 @@ of dicts, a data frame of pandas, polars or pyarrow, none of which is imported h
 
 import contextlib
 from collections.abc import Mapping, Sequence, Sized
+from operator import itemgetter
 from types import NoneType
 from typing import Any
 
@@ -57,19 +58,29 @@ class Records:
                     # A None or a missing word makes objects or texts of all.
                     if not self._takes_gaps:
                         raise
-            if isinstance(rows, list | tuple):
-                # Not what numpy would make of numbers beside texts: texts.
-                rows = np.array(rows, np.object_)
-            table = as_table(rows if isinstance(rows, np.ndarray) else as_array(rows, "rows"), self._names)
-            columns = list(table.T)
+            columns = self._columns_in_order(rows)
         by_name = dict(zip(self._names, columns, strict=True))
         feed = {}
         for tensor in self._inputs:
             dtype = np.dtype(np.object_) if tensor.is_text else self._dtype
             values = feed[tensor.name] = np.empty((len(columns[0]), len(tensor.features)), dtype)
             for index, feature in enumerate(tensor.features):
-                values[:, index] = _converted(by_name[feature.name], feature, dtype)
+                column = _converted(by_name[feature.name], feature, dtype)
+                try:
+                    with np.errstate(over="raise"):
+                        values[:, index] = column
+                except FloatingPointError:
+                    raise InvalidInput(f"{feature.name}: a value does not fit {dtype}") from None
         return feed
+
+    def _columns_in_order(self, rows: Any) -> list[Any]:
+        """A column for each feature, in their order, of `rows` that name nothing."""
+        if isinstance(rows, list | tuple):
+            if len(rows) == len(self._names) and not any(isinstance(one, list | tuple | np.ndarray) for one in rows):
+                return [[value] for value in rows]
+            # Not what numpy would make of numbers beside texts: texts.
+            rows = np.array(rows, np.object_)
+        return list(as_table(rows if isinstance(rows, np.ndarray) else as_array(rows, "rows"), self._names).T)
 
     def _columns_by_name(self, rows: Any) -> list[Any] | None:
         """A column for each feature, in their order; None where `rows` name nothing."""
@@ -79,6 +90,8 @@ class Records:
             return self._columns_of_mappings(rows)
         if isinstance(rows, Mapping):
             return self._columns_of_mappings([rows])
+        if hasattr(rows, "collect"):
+            raise InvalidInput("a lazy frame holds no rows yet; collect them first")
         # pyarrow's `columns` are the columns themselves.
         labels = getattr(rows, "column_names", getattr(rows, "columns", None))
         if labels is not None:
@@ -94,8 +107,10 @@ class Records:
         for row in rows:
             if not isinstance(row, Mapping):
                 raise InvalidInput(f"a list of dicts holds {row!r}")
-        table = [row_values(row, self._features) for row in rows]
-        columns = list(map(list, zip(*table, strict=True)))
+        try:
+            columns = [list(map(itemgetter(name), rows)) for name in self._names]
+        except KeyError:
+            columns = list(map(list, zip(*(row_values(row, self._features) for row in rows), strict=True)))
         for name, (first, *_) in zip(self._names, columns, strict=True):
             if isinstance(first, Sized) and not isinstance(first, str) and getattr(first, "shape", None) != ():
                 raise InvalidInput(
@@ -113,14 +128,27 @@ class Records:
 
 
 def _frame_column(column: Any, feature: Feature) -> Any:
-    """A column of a data frame as an array, or where it may hold other things than numbers as a list."""
+    """A column of a data frame: an array of numbers, where it surely holds such and gaps that may be NaN; or a list."""
+    if hasattr(column, "to_pylist"):
+        nulls = column.null_count
+        # pyarrow's array of a dictionary has some value where there is a gap.
+        if feature.kind == "numeric" and not hasattr(column.type, "value_type") and _may_be_nan(nulls, feature):
+            return column.to_numpy(zero_copy_only=False)
+        return column.to_pylist()
     if feature.kind != "numeric":
-        return column.to_pylist() if hasattr(column, "to_pylist") else column.to_list()
-    dtype: Any = getattr(column, "dtype", None)
-    if hasattr(dtype, "na_value") and dtype.kind in "fiub":
-        # Its own array would be one of objects where there are gaps.
-        return column.to_numpy(np.float64, na_value=np.nan)
+        return column.to_list()
+    if hasattr(column, "null_count"):
+        return column.to_numpy() if _may_be_nan(column.null_count(), feature) else column.to_list()
+    if hasattr(column.dtype, "na_value") and column.dtype.kind in "fiub":
+        # Left to itself the array may be one of objects.
+        is_array = _may_be_nan(column.isna().sum(), feature)
+        return column.to_numpy(np.float64, na_value=np.nan) if is_array else column.to_list()
     return column.to_numpy()
+
+
+def _may_be_nan(nulls: int, feature: Feature) -> bool:
+    # A null that the model does not take is to be told from a NaN, which it carries to its answer.
+    return not nulls or feature.missing is not None
 
 
 def _converted(column: Any, feature: Feature, dtype: np.dtype[Any]) -> Any:
@@ -129,7 +157,7 @@ def _converted(column: Any, feature: Feature, dtype: np.dtype[Any]) -> Any:
     Raises:
         InvalidInput: a value is none of this feature; the message names it.
     """
-    if feature.kind == "numeric":
+    if feature.kind == "numeric" and len(column) != 1:
         if type(column) is np.ndarray and column.dtype.kind in "fiub":
             return cast(column, dtype, (feature.name,))
         # NumPy makes NaN of None.
