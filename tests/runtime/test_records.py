@@ -97,7 +97,7 @@ def frames() -> dict[str, Callable[[], Any]]:
         "pandas, objects": lambda: pandas().astype(object),
         "pandas, NA": lambda: pandas().astype(object).where(pandas().notna(), pytest.importorskip("pandas").NA),
         "pandas, nullable numbers": lambda: pandas().astype({"mass": "Float64", "year": "Int64", "ringed": "boolean"}),
-        "pandas, categories": lambda: pandas().astype({name: "category" for name in ORDER}),
+        "pandas, categories": lambda: pandas().astype(dict.fromkeys(ORDER, "category")),
         "pandas, integers": lambda: pandas().astype({"ringed": int}),
         "pandas, no names": lambda: pandas()[list(ORDER)].set_axis(range(5), axis=1),
         "polars": polars,
@@ -214,7 +214,7 @@ def test_gaps_among_numbers_alone(rows: Any) -> None:
 def test_without_gaps_numbers_alone_are_read_as_ever() -> None:
     for rows in ([[1, None]], [[1, "NA"]], {"a": 1, "b": None}, [{"a": 1, "b": None}] * 2):
         for missing in (None, 0.5):
-            with pytest.raises(InvalidInput, match="found objects|found text|None is no number|'NA' is no number"):
+            with pytest.raises(InvalidInput, match=r"found objects|found text|None is no number|'NA' is no number"):
                 plain(missing).tensors(rows)
     assert np.isnan(plain(None).tensors([[1, NAN]])["x"][0, 1])
 
@@ -227,7 +227,7 @@ def test_nulls_of_data_frames_without_gaps() -> None:
         assert np.isnan(plain(0.5).tensors(frame)["x"]).tolist() == [[False, True], [False, False]]
     null = {"a": [1.0, 1.0], "b": [None, 2.0]}
     for frame in (pandas.DataFrame(null, dtype="Float64"), polars.DataFrame(null), arrow.table(null)):
-        with pytest.raises(InvalidInput, match="b: .* is no number"):
+        with pytest.raises(InvalidInput, match=r"b: .* (is no number|is missing)"):
             plain(0.5).tensors(frame)
 
 
@@ -236,7 +236,7 @@ def test_a_narrow_type() -> None:
     narrow = Records(signature, np.dtype(np.float16))
     assert narrow.tensors([1, True])["x"].dtype == np.float16
     for rows in ([1e5, 1], [[1e5, 1]] * 2, np.array([[1e5, 1]] * 2), [["NA", 1], [1e5, 1]]):
-        with pytest.raises(InvalidInput, match="a: .* does not fit float16"):
+        with pytest.raises(InvalidInput, match=r"a: .* does not fit float16"):
             narrow.tensors(rows)
 
 

@@ -69,7 +69,7 @@ def test_without_gaps_nan_is_a_number_and_nothing_else_is() -> None:
     assert math.isnan(read_word("nan", NUMBER))
     assert math.isnan(read_value(math.nan, NUMBER))
     for word in ("NA", "", "?", "null"):
-        with pytest.raises(InvalidInput, match="is no number|is empty"):
+        with pytest.raises(InvalidInput, match=r"is no number|is empty"):
             read_word(word, NUMBER)
     for value in (None, "nan", "NA", ""):
         with pytest.raises(InvalidInput, match="is no number"):
@@ -130,7 +130,7 @@ def test_truths(value: Any, number: float) -> None:
 
 @pytest.mark.parametrize("value", [2, 0.5, -1, "yes", "t", "2", "inf", math.inf, "truee", [True]])
 def test_no_truths(value: Any) -> None:
-    with pytest.raises(InvalidInput, match="is neither true nor false|is no number"):
+    with pytest.raises(InvalidInput, match=r"is neither true nor false|is no number"):
         read_value(value, TRUTH)
 
 
@@ -171,7 +171,7 @@ def test_texts_that_no_tensor_holds(value: str) -> None:
 
 @pytest.mark.parametrize("value", [[1], {}, b"a", datetime.date(2020, 1, 1), np.datetime64("2020-01-01"), 1j])
 def test_no_categories(value: Any) -> None:
-    with pytest.raises(InvalidInput, match="is neither text nor number"):
+    with pytest.raises(InvalidInput, match=r"is neither text nor number"):
         read_value(value, TEXT)
 
 
@@ -200,7 +200,7 @@ def test_codes(value: Any, text: str) -> None:
 
 @pytest.mark.parametrize("value", ["a", "3.5", 3.5, True, "true", np.True_, math.inf, "1_000", [3], "1e400"])
 def test_no_codes(value: Any) -> None:
-    with pytest.raises(InvalidInput, match="is no integer|is no number|does not fit float32"):
+    with pytest.raises(InvalidInput, match=r"is no integer|is no number|does not fit float32"):
         read_value(value, CODE)
 
 
@@ -208,5 +208,5 @@ def test_values_of_a_mapping() -> None:
     features = (Feature("a"), Feature("b", missing=0.0), Feature("c", missing=0.1))
     assert row_values({"c": 3, "b": 2, "more": 4, "a": 1}, features) == [1, 2, 3]
     assert row_values({"a": 1, "b": None}, features) == [1, None, None]
-    with pytest.raises(InvalidInput, match="missing a, b$"):
+    with pytest.raises(InvalidInput, match=r"missing a, b$"):
         row_values({"c": 1}, features)

@@ -1,0 +1,285 @@
+"""Models of tables with texts, booleans and gaps, and regression: what `Predictor` gives for them."""
+
+import hashlib
+import math
+import pickle
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tables
+
+from edge_runtime import (
+    Certificate,
+    GoldenBatch,
+    InvalidInput,
+    InvalidModel,
+    NoProbabilities,
+    NoSignature,
+    Prediction,
+    Predictor,
+)
+from edge_runtime.workload import METADATA_KEY as WORKLOAD_KEY
+from edge_runtime.workload import Workload
+
+MODELS = Path(__file__).parent / "models"
+NAN = math.nan
+ROWS: list[list[Any]] = [
+    ["Torgersen", 39.1, 3750, True, 2007],
+    ["Dream", None, 3000, False, None],
+    [None, 50, None, 0, 2009],
+    ["Foo", 46.5, 4500, "true", 1999],
+]
+READ = [
+    ("Torgersen", 39.1, 3750, 1, "2007"),
+    ("Dream", NAN, 3000, 0, ""),
+    ("", 50, NAN, 0, "2009"),
+    ("Foo", 46.5, 4500, 1, "1999"),
+]
+
+
+def named(row: list[Any]) -> dict[str, Any]:
+    return dict(zip(tables.PENGUINS.columns, row, strict=True))
+
+
+@pytest.fixture(scope="module")
+def penguins() -> Predictor:
+    return Predictor(MODELS / "penguins.onnx", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def islands() -> Predictor:
+    return Predictor(MODELS / "islands.onnx", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def mass() -> Predictor:
+    return Predictor(MODELS / "mass.onnx", device="cpu")
+
+
+def test_numbers_and_texts(penguins: Predictor) -> None:
+    expected = tables.penguins(READ)
+    probabilities = penguins.predict_proba(ROWS)
+    np.testing.assert_allclose(probabilities, expected, rtol=0, atol=1e-6)
+    assert probabilities.dtype == np.float32
+    labels = [penguins.classes_[index] for index in expected.argmax(axis=1)]
+    assert len(set(labels)) > 1
+    assert penguins.predict(ROWS).tolist() == labels
+    assert penguins.predict(list(map(named, ROWS))).tolist() == labels
+    for row, label, probability in zip(ROWS, labels, expected.max(axis=1), strict=True):
+        for form in (row, tuple(row), [row], named(row), [named(row)]):
+            assert penguins.predict_one(form) == Prediction(label, pytest.approx(probability, abs=1e-6))
+            assert penguins.predict(form).tolist() == [label]
+    assert [feature.name for feature in penguins.required_signature.features] == list(tables.PENGUINS.columns)
+
+
+def test_data_frames(penguins: Predictor) -> None:
+    frame = pytest.importorskip("pandas").DataFrame(list(map(named, ROWS)))
+    np.testing.assert_allclose(penguins.predict_proba(frame), tables.penguins(READ), rtol=0, atol=1e-6)
+    assert penguins.predict_one(frame.iloc[3]) == penguins.predict_one(ROWS[3])
+    assert penguins.unseen(frame) == penguins.unseen(ROWS)
+    assert penguins.predict(frame[:0]).shape == (0,)
+    assert penguins.predict_proba(frame[:0]).shape == (0, 3)
+
+
+def test_data_frames_of_numbers_alone() -> None:
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    blobs = Predictor(MODELS / "four_blobs.onnx", device="cpu")
+    rows = {"more": ["a", "b"], "x2": [1.0, 1.0], "x1": [-1.0, 3.0]}
+    expected = blobs.predict_proba([[-1, 1], [3, 1]])
+    for frame in (pandas.DataFrame(rows), polars.DataFrame(rows), pandas.DataFrame([[-1, 1], [3, 1]])):
+        np.testing.assert_array_equal(blobs.predict_proba(frame), expected)
+    assert blobs.predict_one({"x2": 1, "x1": -1}) == blobs.predict_one([-1, 1])
+    assert blobs.predict_one(pandas.Series({"x2": 1, "x1": -1})) == blobs.predict_one([-1, 1])
+    assert blobs.predict_one(pandas.Series([-1, 1])) == blobs.predict_one([-1, 1])
+    with pytest.raises(InvalidInput, match="missing x1"):
+        blobs.predict_one({"x2": 1})
+
+
+def test_texts_alone(islands: Predictor) -> None:
+    rows = [["Dream", 2007], [None, None], ["Foo", "2009"], ["Biscoe", 2009.0]]
+    logits = (tables.OF_ISLAND[[3, 1, 0, 2], :1] + tables.OF_YEAR[[2, 1, 4, 4], :1])[:, 0]
+    probabilities = islands.predict_proba(rows)
+    np.testing.assert_allclose(probabilities[:, 1], 1 / (1 + np.exp(-logits)), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=0, atol=1e-6)
+    assert islands.predict(rows).tolist() == ["yes", "no", "yes", "no"]
+    assert islands.predict(np.array([["Dream", "2007"]])).tolist() == ["yes"]
+    answer = islands.predict_one(rows[3])
+    assert answer == Prediction("no", pytest.approx(1 / (1 + math.exp(logits[3])), abs=1e-6))
+    assert type(answer.probability) is float
+
+
+def test_regression(mass: Predictor) -> None:
+    rows = [[40, 20], [50.5, None], [45, "NA"]]
+    expected = [40 * 90 - 20 * 25.5, 50.5 * 90 - 17 * 25.5, 45 * 90 - 17 * 25.5]
+    values = mass.predict(rows)
+    np.testing.assert_allclose(values, expected, rtol=1e-6)
+    assert (values.shape, values.dtype) == ((3,), np.float32)
+    for row, value in zip(rows, expected, strict=True):
+        for form in (row, dict(zip(("bill", "depth"), row, strict=True))):
+            answer = mass.predict_one(form)
+            assert type(answer) is float
+            assert answer == pytest.approx(value, rel=1e-6)
+            np.testing.assert_allclose(mass.predict(form), [value], rtol=1e-6)
+    assert mass.predict_one({"bill": 45}) == mass.predict_one([45, None])
+    assert mass.predict(np.zeros((0, 2))).shape == (0,)
+    many = np.random.default_rng(0).normal(size=(20_000, 2)).astype(np.float32)
+    np.testing.assert_allclose(mass.predict(many), (many @ tables.MASS_WEIGHT)[:, 0], rtol=0, atol=1e-3)
+    assert not np.shares_memory(mass.predict(rows), mass.predict(rows))
+
+
+def test_regression_has_no_probabilities(mass: Predictor) -> None:
+    with pytest.raises(NoProbabilities, match="is a regression"):
+        mass.predict_proba([40, 20])
+    with pytest.raises(TypeError, match="predict and predict_one"):
+        _ = mass.classes_
+
+
+def test_gaps_that_the_model_does_not_take(penguins: Predictor, mass: Predictor) -> None:
+    for method in (penguins.predict, penguins.predict_proba, penguins.predict_one, penguins.unseen):
+        with pytest.raises(InvalidInput, match="ringed: the value is missing"):
+            method(["Dream", 40, 3000, None, 2007])
+        with pytest.raises(InvalidInput, match="missing ringed"):
+            method({"island": "Dream", "bill": 40})
+    with pytest.raises(InvalidInput, match="bill: None is no number"):
+        mass.predict_one([None, 20])
+
+
+def test_predict_one_takes_one_row(penguins: Predictor) -> None:
+    with pytest.raises(InvalidInput, match="one row, found 2"):
+        penguins.predict_one(ROWS[:2])
+
+
+@pytest.mark.parametrize("name", ["penguins", "islands", "mass"])
+def test_blocks(name: str, with_metadata: Callable[[bytes, str, str], bytes]) -> None:
+    content = (MODELS / f"{name}.onnx").read_bytes()
+    whole = Predictor(content, device="cpu")
+    divided = Predictor(with_metadata(content, WORKLOAD_KEY, Workload(True, 5e4, 4096).to_json()), device="cpu")
+    rows = {"penguins": ROWS, "islands": [["Dream", 2007], [None, 2]], "mass": [[40, 20], [50, 18]]}[name] * 50
+    assert divided._placement.divides(len(rows))
+    np.testing.assert_array_equal(divided.predict(rows), whole.predict(rows))
+    if name != "mass":
+        np.testing.assert_allclose(divided.predict_proba(rows), whole.predict_proba(rows), rtol=0, atol=1e-6)
+
+
+def test_pickled_and_shared(penguins: Predictor) -> None:
+    again = pickle.loads(pickle.dumps(penguins))
+    expected = penguins.predict_proba(ROWS)
+    wrong: list[int] = []
+
+    def work() -> None:
+        wrong.extend(1 for _ in range(50) if not np.array_equal(again.predict_proba(ROWS), expected))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_unseen(penguins: Predictor, mass: Predictor) -> None:
+    missing = "is missing, which it never was in training"
+    assert penguins.unseen(ROWS) == [
+        {},
+        {"bill": missing},
+        {"island": missing},
+        {"island": "'Foo' was not seen in training", "year": "'1999' was not seen in training"},
+    ]
+    # In a row's order; half of the range beyond it is not far yet.
+    rows = [
+        ["Ö", 18, 8100, 1, 2007],
+        ["Dream", 17.9, 8101, 0, 2008],
+        ["Dream", 74, 900, 0, 2008],
+        ["Dream", 75, 899, 1, ""],
+    ]
+    assert [list(found.items()) for found in penguins.unseen(rows)] == [
+        [("island", "'Ö' was not seen in training")],
+        [
+            ("bill", "17.9 is far below the 32 seen in training"),
+            ("mass", "8101 is far above the 6300 seen in training"),
+        ],
+        [],
+        [("bill", "75 is far above the 60 seen in training"), ("mass", "899 is far below the 2700 seen in training")],
+    ]
+    assert penguins.unseen(named(rows[0])) == penguins.unseen(rows[:1])
+    assert penguins.unseen(["Dream", math.inf, -math.inf, True, 2007]) == [
+        {
+            "bill": "inf is far above the 60 seen in training",
+            "mass": "-inf is far below the 2700 seen in training",
+        }
+    ]
+    # Where training knows nothing of gaps, or saw some, one is nothing new.
+    assert mass.unseen([[NAN, None], [45, 18]]) == [{}, {}]
+    assert mass.unseen([[1000, None], [45, 18]]) == [{"bill": "1000 is far above the 60 seen in training"}, {}]
+
+
+def test_unseen_where_training_saw_one_number_or_knows_none() -> None:
+    content = (MODELS / "mass.onnx").read_bytes()
+    old, new = b'"maximum": 60.0, "minimum": 32.0', b'"maximum":  0.1, "minimum":  0.1'
+    assert content.count(old) == 1
+    constant = Predictor(content.replace(old, new), device="cpu")
+    assert constant.unseen([[0.1, 18], [0.2, 18]]) == [
+        {},
+        {"bill": "0.2 was not seen in training, where it always is 0.1"},
+    ]
+    unknown = Predictor(content.replace(old, new.replace(b"minimum", b"nothing")), device="cpu")
+    assert unknown.unseen([[1e30, 18]]) == [{}]
+    with pytest.raises(NoSignature):
+        Predictor(MODELS / "tensors.onnx").unseen([1])
+
+
+@pytest.mark.parametrize(
+    ("model", "old", "new"),
+    [
+        ("penguins", b'"name": "text"}', b'"name": "texd"}'),
+        ("penguins", b'"kind": "boolean"', b'"kind": "categorical", "categories": ["a"]'),
+        ("penguins", b', {"kind": "boolean", "name": "ringed"}', b""),
+        ("mass", b', {"kind": "numeric", "maximum": 21.5, "minimum": 13.0, "missing": 0.1, "name": "depth"}', b""),
+        ("penguins", b', "ringed"', b""),
+        ("islands", b'"kind": "categorical"', b'"kind": "numeric"'),
+        ("islands", b'"name": "text"}', b'"name": "x"}'),
+        ("mass", b'"output": "value"', b'"output": "valve"'),
+        ("mass", b'"task": "regression"', b'"labels": ["a", "b"], "task": "multiclass_classification"'),
+        ("three_labels", b'"task": "multiclass_classification"', b'"task": "regression"'),
+    ],
+)
+def test_a_signature_that_is_not_of_this_graph(
+    model: str, old: bytes, new: bytes, with_metadata: Callable[[bytes, str, str], bytes]
+) -> None:
+    content = (MODELS / f"{model}.onnx").read_bytes()
+    signature = Predictor(content, device="cpu").required_signature.to_json().encode()
+    assert signature in content
+    changed = signature.replace(old, new)
+    assert changed != signature
+    # Of two entries of metadata with one key the later counts.
+    with pytest.raises(InvalidModel, match="the signature"):
+        Predictor(with_metadata(content, "edge_predict.signature", changed.decode()), device="cpu")
+    Predictor(with_metadata(content, "edge_predict.signature", signature.decode()), device="cpu")
+
+
+def test_verify(certified: Callable[..., bytes], certificate: Callable[..., Certificate]) -> None:
+    content = (MODELS / "penguins.onnx").read_bytes()
+    predictor = Predictor(content, device="cpu")
+    feed = {
+        "x": np.array([[mass, bill, ringed] for _, bill, mass, ringed, _ in READ], np.float32),
+        "text": np.array([[island, year] for island, *_, year in READ], object),
+    }
+    expected = tables.penguins(READ).astype(np.float32)
+    golden = GoldenBatch(
+        "rows", feed, {"probabilities": expected}, {"probabilities": np.full(expected.shape, 1e-6, np.float32)}
+    )
+    digest = hashlib.sha256(predictor.required_signature.to_json().encode()).hexdigest()
+    whole = certified(content, golden=(golden,), signature_sha256=digest)
+    verification = Predictor(whole, device="cpu", verify=True).verify()
+    assert verification.passed
+    assert verification.rows == 4
+    others = feed["text"].copy()
+    others[0, 0] = "Biscoe"
+    moved = GoldenBatch("rows", {**feed, "text": others}, golden.expected, golden.allowed)
+    failed = Predictor(certified(content, golden=(moved,), signature_sha256=digest), device="cpu").verify()
+    assert failed.intact
+    assert not failed.passed
