@@ -18,7 +18,7 @@ from edge_runtime.errors import InvalidInput
 from edge_runtime.signature import Feature, Signature
 from edge_runtime.values import read_value, row_values
 
-# Of what a row in a list is made where it names nothing: the common cases, told at once.
+# What a list holds where it names nothing: the common cases, told at once.
 _UNNAMED = frozenset({list, tuple, float, int, np.ndarray})
 
 _NUMBERS = frozenset({float, int, bool})
@@ -49,16 +49,29 @@ class Records:
         Raises:
             InvalidInput: a value is missing or does not fit its feature; the message names the feature.
         """
-        columns = None if type(rows) is np.ndarray else self._columns_by_name(rows)
+        if self.is_plain:
+            return {self._inputs[0].name: self.matrix(rows)}
+        columns = self._columns_by_name(rows)
+        return self._built(self._columns_in_order(rows) if columns is None else columns)
+
+    def matrix(self, rows: Any) -> npt.NDArray[Any]:
+        """Where `is_plain`, the one input. Args and raises: as `tensors`."""
+        kind = type(rows)
+        named = kind is not np.ndarray and not (kind is list and rows and type(rows[0]) in _UNNAMED)
+        columns = self._columns_by_name(rows) if named else None
         if columns is None:
-            if self.is_plain:
-                try:
-                    return {self._inputs[0].name: as_matrix(rows, self._dtype, self._names)}
-                except InvalidInput:
-                    # A None or a missing word makes objects or texts of all.
-                    if not self._takes_gaps:
-                        raise
-            columns = self._columns_in_order(rows)
+            try:
+                return as_matrix(rows, self._dtype, self._names)
+            except InvalidInput:
+                # A None or a missing word makes objects or texts of all.
+                if not self._takes_gaps:
+                    raise
+                columns = self._columns_in_order(rows)
+        (matrix,) = self._built(columns).values()
+        return matrix
+
+    def _built(self, columns: list[Any]) -> dict[str, npt.NDArray[Any]]:
+        """The model's inputs by name, of a column for each feature, in their order."""
         by_name = dict(zip(self._names, columns, strict=True))
         feed = {}
         for tensor in self._inputs:
@@ -85,9 +98,7 @@ class Records:
     def _columns_by_name(self, rows: Any) -> list[Any] | None:
         """A column for each feature, in their order; None where `rows` name nothing."""
         if isinstance(rows, list | tuple):
-            if not rows or type(rows[0]) in _UNNAMED or not isinstance(rows[0], Mapping):
-                return None
-            return self._columns_of_mappings(rows)
+            return self._columns_of_mappings(rows) if rows and isinstance(rows[0], Mapping) else None
         if isinstance(rows, Mapping):
             return self._columns_of_mappings([rows])
         if hasattr(rows, "collect"):

@@ -60,6 +60,7 @@ class Tabular:
         self._is_divisible = isinstance(batch, str) and self._target.shape[0] == batch
         # ONNX Runtime binds no texts, and what is no plain number has to be looked at before it is packed.
         self._is_bindable = self._is_divisible and self.records.is_plain and session.provider in (CPU, CUDA)
+        self._has_lanes = self._is_bindable and session.provider == CPU
         self._lanes = Lanes()
         # On a GPU all threads share them: each one's own buffers and graph would take of its memory.
         self._on_gpu = session.provider == CUDA
@@ -119,17 +120,21 @@ class Tabular:
                 result = lane.answer()
                 lanes.one = lane
                 return result
-        return self._computed(self.records.tensors(rows))
+        if self.records.is_plain:
+            return self._computed(self.records.matrix(rows), None)
+        feed = self.records.tensors(rows)
+        return self._computed(feed[self._source.name], feed)
 
-    def _computed(self, feed: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
-        matrix = feed[self._source.name]
+    def _computed(self, matrix: npt.NDArray[Any], feed: Mapping[str, npt.NDArray[Any]] | None) -> npt.NDArray[Any]:
+        """The answers to `feed`, in which `matrix` is the input of numbers; None where there is no other."""
         count = len(matrix)
         divides = self._placement.divides(count)
         large = divides or matrix.size > _COPIED
-        session = self._placement.of_call(count, feed) if large else self._session
-        if divides and self._is_divisible and session.provider == CPU:
-            return self._in_blocks(feed, count)
-        if large or not count or not self._is_bindable or session.provider != CPU:
+        if large or not self._has_lanes or not count:
+            feed = feed or {self._source.name: matrix}
+            session = self._placement.of_call(count, feed) if large else self._session
+            if divides and self._is_divisible and session.provider == CPU:
+                return self._in_blocks(feed, count)
             return self._in_one_call(session, feed)
         lanes = self._lanes
         lane, lanes.many = lanes.many, None
@@ -183,7 +188,8 @@ class Tabular:
             finally:
                 self._lanes.one = None
                 self._shared.append(lane)
-        (output,) = self._computed(self._one_row(row))
+        feed = self._one_row(row)
+        (output,) = self._computed(feed[self._source.name], feed)
         if self._is_regression:
             return float(output[0])
         index = int(self._signature.predicted(output[None])[0])
