@@ -110,7 +110,7 @@ def as_matrix(rows: Any, dtype: np.dtype[Any], features: tuple[str, ...]) -> npt
 
 def as_table(array: npt.NDArray[Any], features: tuple[str, ...]) -> npt.NDArray[Any]:
     """`array`, one row or many, with two dimensions. Raises InvalidInput: there are not as many columns as features."""
-    table = np.atleast_2d(array)
+    table = array if array.ndim == 2 else np.atleast_2d(array)
     if table.ndim != 2 or table.shape[1] != len(features):
         found = table.shape[1] if table.ndim == 2 else f"shape {table.shape}"
         values = "value" if len(features) == 1 else "values"

@@ -91,8 +91,11 @@ class Records:
         if isinstance(rows, list | tuple):
             if len(rows) == len(self._names) and not any(isinstance(one, list | tuple | np.ndarray) for one in rows):
                 return [[value] for value in rows]
-            # Not what numpy would make of numbers beside texts: texts.
-            rows = np.array(rows, np.object_)
+            try:
+                # Not what numpy would make of numbers beside texts: texts.
+                rows = np.array(rows, np.object_)
+            except ValueError as error:
+                raise InvalidInput(f"rows: not an array: {error}") from error
         return list(as_table(rows if isinstance(rows, np.ndarray) else as_array(rows, "rows"), self._names).T)
 
     def _columns_by_name(self, rows: Any) -> list[Any] | None:

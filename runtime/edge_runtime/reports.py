@@ -102,7 +102,8 @@ def _described(feature: "Feature") -> str:
     if feature.minimum is not None and feature.maximum is not None:
         parts.append(f"{feature.minimum:.6g} to {feature.maximum:.6g} in training")
     if feature.categories:
-        parts.append(", ".join(map(str, feature.categories[:_SHOWN])))
+        # In one line, whatever they hold.
+        parts.append(", ".join(" ".join(str(category).split()) for category in feature.categories[:_SHOWN]))
     if len(feature.categories) > _SHOWN:
         parts[-1] += f", ... {len(feature.categories) - _SHOWN} more"
     if feature.missing is not None:

@@ -13,6 +13,8 @@ from typing import Any, TypeAlias
 
 from edge_runtime.errors import EdgePredictError, InvalidInput
 from edge_runtime.signature import Feature
+
+# Training and export still take two names from here that have moved there.
 from edge_runtime.values import LARGEST as LARGEST
 from edge_runtime.values import is_missing, is_number, read_value, read_word, row_values
 from edge_runtime.values import parse_number as parse_number

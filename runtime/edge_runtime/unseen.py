@@ -8,6 +8,8 @@ import numpy.typing as npt
 
 from edge_runtime.signature import Feature, Signature
 
+_MISSING = "is missing, which it never was in training"
+
 
 def unseen(signature: Signature, feed: Mapping[str, npt.NDArray[Any]]) -> list[dict[str, str]]:
     """For each row of `feed`, the model's inputs by name: why a feature's value is unlike training's, by its name.
@@ -29,9 +31,6 @@ def unseen(signature: Signature, feed: Mapping[str, npt.NDArray[Any]]) -> list[d
     return found
 
 
-_MISSING = "is missing, which it never was in training"
-
-
 def _new_texts(column: npt.NDArray[Any], feature: Feature) -> Iterator[tuple[int, str]]:
     known = {"", *map(str, feature.categories)}
     for row, text in enumerate(column.tolist()):
@@ -48,7 +47,8 @@ def _far_numbers(column: npt.NDArray[Any], feature: Feature) -> Iterator[tuple[i
     if feature.minimum is None or feature.maximum is None:
         return
     # As the tensor has them: a constant is itself there too.
-    low, high = np.array([feature.minimum, feature.maximum]).astype(column.dtype).astype(np.float64).tolist()
+    with np.errstate(over="ignore"):
+        low, high = np.array([feature.minimum, feature.maximum]).astype(column.dtype).astype(np.float64).tolist()
     values, margin = column.astype(np.float64), (high - low) / 2
     for row in np.flatnonzero((values < low - margin) | (values > high + margin)).tolist():
         value = values[row]

@@ -197,7 +197,11 @@ def test_files(command: Command, tmp_path: Path, name: str, content: bytes) -> N
         ("rows.jsonl", b'{"island": "\\ud800", "bill": 1, "ringed": true}\n', ["line 1: island:", "no UTF-8 text"]),
         ("rows.jsonl", b'["Dream", 1, 2, [], 2007]\n', ["line 1: ringed: [] is no number"]),
         ("rows.csv.gz", b"island", ["rows.csv.gz cannot be read: Not a gzipped file"]),
-        ("rows.csv.gz", gzip.compress(WITHOUT_HEADER.encode())[:-12], ["rows.csv.gz is damaged: Compressed file ended"]),
+        (
+            "rows.csv.gz",
+            gzip.compress(WITHOUT_HEADER.encode())[:-12],
+            ["rows.csv.gz is damaged: Compressed file ended"],
+        ),
         ("rows.csv.gz", gzip.compress(WITHOUT_HEADER.encode())[:10] + b"\xff" * 90, ["rows.csv.gz is damaged"]),
         ("rows.csv.gz", gzip.compress(b"\xff,1"), ["rows.csv.gz is not UTF-8 text"]),
     ],
@@ -277,9 +281,12 @@ def test_describe_many_categories(
     command: Command, tmp_path: Path, with_metadata: Callable[[bytes, str, str], bytes]
 ) -> None:
     plain = tables.ISLANDS.to_dict()
-    plain["inputs"][0]["features"][0] |= {"categories": [f"c{number}" for number in range(47)], "missing": 0.0004}
+    plain["inputs"][0]["features"][0] |= {
+        "categories": ["c \n0", *(f"c{number}" for number in range(1, 47))],
+        "missing": 0.0004,
+    }
     model = tmp_path / "model.onnx"
     model.write_bytes(with_metadata(ISLANDS.read_bytes(), "edge_predict.signature", json.dumps(plain)))
-    shown = ", ".join(f"c{number}" for number in range(10))
+    shown = "c 0, " + ", ".join(f"c{number}" for number in range(1, 10))
     line = f"island: categorical, {shown}, ... 37 more, less than 0.1% missing in training\n"
     assert line in command(main, model, "--describe").out

@@ -1,5 +1,8 @@
 """Every way in which rows of a table may be given leads to the same tensors, or to an error that names the feature."""
 
+import csv
+import io
+import json
 import math
 from collections.abc import Callable
 from typing import Any
@@ -7,9 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import tables
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge_runtime import Feature, Input, InvalidInput, Signature
 from edge_runtime.records import Records
+from edge_runtime.rows import parse_words, read_rows
 
 NAN = math.nan
 ORDER = ("island", "bill", "mass", "ringed", "year")
@@ -163,6 +169,7 @@ def test_data_frames_that_do_not_fit(records: Records) -> None:
         (["Dream", 40], "found 2"),
         ([["Dream", 40]], "found 2"),
         ([listed()[0], listed()[0][:4]], "found 2"),
+        ([np.zeros((2, 2)), np.zeros((2, 3))], "rows: not an array"),
         (np.array([listed()], object), r"found shape \(1, 3, 5\)"),
         (5, "found 1"),
         ({}, "missing island, bill, ringed"),
@@ -238,6 +245,42 @@ def test_a_narrow_type() -> None:
     for rows in ([1e5, 1], [[1e5, 1]] * 2, np.array([[1e5, 1]] * 2), [["NA", 1], [1e5, 1]]):
         with pytest.raises(InvalidInput, match=r"a: .* does not fit float16"):
             narrow.tensors(rows)
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=5)
+gaps = st.sampled_from([None, NAN, "", "NA", " ? ", "null"])
+numbers = st.floats(-(2.0**100), 2.0**100, width=32)
+rows_of_penguins = st.fixed_dictionaries(
+    {
+        "island": texts | gaps,
+        "bill": numbers | gaps,
+        "mass": numbers | gaps,
+        "ringed": st.booleans(),
+        "year": st.integers(-(10**6), 10**6) | gaps,
+    }
+)
+
+
+@given(st.lists(rows_of_penguins, min_size=1, max_size=5))
+def test_whatever_the_rows_every_way_gives_the_same(rows: list[dict[str, Any]]) -> None:
+    records, features = Records(tables.PENGUINS, np.dtype(np.float32)), tables.PENGUINS.features
+    expected = records.tensors(rows)
+    table = io.StringIO()
+    writer = csv.DictWriter(table, ["year", "species", *ORDER[:4]])
+    writer.writeheader()
+    writer.writerows(rows)
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    for text in (table.getvalue(), lines):
+        read = list(read_rows(io.StringIO(text, newline=""), features, "rows", lambda _: None))
+        for given_rows in (read, np.array(read, object)):
+            for name, array in records.tensors(given_rows).items():
+                np.testing.assert_array_equal(array, expected[name], strict=True)
+    for form in ([list(map(row.get, ORDER)) for row in rows], [tuple(map(row.get, ORDER)) for row in rows]):
+        for name, array in records.tensors(form).items():
+            np.testing.assert_array_equal(array, expected[name], strict=True)
+    words = [f"{name}={'' if value is None else value}" for name, value in rows[0].items()]
+    for name, array in records.tensors(parse_words(words, features)).items():
+        np.testing.assert_array_equal(array, expected[name][:1], strict=True)
 
 
 def test_one_and_true_are_not_the_same_text() -> None:
