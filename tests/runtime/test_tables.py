@@ -261,6 +261,11 @@ def test_a_signature_that_is_not_of_this_graph(
     Predictor(with_metadata(content, "edge_predict.signature", signature.decode()), device="cpu")
 
 
+def test_two_inputs_of_numbers_are_not_what_a_row_is_read_into() -> None:
+    with pytest.raises(InvalidModel, match="does not describe this graph"):
+        Predictor(MODELS / "two_inputs.onnx", device="cpu")
+
+
 def test_verify(certified: Callable[..., bytes], certificate: Callable[..., Certificate]) -> None:
     content = (MODELS / "penguins.onnx").read_bytes()
     predictor = Predictor(content, device="cpu")

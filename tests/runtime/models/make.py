@@ -8,6 +8,7 @@ outputs.onnx gives a float, an integer and a bool, without a signature; tests ap
 
 penguins.onnx takes numbers, a boolean, a text and an integer code, with gaps, and answers one of three labels;
 islands.onnx takes texts alone; mass.onnx is a regression of two numbers. Their weights are in tests/helpers/tables.py.
+two_inputs.onnx has more inputs of numbers than a row is read into.
 """
 
 import shutil
@@ -187,6 +188,17 @@ def make_mass(path: Path) -> None:
     write(graph, path, {METADATA_KEY: tables.MASS.to_json()})
 
 
+def make_two_inputs(path: Path) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("Add", ["a", "b"], ["value"])],
+        "two_inputs",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 1]) for name in "ab"],
+        [helper.make_tensor_value_info("value", TensorProto.FLOAT, ["batch", 1])],
+    )
+    inputs = tuple(Input(name, (Feature(name),)) for name in "ab")
+    write(graph, path, {METADATA_KEY: Signature(inputs, "value", (), "regression").to_json()})
+
+
 def write(graph: onnx.GraphProto, path: Path, metadata: dict[str, str] | None = None) -> None:
     opsets = [helper.make_opsetid("", 16)]
     if any(node.domain for node in graph.node):
@@ -205,3 +217,4 @@ if __name__ == "__main__":
     make_penguins(HERE / "penguins.onnx")
     make_islands(HERE / "islands.onnx")
     make_mass(HERE / "mass.onnx")
+    make_two_inputs(HERE / "two_inputs.onnx")
