@@ -125,7 +125,8 @@ class Records:
             columns = [list(map(itemgetter(name), rows)) for name in self._names]
         except KeyError:
             columns = list(map(list, zip(*(row_values(row, self._features) for row in rows), strict=True)))
-        for name, (first, *_) in zip(self._names, columns, strict=True):
+        for name, column in zip(self._names, columns, strict=True):
+            first = column[0]
             if isinstance(first, Sized) and not isinstance(first, str) and getattr(first, "shape", None) != ():
                 raise InvalidInput(
                     f"{name} is a {type(first).__name__}, and a dict is one row; "

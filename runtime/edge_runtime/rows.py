@@ -16,7 +16,7 @@ from edge_runtime.signature import Feature
 
 # Training and export still take two names from here that have moved there.
 from edge_runtime.values import LARGEST as LARGEST
-from edge_runtime.values import is_missing, is_number, read_value, read_word, row_values
+from edge_runtime.values import has_codes, is_missing, is_number, read_value, read_word, row_values
 from edge_runtime.values import parse_number as parse_number
 
 # As the model's tensors hold them.
@@ -32,8 +32,10 @@ def parse_words(words: Sequence[str], features: Sequence[Feature]) -> Row:
         InvalidInput: there are too few or too many, one is no value of its feature, or names do not fit.
     """
     named = [_named(word, features) for word in words]
-    # A category may be spelled with an equals sign, a number may not.
-    meant = all("=" in word for word in words) and any(not _is_text(feature) for feature in features)
+    # A text may have an equals sign in it, a number may not.
+    meant = all("=" in word for word in words) and any(
+        feature.kind != "categorical" or has_codes(feature) for feature in features
+    )
     if not meant and not any(named):
         _check_width(words, len(features), features)
         return [_read(word, feature) for word, feature in zip(words, features, strict=True)]
@@ -248,10 +250,6 @@ def _named(word: str, features: Sequence[Feature]) -> tuple[str, str] | None:
         return None
     name = max(names, key=len)
     return name, word[len(name) + 1 :]
-
-
-def _is_text(feature: Feature) -> bool:
-    return feature.kind == "categorical" and not (feature.categories and isinstance(feature.categories[0], int))
 
 
 def _listed(features: Iterable[Feature]) -> str:

@@ -87,9 +87,12 @@ def read_value(value: Any, feature: Feature) -> float | str:
         return _number(value)
     if feature.kind == "boolean":
         return _truth(value)
-    if feature.categories and not isinstance(feature.categories[0], str):
-        return _code(value)
-    return category_text(value)
+    return _code(value) if has_codes(feature) else category_text(value)
+
+
+def has_codes(feature: Feature) -> bool:
+    """Whether its categories are integers."""
+    return bool(feature.categories) and isinstance(feature.categories[0], int)
 
 
 def category_text(value: Any) -> str:
@@ -102,13 +105,17 @@ def category_text(value: Any) -> str:
         text = value.strip()
         # ONNX Runtime takes UTF-8, and a null for the end of it.
         if "\0" in text or not _is_utf8(text):
-            raise InvalidInput(f"{text!r} has a character that no UTF-8 text has")
+            raise InvalidInput(f"{text!r} has a character that no tensor of texts holds")
         return text
     if _is_truth(value):
         return str(bool(value)).lower()
     if not _is_real(value):
         raise InvalidInput(f"{value!r} is neither text nor number")
-    return str(int(value)) if _number(value).is_integer() else str(value)
+    try:
+        is_whole = value == int(value)
+    except (OverflowError, ValueError):  # infinity, NaN
+        is_whole = False
+    return str(int(value)) if is_whole else str(value)
 
 
 def row_values(row: Mapping[Any, Any], features: Iterable[Feature]) -> list[Any]:

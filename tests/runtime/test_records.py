@@ -186,7 +186,7 @@ def test_data_frames_that_do_not_fit(records: Records) -> None:
         ({**ROWS[0], "ringed": "yes"}, "ringed: 'yes' is neither true nor false"),
         ({**ROWS[0], "year": "soon"}, "year: 'soon' is no number"),
         ({**ROWS[0], "year": True}, "year: True is no integer"),
-        ({**ROWS[0], "island": "\ud800"}, "island: .* no UTF-8 text"),
+        ({**ROWS[0], "island": "\ud800"}, "island: .* no tensor of texts"),
         ([[[1], 1, 1, 1, 1]], "island: .*neither text nor number"),
         ([listed()[0], [*listed()[0][:4], []]], "year: .* is no number"),
     ],

@@ -146,6 +146,9 @@ def test_no_truths(value: Any) -> None:
         (3.0, "3"),
         (-0.0, "0"),
         (2**60, str(2**60)),
+        (10**50, str(10**50)),
+        (1e20, str(10**20)),
+        (decimal.Decimal("0.10"), "0.10"),
         (np.int64(7), "7"),
         (0.1, "0.1"),
         (np.float32(0.1), "0.1"),
@@ -165,7 +168,7 @@ def test_categories(value: Any, text: str) -> None:
 @pytest.mark.parametrize("value", ["\ud800", "a\0b"])
 def test_texts_that_no_tensor_holds(value: str) -> None:
     for read in (read_word, read_value):
-        with pytest.raises(InvalidInput, match="has a character that no UTF-8 text has"):
+        with pytest.raises(InvalidInput, match="has a character that no tensor of texts holds"):
             read(value, TEXT)
 
 
