@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_export.arithmetic import Arithmetic
 from edge_export.errors import ExportError
-from edge_export.kinds import BOUNDARY, EXTREME, LENGTHS, NOT_FINITE
+from edge_export.gaps import gap_columns, patterns, with_gaps
+from edge_export.kinds import BOUNDARY, CATEGORIES, EXTREME, GAPS, LENGTHS, NOT_FINITE
 from edge_export.populations import Population, populations
 from edge_export.program import BATCH, Program, Tensors
 from edge_runtime.rows import LARGEST
@@ -31,6 +33,8 @@ _MOST_ELEMENTS = 16
 # Calls of a program without a batch, and rows of one with a batch that are also compared one by one.
 _MOST_CALLS = 32
 _ONE_BY_ONE = 8
+# Rows through all categories, which go round where there are fewer of them.
+_FEWEST_WALKED = 64
 
 # Numbers that torch may compute for one call, so that large modules are compared on fewer rows, not for hours.
 _BUDGET = 2.0**22
@@ -59,6 +63,8 @@ class Cases:
         self._data = data
         self._random = np.random.default_rng(seed)
         self._populations = populations(program, data)
+        self._gap_columns = gap_columns(self._populations)
+        self._gap_shares = [self._populations[name].gap_shares[column] for name, column in self._gap_columns]
         self._sizes = {
             dimension: size
             for spec in program.inputs
@@ -73,8 +79,7 @@ class Cases:
         """What the rows of the first case are like."""
         if self._data is not None:
             return "rows like the data"
-        known = self.program.signature is not None and len(self.program.inputs) == 1
-        return "rows like the training data" if known else "rows like the example"
+        return "rows like the example" if self.program.signature is None else "rows like the training data"
 
     def all(self, arithmetic: Arithmetic) -> tuple[Case, ...]:
         """Every case; `arithmetic` runs the program in float64, to find where its decisions change.
@@ -85,17 +90,25 @@ class Cases:
         ordinary = self.runnable(self.ordinary())
         if not ordinary.batches:
             raise ExportError("the module itself fails on inputs like its example: nothing can be compared")
-        lengths = self.runnable(self.lengths())
+        others = [self.runnable(case) for case in (self.categories(), self.gaps(), self.lengths())]
         boundary = self.runnable(self.boundary(arithmetic))
         kinds: list[tuple[str, tuple[float, ...]]] = [(EXTREME, _SMALL_EXTREMES)]
         if not self._finite_only:
             huge = _HUGE if self.program.signature is not None else ()
             kinds = [(EXTREME, (*_FINITE_EXTREMES, *huge)), (NOT_FINITE, _NOT_FINITE)]
         planted = [self.runnable(self._planted(*kind)) for kind in kinds]
-        return (ordinary, *([lengths] if lengths.batches else []), boundary, *planted)
+        return (ordinary, *(case for case in others if case.batches), boundary, *planted)
 
     def draw(self, rows: int | None = None, width: float = 1.0, sizes: Mapping[str, int] | None = None) -> Tensors:
         """Ordinary inputs: of this many rows where the program has a batch, and with these sizes of dimensions."""
+        drawn = self._filled(rows, width, sizes)
+        if not any(self._gap_shares):
+            return drawn
+        gaps = self._random.random((count_rows(drawn), len(self._gap_columns))) < self._gap_shares
+        return with_gaps(drawn, self._populations, self._gap_columns, gaps)
+
+    def _filled(self, rows: int | None, width: float = 1.0, sizes: Mapping[str, int] | None = None) -> Tensors:
+        """As `draw`, without gaps."""
         wanted = {**self._sizes, **(sizes or {}), **({} if rows is None else {BATCH: rows})}
         return {name: population.draw(self._random, wanted, width) for name, population in self._populations.items()}
 
@@ -110,6 +123,27 @@ class Cases:
         else:
             batches += [self.draw() for _ in BATCH_SIZES]
         return Case(self.ordinary_name, tuple(batches))
+
+    def categories(self) -> Case:
+        """Every code of every text: each of them is an entry of its own in an artifact."""
+        texts = {name: population for name, population in self._populations.items() if population.is_text}
+        if not texts or not self.program.is_batched:
+            return Case(CATEGORIES, ())
+        counts = {name: np.asarray(population.high) + 1 for name, population in texts.items()}
+        codes = np.arange(max(_FEWEST_WALKED, *(int(count.max()) for count in counts.values())))
+        rows = self._filled(len(codes))
+        # Columns out of step, so that a row does not have the same code in all of them.
+        walked = {name: (codes[:, None] + np.arange(len(count))) % count for name, count in counts.items()}
+        calls = np.array_split(codes, max(1, -(-len(codes) // self.most_rows)))[:_MOST_CALLS]
+        return Case(CATEGORIES, tuple(take({**rows, **walked}, call) for call in calls))
+
+    def gaps(self) -> Case:
+        """Every pattern of gaps, or many, as far as the program takes gaps."""
+        if not self._gap_columns or not self.program.is_batched:
+            return Case(GAPS, ())
+        found = patterns(len(self._gap_columns), self.most_rows, self._random)
+        rows = with_gaps(self._filled(len(found)), self._populations, self._gap_columns, found)
+        return Case(GAPS, _in_batches(rows) if self.most_rows >= FEW_ROWS else (rows,))
 
     def lengths(self) -> Case:
         """Several sizes of every dimension but the batch, for one row and for two."""
@@ -157,9 +191,11 @@ class Cases:
             return Case(BOUNDARY, ())
         pairs = _pairs(found)[: max(1, min(128, self.most_rows // len(steps)))]
         start, end = (take(rows, pairs[:, side]) for side in (0, 1))
-        wide_start, wide_end = (
-            {name: start_or_end[name].astype(np.float64) for name in floating} for start_or_end in (start, end)
-        )
+        wide_start = {name: start[name].astype(np.float64) for name in floating}
+        # Gaps stay those of the start, as whatever else is no number: there is no way between a gap and a number.
+        wide_end = {
+            name: np.where(np.isnan(end[name]), start[name], end[name]).astype(np.float64) for name in floating
+        }
 
         def between(shares: npt.NDArray[np.float64], kind: type[np.floating]) -> Tensors:
             points = dict(start)
@@ -187,9 +223,7 @@ class Cases:
         rows = []
         for input_name, population in self._populations.items():
             if not population.is_floating:
-                # What masks look like when nothing is masked, or all.
-                extremes = (population.low, population.high) if name == EXTREME else ()
-                rows += [{**self.draw(1), input_name: np.full_like(self.draw(1)[input_name], v)} for v in extremes]
+                rows += self._extremes(input_name, population) if name == EXTREME else []
                 continue
             ordinary = {**self.draw(1), input_name: self._center(population)}
             count = ordinary[input_name].size
@@ -205,6 +239,18 @@ class Cases:
             return Case(name, tuple(rows))
         joined = _join(rows)
         return Case(name, _in_batches(joined) if self.most_rows >= FEW_ROWS else (joined,))
+
+    def _extremes(self, name: str, population: Population) -> list[Tensors]:
+        """Rows in which an input of integers or booleans is smallest or largest, all of it and each of its texts alone."""
+        places: list[Any] = [..., *((..., column) for column in range(len(population.features) * population.is_text))]
+        rows = []
+        for extreme in (population.low, population.high):
+            for place in places:
+                row = self.draw(1)
+                values = self.draw(1)[name]
+                values[place] = np.broadcast_to(extreme, values.shape)[place]
+                rows.append({**row, name: values})
+        return rows
 
     def _center(self, population: Population) -> npt.NDArray[np.float32]:
         shape = [self._sizes[size] if isinstance(size, str) else size for size in population.spec.shape]
@@ -222,8 +268,8 @@ def decisions(program: Program, outputs: Tensors) -> npt.NDArray[np.int64] | Non
 
     None if it decides nothing, or gives no row for each row.
     """
-    if program.signature is not None:
-        return program.signature.predicted(outputs[program.signature.output]).reshape(-1, 1)  # type: ignore[no-any-return]
+    if (classifier := program.classifier) is not None:
+        return classifier.predicted(outputs[classifier.output]).reshape(-1, 1)  # type: ignore[no-any-return]
     discrete = [values for values in outputs.values() if values.dtype.kind != "f" and values.ndim]
     if not discrete or len({len(values) for values in discrete}) > 1:
         return None

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.metadata
+import json
 from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from edge_export.cases import Case, count_rows, take, within
 from edge_export.onnx_file import OPSET
 from edge_export.parity import MULTIPLE, BatchReference, Comparison, References, Run
 from edge_export.program import Program, Tensors
+from edge_export.text_front import spelled
 from edge_runtime import Certificate, __version__
 from edge_runtime.certificate import GoldenBatch
 
@@ -40,7 +42,7 @@ def golden_batches(references: References, cases: Sequence[Case]) -> tuple[Golde
     """Rows of every case with what torch computes for them, as many as fit into a certificate."""
     cases = [case for case in cases if case.batches]
     return tuple(
-        _golden(case.name, batch, references.of_batch(batch))
+        _golden(references.program, case.name, batch, references.of_batch(batch))
         for case in cases
         for batch in _chosen(references.program, case, _MOST_BYTES // len(cases))
         # Some modules take no batch as small as this.
@@ -65,7 +67,8 @@ def lower_golden_batches(
     torch_outputs = program.run(batch)
     if program.is_batched:
         count = count_rows(batch)
-        wanted = int(np.clip(_MOST_BYTES // (2 * max(1, _size(batch) // count)), 1, min(count, 2 * _MOST_ROWS)))
+        size = _size(program, batch)
+        wanted = int(np.clip(_MOST_BYTES // (2 * max(1, size // count)), 1, min(count, 2 * _MOST_ROWS)))
         order = np.argsort(-change.changes[:count], kind="stable")
         spread = np.linspace(0, count - 1, wanted - wanted // 2).astype(np.intp)
         batch = take(batch, np.unique(np.concatenate([order[: wanted // 2], spread])))
@@ -79,7 +82,8 @@ def lower_golden_batches(
         size = 1.0 if name in probabilities else _magnitude(torch_outputs[name]) or 1.0
         largest = max(change.largest, _magnitude(found[name] - values) / size)
         allowed[name] = np.full(values.shape, size * min(budget.change, 2 * largest), np.float32)
-    return (GoldenBatch("rows that the precision was measured on", dict(batch), expected, allowed),)
+    shown = dict(spelled(batch, program.signature))
+    return (GoldenBatch("rows that the precision was measured on", shown, expected, allowed),)
 
 
 def certificate(
@@ -119,34 +123,37 @@ def weights_sha256(program: Program) -> str:
 
 
 def arrays_sha256(arrays: Tensors) -> str:
-    """The SHA-256 over the names, types, shapes and bytes of `arrays`, in their order."""
+    """The SHA-256 over the names, types, shapes and bytes of `arrays`, in their order; of texts, of their JSON."""
     digest = hashlib.sha256()
     for name, values in arrays.items():
         digest.update(f"{name} {values.dtype} {list(values.shape)}\n".encode())
-        digest.update(values.tobytes())
+        digest.update(json.dumps(values.tolist()).encode() if values.dtype == object else values.tobytes())
     return digest.hexdigest()
 
 
 def _chosen(program: Program, case: Case, most_bytes: int) -> Iterator[Tensors]:
     """Calls that stand for `case`: rows of its largest batch, spread over it, or its smallest and largest calls."""
+    def size(batch: Tensors) -> int:
+        return _size(program, batch)
+
     if program.is_batched and len({_row_shapes(batch) for batch in case.batches}) == 1:
-        rows = max(case.batches, key=_size)
+        rows = max(case.batches, key=size)
         rows = take(rows, np.flatnonzero(within(rows, _LARGEST)))
         count = count_rows(rows)
         if not count:
             return
         # A row, and about as much again for what it leads to.
-        wanted = int(np.clip(most_bytes // (2 * max(1, _size(rows) // count)), 1, min(count, _MOST_ROWS)))
+        wanted = int(np.clip(most_bytes // (2 * max(1, size(rows) // count)), 1, min(count, _MOST_ROWS)))
         yield take(rows, np.unique(np.linspace(0, count - 1, wanted).astype(np.intp)))
         return
-    ordered = sorted((batch for batch in case.batches if within(batch, _LARGEST).all()), key=_size)
+    ordered = sorted((batch for batch in case.batches if within(batch, _LARGEST).all()), key=size)
     if not ordered:
         return
     yield ordered[0]
-    left = most_bytes - _size(ordered[0])
+    left = most_bytes - size(ordered[0])
     for batch in reversed(ordered[1:]):
-        if 2 * _size(batch) <= left:
-            left -= 2 * _size(batch)
+        if 2 * size(batch) <= left:
+            left -= 2 * size(batch)
             yield batch
 
 
@@ -158,11 +165,13 @@ def _row_shapes(batch: Tensors) -> tuple[tuple[int, ...], ...]:
     return tuple(values.shape[1:] for values in batch.values())
 
 
-def _size(batch: Tensors) -> int:
-    return sum(values.nbytes for values in batch.values())
+def _size(program: Program, batch: Tensors) -> int:
+    """The bytes that a certificate takes for `batch`, about."""
+    arrays = spelled(batch, program.signature).values()
+    return sum(sum(map(len, values.flat)) if values.dtype == object else values.nbytes for values in arrays)
 
 
-def _golden(case: str, batch: Tensors, reference: BatchReference) -> GoldenBatch:
+def _golden(program: Program, case: str, batch: Tensors, reference: BatchReference) -> GoldenBatch:
     expected, allowed = {}, {}
     for name, tensor in reference.items():
         with np.errstate(over="ignore", invalid="ignore"):
@@ -173,7 +182,7 @@ def _golden(case: str, batch: Tensors, reference: BatchReference) -> GoldenBatch
             # What float32 cannot say of the reference itself must not count against the artifact.
             rounded = np.nan_to_num(np.abs(expected[name] - tensor.expected), nan=0.0, posinf=0.0)
             allowed[name] = np.nextafter((tensor.allowed + rounded).astype(np.float32), np.float32(np.inf))
-    return GoldenBatch(case, dict(batch), expected, allowed)
+    return GoldenBatch(case, dict(spelled(batch, program.signature)), expected, allowed)
 
 
 def _plain(comparison: Comparison) -> dict[str, Any]:

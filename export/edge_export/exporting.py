@@ -30,6 +30,7 @@ from edge_export.reproduce import write_reproduction
 from edge_export.rows import fitted, read_data
 from edge_export.search import worst_rows
 from edge_export.sources import load_program
+from edge_export.text_front import spelled, with_text
 from edge_export.torchscript_file import load_torchscript, torchscript_bytes
 from edge_runtime import Certificate, InvalidModel, Predictor, Signature
 from edge_runtime.certificate import METADATA_KEY, seal
@@ -45,8 +46,9 @@ class Options(TypedDict, total=False):
 
     formats: the files to make: ONNX alone by default.
     precisions: of the ONNX and ORT files: float32 alone by default. TorchScript is always float32.
-    data: rows like those that the model will meet, as arrays by input or as a file (.npz, CSV, JSON Lines). float32 is
-        compared on them too; lower precisions are measured on them, and int8 is calibrated on half of them.
+    data: rows like those that the model will meet, as arrays by input (texts or their codes where the signature has
+        texts) or as a file (.npz, CSV, JSON Lines). float32 is compared on them too; lower precisions are measured on
+        them, and int8 is calibrated on half of them.
     budget: what a lower precision may cost.
     finite_only: leave out of the proof what is not finite in torch.
     report: where to write a page on all of it.
@@ -238,9 +240,9 @@ class _Job:
         self.float32 = onnx_bytes(self.program)
         if self.precisions != [Precision.FLOAT32]:
             # What lower precisions are measured against.
-            compare(load_onnx(self.float32), self.case_references, self.program, "the float32 model")
+            compare(load_onnx(self._front(self.float32)), self.case_references, self.program, "the float32 model")
         kinds = [kind for kind in self.formats if kind != Format.TORCHSCRIPT]
-        self.baselines: dict[Format, bytes] = {kind: _built(kind, self.float32) for kind in kinds}
+        self.baselines: dict[Format, bytes] = {kind: _built(kind, self._front(self.float32)) for kind in kinds}
         exports: list[Export] = []
         for precision in self.precisions:
             if precision == Precision.FLOAT32:
@@ -282,7 +284,7 @@ class _Job:
         comparisons: list[Comparison],
         measured: Measured | None,
     ) -> Export:
-        """The file of `kind` that is made of the ONNX file `content`, with its certificate in it, which it passes."""
+        """The file of `kind` that is made of the ONNX file `content` on codes, with its certificate, which it passes."""
         precision = Precision(proof.precision)
         path = self.path(kind, precision)
         entries = {METADATA_KEY: proof.to_json()}
@@ -290,7 +292,7 @@ class _Job:
             # A dynamic precision is scaled by all rows of a call.
             independent = self.workload.independent and precision != Precision.INT8_DYNAMIC
             entries[WORKLOAD_KEY] = replace(self.workload, independent=independent).to_json()
-        sealed = seal(_built(kind, with_metadata(content, entries)))
+        sealed = seal(_built(kind, with_metadata(self._front(content), entries)))
         predictor = Predictor(sealed, device="cpu", threads=1)
         if not (verification := predictor.verify()).passed:
             raise ExportError(f"{path} does not pass its own certificate: {verification.failure}")
@@ -334,12 +336,13 @@ class _Job:
             case Precision.INT8_DYNAMIC:
                 lower = to_int8_dynamic(self.float32)
             case _:
-                lower = to_int8(self.float32, calibration)
+                lower = to_int8(self.float32, calibration, self.program.signature)
         return [self._make_measured(precision, kind, lower, test) for kind in kinds]
 
     def _make_measured(self, precision: Precision, kind: Format, lower: bytes, test: list[Tensors]) -> Export:
-        content = _built(kind, lower)
-        measured = budgets.measure(self.baselines[kind], content, test, self._decide(), self._probabilities())
+        content = _built(kind, self._front(lower))
+        rows = [spelled(batch, self.program.signature) for batch in test]
+        measured = budgets.measure(self.baselines[kind], content, rows, self._decide(), self._probabilities())
         change = measured.change
         budgets.check_budget(change, self.budget, precision)
         golden = lower_golden_batches(
@@ -388,13 +391,16 @@ class _Job:
         )
 
     def _decide(self) -> Callable[[Tensors], Any] | None:
-        if self.program.signature is None:
+        if (classifier := self.program.classifier) is None:
             return None
-        signature = self.program.signature
-        return lambda outputs: signature.predicted(outputs[signature.output])
+        return lambda outputs: classifier.predicted(outputs[classifier.output])
 
     def _probabilities(self) -> tuple[str, ...]:
-        return () if self.program.signature is None else (self.program.signature.output,)
+        return () if self.program.classifier is None else (self.program.classifier.output,)
+
+    def _front(self, content: bytes) -> bytes:
+        """The ONNX file `content` as people get it: what is text there is codes while precisions are converted."""
+        return with_text(content, self.program.signature)
 
 
 @contextlib.contextmanager
@@ -409,12 +415,13 @@ def _one_thread() -> Iterator[None]:
 
 
 def load_onnx(content: bytes) -> Run:
-    """The model in an ONNX or ORT file, as the runtime runs it on the CPU."""
+    """The model in an ONNX or ORT file, as the runtime runs it on the CPU; given codes, it is run on texts."""
     try:
-        return Predictor(content, device="cpu", threads=1).run
+        predictor = Predictor(content, device="cpu", threads=1)
     except InvalidModel as error:
         problem = error.__cause__ if isinstance(error.__cause__, Exception) else error
         raise ExportError(f"ONNX Runtime cannot load what was made of this module: {cause(problem)}") from error
+    return lambda tensors: predictor.run(spelled(tensors, predictor.signature))
 
 
 def _built(kind: Format, content: bytes) -> bytes:

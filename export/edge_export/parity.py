@@ -24,6 +24,7 @@ from edge_export.cases import MODERATE, Case, count_rows, within
 from edge_export.errors import ExportError, ParityError
 from edge_export.kinds import EXTREME, NOT_FINITE
 from edge_export.program import Program, Tensors
+from edge_export.text_front import spelled
 from edge_runtime.verification import distance
 
 MULTIPLE = 8.0
@@ -114,7 +115,8 @@ class Element:
 
     Attributes:
         case: the kind of rows it is among.
-        tensors: the inputs of the call.
+        tensors: the inputs of the call, codes where an artifact takes texts.
+        texts: the same with those texts, as the artifact was run on.
         batched: whether their first axis is the batch.
         output: the output that it is in.
         index: its place there.
@@ -128,6 +130,7 @@ class Element:
 
     case: str
     tensors: Tensors
+    texts: Tensors
     batched: bool
     output: str
     index: tuple[int, ...]
@@ -143,10 +146,10 @@ class Element:
         """The row that it is in, or the whole call where there are no rows, input by input and shortened."""
         row = self.index[0] if self.index else 0
         shown = []
-        for name, values in self.tensors.items():
-            numbers = (values[row] if self.batched and row < len(values) else values).reshape(-1)
-            text = ", ".join(f"{number:.9g}" for number in numbers[:8].tolist())
-            rest = f", ... {numbers.size - 8:,} more" if numbers.size > 8 else ""
+        for name, values in self.texts.items():
+            elements = (values[row] if self.batched and row < len(values) else values).reshape(-1)
+            text = ", ".join(map(_shown, elements[:8].tolist()))
+            rest = f", ... {elements.size - 8:,} more" if elements.size > 8 else ""
             shown.append(f"{name} [{text}{rest}]")
         return shown
 
@@ -319,7 +322,7 @@ def _compare_case(run: Run, reference: CaseReference, program: Program) -> Compa
             used = shares(apart, expected.allowed)
             only_overflow &= not (used > 1)[~_left_out(reference.case.name, tensors, expected)].any()
             if used.size and (worst is None or used.max() > worst.share):
-                worst = _element(reference.case.name, tensors, program.is_batched, name, outputs[name], expected, used)
+                worst = _element(reference.case.name, tensors, program, name, outputs[name], expected, used)
     return Comparison(
         case=reference.case,
         rows=sum(count_rows(batch) if program.is_batched else 1 for batch in reference.case.batches),
@@ -330,6 +333,13 @@ def _compare_case(run: Run, reference: CaseReference, program: Program) -> Compa
         worst=worst,
         only_overflow=only_overflow,
     )
+
+
+def _shown(element: float | str) -> str:
+    if not isinstance(element, str):
+        return f"{element:.9g}"
+    # In quotes, since blanks at its ends count too.
+    return repr(element if len(element) <= 40 else f"{element[:40]}...")
 
 
 def _left_out(case: str, tensors: Tensors, reference: TensorReference) -> npt.NDArray[np.bool_]:
@@ -345,14 +355,15 @@ def _left_out(case: str, tensors: Tensors, reference: TensorReference) -> npt.ND
 
 
 def _element(
-    case: str, tensors: Tensors, batched: bool, output: str, found: Array, expected: TensorReference, used: Array
+    case: str, tensors: Tensors, program: Program, output: str, found: Array, expected: TensorReference, used: Array
 ) -> Element:
     """The element that uses most."""
     index = tuple(int(place) for place in np.unravel_index(int(used.argmax()), used.shape))
     return Element(
         case=case,
         tensors=tensors,
-        batched=batched,
+        texts=spelled(tensors, program.signature),
+        batched=program.is_batched,
         output=output,
         index=index,
         found=float(found[index]) if found.shape == used.shape else float("nan"),
@@ -367,7 +378,7 @@ def _element(
 def _decided(reference: CaseReference, program: Program) -> tuple[int, int] | None:
     """How many decisions float32 can make: the runner-up is farther away than both errors allowed together."""
     decided = total = 0
-    signature = program.signature
+    signature = program.classifier
     for batch in reference.batches:
         if signature is None:
             for tensor in batch.values():

@@ -31,7 +31,8 @@ from onnxscript import ir, optimizer
 
 from edge_export.errors import ExportError
 from edge_export.precisions import Precision
-from edge_runtime import Predictor
+from edge_runtime import Signature
+from edge_runtime.session import Session
 
 if TYPE_CHECKING:
     from edge_export.program import Tensors
@@ -91,7 +92,7 @@ def to_int8_dynamic(content: bytes) -> bytes:
     )
 
 
-def to_int8(content: bytes, batches: Sequence["Tensors"]) -> bytes:
+def to_int8(content: bytes, batches: Sequence["Tensors"], signature: Signature | None = None) -> bytes:
     """The model in an ONNX file with 8-bit weights in its convolutions, linear layers and embeddings.
 
     An activation is rounded to 256 steps between the smallest and the largest value that `batches` lead to there, and
@@ -100,8 +101,9 @@ def to_int8(content: bytes, batches: Sequence["Tensors"]) -> bytes:
 
     Args:
         content: the ONNX file.
-        batches: input tensors by name, of the types and shapes that the model declares, all finite. A few hundred rows
-            like those that the model will meet are enough.
+        batches: input tensors by name, of the types and shapes that the model declares, all finite but for gaps. A few
+            hundred rows like those that the model will meet are enough.
+        signature: which columns may have gaps, NaN, in which the model puts something else before its first layer.
 
     Raises:
         ExportError: the model cannot be converted, or nothing in it can; or `batches` are none, do not fit the model,
@@ -123,9 +125,22 @@ def to_int8(content: bytes, batches: Sequence["Tensors"]) -> bytes:
     if not batches:
         raise ExportError("int8 needs rows to calibrate on; give some, or take int8-dynamic")
     # ONNX Runtime passes over NaN in some places and fails in others.
-    if any(value.dtype.kind == "f" and not np.isfinite(value).all() for batch in batches for value in batch.values()):
+    if not all(_is_finite(batch, signature) for batch in batches):
         raise ExportError("the rows to calibrate int8 on hold NaN or infinity; leave such rows out")
     return _converted(content, Precision.INT8, convert)
+
+
+def _is_finite(batch: "Tensors", signature: Signature | None) -> bool:
+    """Whether all numbers are finite that are no gaps."""
+    with_gaps = {
+        tensor.name: [feature.missing is not None for feature in tensor.features]
+        for tensor in (() if signature is None else signature.inputs)
+    }
+    return all(
+        bool((np.isfinite(values) | (np.isnan(values) & with_gaps.get(name, False))).all())
+        for name, values in batch.items()
+        if values.dtype.kind == "f"
+    )
 
 
 class _Reader:
@@ -159,7 +174,7 @@ def _converted(content: bytes, precision: Precision, convert: Callable[[ModelPro
             raise nothing
         onnx.checker.check_model(model, full_check=True)
         result: bytes = model.SerializeToString(deterministic=True)
-        before, after = Predictor(content, device="cpu", threads=1), Predictor(result, device="cpu", threads=1)
+        before, after = Session(content, "cpu", 1), Session(result, "cpu", 1)
         if (before.inputs, before.outputs) != (after.inputs, after.outputs):
             raise ValueError(f"it would take {after.inputs} and give {after.outputs}")
     except ExportError:

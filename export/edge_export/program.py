@@ -29,6 +29,7 @@ from edge_export.errors import ExportError
 from edge_export.quiet import quiet
 from edge_export.recurrent import any_length
 from edge_runtime import Signature
+from edge_train.encoding import MISSING, UNKNOWN
 
 BATCH = "batch"
 
@@ -106,6 +107,11 @@ class Program:
             raise
         except Exception:
             return None
+
+    @property
+    def classifier(self) -> Signature | None:
+        """The signature of a program that gives the probabilities of labels; None for all others."""
+        return None if self.signature is None or self.signature.task == "regression" else self.signature
 
     @property
     def is_batched(self) -> bool:
@@ -271,13 +277,7 @@ def _program(
     _keep_tensors(exported)
     _check_graph(exported, outputs)
     if signature is not None:
-        described = [(tensor.name, len(tensor.features)) for tensor in signature.inputs]
-        taken = [(spec.name, spec.shape[-1] if len(spec.shape) == 2 else spec.shape) for spec in inputs]
-        if described != taken or signature.output not in outputs:
-            raise ExportError(
-                f"the signature describes inputs of (name, features) {described} and the output {signature.output}; "
-                f"the module takes {taken} and gives {', '.join(outputs)}"
-            )
+        _check_signature(signature, inputs, outputs)
     program = Program(
         module=module,
         exported=exported,
@@ -288,6 +288,7 @@ def _program(
         signature=signature,
     )
     _check_repeats(program)
+    _check_codes(program)
     return program
 
 
@@ -346,6 +347,43 @@ def _check_graph(exported: ExportedProgram, outputs: Sequence[str]) -> None:
     for name, node in zip(outputs, exported.graph.output_node().args[0], strict=True):
         if node.meta["val"].dtype not in {*_DTYPES, torch.float64}:
             raise ExportError(f"the output {name} is {node.meta['val'].dtype}, which an artifact cannot give")
+
+
+def _check_signature(signature: Signature, inputs: Sequence[InputTensor], outputs: Sequence[str]) -> None:
+    """See that `signature` is about these tensors."""
+    described = {tensor.name: len(tensor.features) for tensor in signature.inputs}
+    taken = {spec.name: spec.shape[-1] if len(spec.shape) == 2 else spec.shape for spec in inputs}
+    if described != taken or signature.output not in outputs:
+        raise ExportError(
+            f"the signature describes inputs of (name, features) {[*described.items()]} and the output "
+            f"{signature.output}; the module takes {[*taken.items()]} and gives {', '.join(outputs)}"
+        )
+    texts = {tensor.name for tensor in signature.inputs if tensor.is_text}
+    for spec in inputs:
+        if spec.name in texts and spec.dtype != np.int64:
+            raise ExportError(
+                f"the signature says that {spec.name} holds texts, of which the module takes the codes in int64; "
+                f"it takes {spec.dtype}"
+            )
+        if spec.name not in texts and spec.dtype.kind != "f":
+            raise ExportError(f"the signature says that {spec.name} holds numbers; the module takes {spec.dtype}")
+
+
+def _check_codes(program: Program) -> None:
+    """See that the module takes every code of every text: what it fails on would never be compared."""
+    for tensor in () if program.signature is None else program.signature.inputs:
+        for column, feature in enumerate(tensor.features if tensor.is_text else ()):
+            last = MISSING + len(feature.categories)
+            for code in (UNKNOWN, last):
+                codes = program.example[tensor.name].copy()
+                codes[:, column] = code
+                try:
+                    program.run({**program.example, tensor.name: codes})
+                except Exception as error:
+                    raise ExportError(
+                        f"the module fails on the code {code} of {feature.name}, of which there are {last + 1} (0 for "
+                        f"unknown texts, 1 for a gap, one for each category): {cause(error)}"
+                    ) from error
 
 
 def _check_repeats(program: Program) -> None:

@@ -9,6 +9,7 @@ import torch
 
 from edge_export.parity import Element
 from edge_export.program import Program
+from edge_export.text_front import text_features
 from edge_train.files import make_folder, write_files
 
 _SCRIPT = '''\
@@ -22,7 +23,7 @@ import torch
 here = Path(__file__).parent
 program = torch.export.load(here / "program.pt2")
 args, kwargs = program.example_inputs
-inputs = dict(np.load(here / "inputs.npz"))  # the same, by name
+{inputs}
 outputs = {outputs!r}
 output, index = {output!r}, {index!r}
 
@@ -53,6 +54,11 @@ with np.errstate(invalid="ignore"):
 print(f"  {{np.sum(~same)}} of {{same.size}} elements differ from torch in this call, by at most {{apart.max():.3g}}")
 '''
 
+_INPUTS = 'inputs = dict(np.load(here / "inputs.npz"))  # the same, by name'
+_INPUTS_OF_TEXTS = """\
+inputs = dict(np.load(here / "inputs.npz"))  # the same, by name, with the texts that torch is given the codes of
+inputs = {name: values.astype(object) if values.dtype.kind == "U" else values for name, values in inputs.items()}"""
+
 _RUN_ONNX = """\
     import onnxruntime
 
@@ -81,7 +87,9 @@ def write_reproduction(folder: Path, program: Program, artifact: str, content: b
         CannotWrite: it cannot be written there.
     """
     inputs, exported = io.BytesIO(), io.BytesIO()
-    np.savez(inputs, **dict(mismatch.tensors))  # type: ignore[arg-type]
+    # Objects would have to be unpickled.
+    plain = {name: values.astype(str) if values.dtype == object else values for name, values in mismatch.texts.items()}
+    np.savez(inputs, **plain)  # type: ignore[arg-type]
     shown = copy.copy(program.exported)
     shown.example_inputs = program.arguments(mismatch.tensors)
     torch.export.save(shown, exported)
@@ -94,6 +102,7 @@ def write_reproduction(folder: Path, program: Program, artifact: str, content: b
         case=mismatch.case,
         float64=mismatch.float64,
         allowed=mismatch.allowed,
+        inputs=_INPUTS_OF_TEXTS if text_features(program.signature) else _INPUTS,
         run=run.format(artifact=artifact),
     )
     make_folder(folder)

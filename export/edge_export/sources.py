@@ -50,7 +50,11 @@ def load_program(
         program = _load_exported(path)
     else:
         model = load_checkpoint(path)
-        program = capture(model, torch.zeros(2, len(model.signature.features)))
+        zeros = [
+            torch.zeros(2, len(tensor.features), dtype=torch.int64 if tensor.is_text else torch.float32)
+            for tensor in model.signature.inputs
+        ]
+        program = capture(model, tuple(zeros))
         if model.data_sha256 is not None:
             return program, {"checkpoint": _sha256(path), "training_data": model.data_sha256}
     return program, {"checkpoint": _sha256(path)}
