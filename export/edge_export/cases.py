@@ -193,9 +193,7 @@ class Cases:
         start, end = (take(rows, pairs[:, side]) for side in (0, 1))
         wide_start = {name: start[name].astype(np.float64) for name in floating}
         # Gaps stay those of the start, as whatever else is no number: there is no way between a gap and a number.
-        wide_end = {
-            name: np.where(np.isnan(end[name]), start[name], end[name]).astype(np.float64) for name in floating
-        }
+        wide_end = {name: np.where(np.isnan(end[name]), start[name], end[name]).astype(np.float64) for name in floating}
 
         def between(shares: npt.NDArray[np.float64], kind: type[np.floating]) -> Tensors:
             points = dict(start)
@@ -241,9 +239,9 @@ class Cases:
         return Case(name, _in_batches(joined) if self.most_rows >= FEW_ROWS else (joined,))
 
     def _extremes(self, name: str, population: Population) -> list[Tensors]:
-        """Rows in which an input of integers or booleans is smallest or largest, all of it and each of its texts alone."""
+        """Rows in which an input of integers or booleans is smallest or largest, or one of its texts alone is."""
         places: list[Any] = [..., *((..., column) for column in range(len(population.features) * population.is_text))]
-        rows = []
+        rows: list[Tensors] = []
         for extreme in (population.low, population.high):
             for place in places:
                 row = self.draw(1)

@@ -67,8 +67,8 @@ def lower_golden_batches(
     torch_outputs = program.run(batch)
     if program.is_batched:
         count = count_rows(batch)
-        size = _size(program, batch)
-        wanted = int(np.clip(_MOST_BYTES // (2 * max(1, size // count)), 1, min(count, 2 * _MOST_ROWS)))
+        row = _size(program, batch) // count
+        wanted = int(np.clip(_MOST_BYTES // (2 * max(1, row)), 1, min(count, 2 * _MOST_ROWS)))
         order = np.argsort(-change.changes[:count], kind="stable")
         spread = np.linspace(0, count - 1, wanted - wanted // 2).astype(np.intp)
         batch = take(batch, np.unique(np.concatenate([order[: wanted // 2], spread])))
@@ -133,6 +133,7 @@ def arrays_sha256(arrays: Tensors) -> str:
 
 def _chosen(program: Program, case: Case, most_bytes: int) -> Iterator[Tensors]:
     """Calls that stand for `case`: rows of its largest batch, spread over it, or its smallest and largest calls."""
+
     def size(batch: Tensors) -> int:
         return _size(program, batch)
 

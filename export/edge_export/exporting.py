@@ -284,7 +284,7 @@ class _Job:
         comparisons: list[Comparison],
         measured: Measured | None,
     ) -> Export:
-        """The file of `kind` that is made of the ONNX file `content` on codes, with its certificate, which it passes."""
+        """The file of `kind` that is made of the ONNX file `content` on codes, with a certificate that it passes."""
         precision = Precision(proof.precision)
         path = self.path(kind, precision)
         entries = {METADATA_KEY: proof.to_json()}

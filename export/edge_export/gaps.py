@@ -29,7 +29,7 @@ def patterns(columns: int, most: int, random: np.random.Generator) -> npt.NDArra
     density.
     """
     if columns <= _ALL_OF:
-        every = np.arange(2**columns)[:, None] >> np.arange(columns) & 1 == 1
+        every: npt.NDArray[np.bool_] = np.arange(2**columns)[:, None] >> np.arange(columns) & 1 == 1
         return every[np.unique(np.linspace(0, len(every) - 1, min(most, len(every))).astype(int))]
     alone = np.eye(columns, dtype=bool)
     ends = np.stack([np.zeros(columns, bool), np.ones(columns, bool)])

@@ -119,8 +119,8 @@ def _location(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Centre and spread of each feature in training, where the module or the signature knows; else standard normal."""
     if callable(location := getattr(program.module, "location", None)):
-        center, spread = (np.asarray(values, np.float64) for values in location())
-        return center, np.where(spread > 0, spread, 1.0)
+        mean, deviation = (np.asarray(values, np.float64) for values in location())
+        return mean, np.where(deviation > 0, deviation, 1.0)
     if isinstance(standardize := getattr(program.module, "standardize", None), Standardize):
         return standardize.mean.double().numpy(), standardize.scale.double().numpy()
     ranges = [

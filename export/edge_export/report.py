@@ -16,6 +16,7 @@ from edge_export.parity import Run
 from edge_export.program import Program
 from edge_export.report_plots import errors_figure, shares_figure, sizes_figure, times_figure
 from edge_export.report_regions import Plane, Regions, plane, regions
+from edge_export.text_front import text_features
 from edge_export.torchscript_file import load_torchscript
 from edge_runtime import Certificate, Predictor
 
@@ -48,6 +49,7 @@ def write_report(program: Program, exports: Sequence["Export"]) -> str:
     page = environment.get_template("report.html.j2").render(
         program=program,
         outputs=_outputs(program),
+        texts=text_features(program.signature),
         exports=exports,
         proven=proven,
         measured=measured,

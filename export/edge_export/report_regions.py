@@ -89,30 +89,32 @@ def plane(program: Program) -> Plane | None:
     """The plane to draw: of the only two features, else of those that move the output most.
 
     How far one moves it: the range of each of the output's columns as it goes through its own range alone, and the
-    largest of these. None where there are no two features to choose, or a picture would take long.
+    largest of these. None where there are no two numbers to choose, where texts stand beside them, or a picture would
+    take long.
     """
-    signature = program.signature
+    signature = program.classifier
     if signature is None or not program.is_batched or len(program.inputs) != 1:
         return None
-    spec, features = program.inputs[0], signature.features
-    if spec.dtype != np.float32 or spec.shape[1:] != (len(features),) or len(features) < 2:
+    spec, features = program.inputs[0], signature.inputs[0].features
+    numbers = [column for column, feature in enumerate(features) if feature.kind == "numeric"]
+    if len(numbers) < 2:
         return None
     if program.cost * max(_SIDE**2, _SWEEP * len(features)) > _MOST_COST or len(signature.labels) > _MOST_LABELS:
         return None
     known = populations(program, None)[spec.name]
     center = known.center.clip(-LARGEST, LARGEST)
     low, high = _ranges(features, center, known.spread)
-    first, second = 0, 1
-    if len(features) > 2:
+    first, second = numbers[:2]
+    if len(numbers) > 2:
         moved = []
-        for column in range(len(features)):
+        for column in numbers:
             rows = np.tile(center, (_SWEEP, 1))
             rows[:, column] = np.linspace(low[column], high[column], _SWEEP)
             outputs = program.try_run({spec.name: rows.astype(np.float32)})
             if outputs is None:
                 return None
             moved.append(np.ptp(np.nan_to_num(outputs[signature.output]), axis=0).max())
-        first, second = sorted(np.argsort(moved, kind="stable")[-2:].tolist())
+        first, second = (numbers[place] for place in sorted(np.argsort(moved, kind="stable")[-2:].tolist()))
     return Plane(
         spec.name,
         (first, second),

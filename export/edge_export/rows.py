@@ -1,12 +1,22 @@
 """Rows that a person gives: what a model is compared on, calibrated on and measured on."""
 
+import csv
+import itertools
+import json
+import math
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any, TextIO
 
 import numpy as np
+import numpy.typing as npt
 
 from edge_export.errors import ExportError
 from edge_export.program import BATCH, Program, Tensors
-from edge_runtime.rows import read_rows, reading_text
+from edge_export.text_front import text_features
+from edge_runtime import Feature, InvalidInput, Signature
+from edge_runtime.rows import parse_number, read_rows, reading_text
+from edge_train.encoding import MISSING, encode
 
 
 def read_tensors(path: Path) -> Tensors:
@@ -38,21 +48,77 @@ def read_data(path: Path, program: Program) -> Tensors:
     """
     if path.suffix == ".npz":
         return fitted(read_tensors(path), program, str(path))
-    if program.signature is None or len(program.inputs) != 1:
+    if program.signature is None:
         raise ExportError(f"{path}: this module has no named features; give an .npz file with an array for each input")
-    features = [feature.name for feature in program.signature.features]
     with reading_text(path, ExportError), path.open(encoding="utf-8-sig", newline="") as lines:
-        rows = list(read_rows(lines, features, str(path), lambda _: None))
-    return {program.inputs[0].name: np.array(rows, dtype=np.float32)}
+        return fitted(_read_values(lines, program.signature, str(path)), program, str(path))
+
+
+def _read_values(lines: TextIO, signature: Signature, source: str) -> Tensors:
+    """The rows in `lines` as an artifact takes them: for each input float32 with NaN for gaps, or texts as objects."""
+    names = [feature.name for feature in signature.features]
+    if all(feature.kind == "numeric" and feature.missing is None for feature in signature.features):
+        rows: list[list[Any]] = list(read_rows(lines, names, source, lambda _: None))
+    else:
+        rows = []
+        for number, record in _records(lines, source):
+            try:
+                rows.append([_value(record[feature.name], feature) for feature in signature.features])
+            except KeyError as error:
+                raise InvalidInput(f"{source} line {number}: missing {error.args[0]}") from error
+            except InvalidInput as error:
+                raise InvalidInput(f"{source} line {number}: {error}") from error
+    columns = dict(zip(names, zip(*rows, strict=True), strict=False))
+    return {
+        tensor.name: np.array(
+            [columns.get(feature.name, ()) for feature in tensor.features], object if tensor.is_text else np.float32
+        ).T
+        for tensor in signature.inputs
+    }
+
+
+def _records(lines: TextIO, source: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """The rows in CSV with a header, or in JSON Lines of objects, each by the names of columns, and their lines."""
+    first = lines.readline()
+    try:
+        if not first.lstrip().startswith("{"):
+            reader = csv.DictReader(itertools.chain([first], lines), strict=True)
+            for record in reader:
+                yield reader.line_num, record
+            return
+        for number, line in enumerate(itertools.chain([first], lines), start=1):
+            if line.strip():
+                yield number, dict(json.loads(line))
+    except (csv.Error, TypeError, ValueError) as error:
+        raise InvalidInput(f"{source}: neither CSV nor JSON Lines: {error}") from error
+
+
+def _value(raw: Any, feature: Feature) -> float | str:
+    """A value of a table as an artifact takes it."""
+    if raw is None or raw == "":
+        if feature.missing is None:
+            raise InvalidInput(f"{feature.name}: the value is empty")
+        return "" if feature.kind == "categorical" else math.nan
+    if feature.kind == "categorical":
+        return str(raw)
+    if feature.kind == "boolean" and (word := str(raw).strip().lower()) in ("true", "false"):
+        return float(word == "true")
+    try:
+        return parse_number(str(raw))
+    except InvalidInput as error:
+        raise InvalidInput(f"{feature.name}: {error}") from None
 
 
 def fitted(data: Tensors, program: Program, source: str) -> Tensors:
     """`data` as `program` takes it: every input, of its type and shape; axes that share a name have one size.
 
+    Where the signature has texts, arrays of `str` become their codes; integers are taken for codes.
+
     Raises:
         ExportError: it does not fit.
     """
     taken = {}
+    texts = text_features(program.signature)
     named: dict[str, int] = {}
     for spec in program.inputs:
         if spec.name not in data:
@@ -62,6 +128,8 @@ def fitted(data: Tensors, program: Program, source: str) -> Tensors:
         if values.ndim != len(spec.shape) or any(isinstance(size, int) and size != found for size, found in sizes):
             shape = ", ".join(map(str, spec.shape))
             raise ExportError(f"{source}: {spec.name} has the shape {list(values.shape)}, and [{shape}] is needed")
+        if spec.name in texts:
+            values = _codes(values, texts[spec.name], f"{source}: {spec.name}")
         if values.dtype.kind != spec.dtype.kind and not (values.dtype.kind in "iu" and spec.dtype.kind in "fiu"):
             raise ExportError(f"{source}: {spec.name} is {values.dtype}, and {spec.dtype} is needed")
         for size, found in zip(spec.shape, values.shape, strict=True):
@@ -76,3 +144,15 @@ def fitted(data: Tensors, program: Program, source: str) -> Tensors:
     if empty := [name for name, size in named.items() if size == 0]:
         raise ExportError(f"{source} holds no row" if empty == [BATCH] else f"{source} is empty along {empty[0]}")
     return taken
+
+
+def _codes(values: npt.NDArray[Any], features: tuple[Feature, ...], source: str) -> npt.NDArray[Any]:
+    """The codes of the texts in `values`, shape (rows, features), or `values` if they are codes already."""
+    if values.dtype.kind in "OU":
+        if other := [value for value in values.flat if not isinstance(value, str)]:
+            raise ExportError(f"{source} holds {other[0]!r}, and texts are needed")
+        return encode(values.astype(object), features)
+    for feature, column in zip(features, values.T, strict=True):
+        if len(wrong := column[(column < 0) | (column > MISSING + len(feature.categories))]):
+            raise ExportError(f"{source} holds {wrong[0]}, which is no code of {feature.name}; give texts")
+    return values

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
 
+from edge_export.causes import cause
 from edge_export.errors import ExportError
 from edge_runtime.signature import Feature, Signature
 from edge_train.encoding import UNKNOWN, codes_of, encode
@@ -30,13 +31,14 @@ _DOMAIN_VERSION = 2
 _BENT = 6
 _LONG = 1000
 # Texts that readers take for a gap, a number or nothing at all.
-_STRANGERS = (" ", "\t", "\n", "\u00a0", "\u200b", "\ufeff", "None", "nan", "null", "0", "-1", "true", "?", "🙂", "日本語", "a\0b")
+_NOTHINGS = (" ", "\t", "\n", "\u00a0", "\u200b", "\ufeff", "None", "nan", "null", "0", "-1", "true", "?")
+_STRANGERS = (*_NOTHINGS, "🙂", "日本語", "a\0b")
 # Cyrillic and Greek letters that look like Latin ones.
 _LOOK_ALIKES = str.maketrans("aceopxyABEHIKMOPTX", "асеорхуАВЕНІКМОРТΧ")  # noqa: RUF001
 
 
 def text_features(signature: Signature | None) -> dict[str, tuple[Feature, ...]]:
-    """The inputs that are texts in an artifact and codes everywhere else, by name, with the features in their columns."""
+    """The inputs that are texts in an artifact and codes everywhere else, by name, with their features."""
     tensors = () if signature is None else signature.inputs
     return {tensor.name: tensor.features for tensor in tensors if tensor.is_text}
 
@@ -89,9 +91,7 @@ def spelled(tensors: "Tensors", signature: Signature | None) -> "Tensors":
         ExportError: a code stands for nothing.
     """
     texts = text_features(signature)
-    return {
-        name: _spelled(values, name, texts[name]) if name in texts else values for name, values in tensors.items()
-    }
+    return {name: _spelled(values, name, texts[name]) if name in texts else values for name, values in tensors.items()}
 
 
 def _spelled(codes: npt.NDArray[Any], name: str, features: tuple[Feature, ...]) -> npt.NDArray[np.object_]:
@@ -184,5 +184,7 @@ def _checked(proto: ModelProto) -> bytes:
     try:
         onnx.checker.check_model(proto, full_check=True)
     except Exception as error:
-        raise ExportError(f"the graph is not valid ONNX with texts before it: {' '.join(str(error).split())}") from error
+        raise ExportError(
+            f"the graph is not valid ONNX with texts before it: {' '.join(str(error).split())}"
+        ) from error
     return proto.SerializeToString(deterministic=True)  # type: ignore[no-any-return]
