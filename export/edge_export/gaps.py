@@ -30,7 +30,7 @@ def patterns(columns: int, most: int, random: np.random.Generator) -> npt.NDArra
     """
     if columns <= _ALL_OF:
         every: npt.NDArray[np.bool_] = np.arange(2**columns)[:, None] >> np.arange(columns) & 1 == 1
-        return every[np.unique(np.linspace(0, len(every) - 1, min(most, len(every))).astype(int))]
+        return every.take(np.unique(np.linspace(0, len(every) - 1, min(most, len(every))).astype(int)), axis=0)
     alone = np.eye(columns, dtype=bool)
     ends = np.stack([np.zeros(columns, bool), np.ones(columns, bool)])
     count = max(0, min(2**_ALL_OF, most) - len(ends) - 2 * columns)

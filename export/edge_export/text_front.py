@@ -184,7 +184,5 @@ def _checked(proto: ModelProto) -> bytes:
     try:
         onnx.checker.check_model(proto, full_check=True)
     except Exception as error:
-        raise ExportError(
-            f"the graph is not valid ONNX with texts before it: {' '.join(str(error).split())}"
-        ) from error
+        raise ExportError(f"the graph is not valid ONNX with texts before it: {cause(error)}") from error
     return proto.SerializeToString(deterministic=True)  # type: ignore[no-any-return]
