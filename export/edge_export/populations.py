@@ -18,8 +18,7 @@ from edge_train.encoding import FIRST_CATEGORY, MISSING, UNKNOWN
 # Fewer values than this say little of a mean and a spread: then all elements of an input share theirs.
 _FEW = 16
 
-
-# What is rare in training must still be among the rows that are drawn, and no row may be all gaps.
+# What is rare in training must be among the rows that are drawn, and what is nearly always a gap must be there too.
 _FEWEST_GAPS, _MOST_GAPS = 0.02, 0.5
 _UNKNOWN_TEXTS = 0.05
 

@@ -4,6 +4,7 @@ Everything else in this package knows the codes that `edge_train.encoding` gives
 operators in the graph, and as the texts that a file is run on while it is held against torch on their codes.
 """
 
+import itertools
 import unicodedata
 import zlib
 from collections.abc import Iterator
@@ -65,12 +66,13 @@ def with_text(content: bytes, signature: Signature | None) -> bytes:
         given = next(tensor for tensor in proto.graph.input if tensor.name == name)
         given.type.tensor_type.elem_type = TensorProto.STRING
         nodes += _front(name, codes, features)
-    graph_nodes = list(proto.graph.node)
+    nodes += proto.graph.node
     del proto.graph.node[:]
-    proto.graph.node.extend([*nodes, *graph_nodes])
-    # The tools for lower precisions may have left it there already.
-    if all(known.domain != _DOMAIN for known in proto.opset_import):
-        proto.opset_import.add(domain=_DOMAIN, version=_DOMAIN_VERSION)
+    proto.graph.node.extend(nodes)
+    # The tools for lower precisions may have left another version there, of which nothing is in use.
+    versions = [known for known in proto.opset_import if known.domain != _DOMAIN]
+    del proto.opset_import[:]
+    proto.opset_import.extend([*versions, helper.make_opsetid(_DOMAIN, _DOMAIN_VERSION)])
     return _checked(proto)
 
 
@@ -174,10 +176,9 @@ def _rename(graph: GraphProto, old: str, new: str) -> None:
 def _parts(graph: GraphProto) -> Iterator[GraphProto]:
     """`graph` and all graphs within it."""
     yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs) if attribute.type in (5, 10) else ():
-                yield from _parts(inner)
+    for attribute in itertools.chain.from_iterable(node.attribute for node in graph.node):
+        for inner in [attribute.g] if attribute.HasField("g") else attribute.graphs:
+            yield from _parts(inner)
 
 
 def _checked(proto: ModelProto) -> bytes:
