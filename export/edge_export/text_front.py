@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from edge_export.causes import cause
 from edge_export.errors import ExportError
@@ -65,7 +65,9 @@ def with_text(content: bytes, signature: Signature | None) -> bytes:
         _rename(proto.graph, name, codes)
         given = next(tensor for tensor in proto.graph.input if tensor.name == name)
         given.type.tensor_type.elem_type = TensorProto.STRING
-        nodes += _front(name, codes, features)
+        ones = numpy_helper.from_array(np.ones(len(features), np.int64), f"{codes}_widths")
+        proto.graph.initializer.append(ones)
+        nodes += _front(name, codes, ones.name, features)
     nodes += proto.graph.node
     del proto.graph.node[:]
     proto.graph.node.extend(nodes)
@@ -132,11 +134,12 @@ def _strangers(categories: list[str]) -> Iterator[str]:
         yield from (text.translate(_LOOK_ALIKES), f"{text}\u0301", text + "x" * _LONG)
 
 
-def _front(name: str, codes: str, features: tuple[Feature, ...]) -> list[NodeProto]:
-    """The operators from the texts `name` to the codes `codes`, each named after what it gives."""
+def _front(name: str, codes: str, widths: str, features: tuple[Feature, ...]) -> list[NodeProto]:
+    """The operators from the texts `name` to the codes `codes`, each named after what it gives; `widths` are all 1."""
     columns = [f"{codes}_text_{column}" for column in range(len(features))]
     encoded = [f"{codes}_{column}" for column in range(len(features))]
-    nodes = [helper.make_node("Split", [name], columns, f"{codes}_split", axis=1, num_outputs=len(features))]
+    # With their number as an attribute in place of their widths, ONNX Runtime aborts where a damaged file has another.
+    nodes = [helper.make_node("Split", [name, widths], columns, f"{codes}_split", axis=1)]
     for source, target, feature in zip(columns, encoded, features, strict=True):
         known = codes_of(feature)
         try:

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 from table_module import NUMBERS, TASKS, TEXTS, OnlyNumbers, OnlyTexts, Table, example
-from torch import nn
+from torch import Tensor, nn
 
 from edge_export import Budget, BudgetExceeded, ExportError, export, sources
 from edge_export.cases import Case, Cases, decisions
 from edge_export.certify import arrays_sha256
+from edge_export.cli import main
 from edge_export.gaps import patterns
 from edge_export.kinds import BOUNDARY, CATEGORIES, EXTREME, GAPS
 from edge_export.parity import References
@@ -21,8 +22,8 @@ from edge_export.populations import populations
 from edge_export.program import Program, capture
 from edge_export.rows import fitted, read_data
 from edge_export.torchscript_file import load_torchscript
-from edge_runtime import InvalidInput, Predictor
-from edge_runtime.signature import Task
+from edge_runtime import InvalidInput, Predictor, Signature
+from edge_runtime.signature import METADATA_KEY, Input, Task
 from edge_train.encoding import encode
 
 MAY_LACK = [feature.missing is not None for feature in (*NUMBERS, *TEXTS)]
@@ -302,8 +303,6 @@ def test_hashes_of_texts() -> None:
 def test_a_checkpoint(
     command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: type[nn.Module]
 ) -> None:
-    from edge_export.cli import main
-
     module = kind()
     module.data_sha256 = "0" * 64
     monkeypatch.setattr(sources, "load_checkpoint", lambda _: module)
@@ -315,3 +314,69 @@ def test_a_checkpoint(
     assert predictor.signature == module.signature
     assert predictor.certificate is not None
     assert predictor.certificate.hashes["training_data"] == "0" * 64
+
+
+# -------------------------------------------------------------------------------------------------------- other modules
+
+
+class TwoTexts(nn.Module):
+    """Its arguments stand in another order than in its signature, and one of two texts has one column."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        inputs = (Input("x", NUMBERS[2:3]), Input("words", TEXTS[:1]), Input("text", TEXTS[1:]))
+        self.signature = Signature(inputs, "value", (), "regression")
+        self.tables = nn.ModuleList(nn.Embedding(len(feature.categories) + 2, 1) for feature in TEXTS)
+
+    def forward(self, text: Tensor, words: Tensor, x: Tensor) -> Tensor:
+        codes = torch.cat([words, text], dim=1)
+        return x + sum(table(codes[:, column]) for column, table in enumerate(self.tables))
+
+
+def two_texts() -> TwoTexts:
+    return TwoTexts()
+
+
+ARGUMENTS = {"text": np.zeros((2, 2), np.int64), "words": np.zeros((2, 1), np.int64), "x": np.zeros((2, 1), np.float32)}
+
+
+def assert_answers(path: Path) -> None:
+    rows = {"text": [["12", "dream"]], "words": [["São Tomé"]], "x": [[3]]}
+    found = Predictor(path, verify=True).run({name: np.array(row) for name, row in rows.items()})
+    with torch.no_grad():
+        expected = TwoTexts()(torch.tensor([[4, 3]]), torch.tensor([[2]]), torch.tensor([[3.0]]))
+    np.testing.assert_allclose(found["value"], expected, atol=1e-6)
+
+
+def test_arguments_in_another_order(tmp_path: Path) -> None:
+    export(two_texts(), {name: torch.from_numpy(values) for name, values in ARGUMENTS.items()}, tmp_path / "model.onnx")
+    assert_answers(tmp_path / "model.onnx")
+
+
+def test_weights_of_somebodys_module(command: Callable[..., Any], tmp_path: Path) -> None:
+    torch.save(TwoTexts().state_dict(), tmp_path / "model.pt")
+    np.savez(tmp_path / "example.npz", **ARGUMENTS)
+    place = ["--module", f"{__name__}:two_texts", "--example", tmp_path / "example.npz"]
+    result = command(main, tmp_path / "model.pt", *place, "--format", "onnx")
+    assert (result.code, result.err) == (0, "")
+    assert_answers(tmp_path / "model.onnx")
+
+
+def test_a_saved_program(command: Callable[..., Any], tmp_path: Path) -> None:
+    arguments = tuple(torch.from_numpy(values) for values in ARGUMENTS.values())
+    rows = torch.export.Dim("rows")
+    exported = torch.export.export(TwoTexts().eval(), arguments, dynamic_shapes=[{0: rows}] * 3)
+    extra = {METADATA_KEY: TwoTexts().signature.to_json()}
+    torch.export.save(exported, tmp_path / "model.pt2", extra_files=extra)
+    result = command(main, tmp_path / "model.pt2", "--format", "onnx")
+    assert (result.code, result.err) == (0, "")
+    assert_answers(tmp_path / "model.onnx")
+
+
+def test_a_costly_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Program, "cost", 2.0**20)
+    program = captured()
+    cases = {case.name: case for case in Cases(program).all(References(program).exact)}
+    assert {len(batch["x"]) for name in cases.keys() - {BOUNDARY} for batch in cases[name].batches} <= {1, 2, 3, 4}
+    assert [set(column) for column in joined(cases[CATEGORIES], "text").T] == [set(range(size)) for size in SIZES]

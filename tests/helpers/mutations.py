@@ -17,6 +17,7 @@ import onnx
 import onnxruntime
 import torch
 from onnx import numpy_helper
+from table_module import Table, example
 from zoo import ZOO
 
 from edge_export import export, export_checkpoint
@@ -36,7 +37,7 @@ INTERCHANGEABLE = (
 
 
 def artifacts() -> dict[str, bytes]:
-    """The seed artifact, and one of each of several kinds of modules."""
+    """The seed artifact, one of each of several kinds of modules, and one that takes texts and gaps."""
     made = {}
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Path(folder) / "model.pt"
@@ -47,6 +48,9 @@ def artifacts() -> dict[str, bytes]:
             exhibit = ZOO[kind]
             (one,) = export(exhibit.module(), exhibit.example(), Path(folder) / "m.onnx", **exhibit.options)
             made[kind] = one.content
+        module = Table()
+        (one,) = export(module, example(module), Path(folder) / "m.onnx")
+        made["a table with texts and gaps"] = one.content
     return made
 
 
@@ -133,6 +137,9 @@ def _attribute(content: bytes, random: np.random.Generator) -> bytes | None:
                 attribute.i += (1, -1)[random.integers(2)]
             case onnx.AttributeProto.INTS if len(attribute.ints):
                 attribute.ints[random.integers(len(attribute.ints))] += 1
+            case onnx.AttributeProto.STRINGS if len(attribute.strings) > 1:
+                place, texts = random.integers(1, len(attribute.strings)), attribute.strings
+                texts[place - 1], texts[place] = texts[place], texts[place - 1]
             case _:
                 return False
         return True
