@@ -36,6 +36,11 @@ def read_tensors(path: Path) -> Tensors:
     except ExportError:
         raise
     except Exception as error:  # whatever numpy stumbles over in bytes that are no archive
+        if "Object arrays" in str(error):
+            raise ExportError(
+                f"{path} is no .npz file that can be read without running code from it; save texts as "
+                "numpy.array(texts, dtype=str)"
+            ) from error
         raise ExportError(f"{path} is no .npz file; make one with numpy.savez(path, name=array, ...)") from error
 
 
