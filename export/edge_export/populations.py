@@ -12,7 +12,6 @@ import numpy.typing as npt
 from edge_export.program import InputTensor, Program, Tensors
 from edge_runtime.rows import LARGEST
 from edge_runtime.signature import Feature
-from edge_train import Standardize
 from edge_train.encoding import FIRST_CATEGORY, MISSING, UNKNOWN
 
 # Fewer values than this say little of a mean and a spread: then all elements of an input share theirs.
@@ -120,8 +119,6 @@ def _location(
     if callable(location := getattr(program.module, "location", None)):
         mean, deviation = (np.asarray(values, np.float64) for values in location())
         return mean, np.where(deviation > 0, deviation, 1.0)
-    if isinstance(standardize := getattr(program.module, "standardize", None), Standardize):
-        return standardize.mean.double().numpy(), standardize.scale.double().numpy()
     ranges = [
         (0.5, 0.5)
         if feature.kind == "boolean"

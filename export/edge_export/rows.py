@@ -1,10 +1,5 @@
 """Rows that a person gives: what a model is compared on, calibrated on and measured on."""
 
-import csv
-import itertools
-import json
-import math
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -14,8 +9,8 @@ import numpy.typing as npt
 from edge_export.errors import ExportError
 from edge_export.program import BATCH, Program, Tensors
 from edge_export.text_front import text_features
-from edge_runtime import Feature, InvalidInput, Signature
-from edge_runtime.rows import parse_number, read_rows, reading_text
+from edge_runtime import Feature, Signature
+from edge_runtime.rows import read_rows, reading_text
 from edge_train.encoding import MISSING, encode
 
 
@@ -61,57 +56,14 @@ def read_data(path: Path, program: Program) -> Tensors:
 
 def _read_values(lines: TextIO, signature: Signature, source: str) -> Tensors:
     """The rows in `lines` as an artifact takes them: for each input float32 with NaN for gaps, or texts as objects."""
-    names = [feature.name for feature in signature.features]
-    if all(feature.kind == "numeric" and feature.missing is None for feature in signature.features):
-        rows: list[list[Any]] = list(read_rows(lines, names, source, lambda _: None))
-    else:
-        rows = []
-        for number, record in _records(lines, source):
-            try:
-                rows.append([_value(record[feature.name], feature) for feature in signature.features])
-            except KeyError as error:
-                raise InvalidInput(f"{source} line {number}: missing {error.args[0]}") from error
-            except InvalidInput as error:
-                raise InvalidInput(f"{source} line {number}: {error}") from error
-    columns = dict(zip(names, zip(*rows, strict=True), strict=False))
+    rows = read_rows(lines, signature.features, source, lambda _: None)
+    columns = dict(zip([feature.name for feature in signature.features], zip(*rows, strict=True), strict=True))
     return {
         tensor.name: np.array(
-            [columns.get(feature.name, ()) for feature in tensor.features], object if tensor.is_text else np.float32
+            [columns[feature.name] for feature in tensor.features], object if tensor.is_text else np.float32
         ).T
         for tensor in signature.inputs
     }
-
-
-def _records(lines: TextIO, source: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """The rows in CSV with a header, or in JSON Lines of objects, each by the names of columns, and their lines."""
-    first = lines.readline()
-    try:
-        if not first.lstrip().startswith("{"):
-            reader = csv.DictReader(itertools.chain([first], lines), strict=True)
-            for record in reader:
-                yield reader.line_num, record
-            return
-        for number, line in enumerate(itertools.chain([first], lines), start=1):
-            if line.strip():
-                yield number, dict(json.loads(line))
-    except (csv.Error, TypeError, ValueError) as error:
-        raise InvalidInput(f"{source}: neither CSV nor JSON Lines: {error}") from error
-
-
-def _value(raw: Any, feature: Feature) -> float | str:
-    """A value of a table as an artifact takes it."""
-    if raw is None or raw == "":
-        if feature.missing is None:
-            raise InvalidInput(f"{feature.name}: the value is empty")
-        return "" if feature.kind == "categorical" else math.nan
-    if feature.kind == "categorical":
-        return str(raw)
-    if feature.kind == "boolean" and (word := str(raw).strip().lower()) in ("true", "false"):
-        return float(word == "true")
-    try:
-        return parse_number(str(raw))
-    except InvalidInput as error:
-        raise InvalidInput(f"{feature.name}: {error}") from None
 
 
 def fitted(data: Tensors, program: Program, source: str) -> Tensors:

@@ -50,11 +50,11 @@ def load_program(
         program = _load_exported(path)
     else:
         model = load_checkpoint(path)
-        zeros = [
-            torch.zeros(2, len(tensor.features), dtype=torch.int64 if tensor.is_text else torch.float32)
+        zeros = {
+            tensor.name: torch.zeros(2, len(tensor.features), dtype=torch.int64 if tensor.is_text else torch.float32)
             for tensor in model.signature.inputs
-        ]
-        program = capture(model, tuple(zeros))
+        }
+        program = capture(model, zeros)
         if model.data_sha256 is not None:
             return program, {"checkpoint": _sha256(path), "training_data": model.data_sha256}
     return program, {"checkpoint": _sha256(path)}

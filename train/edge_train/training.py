@@ -234,7 +234,7 @@ class _DistributedStep:
         share = len(mine[0]) * group.size / rows
         self._wrapped.zero_grad()
         loss: Tensor = self._wrapped(*(mine if share else [values[:1] for values in batch])) * share
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         total = loss.detach() / group.size
         torch.distributed.all_reduce(total)
         return total
