@@ -28,19 +28,20 @@ from edge_train import NeuralNet
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers"))
 from random_modules import random_module
+from random_tables import random_table_net
 
 
 def random_network(seed: int) -> Program:
-    """A network like the example's, of random size, weights and standardisation."""
+    """A network like the example's, or for a table of numbers, of random size and weights."""
     random = np.random.default_rng(seed)
     torch.manual_seed(seed)
-    model = NeuralNet(int(random.integers(1, 65)), int(random.integers(1, 129)), standardize=bool(random.integers(2)))
+    if random.integers(2):
+        table_net = random_table_net(seed, texts=False)
+        return capture(table_net, torch.zeros(2, len(table_net.signature.features)))
+    model = NeuralNet(int(random.integers(1, 65)), int(random.integers(1, 129)))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(10 ** random.uniform(-1, 1.5))
-    if model.standardize is not None:
-        scale, center = 10 ** random.uniform(-3, 3, size=(2, len(model.signature.features)))
-        model.standardize.fit((center + scale * random.normal(size=(100, len(scale)))).astype(np.float32))
     return capture(model, torch.zeros(2, len(model.signature.features)))
 
 

@@ -38,7 +38,7 @@ export_checkpoint(
     folder / "four_blobs.pt",
     formats=["onnx", "ort"],
     precisions=["float32", "float16", "int8", "int8-dynamic"],
-    data={{"x": data.x_train}},
+    data=dict(data.train.inputs),
 )
 for name, exhibit in ZOO.items():
     torch.manual_seed(0)

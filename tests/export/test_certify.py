@@ -1,5 +1,6 @@
 """Which rows a certificate holds, and that they bound what a device may answer."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from edge_export.program import capture
 from edge_runtime import Predictor
 from edge_runtime.certificate import GoldenBatch
 from edge_train import four_blobs, save_checkpoint, train
+from edge_train.settings import EXAMPLE
 
 
 def golden_of(kind: str, folder: Path) -> tuple[GoldenBatch, ...]:

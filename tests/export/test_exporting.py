@@ -185,7 +185,7 @@ def table(path: Path, rows: np.ndarray) -> Path:
 
 
 def test_lower_precisions(command: Command, checkpoint: Path, tmp_path: Path) -> None:
-    data = table(tmp_path / "rows.csv", four_blobs(0).x_train)
+    data = table(tmp_path / "rows.csv", four_blobs(0).train.inputs["x"])
     arguments = [part for name in ("float16", "int8", "int8-dynamic") for part in ("--precision", name)]
     result = command(main, checkpoint, "--data", data, "--format", "onnx", "--format", "ort", *arguments)
     assert (result.code, result.err) == (0, "")
@@ -203,7 +203,7 @@ def test_lower_precisions(command: Command, checkpoint: Path, tmp_path: Path) ->
 
 
 def test_a_budget_that_does_not_hold_leaves_no_file(command: Command, checkpoint: Path, tmp_path: Path) -> None:
-    data = table(tmp_path / "rows.csv", four_blobs(0).x_train)
+    data = table(tmp_path / "rows.csv", four_blobs(0).train.inputs["x"])
     before = names(tmp_path)
     result = command(main, checkpoint, "--data", data, "--precision", "int8", "--max-change", "0")
     assert (result.code, result.out) == (1, "")

@@ -14,26 +14,28 @@ from edge_export.onnx_file import IR_VERSION, OPSET, onnx_bytes
 from edge_export.program import capture
 from edge_runtime import Predictor, Signature
 from edge_runtime.signature import METADATA_KEY
-from edge_train import NeuralNet, four_blobs, save_checkpoint
+from edge_train import Network, NeuralNet, TableNet, four_blobs, save_checkpoint
 
 COMMITTED = Path(__file__).parents[1] / "runtime" / "models" / "four_blobs.onnx"
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["plain", "standardized"])
-def model(request: pytest.FixtureRequest) -> NeuralNet:
+@pytest.fixture(scope="module", params=[False, True], ids=["example", "table"])
+def model(request: pytest.FixtureRequest) -> Network:
     torch.manual_seed(0)
-    model = NeuralNet(2, 5, standardize=request.param)
-    if model.standardize is not None:
-        model.standardize.fit(four_blobs(0).x_train)
+    blobs = four_blobs(0)
+    if not request.param:
+        return NeuralNet(2, 5).eval()
+    model = TableNet(blobs.signature, (5,))
+    model.fit(blobs.train.inputs, blobs.train.target)
     return model.eval()
 
 
 @pytest.fixture(scope="module")
-def content(model: NeuralNet) -> bytes:
+def content(model: Network) -> bytes:
     return onnx_bytes(capture(model, torch.zeros(2, 2)))
 
 
-def test_what_is_promised(model: NeuralNet, content: bytes) -> None:
+def test_what_is_promised(model: Network, content: bytes) -> None:
     proto = onnx.load_from_string(content)
     onnx.checker.check_model(proto, full_check=True)
     assert [(opset.domain, opset.version) for opset in proto.opset_import] == [("", OPSET)]
@@ -59,7 +61,7 @@ def test_no_trace_of_this_machine(content: bytes) -> None:
     assert not any(node.metadata_props or node.doc_string for node in proto.graph.node)
 
 
-def test_same_model_same_bytes(model: NeuralNet, content: bytes, tmp_path: Path) -> None:
+def test_same_model_same_bytes(model: Network, content: bytes, tmp_path: Path) -> None:
     assert onnx_bytes(capture(model, torch.zeros(2, 2))) == content
     save_checkpoint(model, tmp_path / "model.pt")
     script = """

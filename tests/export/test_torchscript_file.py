@@ -18,7 +18,7 @@ from edge_train import NeuralNet, save_checkpoint
 @pytest.fixture(scope="module")
 def model() -> NeuralNet:
     torch.manual_seed(0)
-    return NeuralNet(2, 5, standardize=True).eval()
+    return NeuralNet(2, 5).eval()
 
 
 @pytest.fixture(scope="module")

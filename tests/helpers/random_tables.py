@@ -1,0 +1,69 @@
+"""Networks for tables, with columns, sizes and weights drawn at random."""
+
+import numpy as np
+import torch
+
+from edge_runtime.signature import Feature, Input, Signature, Task
+from edge_train import TableNet
+from edge_train.encoding import MISSING
+
+TASKS: tuple[Task, ...] = ("binary_classification", "multiclass_classification", "regression")
+WORDS = ("a", "b ", " c", "São Tomé", "Ünï", "日本", "NA?", "x\ty", "male", "Male", "0", "007")
+
+
+def random_table_net(seed: int, texts: bool = True) -> TableNet:
+    """An untrained network of a random task, for up to 12 numbers or truths and, with `texts`, up to 4 categories.
+
+    Numbers span six orders of magnitude, weights two; half of the columns take gaps that training saw.
+    """
+    random = np.random.default_rng(seed)
+    count, categorical = random.integers(1, 13), random.integers(0, 5) if texts else 0
+    if texts and categorical and random.random() < 0.2:
+        count = 0
+    missing = [float(random.random() < 0.5) * 0.1 for _ in range(count + categorical)]
+    numbers = tuple(
+        Feature(f"n{place}", "numeric" if random.random() < 0.7 else "boolean", missing=missing[place])
+        for place in range(count)
+    )
+    words = tuple(
+        Feature(f"t{place}", "categorical", missing=missing[count + place], categories=_words(random))
+        for place in range(categorical)
+    )
+    inputs = tuple(Input(name, features) for name, features in (("x", numbers), ("text", words)) if features)
+    task = TASKS[random.integers(len(TASKS))]
+    labels = {TASKS[0]: ("no", "yes"), TASKS[1]: tuple(range(random.integers(3, 9))), TASKS[2]: ()}[task]
+    output = {TASKS[0]: "probability", TASKS[1]: "probabilities", TASKS[2]: "value"}[task]
+    torch.manual_seed(seed)
+    model = TableNet(Signature(inputs, output, labels, task), random.integers(1, 65, random.integers(0, 4)).tolist())
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(10 ** random.uniform(-1, 1))
+    model.fit(*random_rows(model.signature, random))
+    return model.eval()
+
+
+def random_rows(signature: Signature, random: np.random.Generator) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """A hundred rows without gaps, and targets for them, as a network is fitted to."""
+    inputs = {}
+    for tensor in signature.inputs:
+        if tensor.is_text:
+            inputs[tensor.name] = np.stack(
+                [
+                    random.integers(MISSING + (not feature.missing), MISSING + 1 + len(feature.categories), 100)
+                    for feature in tensor.features
+                ],
+                1,
+            )
+            continue
+        scale, center = 10 ** random.uniform(-3, 3, size=(2, len(tensor.features)))
+        x = center + scale * random.normal(size=(100, len(tensor.features)))
+        boolean = [feature.kind == "boolean" for feature in tensor.features]
+        inputs[tensor.name] = np.where(boolean, x > center, x).astype(np.float32)
+    return inputs, (10 ** random.uniform(-2, 4) * random.normal(size=100)).astype(np.float32)
+
+
+def _words(random: np.random.Generator) -> tuple[str, ...] | tuple[int, ...]:
+    count = random.integers(1, len(WORDS))
+    if random.random() < 0.3:
+        return tuple(sorted(random.choice(100, count, replace=False).tolist()))
+    return tuple(sorted(random.choice(WORDS, count, replace=False).tolist()))
