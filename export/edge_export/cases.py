@@ -13,7 +13,7 @@ from edge_export.gaps import gap_columns, patterns, with_gaps
 from edge_export.kinds import BOUNDARY, CATEGORIES, EXTREME, GAPS, LENGTHS, NOT_FINITE
 from edge_export.populations import Population, populations
 from edge_export.program import BATCH, Program, Tensors
-from edge_runtime.rows import LARGEST
+from edge_runtime.values import LARGEST
 
 # One, two, odd and large batches: ONNX Runtime and torch choose other kernels for each.
 BATCH_SIZES = (1, 1, 1, 1, 2, 2, 3, 7, 37, 1024, 8191)

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_export.program import InputTensor, Program, Tensors
-from edge_runtime.rows import LARGEST
 from edge_runtime.signature import Feature
+from edge_runtime.values import LARGEST
 from edge_train.encoding import FIRST_CATEGORY, MISSING, UNKNOWN
 
 # Fewer values than this say little of a mean and a spread: then all elements of an input share theirs.

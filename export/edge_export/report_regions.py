@@ -17,8 +17,8 @@ from edge_export.populations import populations
 from edge_export.program import Program, Tensors
 from edge_export.report_plots import COLORS, powers_of_ten, shortened, svg
 from edge_runtime import Feature, Signature
-from edge_runtime.rows import LARGEST
 from edge_runtime.signature import Label
+from edge_runtime.values import LARGEST
 from edge_runtime.verification import distance
 
 _SIDE = 200

@@ -13,11 +13,7 @@ from typing import Any, TypeAlias
 
 from edge_runtime.errors import EdgePredictError, InvalidInput
 from edge_runtime.signature import Feature
-
-# Training and export still take two names from here that have moved there.
-from edge_runtime.values import LARGEST as LARGEST
-from edge_runtime.values import has_codes, is_missing, is_number, read_value, read_word, row_values
-from edge_runtime.values import parse_number as parse_number
+from edge_runtime.values import has_codes, is_missing, is_number, parse_number, read_value, read_word, row_values
 
 # As the model's tensors hold them.
 Row: TypeAlias = list[Any]
@@ -56,7 +52,7 @@ def parse_words(words: Sequence[str], features: Sequence[Feature]) -> Row:
 
 def read_rows(
     lines: Iterable[str],
-    features: Sequence[Feature] | Sequence[str],
+    features: Sequence[Feature],
     source: str,
     note: Callable[[str], None],
     delimiter: str | None = None,
@@ -69,7 +65,7 @@ def read_rows(
 
     Args:
         lines: the text, line by line.
-        features: the model's features; a name alone stands for a number without gaps.
+        features: the model's features.
         source: what to call the text in messages.
         note: called once with a message if columns are ignored.
         delimiter: what separates columns of CSV; if None commas, or tabs where only they make the first line a header.
@@ -77,7 +73,6 @@ def read_rows(
     Raises:
         InvalidInput: a line is no row for these features; the message gives its number.
     """
-    columns = [Feature(feature) if isinstance(feature, str) else feature for feature in features]
     lines = iter(lines)
     read: list[str] = []
     for line in lines:
@@ -86,13 +81,13 @@ def read_rows(
             break
     else:
         raise InvalidInput(f"{source} is empty: it holds no row")
-    by_commas, by_tabs = (_names_every_feature(next(csv.reader([line], delimiter=one)), columns) for one in ",\t")
+    by_commas, by_tabs = (_names_every_feature(next(csv.reader([line], delimiter=one)), features) for one in ",\t")
     # A name may start with a bracket too.
     if line.lstrip()[0] in "[{" and not by_commas and not by_tabs:
-        rows = _json_rows(itertools.chain(read, lines), columns, source, note)
+        rows = _json_rows(itertools.chain(read, lines), features, source, note)
     else:
         delimiter = delimiter or ("\t" if by_tabs and not by_commas else ",")
-        rows = _csv_rows(itertools.chain(read, lines), columns, source, note, delimiter)
+        rows = _csv_rows(itertools.chain(read, lines), features, source, note, delimiter)
     first = next(rows, None)
     if first is None:
         raise InvalidInput(f"{source} holds no row below its header")

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_runtime import InvalidInput
+from edge_runtime import Feature, InvalidInput
 from edge_runtime.rows import in_blocks, parse_words, read_rows
 from edge_runtime.signature import default_features
 from edge_runtime.values import parse_number
 
-FEATURES = ["x1", "x2"]
+FEATURES = default_features(2)
 
 
 def rows_of(text: str, notes: list[str] | None = None) -> list[list[float]]:
@@ -77,9 +77,11 @@ def test_forms_of_the_same_rows(text: str) -> None:
 
 def test_names_that_look_like_something_else() -> None:
     notes: list[str] = []
-    assert list(read_rows(["[Na+],{K}\n", "1,2\n"], ["[Na+]", "{K}"], "rows", notes.append)) == [[1, 2]]
+    assert list(read_rows(["[Na+],{K}\n", "1,2\n"], [Feature("[Na+]"), Feature("{K}")], "rows", notes.append)) == [
+        [1, 2]
+    ]
     assert notes == []
-    assert list(read_rows(["0,1\n", "5,6\n"], ["0", "1"], "rows", notes.append)) == [[5, 6]]
+    assert list(read_rows(["0,1\n", "5,6\n"], [Feature("0"), Feature("1")], "rows", notes.append)) == [[5, 6]]
     assert notes == ["rows: the first line names the features, and is taken for a header"]
 
 
