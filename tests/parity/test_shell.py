@@ -1,0 +1,123 @@
+"""The path that people go at the shell, from a table to answers, held against torch on every row."""
+
+import csv
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from edge_export.cli import main as edge_export
+from edge_runtime import Predictor
+from edge_runtime.command import main as edge_predict
+from edge_train import Column, LeftOut, find_columns, find_target, load_checkpoint, read_table
+from edge_train.cli import main as edge_train
+from edge_train.encoding import codes_of
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "tables.py"
+
+
+def _example() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("example_tables", EXAMPLE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+TABLES = _example()
+
+
+def from_torch(table: Path, target: str, model: torch.nn.Module) -> np.ndarray:
+    """What torch gives for every row, by the training side's reading and encoding of the table."""
+    rows, _ = find_target(read_table(table), target, table)
+    columns = {column.name: column for column in find_columns(rows, table) if not isinstance(column, LeftOut)}
+    inputs = {}
+    for tensor in model.signature.inputs:
+        values = []
+        for feature in tensor.features:
+            column: Column = columns[feature.name]
+            if tensor.is_text:
+                known = codes_of(feature)
+                codes = np.array([*(known.get(str(word), 0) for word in column.words), known[""]])
+                values.append(codes[column.values])
+            else:
+                values.append(column.values)
+        inputs[tensor.name] = torch.from_numpy(np.stack(values, 1))
+    with torch.inference_mode():
+        return model(**inputs).numpy()
+
+
+@pytest.mark.parametrize("name", TABLES.TARGETS)
+def test_from_a_table_to_answers(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table, target = tmp_path / f"{name}.csv", TABLES.TARGETS[name]
+    TABLES.write_birds(table) if name == "birds" else TABLES.write_scikit_learn(name, table)
+    assert edge_train([str(table), "--target", target, "--output", str(tmp_path), "--epochs", "30"]) == 0
+    assert edge_export([str(tmp_path / "model.pt"), "--format", "onnx"]) == 0
+    artifact = tmp_path / "model.onnx"
+    assert edge_predict([str(artifact), "--verify"]) == 0
+    capsys.readouterr()
+
+    # The table itself goes in, with its header and its target, which is not looked at.
+    assert edge_predict([str(artifact), "--input", str(table), "--format", "json"]) == 0
+    out, err = capsys.readouterr()
+    assert err == f"{table}: ignored columns: {', '.join(ignored(table, artifact))}\n"
+    found = [json.loads(line) for line in out.splitlines()]
+    model = load_checkpoint(tmp_path / "model.pt")
+    expected = from_torch(table, target, model)
+    if model.signature.task == "regression":
+        answers = np.array([[answer["value"]] for answer in found])
+        np.testing.assert_allclose(answers, expected, rtol=1e-5, atol=1e-4)
+        return
+    answers = np.array([list(answer["probabilities"].values()) for answer in found])
+    if expected.shape[1] == 1:
+        expected = np.concatenate([1 - expected, expected], 1)
+    np.testing.assert_allclose(answers, expected, rtol=0, atol=2e-6)
+    labels = np.array(model.signature.labels)
+    predicted = np.array([answer["label"] for answer in found])
+    clear = np.sort(expected, 1)[:, -1] - np.sort(expected, 1)[:, -2] > 1e-5
+    assert clear.mean() > 0.99
+    np.testing.assert_array_equal(predicted[clear], labels[expected.argmax(1)][clear])
+    # The first rows by their words too, and by names in another order, as a person would type them.
+    with table.open(encoding="utf-8", newline="") as file:
+        for row, answer in zip(list(csv.DictReader(file))[:3], found, strict=False):
+            words = [row[feature.name] for feature in model.signature.features]
+            named = [f"{feature.name}={row[feature.name]}" for feature in reversed(model.signature.features)]
+            for given in (words, named):
+                assert edge_predict([str(artifact), *given, "--format", "json"]) == 0
+                assert json.loads(capsys.readouterr().out)["label"] == answer["label"]
+
+
+def ignored(table: Path, artifact: Path) -> list[str]:
+    """The columns that the model does not take: the target, and what the training left out."""
+    signature = Predictor(artifact, device="cpu").signature
+    assert signature is not None
+    names = {feature.name for feature in signature.features}
+    return [name for name in read_table(table).column_names if name not in names]
+
+
+def test_frames_of_every_library_are_read_as_the_file_is(tmp_path: Path) -> None:
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    table = tmp_path / "birds.csv"
+    TABLES.write_birds(table)
+    assert edge_train([str(table), "--target", "species", "--output", str(tmp_path), "--epochs", "3"]) == 0
+    assert edge_export([str(tmp_path / "model.pt"), "--format", "onnx"]) == 0
+    predictor = Predictor(tmp_path / "model.onnx", device="cpu")
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    frame = pandas.read_csv(table)
+    expected = from_torch(table, "species", load_checkpoint(tmp_path / "model.pt"))
+    for given in (
+        frame,
+        frame.convert_dtypes(),
+        polars.read_csv(table, null_values=["NA"]),
+        pa.Table.from_pandas(frame),
+        frame.to_dict("records"),
+    ):
+        np.testing.assert_allclose(predictor.predict_proba(given), expected, rtol=0, atol=2e-6)
+    assert predictor.predict_one({name: frame.iloc[0][name] for name in rows[0]}).label == predictor.predict(frame)[0]
