@@ -28,7 +28,7 @@ endif
 export DATA TARGET SEED OUTPUT VALUES
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train export predict test test-wheel test-oldest test-gpu-wheel verify-everywhere bench bench-gpu check format clean
+.PHONY: help setup train export predict test test-wheel test-oldest test-gpu-wheel verify-everywhere bench bench-train bench-gpu check format clean
 .DELETE_ON_ERROR:
 # `make -j train export` must still train first.
 .NOTPARALLEL:
@@ -36,7 +36,7 @@ export DATA TARGET SEED OUTPUT VALUES
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s%s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo "  DATA=table.csv TARGET=column   train on a table, not on the example's four blobs"
+	@echo "  DATA=table.csv TARGET=column   train on a table (.csv .tsv .parquet .jsonl, .gz), not on the four blobs"
 	@echo "  SEED=0  OUTPUT=.               of the data and the weights; the folder that files go to"
 	@echo "  ROUNDS=60                      of each comparison of bench; few give a quick look"
 	@echo "  RUNTIME=cpu|gpu-cuda           which ONNX Runtime setup takes (here: $(RUNTIME))"
@@ -107,6 +107,9 @@ $(READY_BENCH): $(READY)
 
 bench: $(READY_BENCH)  ## time everything against its peers (a quarter of an hour); ends on the goals
 	@$(BIN)/python -m benchmarks $(if $(ROUNDS),--rounds $(ROUNDS))
+
+bench-train: $(READY)  ## how good and how fast training is, beside scikit-learn and plain torch (some minutes)
+	@$(BIN)/python -m benchmarks.train $(if $(ROUNDS),--rounds $(ROUNDS))
 
 bench-gpu: $(READY)  ## the same on an NVIDIA GPU, where there is one
 	@$(BIN)/python -m benchmarks.gpu

@@ -27,6 +27,7 @@ EXPORT = """
 import sys, torch
 sys.path.insert(0, {helpers!r})
 from pathlib import Path
+from random_tables import random_table_net, zeros
 from zoo import ZOO
 from edge_export import export, export_checkpoint
 from edge_train import four_blobs, save_checkpoint, train
@@ -40,6 +41,9 @@ export_checkpoint(
     precisions=["float32", "float16", "int8", "int8-dynamic"],
     data=dict(data.train.inputs),
 )
+for seed in range(5):
+    model = random_table_net(seed)
+    export(model, zeros(model.signature), folder / f"table_{{seed}}.onnx", formats=["onnx", "ort"])
 for name, exhibit in ZOO.items():
     torch.manual_seed(0)
     path = folder / (name.replace(",", "").replace(" ", "_") + ".onnx")

@@ -62,6 +62,14 @@ def random_rows(signature: Signature, random: np.random.Generator) -> tuple[dict
     return inputs, (10 ** random.uniform(-2, 4) * random.normal(size=100)).astype(np.float32)
 
 
+def zeros(signature: Signature) -> dict[str, torch.Tensor]:
+    """Two rows of zeros, to capture a network with."""
+    return {
+        tensor.name: torch.zeros(2, len(tensor.features), dtype=torch.int64 if tensor.is_text else torch.float32)
+        for tensor in signature.inputs
+    }
+
+
 def _words(random: np.random.Generator) -> tuple[str, ...] | tuple[int, ...]:
     count = random.integers(1, len(WORDS))
     if random.random() < 0.3:

@@ -7,7 +7,7 @@ import torch
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from random_modules import random_module
-from random_tables import random_table_net
+from random_tables import random_table_net, zeros
 
 from edge_export.cases import Case, Cases
 from edge_export.exporting import load_onnx
@@ -86,11 +86,7 @@ def test_three_runtimes_agree(network: Network, data: st.DataObject) -> None:
 def test_random_tables(seed: int) -> None:
     """Columns of every kind with gaps, all three tasks: the file takes texts, TorchScript their codes."""
     model = random_table_net(seed)
-    zeros = {
-        tensor.name: torch.zeros(2, len(tensor.features), dtype=torch.int64 if tensor.is_text else torch.float32)
-        for tensor in model.signature.inputs
-    }
-    program = capture(model, zeros)
+    program = capture(model, zeros(model.signature))
     references = References(program)
     expected = references.of_cases(Cases(program, seed=seed % 1000).all(references.exact))
     compare(load_onnx(with_text(onnx_bytes(program), model.signature)), expected, program, f"table {seed}")
