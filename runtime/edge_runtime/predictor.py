@@ -300,13 +300,13 @@ class Predictor:
             return None
         signature = Signature.from_json(text)
         # The tensors as the signature knows them must be the ones in the graph, or the answers would be about
-        # something else: one of numbers, one of texts, or both.
+        # something else; and numbers are read as one type.
         described = {tensor.name: ("O" if tensor.is_text else "f", len(tensor.features)) for tensor in signature.inputs}
         declared = {spec.name: _kind_and_columns(spec) for spec in self.inputs}
         output = {spec.name: _kind_and_columns(spec) for spec in self.outputs}.get(signature.output)
         columns = len(signature.labels) if signature.task == "multiclass_classification" else 1
-        kinds = {kind for kind, _ in declared.values()}
-        if described != declared or len(kinds) < len(signature.inputs) or output != ("f", columns):
+        types = {spec.dtype for spec in self.inputs} - {np.dtype(np.object_)}
+        if described != declared or len(types) > 1 or output != ("f", columns):
             raise InvalidModel("the signature does not describe this graph; export the model again")
         return signature
 

@@ -243,7 +243,7 @@ def test_texts_that_do_not_fit(program: Program, text: Any, message: str) -> Non
 
 HEADER = "year,island,plain,ringed,kind,depth,mass,smoker,else\n"
 EXPECTED_X = np.array([[4.25, 1, 2001, 0, np.nan], [np.nan, np.nan, 1999, 1, -3]], np.float32)
-EXPECTED_TEXT = np.array([[2, 4, 3], [4, 0, 0]])
+EXPECTED_TEXT = np.array([[2, 4, 3], [1, 0, 0]])  # readers take white space alone for a gap
 
 
 @pytest.mark.parametrize(
@@ -269,12 +269,12 @@ def test_tables(tmp_path: Path, program: Program, name: str, content: str) -> No
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (HEADER + "2001,a,b,true,1,,4,,\n", "line 2: smoker: the value is empty"),
-        (HEADER + "2001,a,,true,1,,4,1,\n", "line 2: plain: the value is empty"),
-        (HEADER + "2001,a,b,maybe,1,,4,1,\n", "line 2: ringed: 'maybe' is no number"),
-        ("year\n1\n", "line 2: missing plain"),
-        ('{"year": }\n', "neither CSV nor JSON Lines"),
-        ("{1}\n", "neither CSV nor JSON Lines"),
+        (HEADER + "2001,a,b,true,1,,4,,\n", "line 2: smoker: the value is missing"),
+        (HEADER + "2001,a,,true,1,,4,1,\n", "line 2: plain: the value is missing"),
+        (HEADER + "2001,a,b,maybe,1,,4,1,\n", "line 2: ringed: 'maybe' is neither true nor false"),
+        ("year\n1\n", "as a header the line lacks plain"),
+        ('{"year": }\n', "line 1: not JSON"),
+        ("{1}\n", "line 1: not JSON"),
     ],
 )
 def test_tables_that_do_not_fit(tmp_path: Path, program: Program, content: str, message: str) -> None:

@@ -261,9 +261,11 @@ def test_a_signature_that_is_not_of_this_graph(
     Predictor(with_metadata(content, "edge_predict.signature", signature.decode()), device="cpu")
 
 
-def test_two_inputs_of_numbers_are_not_what_a_row_is_read_into() -> None:
-    with pytest.raises(InvalidModel, match="does not describe this graph"):
-        Predictor(MODELS / "two_inputs.onnx", device="cpu")
+def test_a_row_of_two_inputs_of_numbers() -> None:
+    predictor = Predictor(MODELS / "two_inputs.onnx", device="cpu")
+    assert predictor.predict_one([1, 2]) == 3
+    assert predictor.predict([{"b": 0.5, "a": 0.25}, {"a": 4, "b": 5}]).tolist() == [0.75, 9]
+    assert predictor.predict(np.arange(6).reshape(3, 2)).tolist() == [1, 5, 9]
 
 
 def test_verify(certified: Callable[..., bytes], certificate: Callable[..., Certificate]) -> None:

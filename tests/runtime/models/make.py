@@ -8,7 +8,7 @@ outputs.onnx gives a float, an integer and a bool, without a signature; tests ap
 
 penguins.onnx takes numbers, a boolean, a text and an integer code, with gaps, and answers one of three labels;
 islands.onnx takes texts alone; mass.onnx is a regression of two numbers. Their weights are in tests/helpers/tables.py.
-two_inputs.onnx has more inputs of numbers than a row is read into.
+two_inputs.onnx adds two numbers that are inputs of their own.
 """
 
 import shutil
