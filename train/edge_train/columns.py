@@ -1,8 +1,9 @@
 """What the columns of a table hold: numbers, truth values, categories, gaps; as found, or as a person says."""
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ import pyarrow.compute as pc
 
 from edge_runtime.errors import InvalidInput
 from edge_runtime.signature import Kind
-from edge_runtime.values import BOOLEAN_WORDS, LARGEST, MISSING_WORDS, is_number, parse_number
+from edge_runtime.values import BOOLEAN_WORDS, LARGEST, MISSING_WORDS, category_text, is_number, parse_number
 from edge_train.errors import TableError
 
 # A column of which more than half of the values are numbers is one of numbers with slips in it.
@@ -22,7 +23,8 @@ _FEWEST_STEPS = 1000
 # What str.strip takes away, as the runtime does; Arrow has another opinion of some.
 _WHITE_SPACE = "".join(filter(str.isspace, map(chr, range(0x3001))))
 
-Found = Kind | Literal["left out"]
+# As Python writes them, so that 007 is a text; a code of more digits is one too.
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Column:
     """One column of a table, ready to learn from.
 
     Attributes:
-        name: its name in the header.
+        name: as in the header.
         kind: what it holds.
         values: shape (rows,); float32 with NaN for gaps, true being 1 and false 0; of the categorical kind int32, the
             places in `words`, -1 for gaps.
@@ -73,13 +75,13 @@ def find_columns(
     """
     found: list[Column | LeftOut] = []
     for name in table.column_names:
-        values = Cells(name, table[name], path)
+        cells = Cells(name, table[name], path)
         if name in categorical:
-            found.append(values.categories())
+            found.append(cells.categories())
         elif name in numeric:
-            found.append(values.numbers())
+            found.append(cells.numbers())
         else:
-            found.append(values.found())
+            found.append(cells.found())
     return found
 
 
@@ -89,8 +91,17 @@ class Cells:
     The methods raise TableError where they cannot be taken so; the message names the row.
     """
 
-    def __init__(self, name: str, cells: pa.ChunkedArray, path: object) -> None:
+    def __init__(self, name: str, cells: pa.ChunkedArray, path: object, otherwise: str | None = None) -> None:
+        """Take the cells of the column `name` of `path`.
+
+        Args:
+            name: as in the header.
+            cells: of any of Arrow's types.
+            path: what to call the table in messages.
+            otherwise: what else a person can do where a cell is no number; by default, say that they are categories.
+        """
         self.name, self._path = name, path
+        self._otherwise = otherwise or f"take the column as texts with --categorical {name!r}"
         if pa.types.is_dictionary(cells.type):
             cells = cells.cast(cells.type.value_type)
         if pa.types.is_large_string(cells.type) or pa.types.is_string_view(cells.type):
@@ -107,7 +118,7 @@ class Cells:
         kind = self.cells.type
         if self.is_text:
             return self._is_mostly_numeric()
-        return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)  # type: ignore[no-any-return]
+        return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
     def found(self) -> Column | LeftOut:
         """As what the cells look like."""
@@ -121,9 +132,10 @@ class Cells:
         elif self.is_numeric:
             column = self.numbers()
         elif self.is_text:
+            different = pc.count_distinct(self.cells).as_py()
+            if different > max(_FEW_VALUES, (len(self.cells) - self.gaps) / 2):
+                return LeftOut(self.name, f"{different:,} different texts, hardly one of them twice")
             column = self.categories()
-            if len(column.words) > max(_FEW_VALUES, (len(self.cells) - self.gaps) / 2):
-                return LeftOut(self.name, f"{len(column.words):,} different texts, hardly one of them twice")
         else:
             return LeftOut(self.name, f"{kind} is nothing that can be learned from")
         if not self.gaps and (column.values == column.values[0]).all():
@@ -132,8 +144,6 @@ class Cells:
 
     def numbers(self) -> Column:
         """As numbers, whatever they look like."""
-        if self.gaps == len(self.cells):
-            raise TableError(f"{self._path}: {self.name} has no value in any row; leave it out with --drop")
         try:
             numbers = pc.cast(self.cells, pa.float64(), safe=False)
         except pa.ArrowException:
@@ -141,19 +151,19 @@ class Cells:
         wide = numbers.to_numpy().astype(np.float64, copy=False)
         bad = np.isinf(wide) | (np.abs(wide) > LARGEST)
         if bad.any():
-            self._refuse(int(bad.argmax()), "a finite number that float32 holds is needed")
-        self._check_resolution(wide[~np.isnan(wide)])
+            self._refuse(int(bad.argmax()), "a finite number that float32 holds is needed; mend the cell, or empty it")
+        known = wide[~np.isnan(wide)]
+        if not len(known):
+            raise TableError(f"{self._path}: {self.name} has no value in any row; leave it out with --drop")
+        self._check_resolution(known)
         return Column(self.name, "numeric", wide.astype(np.float32))
 
     def categories(self) -> Column:
         """As categories: of integers, if all of them are, else of texts."""
         cells = self.cells
         if pa.types.is_floating(cells.type) or pa.types.is_decimal(cells.type):
-            wide = cells.cast(pa.float64())
-            wide = pc.if_else(pc.is_nan(wide), None, wide)
             # Integers with gaps are floats in many a file.
-            whole = pc.all(pc.equal(wide, pc.floor(wide))).as_py()
-            cells = wide.cast(pa.int64()) if whole else pa.chunked_array([[_text(one) for one in wide.to_pylist()]])
+            cells = self._texts_of_numbers()
         elif pa.types.is_boolean(cells.type):
             cells = pc.cast(cells, pa.string())
         elif not self.is_text and not pa.types.is_integer(cells.type):
@@ -166,9 +176,11 @@ class Cells:
         words = encoded.dictionary.to_pylist()
         if not words:
             raise TableError(f"{self._path}: {self.name} has no value in any row; leave it out with --drop")
-        # Canonical integers alone: 007 is a text.
-        if self.is_text and all(_is_integer(word) for word in words):
-            words = list(map(int, words))
+        if isinstance(words[0], str):
+            if broken := [place for place, word in enumerate(words) if "\0" in word]:
+                self._refuse(pc.index(encoded.indices, broken[0]).as_py(), "no text has a null in it; mend the cell")
+            if all(map(_INTEGER.fullmatch, words)):
+                words = list(map(int, words))
         order = sorted(range(len(words)), key=words.__getitem__)
         places = np.empty(len(words) + 1, np.int32)
         places[order] = np.arange(len(words), dtype=np.int32)
@@ -206,20 +218,33 @@ class Cells:
         for place, word in enumerate(encoded.dictionary.to_pylist()):
             try:
                 numbers.append(parse_number(word))
-            except InvalidInput as error:
+            except InvalidInput:
                 row = pc.index(encoded.indices, place).as_py()
-                self._refuse(
-                    row, f"{error}; mend the cell, or take the column as texts with --categorical {self.name!r}"
-                )
+                self._refuse(row, f"no number that float32 holds; mend the cell, or {self._otherwise}")
         return pa.chunked_array([pa.array(numbers, pa.float64()).take(encoded.indices)])
 
-    def _refuse(self, row: int, reason: str) -> None:
-        cell = self.cells[row].as_py()
-        raise TableError(f"{self._path} row {row + 1}: {self.name} is {cell!r}: {reason}")
+    def _texts_of_numbers(self) -> pa.ChunkedArray:
+        """Floating-point numbers as the runtime spells them in categories."""
+        cells = self.cells.cast(pa.float64()) if pa.types.is_decimal(self.cells.type) else self.cells
+        found, places = np.unique(cells.to_numpy(), return_inverse=True)
+        try:
+            texts = [None if np.isnan(number) else category_text(number) for number in found]
+        except InvalidInput as error:
+            raise TableError(f"{self._path}: {self.name}: {error}; leave it out with --drop") from error
+        return pa.chunked_array([pa.array(texts, pa.string()).take(pa.array(places))])
+
+    def _refuse(self, row: int, reason: str) -> NoReturn:
+        cell = repr(self.cells[row].as_py())
+        raise TableError(f"{self._path} row {row + 1}: {self.name} is {cell[:60]}: {reason}")
 
     def _check_resolution(self, numbers: npt.NDArray[np.float64]) -> None:
-        """Refuse a column in which float32 tells hardly any values apart, such as seconds since 1970 in a minute."""
+        """Refuse a column whose differences float32 does not hold, or hardly, such as seconds since 1970 in a minute."""
         low, high = numbers.min(), numbers.max()
+        if high - low > LARGEST:
+            raise TableError(
+                f"{self._path}: {self.name} runs from {low:.6g} to {high:.6g}, and float32 does not hold how far that "
+                "is; divide the column by a constant, or leave it out with --drop"
+            )
         steps = (high - low) / np.spacing(np.float32(max(abs(low), abs(high))))
         if steps < _FEWEST_STEPS and len(np.unique(numbers)) > len(np.unique(numbers.astype(np.float32))):
             raise TableError(
@@ -232,14 +257,3 @@ def _without_missing_words(cells: pa.ChunkedArray) -> pa.ChunkedArray:
     """Texts without the white space around them, those that stand for a gap being null."""
     trimmed = pc.utf8_trim(cells, _WHITE_SPACE)
     return pc.if_else(pc.is_in(trimmed, pa.array(sorted(MISSING_WORDS))), None, trimmed)
-
-
-def _is_integer(word: str) -> bool:
-    return word.lstrip("-").isdecimal() and word.isascii() and str(int(word)) == word
-
-
-def _text(number: float | None) -> str | None:
-    """A number as the text of a category, as the runtime writes it."""
-    if number is None:
-        return None
-    return str(int(number)) if number.is_integer() else repr(number)

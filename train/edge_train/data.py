@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,14 @@ class Part:
     def __len__(self) -> int:
         return len(self.target)
 
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 over the bytes of the rows."""
+        digest = hashlib.sha256()
+        for values in (*self.inputs.values(), self.target):
+            digest.update(np.ascontiguousarray(values).data)
+        return digest.hexdigest()
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -68,10 +76,7 @@ class Dataset:
     @property
     def training_sha256(self) -> str:
         """The SHA-256 over the bytes of the training rows: which ones a network has learned from."""
-        digest = hashlib.sha256()
-        for values in (*self.train.inputs.values(), self.train.target):
-            digest.update(np.ascontiguousarray(values).data)
-        return digest.hexdigest()
+        return self.train.sha256
 
 
 def four_blobs(seed: int) -> Dataset:
@@ -93,10 +98,10 @@ def four_blobs(seed: int) -> Dataset:
 def split(
     columns: Sequence[Column], target: Target, seed: int, test: bool = True, validation: float = VALIDATION_SHARE
 ) -> Dataset:
-    """A table's rows split at random, class by class: a fifth to test, and a share of the rest to validate.
+    """A table's rows with a target split at random, class by class: a fifth to test, a share of the rest to validate.
 
     Args:
-        columns: what to learn from, all of one length.
+        columns: what to learn from, with all rows of the table.
         target: what is to be predicted.
         seed: of the split.
         test: whether to keep rows for the test.
@@ -105,7 +110,9 @@ def split(
     Raises:
         TableError: a class has too few rows for all parts, or there are no columns.
     """
-    rest, held = np.arange(len(target.values)), None
+    if any(len(column.values) > len(target.rows) for column in columns):
+        columns = [replace(column, values=column.values[target.rows]) for column in columns]
+    rest, held = np.arange(len(target.rows)), None
     if test:
         rest, held = _divided(rest, target, TEST_SHARE, seed)
     kept = None
@@ -125,14 +132,17 @@ def _divided(
     rows: npt.NDArray[np.intp], target: Target, share: float, seed: int
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """`rows` without a share of each class, and that share: of each class one row at least, however rare."""
-    groups = (
-        [rows]
-        if target.task == "regression"
-        else [rows[target.values[rows] == one] for one in range(len(target.labels))]
-    )
-    for group, name in zip(groups, target.labels or ("the target",), strict=True):
+    labels = ("the table",) if target.task == "regression" else target.labels
+    groups = [rows]
+    if target.task != "regression":
+        classes = target.values[rows].astype(np.int64)
+        ends = np.bincount(classes, minlength=len(labels)).cumsum()
+        groups = np.split(rows[classes.argsort(kind="stable")], ends[:-1])
+    for group, name in zip(groups, labels, strict=True):
         if len(group) < 2:
-            raise TableError(f"{name} has too few rows: each part, to train, to validate and to test, needs one")
+            raise TableError(
+                f"{target.name}: {name} has too few rows; each part, to train, to validate and to test, needs one"
+            )
     parts = [
         train_test_split(group, test_size=max(1, round(share * len(group))), random_state=seed) for group in groups
     ]

@@ -72,6 +72,8 @@ class Job:
         """
         dataset, described = self._data(chosen["seed"])
         settings = self._settings(dataset, chosen)
+        if settings.balanced and dataset.signature.task == "regression":
+            raise TableError("--class-weight needs classes; if the target's values are such, --task classification")
         device = self._device(dataset)
         with joined(device) as group:
             # All processes go the same way; one of them speaks and writes.
@@ -103,14 +105,14 @@ class Job:
             raise TableError(f"{sorted(twice)[0]} is said to be two things; name it once")
         if choice.target in (*numeric, *categorical, *drop):
             raise TableError(f"{choice.target} is the target; what it is, --task says")
+        target = find_target(table, choice.target, choice.path, choice.question)
         rows = table.num_rows
-        table, target = find_target(table.drop_columns(drop), choice.target, choice.path, choice.question)
-        found = find_columns(table, choice.path, numeric, categorical)
+        found = find_columns(table.drop_columns([*drop, choice.target]), choice.path, numeric, categorical)
         columns = [column for column in found if isinstance(column, Column)]
         dataset = split(columns, target, seed, validation=choice.validation)
         lines = [_columns_text(found), _target_text(target)]
-        if rows > table.num_rows:
-            lines.append(f"{rows - table.num_rows:,} rows without {target.name} are left out")
+        if rows > len(target.rows):
+            lines.append(f"{rows - len(target.rows):,} rows without {target.name} are left out")
         return dataset, "\n".join([*lines, _size(dataset)])
 
     def _settings(self, dataset: Dataset, chosen: Mapping[str, Any]) -> Settings:
@@ -210,7 +212,7 @@ def _named(given: Sequence[str], names: Sequence[str], choice: TableChoice) -> l
     ]
     if unknown := [column for column in columns if column not in names]:
         raise TableError(f"{choice.path} has no column {unknown[0]!r}; its columns are {', '.join(names)}")
-    return columns
+    return list(dict.fromkeys(columns))
 
 
 def _size(dataset: Dataset) -> str:

@@ -35,16 +35,17 @@ def measure(network: Network, part: Part) -> dict[str, Any]:
 
     Classes: accuracy, balanced_accuracy (the mean recall of the classes), roc_auc (of several classes the mean of one
     against the rest), log_loss in nats, and confusion_matrix, whose rows are true and columns predicted classes, in the
-    order of the labels. Values: mae and rmse in the target's unit, and r2.
+    order of the labels. Values: mae and rmse in the target's unit, and r2, None for a single row.
 
     The formulas are scikit-learn's.
     """
     found, signature = answers(network, part), network.signature
     if signature.task == "regression":
+        true = part.target.astype(np.float64)
         return {
-            "mae": measures.mean_absolute_error(part.target, found),
-            "rmse": measures.root_mean_squared_error(part.target, found),
-            "r2": measures.r2_score(part.target, found),
+            "mae": measures.mean_absolute_error(true, found),
+            "rmse": measures.root_mean_squared_error(true, found),
+            "r2": measures.r2_score(true, found) if len(true) > 1 else None,
         }
     classes, places = np.arange(len(signature.labels)), part.target.astype(np.int64)
     predicted = signature.predicted(found)

@@ -6,16 +6,18 @@ What the cells mean is found in `columns`; here they are read, by Arrow, a colum
 import csv
 import gzip
 import itertools
+import json
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet
 
-from edge_runtime.rows import reading_text
+from edge_runtime.values import is_number
 from edge_train.errors import TableError
 
 _DELIMITERS = {".tsv": "\t", ".tab": "\t"}
@@ -45,13 +47,21 @@ def read_table(path: Path) -> pa.Table:
     if not start:
         raise TableError(f"{path} is empty; a header line with the names of the columns is needed")
     if is_gzip != (start[:2] == b"\x1f\x8b"):
-        raise TableError(f"{path} is {'no' if is_gzip else 'a'} gzip file; rename it")
-    if start == b"PAR1" or suffix in _PARQUET:
-        table = _read_parquet(path)
-    elif suffix in _JSON:
-        table = _read_json(path)
-    else:
-        table = _read_csv(path, is_gzip, _DELIMITERS.get(suffix, ","))
+        raise TableError(
+            f"{path} is {'no' if is_gzip else 'a'} gzip file; let its name end {'without' if is_gzip else 'in'} .gz"
+        )
+    try:
+        if start == b"PAR1" or suffix in _PARQUET:
+            table = _read_parquet(path, is_gzip)
+        elif suffix in _JSON:
+            table = _read_json(path, is_gzip)
+        else:
+            table = _read_csv(path, is_gzip, _DELIMITERS.get(suffix, ","))
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise TableError(f"{path} is a damaged gzip file: {_first_line(error)}") from error
+    except OSError as error:  # of the disk, or Arrow's of compressed data
+        reason = f"is damaged: {_first_line(error)}" if error.strerror is None else f"cannot be read: {error.strerror}"
+        raise TableError(f"{path} {reason}") from error
     table = table.rename_columns([name.strip() for name in table.column_names])
     _check_names(table.column_names, path)
     if not table.num_rows:
@@ -60,34 +70,50 @@ def read_table(path: Path) -> pa.Table:
 
 
 def _check_names(names: Sequence[str], path: Path) -> None:
+    if not names:
+        raise TableError(f"{path} has no columns")
     for number, name in enumerate(names, start=1):
         if not name:
             raise TableError(f"{path}: column {number} has no name in the header")
         if len(name.splitlines()) > 1:
             raise TableError(f"{path}: the name of column {number} has more than one line")
+        if "\0" in name:
+            raise TableError(f"{path}: the name of column {number} holds a null; save the table as UTF-8 text")
         if names.count(name) > 1:
             raise TableError(f"{path}: the header names {name} more than once")
 
 
 def _read_csv(path: Path, is_gzip: bool, delimiter: str) -> pa.Table:
-    # Arrow would guess types: numbers of codes such as 007, times of texts.
-    with reading_text(path, TableError), _text(path, is_gzip) as lines:
-        names = next((cells for cells in _cells(lines, path, delimiter) if cells), None)
+    # The header alone: no quote that is never closed may take in the whole file.
+    cells = _cells(itertools.islice(_lines(path, is_gzip), 1000), path, delimiter)
+    names = next((found for _, found in cells if found), None)
     if names is None:
         raise TableError(f"{path} is empty; a header line with the names of the columns is needed")
+    trimmed = [name.strip() for name in names]
+    # What pandas writes where columns have no names.
+    if all(map(is_number, trimmed)) and trimmed != list(map(str, range(len(names)))):
+        raise TableError(f"{path}: the first line holds numbers, not names; put the names of the columns above it")
+    if len(names) == 1 and any(mark in names[0] for mark in ",;|\t"):
+        hint = "commas, or name it .tsv if they are by tabs" if delimiter == "," else "tabs, or name it .csv"
+        raise TableError(f"{path}: the header is one column, {trimmed[0]!r}; separate columns by {hint}")
     # Before Arrow reads, which would merge columns of one name.
-    _check_names([name.strip() for name in names], path)
+    _check_names(trimmed, path)
     try:
-        return pa.csv.read_csv(
-            path,
+        table = pa.csv.read_csv(
+            _stream(path, is_gzip),
             parse_options=pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+            # As texts: Arrow would guess types, and take codes such as 007 for numbers, texts for times.
             convert_options=pa.csv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
             ),
         )
-    except (pa.ArrowException, OSError) as error:
+    except pa.ArrowException as error:
         _find_fault(path, is_gzip, delimiter, len(names))
         raise TableError(f"{path} cannot be read: {_first_line(error)}") from error
+    # Arrow closes a quote at the end of the file, whatever the cell has swallowed.
+    if table.num_rows and "\n" in table.column(table.num_columns - 1)[-1].as_py():
+        _find_fault(path, is_gzip, delimiter, len(names))
+    return table
 
 
 def _find_fault(path: Path, is_gzip: bool, delimiter: str, width: int) -> None:
@@ -95,48 +121,85 @@ def _find_fault(path: Path, is_gzip: bool, delimiter: str, width: int) -> None:
 
     Arrow tells it by the number of the record, if at all: this reads all of the file again, to tell it well.
     """
-    with reading_text(path, TableError), _text(path, is_gzip) as lines:
-        reader = csv.reader(lines, delimiter=delimiter, strict=True)
-        try:
-            for cells in reader:
-                if cells and len(cells) != width:
-                    raise TableError(
-                        f"{path} line {reader.line_num}: {len(cells)} values, but the header has {width} columns"
-                    )
-        except csv.Error as error:
-            raise TableError(f"{path} line {reader.line_num}: not CSV: {error}") from error
+    for line, cells in _cells(_lines(path, is_gzip), path, delimiter):
+        if cells and len(cells) != width:
+            raise TableError(f"{path} line {line}: {len(cells)} values, but the header has {width} columns")
 
 
-def _cells(lines: IO[str], path: Path, delimiter: str) -> Iterator[list[str]]:
-    # The header alone: no quote that is never closed may take in the whole file.
-    reader = csv.reader(itertools.islice(lines, 1000), delimiter=delimiter, strict=True)
+def _cells(lines: Iterator[str], path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """The records of a CSV file, each with the number of its last line."""
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
-        yield from reader
+        for cells in reader:
+            yield reader.line_num, cells
     except csv.Error as error:
         raise TableError(f"{path} line {reader.line_num}: not CSV: {error}") from error
 
 
-def _text(path: Path, is_gzip: bool) -> IO[str]:
-    if is_gzip:
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
+def _lines(path: Path, is_gzip: bool) -> Iterator[str]:
+    opened: Any = gzip.open if is_gzip else open
+    with opened(path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.encode()
+            except UnicodeEncodeError:
+                raise TableError(f"{path} line {number} is not UTF-8 text; save the table as UTF-8") from None
+            yield line
 
 
-def _read_json(path: Path) -> pa.Table:
+def _read_json(path: Path, is_gzip: bool) -> pa.Table:
     try:
         # Blocks as large as Arrow allows: a line must fit into one, and its types hold for all of it.
-        return pa.json.read_json(path, read_options=pa.json.ReadOptions(block_size=64 << 20))
-    except (pa.ArrowException, OSError) as error:
-        raise TableError(
-            f"{path} is not JSON Lines, an object by column name on each line: {_first_line(error)}"
-        ) from error
+        table = pa.json.read_json(_stream(path, is_gzip), read_options=pa.json.ReadOptions(block_size=64 << 20))
+        table.validate(full=True)  # texts that are no UTF-8
+    except pa.ArrowException as error:
+        _find_json_fault(path, is_gzip)
+        # Arrow counts rows from 0, in each block anew.
+        reason = _first_line(error).partition(" in row ")[0]
+        raise TableError(f"{path} is not JSON Lines, an object by column name on each line: {reason}") from error
+    return table
 
 
-def _read_parquet(path: Path) -> pa.Table:
+def _find_json_fault(path: Path, is_gzip: bool) -> None:
+    """Raise TableError with the line at which a file is not JSON Lines, or has a value of another type, if any."""
+    types: dict[str, str] = {}
+    names = {
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        str: "a text",
+        list: "a list",
+        dict: "an object",
+    }
+    for number, line in enumerate(_lines(path, is_gzip), start=1):
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise TableError(f"{path} line {number}: not JSON: {error}; an object on each line is needed") from error
+        if not isinstance(values, dict):
+            raise TableError(f"{path} line {number} is no object with the values by column name")
+        for name, value in values.items():
+            found = names.get(type(value))
+            if found is not None and types.setdefault(name, found) != found:
+                raise TableError(f"{path} line {number}: {name} is {found}, but {types[name]} in earlier lines")
+
+
+def _read_parquet(path: Path, is_gzip: bool) -> pa.Table:
+    source = pa.BufferReader(_stream(path, is_gzip).read()) if is_gzip else path
     try:
-        return pa.parquet.read_table(path)
-    except (pa.ArrowException, OSError) as error:
+        with pa.parquet.ParquetFile(source) as file:
+            _check_names([name.strip() for name in file.schema_arrow.names], path)
+            table = file.read()
+        table.validate(full=True)
+    except pa.ArrowException as error:
         raise TableError(f"{path} is no Parquet file that can be read: {_first_line(error)}") from error
+    return table
+
+
+def _stream(path: Path, is_gzip: bool) -> Any:
+    return pa.input_stream(path, compression="gzip" if is_gzip else None)
 
 
 def _first_line(error: Exception) -> str:

@@ -171,7 +171,8 @@ class TableNet(Network):
                 categories.fit(codes)  # type: ignore[operator]
         if self.target is not None:
             wide = target.astype(np.float64)
-            self.target.copy_(torch.tensor([wide.mean(), wide.std()]))
+            # Values that are all the same have no spread to divide by.
+            self.target.copy_(torch.tensor([wide.mean(), wide.std() if wide.min() < wide.max() else 1.0]))
 
     def forward(self, x: Tensor | None = None, text: Tensor | None = None) -> Tensor:
         """The answers to rows.

@@ -6,7 +6,6 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from edge_runtime.signature import Label, Task
 from edge_train.columns import Cells
@@ -30,17 +29,19 @@ class Target:
         task: the kind of question.
         values: shape (rows,); of two classes float32, 1.0 for `labels[1]`; of more int64 places in `labels`; float32
             values in regression.
+        rows: where in the table these rows are, shape (rows,); the others have no value.
         labels: the classes in their order, all integers, floats, truth values or texts; none in regression.
     """
 
     name: str
     task: Task
     values: npt.NDArray[Any]
+    rows: npt.NDArray[np.intp]
     labels: tuple[Label, ...] = ()
 
 
-def find_target(table: pa.Table, name: str, path: object, question: Question | None = None) -> tuple[pa.Table, Target]:
-    """The column `name` as what is to be predicted, and the rows of `table` that have it, without that column.
+def find_target(table: pa.Table, name: str, path: object, question: Question | None = None) -> Target:
+    """The column `name` of `table` as what is to be predicted, of the rows that have it.
 
     Truth values, texts, two different numbers, and few different integers of which each is there several times are
     classes; other numbers are values.
@@ -56,31 +57,27 @@ def find_target(table: pa.Table, name: str, path: object, question: Question | N
             numbers are needed.
     """
     if name not in table.column_names:
-        hint = " (columns are separated by commas, in .tsv files by tabs)" if table.num_columns == 1 else ""
-        raise TableError(f"{path} has no column {name!r}; its columns are {', '.join(table.column_names)}{hint}")
-    cells = Cells(name, table[name], path)
+        raise TableError(f"{path} has no column {name!r}; its columns are {', '.join(table.column_names)}")
+    cells = Cells(name, table[name], path, "say that they are classes with --task classification")
+    kind = cells.cells.type
     if cells.gaps == table.num_rows:
         raise TableError(f"{path}: {name} has no value in any row; nothing can be learned")
-    known = pc.is_valid(cells.cells)
-    if pa.types.is_floating(cells.cells.type):
-        known = pc.and_(known, pc.invert(pc.is_nan(cells.cells)))
-    rows = table.filter(known) if cells.gaps else table
-    target = _target(Cells(name, rows[name], path), name, path, question)
-    return rows.drop_columns([name]), target
-
-
-def _target(cells: Cells, name: str, path: object, question: Question | None) -> Target:
+    if not (cells.is_text or pa.types.is_boolean(kind) or pa.types.is_integer(kind) or cells.is_numeric):
+        raise TableError(f"{path}: {name} holds {kind}, which cannot be predicted; make numbers or texts of it")
     if question == "regression" or (question is None and cells.is_numeric and _are_values(cells)):
-        numbers = cells.numbers().values
-        if (numbers == numbers[0]).all():
-            raise TableError(f"{path}: {name} is {numbers[0]:g} in every row; there is nothing to learn")
-        return Target(name, "regression", numbers)
-    if cells.is_text or pa.types.is_integer(cells.cells.type):
-        column = cells.categories()
-        labels, places = _typed(column.words), column.values
-    else:
-        encoded, places = np.unique(cells.cells.to_numpy(), return_inverse=True)
-        labels = tuple(encoded.tolist())
+        values = cells.numbers().values
+        rows = np.flatnonzero(~np.isnan(values))
+        values = values[rows]
+        if (values == values[0]).all():
+            raise TableError(f"{path}: {name} is {values[0]:g} in every row; there is nothing to learn")
+        return Target(name, "regression", values, rows)
+    column = cells.categories()
+    rows = np.flatnonzero(~column.gaps)
+    found = _labels(column.words, cells)
+    # Numbers are in another order than their texts.
+    order = sorted(range(len(found)), key=found.__getitem__)  # type: ignore[arg-type]
+    labels = tuple(found[place] for place in order)
+    places = np.argsort(order)[column.values[rows]]
     if len(labels) < 2:
         raise TableError(f"{path}: {name} is {labels[0]} in every row; two classes are needed")
     if broken := [label for label in labels if isinstance(label, str) and len(label.splitlines()) > 1]:
@@ -88,25 +85,28 @@ def _target(cells: Cells, name: str, path: object, question: Question | None) ->
             f"{path}: {name} has a class with a line break in it, {broken[0]!r}; a class is one line of text"
         )
     if len(labels) == 2:
-        return Target(name, "binary_classification", places.astype(np.float32), labels)
-    return Target(name, "multiclass_classification", places.astype(np.int64), labels)
+        return Target(name, "binary_classification", places.astype(np.float32), rows, labels)
+    return Target(name, "multiclass_classification", places.astype(np.int64), rows, labels)
 
 
 def _are_values(cells: Cells) -> bool:
     """Whether numbers are values, not classes."""
-    found, counts = np.unique(cells.numbers().values, return_counts=True)
+    numbers = cells.numbers().values
+    found, counts = np.unique(numbers[~np.isnan(numbers)], return_counts=True)
     if len(found) == 2:
         return False
     whole = bool((found == np.floor(found)).all())
     return not whole or len(found) > _MOST_CLASSES or bool(counts.min() < _FEWEST_ROWS)
 
 
-def _typed(words: tuple[str, ...] | tuple[int, ...]) -> tuple[Label, ...]:
-    """The classes as floats if each of them gives the same text back, else as they are."""
+def _labels(words: tuple[str, ...] | tuple[int, ...], cells: Cells) -> tuple[Label, ...]:
+    """The classes in the order of `words`, as truth values or floats if they are such in the table."""
+    if pa.types.is_boolean(cells.cells.type):
+        return tuple(word == "true" for word in words)
     try:
         numbers = [float(word) for word in words]
     except ValueError:
         return words
-    return (
-        tuple(numbers) if [str(number) for number in numbers] == list(words) and np.isfinite(numbers).all() else words
-    )
+    if pa.types.is_integer(cells.cells.type) or not np.isfinite(numbers).all():
+        return words
+    return tuple(numbers) if not cells.is_text or [str(number) for number in numbers] == list(words) else words

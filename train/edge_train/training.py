@@ -82,17 +82,19 @@ def train(
 def new_network(dataset: Dataset, settings: Settings) -> Network:
     """The network that `settings` ask for, untrained; torch's own random state is left as it was.
 
-    The example's is a `NeuralNet`: two classes, numbers without gaps, one hidden layer. All others are a `TableNet`,
-    which has taken from the training rows what preprocessing needs.
+    The example's is a `NeuralNet`: two classes, numbers without gaps, one hidden layer, no dropout. All others are a
+    `TableNet`, which has taken from the training rows what preprocessing needs.
     """
     network: Network
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        if all(feature.missing is None for feature in dataset.signature.features):
-            network = NeuralNet(len(dataset.signature.features), settings.hidden[0])
-            network.signature = dataset.signature
+        signature = dataset.signature
+        plain = all(feature.kind == "numeric" and feature.missing is None for feature in signature.features)
+        if plain and signature.task == "binary_classification" and len(settings.hidden) == 1 and not settings.dropout:
+            network = NeuralNet(len(signature.features), settings.hidden[0])
+            network.signature = signature
         else:
-            network = TableNet(dataset.signature, settings.hidden, smoothing=settings.smoothing)
+            network = TableNet(signature, settings.hidden, smoothing=settings.smoothing)
             network.fit(dataset.train.inputs, dataset.train.target)
     network.data_sha256 = dataset.training_sha256
     return network
@@ -132,8 +134,7 @@ class _Training:
         if group.size > 1:
             self.step = _DistributedStep(self.objective, group)
         self.optimizer = _optimizer(network, settings)
-        described = repr((dataset.training_sha256, asdict(settings), torch.__version__, group.size, str(network)))
-        self.identity = hashlib.sha256(described.encode()).hexdigest()
+        self.identity = _identity(dataset, settings, network, group)
         self.progress = Progress()
 
     def run(self) -> TrainingRun:
@@ -238,6 +239,13 @@ class _DistributedStep:
         total = loss.detach() / group.size
         torch.distributed.all_reduce(total)
         return total
+
+
+def _identity(dataset: Dataset, settings: Settings, network: Network, group: Group) -> str:
+    """The SHA-256 of all that the weights depend on, and the names that ride along with them."""
+    watched = [part.sha256 for part in (dataset.validation, dataset.test) if part is not None]
+    run = (dataset.training_sha256, watched, dataset.signature, asdict(settings), group.size, str(network))
+    return hashlib.sha256(repr((*run, torch.__version__)).encode()).hexdigest()
 
 
 def _optimizer(network: Network, settings: Settings) -> torch.optim.Optimizer:
