@@ -1,75 +1,194 @@
-from pathlib import Path
+"""Tables as files: formats, spellings, and what is wrong with them."""
 
-import numpy as np
+import gzip
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from edge_train import TableError, read_table
 
+ROWS = [{"a": 1.5, "b": "x"}, {"a": -2.0, "b": "日本, y"}, {"a": 3.25, "b": 'quo"te'}]
+CSV = 'a,b\n1.5,x\n-2.0,"日本, y"\n3.25,"quo""te"\n'
+
+
+def as_parquet(table: Any) -> bytes:
+    content = io.BytesIO()
+    pa.parquet.write_table(table, content)
+    return content.getvalue()
+
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "table.csv"
+def read(tmp_path: Path) -> Callable[..., dict[str, list[Any]]]:
+    def read(content: str | bytes, name: str = "table.csv") -> dict[str, list[Any]]:
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return read_table(path).to_pydict()
+
+    return read
 
 
-def test_reads_a_table(path: Path) -> None:
-    path.write_text('\ufeff"a, long",label , b\n1,yes,-2e3\n\n 3.5 , no,0\n', encoding="utf-8")
-    table = read_table(path, "label")
-    assert table.feature_names == ("a, long", "b")
-    np.testing.assert_array_equal(table.rows, np.array([[1, -2000], [3.5, 0]], np.float32))
-    assert table.rows.dtype == np.float32
-    assert table.target.tolist() == ["yes", "no"]
+FORMATS = {
+    "table.csv": CSV.encode(),
+    "table.tsv": 'a\tb\n1.5\tx\n-2.0\t日本, y\n3.25\t"quo""te"\n'.encode(),
+    "table.jsonl": "".join(json.dumps(row) + "\n" for row in ROWS).encode(),
+    "table.parquet": as_parquet(pa.Table.from_pylist(ROWS)),
+}
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("name", FORMATS)
+def test_formats(read: Any, name: str, compressed: bool) -> None:
+    content = FORMATS[name]
+    found = read(gzip.compress(content), f"{name}.gz") if compressed else read(content, name)
+    assert found["b"] == ["x", "日本, y", 'quo"te']
+    assert list(map(float, found["a"])) == [1.5, -2.0, 3.25]
+
+
+def test_names_tell_formats_in_any_case_and_content_tells_parquet(read: Any) -> None:
+    assert read(gzip.compress(FORMATS["table.tsv"]), "TABLE.TSV.GZ")["b"][0] == "x"
+    assert read(FORMATS["table.parquet"], "table.data")["b"][0] == "x"
+    assert read(CSV, "table")["b"][0] == "x"
+    assert read(CSV, "a.b.2020.csv")["b"][0] == "x"
 
 
 @pytest.mark.parametrize(
-    ("classes", "expected"),
+    "content",
     [
-        (["0", "1"], [0, 1]),
-        (["-1", "1"], [-1, 1]),
-        (["0.0", "1.0"], [0.0, 1.0]),
-        (["0.5", "1.5"], [0.5, 1.5]),
-        (["0", "1.0"], ["0", "1.0"]),
-        (["01", "1"], ["01", "1"]),
-        (["nan", "inf"], ["nan", "inf"]),
-        (["True", "False"], ["True", "False"]),
-        (["1_0", "2"], ["1_0", "2"]),
-        ([str(10**30), "1"], [str(10**30), "1"]),
-        (["ja", "für"], ["ja", "für"]),
+        CSV,
+        "\ufeff" + CSV,
+        CSV.replace("\n", "\r\n"),
+        CSV.replace("\n", "\r"),
+        CSV.rstrip("\n"),
+        "\n\n" + CSV.replace("\n", "\n\n"),
+        CSV.replace("a,b", ' a , b '),
     ],
 )
-def test_classes_keep_what_they_are(path: Path, classes: list[str], expected: list[object]) -> None:
-    path.write_text("x,c\n" + "".join(f"1,{label}\n" for label in classes), encoding="utf-8")
-    found = read_table(path, "c").target.tolist()
-    assert found == expected
-    assert [type(label) for label in found] == [type(label) for label in expected]
+def test_spellings_of_one_table(read: Any, content: str) -> None:
+    assert read(content) == {"a": ["1.5", "-2.0", "3.25"], "b": ["x", "日本, y", 'quo"te']}
+
+
+def test_cells_are_texts_as_they_stand_there(read: Any) -> None:
+    found = read('a,b\n007, x \n1e5,\n"two\nlines",NA\n')
+    assert found == {"a": ["007", "1e5", "two\nlines"], "b": [" x ", "", "NA"]}
+
+
+def test_names_may_hold_commas_and_quotes(read: Any) -> None:
+    assert list(read('"a, long","say ""b""",日本\n1,2,3\n')) == ["a, long", 'say "b"', "日本"]
+
+
+def test_pandas_writes_numbers_where_columns_have_no_names(read: Any) -> None:
+    assert list(read("0,1,2\n5.5,6,x\n")) == ["0", "1", "2"]
+
+
+def test_json_rows_may_leave_values_out(read: Any) -> None:
+    found = read('{"a": 1, "b": "x"}\n\n{"b": null, "a": 2.5}\n{"a": NaN}\n', "table.jsonl")
+    assert found["b"] == ["x", None, None]
+    assert found["a"][:2] == [1, 2.5]
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "cannot be read: No such file"),
         (b"", "is empty; a header"),
+        (b"\n\n", "is empty; a header"),
+        (b"\xef\xbb\xbf", "is empty; a header"),
         (b"x,c\n", "a header but no rows"),
         (b"x,c\n1,a\n2\n", "line 3: 1 values, but the header has 2 columns"),
         (b"x,c\n1,a,9\n", "line 2: 3 values"),
-        (b"x,c\none,a\n", "line 2: x: 'one' is no number; remove the column or code it as numbers"),
-        (b"x,c\n,a\n", "line 2: x is empty"),
-        (b"x,c\n1,\n", "line 2: c is empty"),
-        (b"x,c\nnan,a\n", "line 2: x is nan; a finite number"),
-        (b"x,c\n1e300,a\n", "line 2: x: 1e300 does not fit float32"),
-        (b"x,c\n1e400,a\n", "line 2: x: 1e400 does not fit float32"),
-        (b"x,c\n1,a\n,\n", "line 3: c is empty"),
-        (b'x,c\n1,"a\nb"\n', "c has a line break"),
-        (b"x,c\n1700000000,a\n1700000030,b\n", "x runs from 1700000000 to 1700000030, and float32 cannot tell"),
-        (b"x,d\n1,a\n", "has no column 'c'; its columns are x, d"),
         (b"x,x,c\n1,2,a\n", "names x more than once"),
+        (b"x, x ,c\n1,2,a\n", "names x more than once"),
         (b"x,,c\n1,2,a\n", "column 2 has no name"),
-        (b"c\na\n", "no column beside the target"),
-        (b"x,c\n1,\xff\n", "is not UTF-8 text"),
-        (b'x,c\n1,"a\n', "not CSV"),
+        (b"x,c,\n1,a,\n", "column 3 has no name"),
+        (b'"x\ny",c\n1,a\n', "column 1 has more than one line"),
+        (b"5.1,3.5,0.2\n1,2,3\n", "the first line holds numbers, not names"),
+        (b"1,1,2\n1,2,3\n", "the first line holds numbers, not names"),
+        (b"x;c\n1;a\n", "header is one column, 'x;c'; separate columns by commas"),
+        (b"x;c\n1,5;2,5\n", "header is one column"),
+        (b"x\tc\n1\ta\n", r"name it \.tsv"),
+        (b"x,c\n1,a\n2,\xff\n", "line 3 is not UTF-8 text; save the table as UTF-8"),
+        ("x,c\n1,a\n".encode("utf-16"), "line 1 is not UTF-8"),
+        ("x,c\n1,a\n".encode("utf-16-le"), "save the table as UTF-8"),
+        (b'x,c\n1,"a\n', "not CSV: unexpected end"),
+        (b'x,c\n1,"a\n2,b\n3,d', "not CSV: unexpected end"),
+        (b'x,"c\n1,a\n', "not CSV"),
+        (b'x,c\n"1,a\n2,b\n', "not CSV"),
+        (b"PK\x03\x04\xfe\xff junk", "is not UTF-8"),
+        (b"\x1f\x8b\x08\x00", r"is a gzip file; let its name end in \.gz"),
     ],
 )
-def test_bad_tables(path: Path, content: bytes | None, message: str) -> None:
-    if content is not None:
-        path.write_bytes(content)
+def test_bad_csv(read: Any, content: bytes, message: str) -> None:
     with pytest.raises(TableError, match=message):
-        read_table(path, "c")
+        read(content)
+
+
+def test_other_separators_in_tsv(read: Any) -> None:
+    with pytest.raises(TableError, match=r"separate columns by tabs, or name it \.csv"):
+        read("x,c\n1,a\n", "table.tsv")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('[{"a": 1}]', "line 1 is no object"),
+        ("1\n2\n", "line 1 is no object"),
+        ('{"a": 1}\n{oops\n', "line 2: not JSON"),
+        ('{"a": 1}\n{"a": 2}\n{"a": "x"}\n', "line 3: a is a text, but a number in earlier lines"),
+        ('{"a": true}\n{"a": [2]}\n', "line 2: a is a list, but true or false"),
+        ('{"a": 1}\n{"a": 1, "a": 2}\n', "specified twice"),
+        ('{"a": "\\ud800"}\n', "is not JSON Lines"),
+        ('{"a": "ü"}\n'.encode("latin-1"), "line 1 is not UTF-8"),
+        ('{"a": 1}\n'.encode("utf-16"), "line 1 is not UTF-8"),
+        ("{}\n{}\n", "has no columns"),
+        ('{"": 1}\n', "column 1 has no name"),
+    ],
+)
+def test_bad_json(read: Any, content: str | bytes, message: str) -> None:
+    with pytest.raises(TableError, match=message):
+        read(content, "table.jsonl")
+
+
+def not_utf8() -> bytes:
+    offsets, letters = pa.array([0, 1, 2], pa.int32()), pa.py_buffer(b"\xff\xff")
+    cells = pa.Array.from_buffers(pa.string(), 2, [None, offsets.buffers()[1], letters])
+    return as_parquet(pa.table({"a": cells}))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (FORMATS["table.parquet"][:-30], "is no Parquet file that can be read"),
+        (b"junk", "is no Parquet file that can be read"),
+        (as_parquet(pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])), "names a more than once"),
+        (as_parquet(pa.table({"a": pa.array([], pa.int64())})), "no rows"),
+        (not_utf8(), "UTF8"),
+    ],
+)
+def test_bad_parquet(read: Any, content: bytes, message: str) -> None:
+    with pytest.raises(TableError, match=message):
+        read(content, "table.parquet")
+
+
+def test_damaged_gzip(read: Any) -> None:
+    content = bytearray(gzip.compress(CSV.encode() * 500))
+    for name in ("table.csv.gz", "table.jsonl.gz", "table.parquet.gz"):
+        for length in (2, 3, 11, len(content) // 2, len(content) - 1):
+            with pytest.raises(TableError, match="damaged"):
+                read(content[:length], name)
+    content[20] ^= 0xFF
+    with pytest.raises(TableError, match="damaged"):
+        read(content, "table.csv.gz")
+    with pytest.raises(TableError, match="is no gzip file"):
+        read(CSV, "table.csv.gz")
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match="cannot be read: No such file"):
+        read_table(tmp_path / "nowhere.csv")
+    with pytest.raises(TableError, match="cannot be read: Is a directory"):
+        read_table(tmp_path)

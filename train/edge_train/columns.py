@@ -64,7 +64,8 @@ def find_columns(
     """The columns of `table`, each as what it holds.
 
     Args:
-        table: as `read_table` gives it, without the target.
+        table: as `read_table` gives it, without the target. Where nobody else holds it, each column's memory is free
+            again once it is converted.
         path: what to call the table in messages.
         numeric: columns that hold numbers, whatever is found.
         categorical: columns that hold categories, whatever is found.
@@ -76,6 +77,7 @@ def find_columns(
     found: list[Column | LeftOut] = []
     for name in table.column_names:
         cells = Cells(name, table[name], path)
+        table = table.drop_columns([name])
         if name in categorical:
             found.append(cells.categories())
         elif name in numeric:
@@ -200,9 +202,13 @@ class Cells:
         try:
             pc.cast(self.cells, pa.float64())
         except pa.ArrowException:
-            words = pc.unique(self.cells).drop_null().to_pylist()
-            # A thousand tell; a column of millions of texts need not be gone through.
-            return sum(map(is_number, words[:1000])) > _MOSTLY * min(len(words), 1000)
+            words: set[str] = set()
+            for chunk in self.cells.chunks:
+                words.update(pc.unique(chunk).drop_null().to_pylist())
+                # A thousand tell; a column of millions of texts need not be gone through.
+                if len(words) > 1000:
+                    break
+            return sum(map(is_number, words)) > _MOSTLY * len(words)
         return True
 
     def _parsed(self) -> pa.ChunkedArray:
@@ -238,7 +244,7 @@ class Cells:
         raise TableError(f"{self._path} row {row + 1}: {self.name} is {cell[:60]}: {reason}")
 
     def _check_resolution(self, numbers: npt.NDArray[np.float64]) -> None:
-        """Refuse a column whose differences float32 does not hold, or hardly, such as seconds since 1970 in a minute."""
+        """Refuse differences that float32 does not hold, or hardly, such as those of seconds since 1970 in a minute."""
         low, high = numbers.min(), numbers.max()
         if high - low > LARGEST:
             raise TableError(

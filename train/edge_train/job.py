@@ -107,7 +107,9 @@ class Job:
             raise TableError(f"{choice.target} is the target; what it is, --task says")
         target = find_target(table, choice.target, choice.path, choice.question)
         rows = table.num_rows
-        found = find_columns(table.drop_columns([*drop, choice.target]), choice.path, numeric, categorical)
+        only_reference = [table.drop_columns([*drop, choice.target])]
+        del table
+        found = find_columns(only_reference.pop(), choice.path, numeric, categorical)
         columns = [column for column in found if isinstance(column, Column)]
         dataset = split(columns, target, seed, validation=choice.validation)
         lines = [_columns_text(found), _target_text(target)]

@@ -75,7 +75,7 @@ def find_target(table: pa.Table, name: str, path: object, question: Question | N
     rows = np.flatnonzero(~column.gaps)
     found = _labels(column.words, cells)
     # Numbers are in another order than their texts.
-    order = sorted(range(len(found)), key=found.__getitem__)  # type: ignore[arg-type]
+    order = sorted(range(len(found)), key=found.__getitem__)
     labels = tuple(found[place] for place in order)
     places = np.argsort(order)[column.values[rows]]
     if len(labels) < 2:
