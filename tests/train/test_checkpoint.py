@@ -1,16 +1,19 @@
 import copy
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from plain_net import PlainNet
 from torch import nn
 
-from edge_runtime import Feature
-from edge_train import CheckpointError, NeuralNet, four_blobs, load_checkpoint, save_checkpoint, train
+from edge_runtime import Feature, Input, Signature
+from edge_train import CheckpointError, NeuralNet, TableNet, four_blobs, load_checkpoint, save_checkpoint, train
 from edge_train.network import network_signature
+from edge_train.settings import EXAMPLE
 
 KEYS = ["linear_1.weight", "linear_1.bias", "linear_2.weight", "linear_2.bias"]
 
@@ -20,9 +23,9 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "model.pt"
 
 
-def named_model(standardize: bool = False) -> NeuralNet:
+def named_model() -> NeuralNet:
     torch.manual_seed(1)
-    model = NeuralNet(2, 5, standardize)
+    model = NeuralNet(2, 5)
     model.signature = network_signature((Feature("height", "numeric", 0.0, 2.5), Feature("width")), ("no", "yes"))
     return model.eval()
 
@@ -37,17 +40,62 @@ def test_a_plain_state_dict(path: Path) -> None:
         assert torch.equal(other(torch.ones(3, 2)), model(torch.ones(3, 2)))
 
 
-@pytest.mark.parametrize("standardize", [False, True])
-def test_round_trip(path: Path, standardize: bool) -> None:
-    model = named_model(standardize)
-    if model.standardize is not None:
-        model.standardize.fit(four_blobs(0).x_train)
+def table_model(task: Any = "binary_classification", labels: tuple[Any, ...] = ("no", "yes")) -> TableNet:
+    torch.manual_seed(1)
+    numbers = (Feature("height", missing=0.2), Feature("width", missing=0.0))
+    texts = (
+        Feature("city", "categorical", missing=0.1, categories=tuple(f"city {place}" for place in range(30))),
+        Feature("code", "categorical", missing=0.0, categories=(1, 5)),
+    )
+    inputs = (Input("x", numbers), Input("text", texts))
+    model = TableNet(Signature(inputs, "y", labels, task, columns=("city", "height", "width", "code")), (7, 3))
+    random = np.random.default_rng(0)
+    x = random.normal(5, 3, (50, 2)).astype(np.float32)
+    model.fit({"x": x, "text": random.integers(2, 4, (50, 2))}, random.normal(50, 9, 50).astype(np.float32))
+    model.data_sha256 = "abc"
+    return model.eval()
+
+
+def test_round_trip(path: Path) -> None:
+    model = named_model()
     save_checkpoint(model, path)
     again = load_checkpoint(path)
     assert again.signature == model.signature
     assert not again.training
     x = torch.randn(10, 2)
     assert torch.equal(again(x), model(x))
+
+
+@pytest.mark.parametrize(
+    ("task", "labels"),
+    [("binary_classification", (False, True)), ("multiclass_classification", (1, 2, 3)), ("regression", ())],
+)
+def test_round_trip_of_a_table(path: Path, task: str, labels: tuple[Any, ...]) -> None:
+    model = table_model(task, labels)
+    save_checkpoint(model, path)
+    again = load_checkpoint(path)
+    assert isinstance(again, TableNet)
+    assert (again.signature, again.data_sha256, again.training) == (model.signature, "abc", False)
+    x, text = torch.randn(10, 2), torch.randint(0, 4, (10, 2))
+    x[3, 0] = torch.nan
+    assert torch.equal(again(x, text), model(x, text))
+    save_checkpoint(again, path.with_name("again.pt"))
+    assert path.read_bytes() == path.with_name("again.pt").read_bytes()
+
+
+def test_a_damaged_table_model(path: Path) -> None:
+    for key, value, message in (
+        ("numbers.scale", torch.zeros(2), "is not positive"),
+        ("numbers.mean", torch.zeros(3), "does not fit its network"),
+        ("layers.1.weight", torch.zeros(3, 8), "does not fit its network"),
+        ("categories.0.weight", torch.zeros(9, 5), "does not fit its network"),
+        ("layers.0.bias", torch.full((7,), torch.inf), "holds NaN or infinity"),
+    ):
+        content = table_model().state_dict()
+        content[key] = value
+        torch.save(content, path)
+        with pytest.raises(CheckpointError, match=message):
+            load_checkpoint(path)
 
 
 def test_metadata_survives_loading_into_our_own_class(path: Path) -> None:
@@ -68,7 +116,7 @@ def test_somebody_elses_checkpoint(path: Path) -> None:
 
 def test_same_model_same_bytes(tmp_path: Path) -> None:
     for name in ("a.pt", "another name.pt"):
-        save_checkpoint(train(four_blobs(0), epochs=50).model, tmp_path / name)
+        save_checkpoint(train(four_blobs(0), replace(EXAMPLE, epochs=50)).model, tmp_path / name)
     assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "another name.pt").read_bytes()
 
 
@@ -96,10 +144,9 @@ def state(**changes: Any) -> dict[str, Any]:
         (state(**{"linear_1.bias": torch.full((5,), torch.nan)}), "linear_1.bias holds NaN"),
         (state(**{"linear_2.weight": torch.ones(2, 5)}), "the weights have the shapes"),
         (state(**{"linear_1.weight": torch.ones(5)}), "the weights have the shapes"),
-        (state(**{"linear_2.weight": torch.ones(1, 4)}), "does not fit NeuralNet"),
-        (state(**{"standardize.mean": torch.ones(2)}), "standardize.scale"),
+        (state(**{"linear_2.weight": torch.ones(1, 4)}), "does not fit its network"),
+        (state(**{"more": torch.ones(2)}), "found linear_1.bias"),
         (state(**{"linear_1.weight": torch.ones(5, 2).to_sparse()}), "sparse or meta"),
-        (state(**{"standardize.mean": torch.zeros(2), "standardize.scale": torch.zeros(2)}), "is not positive"),
         (state(**{"linear_1.weight": torch.empty(0, 2)}), "the weights have the shapes"),
     ],
 )

@@ -66,7 +66,7 @@ def test_names_tell_formats_in_any_case_and_content_tells_parquet(read: Any) -> 
         CSV.replace("\n", "\r"),
         CSV.rstrip("\n"),
         "\n\n" + CSV.replace("\n", "\n\n"),
-        CSV.replace("a,b", ' a , b '),
+        CSV.replace("a,b", " a , b "),
     ],
 )
 def test_spellings_of_one_table(read: Any, content: str) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edge_runtime.signature import Feature, Signature
-from edge_train.encoding import FIRST_CATEGORY
+from edge_train.encoding import FIRST_CATEGORY, MISSING
 from edge_train.network import Network
 
 # Up to so many categories have an axis each; more share a space that is learned.
@@ -65,7 +65,7 @@ class Numbers(nn.Module):
 class Categories(nn.Module):
     """A point for each category of one column: an axis for each of a few, places that are learned for many.
 
-    An unknown category is at the mean of the known ones, weighted by how often training saw them, and so is a gap where
+    An unknown category is at the mean of all points, weighted by how often training saw them, and so is a gap where
     training saw none.
 
     Attributes:
@@ -90,7 +90,8 @@ class Categories(nn.Module):
 
     def fit(self, codes: npt.NDArray[np.int64]) -> None:
         """Count how often each category is there in `codes`, shape (rows,)."""
-        counts = np.bincount(codes, minlength=len(self.share) + FIRST_CATEGORY)[-len(self.share) :]
+        first = MISSING if self.sees_gaps else FIRST_CATEGORY
+        counts = np.bincount(codes, minlength=first + len(self.share))[first:]
         self.share.copy_(torch.from_numpy(counts / counts.sum()))
 
     def forward(self, codes: Tensor) -> Tensor:

@@ -205,7 +205,7 @@ class _Training:
             loss = self.step(batch)
         except RuntimeError as error:
             # torch's cross-entropy refuses probabilities that are NaN in words of its own.
-            if not all(parameter.isfinite().all() for parameter in self.network.parameters()):
+            if not self.network(*batch[: len(self.network.signature.inputs)]).isfinite().all():
                 raise TrainingDiverged(f"training diverged in epoch {epoch}; try a lower learning rate") from error
             raise
         self.optimizer.step()
