@@ -1,30 +1,51 @@
 import struct
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from matplotlib.image import imread
 
 from edge_runtime import Feature
-from edge_train import CannotWrite, TrainingRun, four_blobs, from_table, read_table, train
-from edge_train.data import Dataset
+from edge_train import CannotWrite, Dataset, Settings, TrainingRun, find_target, four_blobs, split, train
+from edge_train.columns import Column
 from edge_train.plots import save_plots
+from edge_train.settings import EXAMPLE
+
+PLANE = {"data.png", "decision_regions.png"}
+CLASSES = {"loss.png", "confusion_matrix.png", "roc.png", "calibration.png"}
 
 
 def run_on(data: Dataset) -> TrainingRun:
-    return train(data, epochs=150, standardize=len(data.features) != 2)
+    return train(data, replace(EXAMPLE, epochs=150))
 
 
-def test_three_pictures_for_two_features(tmp_path: Path) -> None:
+def table(y: Any, features: int = 3, **options: Any) -> Dataset:
+    import pyarrow as pa
+
+    random = np.random.default_rng(0)
+    target = find_target(pa.table({"y": y}), "y", "t.csv")
+    columns = [
+        Column(f"x{place}", "numeric", random.normal(size=len(y)).astype(np.float32)) for place in range(features)
+    ]
+    columns[0].values[::7] = np.nan
+    return split(columns, target, 0, **options)
+
+
+def names(paths: list[Path]) -> set[str]:
+    return {path.name for path in paths}
+
+
+def test_pictures_for_two_features(tmp_path: Path) -> None:
     data = four_blobs(0)
     paths = save_plots(data, run_on(data), tmp_path / "plots")
-    assert [path.name for path in paths] == ["data.png", "loss.png", "decision_regions.png"]
+    assert names(paths) == PLANE | CLASSES
     for path in paths:
         content = path.read_bytes()
         assert content.startswith(b"\x89PNG")
         width, height = struct.unpack(">II", content[16:24])
-        assert width > 500
+        assert width > 400
         assert height > 400
 
 
@@ -38,30 +59,47 @@ def test_regions_show_both_classes(tmp_path: Path) -> None:
     assert 0.1 < blue < 0.7
 
 
-@pytest.mark.parametrize("features", [1, 30])
-def test_no_regions_for_another_number_of_features(tmp_path: Path, breast_cancer: Path, features: int) -> None:
-    table = read_table(breast_cancer, "diagnosis")
-    table = replace(table, rows=table.rows[:, :features], feature_names=table.feature_names[:features])
-    data = from_table(table, seed=0)
-    (tmp_path / "decision_regions.png").write_bytes(b"another model's")
-    assert [path.name for path in save_plots(data, run_on(data), tmp_path)] == ["data.png", "loss.png"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["data.png", "loss.png"]
+@pytest.mark.filterwarnings("error::UserWarning")
+@pytest.mark.parametrize(
+    ("y", "features", "options", "expected"),
+    [
+        ([0, 1] * 40, 2, {}, PLANE | CLASSES),
+        ([0, 1] * 40, 3, {}, CLASSES),
+        ([0, 1, 2] * 30, 2, {}, CLASSES),
+        ([f"class {place % 30}" for place in range(300)], 2, {}, CLASSES),
+        ([place / 7 for place in range(90)], 2, {}, {"loss.png", "predicted_against_true.png"}),
+        ([0, 1] * 40, 3, {"validation": 0}, CLASSES),
+        ([0, 1] * 40, 3, {"test": False}, {"loss.png"}),
+    ],
+)
+def test_pictures_by_task_replace_those_of_an_earlier_model(
+    tmp_path: Path, y: Any, features: int, options: Any, expected: set[str]
+) -> None:
+    for name in PLANE | CLASSES | {"predicted_against_true.png"}:
+        (tmp_path / name).write_bytes(b"another model's")
+    (tmp_path / "my own.png").write_bytes(b"mine")
+    data = table(y, features, **options)
+    run = train(data, Settings((8,), epochs=5, batch_size=32, patience=None if "validation" in options else 2))
+    assert names(save_plots(data, run, tmp_path)) == expected
+    assert names(list(tmp_path.iterdir())) == expected | {"my own.png"}
+    assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in expected)
 
 
 @pytest.mark.filterwarnings("error")
 def test_names_that_matplotlib_would_take_for_something_else(tmp_path: Path) -> None:
     data = four_blobs(0)
-    features = (Feature("cost $_$"), Feature("_hidden"))
-    data = replace(data, features=features, labels=("_no$^$", "日本"))
-    run = run_on(data)
-    assert len(save_plots(data, run, tmp_path)) == 3
+    (inputs,) = data.signature.inputs
+    inputs = replace(inputs, features=(Feature("cost $_$"), Feature("_hidden")))
+    data = replace(data, signature=replace(data.signature, inputs=(inputs,), labels=("_no$^$", "日本")))
+    assert names(save_plots(data, run_on(data), tmp_path)) == PLANE | CLASSES
 
 
 def test_a_constant_feature(tmp_path: Path) -> None:
     data = four_blobs(0)
-    data.x_train[:, 1] = data.x_test[:, 1] = 7
-    with np.errstate(all="raise"):
-        assert len(save_plots(data, run_on(data), tmp_path)) == 3
+    assert data.test is not None
+    data.train.inputs["x"][:, 1] = data.test.inputs["x"][:, 1] = 7
+    with np.errstate(all="raise", under="ignore"):
+        assert names(save_plots(data, run_on(data), tmp_path)) == PLANE | CLASSES
 
 
 def test_folder_that_cannot_be_made(tmp_path: Path) -> None:

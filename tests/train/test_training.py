@@ -1,5 +1,6 @@
 """The example as people know it, against a plain loop as anybody would write it; and training on tables."""
 
+import itertools
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -183,7 +184,7 @@ def test_the_rate_is_half_a_cosine() -> None:
 
     look()
     train(data, settings, network=network, on_epoch=look)
-    lengths = torch.stack([(after - before).norm() for before, after in zip(seen, seen[1:], strict=False)])
+    lengths = torch.stack([(after - before).norm() for before, after in itertools.pairwise(seen)])
     expected = (1 + torch.cos(torch.pi * torch.arange(10) / 10)) / 2
     torch.testing.assert_close(lengths / lengths[0], expected.double(), rtol=0.02, atol=0.01)
 

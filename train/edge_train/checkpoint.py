@@ -47,6 +47,7 @@ def load_checkpoint(path: Path) -> Network:
             float32.
     """
     state = _read(path)
+    _check_keys(state, path)
     _check_tensors(state, path)
     try:
         model = _neural_net(state, path) if set(state) == _KEYS else _table_net(state, path)
@@ -95,17 +96,24 @@ def _neural_net(state: Mapping[str, Tensor], path: Path) -> NeuralNet:
 
 
 def _table_net(state: Mapping[str, Tensor], path: Path) -> TableNet:
-    metadata: Any = getattr(state, "_metadata", {}).get("", {}).get(METADATA_KEY)
     layers, categories = _in_order(_LAYER, state), _in_order(_CATEGORIES, state)
-    if metadata is None or not layers:
+    if "numbers.scale" in state and not (state["numbers.scale"] > 0).all():
+        raise CheckpointError(f"{path}: numbers.scale is not positive")
+    hidden = [layer.shape[0] for layer in layers[:-1]]
+    return TableNet(Signature.from_dict(_signature(state)), hidden, [points.shape[1] for points in categories])
+
+
+def _signature(state: Mapping[str, Tensor]) -> Any:
+    return getattr(state, "_metadata", {}).get("", {}).get(METADATA_KEY)
+
+
+def _check_keys(state: Mapping[str, Tensor], path: Path) -> None:
+    is_table_net = _signature(state) is not None and any(_LAYER.fullmatch(str(key)) for key in state)
+    if set(state) != _KEYS and not is_table_net:
         found = ", ".join(sorted(map(str, state))[:8]) or "nothing"
         raise CheckpointError(
             f"{path} is not the state_dict of a NeuralNet or a TableNet: {sorted(_KEYS)} expected, found {found}"
         )
-    if "numbers.scale" in state and not (state["numbers.scale"] > 0).all():
-        raise CheckpointError(f"{path}: numbers.scale is not positive")
-    hidden = [layer.shape[0] for layer in layers[:-1]]
-    return TableNet(Signature.from_dict(metadata), hidden, [points.shape[1] for points in categories])
 
 
 def _in_order(key: re.Pattern[str], state: Mapping[str, Tensor]) -> list[Tensor]:

@@ -1,0 +1,82 @@
+"""The measures, against their definitions."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from edge_runtime import Feature, Input, Signature
+from edge_train import Network, measure
+from edge_train.data import Part
+from edge_train.metrics import as_text
+
+
+class Given(Network):
+    """Gives what stands in its input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+def measured(found: Any, true: Any, labels: tuple[Any, ...], task: Any) -> dict[str, Any]:
+    x = np.array(found, np.float32)
+    features = tuple(Feature(str(place)) for place in range(x.shape[1]))
+    network = Given(Signature((Input("x", features),), "y", labels, task))
+    return measure(network, Part({"x": x}, np.array(true)))
+
+
+def test_two_classes() -> None:
+    found = measured([[0.9], [0.8], [0.3], [0.5], [0.1]], [1.0, 0.0, 1.0, 0.0, 0.0], (0, 1), "binary_classification")
+    assert found["confusion_matrix"] == [[2, 1], [1, 1]]
+    assert found["accuracy"] == pytest.approx(3 / 5)
+    assert found["balanced_accuracy"] == pytest.approx((2 / 3 + 1 / 2) / 2)
+    # Of the six pairs of a row of each class, four are in the right order.
+    assert found["roc_auc"] == pytest.approx(4 / 6)
+    logs = np.log([0.9, 1 - 0.8, 0.3, 1 - 0.5, 1 - 0.1])
+    assert found["log_loss"] == pytest.approx(-logs.mean(), rel=1e-5)
+
+
+def test_several_classes() -> None:
+    random = np.random.default_rng(0)
+    shares = random.dirichlet(np.ones(3), 60)
+    true = np.array([random.choice(3, p=share) for share in shares])
+    found = measured(shares, true, ("a", "b", "c"), "multiclass_classification")
+    predicted = shares.argmax(1)
+    assert found["accuracy"] == pytest.approx((predicted == true).mean())
+    recalls = [(predicted[true == one] == one).mean() for one in range(3)]
+    assert found["balanced_accuracy"] == pytest.approx(np.mean(recalls))
+    assert found["log_loss"] == pytest.approx(-np.log(shares[np.arange(60), true]).mean(), rel=1e-4)
+    areas = []
+    for one in range(3):
+        pairs = shares[true == one, one][:, None] - shares[true != one, one][None]
+        areas.append((pairs > 0).mean() + (pairs == 0).mean() / 2)
+    assert found["roc_auc"] == pytest.approx(np.mean(areas), rel=1e-5)
+    assert found["confusion_matrix"][1][2] == ((true == 1) & (predicted == 2)).sum()
+
+
+def test_values() -> None:
+    true, found = np.array([1, 2, 3, 6], np.float32), [[1.5], [2], [2], [8]]
+    measures = measured(found, true, (), "regression")
+    assert measures["mae"] == pytest.approx((0.5 + 0 + 1 + 2) / 4)
+    assert measures["rmse"] == pytest.approx(np.sqrt((0.25 + 1 + 4) / 4))
+    assert measures["r2"] == pytest.approx(1 - 5.25 / ((true - 3) ** 2).sum())
+    assert measured([[1.5]], true[:1], (), "regression")["r2"] is None
+
+
+def test_more_rows_than_a_block() -> None:
+    found = measured(np.full((40_000, 1), 0.7), np.arange(40_000) % 4 > 0, (0, 1), "binary_classification")
+    assert found["accuracy"] == 0.75
+    assert torch.is_grad_enabled()
+
+
+def test_as_text() -> None:
+    found = measured([[0.9], [0.2], [0.3]], [1.0, 0.0, 1.0], ("no", "yes please"), "binary_classification")
+    assert as_text(found, ("no", "yes please")).splitlines()[-3:] == [
+        "true \\ predicted          no  yes please",
+        "no                         1           0",
+        "yes please                 1           1",
+    ]
+    assert "confusion" not in as_text(found, tuple(range(13)))
+    assert "accuracy           0.6667" in as_text(found, ("no", "yes please"))
