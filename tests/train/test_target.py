@@ -126,3 +126,10 @@ def test_refused(cells: Any, question: Question | None, message: str) -> None:
 def test_no_such_column() -> None:
     with pytest.raises(TableError, match=r"t\.csv has no column 'z'; its columns are x, y"):
         find_target(pa.table({"x": [1], "y": [2]}), "z", "t.csv")
+
+
+@pytest.mark.parametrize("cells", [["10.5", "9.5", "100.5", "9.5"], [10.5, 9.5, 100.5, 9.5]])
+def test_rows_keep_their_class_where_numbers_are_in_another_order_than_their_texts(cells: Any) -> None:
+    target = found(cells, "classification")
+    assert target.labels == (9.5, 10.5, 100.5)
+    assert answers(target) == [10.5, 9.5, 100.5, 9.5]
