@@ -102,8 +102,9 @@ def quality(name: str) -> dict[str, list[float]]:
 def _ours(x: Array, y: Array, rows: Array, held: Array) -> Array:
     """What `edge-train` with default flags learns from `rows` and says of `held`; it needs no rows for a test here."""
     table = pa.table({**{f"x{place}": column for place, column in enumerate(x[rows].T)}, "y": y[rows]})
-    rest, target = find_target(table, "y", "the table")
-    columns = [column for column in find_columns(rest, "the table") if isinstance(column, Column)]
+    target = find_target(table, "y", "the table")
+    found = find_columns(table.drop_columns(["y"]), "the table")
+    columns = [column for column in found if isinstance(column, Column)]
     dataset = split(columns, target, seed=0, test=False)
     model = train(dataset, for_table(len(dataset.train))).model
     taken = [int(feature.name.removeprefix("x")) for feature in dataset.signature.features]
@@ -152,8 +153,9 @@ def print_large(rounds: int) -> None:
     x = random.normal(size=(ROWS, COLUMNS)).astype(np.float32)
     y = (x @ random.normal(size=COLUMNS) + 3 * np.sin(3 * x[:, 0]) > 0).astype(np.int64)
     table = pa.table({**{f"x{place}": column for place, column in enumerate(x.T)}, "y": y})
-    rest, target = find_target(table, "y", "the table")
-    columns = [column for column in find_columns(rest, "the table") if isinstance(column, Column)]
+    target = find_target(table, "y", "the table")
+    found = find_columns(table.drop_columns(["y"]), "the table")
+    columns = [column for column in found if isinstance(column, Column)]
     dataset = split(columns, target, seed=0, test=False, validation=0)
     settings = replace(for_table(ROWS), hidden=HIDDEN, batch_size=BATCH, epochs=1, patience=None)
     calls: dict[str, Callable[[], object]] = {

@@ -29,8 +29,8 @@ def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
 
 @pytest.fixture(scope="session")
 def breast_cancer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """scikit-learn's breast-cancer data as examples/breast_cancer.py writes it, the class as text in `diagnosis`."""
-    path = tmp_path_factory.mktemp("tables") / "breast_cancer.csv"
-    example = Path(__file__).parents[1] / "examples" / "breast_cancer.py"
-    subprocess.run([sys.executable, str(example), str(path)], check=True)
-    return path
+    """scikit-learn's breast-cancer data as examples/tables.py writes it, the class as text in `diagnosis`."""
+    folder = tmp_path_factory.mktemp("tables")
+    example = Path(__file__).parents[1] / "examples" / "tables.py"
+    subprocess.run([sys.executable, str(example), str(folder)], check=True, stdout=subprocess.DEVNULL)
+    return folder / "breast_cancer.csv"

@@ -14,7 +14,7 @@ import torch
 from edge_export.cli import main as edge_export
 from edge_runtime import Predictor
 from edge_runtime.command import main as edge_predict
-from edge_train import Column, LeftOut, find_columns, find_target, load_checkpoint, read_table
+from edge_train import Column, LeftOut, find_columns, load_checkpoint, read_table
 from edge_train.cli import main as edge_train
 from edge_train.encoding import codes_of
 
@@ -35,8 +35,8 @@ TABLES = _example()
 
 def from_torch(table: Path, target: str, model: torch.nn.Module) -> np.ndarray:
     """What torch gives for every row, by the training side's reading and encoding of the table."""
-    rows, _ = find_target(read_table(table), target, table)
-    columns = {column.name: column for column in find_columns(rows, table) if not isinstance(column, LeftOut)}
+    found = find_columns(read_table(table).drop_columns([target]), table)
+    columns = {column.name: column for column in found if not isinstance(column, LeftOut)}
     inputs = {}
     for tensor in model.signature.inputs:
         values = []

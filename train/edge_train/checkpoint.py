@@ -28,15 +28,20 @@ _CATEGORIES = re.compile(r"categories\.(\d+)\.weight")
 
 
 def save_checkpoint(model: Network, path: Path) -> None:
-    """Write the state_dict of `model` to `path`; the same weights and signature give the same bytes.
+    """Write the state_dict of `model` to `path`.
 
     Raises:
         CannotWrite: it cannot be written there; an earlier file stays as it was.
     """
-    # Into memory first: given a path, torch.save puts the file's name into its content.
+    write_files({path: checkpoint_bytes(model)})
+
+
+def checkpoint_bytes(model: Network) -> bytes:
+    """What `save_checkpoint` writes; the same weights and signature give the same bytes."""
+    # Into memory: given a path, torch.save puts the file's name into its content.
     content = io.BytesIO()
     torch.save(model.state_dict(), content)
-    write_files({path: content.getvalue()})
+    return content.getvalue()
 
 
 def load_checkpoint(path: Path) -> Network:

@@ -50,7 +50,10 @@ def joined(device: torch.device) -> Iterator[Group]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield Group()
         return
-    backend = "nccl" if device.type == "cuda" else "gloo"
+    backend = "gloo"
+    if device.type == "cuda":
+        backend = "nccl"
+        torch.cuda.set_device(device)
     # Long: one that reads a large table more slowly than the others is no failure.
     distributed.init_process_group(backend, timeout=datetime.timedelta(hours=1))
     try:

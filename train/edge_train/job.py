@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from edge_train.checkpoint import save_checkpoint
+from edge_train.checkpoint import checkpoint_bytes
 from edge_train.columns import Column, LeftOut, find_columns
 from edge_train.data import VALIDATION_SHARE, Dataset, four_blobs, split
 from edge_train.errors import DeviceNotAvailable, TableError
@@ -78,9 +78,8 @@ class Job:
         with joined(device) as group:
             # All processes go the same way; one of them speaks and writes.
             bar_disabled = not group.leads or not sys.stderr.isatty()
-            files = [self.output / "model.pt", self.output / "metrics.json"]
             if group.leads:
-                for path in files:
+                for path in self._files:
                     prepare_file(path)
                 if self.plots is not None:
                     make_folder(self.plots)
@@ -90,6 +89,10 @@ class Job:
                 run = self._train(dataset, settings, device, group, keeper, bar)
             if group.leads:
                 self._finish(dataset, run)
+
+    @property
+    def _files(self) -> tuple[Path, Path]:
+        return self.output / "model.pt", self.output / "metrics.json"
 
     def _data(self, seed: int) -> tuple[Dataset, str]:
         """The rows, and what to say of them."""
@@ -195,11 +198,10 @@ class Job:
             "epochs": {"trained": len(run.losses), "taken": run.epoch},
             "test": found,
         }
-        write_files(
-            {self.output / "metrics.json": (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()}
-        )
-        save_checkpoint(network, self.output / "model.pt")
-        print(f"wrote {self.output / 'model.pt'} and {self.output / 'metrics.json'}")
+        # Both or neither: measures beside another model would be taken for its own.
+        contents = (checkpoint_bytes(network), (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode())
+        write_files(dict(zip(self._files, contents, strict=True)))
+        print(f"wrote {' and '.join(map(str, self._files))}")
         if self.plots is not None:
             from edge_train.plots import save_plots  # matplotlib takes a second to import
 

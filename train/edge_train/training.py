@@ -75,7 +75,8 @@ def train(
         CannotWrite, CheckpointError: of the keeper.
     """
     network = new_network(dataset, settings) if network is None else network
-    with _threads(network, settings):
+    # As recorded, without what a compiler may make of it after some calls.
+    with _threads(network, settings), torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
         return _Training(dataset, settings, network, torch.device(device), group or Group(), keeper, on_epoch).run()
 
 
