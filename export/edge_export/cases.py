@@ -134,7 +134,7 @@ class Cases:
         rows = self._filled(len(codes))
         # Columns out of step, so that a row does not have the same code in all of them.
         walked = {name: (codes[:, None] + np.arange(len(count))) % count for name, count in counts.items()}
-        calls = np.array_split(codes, max(1, -(-len(codes) // self.most_rows)))[:_MOST_CALLS]
+        calls = np.array_split(codes, max(1, -(-len(codes) // self.most_rows)))
         return Case(CATEGORIES, tuple(take({**rows, **walked}, call) for call in calls))
 
     def gaps(self) -> Case:

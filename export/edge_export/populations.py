@@ -106,7 +106,7 @@ def _described(
     if spec.dtype.kind != "f":
         last = np.array([MISSING + len(feature.categories) for feature in features])
         return Population(spec, np.zeros(()), np.zeros(()), np.zeros_like(last), last, features)
-    if data is not None:
+    if data is not None and len(data) >= _FEW:
         return replace(_observed(spec, data), features=features)
     center, spread = _location(program, features)
     return Population(spec, center, spread, features=features)

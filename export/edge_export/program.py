@@ -146,9 +146,14 @@ class Program:
         In elements that it makes, and a share of its multiplications, which take less time each.
         """
         total = 0.0
+        # What is made of weights alone is made once, not for each row.
+        per_row = set(_placeholders(self.exported))
         for node in self.exported.graph.nodes:
+            if node.op != "call_function" or per_row.isdisjoint(node.all_input_nodes):
+                continue
+            per_row.add(node)
             value = node.meta.get("val")
-            if node.op != "call_function" or not isinstance(value, Tensor):
+            if not isinstance(value, Tensor):
                 continue
             elements = np.prod([size_hint(size) for size in value.shape], dtype=float)
             weights = [operand.meta["val"].shape for operand in node.all_input_nodes if operand.name.startswith("p_")]

@@ -10,7 +10,7 @@ from edge_export.errors import ExportError
 from edge_export.program import BATCH, Program, Tensors
 from edge_export.text_front import text_features
 from edge_runtime import Feature, Signature
-from edge_runtime.rows import read_rows, reading_text
+from edge_runtime.rows import delimiter_of, open_text, read_rows, reading_text
 from edge_train.encoding import MISSING, encode
 
 
@@ -50,13 +50,13 @@ def read_data(path: Path, program: Program) -> Tensors:
         return fitted(read_tensors(path), program, str(path))
     if program.signature is None:
         raise ExportError(f"{path}: this module has no named features; give an .npz file with an array for each input")
-    with reading_text(path, ExportError), path.open(encoding="utf-8-sig", newline="") as lines:
+    with reading_text(path, ExportError), open_text(str(path)) as lines:
         return fitted(_read_values(lines, program.signature, str(path)), program, str(path))
 
 
 def _read_values(lines: TextIO, signature: Signature, source: str) -> Tensors:
     """The rows in `lines` as an artifact takes them: for each input float32 with NaN for gaps, or texts as objects."""
-    rows = read_rows(lines, signature.features, source, lambda _: None)
+    rows = read_rows(lines, signature.features, source, lambda _: None, delimiter_of(source))
     columns = dict(zip([feature.name for feature in signature.features], zip(*rows, strict=True), strict=True))
     return {
         tensor.name: np.array(

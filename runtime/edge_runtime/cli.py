@@ -3,7 +3,6 @@
 import io
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
@@ -11,7 +10,7 @@ import typer
 from edge_runtime import __version__, reports, shell
 from edge_runtime.answers import Format, answer_words, answer_writer
 from edge_runtime.errors import InvalidInput, UnknownDevice, VerificationFailed
-from edge_runtime.rows import in_blocks, read_rows, reading_text
+from edge_runtime.rows import delimiter_of, in_blocks, open_text, read_rows, reading_text
 
 if TYPE_CHECKING:
     from edge_runtime.predictor import Predictor
@@ -58,7 +57,7 @@ def predict(
     """Answer rows with an exported model: edge-predict model.onnx -1 1."""
     values = values or []
     if unknown := [value for value in values if _is_option(value)]:
-        raise shell.UsageError(f"no such option: {unknown[0]}")
+        raise shell.UsageError(f"no such option: {unknown[0]}; a text that begins so is given as name={unknown[0]}")
     if sum([bool(values), input_file is not None, show_description, verify]) != 1:
         raise shell.UsageError("give the values of one row, --input FILE, --describe or --verify: one of the four")
     if output_format == "csv" and (show_description or verify):
@@ -84,8 +83,8 @@ def predict(
     features = predictor.required_signature.features
     assert input_file is not None
     source, block = ("stdin", 1) if input_file == "-" else (input_file, _FILE_BLOCK)
-    delimiter = "\t" if input_file.lower().endswith((".tsv", ".tsv.gz")) else None
-    for rows in in_blocks(read_rows(_lines(input_file, source), features, source, shell.note, delimiter), block):
+    lines = _lines(input_file, source)
+    for rows in in_blocks(read_rows(lines, features, source, shell.note, delimiter_of(input_file)), block):
         sys.stdout.write(header + answers(rows))
         sys.stdout.flush()
         header = ""
@@ -131,9 +130,4 @@ def _text(input_file: str) -> TextIO:
         if sys.stdin is None:
             raise InvalidInput("stdin is closed; pipe rows to it")
         return io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", newline="")
-    if input_file.lower().endswith(".gz"):
-        # Few read such files.
-        import gzip
-
-        return gzip.open(input_file, "rt", encoding="utf-8-sig", newline="")
-    return Path(input_file).open(encoding="utf-8-sig", newline="")
+    return open_text(input_file)

@@ -100,10 +100,10 @@ class Records:
 
     def _columns_by_name(self, rows: Any) -> list[Any] | None:
         """A column for each feature, in their order; None where `rows` name nothing."""
-        if isinstance(rows, list | tuple):
-            return self._columns_of_mappings(rows) if rows and isinstance(rows[0], Mapping) else None
-        if isinstance(rows, Mapping):
-            return self._columns_of_mappings([rows])
+        if isinstance(rows, list | tuple) and not hasattr(rows, "_fields"):
+            return self._columns_of_named(rows) if rows and _by_name(rows[0]) is not None else None
+        if _by_name(rows) is not None:
+            return self._columns_of_named([rows])
         if hasattr(rows, "collect"):
             raise InvalidInput("a lazy frame holds no rows yet; collect them first")
         # pyarrow's `columns` are the columns themselves.
@@ -111,16 +111,12 @@ class Records:
         if labels is not None:
             # Labels that are no texts are numpy's positions.
             return self._columns_of_frame(rows, list(labels)) if any(isinstance(one, str) for one in labels) else None
-        if hasattr(rows, "index") and hasattr(rows, "to_dict"):
-            # A row of a data frame of pandas, which is a series under the names of the columns.
-            row = rows.to_dict()
-            return self._columns_of_mappings([row]) if any(isinstance(one, str) for one in row) else None
         return None
 
-    def _columns_of_mappings(self, rows: Sequence[Any]) -> list[Any]:
-        for row in rows:
-            if not isinstance(row, Mapping):
-                raise InvalidInput(f"a list of dicts holds {row!r}")
+    def _columns_of_named(self, given: Sequence[Any]) -> list[Any]:
+        rows = list(map(_by_name, given))
+        if None in rows:
+            raise InvalidInput(f"a list of dicts holds {given[rows.index(None)]!r}")
         try:
             columns = [list(map(itemgetter(name), rows)) for name in self._names]
         except KeyError:
@@ -140,6 +136,19 @@ class Records:
         if twice := [name for name in self._names if labels.count(name) > 1]:
             raise InvalidInput(f"the data frame has more than one column {twice[0]}")
         return [_frame_column(frame[feature.name], feature) for feature in self._features]
+
+
+def _by_name(row: Any) -> Any:
+    """A row that names its values, as a mapping: a dict, a namedtuple, a series of pandas; None for another one."""
+    if isinstance(row, Mapping):
+        return row
+    if hasattr(row, "_asdict"):
+        return row._asdict()
+    if hasattr(row, "index") and hasattr(row, "to_dict") and not hasattr(row, "columns"):
+        # A row of a data frame of pandas, under the names of the columns; a column has positions there.
+        named = row.to_dict()
+        return named if any(isinstance(one, str) for one in named) else None
+    return None
 
 
 def _frame_column(column: Any, feature: Feature) -> Any:

@@ -9,7 +9,8 @@ import itertools
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeAlias
+from pathlib import Path
+from typing import Any, TextIO, TypeAlias
 
 from edge_runtime.errors import EdgePredictError, InvalidInput
 from edge_runtime.signature import Feature
@@ -28,10 +29,9 @@ def parse_words(words: Sequence[str], features: Sequence[Feature]) -> Row:
         InvalidInput: there are too few or too many, one is no value of its feature, or names do not fit.
     """
     named = [_named(word, features) for word in words]
-    # A text may have an equals sign in it, a number may not.
-    meant = all("=" in word for word in words) and any(
-        feature.kind != "categorical" or has_codes(feature) for feature in features
-    )
+    # A text may have an equals sign in it too.
+    known = {text for feature in features for text in feature.spellings}
+    meant = all("=" in word and word not in known for word in words)
     if not meant and not any(named):
         _check_width(words, len(features), features)
         return [_read(word, feature) for word, feature in zip(words, features, strict=True)]
@@ -67,7 +67,7 @@ def read_rows(
         lines: the text, line by line.
         features: the model's features.
         source: what to call the text in messages.
-        note: called once with a message if columns are ignored.
+        note: called with a message if columns are ignored, once for each.
         delimiter: what separates columns of CSV; if None commas, or tabs where only they make the first line a header.
 
     Raises:
@@ -81,7 +81,7 @@ def read_rows(
             break
     else:
         raise InvalidInput(f"{source} is empty: it holds no row")
-    by_commas, by_tabs = (_names_every_feature(next(csv.reader([line], delimiter=one)), features) for one in ",\t")
+    by_commas, by_tabs = (_names_every_feature(_first_cells(line, delimiter), features) for delimiter in ",\t")
     # A name may start with a bracket too.
     if line.lstrip()[0] in "[{" and not by_commas and not by_tabs:
         rows = _json_rows(itertools.chain(read, lines), features, source, note)
@@ -93,6 +93,35 @@ def read_rows(
         raise InvalidInput(f"{source} holds no row below its header")
     yield first
     yield from rows
+
+
+def open_text(path: str) -> TextIO:
+    """The UTF-8 text of a file, with or without a byte order mark, compressed by gzip if its name ends so.
+
+    To be called within `reading_text`.
+
+    Raises:
+        InvalidInput: it is a Parquet file.
+    """
+    # What a pipe gives can be read once only.
+    if Path(path).is_file():
+        with Path(path).open("rb") as file:
+            if file.read(4) == b"PAR1":
+                raise InvalidInput(
+                    f"{path} is a Parquet file, and rows are read from CSV, TSV and JSON Lines; save it as one of "
+                    "these, or give its frame to Predictor.predict"
+                )
+    if path.lower().endswith(".gz"):
+        # Few read such files.
+        import gzip
+
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+    return Path(path).open(encoding="utf-8-sig", newline="")
+
+
+def delimiter_of(path: str) -> str | None:
+    """What separates the columns of a file by its name; None where that does not tell."""
+    return "\t" if path.lower().removesuffix(".gz").endswith((".tsv", ".tab")) else None
 
 
 @contextlib.contextmanager
@@ -141,6 +170,8 @@ def _csv_rows(
                         columns, width = _header_columns(cells, features, source, note), len(cells)
                         continue
                     _check_no_header(cells, features)
+                    if not any(_is_likely(cell, feature) for cell, feature in zip(cells, features, strict=False)):
+                        note(f"{source}: the first line names no feature, and is taken for a row")
                     columns = list(range(width))
                 _check_width(cells, width, features)
                 row = [_read(cells[column], feature) for column, feature in zip(columns, features, strict=True)]
@@ -149,6 +180,14 @@ def _csv_rows(
             yield row
     except csv.Error as error:
         raise InvalidInput(f"{source} line {reader.line_num}: not CSV: {error}") from error
+
+
+def _first_cells(line: str, delimiter: str) -> list[str]:
+    """The cells of the first line if it is CSV, whose reader will say what is wrong with it otherwise."""
+    try:
+        return next(csv.reader([line], delimiter=delimiter))
+    except csv.Error:
+        return []
 
 
 def _names_every_feature(cells: list[str], features: Sequence[Feature]) -> bool:
@@ -175,7 +214,8 @@ def _check_no_header(cells: list[str], features: Sequence[Feature]) -> None:
     named = {cell.strip() for cell in cells}
     texts = [cell for cell in cells if not is_number(cell)]
     try:
-        if found := [name for name in map(str.strip, texts) if any(name == feature.name for feature in features)]:
+        names = {feature.name.lower() for feature in features}
+        if found := [cell for cell in map(str.strip, texts) if cell.lower() in names]:
             raise InvalidInput(f"{found[0]!r} is a feature's name")
         if len(cells) == len(features):
             for cell, feature in zip(cells, features, strict=True):
@@ -188,20 +228,25 @@ def _check_no_header(cells: list[str], features: Sequence[Feature]) -> None:
         raise InvalidInput(f"{error}, and as a header the line lacks {_listed(lacking)}{hint}") from None
 
 
+def _is_likely(cell: str, feature: Feature) -> bool:
+    """Whether a cell is rather a value than a name: of what has to be read, or known to the model."""
+    return feature.kind != "categorical" or has_codes(feature) or cell.strip() in feature.spellings
+
+
 def _json_rows(
     lines: Iterator[str], features: Sequence[Feature], source: str, note: Callable[[str], None]
 ) -> Iterator[Row]:
     names = {feature.name for feature in features}
-    noted = False
+    noted: set[str] = set()
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
             row = json.loads(line, parse_float=parse_number)
             if isinstance(row, dict):
-                if (ignored := [name for name in row if name not in names]) and not noted:
+                if ignored := [name for name in row if name not in names and name not in noted]:
                     note(f"{source}: ignored columns: {', '.join(ignored)}")
-                    noted = True
+                    noted.update(ignored)
                 row = row_values(row, features)
             if not isinstance(row, list):
                 raise InvalidInput("a JSON line is an array of values, or an object by feature name")

@@ -25,6 +25,7 @@ values where it is not that of the inputs:
      "output": "value"}
 """
 
+import contextlib
 import functools
 import json
 import math
@@ -66,6 +67,18 @@ class Feature:
     maximum: float | None = None
     missing: float | None = None
     categories: tuple[str, ...] | tuple[int, ...] = ()
+
+    @functools.cached_property
+    def spellings(self) -> Mapping[object, str]:
+        """How the categories that are texts are spelled: by the text, the number that it is, (True,) or (False,)."""
+        found: dict[object, str] = {}
+        for text in map(str, self.categories):
+            with contextlib.suppress(ValueError):
+                found.setdefault(float(text), text)
+            if text.lower() in ("true", "false"):
+                found.setdefault((text.lower() == "true",), text)
+            found[text] = text
+        return found
 
 
 @dataclass(frozen=True)

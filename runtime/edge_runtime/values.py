@@ -87,7 +87,7 @@ def read_value(value: Any, feature: Feature) -> float | str:
         return _number(value)
     if feature.kind == "boolean":
         return _truth(value)
-    return _code(value) if has_codes(feature) else category_text(value)
+    return _code(value) if has_codes(feature) else _category(value, feature)
 
 
 def has_codes(feature: Feature) -> bool:
@@ -162,6 +162,14 @@ def _truth(value: Any) -> float:
     if number not in (0, 1):
         raise InvalidInput(f"{value!r} is neither true nor false")
     return float(number)
+
+
+def _category(value: Any, feature: Feature) -> str:
+    text = category_text(value)
+    if isinstance(value, str) or text in feature.spellings:
+        return text
+    # "1.0" and "007" are spelled so in the training table, and 1.0 and 7 are the same numbers.
+    return feature.spellings.get((bool(value),) if _is_truth(value) else float(value), text)
 
 
 def _code(value: Any) -> str:

@@ -22,8 +22,9 @@ from edge_export.populations import populations
 from edge_export.program import Program, capture
 from edge_export.rows import fitted, read_data
 from edge_export.torchscript_file import load_torchscript
-from edge_runtime import InvalidInput, Predictor, Signature
+from edge_runtime import Feature, InvalidInput, Predictor, Signature
 from edge_runtime.signature import METADATA_KEY, Input, Task
+from edge_train import TableNet
 from edge_train.encoding import encode
 
 MAY_LACK = [feature.missing is not None for feature in (*NUMBERS, *TEXTS)]
@@ -385,3 +386,13 @@ def test_a_costly_module(monkeypatch: pytest.MonkeyPatch) -> None:
     cases = {case.name: case for case in Cases(program).all(References(program).exact)}
     assert {len(batch["x"]) for name in cases.keys() - {BOUNDARY} for batch in cases[name].batches} <= {1, 2, 3, 4}
     assert [set(column) for column in joined(cases[CATEGORIES], "text").T] == [set(range(size)) for size in SIZES]
+
+
+def test_thousands_of_categories_are_all_compared() -> None:
+    """Points of categories are weights: what is made of them alone costs nothing for a row, whatever their number."""
+    feature = Feature("city", "categorical", missing=0.0, categories=tuple(f"c{place}" for place in range(3000)))
+    model = TableNet(Signature((Input("text", (feature,)),), "probability", ("no", "yes")), (8,)).eval()
+    program = capture(model, {"text": torch.zeros(2, 1, dtype=torch.int64)})
+    assert program.cost < 2000
+    case = Cases(program).categories()
+    assert set(np.concatenate([batch["text"][:, 0] for batch in case.batches]).tolist()) == set(range(3002))

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 import tables
 
+from edge_runtime import Signature
 from edge_runtime.command import main
+from edge_runtime.rows import read_rows
 
 MODELS = Path(__file__).parent / "models"
 PENGUINS, ISLANDS, MASS = (MODELS / f"{name}.onnx" for name in ("penguins", "islands", "mass"))
@@ -98,17 +100,51 @@ def test_texts_may_hold_equals_signs_where_all_are_texts(
     command: Command, tmp_path: Path, with_metadata: Callable[[bytes, str, str], bytes]
 ) -> None:
     plain = tables.ISLANDS.to_dict()
-    plain["inputs"][0]["features"][1]["categories"] = ["2007"]
+    plain["inputs"][0]["features"][1]["categories"] = ["20=07"]
     model = tmp_path / "model.onnx"
     model.write_bytes(with_metadata(ISLANDS.read_bytes(), "edge_predict.signature", json.dumps(plain)))
-    assert command(main, model, "a=b", "c=d").code == 0
+    # A category that the model knows is no name, and what is neither is a name that somebody mistyped.
+    assert command(main, model, "a=b", "20=07").code == 0
+    assert_one_line(command(main, model, "a=b", "c=d"), 2, "'a' is no feature")
     assert_one_line(command(main, ISLANDS, "a=b", "c=d"), 2, "'a' is no feature")
+
+
+def test_a_first_line_that_is_hardly_a_row(command: Command, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text("Island,Year\nDream,2007\n")
+    assert_one_line(command(main, ISLANDS, "--input", rows), 1, "'Island' is a feature's name")
+    plain = tables.ISLANDS.to_dict()
+    plain["inputs"][0]["features"][1]["categories"] = ["a", "b"]
+    texts = Signature.from_dict(plain)
+    notes: list[str] = []
+    for line, noted in (("colour,shape\n", 1), ("Dream,c\n", 0)):
+        notes.clear()
+        assert list(read_rows([line], texts.features, "rows", notes.append)) == [line.strip().split(",")]
+        assert len(notes) == noted
+    # What is no CSV at all, and what is too long for a cell, end in one line.
+    rows.write_text("a" * 200_000 + ",1\n")
+    assert_one_line(command(main, ISLANDS, "--input", rows), 1, "line 1: not CSV")
+
+
+def test_a_parquet_file(command: Command, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.parquet"
+    rows.write_bytes(b"PAR1 and so on")
+    assert_one_line(command(main, ISLANDS, "--input", rows), 1, "is a Parquet file")
+
+
+def test_every_ignored_name_is_noted_once(command: Command, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"island": "Dream", "year": 2007, "a": 1}\n{"island": "Dream", "year": 2007, "a": 1, "b": 2}\n')
+    result = command(main, ISLANDS, "--input", rows)
+    assert result.err == f"{rows}: ignored columns: a\n{rows}: ignored columns: b\n"
 
 
 def test_a_row_of_words_does_without_typer() -> None:
     script = """
 import sys
+from edge_runtime import Signature
 from edge_runtime.command import main
+from edge_runtime.rows import read_rows
 code = main(sys.argv[1:])
 sys.exit(code or "typer" in sys.modules)
 """

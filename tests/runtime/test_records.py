@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
 
@@ -288,3 +289,21 @@ def test_one_and_true_are_not_the_same_text() -> None:
     rows = [[1], [True], [1.0], ["1"], [None], [NAN], [np.float32(0.5)]]
     found = Records(signature, np.dtype(object)).tensors(rows)["t"]
     assert found[:, 0].tolist() == ["1", "true", "1", "1", "", "", "0.5"]
+
+
+def test_a_namedtuple_names_its_values(records: Records) -> None:
+    row = {"year": 2007, "ringed": True, "mass": 4000.0, "bill": 44.0, "island": "Dream"}
+    expected = records.tensors(row)
+    named = namedtuple("named", row)(**row)
+    for rows in (named, [named], (named,)):
+        for name, array in records.tensors(rows).items():
+            np.testing.assert_array_equal(array, expected[name])
+
+
+def test_a_series_of_pandas_names_its_values(records: Records) -> None:
+    pandas = pytest.importorskip("pandas")
+    row = {"year": 2007, "ringed": True, "mass": 4000.0, "bill": 44.0, "island": "Dream"}
+    expected = records.tensors(row)
+    for rows in (pandas.Series(row), [pandas.Series(row)]):
+        for name, array in records.tensors(rows).items():
+            np.testing.assert_array_equal(array, expected[name])

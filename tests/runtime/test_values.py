@@ -213,3 +213,23 @@ def test_values_of_a_mapping() -> None:
     assert row_values({"a": 1, "b": None}, features) == [1, None, None]
     with pytest.raises(InvalidInput, match=r"missing a, b$"):
         row_values({"c": 1}, features)
+
+
+def test_numbers_find_the_category_that_they_are_spelled_by() -> None:
+    feature = Feature("size", "categorical", categories=("007", "1.0", "1.5", "True", "big"))
+    for value, text in (
+        (1.0, "1.0"),
+        (1, "1.0"),
+        (7, "007"),
+        (np.float32(1.5), "1.5"),
+        (decimal.Decimal("1.50"), "1.5"),
+        (True, "True"),
+        (np.True_, "True"),
+        (False, "false"),
+        (2.0, "2"),
+        ("1", "1"),
+        ("7", "7"),
+    ):
+        assert read_value(value, feature) == text
+    # A category that is spelled as the runtime does comes first.
+    assert read_value(1.0, Feature("size", "categorical", categories=("1", "1.0"))) == "1"
