@@ -53,8 +53,10 @@ def test_what_is_promised(model: Network, content: bytes) -> None:
 
 def test_no_trace_of_this_machine(content: bytes) -> None:
     text = content.decode("latin-1")
-    for trace in (str(Path.cwd()), str(Path.home()), "site-packages", ".py", "File ", "/"):
+    for trace in (str(Path.cwd()), str(Path.home()), "site-packages", ".py", "File "):
         assert trace not in text
+    # As a byte it may be the length of something.
+    assert "/" not in str(onnx.load_from_string(content))
     if (user := getpass.getuser()) != "root":
         assert user not in text
     proto = onnx.load_from_string(content)

@@ -59,7 +59,9 @@ def random_rows(signature: Signature, random: np.random.Generator) -> tuple[dict
         x = center + scale * random.normal(size=(100, len(tensor.features)))
         boolean = [feature.kind == "boolean" for feature in tensor.features]
         inputs[tensor.name] = np.where(boolean, x > center, x).astype(np.float32)
-    return inputs, (10 ** random.uniform(-2, 4) * random.normal(size=100)).astype(np.float32)
+    if signature.task == "regression":
+        return inputs, (10 ** random.uniform(-2, 4) * random.normal(size=100)).astype(np.float32)
+    return inputs, random.integers(0, len(signature.labels), 100)
 
 
 def zeros(signature: Signature) -> dict[str, torch.Tensor]:

@@ -51,7 +51,8 @@ def table_model(task: Any = "binary_classification", labels: tuple[Any, ...] = (
     model = TableNet(Signature(inputs, "y", labels, task, columns=("city", "height", "width", "code")), (7, 3))
     random = np.random.default_rng(0)
     x = random.normal(5, 3, (50, 2)).astype(np.float32)
-    model.fit({"x": x, "text": random.integers(2, 4, (50, 2))}, random.normal(50, 9, 50).astype(np.float32))
+    target = random.integers(0, len(labels), 50) if labels else random.normal(50, 9, 50).astype(np.float32)
+    model.fit({"x": x, "text": random.integers(2, 4, (50, 2))}, target)
     model.data_sha256 = "abc"
     return model.eval()
 
@@ -86,7 +87,7 @@ def test_round_trip_of_a_table(path: Path, task: str, labels: tuple[Any, ...]) -
 def test_a_damaged_table_model(path: Path) -> None:
     for key, value, message in (
         ("numbers.scale", torch.zeros(2), "is not positive"),
-        ("numbers.mean", torch.zeros(3), "does not fit its network"),
+        ("numbers.center", torch.zeros(3), "does not fit its network"),
         ("layers.1.weight", torch.zeros(3, 8), "does not fit its network"),
         ("categories.0.weight", torch.zeros(9, 5), "does not fit its network"),
         ("layers.0.bias", torch.full((7,), torch.inf), "holds NaN or infinity"),

@@ -222,6 +222,21 @@ def test_what_cannot_be_done(command: Command, tmp_path: Path, arguments: list[s
     assert sorted(path.name for path in tmp_path.iterdir()) == ["good.csv", "model.pt", "table.csv"]
 
 
+def test_columns_that_are_left_out_say_why(command: Command, tmp_path: Path) -> None:
+    rows = "".join(f"${row}.00,5,{row % 2}\n" for row in range(30))
+    (tmp_path / "money.csv").write_text("price,same,y\n" + rows)
+    result = command(main, "money.csv", "--target", "y")
+    assert result.code == 1
+    assert "price: 30 different texts" in result.err
+    assert "same: the same value in every row" in result.err
+
+
+@pytest.mark.parametrize("option", ["--dropout", "--weight-decay", "--validation"])
+def test_no_number_is_no_option(command: Command, option: str) -> None:
+    result = command(main, "table.csv", "--target", "y", option, "nan")
+    assert (result.code, result.err) == (2, f"error: {option} must be a finite number (see --help)\n")
+
+
 def test_help_and_wrong_usage_do_not_load_torch() -> None:
     script = """
 import sys

@@ -1,5 +1,6 @@
 """The command `edge-train`: from the example's four blobs, or from a person's own table, to model.pt."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -86,6 +87,9 @@ def train(
             raise shell.UsageError(f"{given[0]} needs a TABLE")
     elif target is None:
         raise shell.UsageError(f"which column of {table} is to be predicted? Name it with --target COLUMN")
+    shares = {"--dropout": dropout, "--weight-decay": weight_decay, "--validation": validation}
+    if bad := [option for option, value in shares.items() if value is not None and not math.isfinite(value)]:
+        raise shell.UsageError(f"{bad[0]} must be a finite number")
     if learning_rate is not None and not 0 < learning_rate <= LARGEST:
         raise shell.UsageError("--learning-rate must be a positive number that float32 holds")
     if resume and checkpoint is None:

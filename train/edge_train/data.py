@@ -141,10 +141,12 @@ def _divided(
     for group, name in zip(groups, labels, strict=True):
         if len(group) < 2:
             raise TableError(
-                f"{target.name}: {name} has too few rows; each part, to train, to validate and to test, needs one"
+                f"{target.name}: {name} has too few rows; each part, to train, to validate and to test, needs one: "
+                "leave them out, or merge them with another class"
             )
     parts = [
-        train_test_split(group, test_size=max(1, round(share * len(group))), random_state=seed) for group in groups
+        train_test_split(group, test_size=min(len(group) - 1, max(1, round(share * len(group)))), random_state=seed)
+        for group in groups
     ]
     return np.concatenate([first for first, _ in parts]), np.concatenate([second for _, second in parts])
 

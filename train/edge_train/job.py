@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -114,10 +115,19 @@ class Job:
         del table
         found = find_columns(only_reference.pop(), choice.path, numeric, categorical)
         columns = [column for column in found if isinstance(column, Column)]
+        if not columns:
+            reasons = "; ".join(f"{one.name}: {one.reason}" for one in found if isinstance(one, LeftOut))
+            raise TableError(
+                f"{choice.path}: no column is left to learn from beside the target"
+                + (f" ({shorten(reasons, 300)}); take some with --numeric or --categorical" if reasons else "")
+            )
         dataset = split(columns, target, seed, validation=choice.validation)
         lines = [_columns_text(found), _target_text(target)]
         if rows > len(target.rows):
             lines.append(f"{rows - len(target.rows):,} rows without {target.name} are left out")
+        taken = {feature.name for feature in dataset.signature.features}
+        if empty := [column.name for column in columns if column.name not in taken]:
+            lines.append(f"{', '.join(empty)}: left out, since the rows to train have no value there")
         return dataset, "\n".join([*lines, _size(dataset)])
 
     def _settings(self, dataset: Dataset, chosen: Mapping[str, Any]) -> Settings:

@@ -86,7 +86,9 @@ def _loss_figure(dataset: Dataset, run: TrainingRun) -> Figure:
         "squared error (variance of the target)" if run.model.signature.task == "regression" else "cross-entropy (nats)"
     )
     axes = figure.add_subplot(title="Loss", xlabel="epoch", ylabel=unit)
-    axes.plot(run.losses, color=_COLORS[0], label=f"training, {run.losses[-1]:.3f} at the end")
+    # Of a table, it has in it what makes learning harder on purpose.
+    hardened = "" if dataset.validation is None else " with dropout and smoothing"
+    axes.plot(run.losses, color=_COLORS[0], label=f"training{hardened}, {run.losses[-1]:.3f} at the end")
     if run.watched:
         epochs, losses = zip(*run.watched, strict=True)
         name = "test" if dataset.validation is None else "validation"
@@ -127,7 +129,10 @@ def _confusion_figure(true: npt.NDArray[np.int64], predicted: npt.NDArray[np.int
 def _roc_figure(true: npt.NDArray[np.int64], found: npt.NDArray[np.float64], network: Network) -> Figure:
     figure = Figure(figsize=(5.5, 5), layout="constrained")
     axes = figure.add_subplot(
-        title="ROC, test rows", xlabel="false positive rate", ylabel="true positive rate", aspect="equal"
+        title=f"ROC, test rows{_shown(network)}",
+        xlabel="false positive rate",
+        ylabel="true positive rate",
+        aspect="equal",
     )
     axes.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle=":")
     for color, (place, name) in zip(_COLORS, _curves(network), strict=False):
@@ -141,7 +146,10 @@ def _roc_figure(true: npt.NDArray[np.int64], found: npt.NDArray[np.float64], net
 def _calibration_figure(true: npt.NDArray[np.int64], found: npt.NDArray[np.float64], network: Network) -> Figure:
     figure = Figure(figsize=(5.5, 5), layout="constrained")
     axes = figure.add_subplot(
-        title="Calibration, test rows", xlabel="predicted probability", ylabel="share that it was", aspect="equal"
+        title=f"Calibration, test rows{_shown(network)}",
+        xlabel="predicted probability",
+        ylabel="share that it was",
+        aspect="equal",
     )
     axes.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle=":")
     for color, (place, name) in zip(_COLORS, _curves(network), strict=False):
@@ -214,6 +222,11 @@ def _curves(network: Network) -> list[tuple[int, str]]:
     labels = network.signature.labels
     places = [1] if len(labels) == 2 else range(min(len(labels), _MOST_CURVES))
     return [(place, _plain(labels[place])) for place in places]
+
+
+def _shown(network: Network) -> str:
+    count = len(network.signature.labels)
+    return f", {_MOST_CURVES} of {count} classes" if count > _MOST_CURVES else ""
 
 
 def _plain(text: object) -> str:

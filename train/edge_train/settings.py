@@ -20,7 +20,8 @@ class Settings:
     Attributes:
         hidden: the widths of the hidden layers.
         dropout: the share of each hidden layer's values that are zeroed in a training step, from 0 to below 1.
-        smoothing: the share of a class's target that is spread over all of them, 0 to below 1 (Szegedy et al., 2016).
+        smoothing: the share of a class's target that goes to the classes as often as training has them (all the same
+            if `balanced`), 0 to below 1 (Szegedy et al., 2016).
         optimizer: of the weights.
         learning_rate: of the optimizer.
         weight_decay: of the optimizer.

@@ -74,7 +74,10 @@ def _check_names(names: Sequence[str], path: Path) -> None:
         raise TableError(f"{path} has no columns")
     for number, name in enumerate(names, start=1):
         if not name:
-            raise TableError(f"{path}: column {number} has no name in the header")
+            raise TableError(
+                f"{path}: column {number} has no name in the header; give it one (pandas writes such a column unless "
+                "index=False)"
+            )
         if len(name.splitlines()) > 1:
             raise TableError(f"{path}: the name of column {number} has more than one line")
         if "\0" in name:

@@ -17,38 +17,48 @@ from edge_train.network import Network
 # Up to so many categories have an axis each; more share a space that is learned.
 ONE_HOT = 8
 _WIDEST = 32
+# How far the quartiles of a normal distribution are apart, what is far, and what can be squared: in deviations.
+_QUARTILES, _FAR, _SQUARABLE = 1.349, 10.0, 1e6
 
 
 class Numbers(nn.Module):
-    """Standardises numbers, puts the mean in gaps, and says beside them where the gaps were.
+    """Standardises numbers, whatever their outliers, puts the mean in gaps, and says beside them where the gaps were.
+
+    What is far out does not press all others together: mean and deviation are those of numbers within ten deviations of
+    the median, as the quartiles tell them (winsorized), and standardised numbers end smoothly within (-10, 10), as in
+    Holzmüller et al., Better by Default (2024).
 
     Attributes:
-        mean: shape (features,).
-        scale: shape (features,); the standard deviation, 1 where it is 0.
+        center: the winsorized mean, shape (features,).
+        scale: the winsorized standard deviation, shape (features,); 1 where it is 0.
     """
 
-    mean: Tensor
+    center: Tensor
     scale: Tensor
     gaps: Tensor
 
     def __init__(self, features: Sequence[Feature]) -> None:
-        """Do nothing yet to the numbers of `features`: mean 0, scale 1."""
+        """Do nothing yet to the numbers of `features`: center 0, scale 1."""
         super().__init__()
-        self.register_buffer("mean", torch.zeros(len(features)))
+        self.register_buffer("center", torch.zeros(len(features)))
         self.register_buffer("scale", torch.ones(len(features)))
-        # Where training saw no gap, what an indicator means cannot be learned: there a gap is the mean and no more.
+        # Where training saw no gap, what an indicator means cannot be learned: there a gap is the center and no more.
         indicated = [place for place, feature in enumerate(features) if feature.missing]
         self.register_buffer("gaps", torch.tensor(indicated, dtype=torch.int64), persistent=False)
         self.width = len(features) + len(indicated)
 
     def fit(self, x: npt.NDArray[np.float32]) -> None:
-        """Take mean and standard deviation from what `x`, shape (rows, features), has of each feature.
+        """Take center and scale from what `x`, shape (rows, features), has of each feature.
 
         A feature that is constant, or whose spread float32 cannot hold, keeps scale 1.
         """
         for place, column in enumerate(x.T):
             known = column[~np.isnan(column)].astype(np.float64)
-            self.mean[place] = known.mean()
+            low, median, high = np.percentile(known, [25, 50, 75])
+            # Of numbers of which half are the same, the quartiles tell nothing.
+            if reach := _FAR * (high - low) / _QUARTILES:
+                known = known.clip(median - reach, median + reach)
+            self.center[place] = known.mean()
             scale = known.std()
             if known.min() < known.max() and scale >= np.finfo(np.float32).tiny:
                 self.scale[place] = scale
@@ -56,10 +66,11 @@ class Numbers(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Numbers without gaps, shape (batch, width), for `x`, shape (batch, features)."""
         gaps = x.isnan()
-        standardised = torch.where(gaps, 0.0, (x - self.mean) / self.scale)
+        scaled = torch.where(gaps, 0.0, ((x - self.center) / self.scale).clamp(-_SQUARABLE, _SQUARABLE))
+        clipped = scaled / (1 + (scaled / _FAR) ** 2).sqrt()
         if not len(self.gaps):
-            return standardised
-        return torch.cat([standardised, gaps[:, self.gaps].to(x.dtype)], 1)
+            return clipped
+        return torch.cat([clipped, gaps[:, self.gaps].to(x.dtype)], 1)
 
 
 class Categories(nn.Module):
@@ -110,6 +121,7 @@ class TableNet(Network):
     Everything that a row goes through is in here: `fit` takes what it needs from the training rows.
     """
 
+    prior: Tensor
     target: Tensor | None
 
     def __init__(
@@ -137,6 +149,8 @@ class TableNet(Network):
         width = (self.numbers.width if self.numbers else 0) + sum(one.width for one in self.categories)  # type: ignore[misc]
         sizes = [width, *hidden, len(signature.labels) if self.is_multiclass else 1]
         self.layers = nn.ModuleList(nn.Linear(before, after) for before, after in itertools.pairwise(sizes))
+        # How often training has each class, for smoothing alone.
+        self.register_buffer("prior", torch.full((len(signature.labels),), 1 / max(1, len(signature.labels))), False)
         # Mean and standard deviation of the values to predict.
         self.register_buffer("target", torch.tensor([0.0, 1.0]) if signature.task == "regression" else None)
 
@@ -151,16 +165,17 @@ class TableNet(Network):
         return tuple(layer.out_features for layer in self.layers[:-1])  # type: ignore[misc]
 
     def location(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Mean and spread of the numbers that it was fitted to, each of shape (numeric and boolean features,)."""
+        """Center and scale of the numbers that it was fitted to, each of shape (numeric and boolean features,)."""
         assert self.numbers is not None
-        return self.numbers.mean.double().numpy(), self.numbers.scale.double().numpy()
+        return self.numbers.center.double().numpy(), self.numbers.scale.double().numpy()
 
-    def fit(self, inputs: Mapping[str, npt.NDArray[Any]], target: npt.NDArray[Any]) -> None:
+    def fit(self, inputs: Mapping[str, npt.NDArray[Any]], target: npt.NDArray[Any], balanced: bool = False) -> None:
         """Take from training rows what preprocessing needs: means, spreads, how often each category is there.
 
         Args:
             inputs: by name, as `Part.inputs`.
             target: shape (rows,), as `Part.target`.
+            balanced: whether classes count the same, however many rows they have.
         """
         for tensor in self.signature.inputs:
             values = inputs[tensor.name]
@@ -170,6 +185,9 @@ class TableNet(Network):
                 continue
             for categories, codes in zip(self.categories, values.T, strict=True):
                 categories.fit(codes)  # type: ignore[operator]
+        if self.target is None and not balanced:
+            counts = np.bincount(target.astype(np.int64), minlength=len(self.prior))
+            self.prior.copy_(torch.from_numpy(counts / counts.sum()))
         if self.target is not None:
             wide = target.astype(np.float64)
             # Values that are all the same have no spread to divide by.
@@ -198,11 +216,14 @@ class TableNet(Network):
         outputs = self._outputs(x, text, masks)
         smoothing = self.smoothing if self.training else 0.0
         if self.is_multiclass:
-            losses = functional.cross_entropy(outputs, target, reduction="none", label_smoothing=smoothing)
+            losses = functional.cross_entropy(outputs, target, reduction="none")
+            if smoothing:
+                losses = (1 - smoothing) * losses - smoothing * (self.prior * outputs.log_softmax(1)).sum(1)
         elif self.target is not None:
             losses = (outputs[:, 0] - (target - self.target[0]) / self.target[1]) ** 2
         else:
-            target = target * (1 - smoothing) + smoothing / 2
+            # Towards the prior: a rare class would be overrated by what goes to all classes alike.
+            target = target * (1 - smoothing) + smoothing * self.prior[1]
             losses = functional.binary_cross_entropy_with_logits(outputs[:, 0], target, reduction="none")
         return (losses if weight is None else losses * weight).mean()
 

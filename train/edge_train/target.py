@@ -79,7 +79,8 @@ def find_target(table: pa.Table, name: str, path: object, question: Question | N
     labels = tuple(found[place] for place in order)
     places = np.argsort(order)[column.values[rows]]
     if len(labels) < 2:
-        raise TableError(f"{path}: {name} is {labels[0]} in every row; two classes are needed")
+        gaps = f" that has one ({cells.gaps:,} rows are gaps, as NA is)" if cells.gaps else ""
+        raise TableError(f"{path}: {name} is {labels[0]} in every row{gaps}; two classes are needed")
     if broken := [label for label in labels if isinstance(label, str) and len(label.splitlines()) > 1]:
         raise TableError(
             f"{path}: {name} has a class with a line break in it, {broken[0]!r}; a class is one line of text"

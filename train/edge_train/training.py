@@ -96,7 +96,7 @@ def new_network(dataset: Dataset, settings: Settings) -> Network:
             network.signature = signature
         else:
             network = TableNet(signature, settings.hidden, smoothing=settings.smoothing)
-            network.fit(dataset.train.inputs, dataset.train.target)
+            network.fit(dataset.train.inputs, dataset.train.target, settings.balanced)
     network.data_sha256 = dataset.training_sha256
     return network
 
@@ -170,6 +170,8 @@ class _Training:
         found = None
         if self.watched is not None and (last or progress.epoch % self.watch_every == 0):
             found = self.group.agreed(_mean_loss(self.objective, self.watched))
+            if not math.isfinite(found):
+                raise TrainingDiverged(f"the loss on other rows diverged in epoch {epoch}; try a lower learning rate")
             progress.watched.append((progress.epoch, found))
             if settings.patience is not None and found < progress.best_loss:
                 progress.best_epoch, progress.best_loss = progress.epoch, found
