@@ -12,7 +12,7 @@ import numpy.typing as npt
 from edge_export.program import InputTensor, Program, Tensors
 from edge_runtime.signature import Feature
 from edge_runtime.values import LARGEST
-from edge_train.encoding import FIRST_CATEGORY, MISSING, UNKNOWN
+from edge_train.encoding import FIRST_CATEGORY, MISSING, UNKNOWN, last_code
 
 # Fewer values than this say little of a mean and a spread: then all elements of an input share theirs.
 _FEW = 16
@@ -104,7 +104,7 @@ def _described(
 ) -> Population:
     """What an input looks like that a signature describes."""
     if spec.dtype.kind != "f":
-        last = np.array([MISSING + len(feature.categories) for feature in features])
+        last = np.array([last_code(feature) for feature in features])
         return Population(spec, np.zeros(()), np.zeros(()), np.zeros_like(last), last, features)
     if data is not None and len(data) >= _FEW:
         return replace(_observed(spec, data), features=features)

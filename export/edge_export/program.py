@@ -29,7 +29,7 @@ from edge_export.errors import ExportError
 from edge_export.quiet import quiet
 from edge_export.recurrent import any_length
 from edge_runtime import Signature
-from edge_train.encoding import MISSING, UNKNOWN
+from edge_train.encoding import UNKNOWN, last_code
 
 BATCH = "batch"
 
@@ -378,7 +378,7 @@ def _check_codes(program: Program) -> None:
     """See that the module takes every code of every text: what it fails on would never be compared."""
     for tensor in () if program.signature is None else program.signature.inputs:
         for column, feature in enumerate(tensor.features if tensor.is_text else ()):
-            last = MISSING + len(feature.categories)
+            last = last_code(feature)
             for code in (UNKNOWN, last):
                 codes = program.example[tensor.name].copy()
                 codes[:, column] = code

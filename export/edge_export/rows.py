@@ -11,7 +11,7 @@ from edge_export.program import BATCH, Program, Tensors
 from edge_export.text_front import text_features
 from edge_runtime import Feature, Signature
 from edge_runtime.rows import delimiter_of, open_text, read_rows, reading_text
-from edge_train.encoding import MISSING, encode
+from edge_train.encoding import encode, last_code
 
 
 def read_tensors(path: Path) -> Tensors:
@@ -110,6 +110,6 @@ def _codes(values: npt.NDArray[Any], features: tuple[Feature, ...], source: str)
             raise ExportError(f"{source} holds {other[0]!r}, and texts are needed")
         return encode(values.astype(object), features)
     for feature, column in zip(features, values.T, strict=True):
-        if len(wrong := column[(column < 0) | (column > MISSING + len(feature.categories))]):
+        if len(wrong := column[(column < 0) | (column > last_code(feature))]):
             raise ExportError(f"{source} holds {wrong[0]}, which is no code of {feature.name}; give texts")
     return values

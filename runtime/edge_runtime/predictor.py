@@ -94,7 +94,8 @@ class Predictor:
             NoProbabilities: the model is a regression.
             NoSignature: the model does not say what its outputs mean.
         """
-        self._check_has_labels()
+        if self._is_regression:
+            raise self._no_probabilities()
         classes = np.array(self.required_signature.labels)
         classes.flags.writeable = False
         return classes
@@ -136,7 +137,7 @@ class Predictor:
             InvalidInput, NoSignature: as `predict`.
         """
         if self._is_regression:
-            self._check_has_labels()
+            raise self._no_probabilities()
         return self._answering.outputs(rows)
 
     # Whoever asks for the label of a classifier need not tell the checker of types that it is no float.
@@ -281,12 +282,11 @@ class Predictor:
             raise self._no_signature()
         return self._tabular
 
-    def _check_has_labels(self) -> None:
-        if self._is_regression:
-            raise NoProbabilities(
-                "the model is a regression, which has no labels and no probabilities; predict and predict_one give "
-                "its values"
-            )
+    def _no_probabilities(self) -> NoProbabilities:
+        return NoProbabilities(
+            "the model is a regression, which has no labels and no probabilities; predict and predict_one give "
+            "its values"
+        )
 
     def _no_signature(self) -> NoSignature:
         return NoSignature(

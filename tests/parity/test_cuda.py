@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from concurrency import call_within
 from zoo import ZOO
 
 from edge_export import export
@@ -134,11 +135,5 @@ def test_a_call_within_a_call_on_cuda(artifacts: dict[str, Path]) -> None:
     predictor = Predictor(MODEL, device="cuda")
     expected = predictor.predict_one([0.5, 1.5])
     (lane,) = predictor._tabular._shared
-    run = lane.run
-
-    def interrupted() -> None:
-        predictor.predict_one([-1.0, -1.0])
-        run()
-
-    lane.run = interrupted
+    call_within(lane, lambda: predictor.predict_one([-1.0, -1.0]))
     assert predictor.predict_one([0.5, 1.5]) == expected

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from concurrency import call_within
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -264,13 +265,7 @@ def test_a_call_within_a_call(path: Path) -> None:
 
     predictor.predict_proba([0, 0])
     lane = predictor._tabular._lanes.one
-    run = lane.run
-
-    def interrupted() -> None:
-        predictor.predict_one([-1.0, -1.0])
-        run()
-
-    lane.run = interrupted
+    call_within(lane, lambda: predictor.predict_one([-1.0, -1.0]))
     assert predictor.predict_one([0.5, 1.5]) == expected
 
 

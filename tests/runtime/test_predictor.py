@@ -1,9 +1,9 @@
 import pickle
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
+from concurrency import in_threads
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -159,11 +159,7 @@ def test_threads_share_a_predictor(predictor: Predictor) -> None:
             if not np.allclose(predictor.predict_proba(row), expected_answers[index], atol=2e-7):
                 wrong.append(index)
 
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(work, 8)
     assert not wrong
 
 

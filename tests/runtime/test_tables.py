@@ -3,7 +3,6 @@
 import hashlib
 import math
 import pickle
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tables
+from concurrency import in_threads
 
 from edge_runtime import (
     Certificate,
@@ -173,11 +173,7 @@ def test_pickled_and_shared(penguins: Predictor) -> None:
     def work() -> None:
         wrong.extend(1 for _ in range(50) if not np.array_equal(again.predict_proba(ROWS), expected))
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(work, 4)
     assert not wrong
 
 

@@ -1,5 +1,6 @@
 """What the columns of a table hold: numbers, truth values, categories, gaps; as found, or as a person says."""
 
+import functools
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -114,7 +115,7 @@ class Cells:
         if pa.types.is_floating(cells.type):
             self.gaps += pc.sum(pc.is_nan(cells)).as_py() or 0
 
-    @property
+    @functools.cached_property
     def is_numeric(self) -> bool:
         """Whether they are numbers, or texts that are, but for slips."""
         kind = self.cells.type
@@ -146,10 +147,7 @@ class Cells:
 
     def numbers(self) -> Column:
         """As numbers, whatever they look like."""
-        try:
-            numbers = pc.cast(self.cells, pa.float64(), safe=False)
-        except pa.ArrowException:
-            numbers = self._parsed()
+        numbers = self._parsed() if self._cast is None else self._cast
         wide = numbers.to_numpy().astype(np.float64, copy=False)
         bad = np.isinf(wide) | (np.abs(wide) > LARGEST)
         if bad.any():
@@ -172,9 +170,7 @@ class Cells:
             raise TableError(
                 f"{self._path}: {self.name} holds {cells.type}, which are no categories; leave it out with --drop"
             )
-        encoded = pc.dictionary_encode(cells).combine_chunks()
-        if isinstance(encoded, pa.ChunkedArray):
-            encoded = encoded.chunk(0)
+        encoded = _encoded(cells)
         words = encoded.dictionary.to_pylist()
         if not words:
             raise TableError(f"{self._path}: {self.name} has no value in any row; leave it out with --drop")
@@ -199,17 +195,23 @@ class Cells:
         return bool(pc.all(pc.or_(words, pc.is_null(self.cells))).as_py())
 
     def _is_mostly_numeric(self) -> bool:
+        if self._cast is not None:
+            return True
+        words: set[str] = set()
+        for chunk in self.cells.chunks:
+            words.update(pc.unique(chunk).drop_null().to_pylist())
+            # A thousand tell; a column of millions of texts need not be gone through.
+            if len(words) > 1000:
+                break
+        return sum(map(is_number, words)) > _MOSTLY * len(words)
+
+    @functools.cached_property
+    def _cast(self) -> pa.ChunkedArray | None:
+        """The numbers by Arrow's rules; None if a cell is none by those."""
         try:
-            pc.cast(self.cells, pa.float64())
+            return pc.cast(self.cells, pa.float64(), safe=False)
         except pa.ArrowException:
-            words: set[str] = set()
-            for chunk in self.cells.chunks:
-                words.update(pc.unique(chunk).drop_null().to_pylist())
-                # A thousand tell; a column of millions of texts need not be gone through.
-                if len(words) > 1000:
-                    break
-            return sum(map(is_number, words)) > _MOSTLY * len(words)
-        return True
+            return None
 
     def _parsed(self) -> pa.ChunkedArray:
         """The numbers by Python's rules, which are wider than Arrow's ("+1"), or an error at the first that is none."""
@@ -217,9 +219,7 @@ class Cells:
             raise TableError(
                 f"{self._path}: {self.name} holds {self.cells.type}, which are no numbers; leave it out with --drop"
             )
-        encoded = pc.dictionary_encode(self.cells).combine_chunks()
-        if isinstance(encoded, pa.ChunkedArray):
-            encoded = encoded.chunk(0)
+        encoded = _encoded(self.cells)
         numbers = []
         for place, word in enumerate(encoded.dictionary.to_pylist()):
             try:
@@ -257,6 +257,12 @@ class Cells:
                 f"{self._path}: {self.name} runs from {low:.10g} to {high:.10g}, and float32 cannot tell its values "
                 "apart; subtract a constant from the column, or leave it out with --drop"
             )
+
+
+def _encoded(cells: pa.ChunkedArray) -> pa.DictionaryArray:
+    """The different cells, and where each of all stands among them."""
+    encoded = pc.dictionary_encode(cells).combine_chunks()
+    return encoded.chunk(0) if isinstance(encoded, pa.ChunkedArray) else encoded
 
 
 def _without_missing_words(cells: pa.ChunkedArray) -> pa.ChunkedArray:

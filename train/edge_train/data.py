@@ -12,7 +12,7 @@ from sklearn.model_selection import train_test_split
 
 from edge_runtime.signature import Feature, Input, Signature, Task
 from edge_train.columns import Column
-from edge_train.encoding import FIRST_CATEGORY, MISSING, UNKNOWN
+from edge_train.encoding import MISSING, UNKNOWN, codes_of
 from edge_train.errors import TableError
 from edge_train.target import Target
 
@@ -197,5 +197,5 @@ def _part(columns: Sequence[Column], target: Target, signature: Signature, rows:
 
 def _codes(column: Column, feature: Feature) -> npt.NDArray[np.int64]:
     """The code of each of the column's words, and of a gap (-1) at the end; see `encoding`."""
-    known = {word: code for code, word in enumerate(feature.categories, start=FIRST_CATEGORY)}
-    return np.array([*(known.get(word, UNKNOWN) for word in column.words), MISSING], np.int64)
+    known = codes_of(feature)
+    return np.array([*(known.get(str(word), UNKNOWN) for word in column.words), MISSING], np.int64)

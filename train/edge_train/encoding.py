@@ -16,6 +16,11 @@ def codes_of(feature: Feature) -> dict[str, int]:
     return {"": MISSING, **{str(one): code for code, one in enumerate(feature.categories, start=FIRST_CATEGORY)}}
 
 
+def last_code(feature: Feature) -> int:
+    """The largest code of a categorical feature."""
+    return MISSING + len(feature.categories)
+
+
 def encode(texts: npt.NDArray[np.object_], features: Sequence[Feature]) -> npt.NDArray[np.int64]:
     """The codes of `texts`, shape (rows, features), taken as they are: nothing is stripped or folded."""
     codes = np.empty(texts.shape, np.int64)

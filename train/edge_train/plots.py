@@ -127,14 +127,7 @@ def _confusion_figure(true: npt.NDArray[np.int64], predicted: npt.NDArray[np.int
 
 
 def _roc_figure(true: npt.NDArray[np.int64], found: npt.NDArray[np.float64], network: Network) -> Figure:
-    figure = Figure(figsize=(5.5, 5), layout="constrained")
-    axes = figure.add_subplot(
-        title=f"ROC, test rows{_shown(network)}",
-        xlabel="false positive rate",
-        ylabel="true positive rate",
-        aspect="equal",
-    )
-    axes.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle=":")
+    figure, axes = _curves_figure("ROC", "false positive rate", "true positive rate", network)
     for color, (place, name) in zip(_COLORS, _curves(network), strict=False):
         is_class = true == place
         across, up, _ = roc_curve(is_class, found[:, place])
@@ -144,14 +137,7 @@ def _roc_figure(true: npt.NDArray[np.int64], found: npt.NDArray[np.float64], net
 
 
 def _calibration_figure(true: npt.NDArray[np.int64], found: npt.NDArray[np.float64], network: Network) -> Figure:
-    figure = Figure(figsize=(5.5, 5), layout="constrained")
-    axes = figure.add_subplot(
-        title=f"Calibration, test rows{_shown(network)}",
-        xlabel="predicted probability",
-        ylabel="share that it was",
-        aspect="equal",
-    )
-    axes.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle=":")
+    figure, axes = _curves_figure("Calibration", "predicted probability", "share that it was", network)
     for color, (place, name) in zip(_COLORS, _curves(network), strict=False):
         # Groups of as many rows each: of equal width, most would be empty.
         groups = max(2, min(10, len(true) // 20))
@@ -161,6 +147,16 @@ def _calibration_figure(true: npt.NDArray[np.int64], found: npt.NDArray[np.float
         axes.plot(probability, share, color=color, marker="o", label=name)
     axes.legend(loc="upper left")
     return figure
+
+
+def _curves_figure(name: str, across: str, up: str, network: Network) -> tuple[Figure, Axes]:
+    """An empty picture for the curves of the classes, with the diagonal."""
+    count = len(network.signature.labels)
+    shown = f", {_MOST_CURVES} of {count} classes" if count > _MOST_CURVES else ""
+    figure = Figure(figsize=(5.5, 5), layout="constrained")
+    axes = figure.add_subplot(title=f"{name}, test rows{shown}", xlabel=across, ylabel=up, aspect="equal")
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle=":")
+    return figure, axes
 
 
 def _values_figure(true: npt.NDArray[np.float32], found: npt.NDArray[np.float64]) -> Figure:
@@ -222,11 +218,6 @@ def _curves(network: Network) -> list[tuple[int, str]]:
     labels = network.signature.labels
     places = [1] if len(labels) == 2 else range(min(len(labels), _MOST_CURVES))
     return [(place, _plain(labels[place])) for place in places]
-
-
-def _shown(network: Network) -> str:
-    count = len(network.signature.labels)
-    return f", {_MOST_CURVES} of {count} classes" if count > _MOST_CURVES else ""
 
 
 def _plain(text: object) -> str:

@@ -17,10 +17,10 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet
 
+from edge_runtime.rows import delimiter_of
 from edge_runtime.values import is_number
 from edge_train.errors import TableError
 
-_DELIMITERS = {".tsv": "\t", ".tab": "\t"}
 _JSON = {".jsonl", ".ndjson", ".json"}
 _PARQUET = {".parquet", ".pq"}
 
@@ -56,7 +56,7 @@ def read_table(path: Path) -> pa.Table:
         elif suffix in _JSON:
             table = _read_json(path, is_gzip)
         else:
-            table = _read_csv(path, is_gzip, _DELIMITERS.get(suffix, ","))
+            table = _read_csv(path, is_gzip, delimiter_of(str(path)) or ",")
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise TableError(f"{path} is a damaged gzip file: {_first_line(error)}") from error
     except OSError as error:  # of the disk, or Arrow's of compressed data

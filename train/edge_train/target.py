@@ -64,10 +64,10 @@ def find_target(table: pa.Table, name: str, path: object, question: Question | N
         raise TableError(f"{path}: {name} has no value in any row; nothing can be learned")
     if not (cells.is_text or pa.types.is_boolean(kind) or pa.types.is_integer(kind) or cells.is_numeric):
         raise TableError(f"{path}: {name} holds {kind}, which cannot be predicted; make numbers or texts of it")
-    if question == "regression" or (question is None and cells.is_numeric and _are_values(cells)):
-        values = cells.numbers().values
-        rows = np.flatnonzero(~np.isnan(values))
-        values = values[rows]
+    numbers = cells.numbers().values if question == "regression" or (question is None and cells.is_numeric) else None
+    if numbers is not None and (question == "regression" or _are_values(numbers)):
+        rows = np.flatnonzero(~np.isnan(numbers))
+        values = numbers[rows]
         if (values == values[0]).all():
             raise TableError(f"{path}: {name} is {values[0]:g} in every row; there is nothing to learn")
         return Target(name, "regression", values, rows)
@@ -90,9 +90,8 @@ def find_target(table: pa.Table, name: str, path: object, question: Question | N
     return Target(name, "multiclass_classification", places.astype(np.int64), rows, labels)
 
 
-def _are_values(cells: Cells) -> bool:
+def _are_values(numbers: npt.NDArray[np.float32]) -> bool:
     """Whether numbers are values, not classes."""
-    numbers = cells.numbers().values
     found, counts = np.unique(numbers[~np.isnan(numbers)], return_counts=True)
     if len(found) == 2:
         return False

@@ -131,11 +131,12 @@ class _Training:
         self.rows = len(dataset.train)
         self.batch_size = min(settings.batch_size or self.rows, self.rows)
         self.objective = Objective(network, len(dataset.train.inputs), settings.balanced)
-        self.step: Callable[[Batch], Tensor] = RecordedStep(self.objective)
-        if group.size > 1:
-            self.step = _DistributedStep(self.objective, group)
+        self.step: Callable[[Batch], Tensor] = (
+            RecordedStep(self.objective) if group.size == 1 else _DistributedStep(self.objective, group)
+        )
         self.optimizer = _optimizer(network, settings)
-        self.identity = _identity(dataset, settings, network, group)
+        # Only who keeps a run has to know it again: all rows are gone through for that.
+        self.identity = "" if keeper is None else _identity(dataset, settings, network, group)
         self.progress = Progress()
 
     def run(self) -> TrainingRun:
