@@ -18,12 +18,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from edge_export.cases import Cases
-from edge_export.exporting import load_onnx
-from edge_export.onnx_file import onnx_bytes
-from edge_export.parity import MULTIPLE, CaseReference, References, compare
-from edge_export.program import Program, capture
-from edge_export.search import worst_rows
+from edge_export.capture.capture import capture
+from edge_export.capture.program import Program
+from edge_export.formats.onnx_file import onnx_bytes
+from edge_export.pipeline import load_onnx
+from edge_export.verify.compare import compare
+from edge_export.verify.probe_inputs import Cases
+from edge_export.verify.reference import MULTIPLE, CaseReference, References
+from edge_export.verify.worst_case_search import worst_rows
 from edge_train import NeuralNet
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers"))

@@ -19,8 +19,8 @@ import torch
 from torch import nn
 
 from edge_runtime import Input, Signature
-from edge_runtime.signature import default_features
-from edge_train.network import NeuralNet
+from edge_runtime.contract.signature import default_features
+from edge_train.networks.neural_net import NeuralNet
 
 Array = npt.NDArray[np.float32]
 

@@ -11,8 +11,8 @@ import onnxruntime
 from benchmarks.models import EXAMPLE, prepared
 from benchmarks.timing import Call, interleaved, spread
 from edge_runtime import Predictor
-from edge_runtime.lanes import Lane
-from edge_runtime.session import Session
+from edge_runtime.engine.bound_buffers import Lane
+from edge_runtime.engine.session import Session
 
 ROUNDS, SECONDS = 60, 60.0
 

@@ -17,7 +17,7 @@ from torch import nn
 
 from benchmarks.models import Array, Model
 from edge_runtime import Predictor
-from edge_train.network import NeuralNet
+from edge_train.networks.neural_net import NeuralNet
 
 OURS = "edge-predict"
 ORT_ONE = "onnxruntime, 1 thread"

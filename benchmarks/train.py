@@ -30,8 +30,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from benchmarks.machine import machine
 from benchmarks.timing import interleaved, ratio, spread
 from edge_train import Column, Dataset, Part, Settings, find_columns, find_target, for_table, four_blobs, split, train
+from edge_train.loop.settings import EXAMPLE
 from edge_train.metrics import answers
-from edge_train.settings import EXAMPLE
 
 Array = npt.NDArray[Any]
 

@@ -7,15 +7,15 @@ export(module, example_inputs, "model.onnx")
 
 from typing import TYPE_CHECKING
 
-from edge_runtime.lazy import lazy_names
+from edge_runtime.contract.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from edge_export.budget import Budget, Measured
-    from edge_export.errors import BudgetExceeded, ExportError, ParityError
-    from edge_export.exporting import Export, export, export_checkpoint
-    from edge_export.formats import Format
-    from edge_export.parity import Comparison
-    from edge_export.precisions import Precision
+    from edge_export.errors import BudgetExceeded, ExportError
+    from edge_export.formats.choices import Format, Precision
+    from edge_export.pipeline import export, export_checkpoint
+    from edge_export.results import Export
+    from edge_export.verify.compare import Comparison, ParityError
+    from edge_export.verify.quantization_budget import Budget, Measured
 
 __all__ = [
     "Budget",
@@ -34,16 +34,16 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
-        "Budget": "budget",
-        "BudgetExceeded": "errors",
-        "Comparison": "parity",
-        "Export": "exporting",
-        "ExportError": "errors",
-        "Format": "formats",
-        "Measured": "budget",
-        "ParityError": "errors",
-        "Precision": "precisions",
-        "export": "exporting",
-        "export_checkpoint": "exporting",
+        "Budget": "edge_export.verify.quantization_budget",
+        "BudgetExceeded": "edge_export.errors",
+        "Comparison": "edge_export.verify.compare",
+        "Export": "edge_export.results",
+        "ExportError": "edge_export.errors",
+        "Format": "edge_export.formats.choices",
+        "Measured": "edge_export.verify.quantization_budget",
+        "ParityError": "edge_export.verify.compare",
+        "Precision": "edge_export.formats.choices",
+        "export": "edge_export.pipeline",
+        "export_checkpoint": "edge_export.pipeline",
     },
 )

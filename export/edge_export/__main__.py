@@ -2,6 +2,6 @@
 
 import sys
 
-from edge_export.cli import main
+from edge_export.cli.command import main
 
 sys.exit(main())

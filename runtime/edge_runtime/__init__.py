@@ -8,7 +8,8 @@ predictor.predict_one([-1, 1])  # Prediction(label=1, probability=0.992706418037
 
 from typing import TYPE_CHECKING
 
-from edge_runtime.errors import (
+from edge_runtime.contract.errors import (
+    CannotWrite,
     DeviceUnavailable,
     EdgePredictError,
     InferenceFailed,
@@ -22,19 +23,20 @@ from edge_runtime.errors import (
     UnknownDevice,
     VerificationFailed,
 )
-from edge_runtime.lazy import lazy_names
-from edge_runtime.signature import Feature, Input, Signature
+from edge_runtime.contract.lazy import lazy_names
+from edge_runtime.contract.signature import Feature, Input, Signature
 
 if TYPE_CHECKING:
-    from edge_runtime.arrays import TensorSpec
-    from edge_runtime.certificate import Certificate, GoldenBatch
+    from edge_runtime.answering import Prediction
+    from edge_runtime.contract.certificate import Certificate, GoldenBatch
+    from edge_runtime.contract.tensors import TensorSpec
     from edge_runtime.predictor import Predictor
-    from edge_runtime.tabular import Prediction
     from edge_runtime.verification import Check, Verification
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "CannotWrite",
     "Certificate",
     "Check",
     "DeviceUnavailable",
@@ -64,13 +66,13 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
-        "Certificate": "certificate",
-        "Check": "verification",
-        "GoldenBatch": "certificate",
-        "Prediction": "tabular",
-        "Predictor": "predictor",
-        "TensorSpec": "arrays",
-        "Verification": "verification",
+        "Certificate": "edge_runtime.contract.certificate",
+        "Check": "edge_runtime.verification",
+        "GoldenBatch": "edge_runtime.contract.certificate",
+        "Prediction": "edge_runtime.answering",
+        "Predictor": "edge_runtime.predictor",
+        "TensorSpec": "edge_runtime.contract.tensors",
+        "Verification": "edge_runtime.verification",
     },
 )
 

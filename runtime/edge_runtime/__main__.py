@@ -2,6 +2,6 @@
 
 import sys
 
-from edge_runtime.command import main
+from edge_runtime.cli.command import main
 
 sys.exit(main())

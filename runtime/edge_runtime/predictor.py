@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_runtime import cuda
-from edge_runtime.arrays import TensorSpec, as_tensor
-from edge_runtime.errors import (
+from edge_runtime.answering import Prediction, Tabular
+from edge_runtime.contract.errors import (
     InvalidInput,
     InvalidModel,
     NoCertificate,
@@ -19,13 +18,15 @@ from edge_runtime.errors import (
     NoSignature,
     VerificationFailed,
 )
-from edge_runtime.placement import Placement
-from edge_runtime.session import CPU, CUDA
-from edge_runtime.signature import METADATA_KEY, Signature
-from edge_runtime.tabular import Prediction, Tabular
+from edge_runtime.contract.signature import METADATA_KEY, Signature
+from edge_runtime.contract.tensors import TensorSpec
+from edge_runtime.engine import cuda
+from edge_runtime.engine.devices import CPU, CUDA
+from edge_runtime.engine.placement import Placement
+from edge_runtime.rows.arrays import as_tensor
 
 if TYPE_CHECKING:
-    from edge_runtime.certificate import Certificate
+    from edge_runtime.contract.certificate import Certificate
     from edge_runtime.verification import Verification
 
 
@@ -108,7 +109,7 @@ class Predictor:
                 arrays, lists or tuples; None is a gap. Or by name, whatever else is there: a dict for one row, a list
                 of dicts, a data frame of pandas, polars or pyarrow, a row of one of pandas. Numbers are any numbers;
                 for a boolean also True, False and their names, for a category texts. Gaps may stand where the feature's
-                `missing` is not None: None, NaN, NaT, NA, masked, or one of `edge_runtime.values.MISSING_WORDS`.
+                `missing` is not None: None, NaN, NaT, NA, masked, or a missing word (`contract.values`).
 
         Returns:
             Labels, shape (rows,), of the labels' own type; a row whose probability is NaN gets `classes_[0]`. In
@@ -167,7 +168,7 @@ class Predictor:
             InvalidInput, NoSignature: as `predict`.
         """
         # Whoever only asks for answers need not load it.
-        from edge_runtime.unseen import unseen
+        from edge_runtime.novelty import unseen
 
         return unseen(self.required_signature, self._answering.records.tensors(rows))
 
@@ -244,7 +245,7 @@ class Predictor:
             InvalidModel: it is damaged, or its schema is newer than this version reads.
         """
         # Whoever only asks for answers need not load what a proof takes.
-        from edge_runtime import certificate
+        from edge_runtime.contract import certificate
 
         text = self._session.metadata.get(certificate.METADATA_KEY)
         return None if text is None else certificate.Certificate.from_json(text)

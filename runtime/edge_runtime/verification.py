@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_runtime import signature
-from edge_runtime.certificate import Certificate, GoldenBatch, content_sha256
-from edge_runtime.errors import InferenceFailed, InvalidInput
-from edge_runtime.session import Session
+from edge_runtime.contract import signature
+from edge_runtime.contract.certificate import Certificate, GoldenBatch, content_sha256
+from edge_runtime.contract.errors import InferenceFailed, InvalidInput
+from edge_runtime.engine.session import Session
 
 
 @dataclass(frozen=True)

@@ -2,20 +2,19 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from paths import FOUR_BLOBS as MODEL
 
-MODEL = Path(__file__).parents[1] / "runtime" / "models" / "four_blobs.onnx"
 LAB = ("torch", "sklearn", "onnx", "onnxscript", "pandas", "matplotlib", "tqdm", "edge_train", "edge_export")
 
 USE_LIBRARY = f"""
 from edge_runtime import *
-import edge_runtime.answers, edge_runtime.rows
+import edge_runtime.cli.answers, edge_runtime.rows.text_rows
 assert Predictor({str(MODEL)!r}).predict([-1, 1]).tolist() == [1]
 """
 USE_COMMAND = f"""
-from edge_runtime.command import main
+from edge_runtime.cli.command import main
 assert main([{str(MODEL)!r}, "-1", "1", "--format", "json"]) == 0
 """
 
@@ -55,7 +54,7 @@ def test_training_without_exporter_and_runtime() -> None:
 @pytest.mark.parametrize("package", ["edge_train", "edge_export"])
 def test_commands_without_torch_say_what_to_install(package: str) -> None:
     arguments = [] if package == "edge_train" else ["model.pt"]
-    result = run_without(("torch",), f"import sys\nfrom {package}.cli import main\nsys.exit(main({arguments}))")
+    result = run_without(("torch",), f"import sys\nfrom {package}.cli.command import main\nsys.exit(main({arguments}))")
     assert result.returncode == 1
     assert "pip install 'edge-predict[export]'" in result.stderr
     assert result.stderr.count("\n") == 1
@@ -64,7 +63,7 @@ def test_commands_without_torch_say_what_to_install(package: str) -> None:
 def test_importing_the_runtime_is_cheap() -> None:
     """onnxruntime comes with the first Predictor, numpy with the first mention of it."""
     code = """
-import sys, edge_runtime, edge_runtime.rows, edge_runtime.values
+import sys, edge_runtime, edge_runtime.rows, edge_runtime.contract.values
 assert not {'numpy', 'onnxruntime', 'typer'} & set(sys.modules)
 """
     assert run_without((), code).returncode == 0

@@ -11,21 +11,23 @@ import torch
 from table_module import NUMBERS, TASKS, TEXTS, OnlyNumbers, OnlyTexts, Table, example
 from torch import Tensor, nn
 
-from edge_export import Budget, BudgetExceeded, ExportError, export, sources
-from edge_export.cases import Case, Cases, decisions
-from edge_export.certify import arrays_sha256
-from edge_export.cli import main
-from edge_export.gaps import patterns
-from edge_export.kinds import BOUNDARY, CATEGORIES, EXTREME, GAPS
-from edge_export.parity import References
-from edge_export.populations import populations
-from edge_export.program import Program, capture
-from edge_export.rows import fitted, read_data
-from edge_export.torchscript_file import load_torchscript
+from edge_export import Budget, BudgetExceeded, ExportError, export
+from edge_export.capture.capture import capture
+from edge_export.capture.program import Program
+from edge_export.cli.command import main
+from edge_export.formats.torchscript_file import load_torchscript
+from edge_export.inputs import model_files
+from edge_export.inputs.data_files import fitted, read_data
+from edge_export.verify.certify import arrays_sha256
+from edge_export.verify.decision_boundary import decisions
+from edge_export.verify.input_distributions import populations
+from edge_export.verify.missing_values import patterns
+from edge_export.verify.probe_inputs import BOUNDARY, CATEGORIES, EXTREME, GAPS, Case, Cases
+from edge_export.verify.reference import References
 from edge_runtime import Feature, InvalidInput, Predictor, Signature
-from edge_runtime.signature import METADATA_KEY, Input, Task
+from edge_runtime.contract.category_codes import encode
+from edge_runtime.contract.signature import METADATA_KEY, Input, Task
 from edge_train import TableNet
-from edge_train.encoding import encode
 
 MAY_LACK = [feature.missing is not None for feature in (*NUMBERS, *TEXTS)]
 SIZES = np.array([len(feature.categories) + 2 for feature in TEXTS])
@@ -313,7 +315,7 @@ def test_a_checkpoint(
 ) -> None:
     module = kind()
     module.data_sha256 = "0" * 64
-    monkeypatch.setattr(sources, "load_checkpoint", lambda _: module)
+    monkeypatch.setattr(model_files, "load_checkpoint", lambda _: module)
     (tmp_path / "model.pt").write_bytes(b"")
     result = command(main, tmp_path / "model.pt", "--format", "onnx")
     assert (result.code, result.err) == (0, "")

@@ -16,10 +16,10 @@ from torch.utils import _pytree as pytree
 from zoo import ZOO
 
 from edge_export import ParityError, export
-from edge_export.cli import main
-from edge_export.quiet import quiet
+from edge_export.capture.quiet import quiet
+from edge_export.cli.command import main
 from edge_runtime import Predictor
-from edge_runtime.command import main as predict
+from edge_runtime.cli.command import main as predict
 
 Command = Callable[..., Any]
 

@@ -22,8 +22,8 @@ from zoo import ZOO
 
 from edge_export import export, export_checkpoint
 from edge_runtime import EdgePredictError, Predictor
-from edge_runtime.certificate import Certificate, seal
-from edge_runtime.signature import METADATA_KEY, Signature
+from edge_runtime.contract.certificate import Certificate, seal
+from edge_runtime.contract.signature import METADATA_KEY, Signature
 from edge_train import four_blobs, save_checkpoint, train
 
 KINDS = ("convolutions", "residual", "two inputs, two outputs", "dict in, dict out", "embedding of integers", "buffers")

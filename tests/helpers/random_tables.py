@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from edge_runtime.signature import Feature, Input, Signature, Task
+from edge_runtime.contract.category_codes import MISSING
+from edge_runtime.contract.signature import Feature, Input, Signature, Task
 from edge_train import TableNet
-from edge_train.encoding import MISSING
 
 TASKS: tuple[Task, ...] = ("binary_classification", "multiclass_classification", "regression")
 WORDS = ("a", "b ", " c", "São Tomé", "Ünï", "日本", "NA?", "x\ty", "male", "Male", "0", "007")

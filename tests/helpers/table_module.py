@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from edge_runtime import Signature
-from edge_runtime.signature import Feature, Input, Task
+from edge_runtime.contract.signature import Feature, Input, Task
 
 NUMBERS = (
     Feature("mass", minimum=2.5, maximum=6.5, missing=0.1),

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 from concurrency import call_within
+from paths import FOUR_BLOBS as MODEL
 from zoo import ZOO
 
 from edge_export import export
-from edge_export.ort_file import ort_bytes
-from edge_runtime import DeviceUnavailable, InvalidInput, Predictor, session
-
-MODEL = Path(__file__).parents[1] / "runtime" / "models" / "four_blobs.onnx"
+from edge_export.formats.ort_file import ort_bytes
+from edge_runtime import DeviceUnavailable, InvalidInput, Predictor
+from edge_runtime.engine import session
 
 pytestmark = pytest.mark.gpu
 

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from random_modules import random_module
 from random_tables import random_table_net, zeros
 
-from edge_export.cases import Case, Cases
-from edge_export.exporting import load_onnx
-from edge_export.onnx_file import onnx_bytes
-from edge_export.parity import References, compare
-from edge_export.program import capture
-from edge_export.text_front import with_text
-from edge_export.torchscript_file import load_torchscript, torchscript_bytes
+from edge_export.capture.capture import capture
+from edge_export.formats.onnx_file import onnx_bytes
+from edge_export.formats.string_inputs import with_text
+from edge_export.formats.torchscript_file import load_torchscript, torchscript_bytes
+from edge_export.pipeline import load_onnx
+from edge_export.verify.compare import compare
+from edge_export.verify.probe_inputs import Case, Cases
+from edge_export.verify.reference import References
 from edge_runtime import Predictor
 from edge_train import NeuralNet
 

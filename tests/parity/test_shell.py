@@ -10,19 +10,18 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from paths import EXAMPLE_TABLES
 
-from edge_export.cli import main as edge_export
+from edge_export.cli.command import main as edge_export
 from edge_runtime import Predictor
-from edge_runtime.command import main as edge_predict
+from edge_runtime.cli.command import main as edge_predict
+from edge_runtime.contract.category_codes import codes_of
 from edge_train import Column, LeftOut, find_columns, load_checkpoint, read_table
-from edge_train.cli import main as edge_train
-from edge_train.encoding import codes_of
-
-EXAMPLE = Path(__file__).parents[2] / "examples" / "tables.py"
+from edge_train.cli.command import main as edge_train
 
 
 def _example() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("example_tables", EXAMPLE)
+    spec = importlib.util.spec_from_file_location("example_tables", EXAMPLE_TABLES)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -16,8 +16,8 @@ from torch import nn
 
 from edge_export import export
 from edge_runtime import Predictor
-from edge_runtime.signature import Feature, Task
-from edge_train.encoding import encode
+from edge_runtime.contract.category_codes import encode
+from edge_runtime.contract.signature import Feature, Task
 
 MODULES: dict[str, type[nn.Module]] = {"both": Table, "texts": OnlyTexts, "numbers": OnlyNumbers}
 Model = tuple[nn.Module, onnxruntime.InferenceSession]

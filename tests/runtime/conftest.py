@@ -1,16 +1,16 @@
 """Certified models, made without torch or onnx: numpy plays torch, and metadata is appended to a file's bytes."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from paths import MODELS
 
 from edge_runtime import Certificate, GoldenBatch
-from edge_runtime.certificate import METADATA_KEY, seal
+from edge_runtime.contract.certificate import METADATA_KEY, seal
 
-OUTPUTS = Path(__file__).parent / "models" / "outputs.onnx"
+OUTPUTS = MODELS / "outputs.onnx"
 
 
 def golden_batch(case: str, rows: list[list[float]]) -> GoldenBatch:

@@ -5,12 +5,12 @@ import pickle
 from pathlib import Path
 
 import pytest
+from paths import FOUR_BLOBS as MODEL
 
 import edge_runtime
 from edge_runtime import EdgePredictError, InvalidModel, ModelNotFound, Predictor
-from edge_runtime.session import import_onnxruntime, translated
-
-MODEL = Path(__file__).parent / "models" / "four_blobs.onnx"
+from edge_runtime.engine.ort_errors import translated
+from edge_runtime.engine.session import import_onnxruntime
 
 
 def test_no_such_file(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_every_exception_of_onnxruntime_is_translated() -> None:
 def test_public_names_are_complete() -> None:
     for name in edge_runtime.__all__:
         assert getattr(edge_runtime, name) is not None
-    errors = {name for name, value in vars(edge_runtime.errors).items() if isinstance(value, type)}
+    errors = {name for name, value in vars(edge_runtime.contract.errors).items() if isinstance(value, type)}
     assert errors <= set(edge_runtime.__all__)
     with pytest.raises(AttributeError):
         _ = edge_runtime.nothing

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from paths import MODELS
 
 from edge_runtime import InvalidModel, Prediction, Predictor, Signature
-from edge_runtime.command import main
+from edge_runtime.cli.command import main
 
-MODELS = Path(__file__).parent / "models"
 MODEL = MODELS / "three_labels.onnx"
 ROWS = [[1, 0], [0, 1], [-1, 0], [0, 0]]
 

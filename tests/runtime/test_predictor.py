@@ -6,10 +6,10 @@ import pytest
 from concurrency import in_threads
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from paths import MODELS
 
 from edge_runtime import InvalidInput, NoSignature, Prediction, Predictor
 
-MODELS = Path(__file__).parent / "models"
 ROWS = [[-1, 1], [1, 1], [1, -1], [-1, -1], [0, 0], [0.25, -3.5]]
 
 

@@ -1,14 +1,12 @@
 """Models from elsewhere: several inputs, every type, no signature."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from paths import MODELS
 
 from edge_runtime import InvalidInput, Predictor
-
-MODELS = Path(__file__).parent / "models"
 
 
 @pytest.fixture(scope="module")

@@ -4,13 +4,13 @@ import hashlib
 import math
 import pickle
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tables
 from concurrency import in_threads
+from paths import MODELS
 
 from edge_runtime import (
     Certificate,
@@ -22,10 +22,9 @@ from edge_runtime import (
     Prediction,
     Predictor,
 )
-from edge_runtime.workload import METADATA_KEY as WORKLOAD_KEY
-from edge_runtime.workload import Workload
+from edge_runtime.contract.workload import METADATA_KEY as WORKLOAD_KEY
+from edge_runtime.contract.workload import Workload
 
-MODELS = Path(__file__).parent / "models"
 NAN = math.nan
 ROWS: list[list[Any]] = [
     ["Torgersen", 39.1, 3750, True, 2007],

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from paths import MODELS
 
 from edge_runtime import (
     Check,
@@ -22,10 +23,9 @@ from edge_runtime import (
     Verification,
     VerificationFailed,
 )
-from edge_runtime.certificate import METADATA_KEY, seal
-from edge_runtime.session import import_onnxruntime
+from edge_runtime.contract.certificate import METADATA_KEY, seal
+from edge_runtime.engine.session import import_onnxruntime
 
-MODELS = Path(__file__).parent / "models"
 WEIGHT = np.array([2.5, -1.25], np.float32).tobytes()
 ORDINARY, SPECIAL = "ordinary rows", "rows with NaN or infinity"
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from edge_runtime import Feature, Input, Signature
 from edge_train import Network, measure
-from edge_train.data import Part
+from edge_train.dataset import Part
 from edge_train.metrics import as_text
 
 

@@ -9,9 +9,9 @@ from matplotlib.image import imread
 
 from edge_runtime import Feature
 from edge_train import CannotWrite, Dataset, Settings, TrainingRun, find_target, four_blobs, split, train
-from edge_train.columns import Column
+from edge_train.loop.settings import EXAMPLE
 from edge_train.plots import save_plots
-from edge_train.settings import EXAMPLE
+from edge_train.table.columns import Column
 
 PLANE = {"data.png", "decision_regions.png"}
 CLASSES = {"loss.png", "confusion_matrix.png", "roc.png", "calibration.png"}

@@ -10,29 +10,32 @@ save_checkpoint(run.model, Path("model.pt"))
 
 from typing import TYPE_CHECKING
 
-from edge_runtime.lazy import lazy_names
+from edge_runtime.contract.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from edge_train.checkpoint import load_checkpoint, save_checkpoint
-    from edge_train.columns import Column, LeftOut, find_columns
-    from edge_train.data import Dataset, Part, four_blobs, split
-    from edge_train.errors import CannotWrite, CheckpointError, DeviceNotAvailable, TableError, TrainingDiverged
-    from edge_train.group import Group
+    from edge_runtime.contract.errors import CannotWrite, DeviceUnavailable
+    from edge_train.dataset import Dataset, Part, four_blobs
+    from edge_train.errors import CheckpointError, TableError, TrainingDiverged
+    from edge_train.loop.distributed import Group
+    from edge_train.loop.progress import Keeper
+    from edge_train.loop.settings import Settings, for_table
+    from edge_train.loop.train import TrainingRun, new_network, train
     from edge_train.metrics import measure
-    from edge_train.network import Network, NeuralNet
-    from edge_train.progress import Keeper
-    from edge_train.settings import Settings, for_table
-    from edge_train.table import read_table
-    from edge_train.table_network import TableNet
-    from edge_train.target import Target, find_target
-    from edge_train.training import TrainingRun, new_network, train
+    from edge_train.networks.base import Network
+    from edge_train.networks.checkpoint import load_checkpoint, save_checkpoint
+    from edge_train.networks.neural_net import NeuralNet
+    from edge_train.networks.table_net import TableNet
+    from edge_train.table.columns import Column, LeftOut, find_columns
+    from edge_train.table.files import read_table
+    from edge_train.table.split import split
+    from edge_train.table.target import Target, find_target
 
 __all__ = [
     "CannotWrite",
     "CheckpointError",
     "Column",
     "Dataset",
-    "DeviceNotAvailable",
+    "DeviceUnavailable",
     "Group",
     "Keeper",
     "LeftOut",
@@ -61,33 +64,33 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
-        "CannotWrite": "errors",
-        "CheckpointError": "errors",
-        "Column": "columns",
-        "Dataset": "data",
-        "DeviceNotAvailable": "errors",
-        "Group": "group",
-        "Keeper": "progress",
-        "LeftOut": "columns",
-        "Network": "network",
-        "NeuralNet": "network",
-        "Part": "data",
-        "Settings": "settings",
-        "TableError": "errors",
-        "TableNet": "table_network",
-        "Target": "target",
-        "TrainingDiverged": "errors",
-        "TrainingRun": "training",
-        "find_columns": "columns",
-        "find_target": "target",
-        "for_table": "settings",
-        "four_blobs": "data",
-        "load_checkpoint": "checkpoint",
-        "measure": "metrics",
-        "new_network": "training",
-        "read_table": "table",
-        "save_checkpoint": "checkpoint",
-        "split": "data",
-        "train": "training",
+        "CannotWrite": "edge_runtime.contract.errors",
+        "CheckpointError": "edge_train.errors",
+        "Column": "edge_train.table.columns",
+        "Dataset": "edge_train.dataset",
+        "DeviceUnavailable": "edge_runtime.contract.errors",
+        "Group": "edge_train.loop.distributed",
+        "Keeper": "edge_train.loop.progress",
+        "LeftOut": "edge_train.table.columns",
+        "Network": "edge_train.networks.base",
+        "NeuralNet": "edge_train.networks.neural_net",
+        "Part": "edge_train.dataset",
+        "Settings": "edge_train.loop.settings",
+        "TableError": "edge_train.errors",
+        "TableNet": "edge_train.networks.table_net",
+        "Target": "edge_train.table.target",
+        "TrainingDiverged": "edge_train.errors",
+        "TrainingRun": "edge_train.loop.train",
+        "find_columns": "edge_train.table.columns",
+        "find_target": "edge_train.table.target",
+        "for_table": "edge_train.loop.settings",
+        "four_blobs": "edge_train.dataset",
+        "load_checkpoint": "edge_train.networks.checkpoint",
+        "measure": "edge_train.metrics",
+        "new_network": "edge_train.loop.train",
+        "read_table": "edge_train.table.files",
+        "save_checkpoint": "edge_train.networks.checkpoint",
+        "split": "edge_train.table.split",
+        "train": "edge_train.loop.train",
     },
 )

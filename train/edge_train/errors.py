@@ -1,6 +1,6 @@
 """What can go wrong in training, below the project's one root of errors."""
 
-from edge_runtime.errors import EdgePredictError
+from edge_runtime.contract.errors import EdgePredictError
 
 
 class TableError(EdgePredictError, ValueError):
@@ -13,11 +13,3 @@ class CheckpointError(EdgePredictError, ValueError):
 
 class TrainingDiverged(EdgePredictError, ArithmeticError):
     """The loss is no longer finite."""
-
-
-class CannotWrite(EdgePredictError, OSError):
-    """A file cannot be written where it should go."""
-
-
-class DeviceNotAvailable(EdgePredictError, RuntimeError):
-    """The device asked for does not exist, or torch cannot use it here."""

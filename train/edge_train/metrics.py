@@ -8,8 +8,8 @@ import numpy.typing as npt
 import torch
 from sklearn import metrics as measures
 
-from edge_train.data import Part
-from edge_train.network import Network
+from edge_train.dataset import Part
+from edge_train.networks.base import Network
 
 # Rows that a network answers at once.
 _BLOCK = 16_384

@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
 
-from edge_runtime.values import LARGEST
-from edge_train.data import NUMBERS, Dataset, Part
-from edge_train.files import make_folder, write_files
+from edge_runtime.contract.atomic_files import make_folder, write_files
+from edge_runtime.contract.values import LARGEST
+from edge_train.dataset import NUMBERS, Dataset, Part
+from edge_train.loop.train import TrainingRun
 from edge_train.metrics import answers
-from edge_train.network import Network
-from edge_train.training import TrainingRun
+from edge_train.networks.base import Network
 
 # Told apart by shape as well as by colour, in print and by the colour-blind (Okabe and Ito, 2008).
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")

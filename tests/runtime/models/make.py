@@ -22,7 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edge_export import export_checkpoint
 from edge_runtime import Feature, Input, Signature
-from edge_runtime.signature import METADATA_KEY, default_features
+from edge_runtime.contract.signature import METADATA_KEY, default_features
 from edge_train import four_blobs, save_checkpoint, train
 
 HERE = Path(__file__).parent

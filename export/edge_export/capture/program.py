@@ -1,0 +1,156 @@
+"""Any torch module, captured: what it takes, what it gives, and how torch computes it.
+
+A `Program` is what every other part of the exporter works on. It holds the graph that torch.export makes of a module,
+the names and shapes of its tensors, and runs the module as torch does.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, fx, nn
+from torch.export import ExportedProgram
+from torch.export.graph_signature import InputKind, TensorArgument
+from torch.utils import _pytree as pytree
+
+from edge_export.capture.attention import without_fast_path
+from edge_export.tensors import BATCH, Tensors
+from edge_runtime import Signature
+
+
+@dataclass(frozen=True)
+class InputTensor:
+    """One tensor that a program takes.
+
+    Attributes:
+        name: its name, also in the artifact.
+        dtype: the type of its elements.
+        shape: the size of each axis, or the name of its dimension where the size may change.
+    """
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A module and the graph that torch.export made of it, on the CPU, in evaluation mode.
+
+    Attributes:
+        module: computes as torch does; called with the structure of arguments that it was captured with.
+        exported: its graph; without in-place operations, so that every value in it is computed once.
+        inputs: the tensors it takes, in the order of the graph.
+        outputs: the names of the tensors that it gives, in the order of the graph.
+        example: the inputs that it was captured with.
+        dimensions: the smallest and largest size of each dimension that may change; the largest is None if unbounded.
+        signature: what rows and answers mean, if known.
+    """
+
+    module: nn.Module
+    exported: ExportedProgram
+    inputs: tuple[InputTensor, ...]
+    outputs: tuple[str, ...]
+    example: Tensors
+    dimensions: Mapping[str, tuple[int, int | None]]
+    signature: Signature | None
+
+    def run(self, tensors: Tensors) -> Tensors:
+        """What torch computes for `tensors`, as the module is; exceptions are torch's own."""
+        return self.call(self.module, tensors)
+
+    def call(self, module: Callable[..., Any], tensors: Tensors) -> Tensors:
+        """What `module`, which takes and gives what this program does, computes for `tensors`."""
+        args, kwargs = self.arguments(tensors)
+        with torch.inference_mode(), without_fast_path():
+            found = [leaf for leaf in pytree.tree_leaves(module(*args, **kwargs)) if isinstance(leaf, Tensor)]
+        return {name: leaf.numpy() for name, leaf in zip(self.outputs, found, strict=True)}
+
+    def arguments(self, tensors: Tensors) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """`tensors` in the structure that the module is called with."""
+        given = iter([torch.from_numpy(np.array(tensors[spec.name])) for spec in self.inputs])
+        specs = [spec for spec in self.exported.graph_signature.input_specs if spec.kind == InputKind.USER_INPUT]
+        leaves = [next(given) if isinstance(spec.arg, TensorArgument) else spec.arg.value for spec in specs]
+        args, kwargs = pytree.tree_unflatten(leaves, self.exported.call_spec.in_spec)
+        return args, kwargs
+
+    def try_run(self, tensors: Tensors) -> Tensors | None:
+        """As `run`, or None if the module itself raises: then nothing can be compared on `tensors`."""
+        try:
+            return self.run(tensors)
+        except MemoryError:
+            raise
+        except Exception:
+            return None
+
+    @property
+    def classifier(self) -> Signature | None:
+        """The signature of a program that gives the probabilities of labels; None for all others."""
+        return None if self.signature is None or self.signature.task == "regression" else self.signature
+
+    @property
+    def is_batched(self) -> bool:
+        """Whether the first axis of every input is the batch."""
+        return all(spec.shape[:1] == (BATCH,) for spec in self.inputs)
+
+    @cached_property
+    def column_outputs(self) -> set[str]:
+        """The floating outputs whose last axis has a fixed size, so that each place on it has a meaning of its own."""
+        values = [getattr(node, "meta", {}).get("val") for node in self.exported.graph.output_node().args[0]]
+        tensors = [value for value in values if isinstance(value, Tensor)]
+        return {
+            name
+            for name, value in zip(self.outputs, tensors, strict=True)
+            if value.ndim > 1 and isinstance(value.shape[-1], int) and value.is_floating_point()
+        }
+
+    @property
+    def embedding_rows(self) -> dict[str, int]:
+        """For each input that is looked up in an embedding as it is, how many rows that has."""
+        found = {}
+        for spec, node in zip(self.inputs, placeholders(self.exported), strict=True):
+            for user in node.users:
+                if user.target is torch.ops.aten.embedding.default and user.args[1] is node:
+                    found[spec.name] = int(user.args[0].meta["val"].shape[0])  # type: ignore[union-attr]
+        return found
+
+    @cached_property
+    def cost(self) -> float:
+        """About how much torch computes for the example, for each row of it where the program is batched.
+
+        In elements that it makes, and a share of its multiplications, which take less time each.
+        """
+        total = 0.0
+        # What is made of weights alone is made once, not for each row.
+        per_row = set(placeholders(self.exported))
+        for node in self.exported.graph.nodes:
+            if node.op != "call_function" or per_row.isdisjoint(node.all_input_nodes):
+                continue
+            per_row.add(node)
+            value = node.meta.get("val")
+            if not isinstance(value, Tensor):
+                continue
+            elements = np.prod([size_hint(size) for size in value.shape], dtype=float)
+            weights = [operand.meta["val"].shape for operand in node.all_input_nodes if operand.name.startswith("p_")]
+            # A row of a layer's weights for each element that it gives.
+            products = sum(np.prod(shape[1:], dtype=float) for shape in weights if len(shape) > 1)
+            total += elements * (1 + products / 32)
+        rows = len(next(iter(self.example.values()))) if self.is_batched else 1
+        return max(1.0, float(total / rows))
+
+
+def placeholders(exported: ExportedProgram) -> list[fx.Node]:
+    """The nodes that stand for the tensors that `exported` takes."""
+    specs = exported.graph_signature.input_specs
+    taken = {
+        spec.arg.name for spec in specs if spec.kind == InputKind.USER_INPUT and isinstance(spec.arg, TensorArgument)
+    }
+    return [node for node in exported.graph.nodes if node.op == "placeholder" and node.name in taken]
+
+
+def size_hint(size: Any) -> int:
+    """The size of an axis in the example."""
+    return size if isinstance(size, int) else int(size.node.hint or 1)

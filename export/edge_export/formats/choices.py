@@ -1,0 +1,22 @@
+"""The formats and precisions that can be chosen; apart from what makes them, which takes seconds to import."""
+
+from enum import StrEnum
+
+
+class Format(StrEnum):
+    """A kind of file; its value is the ending of the file's name."""
+
+    ONNX = "onnx"
+    TORCHSCRIPT = "torchscript"
+    ORT = "ort"
+
+
+class Precision(StrEnum):
+    """How a file holds its weights and computes with them."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    # Weights in 8 bits; the ranges of activations are fixed beforehand, from data.
+    INT8 = "int8"
+    # Weights in 8 bits; the ranges of activations are found anew in each call.
+    INT8_DYNAMIC = "int8-dynamic"

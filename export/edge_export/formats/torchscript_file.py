@@ -1,0 +1,65 @@
+"""From a captured program to the bytes of a TorchScript file."""
+
+import io
+import zipfile
+
+import torch
+
+from edge_export.capture.attention import without_fast_path
+from edge_export.capture.diagnostics import cause
+from edge_export.capture.program import Program
+from edge_export.capture.quiet import quiet
+from edge_export.errors import ExportError
+from edge_export.tensors import Run, Tensors
+from edge_runtime.contract.signature import METADATA_KEY
+
+
+def torchscript_bytes(program: Program) -> bytes:
+    """A TorchScript archive for `program`, its signature as an extra file in it.
+
+    Equal programs give equal bytes from one process to the next; within one process torch numbers the classes that it
+    traces, so that a second trace has other names in it. torch.jit.script would give other bytes in every process.
+
+    Raises:
+        ExportError: TorchScript cannot hold the module.
+    """
+    content = io.BytesIO()
+    args, kwargs = program.arguments(program.example)
+    extra = {} if program.signature is None else {METADATA_KEY: program.signature.to_json()}
+    # What tracing bakes in, of which it warns, shows when the file is compared.
+    with quiet(), without_fast_path():
+        try:
+            inputs = {"example_kwarg_inputs": kwargs} if kwargs else {"example_inputs": args}
+            if args and kwargs:
+                raise ExportError("its forward takes keyword arguments besides positional ones")
+            traced = torch.jit.trace(program.module, **inputs, strict=False, check_trace=False)  # type: ignore[no-untyped-call]
+            torch.jit.save(traced, content, _extra_files=extra)
+        except Exception as error:
+            raise ExportError(f"TorchScript cannot hold this module: {cause(error)}") from error
+    return _without_source_paths(content.getvalue())
+
+
+def load_torchscript(content: bytes, program: Program) -> Run:
+    """The model in a TorchScript archive, on the CPU."""
+    module = torch.jit.load(io.BytesIO(content))  # type: ignore[no-untyped-call]
+
+    def run(tensors: Tensors) -> Tensors:
+        try:
+            return program.call(module, tensors)
+        except Exception as error:
+            shapes = " and ".join(str(list(values.shape)) for values in tensors.values())
+            raise ExportError(
+                f"TorchScript cannot hold this module: it fails on inputs of the shapes {shapes}: {cause(error)}"
+            ) from error
+
+    return run
+
+
+def _without_source_paths(archive: bytes) -> bytes:
+    """`archive` less its .debug_pkl files, which hold source paths of this machine and serve stack traces alone."""
+    slim = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(slim, "w", zipfile.ZIP_STORED) as new:
+        for entry in old.infolist():
+            if not entry.filename.endswith(".debug_pkl"):
+                new.writestr(zipfile.ZipInfo(entry.filename), old.read(entry))
+    return slim.getvalue()

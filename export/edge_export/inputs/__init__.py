@@ -1,0 +1,1 @@
+"""What a person gives at the shell: files of models and files of data."""

@@ -1,0 +1,117 @@
+"""Rows that a person gives: what a model is compared on, calibrated on and measured on."""
+
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_export.capture.program import Program
+from edge_export.errors import ExportError
+from edge_export.formats.string_inputs import text_features
+from edge_export.tensors import BATCH, Tensors
+from edge_runtime import Feature, Signature
+from edge_runtime.contract.category_codes import encode, last_code
+from edge_runtime.contract.text_files import delimiter_of, open_text, reading_text
+from edge_runtime.rows.text_rows import read_rows
+
+
+def read_tensors(path: Path) -> Tensors:
+    """The arrays in an .npz file, by name.
+
+    Raises:
+        ExportError: it cannot be read, or is no such file; nothing is unpickled.
+    """
+    try:
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise ExportError(f"{path} holds one array without a name; save it with numpy.savez(path, name=array)")
+        with archive:
+            return dict(archive)
+    except OSError as error:
+        raise ExportError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ExportError:
+        raise
+    except Exception as error:  # whatever numpy stumbles over in bytes that are no archive
+        if "Object arrays" in str(error):
+            raise ExportError(
+                f"{path} is no .npz file that can be read without running code from it; save texts as "
+                "numpy.array(texts, dtype=str)"
+            ) from error
+        raise ExportError(f"{path} is no .npz file; make one with numpy.savez(path, name=array, ...)") from error
+
+
+def read_data(path: Path, program: Program) -> Tensors:
+    """Rows for `program`: an .npz file with an array for each input, or CSV or JSON Lines with its features.
+
+    Raises:
+        ExportError: it cannot be read, or has no such rows.
+        InvalidInput: a line is no row for these features.
+    """
+    if path.suffix == ".npz":
+        return fitted(read_tensors(path), program, str(path))
+    if program.signature is None:
+        raise ExportError(f"{path}: this module has no named features; give an .npz file with an array for each input")
+    with reading_text(path, ExportError), open_text(str(path)) as lines:
+        return fitted(_read_values(lines, program.signature, str(path)), program, str(path))
+
+
+def _read_values(lines: TextIO, signature: Signature, source: str) -> Tensors:
+    """The rows in `lines` as an artifact takes them: for each input float32 with NaN for gaps, or texts as objects."""
+    rows = read_rows(lines, signature.features, source, lambda _: None, delimiter_of(source))
+    columns = dict(zip([feature.name for feature in signature.features], zip(*rows, strict=True), strict=True))
+    return {
+        tensor.name: np.array(
+            [columns[feature.name] for feature in tensor.features], object if tensor.is_text else np.float32
+        ).T
+        for tensor in signature.inputs
+    }
+
+
+def fitted(data: Tensors, program: Program, source: str) -> Tensors:
+    """`data` as `program` takes it: every input, of its type and shape; axes that share a name have one size.
+
+    Where the signature has texts, arrays of `str` become their codes; integers are taken for codes.
+
+    Raises:
+        ExportError: it does not fit.
+    """
+    taken = {}
+    texts = text_features(program.signature)
+    named: dict[str, int] = {}
+    for spec in program.inputs:
+        if spec.name not in data:
+            raise ExportError(f"{source} lacks {spec.name}; it holds {', '.join(data) or 'nothing'}")
+        values = np.asarray(data[spec.name])
+        sizes = zip(spec.shape, values.shape, strict=False)
+        if values.ndim != len(spec.shape) or any(isinstance(size, int) and size != found for size, found in sizes):
+            shape = ", ".join(map(str, spec.shape))
+            raise ExportError(f"{source}: {spec.name} has the shape {list(values.shape)}, and [{shape}] is needed")
+        if spec.name in texts:
+            values = _codes(values, texts[spec.name], f"{source}: {spec.name}")
+        if values.dtype.kind != spec.dtype.kind and not (values.dtype.kind in "iu" and spec.dtype.kind in "fiu"):
+            raise ExportError(f"{source}: {spec.name} is {values.dtype}, and {spec.dtype} is needed")
+        for size, found in zip(spec.shape, values.shape, strict=True):
+            if isinstance(size, str) and named.setdefault(size, found) != found:
+                raise ExportError(f"{source}: {size} is {named[size]} in one array and {found} in {spec.name}")
+        with np.errstate(over="ignore"):
+            cast = values.astype(spec.dtype)
+        lost = np.isinf(cast) & np.isfinite(values) if spec.dtype.kind == "f" else cast != values
+        if lost.any():
+            raise ExportError(f"{source}: {spec.name} holds {values[lost].flat[0]}, which does not fit {spec.dtype}")
+        taken[spec.name] = cast
+    if empty := [name for name, size in named.items() if size == 0]:
+        raise ExportError(f"{source} holds no row" if empty == [BATCH] else f"{source} is empty along {empty[0]}")
+    return taken
+
+
+def _codes(values: npt.NDArray[Any], features: tuple[Feature, ...], source: str) -> npt.NDArray[Any]:
+    """The codes of the texts in `values`, shape (rows, features), or `values` if they are codes already."""
+    if values.dtype.kind in "OU":
+        if other := [value for value in values.flat if not isinstance(value, str)]:
+            raise ExportError(f"{source} holds {other[0]!r}, and texts are needed")
+        return encode(values.astype(object), features)
+    for feature, column in zip(features, values.T, strict=True):
+        if len(wrong := column[(column < 0) | (column > last_code(feature))]):
+            raise ExportError(f"{source} holds {wrong[0]}, which is no code of {feature.name}; give texts")
+    return values

@@ -1,0 +1,127 @@
+"""Where programs come from at the shell: a checkpoint of ours, a saved torch.export program, or somebody's weights."""
+
+import hashlib
+import importlib
+import io
+import sys
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from edge_export.capture.capture import adopt, capture
+from edge_export.capture.diagnostics import cause
+from edge_export.capture.program import Program
+from edge_export.capture.quiet import quiet
+from edge_export.errors import ExportError
+from edge_export.inputs.data_files import read_tensors
+from edge_export.tensors import Axes
+from edge_runtime import Signature
+from edge_runtime.contract.signature import METADATA_KEY
+from edge_train import load_checkpoint
+
+
+def load_program(
+    path: Path,
+    factory: str | None = None,
+    example: Path | None = None,
+    dynamic: Mapping[str, Axes] | None = None,
+) -> tuple[Program, dict[str, str]]:
+    """The program in `path`, and the hashes of what it was made from.
+
+    Args:
+        path: a model.pt as edge-train writes it; a .pt2 as torch.export.save writes it; or, with `factory`, a
+            state_dict.
+        factory: "package.module:name" of what makes the module, called without arguments; found from the current
+            folder too.
+        example: an .npz file with the inputs of the module's forward by name.
+        dynamic: see `capture`; for modules of a factory alone.
+
+    Raises:
+        CheckpointError, ExportError: it cannot be read or captured.
+    """
+    if factory is not None:
+        if example is None:
+            raise ExportError("--module needs --example, an .npz file with an array for each input of its forward")
+        module = _make(factory)
+        _load_weights(module, path)
+        program = capture(module, _example(example), dynamic)
+    elif path.suffix == ".pt2":
+        program = _load_exported(path)
+    else:
+        model = load_checkpoint(path)
+        zeros = {
+            tensor.name: torch.zeros(2, len(tensor.features), dtype=torch.int64 if tensor.is_text else torch.float32)
+            for tensor in model.signature.inputs
+        }
+        program = capture(model, zeros)
+        if model.data_sha256 is not None:
+            return program, {"checkpoint": _sha256(path), "training_data": model.data_sha256}
+    return program, {"checkpoint": _sha256(path)}
+
+
+def _make(factory: str) -> nn.Module:
+    module_name, _, name = factory.partition(":")
+    if not name:
+        raise ExportError(f"{factory!r} names no module; write it as package.module:name")
+    # As `python -m` does; a command's own folder is first otherwise.
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        made = getattr(importlib.import_module(module_name), name)()
+    except (Exception, SystemExit) as error:  # a script that reads the command line may end the process
+        raise ExportError(f"{factory} cannot be made: {cause(error)}") from error
+    if not isinstance(made, nn.Module):
+        raise ExportError(f"{factory} gives {type(made).__name__}, not a torch.nn.Module")
+    return made
+
+
+def _example(path: Path) -> dict[str, Tensor]:
+    tensors = {}
+    for name, values in read_tensors(path).items():
+        try:
+            tensors[name] = torch.from_numpy(values)
+        except TypeError as error:
+            raise ExportError(f"{path}: {name} is {values.dtype}, which torch has no tensors of") from error
+    return tensors
+
+
+def _load_weights(module: nn.Module, path: Path) -> None:
+    try:
+        with quiet():
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise ExportError(f"{path} cannot be read: {error.strerror or error}") from error
+    except Exception as error:  # bytes that are no checkpoint end in whatever the unpickler stumbles over
+        raise ExportError(
+            f"{path} is no state_dict that can be read without running code from it; "
+            "save it with torch.save(module.state_dict(), ...)"
+        ) from error
+    try:
+        module.load_state_dict(state)
+    except Exception as error:
+        # All missing and unexpected keys: a long list, of which the beginning says enough.
+        raise ExportError(f"{path} does not fit the module: {textwrap.shorten(str(error), 300)}") from error
+
+
+def _load_exported(path: Path) -> Program:
+    extra = {METADATA_KEY: ""}
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ExportError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        with quiet():
+            exported = torch.export.load(io.BytesIO(content), extra_files=extra)
+    except Exception as error:  # bytes that are no archive end in whatever the reader stumbles over
+        raise ExportError(
+            f"{path} is no program of torch.export, or one of another torch version: {cause(error)}; "
+            "save one with torch.export.save"
+        ) from error
+    return adopt(exported, Signature.from_json(extra[METADATA_KEY]) if extra[METADATA_KEY] else None)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,179 @@
+"""The pictures of the report: SVG in the page's own colours and font, so that it reads in light and in dark."""
+
+import io
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import matplotlib
+import numpy as np
+from markupsafe import Markup, escape
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
+
+from edge_export.verify.compare import Comparison, shares
+from edge_export.verify.quantization_budget import MANY
+
+if TYPE_CHECKING:
+    from edge_export.results import Export
+
+# Told apart by the colour-blind (Okabe and Ito, 2008).
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
+
+# What matplotlib draws in these takes the page's colours instead.
+_PAGE_COLORS = {"#000000": "currentColor", "#0072b2": "var(--blue)", "#d55e00": "var(--orange)"}
+_LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3)))
+_STYLE: dict[Any, Any] = {
+    "axes.formatter.useoffset": False,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 9,
+    "font.size": 9,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "svg.fonttype": "none",
+    # A label or the name of a feature may hold dollar signs, and is no formula.
+    "text.parse_math": False,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+}
+# Smaller errors float32 does not know.
+_SMALLEST = float(np.finfo(np.float32).smallest_subnormal)
+
+
+def svg(title: str, draw: Callable[[Axes], None]) -> Markup:
+    """What `draw` draws on the axes that it is given, as an element of the page; equal drawings give equal text."""
+    content = io.BytesIO()
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": title}), warnings.catch_warnings():
+        # The page's font draws the text, whatever matplotlib finds.
+        warnings.filterwarnings("ignore", "Glyph .* missing")
+        figure = Figure(figsize=(3.5, 3.1), layout="constrained", facecolor="none")
+        draw(figure.add_subplot(title=title, facecolor="none"))
+        figure.savefig(content, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    drawn = content.getvalue().decode()
+    for color, ours in _PAGE_COLORS.items():
+        drawn = drawn.replace(color, ours)
+    # Every picture's groups have the same names, and nothing refers to them.
+    drawn = re.sub(r'<g id="[^"]*"', "<g", drawn)
+    return Markup(f'<svg role="img" aria-label="{escape(title)}"' + drawn[drawn.index("<svg") + len("<svg") :])
+
+
+def powers_of_ten(axis: Axis) -> None:
+    """Label a logarithmic axis as the page's tables write numbers."""
+    axis.set_major_formatter("{x:.0e}")
+    axis.set_minor_formatter("")
+
+
+def shortened(text: object) -> str:
+    """`text` as far as there is room in a picture; without what is no text, which the name of a file may hold."""
+    plain = str(text).encode(errors="replace").decode()
+    return plain if len(plain) <= 32 else f"{plain[:31]}…"
+
+
+def errors_figure(comparison: Comparison) -> Markup | None:
+    """How the errors of torch float32 and of the file are distributed in one case; None if neither has any."""
+    sides = {"torch float32": comparison.torch_errors, "this file": comparison.errors}
+    everything = np.concatenate([*sides.values()])
+    seen = everything[everything >= _SMALLEST]
+    if not seen.size:
+        return None
+    low, high = np.floor(np.log10(seen.min())), np.floor(np.log10(seen.max())) + 1
+    bins = np.logspace(max(low, high - 12), high, 49).tolist()
+
+    def draw(axes: Axes) -> None:
+        for (name, errors), color, line in zip(sides.items(), COLORS, _LINES, strict=False):
+            some = errors[errors >= _SMALLEST].clip(min=bins[0])
+            weights = np.full(some.size, 1 / max(1, errors.size))
+            label = f"{name}, {errors.size - some.size:,} of {errors.size:,} exact"
+            axes.hist(some, bins, weights=weights, histtype="step", color=color, linestyle=line, label=label)
+        axes.set(xscale="log", xlabel="distance from torch in float64", ylabel="share of elements")
+        axes.xaxis.set_major_locator(LogLocator(numticks=6))
+        powers_of_ten(axes.xaxis)
+        axes.yaxis.set_major_formatter(_percent)
+        _legend(axes)
+
+    return svg(f"errors: {comparison.case.name}", draw)
+
+
+def shares_figure(comparisons: Sequence[Comparison]) -> Markup | None:
+    """How many elements use more than a share of what they are allowed, by case; None if none uses any of it."""
+    places = np.linspace(0, 1, 201)
+    curves = {}
+    for comparison in comparisons:
+        used = np.sort(shares(comparison.errors, comparison.allowed))
+        if used.size and used[-1] > 0:
+            beyond = 1 - np.searchsorted(used, places, side="right") / used.size
+            curves[comparison.case.name] = np.where(beyond > 0, beyond, np.nan)
+    if not curves:
+        return None
+
+    def draw(axes: Axes) -> None:
+        for (name, beyond), color, line in zip(curves.items(), COLORS, _LINES, strict=False):
+            axes.plot(places, beyond, color=color, linestyle=line, label=name)
+        axes.axvline(1, color="black", linewidth=1)
+        axes.set(yscale="log", xlim=(0, 1.03), xlabel="share of what is allowed", ylabel="elements that use more")
+        axes.set_ylim(top=1.5)
+        axes.xaxis.set_major_formatter(_percent)
+        axes.yaxis.set_major_formatter(_percent)
+        _legend(axes)
+
+    return svg("use of the tolerance", draw)
+
+
+def sizes_figure(exports: Sequence["Export"]) -> Markup:
+    """The size of each file."""
+
+    def draw(axes: Axes) -> None:
+        sizes = [len(made.content) / 1024 for made in exports]
+        axes.bar_label(axes.barh(_kinds(exports), sizes, color=COLORS[0]), fmt="{:,.3g}", padding=2)
+        axes.invert_yaxis()
+        axes.margins(x=0.2)
+        axes.set(xlabel="KiB")
+
+    return svg("size", draw)
+
+
+def times_figure(exports: Sequence["Export"], batched: bool) -> Markup:
+    """The times of lower precisions as multiples of float32's, medians and quartiles, of one call if not `batched`."""
+
+    def draw(axes: Axes) -> None:
+        measured = [made.measured for made in exports if made.measured is not None]
+        ratios = {"one row": [each.one for each in measured], f"{MANY} rows": [each.many for each in measured]}
+        if not batched:
+            ratios = {"one call": ratios["one row"]}
+        places = np.arange(len(exports))
+        for (name, times), color, marker, shift in zip(ratios.items(), COLORS, "o^", (-0.12, 0.12), strict=False):
+            median, low, high = np.transpose(times)
+            axes.errorbar(
+                median,
+                places + shift,
+                xerr=(median - low, high - median),
+                fmt=marker,
+                color=color,
+                capsize=3,
+                label=name,
+            )
+        axes.axvline(1, color="black", linewidth=1)
+        axes.set_yticks(places, _kinds(exports))
+        axes.set(xlabel="multiple of float32's time", ylim=(len(exports) - 0.5, -0.5))
+        axes.set_xlim(left=0)
+        _legend(axes)
+
+    return svg("time", draw)
+
+
+def _kinds(exports: Sequence["Export"]) -> list[str]:
+    return [f"{made.precision} .{made.format}" for made in exports]
+
+
+def _percent(share: float, _: float) -> str:
+    return f"{100 * share:.3g}%"
+
+
+def _legend(axes: Axes) -> None:
+    figure = axes.get_figure()
+    assert isinstance(figure, Figure)
+    figure.legend(loc="outside lower center")

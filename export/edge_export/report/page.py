@@ -1,0 +1,129 @@
+"""One page on an export, for people: what was made, and how it did against torch."""
+
+import hashlib
+import re
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from torch import Tensor
+
+from edge_export.capture.program import Program
+from edge_export.formats.choices import Format
+from edge_export.formats.string_inputs import text_features
+from edge_export.formats.torchscript_file import load_torchscript
+from edge_export.report.figures import errors_figure, shares_figure, sizes_figure, times_figure
+from edge_export.report.regions import Plane, Regions, plane, regions
+from edge_export.tensors import Run
+from edge_export.verify.quantization_budget import MANY
+from edge_runtime import Certificate, Predictor
+
+if TYPE_CHECKING:
+    from edge_export.results import Export
+
+
+def write_report(program: Program, exports: Sequence["Export"]) -> str:
+    """A page of HTML on files that passed: what they are, their proof, and how close to torch they are.
+
+    It needs nothing beside itself, neither files nor a network nor scripts. The same files give the same page, apart
+    from the times that were measured.
+
+    Args:
+        program: what was exported.
+        exports: the files made of it.
+    """
+    environment = Environment(
+        loader=PackageLoader("edge_export.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    proven = [made for made in exports if made.comparisons]
+    certified = [made for made in exports if made.certificate is not None]
+    measured = [made for made in exports if made.measured is not None]
+    comparisons = [comparison for made in proven for comparison in made.comparisons]
+    drawn = plane(program)
+    page = environment.get_template("page.html.j2").render(
+        program=program,
+        outputs=_outputs(program),
+        texts=text_features(program.signature),
+        exports=exports,
+        proven=proven,
+        measured=measured,
+        certified=certified,
+        origins={made.precision: made.certificate.origin for made in exports if made.certificate is not None},
+        elements=sum(comparison.errors.size - comparison.undecided for comparison in comparisons),
+        share=max((comparison.share for comparison in comparisons), default=0.0),
+        plane=drawn,
+        regions=[] if drawn is None else _regions(program, exports, drawn),
+        sizes=sizes_figure(exports) if measured else None,
+        times_figure=times_figure(measured, program.is_batched) if measured else None,
+        many=MANY,
+        sha256=lambda made: hashlib.sha256(made.content).hexdigest(),
+        errors_figure=errors_figure,
+        shares_figure=shares_figure,
+        golden_rows=_golden_rows,
+        quote=shlex.quote,
+    )
+    # A file's name may hold bytes that are no text.
+    return page.encode(errors="replace").decode()
+
+
+def _outputs(program: Program) -> list[tuple[str, str, str]]:
+    """The name, type and shape of each output, in the dimensions that the inputs have."""
+    signature, graph = program.exported.graph_signature, program.exported.graph
+    values = {node.name: node.meta.get("val") for node in graph.nodes if node.op == "placeholder"}
+    taken = [value for name in signature.user_inputs if isinstance(value := values.get(str(name)), Tensor)]
+    dimensions = {
+        str(symbol): name
+        for spec, value in zip(program.inputs, taken, strict=True)
+        for name, symbol in zip(spec.shape, value.shape, strict=True)
+    }
+    nodes = graph.output_node().args[0]
+    given = [value for node in nodes if isinstance(value := getattr(node, "meta", {}).get("val"), Tensor)]
+
+    def named(symbol: re.Match[str]) -> str:
+        return str(dimensions.get(symbol[0], symbol[0]))
+
+    return [
+        (
+            name,
+            str(value.dtype).removeprefix("torch."),
+            ", ".join(re.sub(r"[A-Za-z_]\w*", named, str(size)) for size in value.shape),
+        )
+        for name, value in zip(program.outputs, given, strict=True)
+    ]
+
+
+def _regions(program: Program, exports: Sequence["Export"], drawn: Plane) -> list[tuple["Export", Regions]]:
+    """The regions of one file in each precision, since all formats of one hold the same numbers."""
+    assert program.signature is not None
+    output = program.signature.output
+    of_torch = drawn.run(program.try_run, output)
+    if of_torch is None:
+        return []
+    first = {made.precision: made for made in reversed(exports)}
+    found = []
+    for made in exports:
+        if made is first[made.precision]:
+            values = drawn.run(_run(program, made), output)
+            assert values is not None
+            found.append((made, regions(drawn, of_torch, values, program.signature, made.path.name)))
+    return found
+
+
+def _golden_rows(certificate: Certificate) -> list[tuple[str, int]]:
+    """How many golden rows there are in each case."""
+    rows: Counter[str] = Counter()
+    for batch in certificate.golden:
+        rows[batch.case] += batch.rows
+    return list(rows.items())
+
+
+def _run(program: Program, made: "Export") -> Run:
+    if made.format == Format.TORCHSCRIPT:
+        return load_torchscript(made.content, program)
+    return Predictor(made.content, device="cpu", threads=1).run

@@ -1,0 +1,212 @@
+"""The decision regions of torch and of a file, side by side, on a plane through the space of features."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import BoundaryNorm, LogNorm, to_hex, to_rgba_array
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+
+from edge_export.capture.program import Program
+from edge_export.report.figures import COLORS, powers_of_ten, shortened, svg
+from edge_export.tensors import Array, Tensors
+from edge_export.verify.input_distributions import populations
+from edge_runtime import Feature, Signature
+from edge_runtime.contract.signature import Label
+from edge_runtime.contract.values import LARGEST
+from edge_runtime.verification import distance
+
+_SIDE = 200
+_SWEEP = 21
+# Multiplications that torch may make for one picture, so that large modules do not take minutes.
+_MOST_COST = 2.0**34
+_MOST_LABELS = 100
+# As pale as probabilities are drawn. Where there are more labels than colours, the rarest ones share the last.
+_PALE = tuple(to_hex(tuple(color)) for color in 1 - 0.6 * (1 - to_rgba_array(COLORS)))
+_OTHER = "#c0c0c0"
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Two features on a grid, the others at their centre.
+
+    Attributes:
+        name: the input.
+        columns: of the features across and up.
+        features: the two.
+        center: a row, shape (features,), float64.
+        across: the first feature's values, shape (side,), float64.
+        up: the second one's, likewise.
+    """
+
+    name: str
+    columns: tuple[int, int]
+    features: tuple[Feature, Feature]
+    center: Array
+    across: Array
+    up: Array
+
+    def run(self, run: Callable[[Tensors], Tensors | None], output: str) -> Array | None:
+        """What `run` gives for `output` on the grid, shape (side, side, columns), the first axis being the one up.
+
+        None where `run` gives None.
+        """
+        lines = []
+        for height in self.up:
+            rows = np.tile(self.center, (len(self.across), 1))
+            rows[:, self.columns[0]], rows[:, self.columns[1]] = self.across, height
+            if (outputs := run({self.name: rows.astype(np.float32)})) is None:
+                return None
+            lines.append(outputs[output])
+        return np.stack(lines)
+
+
+@dataclass(frozen=True)
+class Regions:
+    """The pictures of one file.
+
+    Attributes:
+        figures: torch's regions, the file's, and how far the two are apart where they are.
+        flips: at how many points of the grid the label differs.
+        points: how many there are.
+        largest: the largest difference of a probability where both are numbers.
+        legend: the colour of each label, where there are more than two.
+    """
+
+    figures: tuple[Markup, ...]
+    flips: int
+    points: int
+    largest: float
+    legend: tuple[tuple[str, str], ...]
+
+
+def plane(program: Program) -> Plane | None:
+    """The plane to draw: of the only two features, else of those that move the output most.
+
+    How far one moves it: the range of each of the output's columns as it goes through its own range alone, and the
+    largest of these. None where there are no two numbers to choose, where texts stand beside them, or a picture would
+    take long.
+    """
+    signature = program.classifier
+    if signature is None or not program.is_batched or len(program.inputs) != 1:
+        return None
+    spec, features = program.inputs[0], signature.inputs[0].features
+    numbers = [column for column, feature in enumerate(features) if feature.kind == "numeric"]
+    if len(numbers) < 2:
+        return None
+    if program.cost * max(_SIDE**2, _SWEEP * len(features)) > _MOST_COST or len(signature.labels) > _MOST_LABELS:
+        return None
+    known = populations(program, None)[spec.name]
+    center = known.center.clip(-LARGEST, LARGEST)
+    low, high = _ranges(features, center, known.spread)
+    first, second = numbers[:2]
+    if len(numbers) > 2:
+        moved = []
+        for column in numbers:
+            rows = np.tile(center, (_SWEEP, 1))
+            rows[:, column] = np.linspace(low[column], high[column], _SWEEP)
+            outputs = program.try_run({spec.name: rows.astype(np.float32)})
+            if outputs is None:
+                return None
+            moved.append(np.ptp(np.nan_to_num(outputs[signature.output]), axis=0).max())
+        first, second = (numbers[place] for place in sorted(np.argsort(moved, kind="stable")[-2:].tolist()))
+    return Plane(
+        spec.name,
+        (first, second),
+        (features[first], features[second]),
+        center,
+        np.linspace(low[first], high[first], _SIDE),
+        np.linspace(low[second], high[second], _SIDE),
+    )
+
+
+def regions(plane: Plane, torch: Array, found: Array, signature: Signature, title: str) -> Regions:
+    """The pictures of a file called `title`, from what torch and it give on the grid of `plane`."""
+    apart = np.nan_to_num(distance(found, torch), nan=0.0, posinf=0.0).max(axis=2)
+    labels, other = (signature.predicted(values.reshape(-1, values.shape[2])) for values in (torch, found))
+    titles, sides = ("torch", shortened(title)), (torch, found)
+    legend: tuple[tuple[str, str], ...] = ()
+    if signature.task == "binary_classification":
+        label = signature.labels[1]
+        figures = [
+            _probability(plane, v[..., 0], signature.threshold, label, t) for t, v in zip(titles, sides, strict=True)
+        ]
+    else:
+        present, counts = np.unique(np.concatenate([labels, other]), return_counts=True)
+        common = present[np.argsort(-counts, kind="stable")][: len(_PALE)]
+        colors = dict(zip(common.tolist(), _PALE, strict=False))
+        legend = tuple((colors.get(index, _OTHER), str(signature.labels[index])) for index in present.tolist())
+        palette = to_rgba_array([colors.get(index, _OTHER) for index in range(len(signature.labels))])
+        pictures = (palette[indices].reshape(*apart.shape, 4) for indices in (labels, other))
+        figures = [_labels(plane, picture, t) for t, picture in zip(titles, pictures, strict=True)]
+    if apart.any():
+        figures.append(_difference(plane, apart))
+    return Regions(tuple(figures), int((labels != other).sum()), labels.size, float(apart.max()), legend)
+
+
+def _ranges(features: Sequence[Feature], center: Array, spread: Array) -> tuple[Array, Array]:
+    """The ends of the picture for each feature: a little beyond its range in training, else three spreads away."""
+    low, high = (center - 3 * spread).clip(-LARGEST, LARGEST), (center + 3 * spread).clip(-LARGEST, LARGEST)
+    for column, feature in enumerate(features):
+        if feature.minimum is not None and feature.maximum is not None:
+            start, end = np.clip([feature.minimum, feature.maximum], -LARGEST, LARGEST)
+            margin = 0.15 * (end - start) if end > start else 1.0
+            low[column], high[column] = np.clip([start - margin, end + margin], -LARGEST, LARGEST)
+    return low, high
+
+
+def _probability(plane: Plane, values: Array, threshold: float, label: Label, title: str) -> Markup:
+    def draw(axes: Axes) -> None:
+        steps = BoundaryNorm(np.linspace(0, 1, 21), 256)
+        image = _image(axes, plane, values, cmap="RdBu_r", norm=steps, alpha=0.6)
+        _colorbar(axes, image, f"probability of {shortened(label)}").set_ticks(np.linspace(0, 1, 6).tolist())
+        numbers = values[np.isfinite(values)]
+        if numbers.size and numbers.min() < threshold < numbers.max():
+            # Not quite black, which would turn white on a dark page: the picture has a white ground of its own.
+            axes.contour(
+                plane.across, plane.up, np.ma.masked_invalid(values), [threshold], colors="#111111", linewidths=1
+            )
+
+    return svg(title, draw)
+
+
+def _labels(plane: Plane, picture: Array, title: str) -> Markup:
+    def draw(axes: Axes) -> None:
+        _image(axes, plane, picture)
+
+    return svg(title, draw)
+
+
+def _difference(plane: Plane, apart: Array) -> Markup:
+    def draw(axes: Axes) -> None:
+        high = np.floor(np.log10(apart.max())) + 1
+        # A few powers of ten are enough to see where it is large.
+        low = max(np.floor(np.log10(apart[apart > 0].min())), high - 6)
+        image = _image(axes, plane, np.ma.masked_equal(apart, 0), cmap="viridis", norm=LogNorm(10**low, 10**high))
+        powers_of_ten(_colorbar(axes, image, "difference of probability").ax.yaxis)
+
+    return svg("where they differ", draw)
+
+
+def _image(axes: Axes, plane: Plane, values: Array, **style: Any) -> AxesImage:
+    """`values` on the grid, on white, in points that stay points."""
+    axes.set_facecolor("white")
+    ends = (plane.across[0], plane.across[-1], plane.up[0], plane.up[-1])
+    for name, feature in zip("xy", plane.features, strict=True):
+        axes.set(**{f"{name}label": shortened(feature.name)})
+    return axes.imshow(values, origin="lower", extent=ends, aspect="auto", interpolation="none", **style)
+
+
+def _colorbar(axes: Axes, image: AxesImage, label: str) -> Colorbar:
+    figure = axes.get_figure()
+    assert isinstance(figure, Figure)
+    bar = figure.colorbar(image, label=label)
+    # Hundreds of rectangles would be most of the page.
+    assert bar.solids is not None
+    bar.solids.set_rasterized(True)
+    return bar

@@ -1,0 +1,1 @@
+"""Whether a file computes what torch computes, and the certificate that says so."""

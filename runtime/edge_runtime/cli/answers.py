@@ -1,0 +1,113 @@
+"""Answers as text: for people, as JSON Lines, as CSV.
+
+    text   label 1  probability 0.9927
+    json   {"label": 1, "probability": 0.9927064, "probabilities": {"0": 0.007293582, "1": 0.9927064}}
+    csv    label,probability,probability_0,probability_1
+
+    text   value 3166.5
+    json   {"value": 3166.5}
+    csv    value
+
+Text is rounded, probabilities to four decimals and values to six digits; json and csv carry the shortest digits that
+give the same float back. What training never saw may stand behind: `unseen: mass: 9000 is far above ...` in text, as an
+object in json, as a column in csv.
+"""
+
+import csv
+import functools
+import io
+import itertools
+import json
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from edge_runtime.contract.signature import Label
+from edge_runtime.rows.text_rows import parse_words
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from edge_runtime.predictor import Predictor
+
+Format = Literal["text", "json", "csv"]
+Unseen: TypeAlias = dict[str, str]
+
+
+def answer_writer(predictor: "Predictor", output_format: Format, flag_unseen: bool) -> tuple[str, Callable[[Any], str]]:
+    """How to write the answers of `predictor`: what comes first, and a function from rows to their lines.
+
+    The function takes rows as `Predictor.predict` does, and raises what that raises.
+
+    Raises:
+        NoSignature: the model does not say what its outputs mean.
+    """
+    signature = predictor.required_signature
+    labels = signature.labels
+    render = {"text": _as_text, "json": _as_json, "csv": _as_csv}[output_format]
+
+    def lines(rows: Any) -> str:
+        predicted: Iterable[int]
+        if labels:
+            outputs = predictor.predict_proba(rows)
+            predicted = signature.predicted(outputs)
+        else:
+            outputs = predictor.predict(rows)[:, None]
+            predicted = itertools.repeat(0, len(outputs))
+        flags: Iterable[Unseen | None] = predictor.unseen(rows) if flag_unseen else itertools.repeat(None, len(outputs))
+        return "".join(map(functools.partial(render, labels), predicted, outputs, flags))
+
+    names = ["label", "probability", *(f"probability_{label}" for label in labels)] if labels else ["value"]
+    header = _csv_line([*names, "unseen"] if flag_unseen else names)
+    return header if output_format == "csv" else "", lines
+
+
+def answer_words(predictor: "Predictor", words: Sequence[str], output_format: Format, flag_unseen: bool = False) -> str:
+    """The answer to one row that is given as words, with what comes before it.
+
+    Raises:
+        InvalidInput: there are too few words or too many, or one is no value of its feature.
+        NoSignature: the model does not say what its outputs mean.
+    """
+    header, answers = answer_writer(predictor, output_format, flag_unseen)
+    return header + answers([parse_words(words, predictor.required_signature.features)])
+
+
+# Of one row: `output` holds the probability of each label, or where there are none the value.
+def _as_text(labels: tuple[Label, ...], predicted: int, output: "npt.NDArray[Any]", unseen: Unseen | None) -> str:
+    answer = f"label {labels[predicted]}  probability {output[predicted]:.4f}" if labels else f"value {output[0]:.6g}"
+    return f"{answer}  unseen: {_reasons(unseen)}\n" if unseen else f"{answer}\n"
+
+
+def _as_json(labels: tuple[Label, ...], predicted: int, output: "npt.NDArray[Any]", unseen: Unseen | None) -> str:
+    numbers = [_json_number(number) for number in output]
+    answer: dict[str, Any] = {"value": numbers[0]}
+    if labels:
+        answer = {
+            "label": labels[predicted],
+            "probability": numbers[predicted],
+            "probabilities": dict(zip(map(str, labels), numbers, strict=True)),
+        }
+    if unseen is not None:
+        answer["unseen"] = unseen
+    return json.dumps(answer, ensure_ascii=False) + "\n"
+
+
+def _as_csv(labels: tuple[Label, ...], predicted: int, output: "npt.NDArray[Any]", unseen: Unseen | None) -> str:
+    cells = [labels[predicted], output[predicted], *output] if labels else [output[0]]
+    return _csv_line(cells if unseen is None else [*cells, _reasons(unseen)])
+
+
+def _reasons(unseen: Unseen) -> str:
+    return "; ".join(f"{name}: {reason}" for name, reason in unseen.items())
+
+
+def _json_number(value: Any) -> float | None:
+    """The shortest decimal that gives `value` back in its own precision; JSON has no NaN or infinity: null."""
+    return float(str(value)) if math.isfinite(value) else None
+
+
+def _csv_line(cells: list[Any]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow([str(cell) for cell in cells])
+    return line.getvalue()

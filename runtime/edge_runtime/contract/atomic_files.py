@@ -1,0 +1,63 @@
+"""Writing files so that a crash, Ctrl-C or a full disk leaves the old file or the new one, never half of one."""
+
+import errno
+import os
+import secrets
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from edge_runtime.contract.errors import CannotWrite
+
+
+def write_files(contents: Mapping[Path, bytes]) -> None:
+    """Put each content at its path: all written beside their targets, flushed to the disk, and only then moved over.
+
+    Raises:
+        CannotWrite: a folder is missing or read-only, the disk is full, or a path is a folder; no target has changed.
+    """
+    written: dict[Path, Path] = {}
+    path = Path()
+    try:
+        for path, content in contents.items():
+            target = Path(os.path.realpath(path))  # a link keeps pointing where it points
+            if target.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+            with beside.open("xb") as file:
+                written[beside] = target
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        for beside, target in written.items():
+            beside.replace(target)
+    except OSError as error:
+        raise CannotWrite(f"{path} cannot be written: {error.strerror}") from error
+    finally:
+        for beside in written:
+            beside.unlink(missing_ok=True)
+
+
+def prepare_file(path: Path) -> None:
+    """See that `path` can be written, before hours of work end in nowhere; its folder is made if missing.
+
+    Raises:
+        CannotWrite: its folder cannot be made or written in, or there is a folder at `path`.
+    """
+    make_folder(path.parent)
+    if path.is_dir():
+        raise CannotWrite(f"{path} is a folder; move it out of the way, or choose another folder")
+
+
+def make_folder(folder: Path) -> None:
+    """Make `folder` if it is missing, and see that files can be made in it.
+
+    Raises:
+        CannotWrite: it cannot be made, or nothing can be written in it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise CannotWrite(f"no file can be written in {folder}: {error.strerror}") from error

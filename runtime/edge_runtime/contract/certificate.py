@@ -1,0 +1,254 @@
+"""The certificate: the proof that an artifact carries of what torch computed with the same weights.
+
+Export writes it into the artifact's metadata as JSON, and the runtime reads it back to replay it: inputs, torch's
+outputs, and how far from them each element may be. Schema version 1, an array being its little-endian bytes in base64:
+
+    {"schema_version": 1,
+     "precision": "float32",
+     "origin": "each element may be off by ...",
+     "golden": [{"case": "rows like the training data",
+                 "inputs": {"x": {"dtype": "float32", "shape": [1, 2], "data": "AACAvwAAgD8="}},
+                 "expected": {"probability": {...}},
+                 "allowed": {"probability": {...}}}, ...],
+     "cases": [{"case": "rows like the training data", "rows": 9270, "error": 2.0e-7, ...}, ...],
+     "budget": null,
+     "versions": {"torch": "2.13.0", "onnxruntime": "1.32.0", ...},
+     "hashes": {"checkpoint": "<64 hex digits>", ...},
+     "signature_sha256": "<64 hex digits>",
+     "content_sha256": "<64 hex digits>"}
+
+Schema version 2 adds arrays of texts, in the order of C: {"dtype": "string", "shape": [2, 1], "data": ["Biscoe", ""]}.
+
+`content_sha256` is that of the whole file, with its own 64 digits taken as zeros: `seal` puts it in, once the file is
+otherwise complete. It tells a file that was damaged or edited; who edits on purpose can seal again, so it is no
+signature in the sense of cryptography.
+"""
+
+import base64
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_runtime.contract import schema
+from edge_runtime.contract.errors import InvalidModel
+from edge_runtime.contract.tensors import NUMPY_TYPES
+
+SCHEMA_VERSION = 2
+METADATA_KEY = "edge_predict.certificate"
+
+_PARTS = ("inputs", "expected", "allowed")
+_UNSEALED = "0" * 64
+_SEAL = re.compile(rb'"content_sha256": "([0-9a-f]{64})"')
+_DTYPES = {dtype.name: dtype for dtype in map(np.dtype, NUMPY_TYPES.values()) if dtype != np.object_}
+
+
+# Without __eq__: numpy has no one answer to whether two arrays are equal. Equal certificates have equal JSON.
+@dataclass(frozen=True, eq=False)
+class GoldenBatch:
+    """Inputs, and what torch gave for them.
+
+    Attributes:
+        case: the kind of rows, such as "rows like the training data".
+        inputs: the input tensors by name, of the types and shapes that the model declares.
+        expected: torch's outputs by name.
+        allowed: how far each element may be from the expected one, by output name: float32, of the output's shape, zero
+            or more. For integers and bools 0 where it must be the same, infinity where float32 cannot decide it.
+    """
+
+    case: str
+    inputs: Mapping[str, npt.NDArray[Any]]
+    expected: Mapping[str, npt.NDArray[Any]]
+    allowed: Mapping[str, npt.NDArray[np.float32]]
+
+    @property
+    def rows(self) -> int:
+        """How many rows it holds: the first dimension of its inputs, 1 where none has a dimension."""
+        return max((array.shape[0] for array in self.inputs.values() if array.ndim), default=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Certificate:
+    """What was proven of an artifact at export, and what it takes to check that anywhere.
+
+    Attributes:
+        precision: the arithmetic of the weights: "float32", "float16", "int8", "int8-dynamic".
+        origin: where the tolerances come from, in one sentence.
+        golden: what a replay runs and compares.
+        cases: the proof made at export, a table of plain values: one object for each kind of rows.
+        budget: for lower precisions, what they may cost and do cost; plain values.
+        versions: of what made the artifact, by name: torch, onnxruntime, opset, edge-predict.
+        hashes: SHA-256 of what it was made from, by name: checkpoint, data.
+        signature_sha256: of the signature's JSON; None where the artifact carries no signature.
+        content_sha256: of the file that the certificate is in; zeros until `seal` puts it there.
+    """
+
+    precision: str
+    origin: str
+    golden: tuple[GoldenBatch, ...]
+    cases: tuple[Mapping[str, Any], ...]
+    budget: Mapping[str, Any] | None
+    versions: Mapping[str, str]
+    hashes: Mapping[str, str]
+    signature_sha256: str | None
+    content_sha256: str = _UNSEALED
+
+    @property
+    def rows(self) -> int:
+        """How many golden rows it holds."""
+        return sum(batch.rows for batch in self.golden)
+
+    @property
+    def _schema_version(self) -> int:
+        """The oldest that can say it, so that older readers go on reading what they understand."""
+        arrays = (array for batch in self.golden for part in _PARTS for array in getattr(batch, part).values())
+        return 2 if any(array.dtype == np.object_ for array in arrays) else 1
+
+    def summary(self) -> dict[str, Any]:
+        """This certificate in plain Python types, of the golden batches their cases and rows alone."""
+        return {
+            **vars(self),
+            "schema_version": self._schema_version,
+            "golden": [{"case": batch.case, "rows": batch.rows} for batch in self.golden],
+        }
+
+    def to_json(self) -> str:
+        """The JSON that an artifact carries under `METADATA_KEY`; equal certificates give equal text.
+
+        Raises:
+            TypeError, ValueError: a value is not plain, or no finite number, or an array of a type that numpy lacks; an
+                array of objects holds something else than texts, or a text that UTF-8 cannot write.
+        """
+        golden = [
+            {"case": batch.case, **{part: _plain_arrays(getattr(batch, part)) for part in _PARTS}}
+            for batch in self.golden
+        ]
+        return json.dumps({**self.summary(), "golden": golden}, ensure_ascii=False, sort_keys=True, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Certificate":
+        """The certificate in `text`, as `to_json` wrote it.
+
+        Raises:
+            InvalidModel: it is not a certificate, or its schema is newer than this version reads.
+        """
+        with schema.reading("the certificate"):
+            # JSON has no NaN and no infinity: those stand in arrays alone.
+            return _read(json.loads(text, parse_constant=_finite, parse_float=_finite))
+
+
+def seal(content: bytes) -> bytes:
+    """`content` with its hash in the certificate.
+
+    Args:
+        content: a whole file, .onnx or .ort, that carries a certificate, sealed or not.
+
+    Raises:
+        InvalidModel: it carries no certificate, or more than one.
+    """
+    digest = content_sha256(content)
+    if digest is None:
+        raise InvalidModel("there is not exactly one certificate to seal")
+    return _SEAL.sub(f'"content_sha256": "{digest}"'.encode(), content)
+
+
+def content_sha256(content: bytes) -> str | None:
+    """The SHA-256 of a file with the 64 digits of its certificate's own hash taken as zeros.
+
+    Returns:
+        64 hex digits; None where the file carries no certificate, or more than one.
+    """
+    found = list(_SEAL.finditer(content))
+    if len(found) != 1:
+        return None
+    start, end = found[0].span(1)
+    view = memoryview(content)
+    digest = hashlib.sha256(view[:start])
+    digest.update(_UNSEALED.encode())
+    digest.update(view[end:])
+    return digest.hexdigest()
+
+
+def _read(document: object) -> Certificate:
+    plain = schema.checked(document, SCHEMA_VERSION, "the certificate")
+    signature_sha256 = plain["signature_sha256"]
+    return Certificate(
+        precision=schema.text(plain["precision"]),
+        origin=schema.text(plain["origin"]),
+        golden=tuple(_golden_batch(batch) for batch in plain["golden"]),
+        cases=tuple(_object(case) for case in plain["cases"]),
+        budget=None if plain["budget"] is None else _object(plain["budget"]),
+        versions=_texts(plain["versions"]),
+        hashes=_texts(plain["hashes"]),
+        signature_sha256=None if signature_sha256 is None else schema.text(signature_sha256),
+        content_sha256=schema.text(plain["content_sha256"]),
+    )
+
+
+def _golden_batch(plain: Mapping[str, Any]) -> GoldenBatch:
+    inputs, expected, allowed = (_arrays(plain[part]) for part in _PARTS)
+    if not expected or expected.keys() != allowed.keys():
+        raise ValueError(f"{sorted(expected)} is expected and {sorted(allowed)} allowed")
+    for name, tolerance in allowed.items():
+        if tolerance.dtype != np.float32 or tolerance.shape != expected[name].shape:
+            raise ValueError(f"what {name} allows is not float32 of its shape")
+        if not (tolerance >= 0).all():
+            raise ValueError(f"what {name} allows is not zero or more")
+    return GoldenBatch(schema.text(plain["case"]), inputs, expected, allowed)
+
+
+def _plain_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, Any]:
+    return {name: _plain_array(array) for name, array in arrays.items()}
+
+
+def _plain_array(array: npt.NDArray[Any]) -> dict[str, Any]:
+    if array.dtype == np.object_:
+        texts = array.ravel().tolist()
+        "".join(texts).encode()
+        return {"dtype": "string", "shape": list(array.shape), "data": texts}
+    if array.dtype.name not in _DTYPES:
+        raise TypeError(f"a certificate holds no array of {array.dtype}")
+    data = array.astype(array.dtype.newbyteorder("<")).tobytes()
+    return {"dtype": array.dtype.name, "shape": list(array.shape), "data": base64.b64encode(data).decode()}
+
+
+def _arrays(plain: object) -> dict[str, npt.NDArray[Any]]:
+    return {name: _array(array) for name, array in _object(plain).items()}
+
+
+def _array(plain: Mapping[str, Any]) -> npt.NDArray[Any]:
+    shape = plain["shape"]
+    # numpy would work out a size of -1 by itself.
+    if not all(type(size) is int and size >= 0 for size in shape):
+        raise ValueError(f"an array has the shape {shape}")
+    if plain["dtype"] == "string":
+        if not isinstance(plain["data"], list):
+            raise TypeError("an array of texts is no list")
+        return np.array([schema.text(value) for value in plain["data"]], np.object_).reshape(shape)
+    dtype = _DTYPES[plain["dtype"]]
+    data = base64.b64decode(plain["data"], validate=True)
+    if dtype == np.bool_ and not set(data) <= {0, 1}:
+        raise ValueError("a bool is neither true nor false")
+    return np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype).reshape(shape)
+
+
+def _object(plain: object) -> dict[str, Any]:
+    if not isinstance(plain, dict):
+        raise TypeError(f"{plain!r} is no object")
+    return plain
+
+
+def _texts(plain: object) -> dict[str, str]:
+    return {name: schema.text(value) for name, value in _object(plain).items()}
+
+
+def _finite(number: str) -> float:
+    if not math.isfinite(value := float(number)):
+        raise ValueError(f"{number} is no finite number")
+    return value

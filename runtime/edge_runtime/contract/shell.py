@@ -1,0 +1,82 @@
+"""How a command ends: results on stdout, everything else on stderr, one line for what went wrong, an exit code.
+
+Exit codes: 0 done; 1 it could not be done, or a check did not hold; 2 the command line is wrong; 130 interrupted.
+"""
+
+import io
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from edge_runtime.contract.errors import EdgePredictError
+
+if TYPE_CHECKING:
+    import typer
+
+# Help needs no rich and no completion machinery, which would double its time.
+SETTINGS: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None, "pretty_exceptions_enable": False}
+
+
+class UsageError(Exception):
+    """The command line is wrong in itself: exit code 2."""
+
+
+def run(app: "typer.Typer", arguments: Sequence[str] | None = None) -> int:
+    """Run `app` on `arguments` (the process's own, if None) and return the exit code."""
+    return call(lambda: _parsed(app, arguments))
+
+
+def call(command: Callable[[], object]) -> int:
+    """Call `command` and return the exit code: the one that it gives, or what stands for the way in which it ended."""
+    if sys.stdout is None:
+        return _fail("stdout is closed; the results need somewhere to go", 1)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A label outside the terminal's alphabet is written with escapes.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        code = command()
+        sys.stdout.flush()
+    except EdgePredictError as error:
+        return _fail(error, 1)
+    except UsageError as error:
+        return _fail(f"{error} (see --help)", 2)
+    except KeyboardInterrupt:
+        return 130
+    except ModuleNotFoundError as error:
+        return _fail(f"{error.name} is not installed; training and export need pip install 'edge-predict[export]'", 1)
+    except MemoryError:
+        return _fail("not enough memory", 1)
+    except OSError as error:
+        # Files have errors of their own, so this is stdout. What it still holds would fail again when Python closes it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return 1  # without a word: whoever read the answers has enough of them
+        return _fail(f"the answers cannot be written: {error.strerror or error}", 1)
+    return code if isinstance(code, int) else 0
+
+
+def _parsed(app: "typer.Typer", arguments: Sequence[str] | None) -> object:
+    """What the command of `app` gives that `arguments` name."""
+    import typer
+
+    # typer exports the leaves of its usage errors alone. Their base is the same class whether typer brings its own
+    # click (0.26 and later) or depends on it.
+    usage_error = cast(type[Exception], typer.BadParameter.__bases__[0])
+    try:
+        return typer.main.get_command(app).main(arguments, standalone_mode=False)
+    except typer.Abort as error:
+        raise KeyboardInterrupt from error
+    except usage_error as error:
+        raise UsageError(cast(Any, error).format_message()) from error
+
+
+def note(message: str) -> None:
+    """Tell the person something on stderr, beside the results."""
+    if sys.stderr is not None:
+        print(message, file=sys.stderr)
+
+
+def _fail(error: object, code: int) -> int:
+    note(f"error: {' '.join(str(error).split())}")
+    return code

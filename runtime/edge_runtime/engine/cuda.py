@@ -1,0 +1,99 @@
+"""Calls on an NVIDIA GPU: buffers that stay there, captured graphs, and tensors of other libraries without a copy."""
+
+import contextlib
+import itertools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from edge_runtime.contract.errors import InvalidInput
+from edge_runtime.contract.tensors import TensorSpec
+from edge_runtime.engine.installation import import_onnxruntime
+from edge_runtime.engine.ort_errors import translated
+from edge_runtime.engine.session import Session
+
+# kDLCUDA of the DLPack protocol, https://dmlc.github.io/dlpack/latest/c_api.html
+_ON_CUDA = 2
+
+_graph_numbers = itertools.count(1)
+
+
+def bound(session: Session, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> Callable[[], None]:
+    """As `Session.bound`, by way of buffers on the GPU; one call at a time.
+
+    Where the whole model runs on the GPU, what it launches is recorded once and launched in one from then on (CUDA
+    graphs), which saves half of a small model's time.
+    """
+    ort = import_onnxruntime()
+    place = ("cuda", session.device_id)
+    taken = [(ort.OrtValue.ortvalue_from_numpy(array, *place), array) for array in inputs.values()]
+    given = [
+        (ort.OrtValue.ortvalue_from_shape_and_type(array.shape, array.dtype.type, *place), array)
+        for array in outputs.values()
+    ]
+    binding = session.binding()
+    for name, (value, _) in zip(inputs, taken, strict=True):
+        binding.bind_ortvalue_input(name, value)
+    for name, (value, _) in zip(outputs, given, strict=True):
+        binding.bind_ortvalue_output(name, value)
+    call = session.bound_call(binding, next(_graph_numbers))
+
+    def run() -> None:
+        with session.turn or contextlib.nullcontext():
+            for value, array in taken:
+                value.update_inplace(array)
+            call()
+            for value, array in given:
+                array[...] = value.numpy()
+
+    return run
+
+
+def is_on_cuda(value: Any) -> bool:
+    """Whether `value` is a tensor on an NVIDIA GPU, of any library that speaks DLPack."""
+    try:
+        return bool(value.__dlpack_device__()[0] == _ON_CUDA)
+    except Exception:  # whatever a library says of what it cannot lend
+        return False
+
+
+def run_there(session: Session, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """`Predictor.run` for inputs of which some are on the GPU, and the others arrays.
+
+    Returns:
+        ONNX Runtime's OrtValues by name, on the GPU: torch.from_dlpack and cupy.from_dlpack take them without a copy,
+        and their `numpy()` copies them to the host.
+
+    Raises:
+        InvalidInput: an input has another type or shape than declared, or is not contiguous.
+        InferenceFailed: ONNX Runtime failed while computing.
+    """
+    ort = import_onnxruntime()
+    if not hasattr(ort.OrtValue, "from_dlpack"):
+        raise InvalidInput(f"ONNX Runtime {session.version} takes no tensors on a GPU; upgrade it, or give arrays")
+    binding = session.binding()
+    for spec in session.inputs:
+        binding.bind_ortvalue_input(spec.name, _as_value(ort, inputs[spec.name], spec, session))
+    for output in session.outputs:
+        binding.bind_output(output.name, "cuda", session.device_id)
+    try:
+        # ONNX Runtime's work is in no order with other libraries', unless both wait.
+        with session.turn or contextlib.nullcontext():
+            binding.synchronize_inputs()
+            session.bound_call(binding, None)()
+            binding.synchronize_outputs()
+    except Exception as error:
+        raise translated(error, "the model") from error
+    return dict(zip((output.name for output in session.outputs), binding.get_outputs(), strict=True))
+
+
+def _as_value(ort: Any, value: Any, spec: TensorSpec, session: Session) -> Any:
+    if not is_on_cuda(value):
+        return ort.OrtValue.ortvalue_from_numpy(value, "cuda", session.device_id)
+    try:
+        found = ort.OrtValue.from_dlpack(value)
+    except Exception as error:
+        raise InvalidInput(f"{spec.name} cannot be taken from the GPU as it is: {error}") from error
+    shape = list(found.shape())
+    if found.data_type() != spec.type or not spec.takes(shape):
+        raise InvalidInput(f"the model takes {spec}, found {found.data_type()} of shape {shape} on a GPU")
+    return found

@@ -1,0 +1,43 @@
+"""ONNX Runtime's errors, as errors of this package."""
+
+import re
+
+from edge_runtime.contract.errors import (
+    EdgePredictError,
+    InferenceFailed,
+    InvalidInput,
+    InvalidModel,
+    ModelNotFound,
+)
+
+
+def translated(error: Exception, model: str) -> EdgePredictError:
+    """ONNX Runtime's `error` about `model` as one of ours; the one place where its exceptions are known.
+
+    Its exceptions derive from bare Exception and say their kind only in the name of their class.
+    """
+    reason = one_line(error)
+    match type(error).__name__:
+        case "NoSuchFile":
+            return ModelNotFound(f"{model}: no such file, or one that it refers to is missing: {reason}")
+        case "InvalidProtobuf" | "InvalidGraph" | "NoModel" | "ModelLoaded" | "ModelRequiresCompilation":
+            return InvalidModel(f"{model} is not a model that ONNX Runtime can load: {reason}")
+        case "InvalidArgument" | "ValueError" | "TypeError":
+            return InvalidInput(f"{model} cannot take these inputs: {reason}")
+        case _:
+            return InferenceFailed(f"ONNX Runtime failed on {model}: {reason}")
+
+
+def loading_error(error: Exception, name: str) -> EdgePredictError:
+    """What ONNX Runtime raised while it loaded the model `name`, as one of ours."""
+    translation = translated(error, name)
+    if isinstance(translation, ModelNotFound):
+        return translation
+    reason = re.sub("^Load model from .*? failed:", "", one_line(error)).rstrip(".")
+    return InvalidModel(f"{name} is not a model that ONNX Runtime can load ({reason}); edge-export makes one")
+
+
+def one_line(error: Exception) -> str:
+    """The message of `error` without ONNX Runtime's prefix and line breaks."""
+    text = " ".join(str(error).split())
+    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)

@@ -1,0 +1,1 @@
+"""From the rows that people pass to the tensors that a model takes."""

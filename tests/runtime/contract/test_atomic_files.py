@@ -1,0 +1,116 @@
+import errno
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_runtime.contract.atomic_files import make_folder, prepare_file, write_files
+from edge_train import CannotWrite
+
+
+def test_writes_and_replaces(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_files({path: b"one"})
+    write_files({path: b"two"})
+    assert path.read_bytes() == b"two"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_the_users_umask_decides_who_may_read(tmp_path: Path) -> None:
+    write_files({tmp_path / "ours": b""})
+    (tmp_path / "theirs").write_bytes(b"")
+    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "theirs").stat().st_mode
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("real")
+    write_files({tmp_path / "link": b"new"})
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), KeyboardInterrupt()])
+@pytest.mark.parametrize("moment", ["fsync", "replace"])
+def test_what_goes_wrong_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException, moment: str
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def fail(*_: Any) -> None:
+        raise failure
+
+    monkeypatch.setattr(os, "fsync", fail) if moment == "fsync" else monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises((CannotWrite, KeyboardInterrupt)) as raised:
+        write_files({path: b"new"})
+    assert isinstance(raised.value, KeyboardInterrupt) or "No space left on device" in str(raised.value)
+    assert path.read_bytes() == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_folder_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "file").mkdir()
+    with pytest.raises(CannotWrite, match="file cannot be written"):
+        write_files({tmp_path / "file": b""})
+    with pytest.raises(CannotWrite, match="cannot be written"):
+        write_files({tmp_path / "nowhere" / "file": b""})
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_two_writers_at_once_leave_one_whole_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    contents = [bytes([number]) * 10_000 for number in range(4)]
+    failures = []
+
+    def write(content: bytes) -> None:
+        try:
+            for _ in range(20):
+                write_files({path: content})
+        except CannotWrite as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=write, args=(content,)) for content in contents]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert path.read_bytes() in contents
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_several_files_or_none(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"old")
+    (tmp_path / "b").mkdir()
+    with pytest.raises(CannotWrite, match="b cannot be written"):
+        write_files({tmp_path / "a": b"new", tmp_path / "b": b"new"})
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_a_link_to_itself(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    write_files({tmp_path / "loop": b"new"})
+    assert (tmp_path / "loop").read_bytes() == b"new"
+
+
+def test_prepare_file(tmp_path: Path) -> None:
+    prepare_file(tmp_path / "new" / "model.pt")
+    assert list((tmp_path / "new").iterdir()) == []
+    (tmp_path / "model.pt").mkdir()
+    with pytest.raises(CannotWrite, match="is a folder"):
+        prepare_file(tmp_path / "model.pt")
+
+
+def test_make_folder(tmp_path: Path) -> None:
+    make_folder(tmp_path / "a" / "b")
+    make_folder(tmp_path / "a" / "b")
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(CannotWrite, match="no file can be written in"):
+        make_folder(tmp_path / "file")
+    with pytest.raises(CannotWrite, match="no file can be written in"):
+        make_folder(Path("/proc/nothing"))

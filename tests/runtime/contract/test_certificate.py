@@ -1,0 +1,240 @@
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from edge_runtime import Certificate, GoldenBatch, InvalidModel
+from edge_runtime.contract.certificate import content_sha256, seal
+
+Make = Callable[..., Certificate]
+
+DTYPES = ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"]
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(), values, max_size=3),
+    max_leaves=6,
+)
+
+
+@st.composite
+def golden_batches(draw: st.DrawFn) -> GoldenBatch:
+    arrays = st.dictionaries(
+        st.text(), hnp.arrays(st.sampled_from(DTYPES), hnp.array_shapes(min_dims=0, min_side=0)), min_size=1, max_size=2
+    )
+    expected = draw(arrays)
+    tolerances = st.floats(0, width=32)
+    allowed = {name: draw(hnp.arrays("f4", array.shape, elements=tolerances)) for name, array in expected.items()}
+    return GoldenBatch(draw(st.text()), draw(arrays), expected, allowed)
+
+
+@given(
+    golden=st.lists(golden_batches(), max_size=2).map(tuple),
+    case=st.dictionaries(st.text(), json_values, max_size=3),
+    texts=st.dictionaries(st.text(), st.text(), max_size=2),
+    signature_sha256=st.none() | st.text(),
+)
+def test_round_trip(golden: tuple[GoldenBatch, ...], case: dict[str, Any], texts: Any, signature_sha256: Any) -> None:
+    written = Certificate("int8", "ö", golden, (case,), case, texts, texts, signature_sha256)
+    read = Certificate.from_json(written.to_json())
+    assert read.to_json() == written.to_json()
+    assert (read.precision, read.origin, read.cases, read.budget) == ("int8", "ö", (case,), case)
+    assert (read.versions, read.hashes, read.signature_sha256) == (texts, texts, signature_sha256)
+    for before, after in zip(golden, read.golden, strict=True):
+        assert before.case == after.case
+        for part in ("inputs", "expected", "allowed"):
+            for name, array in getattr(before, part).items():
+                np.testing.assert_array_equal(getattr(after, part)[name], array, strict=True)
+
+
+def test_the_order_in_memory_does_not_matter(certificate: Make) -> None:
+    ordered = np.arange(6, dtype=np.float32).reshape(2, 3)
+    texts = []
+    for array in (ordered, np.asfortranarray(ordered), ordered.astype(">f4"), np.repeat(ordered, 2, axis=1)[:, ::2]):
+        batch = GoldenBatch("c", {"x": array}, {"y": array}, {"y": array})
+        texts.append(certificate(golden=(batch,)).to_json())
+    assert len(set(texts)) == 1
+    assert '"data": "AAAAAAAAgD8AAABAAABAQAAAgEAAAKBA", "dtype": "float32", "shape": [2, 3]' in texts[0]
+
+
+def test_what_json_cannot_hold(certificate: Make) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        certificate(budget={"error": float("nan")}).to_json()
+    for array, kind in (
+        (np.array(["text", 5], object), TypeError),
+        (np.array(["\ud800"], object), ValueError),
+        (np.array(["text"], np.str_), TypeError),
+        (np.array(["2020-01-01"], np.datetime64), TypeError),
+    ):
+        with pytest.raises(kind):
+            certificate(golden=(GoldenBatch("c", {"x": array}, {}, {}),)).to_json()
+
+
+def test_texts(certificate: Make) -> None:
+    texts = np.array([["Biscoe", ""], ["ö \U0001f427", 'a "quoted"\nline'], ["nan", "3"]], object)
+    allowed = np.zeros((3, 1), np.float32)
+    batch = GoldenBatch("c", {"text": np.asfortranarray(texts)}, {"y": allowed}, {"y": allowed})
+    empty = GoldenBatch("none", {"text": texts[:0]}, {"y": allowed[:0]}, {"y": allowed[:0]})
+    written = certificate(golden=(batch, empty)).to_json()
+    plain = json.loads(written.encode().decode())
+    assert plain["schema_version"] == 2
+    assert plain["golden"][0]["inputs"]["text"] == {"dtype": "string", "shape": [3, 2], "data": texts.ravel().tolist()}
+    read = Certificate.from_json(written)
+    assert read.to_json() == written
+    for index, expected in enumerate((texts, texts[:0])):
+        np.testing.assert_array_equal(read.golden[index].inputs["text"], expected, strict=True)
+
+
+def test_without_texts_older_readers_understand_it(certificate: Make) -> None:
+    assert json.loads(certificate().to_json())["schema_version"] == 1
+    assert certificate().summary()["schema_version"] == 1
+
+
+def test_unknown_keys_are_ignored(certificate: Make) -> None:
+    plain = json.loads(certificate().to_json())
+    assert Certificate.from_json(json.dumps({**plain, "colour": "green"})).to_json() == certificate().to_json()
+
+
+def test_a_newer_schema_is_refused() -> None:
+    with pytest.raises(InvalidModel, match=r"the certificate has schema version 3.*upgrade"):
+        Certificate.from_json('{"schema_version": 3, "golden": "whatever version 3 means by that"}')
+
+
+ARRAY = {"dtype": "float32", "shape": [1, 2], "data": "AACAvwAAgD8="}
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        None,
+        {},
+        [],
+        {**ARRAY, "dtype": "object"},
+        {**ARRAY, "dtype": "O"},
+        {**ARRAY, "dtype": ["float32"]},
+        {**ARRAY, "dtype": "complex64"},
+        {**ARRAY, "dtype": "float64"},
+        {**ARRAY, "shape": [2, 2]},
+        {**ARRAY, "shape": [-1, 2]},
+        {**ARRAY, "shape": [-1, -2]},
+        {**ARRAY, "shape": [True, 2]},
+        {**ARRAY, "shape": [1.0, 2]},
+        {**ARRAY, "shape": [10**30, 0], "data": ""},
+        {**ARRAY, "shape": [10**18, 10**18]},
+        {**ARRAY, "shape": 100 * [1] + [2]},
+        {**ARRAY, "shape": "12"},
+        {**ARRAY, "shape": 2},
+        {**ARRAY, "data": "AACAvwAAgD8"},
+        {**ARRAY, "data": "AACAvwAAgD8=\n"},
+        {**ARRAY, "data": "AACAvwAAgD=="},
+        {**ARRAY, "data": "ÄACAvwAAgD8="},
+        {**ARRAY, "data": 5},
+        {"dtype": "bool", "shape": [1], "data": "Ag=="},
+        {"dtype": "string", "shape": [2], "data": "ab"},
+        {"dtype": "string", "shape": [2], "data": {"a": 1, "b": 2}},
+        {"dtype": "string", "shape": [2], "data": ["a"]},
+        {"dtype": "string", "shape": [2], "data": ["a", 5]},
+        {"dtype": "string", "shape": [2], "data": ["a", None]},
+        {"dtype": "string", "shape": [-1], "data": ["a"]},
+    ],
+)
+def test_damaged_arrays(certificate: Make, array: Any) -> None:
+    plain = json.loads(certificate().to_json())
+    plain["golden"][0]["inputs"]["x"] = array
+    with pytest.raises(InvalidModel, match="the certificate is damaged"):
+        Certificate.from_json(json.dumps(plain))
+
+
+def zeros(*shape: int, dtype: str = "float32") -> np.ndarray:
+    return np.zeros(shape, dtype)
+
+
+@pytest.mark.parametrize(
+    ("expected", "allowed"),
+    [
+        ({}, {}),
+        ({"y": zeros(2)}, {}),
+        ({}, {"y": zeros(2)}),
+        ({"y": zeros(2)}, {"z": zeros(2)}),
+        ({"y": zeros(2)}, {"y": zeros(2, 1)}),
+        ({"y": zeros(2)}, {"y": zeros(3)}),
+        ({"y": zeros(2)}, {"y": zeros(2, dtype="float64")}),
+        ({"y": zeros(2)}, {"y": zeros(2) - 1}),
+        ({"y": zeros(2)}, {"y": zeros(2) + np.float32("nan")}),
+    ],
+)
+def test_tolerances_that_fit_nothing(certificate: Make, expected: Any, allowed: Any) -> None:
+    written = certificate(golden=(GoldenBatch("c", {"x": zeros(2)}, expected, allowed),)).to_json()
+    with pytest.raises(InvalidModel, match="the certificate is damaged"):
+        Certificate.from_json(written)
+
+
+@pytest.mark.parametrize("text", ["", "{", "null", "[]", "{}", "[" * 100_000, '{"schema_version": 1}', "\ud800"])
+def test_no_certificate_at_all(text: str) -> None:
+    with pytest.raises(InvalidModel, match="the certificate is damaged"):
+        Certificate.from_json(text)
+
+
+def test_numbers_that_are_not_json(certificate: Make) -> None:
+    for number in ("NaN", "-Infinity", "1e999"):
+        written = certificate(budget={"error": 0.125}).to_json().replace("0.125", number)
+        with pytest.raises(InvalidModel, match=f"{number} is no finite number"):
+            Certificate.from_json(written)
+
+
+def places(plain: Any) -> Iterator[tuple[Any, Any]]:
+    """Every container and key below `plain`."""
+    for key in plain if isinstance(plain, dict) else range(len(plain)):
+        yield plain, key
+        if isinstance(plain[key], dict | list):
+            yield from places(plain[key])
+
+
+@given(st.data())
+def test_whatever_is_damaged_is_read_or_refused(certificate: Make, data: st.DataObject) -> None:
+    plain = json.loads(certificate().to_json())
+    container, key = data.draw(st.sampled_from(list(places(plain))))
+    if data.draw(st.booleans()):
+        container[key] = data.draw(json_values)
+    else:
+        del container[key]
+    with contextlib.suppress(InvalidModel):
+        Certificate.from_json(json.dumps(plain)).to_json()
+
+
+def test_seal(certificate: Make) -> None:
+    written = certificate().to_json().encode()
+    assert written.count(b'"content_sha256": "' + 64 * b"0" + b'"') == 1
+    content = b"\x08\x08graph" + written + b"weights\xff\x00"
+    sealed = seal(content)
+    assert len(sealed) == len(content)
+    digest = content_sha256(sealed)
+    assert digest == content_sha256(content)
+    assert digest
+    assert sealed == content.replace(64 * b"0", digest.encode())
+    assert Certificate.from_json(sealed[7:-9].decode()).content_sha256 == digest
+    assert seal(sealed) == sealed
+    start = sealed.index(digest.encode())
+    for position in range(len(sealed)):
+        damaged = bytearray(sealed)
+        damaged[position] ^= 1
+        in_digits = start <= position < start + 64
+        assert in_digits or content_sha256(bytes(damaged)) != digest, position
+
+
+def test_nothing_to_seal(certificate: Make) -> None:
+    written = certificate().to_json().encode()
+    for content in (b"", b"model", 2 * written, written.replace(64 * b"0", 63 * b"0"), written.replace(b"000", b"00G")):
+        assert content_sha256(content) is None
+        with pytest.raises(InvalidModel, match="not exactly one certificate"):
+            seal(content)
+
+
+def test_a_text_that_looks_like_the_seal(certificate: Make) -> None:
+    text = f'"content_sha256": "{64 * "0"}"'
+    assert content_sha256(certificate(origin=text).to_json().encode()) is not None

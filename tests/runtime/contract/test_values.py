@@ -1,0 +1,235 @@
+"""What single words and values mean, for each kind of feature, with and without gaps."""
+
+import datetime
+import decimal
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_runtime import Feature, InvalidInput
+from edge_runtime.contract.values import MISSING_WORDS, category_text, is_missing, read_value, read_word, row_values
+
+NUMBER, GAPPY_NUMBER = Feature("n"), Feature("n", missing=0.0)
+TRUTH, GAPPY_TRUTH = Feature("b", "boolean"), Feature("b", "boolean", missing=0.5)
+TEXT = Feature("t", "categorical", categories=("a", "b"))
+GAPPY_TEXT = Feature("t", "categorical", categories=("a", "b"), missing=0.0)
+CODE = Feature("c", "categorical", categories=(1, 2))
+GAPPY_CODE = Feature("c", "categorical", categories=(1, 2), missing=0.25)
+
+NOT_THERE = [None, math.nan, np.float16("nan"), np.float64("nan"), decimal.Decimal("nan"), np.datetime64("NaT")]
+
+
+@pytest.mark.parametrize("word", sorted(MISSING_WORDS))
+def test_missing_words(word: str) -> None:
+    for text in (word, f" {word}\t\n"):
+        assert is_missing(text)
+        for read in (read_word, read_value):
+            assert math.isnan(read(text, GAPPY_NUMBER))
+            assert math.isnan(read(text, GAPPY_TRUTH))
+            assert read(text, GAPPY_TEXT) == read(text, GAPPY_CODE) == ""
+            for feature in (TRUTH, TEXT, CODE):
+                with pytest.raises(InvalidInput, match="the model takes no gaps there"):
+                    read(text, feature)
+
+
+@pytest.mark.parametrize("word", ["None", "nope", "N A", "-", "na", "Null", "0", "??"])
+def test_words_that_are_not_missing(word: str) -> None:
+    assert not is_missing(word)
+    assert read_word(word, GAPPY_TEXT) == word
+
+
+@pytest.mark.parametrize("value", NOT_THERE)
+def test_missing_values(value: Any) -> None:
+    assert is_missing(value)
+    assert math.isnan(read_value(value, GAPPY_NUMBER))
+    assert math.isnan(read_value(value, GAPPY_TRUTH))
+    assert read_value(value, GAPPY_TEXT) == read_value(value, GAPPY_CODE) == ""
+    for feature in (TRUTH, TEXT, CODE):
+        with pytest.raises(InvalidInput, match="the model takes no gaps there"):
+            read_value(value, feature)
+
+
+def test_masked() -> None:
+    assert read_value(np.ma.masked, GAPPY_TEXT) == ""
+    with pytest.raises(InvalidInput, match="no gaps"):
+        read_value(np.ma.masked, NUMBER)
+
+
+def test_pandas_values() -> None:
+    pandas = pytest.importorskip("pandas")
+    for value in (pandas.NA, pandas.NaT):
+        assert math.isnan(read_value(value, GAPPY_NUMBER))
+        with pytest.raises(InvalidInput):
+            read_value(value, NUMBER)
+
+
+def test_without_gaps_nan_is_a_number_and_nothing_else_is() -> None:
+    assert math.isnan(read_word("nan", NUMBER))
+    assert math.isnan(read_value(math.nan, NUMBER))
+    for word in ("NA", "", "?", "null"):
+        with pytest.raises(InvalidInput, match=r"is no number|is empty"):
+            read_word(word, NUMBER)
+    for value in (None, "nan", "NA", ""):
+        with pytest.raises(InvalidInput, match="is no number"):
+            read_value(value, NUMBER)
+
+
+@pytest.mark.parametrize("value", [2, 2.0, np.float32(2), np.int8(2), np.array(2), decimal.Decimal(2)])
+def test_numbers(value: Any) -> None:
+    for feature in (NUMBER, GAPPY_NUMBER):
+        assert read_value(value, feature) == 2
+    assert read_value(value, CODE) == read_value(value, TEXT) == "2"
+
+
+@pytest.mark.parametrize(
+    "value", ["2", 2j, [2], np.array([2.0]), np.str_("2"), datetime.date(2020, 1, 1), np.datetime64("2020-01-01"), {}]
+)
+def test_no_numbers(value: Any) -> None:
+    for feature in (NUMBER, GAPPY_NUMBER):
+        with pytest.raises(InvalidInput, match="is no number"):
+            read_value(value, feature)
+
+
+@pytest.mark.parametrize("value", [1e39, -1e300, 10**39, 10**400, np.float64(1e39)])
+def test_numbers_too_large(value: Any) -> None:
+    with pytest.raises(InvalidInput, match="does not fit float32"):
+        read_value(value, NUMBER)
+    assert read_value(math.inf, NUMBER) == math.inf
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (True, 1),
+        (np.True_, 1),
+        ("true", 1),
+        (" TRUE ", 1),
+        ("tRue", 1),
+        (1, 1),
+        (1.0, 1),
+        ("1", 1),
+        ("1.0", 1),
+        (False, 0),
+        (np.False_, 0),
+        ("False", 0),
+        (0, 0),
+        (-0.0, 0),
+        ("0", 0),
+        (np.uint8(0), 0),
+    ],
+)
+def test_truths(value: Any, number: float) -> None:
+    for feature in (TRUTH, GAPPY_TRUTH):
+        found = read_value(value, feature)
+        assert (found, type(found)) == (number, float)
+        if isinstance(value, str):
+            assert read_word(value, feature) == number
+
+
+@pytest.mark.parametrize("value", [2, 0.5, -1, "yes", "t", "2", "inf", math.inf, "truee", [True]])
+def test_no_truths(value: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"is neither true nor false|is no number"):
+        read_value(value, TRUTH)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("a", "a"),
+        (" new one\n", "new one"),
+        ("True", "True"),
+        ("3.0", "3.0"),
+        ("ö \U0001f427", "ö \U0001f427"),
+        (3, "3"),
+        (3.0, "3"),
+        (-0.0, "0"),
+        (2**60, str(2**60)),
+        (10**50, str(10**50)),
+        (1e20, str(10**20)),
+        (decimal.Decimal("0.10"), "0.10"),
+        (np.int64(7), "7"),
+        (0.1, "0.1"),
+        (np.float32(0.1), "0.1"),
+        (np.float64(0.1), "0.1"),
+        (math.inf, "inf"),
+        (True, "true"),
+        (np.False_, "false"),
+        (np.str_("a"), "a"),
+    ],
+)
+def test_categories(value: Any, text: str) -> None:
+    assert category_text(value) == text
+    assert read_value(value, TEXT) == read_value(value, GAPPY_TEXT) == text
+    assert read_value(value, Feature("t", "categorical")) == text
+
+
+@pytest.mark.parametrize("value", ["\ud800", "a\0b"])
+def test_texts_that_no_tensor_holds(value: str) -> None:
+    for read in (read_word, read_value):
+        with pytest.raises(InvalidInput, match="has a character that no tensor of texts holds"):
+            read(value, TEXT)
+
+
+@pytest.mark.parametrize("value", [[1], {}, b"a", datetime.date(2020, 1, 1), np.datetime64("2020-01-01"), 1j])
+def test_no_categories(value: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"is neither text nor number"):
+        read_value(value, TEXT)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (3, "3"),
+        (3.0, "3"),
+        (np.uint8(3), "3"),
+        (-4, "-4"),
+        (2**53 + 1, str(2**53 + 1)),
+        ("3", "3"),
+        (" 3.0 ", "3"),
+        ("1e3", "1000"),
+        ("+3", "3"),
+        ("-0", "0"),
+        (str(2**53 + 1), str(2**53 + 1)),
+    ],
+)
+def test_codes(value: Any, text: str) -> None:
+    for feature in (CODE, GAPPY_CODE):
+        assert read_value(value, feature) == text
+        if isinstance(value, str):
+            assert read_word(value, feature) == text
+
+
+@pytest.mark.parametrize("value", ["a", "3.5", 3.5, True, "true", np.True_, math.inf, "1_000", [3], "1e400"])
+def test_no_codes(value: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"is no integer|is no number|does not fit float32"):
+        read_value(value, CODE)
+
+
+def test_values_of_a_mapping() -> None:
+    features = (Feature("a"), Feature("b", missing=0.0), Feature("c", missing=0.1))
+    assert row_values({"c": 3, "b": 2, "more": 4, "a": 1}, features) == [1, 2, 3]
+    assert row_values({"a": 1, "b": None}, features) == [1, None, None]
+    with pytest.raises(InvalidInput, match=r"missing a, b$"):
+        row_values({"c": 1}, features)
+
+
+def test_numbers_find_the_category_that_they_are_spelled_by() -> None:
+    feature = Feature("size", "categorical", categories=("007", "1.0", "1.5", "True", "big"))
+    for value, text in (
+        (1.0, "1.0"),
+        (1, "1.0"),
+        (7, "007"),
+        (np.float32(1.5), "1.5"),
+        (decimal.Decimal("1.50"), "1.5"),
+        (True, "True"),
+        (np.True_, "True"),
+        (False, "false"),
+        (2.0, "2"),
+        ("1", "1"),
+        ("7", "7"),
+    ):
+        assert read_value(value, feature) == text
+    # A category that is spelled as the runtime does comes first.
+    assert read_value(1.0, Feature("size", "categorical", categories=("1", "1.0"))) == "1"

@@ -1,0 +1,74 @@
+"""A recorded step leaves what autograd leaves, bit for bit."""
+
+from typing import Any
+
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edge_runtime import Feature, Input, Signature
+from edge_train import Network, NeuralNet, TableNet
+from edge_train.loop.steps import Objective, RecordedStep
+
+TASKS: dict[str, Any] = {"binary_classification": (0, 1), "multiclass_classification": (0, 1, 2), "regression": ()}
+
+
+@st.composite
+def networks(draw: st.DrawFn) -> Network:
+    torch.manual_seed(draw(st.integers(0, 2**31)))
+    if draw(st.integers(0, 4)) == 0:
+        return NeuralNet(draw(st.integers(1, 5)), draw(st.integers(1, 9)))
+    task: Any = draw(st.sampled_from(sorted(TASKS)))
+    missing = draw(st.sampled_from([0.0, 0.3]))
+    numbers = tuple(Feature(f"n{place}", missing=missing) for place in range(draw(st.integers(0, 3))))
+    texts = tuple(
+        Feature(f"t{place}", "categorical", missing=missing, categories=tuple(range(count)))
+        for place, count in enumerate(draw(st.lists(st.integers(1, 30), max_size=2, min_size=not numbers)))
+    )
+    inputs = tuple(Input(name, group) for name, group in (("x", numbers), ("text", texts)) if group)
+    hidden = draw(st.lists(st.integers(1, 20), max_size=3))
+    smoothing = draw(st.sampled_from([0.0, 0.1]))
+    return TableNet(Signature(inputs, "o", TASKS[task], task), hidden, smoothing=smoothing)
+
+
+def batch(network: Network, rows: int, weighted: bool, dropout: bool) -> list[torch.Tensor]:
+    tensors = []
+    for tensor in network.signature.inputs:
+        if tensor.is_text:
+            codes = [torch.randint(0, len(feature.categories) + 2, (rows,)) for feature in tensor.features]
+            tensors.append(torch.stack(codes, 1))
+        else:
+            x = torch.randn(rows, len(tensor.features))
+            gaps = (torch.rand_like(x) < 0.2) & (tensor.features[0].missing is not None)
+            tensors.append(x.masked_fill(gaps, torch.nan))
+    classes = len(network.signature.labels)
+    target = torch.randint(0, max(classes, 2), (rows,))
+    tensors.append(target if classes > 2 else target.float() if classes else torch.randn(rows))
+    if weighted:
+        tensors.append(torch.rand(rows) + 0.1)
+    if dropout:
+        tensors += [torch.empty(rows, width).bernoulli_(0.7).div_(0.7) for width in network.dropped]
+    return tensors
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(network=networks(), sizes=st.lists(st.integers(1, 70), min_size=1, max_size=3), data=st.data())
+def test_equal_to_autograd_bit_by_bit(network: Network, sizes: list[int], data: st.DataObject) -> None:
+    weighted, dropout = data.draw(st.booleans()), data.draw(st.booleans())
+    torch.set_num_threads(1)
+    objective = Objective(network.train(), len(network.signature.inputs), weighted)
+    step, optimizer = RecordedStep(objective), torch.optim.SGD(network.parameters(), 0.1)
+    # The second batch of a size is a replay, with weights that have changed since.
+    for rows in [*sizes, *sizes]:
+        tensors = batch(network, rows, weighted, dropout)
+        loss = step(tensors)
+        found = [parameter.grad.clone() for parameter in network.parameters() if parameter.grad is not None]
+        network.zero_grad()
+        expected = objective(*tensors)
+        expected.backward()
+        assert torch.equal(loss, expected.detach())
+        assert not loss.requires_grad
+        gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+        assert len(found) == len(gradients) > 0
+        assert all(map(torch.equal, found, gradients))
+        optimizer.step()

@@ -1,0 +1,196 @@
+import copy
+import pickle
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from plain_net import PlainNet
+from torch import nn
+
+from edge_runtime import Feature, Input, Signature
+from edge_train import CheckpointError, NeuralNet, TableNet, four_blobs, load_checkpoint, save_checkpoint, train
+from edge_train.loop.settings import EXAMPLE
+from edge_train.networks.neural_net import network_signature
+
+KEYS = ["linear_1.weight", "linear_1.bias", "linear_2.weight", "linear_2.bias"]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "model.pt"
+
+
+def named_model() -> NeuralNet:
+    torch.manual_seed(1)
+    model = NeuralNet(2, 5)
+    model.signature = network_signature((Feature("height", "numeric", 0.0, 2.5), Feature("width")), ("no", "yes"))
+    return model.eval()
+
+
+def test_a_plain_state_dict(path: Path) -> None:
+    model = named_model()
+    save_checkpoint(model, path)
+    state = torch.load(path, weights_only=True)
+    assert list(state) == KEYS
+    for other in (NeuralNet(2, 5), PlainNet(2, 5)):
+        other.load_state_dict(state, strict=True)
+        assert torch.equal(other(torch.ones(3, 2)), model(torch.ones(3, 2)))
+
+
+def table_model(task: Any = "binary_classification", labels: tuple[Any, ...] = ("no", "yes")) -> TableNet:
+    torch.manual_seed(1)
+    numbers = (Feature("height", missing=0.2), Feature("width", missing=0.0))
+    texts = (
+        Feature("city", "categorical", missing=0.1, categories=tuple(f"city {place}" for place in range(30))),
+        Feature("code", "categorical", missing=0.0, categories=(1, 5)),
+    )
+    inputs = (Input("x", numbers), Input("text", texts))
+    model = TableNet(Signature(inputs, "y", labels, task, columns=("city", "height", "width", "code")), (7, 3))
+    random = np.random.default_rng(0)
+    x = random.normal(5, 3, (50, 2)).astype(np.float32)
+    target = random.integers(0, len(labels), 50) if labels else random.normal(50, 9, 50).astype(np.float32)
+    model.fit({"x": x, "text": random.integers(2, 4, (50, 2))}, target)
+    model.data_sha256 = "abc"
+    return model.eval()
+
+
+def test_round_trip(path: Path) -> None:
+    model = named_model()
+    save_checkpoint(model, path)
+    again = load_checkpoint(path)
+    assert again.signature == model.signature
+    assert not again.training
+    x = torch.randn(10, 2)
+    assert torch.equal(again(x), model(x))
+
+
+@pytest.mark.parametrize(
+    ("task", "labels"),
+    [("binary_classification", (False, True)), ("multiclass_classification", (1, 2, 3)), ("regression", ())],
+)
+def test_round_trip_of_a_table(path: Path, task: str, labels: tuple[Any, ...]) -> None:
+    model = table_model(task, labels)
+    save_checkpoint(model, path)
+    again = load_checkpoint(path)
+    assert isinstance(again, TableNet)
+    assert (again.signature, again.data_sha256, again.training) == (model.signature, "abc", False)
+    x, text = torch.randn(10, 2), torch.randint(0, 4, (10, 2))
+    x[3, 0] = torch.nan
+    assert torch.equal(again(x, text), model(x, text))
+    save_checkpoint(again, path.with_name("again.pt"))
+    assert path.read_bytes() == path.with_name("again.pt").read_bytes()
+
+
+def test_a_damaged_table_model(path: Path) -> None:
+    for key, value, message in (
+        ("numbers.scale", torch.zeros(2), "is not positive"),
+        ("numbers.center", torch.zeros(3), "does not fit its network"),
+        ("layers.1.weight", torch.zeros(3, 8), "does not fit its network"),
+        ("categories.0.weight", torch.zeros(9, 5), "does not fit its network"),
+        ("layers.0.bias", torch.full((7,), torch.inf), "holds NaN or infinity"),
+    ):
+        content = table_model().state_dict()
+        content[key] = value
+        torch.save(content, path)
+        with pytest.raises(CheckpointError, match=message):
+            load_checkpoint(path)
+
+
+def test_metadata_survives_loading_into_our_own_class(path: Path) -> None:
+    save_checkpoint(named_model(), path)
+    ours = NeuralNet(2, 5)
+    ours.load_state_dict(torch.load(path, weights_only=True))
+    assert ours.signature == named_model().signature
+
+
+def test_somebody_elses_checkpoint(path: Path) -> None:
+    plain = PlainNet(3, 7)
+    torch.save(plain.state_dict(), path)
+    model = load_checkpoint(path)
+    assert [feature.name for feature in model.signature.features] == ["x1", "x2", "x3"]
+    assert model.signature.labels == (0, 1)
+    assert torch.equal(model(torch.ones(4, 3)), plain(torch.ones(4, 3)))
+
+
+def test_same_model_same_bytes(tmp_path: Path) -> None:
+    for name in ("a.pt", "another name.pt"):
+        save_checkpoint(train(four_blobs(0), replace(EXAMPLE, epochs=50)).model, tmp_path / name)
+    assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "another name.pt").read_bytes()
+
+
+def test_a_model_can_be_copied_and_pickled() -> None:
+    model = named_model()
+    for again in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert again.state_dict()._metadata == model.state_dict()._metadata
+
+
+def state(**changes: Any) -> dict[str, Any]:
+    return {**PlainNet(2, 5).state_dict(), **changes}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (nn.Linear(2, 1).state_dict(), "is not the state_dict of a NeuralNet"),
+        ({}, "found nothing"),
+        ({"epoch": 5, "model": PlainNet(2, 5).state_dict()}, "found epoch, model"),
+        ([1, 2], "holds no state_dict"),
+        (torch.ones(3), "holds no state_dict"),
+        (PlainNet(2, 5), "save it with torch.save\\(model.state_dict\\(\\)"),
+        (PlainNet(2, 5).double().state_dict(), "linear_1.weight is torch.float64"),
+        (state(**{"linear_1.bias": 5}), "linear_1.bias is int"),
+        (state(**{"linear_1.bias": torch.full((5,), torch.nan)}), "linear_1.bias holds NaN"),
+        (state(**{"linear_2.weight": torch.ones(2, 5)}), "the weights have the shapes"),
+        (state(**{"linear_1.weight": torch.ones(5)}), "the weights have the shapes"),
+        (state(**{"linear_2.weight": torch.ones(1, 4)}), "does not fit its network"),
+        (state(**{"more": torch.ones(2)}), "found linear_1.bias"),
+        (state(**{"linear_1.weight": torch.ones(5, 2).to_sparse()}), "sparse or meta"),
+        (state(**{"linear_1.weight": torch.empty(0, 2)}), "the weights have the shapes"),
+    ],
+)
+def test_not_a_checkpoint(path: Path, content: Any, message: str) -> None:
+    torch.save(content, path)
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 not a zip", b"\x80\x04K\x05."])
+def test_not_even_torchs(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"model\.pt"):
+        load_checkpoint(path)
+
+
+def test_truncated(path: Path) -> None:
+    save_checkpoint(named_model(), path)
+    content = path.read_bytes()
+    for length in range(0, len(content), 97):
+        path.write_bytes(content[:length])
+        with pytest.raises(CheckpointError):
+            load_checkpoint(path)
+
+
+def test_missing_or_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="cannot be read: No such file"):
+        load_checkpoint(tmp_path / "nowhere.pt")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("signature", "message"),
+    [
+        ({"schema_version": 99}, "schema version 99"),
+        ("damaged", "the signature is damaged"),
+        (network_signature((Feature("only one"),), (0, 1)).to_dict(), "names 1 features, its weights take 2"),
+    ],
+)
+def test_bad_signature(path: Path, signature: Any, message: str) -> None:
+    content = NeuralNet(2, 5).state_dict()
+    content._metadata[""]["edge_predict"] = signature
+    torch.save(content, path)
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(path)

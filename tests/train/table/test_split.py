@@ -1,0 +1,175 @@
+"""The rows to learn from: the example's, and a table's in parts."""
+
+import time
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from edge_runtime.contract.category_codes import FIRST_CATEGORY, MISSING, UNKNOWN, encode
+from edge_train import Dataset, TableError, find_columns, find_target, four_blobs, split
+from edge_train.dataset import Part
+from edge_train.table.columns import Column
+
+
+def dataset(table: dict[str, Any], seed: int = 0, **options: Any) -> Dataset:
+    made = pa.table(table)
+    target = find_target(made, "y", "t.csv")
+    columns = find_columns(made.drop_columns(["y"]), "t.csv")
+    return split([column for column in columns if isinstance(column, Column)], target, seed, **options)
+
+
+def parts(data: Dataset) -> list[Part]:
+    return [part for part in (data.train, data.validation, data.test) if part is not None]
+
+
+def test_four_blobs() -> None:
+    data = four_blobs(seed=3)
+    assert data.validation is None
+    assert data.test is not None
+    assert data.train.inputs["x"].shape == (80, 2)
+    assert data.test.inputs["x"].shape == (20, 2)
+    for part in (data.train, data.test):
+        assert {array.dtype for array in (*part.inputs.values(), part.target)} == {np.dtype("float32")}
+    assert data.signature.labels == (0, 1)
+    x = np.concatenate([data.train.inputs["x"], data.test.inputs["x"]])
+    y = np.concatenate([data.train.target, data.test.target])
+    # Opposite blobs share a label: label 1 where the coordinates differ in sign.
+    far = np.abs(x).min(axis=1) > 0.4
+    assert ((x.prod(axis=1) < 0) == (y == 1))[far].all()
+    corners = np.sign(x)
+    for corner in ((1, 1), (-1, -1), (1, -1), (-1, 1)):
+        blob = x[(corners == corner).all(axis=1)]
+        assert 20 <= len(blob) <= 30
+        assert np.abs(blob.mean(axis=0) - corner).max() < 0.25
+        assert (np.abs(blob.std(axis=0) - 0.3) < 0.15).all()
+    feature = data.signature.features[0]
+    assert (feature.minimum, feature.maximum) == (
+        data.train.inputs["x"][:, 0].min(),
+        data.train.inputs["x"][:, 0].max(),
+    )
+
+
+def test_same_seed_same_blobs() -> None:
+    assert four_blobs(1).training_sha256 == four_blobs(1).training_sha256
+    assert four_blobs(1).training_sha256 != four_blobs(2).training_sha256
+
+
+@pytest.mark.parametrize("validation", [0, 0.15, 0.5])
+def test_split_keeps_every_row_once_and_every_class_in_every_part(validation: float) -> None:
+    rows = ["no"] * 60 + ["yes"] * 30 + ["perhaps"] * 3
+    data = dataset({"number": [row + 0.5 for row in range(93)], "y": rows}, validation=validation)
+    found = parts(data)
+    assert len(found) == (3 if validation else 2)
+    numbers = np.concatenate([part.inputs["x"][:, 0] for part in found]).tolist()
+    assert sorted(numbers) == [row + 0.5 for row in range(93)]
+    for part in found:
+        names = [rows[int(number)] for number in part.inputs["x"][:, 0]]
+        assert [data.signature.labels[place] for place in part.target] == names
+        assert set(names) == {"no", "yes", "perhaps"}
+    assert np.bincount(found[-1].target).tolist() == [12, 1, 6]
+
+
+def test_regression_is_split_too() -> None:
+    data = dataset({"number": [row + 0.5 for row in range(100)], "y": [row / 7 for row in range(100)]})
+    assert [len(part) for part in parts(data)] == [68, 12, 20]
+    for part in parts(data):
+        np.testing.assert_allclose(part.target, (part.inputs["x"][:, 0] - 0.5) / 7, rtol=1e-6)
+
+
+def test_without_test_rows() -> None:
+    assert dataset({"a": list(range(20)), "y": [0, 1] * 10}, test=False, validation=0).test is None
+
+
+def test_another_seed_another_split() -> None:
+    table = {"a": list(range(100)), "y": [0, 1] * 50}
+    assert dataset(table, 1).training_sha256 == dataset(table, 1).training_sha256
+    assert dataset(table, 1).training_sha256 != dataset(table, 2).training_sha256
+
+
+def test_rows_without_a_target_are_in_no_part() -> None:
+    data = dataset({"a": list(range(40)), "y": ["u", None, "v", None] * 10})
+    numbers = np.concatenate([part.inputs["x"][:, 0] for part in parts(data)])
+    assert sorted(numbers) == list(range(0, 40, 2))
+    for part in parts(data):
+        assert (part.target == (part.inputs["x"][:, 0] % 4 == 2)).all()
+
+
+def test_the_signature_knows_the_training_rows_alone() -> None:
+    rows = 200
+    random = np.random.default_rng(0)
+    table = {
+        "city": [f"city {number}" for number in random.integers(0, 90, rows)],
+        "number": np.arange(rows) + 0.5,
+        "gaps": [None if row % 3 else float(row) for row in range(rows)],
+        "flag": [True, False, None, False] * (rows // 4),
+        "y": [0, 1] * (rows // 2),
+    }
+    data = dataset(table)
+    signature, train = data.signature, data.train
+    assert [feature.name for feature in signature.features] == ["city", "number", "gaps", "flag"]
+    assert [tensor.name for tensor in signature.inputs] == ["x", "text"]
+    city, number, gaps, flag = signature.features
+    assert (flag.kind, flag.minimum) == ("boolean", None)
+    assert flag.missing == pytest.approx(np.isnan(train.inputs["x"][:, 2]).mean())
+    assert (number.minimum, number.maximum) == (train.inputs["x"][:, 0].min(), train.inputs["x"][:, 0].max())
+    assert (number.missing, gaps.missing) == (0, pytest.approx(np.isnan(train.inputs["x"][:, 1]).mean()))
+    in_training = {table["city"][int(row)] for row in train.inputs["x"][:, 0]}
+    assert city.categories == tuple(sorted(in_training))
+    assert set(table["city"]) > in_training
+    assert data.test is not None
+    for part in parts(data):
+        texts = np.array([[table["city"][int(row)]] for row in part.inputs["x"][:, 0]], object)
+        assert (encode(texts, [city]) == part.inputs["text"]).all()
+        assert ((part.inputs["text"] == UNKNOWN) == ~np.isin(texts, city.categories)).all()
+    assert (data.test.inputs["text"] == UNKNOWN).any()
+    assert max(part.inputs["text"].max() for part in parts(data)) == len(city.categories) + FIRST_CATEGORY - 1
+
+
+def test_gaps_in_categories_have_their_own_code() -> None:
+    data = dataset({"c": ["u", None, "v", ""] * 20, "y": [0, 0, 1, 1] * 20})
+    (feature,) = data.signature.features
+    assert feature.categories == ("u", "v")
+    assert feature.missing == (data.train.inputs["text"] == MISSING).mean()
+    assert set(data.train.inputs["text"][:, 0]) == {MISSING, FIRST_CATEGORY, FIRST_CATEGORY + 1}
+
+
+def test_the_order_of_a_row_is_told_where_inputs_have_another() -> None:
+    numbers, texts, y = list(range(20)), ["u", "v"] * 10, [0, 1] * 10
+    assert dataset({"t": texts, "n": numbers, "y": y}).signature.columns == ("t", "n")
+    assert dataset({"n": numbers, "t": texts, "y": y}).signature.columns == ()
+
+
+def test_ranges_are_the_shortest_decimals() -> None:
+    data = dataset({"a": [0.1, 0.7] * 20, "y": [0, 1] * 20})
+    assert (data.signature.features[0].minimum, data.signature.features[0].maximum) == (0.1, 0.7)
+
+
+@pytest.mark.parametrize(
+    ("table", "options", "message"),
+    [
+        ({"a": [1, 2, 3, 4], "y": ["u", "u", "u", "v"]}, {}, "y: v has too few rows"),
+        ({"a": range(8), "y": ["u", "u", "u", "v"] * 2}, {}, "y: v has too few rows"),
+        ({"a": [1, 2], "y": [1, 2]}, {}, "y: 1 has too few rows"),
+        ({"y": [0, 1] * 10}, {}, "no column is left"),
+        ({"a": [5] * 20, "y": [0, 1] * 10}, {}, "no column is left"),
+    ],
+)
+def test_too_little(table: Any, options: Any, message: str) -> None:
+    with pytest.raises(TableError, match=message):
+        dataset({name: list(values) for name, values in table.items()}, **options)
+
+
+@pytest.mark.parametrize("rows", [6, 7, 9])
+def test_tiny_tables_can_be_split(rows: int) -> None:
+    data = dataset({"a": list(range(rows)), "y": [row % 2 for row in range(rows)]})
+    for part in parts(data):
+        assert set(part.target) == {0.0, 1.0}
+
+
+def test_a_target_of_which_every_row_has_its_own_is_refused_soon() -> None:
+    start = time.monotonic()
+    with pytest.raises(TableError, match="too few rows"):
+        dataset({"a": list(range(200_000)), "y": [f"id {row}" for row in range(200_000)]})
+    assert time.monotonic() - start < 10

@@ -1,0 +1,135 @@
+"""What the target makes of a task."""
+
+import datetime
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from edge_train import TableError, Target, find_target
+from edge_train.table.target import Question
+
+
+def found(cells: Any, question: Question | None = None) -> Target:
+    return find_target(pa.table({"x": pa.nulls(len(cells)), "y": cells}), "y", "t.csv", question)
+
+
+def answers(target: Target) -> list[Any]:
+    if target.task == "regression":
+        return target.values.tolist()
+    return [target.labels[int(place)] for place in target.values]
+
+
+@pytest.mark.parametrize(
+    ("cells", "labels"),
+    [
+        (["0", "1"], [0, 1]),
+        (["1", "-1"], [-1, 1]),
+        (["10", "9"], [9, 10]),
+        (["0.0", "1.0"], [0.0, 1.0]),
+        (["10.5", "9.5"], [9.5, 10.5]),
+        (["0", "1.0"], ["0", "1.0"]),
+        (["01", "1", "b", "c"], ["01", "1", "b", "c"]),
+        (["01", "1", "2"] * 3, ["01", "1", "2"]),
+        (["007", "008"], ["007", "008"]),
+        (["nan", "inf", "b"], ["b", "inf"]),
+        (["True", "False"], ["False", "True"]),
+        (["1_0", "2", "b"], ["1_0", "2", "b"]),
+        (["ja", "für"], ["für", "ja"]),
+        ([True, False], [False, True]),
+        ([1, 0], [0, 1]),
+        ([1.0, 0.0], [0.0, 1.0]),
+        ([10.0, 9.5], [9.5, 10.0]),
+        (np.array([0.1, 2], np.float32), [0.1, 2.0]),
+        ([Decimal("1.25"), Decimal("10.25")], [1.25, 10.25]),
+        (pa.array([5, 3], pa.uint8()), [3, 5]),
+        (pa.array(["b", "a"]).dictionary_encode(), ["a", "b"]),
+        ([" yes", "no "], ["no", "yes"]),
+    ],
+)
+def test_classes_keep_what_they_are(cells: Any, labels: list[Any]) -> None:
+    target = found(cells)
+    assert list(target.labels) == labels
+    assert [type(label) for label in target.labels] == [type(label) for label in labels]
+    assert len(labels) > 2 or target.task == "binary_classification"
+    assert target.values.dtype == (np.float32 if len(labels) == 2 else np.int64)
+    assert answers(target)[-1] in (labels[0], labels[-1])
+
+
+@pytest.mark.parametrize(
+    ("cells", "task"),
+    [
+        ([0, 1] * 3, "binary_classification"),
+        ([0, 7.5], "binary_classification"),
+        ([0, 1, 2] * 3, "multiclass_classification"),
+        (["0", "1", "2"] * 3, "multiclass_classification"),
+        ([0.0, 1.0, 2.0] * 3, "multiclass_classification"),
+        ([*([0, 1, 2] * 3), 3], "regression"),
+        ([0, 1, 2.5] * 3, "regression"),
+        (list(range(20)) * 3, "multiclass_classification"),
+        (list(range(21)) * 3, "regression"),
+        (["a", "b", "c"], "multiclass_classification"),
+    ],
+)
+def test_the_task_is_found(cells: Any, task: str) -> None:
+    assert found(cells).task == task
+
+
+def test_the_task_is_said() -> None:
+    assert found([0, 1, 0], "regression").task == "regression"
+    target = found([0, 1.5, 10], "classification")
+    assert (target.task, target.labels) == ("multiclass_classification", (0.0, 1.5, 10.0))
+    assert answers(found([10, 0, 1.5, 0], "classification")) == [10, 0, 1.5, 0]
+    assert found(list(range(30)), "classification").labels == tuple(range(30))
+    assert found([True, False], "regression").values.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    "cells", [["b", "", "a", "NA"], [1.0, None, 2.0, float("nan")], [True, None, False, None], [4, None, 2, None]]
+)
+@pytest.mark.parametrize("question", [None, "regression"])
+def test_rows_without_a_target_are_left_out(cells: Any, question: Question | None) -> None:
+    if question is not None and cells[0] == "b":
+        cells = ["1", "", "2", "NA"]
+    target = found(cells, question)
+    assert target.rows.tolist() == [0, 2]
+    assert answers(target) == [type(answers(target)[0])(cell) for cell in (cells[0], cells[2])]
+
+
+@pytest.mark.parametrize(
+    ("cells", "question", "message"),
+    [
+        (["a", "a"], None, "y is a in every row; two classes"),
+        ([5, 5], None, "in every row"),
+        ([5.5, 5.5], "regression", "y is 5.5 in every row; there is nothing to learn"),
+        (["", "NA"], None, "no value in any row; nothing can be learned"),
+        ([None, None], "classification", "no value in any row"),
+        ([float("nan")] * 2, None, "no value in any row"),
+        (["1", "2", "", "4O", "5.5"], None, r"row 4: y is '4O': no number .* --task classification"),
+        (["no", "yes"], "regression", "row 1: y is 'no'"),
+        (["a\nb", "c"], None, "a class with a line break"),
+        (["a\0", "c"], None, "a null"),
+        ([1.0, float("inf")], None, "row 2: y is inf"),
+        ([[1], [2]], None, "list.* cannot be predicted"),
+        ([b"a", b"b"], None, "binary.* cannot be predicted"),
+        ([{"a": 1}, {"a": 2}], "classification", "struct.* cannot be predicted"),
+        ([datetime.date(2020, 1, 1), datetime.date(2020, 1, 2)], None, "date32.* cannot be predicted"),
+    ],
+)
+def test_refused(cells: Any, question: Question | None, message: str) -> None:
+    with pytest.raises(TableError, match=message):
+        found(cells, question)
+
+
+def test_no_such_column() -> None:
+    with pytest.raises(TableError, match=r"t\.csv has no column 'z'; its columns are x, y"):
+        find_target(pa.table({"x": [1], "y": [2]}), "z", "t.csv")
+
+
+@pytest.mark.parametrize("cells", [["10.5", "9.5", "100.5", "9.5"], [10.5, 9.5, 100.5, 9.5]])
+def test_rows_keep_their_class_where_numbers_are_in_another_order_than_their_texts(cells: Any) -> None:
+    target = found(cells, "classification")
+    assert target.labels == (9.5, 10.5, 100.5)
+    assert answers(target) == [10.5, 9.5, 100.5, 9.5]

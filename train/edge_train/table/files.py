@@ -1,0 +1,209 @@
+"""Tables as they stand in files: CSV, TSV, Parquet and JSON Lines, plain or compressed by gzip.
+
+What the cells mean is found in `columns`; here they are read, by Arrow, a column at a time.
+"""
+
+import csv
+import gzip
+import itertools
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.json
+import pyarrow.parquet
+
+from edge_runtime.contract.text_files import delimiter_of
+from edge_runtime.contract.values import is_number
+from edge_train.errors import TableError
+
+_JSON = {".jsonl", ".ndjson", ".json"}
+_PARQUET = {".parquet", ".pq"}
+
+
+def read_table(path: Path) -> pa.Table:
+    """The table in `path`, of the format that its name ends in: CSV unless it is .tsv, .parquet, .jsonl or alike.
+
+    Returns:
+        An Arrow table of at least one row; the columns of a CSV or TSV file are texts, as they stand there, those of
+        the others of the types they have there.
+
+    Raises:
+        TableError: it cannot be read; the header is missing, or names a column twice or not at all; a line has another
+            number of cells than the header, is not UTF-8, or is no JSON. The message names the line where it can.
+    """
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    is_gzip = suffixes[-1:] == [".gz"]
+    suffix = next(iter(suffixes[-2:-1] if is_gzip else suffixes[-1:]), "")
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+    except OSError as error:
+        raise TableError(f"{path} cannot be read: {error.strerror}") from error
+    if not start:
+        raise TableError(f"{path} is empty; a header line with the names of the columns is needed")
+    if is_gzip != (start[:2] == b"\x1f\x8b"):
+        raise TableError(
+            f"{path} is {'no' if is_gzip else 'a'} gzip file; let its name end {'without' if is_gzip else 'in'} .gz"
+        )
+    try:
+        if start == b"PAR1" or suffix in _PARQUET:
+            table = _read_parquet(path, is_gzip)
+        elif suffix in _JSON:
+            table = _read_json(path, is_gzip)
+        else:
+            table = _read_csv(path, is_gzip, delimiter_of(str(path)) or ",")
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise TableError(f"{path} is a damaged gzip file: {_first_line(error)}") from error
+    except OSError as error:  # of the disk, or Arrow's of compressed data
+        reason = f"is damaged: {_first_line(error)}" if error.strerror is None else f"cannot be read: {error.strerror}"
+        raise TableError(f"{path} {reason}") from error
+    table = table.rename_columns([name.strip() for name in table.column_names])
+    _check_names(table.column_names, path)
+    if not table.num_rows:
+        raise TableError(f"{path} has a header but no rows")
+    return table
+
+
+def _check_names(names: Sequence[str], path: Path) -> None:
+    if not names:
+        raise TableError(f"{path} has no columns")
+    for number, name in enumerate(names, start=1):
+        if not name:
+            raise TableError(
+                f"{path}: column {number} has no name in the header; give it one (pandas writes such a column unless "
+                "index=False)"
+            )
+        if len(name.splitlines()) > 1:
+            raise TableError(f"{path}: the name of column {number} has more than one line")
+        if "\0" in name:
+            raise TableError(f"{path}: the name of column {number} holds a null; save the table as UTF-8 text")
+        if names.count(name) > 1:
+            raise TableError(f"{path}: the header names {name} more than once")
+
+
+def _read_csv(path: Path, is_gzip: bool, delimiter: str) -> pa.Table:
+    # The header alone: no quote that is never closed may take in the whole file.
+    cells = _cells(itertools.islice(_lines(path, is_gzip), 1000), path, delimiter)
+    names = next((found for _, found in cells if found), None)
+    if names is None:
+        raise TableError(f"{path} is empty; a header line with the names of the columns is needed")
+    trimmed = [name.strip() for name in names]
+    # What pandas writes where columns have no names.
+    if all(map(is_number, trimmed)) and trimmed != list(map(str, range(len(names)))):
+        raise TableError(f"{path}: the first line holds numbers, not names; put the names of the columns above it")
+    if len(names) == 1 and any(mark in names[0] for mark in ",;|\t"):
+        hint = "commas, or name it .tsv if they are by tabs" if delimiter == "," else "tabs, or name it .csv"
+        raise TableError(f"{path}: the header is one column, {trimmed[0]!r}; separate columns by {hint}")
+    # Before Arrow reads, which would merge columns of one name.
+    _check_names(trimmed, path)
+    try:
+        table = pa.csv.read_csv(
+            _stream(path, is_gzip),
+            parse_options=pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+            # As texts: Arrow would guess types, and take codes such as 007 for numbers, texts for times.
+            convert_options=pa.csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+            ),
+        )
+    except pa.ArrowException as error:
+        _find_fault(path, is_gzip, delimiter, len(names))
+        raise TableError(f"{path} cannot be read: {_first_line(error)}") from error
+    # Arrow closes a quote at the end of the file, whatever the cell has swallowed.
+    if table.num_rows and "\n" in table.column(table.num_columns - 1)[-1].as_py():
+        _find_fault(path, is_gzip, delimiter, len(names))
+    return table
+
+
+def _find_fault(path: Path, is_gzip: bool, delimiter: str, width: int) -> None:
+    """Raise TableError with the line at which a CSV file is not as it should be, if there is one.
+
+    Arrow tells it by the number of the record, if at all: this reads all of the file again, to tell it well.
+    """
+    for line, cells in _cells(_lines(path, is_gzip), path, delimiter):
+        if cells and len(cells) != width:
+            raise TableError(f"{path} line {line}: {len(cells)} values, but the header has {width} columns")
+
+
+def _cells(lines: Iterator[str], path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """The records of a CSV file, each with the number of its last line."""
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    try:
+        for cells in reader:
+            yield reader.line_num, cells
+    except csv.Error as error:
+        raise TableError(f"{path} line {reader.line_num}: not CSV: {error}") from error
+
+
+def _lines(path: Path, is_gzip: bool) -> Iterator[str]:
+    opened: Any = gzip.open if is_gzip else open
+    with opened(path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.encode()
+            except UnicodeEncodeError:
+                raise TableError(f"{path} line {number} is not UTF-8 text; save the table as UTF-8") from None
+            yield line
+
+
+def _read_json(path: Path, is_gzip: bool) -> pa.Table:
+    try:
+        # Blocks as large as Arrow allows: a line must fit into one, and its types hold for all of it.
+        table = pa.json.read_json(_stream(path, is_gzip), read_options=pa.json.ReadOptions(block_size=64 << 20))
+        table.validate(full=True)  # texts that are no UTF-8
+    except pa.ArrowException as error:
+        _find_json_fault(path, is_gzip)
+        # Arrow counts rows from 0, in each block anew.
+        reason = _first_line(error).partition(" in row ")[0]
+        raise TableError(f"{path} is not JSON Lines, an object by column name on each line: {reason}") from error
+    return table
+
+
+def _find_json_fault(path: Path, is_gzip: bool) -> None:
+    """Raise TableError with the line at which a file is not JSON Lines, or has a value of another type, if any."""
+    types: dict[str, str] = {}
+    names = {
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        str: "a text",
+        list: "a list",
+        dict: "an object",
+    }
+    for number, line in enumerate(_lines(path, is_gzip), start=1):
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise TableError(f"{path} line {number}: not JSON: {error}; an object on each line is needed") from error
+        if not isinstance(values, dict):
+            raise TableError(f"{path} line {number} is no object with the values by column name")
+        for name, value in values.items():
+            found = names.get(type(value))
+            if found is not None and types.setdefault(name, found) != found:
+                raise TableError(f"{path} line {number}: {name} is {found}, but {types[name]} in earlier lines")
+
+
+def _read_parquet(path: Path, is_gzip: bool) -> pa.Table:
+    source = pa.BufferReader(_stream(path, is_gzip).read()) if is_gzip else path
+    try:
+        with pa.parquet.ParquetFile(source) as file:
+            _check_names([name.strip() for name in file.schema_arrow.names], path)
+            table = file.read()
+        table.validate(full=True)
+    except pa.ArrowException as error:
+        raise TableError(f"{path} is no Parquet file that can be read: {_first_line(error)}") from error
+    return table
+
+
+def _stream(path: Path, is_gzip: bool) -> Any:
+    return pa.input_stream(path, compression="gzip" if is_gzip else None)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0].rstrip(".")
