@@ -11,7 +11,7 @@ import onnxruntime
 from benchmarks.models import EXAMPLE, prepared
 from benchmarks.timing import Call, interleaved, spread
 from edge_runtime import Predictor
-from edge_runtime.engine.bound_buffers import Lane
+from edge_runtime.engine.bound_buffers import BoundBuffers
 from edge_runtime.engine.session import Session
 
 ROUNDS, SECONDS = 60, 60.0
@@ -22,7 +22,7 @@ def main() -> None:
     model = next(model for model in prepared() if model.name == EXAMPLE)
     predictor, session = Predictor(model.onnx, device="cpu"), Session(model.onnx, "cpu")
     source, target = session.inputs[0], session.outputs[0]
-    lane = Lane(session, source, target, 1)
+    lane = BoundBuffers(session, source, target, 1)
     # Rows of both labels, since the answer to one takes a rounding more.
     rows = [[float(value) for value in row] for row in np.random.default_rng(0).normal(size=(100, 2))]
     by_label = {predictor.predict_one(row).label: row for row in rows}

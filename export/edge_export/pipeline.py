@@ -28,7 +28,13 @@ from edge_export.options import Options
 from edge_export.report.reproduce import write_reproduction
 from edge_export.results import Export
 from edge_export.tensors import Axes, Run, Tensors, count_rows
-from edge_export.verify.certify import arrays_sha256, certificate, golden_batches, lower_golden_batches, origin
+from edge_export.verify.certify import (
+    arrays_sha256,
+    certificate,
+    lower_precision_reference_batches,
+    reference_batches,
+    tolerance_rule,
+)
 from edge_export.verify.compare import Comparison, ParityError, compare
 from edge_export.verify.probe_inputs import Case, Cases
 from edge_export.verify.quantization_budget import Budget, Measured, check_budget, measure
@@ -37,8 +43,8 @@ from edge_export.verify.row_independence import workload
 from edge_export.verify.worst_case_search import worst_rows
 from edge_runtime import Certificate, InvalidModel, Predictor, Signature
 from edge_runtime.contract.atomic_files import make_folder, prepare_file, write_files
-from edge_runtime.contract.certificate import METADATA_KEY, seal
-from edge_runtime.contract.workload import METADATA_KEY as WORKLOAD_KEY
+from edge_runtime.contract.certificate import seal
+from edge_runtime.contract.metadata_keys import CERTIFICATE_KEY, WORKLOAD_KEY
 
 _MOST_CALIBRATION_ROWS = 512
 _DRAWN_ROWS = 1024
@@ -225,9 +231,9 @@ class _Job:
         content, path = self.baselines[kind], self.path(kind, Precision.FLOAT32)
         comparisons, searched = self._prove(content, load_onnx(content), path)
         cases = [*(reference.case for reference in self.case_references), *searched]
-        golden = golden_batches(self.references, cases)
+        reference = reference_batches(self.references, cases)
         proof = certificate(
-            self.program, golden, comparisons, Precision.FLOAT32, origin(self.references), None, self.hashes
+            self.program, reference, comparisons, Precision.FLOAT32, tolerance_rule(self.references), None, self.hashes
         )
         return self._certified(kind, self.float32, proof, comparisons, None)
 
@@ -242,7 +248,7 @@ class _Job:
         """The file of `kind` that is made of the ONNX file `content` on codes, with a certificate that it passes."""
         precision = Precision(proof.precision)
         path = self.path(kind, precision)
-        entries = {METADATA_KEY: proof.to_json()}
+        entries = {CERTIFICATE_KEY: proof.to_json()}
         if self.workload is not None:
             # A dynamic precision is scaled by all rows of a call.
             independent = self.workload.independent and precision != Precision.INT8_DYNAMIC
@@ -300,19 +306,19 @@ class _Job:
         measured = measure(self.baselines[kind], content, rows, self._decide(), self._probabilities())
         change = measured.change
         check_budget(change, self.budget, precision)
-        golden = lower_golden_batches(
+        reference = lower_precision_reference_batches(
             self.program, load_onnx(content), test, change, self.budget, self._probabilities()
         )
         proof = certificate(
             self.program,
-            golden,
+            reference,
             [],
             precision,
             "an output may be off from torch in float64 by twice the largest change that this precision made on the "
             "rows it was measured on, and by no more than its budget",
             {
-                "flips_allowed": self.budget.flips,
-                "change_allowed": self.budget.change,
+                "max_flips": self.budget.flips,
+                "max_change": self.budget.change,
                 "rows": change.rows,
                 "flips": change.flips,
                 "change": change.largest,

@@ -28,7 +28,7 @@ from edge_runtime.contract.signature import Feature, Input, Signature
 
 if TYPE_CHECKING:
     from edge_runtime.answering import Prediction
-    from edge_runtime.contract.certificate import Certificate, GoldenBatch
+    from edge_runtime.contract.certificate import Certificate, ReferenceBatch
     from edge_runtime.contract.tensors import TensorSpec
     from edge_runtime.predictor import Predictor
     from edge_runtime.verification import Check, Verification
@@ -42,7 +42,6 @@ __all__ = [
     "DeviceUnavailable",
     "EdgePredictError",
     "Feature",
-    "GoldenBatch",
     "InferenceFailed",
     "Input",
     "InvalidInput",
@@ -53,6 +52,7 @@ __all__ = [
     "NoSignature",
     "Prediction",
     "Predictor",
+    "ReferenceBatch",
     "RuntimeNotInstalled",
     "Signature",
     "TensorSpec",
@@ -68,7 +68,7 @@ __getattr__ = lazy_names(
     {
         "Certificate": "edge_runtime.contract.certificate",
         "Check": "edge_runtime.verification",
-        "GoldenBatch": "edge_runtime.contract.certificate",
+        "ReferenceBatch": "edge_runtime.contract.certificate",
         "Prediction": "edge_runtime.answering",
         "Predictor": "edge_runtime.predictor",
         "TensorSpec": "edge_runtime.contract.tensors",

@@ -8,12 +8,12 @@ import numpy.typing as npt
 
 from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.signature import Label, Signature
-from edge_runtime.engine.bound_buffers import UNPACKABLE, Lane, Lanes, complete
+from edge_runtime.engine.bound_buffers import UNPACKABLE, BoundBuffers, ThreadBuffers, complete
 from edge_runtime.engine.devices import CPU, CUDA
 from edge_runtime.engine.ort_errors import translated
 from edge_runtime.engine.placement import Placement
 from edge_runtime.engine.session import Session
-from edge_runtime.rows.row_reader import Records
+from edge_runtime.rows.row_reader import RowReader
 
 _new = tuple.__new__
 
@@ -33,7 +33,7 @@ class Prediction(NamedTuple):
     probability: float
 
 
-class Tabular:
+class Answering:
     """A session whose inputs hold rows of features, and whose output holds probabilities or values.
 
     Attributes:
@@ -48,7 +48,7 @@ class Tabular:
         self._source = min(session.inputs, key=lambda spec: spec.dtype == np.object_)
         self._target = next(spec for spec in session.outputs if spec.name == signature.output)
         assert self._source.dtype is not None
-        self.records = Records(signature, self._source.dtype)
+        self.records = RowReader(signature, self._source.dtype)
         self._labels = signature.labels
         self._is_binary = signature.task == "binary_classification"
         self._is_regression = signature.task == "regression"
@@ -63,10 +63,10 @@ class Tabular:
         # ONNX Runtime binds no texts, and what is no plain number has to be looked at before it is packed.
         self._is_bindable = self._is_divisible and self.records.is_plain and session.provider in (CPU, CUDA)
         self._has_lanes = self._is_bindable and session.provider == CPU
-        self._lanes = Lanes()
+        self._lanes = ThreadBuffers()
         # On a GPU all threads share them: each one's own buffers and graph would take of its memory.
         self._on_gpu = session.provider == CUDA
-        self._shared: list[Lane] = []
+        self._shared: list[BoundBuffers] = []
 
     def one(self, row: Any) -> Prediction | float:
         """See `Predictor.predict_one`."""
@@ -147,8 +147,8 @@ class Tabular:
         lanes.many = lane
         return result
 
-    def _new_lane(self, rows: int) -> Lane:
-        return Lane(self._session, self._source, self._target, rows, completes=self._is_binary)
+    def _new_lane(self, rows: int) -> BoundBuffers:
+        return BoundBuffers(self._session, self._source, self._target, rows, completes=self._is_binary)
 
     def _in_blocks(self, feed: Mapping[str, npt.NDArray[Any]], count: int) -> npt.NDArray[Any]:
         result = np.empty((count, self._columns), self._target.dtype)

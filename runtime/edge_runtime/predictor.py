@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_runtime.answering import Prediction, Tabular
+from edge_runtime.answering import Answering, Prediction
 from edge_runtime.contract.errors import (
     InvalidInput,
     InvalidModel,
@@ -18,7 +18,8 @@ from edge_runtime.contract.errors import (
     NoSignature,
     VerificationFailed,
 )
-from edge_runtime.contract.signature import METADATA_KEY, Signature
+from edge_runtime.contract.metadata_keys import CERTIFICATE_KEY, SIGNATURE_KEY
+from edge_runtime.contract.signature import Signature
 from edge_runtime.contract.tensors import TensorSpec
 from edge_runtime.engine import cuda
 from edge_runtime.engine.devices import CPU, CUDA
@@ -80,7 +81,7 @@ class Predictor:
         self.provider: str = self._session.provider
         self.signature: Signature | None = self._read_signature()
         self._is_regression = self.signature is not None and self.signature.task == "regression"
-        self._tabular = None if self.signature is None else Tabular(self._placement, self.signature)
+        self._tabular = None if self.signature is None else Answering(self._placement, self.signature)
         if verify and not (verification := self.verify()).passed:
             raise VerificationFailed(verification.failure)
 
@@ -247,7 +248,7 @@ class Predictor:
         # Whoever only asks for answers need not load what a proof takes.
         from edge_runtime.contract import certificate
 
-        text = self._session.metadata.get(certificate.METADATA_KEY)
+        text = self._session.metadata.get(CERTIFICATE_KEY)
         return None if text is None else certificate.Certificate.from_json(text)
 
     def verify(self) -> "Verification":
@@ -278,7 +279,7 @@ class Predictor:
         return self.signature
 
     @property
-    def _answering(self) -> Tabular:
+    def _answering(self) -> Answering:
         if self._tabular is None:
             raise self._no_signature()
         return self._tabular
@@ -296,13 +297,15 @@ class Predictor:
         )
 
     def _read_signature(self) -> Signature | None:
-        text = self._session.metadata.get(METADATA_KEY)
+        text = self._session.metadata.get(SIGNATURE_KEY)
         if text is None:
             return None
         signature = Signature.from_json(text)
         # The tensors as the signature knows them must be the ones in the graph, or the answers would be about
         # something else; and numbers are read as one type.
-        described = {tensor.name: ("O" if tensor.is_text else "f", len(tensor.features)) for tensor in signature.inputs}
+        described = {
+            tensor.name: ("O" if tensor.holds_strings else "f", len(tensor.features)) for tensor in signature.inputs
+        }
         declared = {spec.name: _kind_and_columns(spec) for spec in self.inputs}
         output = {spec.name: _kind_and_columns(spec) for spec in self.outputs}.get(signature.output)
         columns = len(signature.labels) if signature.task == "multiclass_classification" else 1

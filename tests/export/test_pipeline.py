@@ -219,8 +219,10 @@ def test_what_the_certificate_says(checkpoint: Path, model: NeuralNet, tmp_path:
     assert certificate.hashes["checkpoint"] == hashlib.sha256(checkpoint.read_bytes()).hexdigest()
     assert certificate.hashes["training_data"] == four_blobs(0).training_sha256 == model.data_sha256
     assert certificate.versions["torch"] == torch.__version__
-    assert [case["case"] for case in certificate.cases] == [comparison.case.name for comparison in export.comparisons]
-    assert {batch.case for batch in certificate.golden} == {case["case"] for case in certificate.cases}
+    assert [each["kind"] for each in certificate.comparisons] == [
+        comparison.case.name for comparison in export.comparisons
+    ]
+    assert {batch.kind for batch in certificate.reference} == {each["kind"] for each in certificate.comparisons}
     assert export.path.stat().st_size < 32 * 1024
 
 

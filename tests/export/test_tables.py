@@ -26,7 +26,8 @@ from edge_export.verify.probe_inputs import BOUNDARY, CATEGORIES, EXTREME, GAPS,
 from edge_export.verify.reference import References
 from edge_runtime import Feature, InvalidInput, Predictor, Signature
 from edge_runtime.contract.category_codes import encode
-from edge_runtime.contract.signature import METADATA_KEY, Input, Task
+from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
+from edge_runtime.contract.signature import Input, Task
 from edge_train import TableNet
 
 MAY_LACK = [feature.missing is not None for feature in (*NUMBERS, *TEXTS)]
@@ -377,7 +378,7 @@ def test_a_saved_program(command: Callable[..., Any], tmp_path: Path) -> None:
     arguments = tuple(torch.from_numpy(values) for values in ARGUMENTS.values())
     rows = torch.export.Dim("rows")
     exported = torch.export.export(TwoTexts().eval(), arguments, dynamic_shapes=[{0: rows}] * 3)
-    extra = {METADATA_KEY: TwoTexts().signature.to_json()}
+    extra = {SIGNATURE_KEY: TwoTexts().signature.to_json()}
     torch.export.save(exported, tmp_path / "model.pt2", extra_files=extra)
     result = command(main, tmp_path / "model.pt2", "--format", "onnx")
     assert (result.code, result.err) == (0, "")

@@ -23,7 +23,8 @@ from zoo import ZOO
 from edge_export import export, export_checkpoint
 from edge_runtime import EdgePredictError, Predictor
 from edge_runtime.contract.certificate import Certificate, seal
-from edge_runtime.contract.signature import METADATA_KEY, Signature
+from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
+from edge_runtime.contract.signature import Signature
 from edge_train import four_blobs, save_checkpoint, train
 
 KINDS = ("convolutions", "residual", "two inputs, two outputs", "dict in, dict out", "embedding of integers", "buffers")
@@ -152,7 +153,7 @@ def _signature(content: bytes, random: np.random.Generator) -> bytes | None:
 
     def change(proto: onnx.ModelProto) -> bool:
         for entry in proto.metadata_props:
-            if entry.key == METADATA_KEY:
+            if entry.key == SIGNATURE_KEY:
                 plain = Signature.from_json(entry.value).to_dict()
                 match random.integers(3):
                     case 0:
@@ -185,13 +186,13 @@ def outputs_moved(original: bytes, changed: bytes, certificate: Certificate) -> 
             sessions.append(onnxruntime.InferenceSession(content, settings, providers=["CPUExecutionProvider"]))
         except Exception:
             return None
-    for batch in certificate.golden:
+    for batch in certificate.reference:
         try:
             before, after = (session.run(list(batch.expected), dict(batch.inputs)) for session in sessions)
         except Exception:
             return None
         for name, one, other in zip(batch.expected, before, after, strict=True):
-            allowed = batch.allowed[name]
+            allowed = batch.tolerance[name]
             if one.shape != other.shape:
                 return True
             with np.errstate(invalid="ignore", over="ignore"):

@@ -46,7 +46,7 @@ def random_rows(signature: Signature, random: np.random.Generator) -> tuple[dict
     """A hundred rows without gaps, and targets for them, as a network is fitted to."""
     inputs = {}
     for tensor in signature.inputs:
-        if tensor.is_text:
+        if tensor.holds_strings:
             inputs[tensor.name] = np.stack(
                 [
                     random.integers(MISSING + (not feature.missing), MISSING + 1 + len(feature.categories), 100)
@@ -67,7 +67,7 @@ def random_rows(signature: Signature, random: np.random.Generator) -> tuple[dict
 def zeros(signature: Signature) -> dict[str, torch.Tensor]:
     """Two rows of zeros, to capture a network with."""
     return {
-        tensor.name: torch.zeros(2, len(tensor.features), dtype=torch.int64 if tensor.is_text else torch.float32)
+        tensor.name: torch.zeros(2, len(tensor.features), dtype=torch.int64 if tensor.holds_strings else torch.float32)
         for tensor in signature.inputs
     }
 

@@ -118,6 +118,6 @@ class OnlyNumbers(nn.Module):
 def example(module: nn.Module, rows: int = 3) -> tuple[Tensor, ...]:
     """What its forward is called with, in its order."""
     return tuple(
-        torch.zeros(rows, len(tensor.features), dtype=torch.int64 if tensor.is_text else torch.float32)
+        torch.zeros(rows, len(tensor.features), dtype=torch.int64 if tensor.holds_strings else torch.float32)
         for tensor in module.signature.inputs
     )

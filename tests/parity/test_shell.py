@@ -16,7 +16,7 @@ from edge_export.cli.command import main as edge_export
 from edge_runtime import Predictor
 from edge_runtime.cli.command import main as edge_predict
 from edge_runtime.contract.category_codes import codes_of
-from edge_train import Column, LeftOut, find_columns, load_checkpoint, read_table
+from edge_train import Column, DroppedColumn, find_columns, load_checkpoint, read_table
 from edge_train.cli.command import main as edge_train
 
 
@@ -35,13 +35,13 @@ TABLES = _example()
 def from_torch(table: Path, target: str, model: torch.nn.Module) -> np.ndarray:
     """What torch gives for every row, by the training side's reading and encoding of the table."""
     found = find_columns(read_table(table).drop_columns([target]), table)
-    columns = {column.name: column for column in found if not isinstance(column, LeftOut)}
+    columns = {column.name: column for column in found if not isinstance(column, DroppedColumn)}
     inputs = {}
     for tensor in model.signature.inputs:
         values = []
         for feature in tensor.features:
             column: Column = columns[feature.name]
-            if tensor.is_text:
+            if tensor.holds_strings:
                 known = codes_of(feature)
                 codes = np.array([*(known.get(str(word), 0) for word in column.words), known[""]])
                 values.append(codes[column.values])

@@ -7,22 +7,23 @@ import numpy as np
 import pytest
 from paths import MODELS
 
-from edge_runtime import Certificate, GoldenBatch
-from edge_runtime.contract.certificate import METADATA_KEY, seal
+from edge_runtime import Certificate, ReferenceBatch
+from edge_runtime.contract.certificate import seal
+from edge_runtime.contract.metadata_keys import CERTIFICATE_KEY
 
 OUTPUTS = MODELS / "outputs.onnx"
 
 
-def golden_batch(case: str, rows: list[list[float]]) -> GoldenBatch:
+def reference_batch(case: str, rows: list[list[float]]) -> ReferenceBatch:
     """What outputs.onnx must give for `rows`: exactly that, but for the integer of a row with NaN, which is open."""
     x = np.array(rows, np.float32)
     y = x * np.array([2.5, -1.25], np.float32)
     unknown = np.isnan(y).any(axis=1)
-    return GoldenBatch(
+    return ReferenceBatch(
         case,
         inputs={"x": x},
         expected={"y": y, "largest": y.argmax(axis=1), "positive": y > 0},
-        allowed={
+        tolerance={
             "y": np.full(y.shape, 2**-16, np.float32),
             "largest": np.where(unknown, np.inf, 0).astype(np.float32),
             "positive": np.zeros(y.shape, np.float32),
@@ -43,24 +44,24 @@ def appended(content: bytes, key: str, value: str) -> bytes:
 
 
 @pytest.fixture(scope="session")
-def golden() -> tuple[GoldenBatch, ...]:
+def reference() -> tuple[ReferenceBatch, ...]:
     return (
-        golden_batch("ordinary rows", [[1, 2], [-3, 0.5], [0, 0]]),
-        golden_batch("ordinary rows", [[7, -7]]),
-        golden_batch("rows with NaN or infinity", [[np.nan, 1], [np.inf, np.inf]]),
+        reference_batch("ordinary rows", [[1, 2], [-3, 0.5], [0, 0]]),
+        reference_batch("ordinary rows", [[7, -7]]),
+        reference_batch("rows with NaN or infinity", [[np.nan, 1], [np.inf, np.inf]]),
     )
 
 
 @pytest.fixture(scope="session")
-def certificate(golden: tuple[GoldenBatch, ...]) -> Callable[..., Certificate]:
-    """A certificate of outputs.onnx, with changes: certificate(origin="elsewhere")."""
+def certificate(reference: tuple[ReferenceBatch, ...]) -> Callable[..., Certificate]:
+    """A certificate of outputs.onnx, with changes: certificate(tolerance_rule="elsewhere")."""
 
     def make(**changes: Any) -> Certificate:
         fields: dict[str, Any] = {
             "precision": "float32",
-            "origin": "each element may be off by 2**-16",
-            "golden": golden,
-            "cases": ({"case": "ordinary rows", "rows": 1000, "share": 0.25},),
+            "tolerance_rule": "each element may be off by 2**-16",
+            "reference": reference,
+            "comparisons": ({"kind": "ordinary rows", "rows": 1000, "tolerance_used": 0.25},),
             "budget": None,
             "versions": {"torch": "2.13.0", "onnxruntime": "1.99.0"},
             "hashes": {"checkpoint": "c" * 64},
@@ -81,6 +82,6 @@ def certified(certificate: Callable[..., Certificate]) -> Callable[..., bytes]:
     """A sealed model that carries `certificate(**changes)`: outputs.onnx if no other content is given."""
 
     def make(content: bytes = OUTPUTS.read_bytes(), **changes: Any) -> bytes:
-        return seal(appended(content, METADATA_KEY, certificate(**changes).to_json()))
+        return seal(appended(content, CERTIFICATE_KEY, certificate(**changes).to_json()))
 
     return make

@@ -14,15 +14,15 @@ from paths import MODELS
 
 from edge_runtime import (
     Certificate,
-    GoldenBatch,
     InvalidInput,
     InvalidModel,
     NoProbabilities,
     NoSignature,
     Prediction,
     Predictor,
+    ReferenceBatch,
 )
-from edge_runtime.contract.workload import METADATA_KEY as WORKLOAD_KEY
+from edge_runtime.contract.metadata_keys import WORKLOAD_KEY
 from edge_runtime.contract.workload import Workload
 
 NAN = math.nan
@@ -271,17 +271,17 @@ def test_verify(certified: Callable[..., bytes], certificate: Callable[..., Cert
         "text": np.array([[island, year] for island, *_, year in READ], object),
     }
     expected = tables.penguins(READ).astype(np.float32)
-    golden = GoldenBatch(
+    reference = ReferenceBatch(
         "rows", feed, {"probabilities": expected}, {"probabilities": np.full(expected.shape, 1e-6, np.float32)}
     )
     digest = hashlib.sha256(predictor.required_signature.to_json().encode()).hexdigest()
-    whole = certified(content, golden=(golden,), signature_sha256=digest)
+    whole = certified(content, reference=(reference,), signature_sha256=digest)
     verification = Predictor(whole, device="cpu", verify=True).verify()
     assert verification.passed
     assert verification.rows == 4
     others = feed["text"].copy()
     others[0, 0] = "Biscoe"
-    moved = GoldenBatch("rows", {**feed, "text": others}, golden.expected, golden.allowed)
-    failed = Predictor(certified(content, golden=(moved,), signature_sha256=digest), device="cpu").verify()
+    moved = ReferenceBatch("rows", {**feed, "text": others}, reference.expected, reference.tolerance)
+    failed = Predictor(certified(content, reference=(moved,), signature_sha256=digest), device="cpu").verify()
     assert failed.intact
     assert not failed.passed

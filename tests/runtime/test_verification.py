@@ -15,21 +15,22 @@ from paths import MODELS
 from edge_runtime import (
     Check,
     EdgePredictError,
-    GoldenBatch,
     InvalidModel,
     ModelNotFound,
     NoCertificate,
     Predictor,
+    ReferenceBatch,
     Verification,
     VerificationFailed,
 )
-from edge_runtime.contract.certificate import METADATA_KEY, seal
+from edge_runtime.contract.certificate import seal
+from edge_runtime.contract.metadata_keys import CERTIFICATE_KEY
 from edge_runtime.engine.session import import_onnxruntime
 
 WEIGHT = np.array([2.5, -1.25], np.float32).tobytes()
 ORDINARY, SPECIAL = "ordinary rows", "rows with NaN or infinity"
 
-Golden = tuple[GoldenBatch, ...]
+Golden = tuple[ReferenceBatch, ...]
 Make = Callable[..., bytes]
 
 
@@ -38,18 +39,18 @@ def verified(model: bytes | Path) -> Verification:
 
 
 def checks_of(verification: Verification) -> dict[tuple[str, str], Check]:
-    return {(check.case, check.output): check for check in verification.checks}
+    return {(check.kind, check.output): check for check in verification.checks}
 
 
-def changed(golden: Golden, part: str, name: str, index: Any, value: Any) -> Golden:
-    """`golden` with another value in the first batch, or in the last where `value` concerns NaN or infinity."""
+def changed(reference: Golden, part: str, name: str, index: Any, value: Any) -> Golden:
+    """`reference` with another value in the first batch, or in the last where `value` concerns NaN or infinity."""
     position = 2 if part == "special" else 0
     part = "expected" if part == "special" else part
-    arrays = dict(getattr(golden[position], part))
+    arrays = dict(getattr(reference[position], part))
     arrays[name] = arrays[name].copy()
     arrays[name][index] = value
-    batch = dataclasses.replace(golden[position], **{part: arrays})
-    return (*golden[:position], batch, *golden[position + 1 :])
+    batch = dataclasses.replace(reference[position], **{part: arrays})
+    return (*reference[:position], batch, *reference[position + 1 :])
 
 
 def test_passed(certified: Make) -> None:
@@ -64,8 +65,8 @@ def test_passed(certified: Make) -> None:
     assert verification.versions["onnxruntime"] == "1.99.0"
     assert [check.output for check in verification.checks] == 2 * ["y", "largest", "positive"]
     for check in verification.checks:
-        assert check.rows == {ORDINARY: 4, SPECIAL: 2}[check.case]
-        assert (check.error, check.share, check.problem, check.passed) == (0, 0, None, True)
+        assert check.rows == {ORDINARY: 4, SPECIAL: 2}[check.kind]
+        assert (check.error, check.tolerance_used, check.problem, check.passed) == (0, 0, None, True)
 
 
 def test_from_a_path(certified: Make, tmp_path: Path) -> None:
@@ -74,7 +75,7 @@ def test_from_a_path(certified: Make, tmp_path: Path) -> None:
     predictor = Predictor(path, device="cpu")
     assert predictor.verify().passed
     # What counts is the file as it is now.
-    path.write_bytes(certified(origin="another export"))
+    path.write_bytes(certified(tolerance_rule="another export"))
     assert not predictor.verify().intact
     path.unlink()
     with pytest.raises(ModelNotFound):
@@ -85,39 +86,39 @@ def test_the_certificate(certified: Make) -> None:
     certificate = Predictor(certified(), device="cpu").certificate
     assert certificate
     assert certificate.rows == 6
-    assert certificate.golden[0].expected["y"].tolist() == [[2.5, -2.5], [-7.5, -0.625], [0, 0]]
+    assert certificate.reference[0].expected["y"].tolist() == [[2.5, -2.5], [-7.5, -0.625], [0, 0]]
 
 
-def test_a_small_error(certified: Make, golden: Golden) -> None:
-    within = verified(certified(golden=changed(golden, "expected", "y", (1, 0), -7.5 + 2**-17)))
+def test_a_small_error(certified: Make, reference: Golden) -> None:
+    within = verified(certified(reference=changed(reference, "expected", "y", (1, 0), -7.5 + 2**-17)))
     assert within.passed
     check = checks_of(within)[ORDINARY, "y"]
-    assert (check.error, check.allowed, check.share) == (2**-17, 2**-16, 0.5)
-    just = verified(certified(golden=changed(golden, "expected", "y", (1, 0), -7.5 - 2**-16)))
-    assert checks_of(just)[ORDINARY, "y"].share == 1
+    assert (check.error, check.tolerance, check.tolerance_used) == (2**-17, 2**-16, 0.5)
+    just = verified(certified(reference=changed(reference, "expected", "y", (1, 0), -7.5 - 2**-16)))
+    assert checks_of(just)[ORDINARY, "y"].tolerance_used == 1
     assert just.passed
-    beyond = verified(certified(golden=changed(golden, "expected", "y", (1, 0), -7.5 + 2**-15)))
+    beyond = verified(certified(reference=changed(reference, "expected", "y", (1, 0), -7.5 + 2**-15)))
     assert not beyond.passed
     assert beyond.intact
     assert beyond.problems == ("ordinary rows: y[1, 0] is -7.5, and torch's -7.4999695: more than 1.5e-05 apart",)
     check = checks_of(beyond)[ORDINARY, "y"]
-    assert (check.error, check.allowed, check.share) == (2**-15, 2**-16, 2)
+    assert (check.error, check.tolerance, check.tolerance_used) == (2**-15, 2**-16, 2)
     assert (check.passed, check.rows) == (False, 4)
     assert [check.passed for check in beyond.checks].count(False) == 1
 
 
-def test_the_worst_batch_of_a_case_counts(certified: Make, golden: Golden) -> None:
-    off = changed(golden, "expected", "y", (0, 0), 2.5 + 2**-15)
+def test_the_worst_batch_of_a_case_counts(certified: Make, reference: Golden) -> None:
+    off = changed(reference, "expected", "y", (0, 0), 2.5 + 2**-15)
     for order in (off, (off[1], off[0], off[2])):
-        check = checks_of(verified(certified(golden=order)))[ORDINARY, "y"]
-        assert (check.passed, check.share, check.rows) == (False, 2, 4)
+        check = checks_of(verified(certified(reference=order)))[ORDINARY, "y"]
+        assert (check.passed, check.tolerance_used, check.rows) == (False, 2, 4)
 
 
-def test_no_error_allowed(certified: Make, golden: Golden) -> None:
-    exact = changed(golden, "allowed", "y", slice(None), 0)
-    assert verified(certified(golden=exact)).passed
-    check = checks_of(verified(certified(golden=changed(exact, "expected", "y", (0, 0), 2.6))))[ORDINARY, "y"]
-    assert (check.passed, check.allowed, check.share) == (False, 0, np.inf)
+def test_no_error_allowed(certified: Make, reference: Golden) -> None:
+    exact = changed(reference, "tolerance", "y", slice(None), 0)
+    assert verified(certified(reference=exact)).passed
+    check = checks_of(verified(certified(reference=changed(exact, "expected", "y", (0, 0), 2.6))))[ORDINARY, "y"]
+    assert (check.passed, check.tolerance, check.tolerance_used) == (False, 0, np.inf)
     assert check.error == pytest.approx(0.1, rel=1e-5)
 
 
@@ -125,27 +126,27 @@ def test_no_error_allowed(certified: Make, golden: Golden) -> None:
     ("index", "value"),
     [((0, 0), 1.0), ((0, 0), np.inf), ((0, 1), np.nan), ((1, 0), np.nan), ((1, 0), 1e30), ((1, 0), -np.inf)],
 )
-def test_nan_and_infinity_are_themselves_alone(certified: Make, golden: Golden, index: Any, value: float) -> None:
-    verification = verified(certified(golden=changed(golden, "special", "y", index, value)))
+def test_nan_and_infinity_are_themselves_alone(certified: Make, reference: Golden, index: Any, value: float) -> None:
+    verification = verified(certified(reference=changed(reference, "special", "y", index, value)))
     assert not verification.passed
     assert checks_of(verification)[SPECIAL, "y"].error == np.inf
 
 
 @pytest.mark.parametrize(("output", "index", "value"), [("largest", 2, 1), ("positive", (0, 0), False)])
-def test_integers_and_bools(certified: Make, golden: Golden, output: str, index: Any, value: Any) -> None:
-    other = changed(golden, "expected", output, index, value)
-    verification = verified(certified(golden=other))
+def test_integers_and_bools(certified: Make, reference: Golden, output: str, index: Any, value: Any) -> None:
+    other = changed(reference, "expected", output, index, value)
+    verification = verified(certified(reference=other))
     check = checks_of(verification)[ORDINARY, output]
-    assert (check.passed, check.error, check.allowed, check.share) == (False, np.inf, 0, np.inf)
+    assert (check.passed, check.error, check.tolerance, check.tolerance_used) == (False, np.inf, 0, np.inf)
     assert output in verification.problems[0]
     # Undecided by float32: then it may be anything.
-    undecided = verified(certified(golden=changed(other, "allowed", output, index, np.inf)))
+    undecided = verified(certified(reference=changed(other, "tolerance", output, index, np.inf)))
     assert undecided.passed
     assert checks_of(undecided)[ORDINARY, output].error == 0
 
 
-def test_nothing_is_decided(certified: Make, golden: Golden) -> None:
-    verification = verified(certified(golden=changed(golden, "allowed", "largest", slice(None), np.inf)))
+def test_nothing_is_decided(certified: Make, reference: Golden) -> None:
+    verification = verified(certified(reference=changed(reference, "tolerance", "largest", slice(None), np.inf)))
     assert verification.passed
 
 
@@ -161,7 +162,7 @@ def test_a_weight_changed_by_one_bit(certified: Make, byte: int) -> None:
     assert verification.problems[0].startswith("the file was changed since it was exported")
     # The last bits are within what is allowed; the others are not.
     holds = byte in (0, 4)
-    assert verification.problems[0].endswith("though its answers on the golden rows still hold") == holds
+    assert verification.problems[0].endswith("though its answers on the reference rows still hold") == holds
     assert all(check.passed for check in verification.checks) == holds
 
 
@@ -185,14 +186,14 @@ def test_a_changed_signature(certified: Make) -> None:
     signature_text = Predictor(model, device="cpu").required_signature.to_json()
     x = np.array([[1, 0], [0, 1]], np.float32)
     e = np.exp(x @ np.array([[2, 0, -2], [0, 3, 0]]))
-    batch = GoldenBatch(
+    batch = ReferenceBatch(
         ORDINARY,
         {"x": x},
         {"probabilities": (e / e.sum(axis=1, keepdims=True)).astype(np.float32)},
         {"probabilities": np.full((2, 3), 1e-6, np.float32)},
     )
     digest = hashlib.sha256(signature_text.encode()).hexdigest()
-    content = certified(model, golden=(batch,), signature_sha256=digest)
+    content = certified(model, reference=(batch,), signature_sha256=digest)
     assert verified(content).passed
     swapped = verified(content.replace(b'"up"', b'"UP"'))
     assert not swapped.passed
@@ -203,7 +204,7 @@ def test_a_changed_signature(certified: Make) -> None:
     # Even where somebody sealed the file again.
     sealed_again = verified(seal(content.replace(b'"up"', b'"UP"')))
     assert sealed_again.problems == ("labels or features were changed",)
-    assert not verified(certified(model, golden=(batch,))).signature_intact
+    assert not verified(certified(model, reference=(batch,))).signature_intact
     assert not verified(certified(signature_sha256=digest)).signature_intact
 
 
@@ -224,12 +225,12 @@ def test_a_changed_signature(certified: Make) -> None:
         ),
     ],
 )
-def test_what_does_not_fit_the_graph(certified: Make, golden: Golden, part: str, arrays: Any, problem: str) -> None:
-    batch = dataclasses.replace(golden[1], **{part: arrays})
+def test_what_does_not_fit_the_graph(certified: Make, reference: Golden, part: str, arrays: Any, problem: str) -> None:
+    batch = dataclasses.replace(reference[1], **{part: arrays})
     if part == "expected":
         allowed = {name: np.zeros(array.shape, np.float32) for name, array in arrays.items()}
-        batch = dataclasses.replace(batch, allowed=allowed)
-    verification = verified(certified(golden=(batch,)))
+        batch = dataclasses.replace(batch, tolerance=allowed)
+    verification = verified(certified(reference=(batch,)))
     assert not verification.passed
     assert verification.intact
     assert re.search(problem, "; ".join(verification.problems))
@@ -237,16 +238,16 @@ def test_what_does_not_fit_the_graph(certified: Make, golden: Golden, part: str,
     assert failed
     assert len(set(verification.problems)) == len(verification.problems)
     for check in failed:
-        assert (check.error, check.allowed, check.share) == (np.inf, 0, np.inf)
+        assert (check.error, check.tolerance, check.tolerance_used) == (np.inf, 0, np.inf)
 
 
-def test_a_certificate_without_golden_rows_proves_nothing(certified: Make, golden: Golden) -> None:
-    assert verified(certified(golden=())).problems == ("its certificate holds no golden rows",)
+def test_a_certificate_without_golden_rows_proves_nothing(certified: Make, reference: Golden) -> None:
+    assert verified(certified(reference=())).problems == ("its certificate holds no reference rows",)
     none = {"y": np.zeros((0, 2), np.float32), "largest": np.zeros(0, np.int64), "positive": np.zeros((0, 2), bool)}
     allowed = {name: array.astype(np.float32) for name, array in none.items()}
-    empty = GoldenBatch(ORDINARY, {"x": np.zeros((0, 2), np.float32)}, none, allowed)
-    assert verified(certified(golden=(empty,))).problems == ("its certificate holds no golden rows",)
-    assert verified(certified(golden=(empty, *golden))).passed
+    empty = ReferenceBatch(ORDINARY, {"x": np.zeros((0, 2), np.float32)}, none, allowed)
+    assert verified(certified(reference=(empty,))).problems == ("its certificate holds no reference rows",)
+    assert verified(certified(reference=(empty, *reference))).passed
 
 
 def test_no_certificate() -> None:
@@ -261,7 +262,7 @@ def test_no_certificate() -> None:
 def test_a_certificate_that_cannot_be_read(certified: Make, with_metadata: Callable[[bytes, str, str], bytes]) -> None:
     newer = certified().replace(b'"schema_version": 1', b'"schema_version": 3')
     damaged = certified().replace(b'"dtype": "bool"', b'"dtype": "boot"')
-    no_json = with_metadata((MODELS / "tensors.onnx").read_bytes(), METADATA_KEY, "{")
+    no_json = with_metadata((MODELS / "tensors.onnx").read_bytes(), CERTIFICATE_KEY, "{")
     for content, message in ((newer, "upgrade"), (damaged, "is damaged"), (no_json, "is damaged")):
         # Nobody who only predicts has to read it.
         predictor = Predictor(content, device="cpu")
@@ -271,14 +272,14 @@ def test_a_certificate_that_cannot_be_read(certified: Make, with_metadata: Calla
             Predictor(content, verify=True)
 
 
-def test_verify_on_opening(certified: Make, golden: Golden, tmp_path: Path) -> None:
+def test_verify_on_opening(certified: Make, reference: Golden, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(certified())
     predictor = Predictor(path, "cpu", verify=True)
     assert predictor.run({"x": [[1, 2]]})["y"].tolist() == [[2.5, -2.5]]
     again = pickle.dumps(predictor)
     assert pickle.loads(again).verify().passed
-    wrong = certified(golden=changed(golden, "expected", "y", slice(None), 100))
+    wrong = certified(reference=changed(reference, "expected", "y", slice(None), 100))
     path.write_bytes(wrong)
     assert not Predictor(path, "cpu").verify().passed
     message = r"^not verified on CPUExecutionProvider: ordinary rows: y\[1, 0\] is -7.5, and torch's 100\.0: more than"
@@ -289,12 +290,12 @@ def test_verify_on_opening(certified: Make, golden: Golden, tmp_path: Path) -> N
         pickle.loads(again)
 
 
-def test_many_problems_in_one_line(certified: Make, golden: Golden) -> None:
+def test_many_problems_in_one_line(certified: Make, reference: Golden) -> None:
     batches = tuple(
-        dataclasses.replace(golden[0], case=str(number), inputs={"x": np.ones((1, 2), np.float32)})
+        dataclasses.replace(reference[0], kind=str(number), inputs={"x": np.ones((1, 2), np.float32)})
         for number in range(10)
     )
-    verification = verified(certified(golden=batches))
+    verification = verified(certified(reference=batches))
     assert len(verification.problems) == 30
     assert verification.failure.endswith("; and 27 more")
     assert "\n" not in verification.failure

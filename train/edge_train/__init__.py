@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edge_train.dataset import Dataset, Part, four_blobs
     from edge_train.errors import CheckpointError, TableError, TrainingDiverged
     from edge_train.loop.distributed import Group
-    from edge_train.loop.progress import Keeper
+    from edge_train.loop.progress import Checkpointer
     from edge_train.loop.settings import Settings, for_table
     from edge_train.loop.train import TrainingRun, new_network, train
     from edge_train.metrics import measure
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from edge_train.networks.checkpoint import load_checkpoint, save_checkpoint
     from edge_train.networks.neural_net import NeuralNet
     from edge_train.networks.table_net import TableNet
-    from edge_train.table.columns import Column, LeftOut, find_columns
+    from edge_train.table.columns import Column, DroppedColumn, find_columns
     from edge_train.table.files import read_table
     from edge_train.table.split import split
     from edge_train.table.target import Target, find_target
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 __all__ = [
     "CannotWrite",
     "CheckpointError",
+    "Checkpointer",
     "Column",
     "Dataset",
     "DeviceUnavailable",
+    "DroppedColumn",
     "Group",
-    "Keeper",
-    "LeftOut",
     "Network",
     "NeuralNet",
     "Part",
@@ -70,8 +70,8 @@ __getattr__ = lazy_names(
         "Dataset": "edge_train.dataset",
         "DeviceUnavailable": "edge_runtime.contract.errors",
         "Group": "edge_train.loop.distributed",
-        "Keeper": "edge_train.loop.progress",
-        "LeftOut": "edge_train.table.columns",
+        "Checkpointer": "edge_train.loop.progress",
+        "DroppedColumn": "edge_train.table.columns",
         "Network": "edge_train.networks.base",
         "NeuralNet": "edge_train.networks.neural_net",
         "Part": "edge_train.dataset",

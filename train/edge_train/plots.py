@@ -13,7 +13,7 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
 
 from edge_runtime.contract.atomic_files import make_folder, write_files
-from edge_runtime.contract.values import LARGEST
+from edge_runtime.contract.values import FLOAT32_MAX
 from edge_train.dataset import NUMBERS, Dataset, Part
 from edge_train.loop.train import TrainingRun
 from edge_train.metrics import answers
@@ -176,7 +176,7 @@ def _regions_figure(dataset: Dataset, network: Network) -> Figure:
     low, high = np.nanmin(points, axis=0), np.nanmax(points, axis=0)
     margin = 0.15 * np.where(high > low, high - low, 1)
     across, up = (np.linspace(low[axis] - margin[axis], high[axis] + margin[axis], 400) for axis in (0, 1))
-    grid = np.stack(np.meshgrid(across, up), axis=-1).reshape(-1, 2).clip(-LARGEST, LARGEST).astype(np.float32)
+    grid = np.stack(np.meshgrid(across, up), axis=-1).reshape(-1, 2).clip(-FLOAT32_MAX, FLOAT32_MAX).astype(np.float32)
     with torch.inference_mode():
         probability = network(torch.from_numpy(grid)).numpy().reshape(len(up), len(across))
     filled = axes.contourf(across, up, probability, levels=np.linspace(0, 1, 21), cmap="RdBu_r", alpha=0.6)

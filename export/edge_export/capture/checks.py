@@ -63,7 +63,7 @@ def check_signature(signature: Signature, inputs: Sequence[InputTensor], outputs
             f"the signature describes inputs of (name, features) {[*described.items()]} and the output "
             f"{signature.output}; the module takes {[*taken.items()]} and gives {', '.join(outputs)}"
         )
-    texts = {tensor.name for tensor in signature.inputs if tensor.is_text}
+    texts = {tensor.name for tensor in signature.inputs if tensor.holds_strings}
     for spec in inputs:
         if spec.name in texts and spec.dtype != np.int64:
             raise ExportError(
@@ -77,7 +77,7 @@ def check_signature(signature: Signature, inputs: Sequence[InputTensor], outputs
 def check_codes(program: Program) -> None:
     """See that the module takes every code of every text: what it fails on would never be compared."""
     for tensor in () if program.signature is None else program.signature.inputs:
-        for column, feature in enumerate(tensor.features if tensor.is_text else ()):
+        for column, feature in enumerate(tensor.features if tensor.holds_strings else ()):
             last = last_code(feature)
             for code in (UNKNOWN, last):
                 codes = program.example[tensor.name].copy()

@@ -11,7 +11,7 @@ from edge_export.capture.diagnostics import cause
 from edge_export.capture.program import Program
 from edge_export.capture.quiet import quiet
 from edge_export.errors import ExportError
-from edge_runtime.contract.signature import METADATA_KEY
+from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
 
 # The lowest opset that torch's exporter writes without converting, and the lowest IR version that goes with it: ONNX
 # Runtime loads them from 1.14 on (https://onnxruntime.ai/docs/reference/compatibility.html).
@@ -45,7 +45,7 @@ def onnx_bytes(program: Program) -> bytes:
     proto.ir_version = IR_VERSION
     proto.producer_name, proto.producer_version = "edge-predict", ""
     if program.signature is not None:
-        proto.metadata_props.add(key=METADATA_KEY, value=program.signature.to_json())
+        proto.metadata_props.add(key=SIGNATURE_KEY, value=program.signature.to_json())
     _check(proto, program)
     return _serialized(proto)
 

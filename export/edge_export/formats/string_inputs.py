@@ -41,7 +41,7 @@ _LOOK_ALIKES = str.maketrans("aceopxyABEHIKMOPTX", "асеорхуАВЕНІКМ
 def text_features(signature: Signature | None) -> dict[str, tuple[Feature, ...]]:
     """The inputs that are texts in an artifact and codes everywhere else, by name, with their features."""
     tensors = () if signature is None else signature.inputs
-    return {tensor.name: tensor.features for tensor in tensors if tensor.is_text}
+    return {tensor.name: tensor.features for tensor in tensors if tensor.holds_strings}
 
 
 def with_text(content: bytes, signature: Signature | None) -> bytes:

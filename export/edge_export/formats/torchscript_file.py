@@ -11,7 +11,7 @@ from edge_export.capture.program import Program
 from edge_export.capture.quiet import quiet
 from edge_export.errors import ExportError
 from edge_export.tensors import Run, Tensors
-from edge_runtime.contract.signature import METADATA_KEY
+from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
 
 
 def torchscript_bytes(program: Program) -> bytes:
@@ -25,7 +25,7 @@ def torchscript_bytes(program: Program) -> bytes:
     """
     content = io.BytesIO()
     args, kwargs = program.arguments(program.example)
-    extra = {} if program.signature is None else {METADATA_KEY: program.signature.to_json()}
+    extra = {} if program.signature is None else {SIGNATURE_KEY: program.signature.to_json()}
     # What tracing bakes in, of which it warns, shows when the file is compared.
     with quiet(), without_fast_path():
         try:

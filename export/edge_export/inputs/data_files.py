@@ -62,7 +62,7 @@ def _read_values(lines: TextIO, signature: Signature, source: str) -> Tensors:
     columns = dict(zip([feature.name for feature in signature.features], zip(*rows, strict=True), strict=True))
     return {
         tensor.name: np.array(
-            [columns[feature.name] for feature in tensor.features], object if tensor.is_text else np.float32
+            [columns[feature.name] for feature in tensor.features], object if tensor.holds_strings else np.float32
         ).T
         for tensor in signature.inputs
     }

@@ -19,7 +19,7 @@ from edge_export.errors import ExportError
 from edge_export.inputs.data_files import read_tensors
 from edge_export.tensors import Axes
 from edge_runtime import Signature
-from edge_runtime.contract.signature import METADATA_KEY
+from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
 from edge_train import load_checkpoint
 
 
@@ -53,7 +53,9 @@ def load_program(
     else:
         model = load_checkpoint(path)
         zeros = {
-            tensor.name: torch.zeros(2, len(tensor.features), dtype=torch.int64 if tensor.is_text else torch.float32)
+            tensor.name: torch.zeros(
+                2, len(tensor.features), dtype=torch.int64 if tensor.holds_strings else torch.float32
+            )
             for tensor in model.signature.inputs
         }
         program = capture(model, zeros)
@@ -107,7 +109,7 @@ def _load_weights(module: nn.Module, path: Path) -> None:
 
 
 def _load_exported(path: Path) -> Program:
-    extra = {METADATA_KEY: ""}
+    extra = {SIGNATURE_KEY: ""}
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -120,7 +122,7 @@ def _load_exported(path: Path) -> Program:
             f"{path} is no program of torch.export, or one of another torch version: {cause(error)}; "
             "save one with torch.export.save"
         ) from error
-    return adopt(exported, Signature.from_json(extra[METADATA_KEY]) if extra[METADATA_KEY] else None)
+    return adopt(exported, Signature.from_json(extra[SIGNATURE_KEY]) if extra[SIGNATURE_KEY] else None)
 
 
 def _sha256(path: Path) -> str:

@@ -54,7 +54,7 @@ def write_report(program: Program, exports: Sequence["Export"]) -> str:
         proven=proven,
         measured=measured,
         certified=certified,
-        origins={made.precision: made.certificate.origin for made in exports if made.certificate is not None},
+        origins={made.precision: made.certificate.tolerance_rule for made in exports if made.certificate is not None},
         elements=sum(comparison.errors.size - comparison.undecided for comparison in comparisons),
         share=max((comparison.share for comparison in comparisons), default=0.0),
         plane=drawn,
@@ -65,7 +65,7 @@ def write_report(program: Program, exports: Sequence["Export"]) -> str:
         sha256=lambda made: hashlib.sha256(made.content).hexdigest(),
         errors_figure=errors_figure,
         shares_figure=shares_figure,
-        golden_rows=_golden_rows,
+        reference_rows=_reference_rows,
         quote=shlex.quote,
     )
     # A file's name may hold bytes that are no text.
@@ -115,11 +115,11 @@ def _regions(program: Program, exports: Sequence["Export"], drawn: Plane) -> lis
     return found
 
 
-def _golden_rows(certificate: Certificate) -> list[tuple[str, int]]:
-    """How many golden rows there are in each case."""
+def _reference_rows(certificate: Certificate) -> list[tuple[str, int]]:
+    """How many reference rows there are in each case."""
     rows: Counter[str] = Counter()
-    for batch in certificate.golden:
-        rows[batch.case] += batch.rows
+    for batch in certificate.reference:
+        rows[batch.kind] += batch.rows
     return list(rows.items())
 
 

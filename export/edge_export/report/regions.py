@@ -18,7 +18,7 @@ from edge_export.tensors import Array, Tensors
 from edge_export.verify.input_distributions import populations
 from edge_runtime import Feature, Signature
 from edge_runtime.contract.signature import Label
-from edge_runtime.contract.values import LARGEST
+from edge_runtime.contract.values import FLOAT32_MAX
 from edge_runtime.verification import distance
 
 _SIDE = 200
@@ -102,7 +102,7 @@ def plane(program: Program) -> Plane | None:
     if program.cost * max(_SIDE**2, _SWEEP * len(features)) > _MOST_COST or len(signature.labels) > _MOST_LABELS:
         return None
     known = populations(program, None)[spec.name]
-    center = known.center.clip(-LARGEST, LARGEST)
+    center = known.center.clip(-FLOAT32_MAX, FLOAT32_MAX)
     low, high = _ranges(features, center, known.spread)
     first, second = numbers[:2]
     if len(numbers) > 2:
@@ -151,12 +151,15 @@ def regions(plane: Plane, torch: Array, found: Array, signature: Signature, titl
 
 def _ranges(features: Sequence[Feature], center: Array, spread: Array) -> tuple[Array, Array]:
     """The ends of the picture for each feature: a little beyond its range in training, else three spreads away."""
-    low, high = (center - 3 * spread).clip(-LARGEST, LARGEST), (center + 3 * spread).clip(-LARGEST, LARGEST)
+    low, high = (
+        (center - 3 * spread).clip(-FLOAT32_MAX, FLOAT32_MAX),
+        (center + 3 * spread).clip(-FLOAT32_MAX, FLOAT32_MAX),
+    )
     for column, feature in enumerate(features):
         if feature.minimum is not None and feature.maximum is not None:
-            start, end = np.clip([feature.minimum, feature.maximum], -LARGEST, LARGEST)
+            start, end = np.clip([feature.minimum, feature.maximum], -FLOAT32_MAX, FLOAT32_MAX)
             margin = 0.15 * (end - start) if end > start else 1.0
-            low[column], high[column] = np.clip([start - margin, end + margin], -LARGEST, LARGEST)
+            low[column], high[column] = np.clip([start - margin, end + margin], -FLOAT32_MAX, FLOAT32_MAX)
     return low, high
 
 

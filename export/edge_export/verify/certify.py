@@ -20,9 +20,9 @@ from edge_export.verify.probe_inputs import Case
 from edge_export.verify.quantization_budget import Budget, Change
 from edge_export.verify.reference import MULTIPLE, BatchReference, References
 from edge_runtime import Certificate, __version__
-from edge_runtime.contract.certificate import GoldenBatch
+from edge_runtime.contract.certificate import ReferenceBatch
 
-# What the golden rows, their outputs and tolerances may take, so that a small model stays small.
+# What the reference rows, their outputs and tolerances may take, so that a small model stays small.
 _MOST_BYTES = 48 * 1024
 _MOST_ROWS = 32
 
@@ -31,7 +31,7 @@ _MOST_ROWS = 32
 _LARGEST = 1.8e19
 
 
-def origin(references: References) -> str:
+def tolerance_rule(references: References) -> str:
     """Where the tolerances of float32 come from, in one sentence."""
     return (
         f"an element may be off from torch in float64 by {MULTIPLE:g} times what float32 can resolve of it: the "
@@ -40,11 +40,11 @@ def origin(references: References) -> str:
     )
 
 
-def golden_batches(references: References, cases: Sequence[Case]) -> tuple[GoldenBatch, ...]:
+def reference_batches(references: References, cases: Sequence[Case]) -> tuple[ReferenceBatch, ...]:
     """Rows of every case with what torch computes for them, as many as fit into a certificate."""
     cases = [case for case in cases if case.batches]
     return tuple(
-        _golden(references.program, case.name, batch, references.of_batch(batch))
+        _reference_batch(references.program, case.name, batch, references.of_batch(batch))
         for case in cases
         for batch in _chosen(references.program, case, _MOST_BYTES // len(cases))
         # Some modules take no batch as small as this.
@@ -52,14 +52,14 @@ def golden_batches(references: References, cases: Sequence[Case]) -> tuple[Golde
     )
 
 
-def lower_golden_batches(
+def lower_precision_reference_batches(
     program: Program,
     run: Run,
     batches: Sequence[Tensors],
     change: Change,
     budget: Budget,
     probabilities: Container[str],
-) -> tuple[GoldenBatch, ...]:
+) -> tuple[ReferenceBatch, ...]:
     """Rows that a lower precision was measured on, those that it changes most among them, with torch's outputs.
 
     Each element may be off by twice the largest change that was measured, at most by the budget; integers and booleans
@@ -85,15 +85,15 @@ def lower_golden_batches(
         largest = max(change.largest, _magnitude(found[name] - values) / size)
         allowed[name] = np.full(values.shape, size * min(budget.change, 2 * largest), np.float32)
     shown = dict(spelled(batch, program.signature))
-    return (GoldenBatch("rows that the precision was measured on", shown, expected, allowed),)
+    return (ReferenceBatch("rows that the precision was measured on", shown, expected, allowed),)
 
 
 def certificate(
     program: Program,
-    golden: tuple[GoldenBatch, ...],
+    reference: tuple[ReferenceBatch, ...],
     comparisons: Sequence[Comparison],
     precision: str,
-    origin: str,
+    tolerance_rule: str,
     budget: Mapping[str, Any] | None,
     hashes: Mapping[str, str],
 ) -> Certificate:
@@ -101,9 +101,9 @@ def certificate(
     signature = program.signature
     return Certificate(
         precision=precision,
-        origin=origin,
-        golden=golden,
-        cases=tuple(map(_plain, comparisons)),
+        tolerance_rule=tolerance_rule,
+        reference=reference,
+        comparisons=tuple(map(_plain, comparisons)),
         budget=budget,
         versions={
             "edge-predict": __version__,
@@ -174,7 +174,7 @@ def _size(program: Program, batch: Tensors) -> int:
     return sum(sum(map(len, values.flat)) if values.dtype == object else values.nbytes for values in arrays)
 
 
-def _golden(program: Program, case: str, batch: Tensors, reference: BatchReference) -> GoldenBatch:
+def _reference_batch(program: Program, case: str, batch: Tensors, reference: BatchReference) -> ReferenceBatch:
     expected, allowed = {}, {}
     for name, tensor in reference.items():
         with np.errstate(over="ignore", invalid="ignore"):
@@ -185,19 +185,19 @@ def _golden(program: Program, case: str, batch: Tensors, reference: BatchReferen
             # What float32 cannot say of the reference itself must not count against the artifact.
             rounded = np.nan_to_num(np.abs(expected[name] - tensor.expected), nan=0.0, posinf=0.0)
             allowed[name] = np.nextafter((tensor.allowed + rounded).astype(np.float32), np.float32(np.inf))
-    return GoldenBatch(case, dict(spelled(batch, program.signature)), expected, allowed)
+    return ReferenceBatch(case, dict(spelled(batch, program.signature)), expected, allowed)
 
 
 def _plain(comparison: Comparison) -> dict[str, Any]:
     decided = comparison.decided
     return {
-        "case": comparison.case.name,
+        "kind": comparison.case.name,
         "rows": comparison.rows,
-        "batches": len(comparison.case.batches),
+        "calls": len(comparison.case.batches),
         "torch_error": comparison.torch_error,
         "error": comparison.error,
-        "allowed": comparison.largest_allowed,
-        "share": comparison.share,
+        "tolerance": comparison.largest_allowed,
+        "tolerance_used": comparison.share,
         "decided": None if decided is None else list(decided),
-        "left_out": comparison.undecided,
+        "excluded": comparison.undecided,
     }

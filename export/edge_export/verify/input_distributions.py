@@ -13,7 +13,7 @@ from edge_export.capture.program import InputTensor, Program
 from edge_export.tensors import Tensors
 from edge_runtime.contract.category_codes import FIRST_CATEGORY, MISSING, UNKNOWN, last_code
 from edge_runtime.contract.signature import Feature
-from edge_runtime.contract.values import LARGEST
+from edge_runtime.contract.values import FLOAT32_MAX
 
 # Fewer values than this say little of a mean and a spread: then all elements of an input share theirs.
 _FEW = 16
@@ -49,7 +49,7 @@ class Population:
         return self.spec.dtype.kind == "f"
 
     @property
-    def is_text(self) -> bool:
+    def holds_strings(self) -> bool:
         """Whether the input holds the codes of texts."""
         return bool(self.features) and not self.is_floating
 
@@ -70,13 +70,13 @@ class Population:
         Without gaps; of texts, some are unknown.
         """
         shape = [size if isinstance(size, int) else sizes[size] for size in self.spec.shape]
-        if self.is_text:
+        if self.holds_strings:
             codes = random.integers(FIRST_CATEGORY, np.asarray(self.high) + 1, shape)
             return np.where(random.random(shape) < _UNKNOWN_TEXTS, UNKNOWN, codes)
         if not self.is_floating:
             return np.asarray(random.integers(self.low, self.high, shape, endpoint=True), dtype=self.spec.dtype)
         values = self.center + width * self.spread * random.standard_normal(shape)
-        values = np.asarray(np.clip(values, -LARGEST, LARGEST), dtype=self.spec.dtype)
+        values = np.asarray(np.clip(values, -FLOAT32_MAX, FLOAT32_MAX), dtype=self.spec.dtype)
         if booleans := [column for column, feature in enumerate(self.features) if feature.kind == "boolean"]:
             values[:, booleans] = values[:, booleans] > 0.5
         return values

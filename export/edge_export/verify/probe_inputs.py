@@ -14,7 +14,7 @@ from edge_export.verify.decision_boundary import _differ, _pairs, decisions
 from edge_export.verify.float64 import Arithmetic
 from edge_export.verify.input_distributions import Population, populations
 from edge_export.verify.missing_values import gap_columns, patterns, with_gaps
-from edge_runtime.contract.values import LARGEST
+from edge_runtime.contract.values import FLOAT32_MAX
 
 # What the kinds of rows are called, in tables and messages.
 CATEGORIES = "rows with every category"
@@ -136,7 +136,7 @@ class Cases:
 
     def categories(self) -> Case:
         """Every code of every text: each of them is an entry of its own in an artifact."""
-        texts = {name: population for name, population in self._populations.items() if population.is_text}
+        texts = {name: population for name, population in self._populations.items() if population.holds_strings}
         if not texts or not self.program.is_batched:
             return Case(CATEGORIES, ())
         counts = {name: np.asarray(population.high) + 1 for name, population in texts.items()}
@@ -173,7 +173,7 @@ class Cases:
         """Rows that are `rows` moved at random by `width` of the spread; what is no number stays as it is."""
         return {
             name: (values + width * self._populations[name].spread * self._random.standard_normal(values.shape))
-            .clip(-LARGEST, LARGEST)
+            .clip(-FLOAT32_MAX, FLOAT32_MAX)
             .astype(values.dtype)
             if self._populations[name].is_floating
             else values
@@ -210,7 +210,7 @@ class Cases:
             for name in floating:
                 share = shares.reshape(-1, *[1] * (start[name].ndim - 1))
                 point = wide_start[name] + share * (wide_end[name] - wide_start[name])
-                points[name] = point.clip(-LARGEST, LARGEST).astype(kind)
+                points[name] = point.clip(-FLOAT32_MAX, FLOAT32_MAX).astype(kind)
             return points
 
         if not len(pairs):
@@ -250,7 +250,10 @@ class Cases:
 
     def _extremes(self, name: str, population: Population) -> list[Tensors]:
         """Rows in which an input of integers or booleans is smallest or largest, or one of its texts alone is."""
-        places: list[Any] = [..., *((..., column) for column in range(len(population.features) * population.is_text))]
+        places: list[Any] = [
+            ...,
+            *((..., column) for column in range(len(population.features) * population.holds_strings)),
+        ]
         rows: list[Tensors] = []
         for extreme in (population.low, population.high):
             for place in places:

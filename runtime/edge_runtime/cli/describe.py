@@ -44,7 +44,7 @@ def description_text(predictor: "Predictor") -> str:
         lines += _signature_lines(predictor.signature)
     lines.append(f"provider  {predictor.provider}")
     if predictor.certificate is None:
-        lines.append("proof     none: the model carries no certificate")
+        lines.append("verified  no: the model carries no certificate")
     else:
         lines += _certificate_lines(predictor.certificate)
     return "\n".join(lines) + "\n"
@@ -65,11 +65,11 @@ def verification_text(verification: "Verification") -> str:
     table = [("compared with torch", "rows", "farthest", "allowed", "used")]
     table += [
         (
-            f"{check.case}: {check.output}" if several else check.case,
+            f"{check.kind}: {check.output}" if several else check.kind,
             f"{check.rows:,}",
             f"{check.error:.1e}",
-            f"{check.allowed:.1e}",
-            f"{check.share:.0%}",
+            f"{check.tolerance:.1e}",
+            f"{check.tolerance_used:.0%}",
         )
         for check in verification.checks
     ]
@@ -81,7 +81,7 @@ def verification_text(verification: "Verification") -> str:
         f"file      {'as it was exported' if verification.intact else 'changed since it was exported'}",
     ]
     if verification.passed:
-        lines.append(f"passed: {verification.rows} golden rows on {verification.provider}")
+        lines.append(f"passed: {verification.rows} reference rows on {verification.provider}")
     return "\n".join(lines) + "\n"
 
 
@@ -113,10 +113,10 @@ def _described(feature: "Feature") -> str:
 
 
 def _certificate_lines(certificate: "Certificate") -> list[str]:
-    cases = len({batch.case for batch in certificate.golden})
+    kinds = len({batch.kind for batch in certificate.reference})
     lines = [
-        f"proof     {certificate.precision}, {certificate.rows} golden rows of {cases} kinds (--verify replays them)",
-        f"tolerance {certificate.origin}",
+        f"verified  {certificate.precision}, {certificate.rows} reference rows of {kinds} kinds (see --verify)",
+        f"tolerance {certificate.tolerance_rule}",
     ]
     lines += [f"version   {name} {version}" for name, version in certificate.versions.items()]
     lines += [f"sha256    {name} {digits}" for name, digits in certificate.hashes.items()]

@@ -5,12 +5,12 @@ outputs, and how far from them each element may be. Schema version 1, an array b
 
     {"schema_version": 1,
      "precision": "float32",
-     "origin": "each element may be off by ...",
-     "golden": [{"case": "rows like the training data",
+     "tolerance_rule": "each element may be off by ...",
+     "reference": [{"kind": "rows like the training data",
                  "inputs": {"x": {"dtype": "float32", "shape": [1, 2], "data": "AACAvwAAgD8="}},
                  "expected": {"probability": {...}},
-                 "allowed": {"probability": {...}}}, ...],
-     "cases": [{"case": "rows like the training data", "rows": 9270, "error": 2.0e-7, ...}, ...],
+                 "tolerance": {"probability": {...}}}, ...],
+     "comparisons": [{"kind": "rows like the training data", "rows": 9270, "error": 2.0e-7, ...}, ...],
      "budget": null,
      "versions": {"torch": "2.13.0", "onnxruntime": "1.32.0", ...},
      "hashes": {"checkpoint": "<64 hex digits>", ...},
@@ -41,9 +41,8 @@ from edge_runtime.contract.errors import InvalidModel
 from edge_runtime.contract.tensors import NUMPY_TYPES
 
 SCHEMA_VERSION = 2
-METADATA_KEY = "edge_predict.certificate"
 
-_PARTS = ("inputs", "expected", "allowed")
+_PARTS = ("inputs", "expected", "tolerance")
 _UNSEALED = "0" * 64
 _SEAL = re.compile(rb'"content_sha256": "([0-9a-f]{64})"')
 _DTYPES = {dtype.name: dtype for dtype in map(np.dtype, NUMPY_TYPES.values()) if dtype != np.object_}
@@ -51,21 +50,21 @@ _DTYPES = {dtype.name: dtype for dtype in map(np.dtype, NUMPY_TYPES.values()) if
 
 # Without __eq__: numpy has no one answer to whether two arrays are equal. Equal certificates have equal JSON.
 @dataclass(frozen=True, eq=False)
-class GoldenBatch:
+class ReferenceBatch:
     """Inputs, and what torch gave for them.
 
     Attributes:
-        case: the kind of rows, such as "rows like the training data".
+        kind: the kind of rows, such as "rows like the training data".
         inputs: the input tensors by name, of the types and shapes that the model declares.
         expected: torch's outputs by name.
-        allowed: how far each element may be from the expected one, by output name: float32, of the output's shape, zero
-            or more. For integers and bools 0 where it must be the same, infinity where float32 cannot decide it.
+        tolerance: how far each element may be from the expected one, by output name: float32, of the output's shape,
+            zero or more. For integers and bools 0 where it must be the same, infinity where float32 cannot decide it.
     """
 
-    case: str
+    kind: str
     inputs: Mapping[str, npt.NDArray[Any]]
     expected: Mapping[str, npt.NDArray[Any]]
-    allowed: Mapping[str, npt.NDArray[np.float32]]
+    tolerance: Mapping[str, npt.NDArray[np.float32]]
 
     @property
     def rows(self) -> int:
@@ -79,9 +78,9 @@ class Certificate:
 
     Attributes:
         precision: the arithmetic of the weights: "float32", "float16", "int8", "int8-dynamic".
-        origin: where the tolerances come from, in one sentence.
-        golden: what a replay runs and compares.
-        cases: the proof made at export, a table of plain values: one object for each kind of rows.
+        tolerance_rule: where the tolerances come from, in one sentence.
+        reference: what a replay runs and compares.
+        comparisons: the proof made at export, a table of plain values: one object for each kind of rows.
         budget: for lower precisions, what they may cost and do cost; plain values.
         versions: of what made the artifact, by name: torch, onnxruntime, opset, edge-predict.
         hashes: SHA-256 of what it was made from, by name: checkpoint, data.
@@ -90,9 +89,9 @@ class Certificate:
     """
 
     precision: str
-    origin: str
-    golden: tuple[GoldenBatch, ...]
-    cases: tuple[Mapping[str, Any], ...]
+    tolerance_rule: str
+    reference: tuple[ReferenceBatch, ...]
+    comparisons: tuple[Mapping[str, Any], ...]
     budget: Mapping[str, Any] | None
     versions: Mapping[str, str]
     hashes: Mapping[str, str]
@@ -102,12 +101,12 @@ class Certificate:
     @property
     def rows(self) -> int:
         """How many golden rows it holds."""
-        return sum(batch.rows for batch in self.golden)
+        return sum(batch.rows for batch in self.reference)
 
     @property
     def _schema_version(self) -> int:
         """The oldest that can say it, so that older readers go on reading what they understand."""
-        arrays = (array for batch in self.golden for part in _PARTS for array in getattr(batch, part).values())
+        arrays = (array for batch in self.reference for part in _PARTS for array in getattr(batch, part).values())
         return 2 if any(array.dtype == np.object_ for array in arrays) else 1
 
     def summary(self) -> dict[str, Any]:
@@ -115,21 +114,23 @@ class Certificate:
         return {
             **vars(self),
             "schema_version": self._schema_version,
-            "golden": [{"case": batch.case, "rows": batch.rows} for batch in self.golden],
+            "reference": [{"kind": batch.kind, "rows": batch.rows} for batch in self.reference],
         }
 
     def to_json(self) -> str:
-        """The JSON that an artifact carries under `METADATA_KEY`; equal certificates give equal text.
+        """The JSON that an artifact carries under `CERTIFICATE_KEY`; equal certificates give equal text.
 
         Raises:
             TypeError, ValueError: a value is not plain, or no finite number, or an array of a type that numpy lacks; an
                 array of objects holds something else than texts, or a text that UTF-8 cannot write.
         """
-        golden = [
-            {"case": batch.case, **{part: _plain_arrays(getattr(batch, part)) for part in _PARTS}}
-            for batch in self.golden
+        reference = [
+            {"kind": batch.kind, **{part: _plain_arrays(getattr(batch, part)) for part in _PARTS}}
+            for batch in self.reference
         ]
-        return json.dumps({**self.summary(), "golden": golden}, ensure_ascii=False, sort_keys=True, allow_nan=False)
+        return json.dumps(
+            {**self.summary(), "reference": reference}, ensure_ascii=False, sort_keys=True, allow_nan=False
+        )
 
     @classmethod
     def from_json(cls, text: str) -> "Certificate":
@@ -180,9 +181,9 @@ def _read(document: object) -> Certificate:
     signature_sha256 = plain["signature_sha256"]
     return Certificate(
         precision=schema.text(plain["precision"]),
-        origin=schema.text(plain["origin"]),
-        golden=tuple(_golden_batch(batch) for batch in plain["golden"]),
-        cases=tuple(_object(case) for case in plain["cases"]),
+        tolerance_rule=schema.text(plain["tolerance_rule"]),
+        reference=tuple(_reference_batch(batch) for batch in plain["reference"]),
+        comparisons=tuple(map(_object, plain["comparisons"])),
         budget=None if plain["budget"] is None else _object(plain["budget"]),
         versions=_texts(plain["versions"]),
         hashes=_texts(plain["hashes"]),
@@ -191,16 +192,16 @@ def _read(document: object) -> Certificate:
     )
 
 
-def _golden_batch(plain: Mapping[str, Any]) -> GoldenBatch:
-    inputs, expected, allowed = (_arrays(plain[part]) for part in _PARTS)
-    if not expected or expected.keys() != allowed.keys():
-        raise ValueError(f"{sorted(expected)} is expected and {sorted(allowed)} allowed")
-    for name, tolerance in allowed.items():
-        if tolerance.dtype != np.float32 or tolerance.shape != expected[name].shape:
-            raise ValueError(f"what {name} allows is not float32 of its shape")
-        if not (tolerance >= 0).all():
-            raise ValueError(f"what {name} allows is not zero or more")
-    return GoldenBatch(schema.text(plain["case"]), inputs, expected, allowed)
+def _reference_batch(plain: Mapping[str, Any]) -> ReferenceBatch:
+    inputs, expected, tolerance = (_arrays(plain[part]) for part in _PARTS)
+    if not expected or expected.keys() != tolerance.keys():
+        raise ValueError(f"{sorted(expected)} is expected, with a tolerance for {sorted(tolerance)}")
+    for name, values in tolerance.items():
+        if values.dtype != np.float32 or values.shape != expected[name].shape:
+            raise ValueError(f"the tolerance of {name} is not float32 of its shape")
+        if not (values >= 0).all():
+            raise ValueError(f"the tolerance of {name} is not zero or more")
+    return ReferenceBatch(schema.text(plain["kind"]), inputs, expected, tolerance)
 
 
 def _plain_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, Any]:

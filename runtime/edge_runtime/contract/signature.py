@@ -36,7 +36,6 @@ from typing import Any, Literal, TypeAlias, get_args
 from edge_runtime.contract import schema
 
 SCHEMA_VERSION = 2
-METADATA_KEY = "edge_predict.signature"
 
 Label: TypeAlias = int | float | str | bool
 Kind = Literal["numeric", "boolean", "categorical"]
@@ -93,7 +92,7 @@ class Input:
     features: tuple[Feature, ...]
 
     @property
-    def is_text(self) -> bool:
+    def holds_strings(self) -> bool:
         """Whether it holds texts."""
         return self.features[0].kind == "categorical"
 
@@ -172,7 +171,7 @@ class Signature:
         return 1 if kinds == {"numeric"} and self.task != "regression" and not self.columns else 2
 
     def to_json(self) -> str:
-        """The JSON that an artifact carries under `METADATA_KEY`; equal signatures give equal text."""
+        """The JSON that an artifact carries under `SIGNATURE_KEY`; equal signatures give equal text."""
         return json.dumps(self.to_dict(), ensure_ascii=False, sort_keys=True)
 
     @classmethod

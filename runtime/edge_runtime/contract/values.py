@@ -11,7 +11,7 @@ from typing import Any
 from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.signature import Feature
 
-LARGEST = 3.4028234663852886e38  # of float32, the type of a number in a tensor
+FLOAT32_MAX = 3.4028234663852886e38  # of float32, the type of a number in a tensor
 
 # A text that says that there is no value, once white space around it is gone.
 MISSING_WORDS = frozenset({"", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "?"})
@@ -34,7 +34,7 @@ def parse_number(text: str) -> float:
     except ValueError:
         raise InvalidInput(f"{text.strip()!r} is no number" if text.strip() else "the value is empty") from None
     # 1e400 is no infinity, and 1e300 would become one.
-    if abs(number) > LARGEST and "inf" not in text.lower():
+    if abs(number) > FLOAT32_MAX and "inf" not in text.lower():
         raise InvalidInput(f"{text.strip()} does not fit float32")
     return number
 
@@ -95,7 +95,7 @@ def has_codes(feature: Feature) -> bool:
     return bool(feature.categories) and isinstance(feature.categories[0], int)
 
 
-def category_text(value: Any) -> str:
+def category_string(value: Any) -> str:
     """How a value is spelled as a category: a text without white space around it, 3 and 3.0 as "3", True as "true".
 
     Raises:
@@ -148,7 +148,7 @@ def _number(value: Any) -> float:
         number = float(value)
     except OverflowError:
         raise InvalidInput("the number does not fit float32") from None
-    if abs(number) > LARGEST and not math.isinf(number):
+    if abs(number) > FLOAT32_MAX and not math.isinf(number):
         raise InvalidInput(f"{value} does not fit float32")
     return number
 
@@ -165,7 +165,7 @@ def _truth(value: Any) -> float:
 
 
 def _category(value: Any, feature: Feature) -> str:
-    text = category_text(value)
+    text = category_string(value)
     if isinstance(value, str) or text in feature.spellings:
         return text
     # "1.0" and "007" are spelled so in the training table, and 1.0 and 7 are the same numbers.

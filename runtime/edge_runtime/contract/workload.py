@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from edge_runtime.contract import schema
 
 SCHEMA_VERSION = 1
-METADATA_KEY = "edge_predict.workload"
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Workload:
     bytes: int
 
     def to_json(self) -> str:
-        """The JSON that an artifact carries under `METADATA_KEY`."""
+        """The JSON that an artifact carries under `WORKLOAD_KEY`."""
         return json.dumps({"schema_version": SCHEMA_VERSION, **asdict(self)}, sort_keys=True)
 
     @classmethod

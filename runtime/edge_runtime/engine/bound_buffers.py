@@ -17,7 +17,7 @@ from edge_runtime.engine.session import Session
 UNPACKABLE = (struct.error, ArithmeticError, TypeError, ValueError)
 
 
-class Lane:
+class BoundBuffers:
     """Buffers for calls of one number of rows, bound once, for one thread at a time.
 
     Attributes:
@@ -71,11 +71,11 @@ class Lane:
         return self._result.copy()
 
 
-class Lanes(threading.local):
+class ThreadBuffers(threading.local):
     """Each thread's lanes: one for single rows, and one for as many rows as its last call had."""
 
-    one: Lane | None = None
-    many: Lane | None = None
+    one: BoundBuffers | None = None
+    many: BoundBuffers | None = None
 
 
 def complete(positive: npt.NDArray[Any], result: npt.NDArray[Any]) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy.typing as npt
 
 from edge_runtime.contract.errors import DeviceUnavailable, InferenceFailed, InvalidInput, InvalidModel
-from edge_runtime.contract.workload import METADATA_KEY, Workload
+from edge_runtime.contract.metadata_keys import WORKLOAD_KEY
+from edge_runtime.contract.workload import Workload
 from edge_runtime.engine.batch_splitting import divide
 from edge_runtime.engine.devices import CUDA, cuda_problem
 from edge_runtime.engine.processor_limits import available_processors
@@ -47,7 +48,7 @@ class Placement:
             raise InvalidInput(f"threads is {threads!r}; a number is needed, one at least")
         self.threads = threads
         self.main = Session(model, "cpu" if device == "auto" else device, threads)
-        text = self.main.metadata.get(METADATA_KEY)
+        text = self.main.metadata.get(WORKLOAD_KEY)
         self.workload: Workload | None = None
         if text is not None:
             # Without it calls are not divided; they answer all the same.

@@ -24,7 +24,7 @@ _UNNAMED = frozenset({list, tuple, float, int, np.ndarray})
 _NUMBERS = frozenset({float, int, bool})
 
 
-class Records:
+class RowReader:
     """Reads rows for one signature.
 
     Attributes:
@@ -75,7 +75,7 @@ class Records:
         by_name = dict(zip(self._names, columns, strict=True))
         feed = {}
         for tensor in self._inputs:
-            dtype = np.dtype(np.object_) if tensor.is_text else self._dtype
+            dtype = np.dtype(np.object_) if tensor.holds_strings else self._dtype
             values = feed[tensor.name] = np.empty((len(columns[0]), len(tensor.features)), dtype)
             for index, feature in enumerate(tensor.features):
                 column = _converted(by_name[feature.name], feature, dtype)

@@ -14,7 +14,7 @@ from edge_export.capture.capture import capture
 from edge_export.errors import ExportError
 from edge_export.formats.onnx_file import IR_VERSION, OPSET, onnx_bytes
 from edge_runtime import Predictor, Signature
-from edge_runtime.contract.signature import METADATA_KEY
+from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
 from edge_train import Network, NeuralNet, TableNet, four_blobs, save_checkpoint
 
 
@@ -46,7 +46,7 @@ def test_what_is_promised(model: Network, content: bytes) -> None:
     ]
     assert dimensions == ["batch", 2, "batch", 1]
     assert [(entry.key, Signature.from_json(entry.value)) for entry in proto.metadata_props] == [
-        (METADATA_KEY, model.signature)
+        (SIGNATURE_KEY, model.signature)
     ]
 
 
@@ -85,7 +85,7 @@ def test_the_committed_model_is_still_what_is_exported(tmp_path: Path) -> None:
     initializers = committed.graph.initializer
     weights = {tensor.name: torch.tensor(onnx.numpy_helper.to_array(tensor)) for tensor in initializers}
     model.load_state_dict(weights)
-    (signature,) = [entry.value for entry in committed.metadata_props if entry.key == METADATA_KEY]
+    (signature,) = [entry.value for entry in committed.metadata_props if entry.key == SIGNATURE_KEY]
     model.signature = Signature.from_json(signature)
     rows = np.random.default_rng(0).normal(size=(100, 2))
     np.testing.assert_array_equal(

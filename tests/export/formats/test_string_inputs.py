@@ -128,7 +128,7 @@ def test_the_file_is_standard_and_the_same_every_time(tmp_path: Path) -> None:
         "text: string [batch, 3]",
     ]
     assert made.certificate is not None
-    assert {batch.inputs["text"].dtype.name for batch in made.certificate.golden} == {"object"}
+    assert {batch.inputs["text"].dtype.name for batch in made.certificate.reference} == {"object"}
 
 
 class Branches(nn.Module):
@@ -211,7 +211,7 @@ def test_a_certificate_with_another_text_is_caught(tmp_path: Path) -> None:
     entry = next(entry for entry in proto.metadata_props if entry.key == "edge_predict.certificate")
     plain = json.loads(entry.value)
     assert plain["schema_version"] == 2
-    texts = plain["golden"][0]["inputs"]["text"]
+    texts = plain["reference"][0]["inputs"]["text"]
     assert texts["dtype"] == "string"
     place = next(place for place, text in enumerate(texts["data"]) if text == "日本")
     texts["data"][place] = "Ünï"

@@ -11,7 +11,7 @@ from edge_export.capture.capture import capture
 from edge_export.errors import ExportError
 from edge_export.formats.torchscript_file import torchscript_bytes
 from edge_runtime import Signature
-from edge_runtime.contract.signature import METADATA_KEY
+from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
 from edge_train import NeuralNet, save_checkpoint
 
 
@@ -27,9 +27,9 @@ def content(model: NeuralNet) -> bytes:
 
 
 def test_any_batch_and_the_signature(model: NeuralNet, content: bytes) -> None:
-    extra = {METADATA_KEY: ""}
+    extra = {SIGNATURE_KEY: ""}
     loaded = torch.jit.load(io.BytesIO(content), _extra_files=extra)
-    assert Signature.from_json(extra[METADATA_KEY]) == model.signature
+    assert Signature.from_json(extra[SIGNATURE_KEY]) == model.signature
     for batch in (0, 1, 2, 37):
         x = torch.randn(batch, 2)
         assert torch.equal(loaded(x), model(x))

@@ -16,7 +16,8 @@ from edge_export.cli.command import main
 from edge_export.inputs.model_files import load_program
 from edge_runtime import Predictor, Signature
 from edge_runtime.cli.command import main as predict
-from edge_runtime.contract.signature import METADATA_KEY, Feature, Input
+from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
+from edge_runtime.contract.signature import Feature, Input
 from edge_train import NeuralNet, save_checkpoint
 
 Command = Callable[..., Any]
@@ -74,7 +75,7 @@ def net(folder: Path, request: pytest.FixtureRequest) -> str:
 
 def save(module: nn.Module, path: Path, shapes: Any = None, signature: Signature | None = None, width: int = 2) -> None:
     exported = torch.export.export(module.eval(), (torch.randn(4, width),), dynamic_shapes=shapes)
-    torch.export.save(exported, path, extra_files={} if signature is None else {METADATA_KEY: signature.to_json()})
+    torch.export.save(exported, path, extra_files={} if signature is None else {SIGNATURE_KEY: signature.to_json()})
 
 
 class Plain(nn.Module):
@@ -135,7 +136,7 @@ def test_a_signature_must_describe_the_program(
     command: Command, tmp_path: Path, signature: str, message: str | None
 ) -> None:
     exported = torch.export.export(Plain().eval(), (torch.randn(4, 2),), dynamic_shapes=({0: Dim("rows")},))
-    torch.export.save(exported, tmp_path / "model.pt2", extra_files={METADATA_KEY: signature})
+    torch.export.save(exported, tmp_path / "model.pt2", extra_files={SIGNATURE_KEY: signature})
     result = command(main, tmp_path / "model.pt2", "--format", "onnx")
     assert result.code == (0 if message is None else 1)
     if message is not None:

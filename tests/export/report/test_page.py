@@ -126,7 +126,7 @@ def test_the_example(example: tuple[Program, list[Export]]) -> None:
             assert made.measured.verdict in page.text
         if made.certificate is not None:
             assert f"edge-predict {made.path.name} --verify" in page.text
-            assert made.certificate.origin in page.text
+            assert made.certificate.tolerance_rule in page.text
             for name, digits in {**made.certificate.hashes, **made.certificate.versions}.items():
                 assert name.replace("_", " ") in page.text
                 assert digits in page.text

@@ -11,25 +11,25 @@ from zoo import ZOO
 
 from edge_export import export, export_checkpoint
 from edge_export.capture.capture import capture
-from edge_export.verify.certify import golden_batches
+from edge_export.verify.certify import reference_batches
 from edge_export.verify.reference import References
 from edge_runtime import Predictor
-from edge_runtime.contract.certificate import GoldenBatch
+from edge_runtime.contract.certificate import ReferenceBatch
 from edge_train import four_blobs, save_checkpoint, train
 from edge_train.loop.settings import EXAMPLE
 
 
-def golden_of(kind: str, folder: Path) -> tuple[GoldenBatch, ...]:
+def golden_of(kind: str, folder: Path) -> tuple[ReferenceBatch, ...]:
     torch.manual_seed(0)
     exhibit = ZOO[kind]
     (made,) = export(exhibit.module(), exhibit.example(), folder / "m.onnx", finite_only=True, **exhibit.options)
     assert made.certificate is not None
-    return made.certificate.golden
+    return made.certificate.reference
 
 
 @pytest.mark.parametrize("kind", ["residual", "embedding of integers", "no batch", "boolean output"])
 def test_rows_of_every_case_that_has_some(kind: str, tmp_path: Path) -> None:
-    cases = {batch.case for batch in golden_of(kind, tmp_path)}
+    cases = {batch.kind for batch in golden_of(kind, tmp_path)}
     assert {"rows like the example", "extreme rows"} <= cases
     if kind in ("residual", "boolean output"):
         assert "worst rows found by search" in cases
@@ -50,11 +50,11 @@ def test_no_row_that_overflows_within_an_operation(tmp_path: Path) -> None:
     (made,) = export_checkpoint(checkpoint)
     assert made.certificate is not None
     compared = np.concatenate([batch["x"] for comparison in made.comparisons for batch in comparison.case.batches])
-    golden = np.concatenate([batch.inputs["x"] for batch in made.certificate.golden])
+    reference = np.concatenate([batch.inputs["x"] for batch in made.certificate.reference])
     assert np.abs(compared[np.isfinite(compared)]).max() > 9e29
-    assert 1e8 < np.abs(golden[np.isfinite(golden)]).max() < 1.8e19
-    assert np.isinf(golden).any()
-    assert np.isnan(golden).any()
+    assert 1e8 < np.abs(reference[np.isfinite(reference)]).max() < 1.8e19
+    assert np.isinf(reference).any()
+    assert np.isnan(reference).any()
 
 
 def test_large_rows_are_few(tmp_path: Path) -> None:
@@ -62,9 +62,9 @@ def test_large_rows_are_few(tmp_path: Path) -> None:
     (made,) = export(module, torch.randn(2, 3, 48, 48), tmp_path / "m.onnx")
     assert made.certificate is not None
     row = 3 * 48 * 48 * 4
-    assert all(batch.rows == 1 for batch in made.certificate.golden)
+    assert all(batch.rows == 1 for batch in made.certificate.reference)
     # A row of each case, in base64.
-    assert len(made.content) < len(made.certificate.golden) * row * 1.5 + 20_000
+    assert len(made.content) < len(made.certificate.reference) * row * 1.5 + 20_000
     assert Predictor(made.path).verify().passed
 
 
@@ -76,12 +76,12 @@ def test_what_is_allowed_is_what_the_standard_allows() -> None:
 
     cases = Cases(program).all(references.exact)
     references.of_cases(cases)
-    for batch in golden_batches(references, cases):
+    for batch in reference_batches(references, cases):
         reference = references.of_batch(batch.inputs)["output"]
         with np.errstate(invalid="ignore"):
             rounding = np.nan_to_num(np.abs(batch.expected["output"] - reference.expected))
-        assert (batch.allowed["output"] >= reference.allowed).all()
-        assert (batch.allowed["output"] <= (reference.allowed + rounding) * (1 + 1e-6)).all()
+        assert (batch.tolerance["output"] >= reference.allowed).all()
+        assert (batch.tolerance["output"] <= (reference.allowed + rounding) * (1 + 1e-6)).all()
 
 
 def test_without_a_certificate_nothing_else_changes(tmp_path: Path) -> None:

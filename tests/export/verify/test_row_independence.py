@@ -9,11 +9,12 @@ from torch import Tensor, nn
 
 from edge_export import export
 from edge_runtime import Predictor
-from edge_runtime.contract.workload import METADATA_KEY, Workload
+from edge_runtime.contract.metadata_keys import WORKLOAD_KEY
+from edge_runtime.contract.workload import Workload
 
 
 def written(path: Path) -> Workload | None:
-    text = Predictor(path, device="cpu")._session.metadata.get(METADATA_KEY)
+    text = Predictor(path, device="cpu")._session.metadata.get(WORKLOAD_KEY)
     return None if text is None else Workload.from_json(text)
 
 

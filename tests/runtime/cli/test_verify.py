@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from paths import MODELS
 
-from edge_runtime import GoldenBatch
+from edge_runtime import ReferenceBatch
 from edge_runtime.cli.command import main
 from edge_runtime.engine.devices import cuda_driver_problem
 from edge_runtime.engine.session import import_onnxruntime
@@ -31,10 +31,10 @@ def model(certified: Callable[..., bytes], tmp_path: Path) -> Callable[..., Path
 
 
 @pytest.fixture
-def wrong(golden: tuple[GoldenBatch, ...]) -> tuple[GoldenBatch, ...]:
+def wrong(reference: tuple[ReferenceBatch, ...]) -> tuple[ReferenceBatch, ...]:
     """Golden rows that outputs.onnx does not give."""
-    expected = {**golden[0].expected, "y": golden[0].expected["y"] + np.float32(1)}
-    return (dataclasses.replace(golden[0], expected=expected), *golden[1:])
+    expected = {**reference[0].expected, "y": reference[0].expected["y"] + np.float32(1)}
+    return (dataclasses.replace(reference[0], expected=expected), *reference[1:])
 
 
 def test_passed(command: Command, model: Callable[..., Path]) -> None:
@@ -51,14 +51,14 @@ rows with NaN or infinity: largest      2   0.0e+00  0.0e+00    0%
 rows with NaN or infinity: positive     2   0.0e+00  0.0e+00    0%
 provider  CPUExecutionProvider, ONNX Runtime {version} (1.99.0 at export)
 file      as it was exported
-passed: 6 golden rows on CPUExecutionProvider
+passed: 6 reference rows on CPUExecutionProvider
 """,
         "",
     )
 
 
 def test_failed(command: Command, model: Callable[..., Path], wrong: Any) -> None:
-    result = command(main, model(golden=wrong), "--verify", "--device", "cpu")
+    result = command(main, model(reference=wrong), "--verify", "--device", "cpu")
     assert result.code == 1
     assert "ordinary rows: y                        4   1.0e+00  1.5e-05  6553600%\n" in result.out
     assert "passed" not in result.out
@@ -76,7 +76,7 @@ def test_changed_file(command: Command, model: Callable[..., Path]) -> None:
     assert "file      changed since it was exported\n" in result.out
     assert result.err == (
         "error: not verified on CPUExecutionProvider: "
-        "the file was changed since it was exported, though its answers on the golden rows still hold\n"
+        "the file was changed since it was exported, though its answers on the reference rows still hold\n"
     )
 
 
@@ -91,7 +91,7 @@ def test_json(command: Command, model: Callable[..., Path], wrong: Any) -> None:
     assert report["provider"] == "CPUExecutionProvider"
     assert (report["onnxruntime"], report["versions"]["onnxruntime"]) == (import_onnxruntime().__version__, "1.99.0")
     expected = {**wrong[0].expected, "largest": 1 - wrong[0].expected["largest"]}
-    path = model(golden=(dataclasses.replace(wrong[0], expected=expected),))
+    path = model(reference=(dataclasses.replace(wrong[0], expected=expected),))
     failed = command(main, path, "--verify", "--format", "json", "--device", "cpu")
     assert failed.code == 1
     assert failed.err.startswith("error: not verified")
@@ -100,16 +100,16 @@ def test_json(command: Command, model: Callable[..., Path], wrong: Any) -> None:
     assert len(report["problems"]) == 2
     checks = {check["output"]: check for check in report["checks"]}
     assert checks["y"] == {
-        "case": "ordinary rows",
+        "kind": "ordinary rows",
         "output": "y",
         "rows": 3,
         "error": 1,
-        "allowed": 2**-16,
-        "share": 2**16,
+        "tolerance": 2**-16,
+        "tolerance_used": 2**16,
         "problem": "y[0, 0] is 2.5, and torch's 3.5: more than 1.5e-05 apart",
         "passed": False,
     }
-    assert (checks["largest"]["error"], checks["largest"]["share"]) == (None, None)
+    assert (checks["largest"]["error"], checks["largest"]["tolerance_used"]) == (None, None)
     assert checks["positive"]["passed"]
 
 
@@ -134,7 +134,7 @@ def test_a_damaged_certificate(command: Command, model: Callable[..., Path]) -> 
 
 def test_device(command: Command, model: Callable[..., Path]) -> None:
     if cuda_driver_problem() is None:
-        assert "passed: 6 golden rows on CUDAExecutionProvider" in command(main, model(), "--verify").out
+        assert "passed: 6 reference rows on CUDAExecutionProvider" in command(main, model(), "--verify").out
     else:
         result = command(main, model(), "--verify", "--device", "cuda")
         assert (result.code, result.out) == (1, "")
@@ -149,7 +149,7 @@ def test_describe(command: Command, model: Callable[..., Path]) -> None:
         f"""\
 signature none: Predictor.run takes the inputs by name and gives the outputs by name
 provider  CPUExecutionProvider
-proof     int8, 6 golden rows of 2 kinds (--verify replays them)
+verified  int8, 6 reference rows of 2 kinds (see --verify)
 tolerance each element may be off by 2**-16
 version   onnxruntime 1.99.0
 version   torch 2.13.0
@@ -164,13 +164,13 @@ budget    largest error 0.01
     assert certificate == {
         "schema_version": 1,
         "precision": "float32",
-        "origin": "each element may be off by 2**-16",
-        "golden": [
-            {"case": "ordinary rows", "rows": 3},
-            {"case": "ordinary rows", "rows": 1},
-            {"case": "rows with NaN or infinity", "rows": 2},
+        "tolerance_rule": "each element may be off by 2**-16",
+        "reference": [
+            {"kind": "ordinary rows", "rows": 3},
+            {"kind": "ordinary rows", "rows": 1},
+            {"kind": "rows with NaN or infinity", "rows": 2},
         ],
-        "cases": [{"case": "ordinary rows", "rows": 1000, "share": 0.25}],
+        "comparisons": [{"kind": "ordinary rows", "rows": 1000, "tolerance_used": 0.25}],
         "budget": budget,
         "versions": {"torch": "2.13.0", "onnxruntime": "1.99.0"},
         "hashes": {"checkpoint": 64 * "c"},
@@ -180,7 +180,7 @@ budget    largest error 0.01
 
 def test_describe_without_certificate(command: Command) -> None:
     text = command(main, MODELS / "tensors.onnx", "--describe").out
-    assert text.endswith("proof     none: the model carries no certificate\n")
+    assert text.endswith("verified  no: the model carries no certificate\n")
     described = json.loads(command(main, MODELS / "tensors.onnx", "--describe", "--format", "json").out)
     assert described["certificate"] is None
     assert described["signature"] is None

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edge_runtime import Certificate, GoldenBatch, InvalidModel
+from edge_runtime import Certificate, InvalidModel, ReferenceBatch
 from edge_runtime.contract.certificate import content_sha256, seal
 
 Make = Callable[..., Certificate]
@@ -23,31 +23,33 @@ json_values = st.recursive(
 
 
 @st.composite
-def golden_batches(draw: st.DrawFn) -> GoldenBatch:
+def reference_batches(draw: st.DrawFn) -> ReferenceBatch:
     arrays = st.dictionaries(
         st.text(), hnp.arrays(st.sampled_from(DTYPES), hnp.array_shapes(min_dims=0, min_side=0)), min_size=1, max_size=2
     )
     expected = draw(arrays)
     tolerances = st.floats(0, width=32)
     allowed = {name: draw(hnp.arrays("f4", array.shape, elements=tolerances)) for name, array in expected.items()}
-    return GoldenBatch(draw(st.text()), draw(arrays), expected, allowed)
+    return ReferenceBatch(draw(st.text()), draw(arrays), expected, allowed)
 
 
 @given(
-    golden=st.lists(golden_batches(), max_size=2).map(tuple),
+    reference=st.lists(reference_batches(), max_size=2).map(tuple),
     case=st.dictionaries(st.text(), json_values, max_size=3),
     texts=st.dictionaries(st.text(), st.text(), max_size=2),
     signature_sha256=st.none() | st.text(),
 )
-def test_round_trip(golden: tuple[GoldenBatch, ...], case: dict[str, Any], texts: Any, signature_sha256: Any) -> None:
-    written = Certificate("int8", "ö", golden, (case,), case, texts, texts, signature_sha256)
+def test_round_trip(
+    reference: tuple[ReferenceBatch, ...], case: dict[str, Any], texts: Any, signature_sha256: Any
+) -> None:
+    written = Certificate("int8", "ö", reference, (case,), case, texts, texts, signature_sha256)
     read = Certificate.from_json(written.to_json())
     assert read.to_json() == written.to_json()
-    assert (read.precision, read.origin, read.cases, read.budget) == ("int8", "ö", (case,), case)
+    assert (read.precision, read.tolerance_rule, read.comparisons, read.budget) == ("int8", "ö", (case,), case)
     assert (read.versions, read.hashes, read.signature_sha256) == (texts, texts, signature_sha256)
-    for before, after in zip(golden, read.golden, strict=True):
-        assert before.case == after.case
-        for part in ("inputs", "expected", "allowed"):
+    for before, after in zip(reference, read.reference, strict=True):
+        assert before.kind == after.kind
+        for part in ("inputs", "expected", "tolerance"):
             for name, array in getattr(before, part).items():
                 np.testing.assert_array_equal(getattr(after, part)[name], array, strict=True)
 
@@ -56,8 +58,8 @@ def test_the_order_in_memory_does_not_matter(certificate: Make) -> None:
     ordered = np.arange(6, dtype=np.float32).reshape(2, 3)
     texts = []
     for array in (ordered, np.asfortranarray(ordered), ordered.astype(">f4"), np.repeat(ordered, 2, axis=1)[:, ::2]):
-        batch = GoldenBatch("c", {"x": array}, {"y": array}, {"y": array})
-        texts.append(certificate(golden=(batch,)).to_json())
+        batch = ReferenceBatch("c", {"x": array}, {"y": array}, {"y": array})
+        texts.append(certificate(reference=(batch,)).to_json())
     assert len(set(texts)) == 1
     assert '"data": "AAAAAAAAgD8AAABAAABAQAAAgEAAAKBA", "dtype": "float32", "shape": [2, 3]' in texts[0]
 
@@ -72,22 +74,26 @@ def test_what_json_cannot_hold(certificate: Make) -> None:
         (np.array(["2020-01-01"], np.datetime64), TypeError),
     ):
         with pytest.raises(kind):
-            certificate(golden=(GoldenBatch("c", {"x": array}, {}, {}),)).to_json()
+            certificate(reference=(ReferenceBatch("c", {"x": array}, {}, {}),)).to_json()
 
 
 def test_texts(certificate: Make) -> None:
     texts = np.array([["Biscoe", ""], ["ö \U0001f427", 'a "quoted"\nline'], ["nan", "3"]], object)
     allowed = np.zeros((3, 1), np.float32)
-    batch = GoldenBatch("c", {"text": np.asfortranarray(texts)}, {"y": allowed}, {"y": allowed})
-    empty = GoldenBatch("none", {"text": texts[:0]}, {"y": allowed[:0]}, {"y": allowed[:0]})
-    written = certificate(golden=(batch, empty)).to_json()
+    batch = ReferenceBatch("c", {"text": np.asfortranarray(texts)}, {"y": allowed}, {"y": allowed})
+    empty = ReferenceBatch("none", {"text": texts[:0]}, {"y": allowed[:0]}, {"y": allowed[:0]})
+    written = certificate(reference=(batch, empty)).to_json()
     plain = json.loads(written.encode().decode())
     assert plain["schema_version"] == 2
-    assert plain["golden"][0]["inputs"]["text"] == {"dtype": "string", "shape": [3, 2], "data": texts.ravel().tolist()}
+    assert plain["reference"][0]["inputs"]["text"] == {
+        "dtype": "string",
+        "shape": [3, 2],
+        "data": texts.ravel().tolist(),
+    }
     read = Certificate.from_json(written)
     assert read.to_json() == written
     for index, expected in enumerate((texts, texts[:0])):
-        np.testing.assert_array_equal(read.golden[index].inputs["text"], expected, strict=True)
+        np.testing.assert_array_equal(read.reference[index].inputs["text"], expected, strict=True)
 
 
 def test_without_texts_older_readers_understand_it(certificate: Make) -> None:
@@ -102,7 +108,7 @@ def test_unknown_keys_are_ignored(certificate: Make) -> None:
 
 def test_a_newer_schema_is_refused() -> None:
     with pytest.raises(InvalidModel, match=r"the certificate has schema version 3.*upgrade"):
-        Certificate.from_json('{"schema_version": 3, "golden": "whatever version 3 means by that"}')
+        Certificate.from_json('{"schema_version": 3, "reference": "whatever version 3 means by that"}')
 
 
 ARRAY = {"dtype": "float32", "shape": [1, 2], "data": "AACAvwAAgD8="}
@@ -145,7 +151,7 @@ ARRAY = {"dtype": "float32", "shape": [1, 2], "data": "AACAvwAAgD8="}
 )
 def test_damaged_arrays(certificate: Make, array: Any) -> None:
     plain = json.loads(certificate().to_json())
-    plain["golden"][0]["inputs"]["x"] = array
+    plain["reference"][0]["inputs"]["x"] = array
     with pytest.raises(InvalidModel, match="the certificate is damaged"):
         Certificate.from_json(json.dumps(plain))
 
@@ -155,7 +161,7 @@ def zeros(*shape: int, dtype: str = "float32") -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("expected", "allowed"),
+    ("expected", "tolerance"),
     [
         ({}, {}),
         ({"y": zeros(2)}, {}),
@@ -168,8 +174,8 @@ def zeros(*shape: int, dtype: str = "float32") -> np.ndarray:
         ({"y": zeros(2)}, {"y": zeros(2) + np.float32("nan")}),
     ],
 )
-def test_tolerances_that_fit_nothing(certificate: Make, expected: Any, allowed: Any) -> None:
-    written = certificate(golden=(GoldenBatch("c", {"x": zeros(2)}, expected, allowed),)).to_json()
+def test_tolerances_that_fit_nothing(certificate: Make, expected: Any, tolerance: Any) -> None:
+    written = certificate(reference=(ReferenceBatch("c", {"x": zeros(2)}, expected, tolerance),)).to_json()
     with pytest.raises(InvalidModel, match="the certificate is damaged"):
         Certificate.from_json(written)
 
@@ -237,4 +243,4 @@ def test_nothing_to_seal(certificate: Make) -> None:
 
 def test_a_text_that_looks_like_the_seal(certificate: Make) -> None:
     text = f'"content_sha256": "{64 * "0"}"'
-    assert content_sha256(certificate(origin=text).to_json().encode()) is not None
+    assert content_sha256(certificate(tolerance_rule=text).to_json().encode()) is not None

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge_runtime import Feature, InvalidInput
-from edge_runtime.contract.values import MISSING_WORDS, category_text, is_missing, read_value, read_word, row_values
+from edge_runtime.contract.values import MISSING_WORDS, category_string, is_missing, read_value, read_word, row_values
 
 NUMBER, GAPPY_NUMBER = Feature("n"), Feature("n", missing=0.0)
 TRUTH, GAPPY_TRUTH = Feature("b", "boolean"), Feature("b", "boolean", missing=0.5)
@@ -160,7 +160,7 @@ def test_no_truths(value: Any) -> None:
     ],
 )
 def test_categories(value: Any, text: str) -> None:
-    assert category_text(value) == text
+    assert category_string(value) == text
     assert read_value(value, TEXT) == read_value(value, GAPPY_TEXT) == text
     assert read_value(value, Feature("t", "categorical")) == text
 

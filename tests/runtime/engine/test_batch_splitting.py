@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from paths import MODELS
 
 from edge_runtime import InferenceFailed, InvalidInput, InvalidModel, Predictor
-from edge_runtime.contract.workload import METADATA_KEY, Workload
+from edge_runtime.contract.metadata_keys import WORKLOAD_KEY
+from edge_runtime.contract.workload import Workload
 from edge_runtime.engine import batch_splitting, placement
 from edge_runtime.engine.processor_limits import available_processors
 
@@ -29,7 +30,7 @@ Annotate = Callable[[bytes, str, str], bytes]
 @pytest.fixture(params=["four_blobs.onnx", "three_labels.onnx"])
 def path(request: pytest.FixtureRequest, tmp_path: Path, with_metadata: Annotate) -> Path:
     path = tmp_path / request.param
-    path.write_bytes(with_metadata((MODELS / request.param).read_bytes(), METADATA_KEY, COSTLY.to_json()))
+    path.write_bytes(with_metadata((MODELS / request.param).read_bytes(), WORKLOAD_KEY, COSTLY.to_json()))
     return path
 
 
@@ -110,7 +111,7 @@ def test_rows_that_depend_on_each_other_are_not_divided(
 ) -> None:
     dependent = Workload(independent=False, cost=50_000.0, bytes=40)
     unknown = (MODELS / "three_labels.onnx").read_bytes()
-    for content in (unknown, with_metadata(unknown, METADATA_KEY, dependent.to_json())):
+    for content in (unknown, with_metadata(unknown, WORKLOAD_KEY, dependent.to_json())):
         predictor = Predictor(content, device="cpu")
         predictor.predict_proba(drawn(50_000))
         predictor.run({"x": drawn(50_000)})
@@ -243,7 +244,7 @@ def test_a_workload_that_cannot_be_read_is_as_good_as_none(
 ) -> None:
     with pytest.raises(InvalidModel, match="the workload"):
         Workload.from_json(text)
-    predictor = Predictor(with_metadata((MODELS / "three_labels.onnx").read_bytes(), METADATA_KEY, text), device="cpu")
+    predictor = Predictor(with_metadata((MODELS / "three_labels.onnx").read_bytes(), WORKLOAD_KEY, text), device="cpu")
     assert predictor.predict_proba(drawn(100_000)).shape == (100_000, 3)
     assert counted == []
 
@@ -297,7 +298,7 @@ def test_after_an_error_no_more_blocks_are_done(threads: int) -> None:
 def test_inputs_of_different_lengths_are_not_divided(
     tmp_path: Path, counted: list[int], with_metadata: Annotate
 ) -> None:
-    content = with_metadata((MODELS / "tensors.onnx").read_bytes(), METADATA_KEY, COSTLY.to_json())
+    content = with_metadata((MODELS / "tensors.onnx").read_bytes(), WORKLOAD_KEY, COSTLY.to_json())
     assert not Predictor(content, device="cpu")._gives_row_for_row
 
 

@@ -14,7 +14,8 @@ import pytest
 from paths import MODELS
 
 from edge_runtime import DeviceUnavailable, InvalidModel, ModelNotFound, Predictor, RuntimeNotInstalled, UnknownDevice
-from edge_runtime.contract.workload import METADATA_KEY, Workload
+from edge_runtime.contract.metadata_keys import WORKLOAD_KEY
+from edge_runtime.contract.workload import Workload
 from edge_runtime.engine import devices, installation, session
 
 # It does not say what its rows take.
@@ -120,7 +121,7 @@ def test_auto_takes_cuda_for_the_calls_that_gain_by_it(
     fake: FakeOnnxRuntime, with_metadata: Callable[..., bytes], cost: float, rows: int, provider: str
 ) -> None:
     workload = Workload(independent=True, cost=cost, bytes=40)
-    predictor = Predictor(with_metadata(MODEL.read_bytes(), METADATA_KEY, workload.to_json()))
+    predictor = Predictor(with_metadata(MODEL.read_bytes(), WORKLOAD_KEY, workload.to_json()))
     assert (predictor.provider, fake.options) == (CPU, {})
     table = np.zeros((rows, 2), np.float32)
     assert predictor.predict_proba(table).shape == (rows, 3)
@@ -134,7 +135,7 @@ def test_auto_does_without_cuda_that_does_not_come_up(
     fake: FakeOnnxRuntime, with_metadata: Callable[..., bytes]
 ) -> None:
     workload = Workload(independent=True, cost=1e6, bytes=40)
-    predictor = Predictor(with_metadata(MODEL.read_bytes(), METADATA_KEY, workload.to_json()))
+    predictor = Predictor(with_metadata(MODEL.read_bytes(), WORKLOAD_KEY, workload.to_json()))
     assert predictor.predict_proba(np.zeros((10_000, 2), np.float32)).shape == (10_000, 3)
 
 

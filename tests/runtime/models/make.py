@@ -22,7 +22,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edge_export import export_checkpoint
 from edge_runtime import Feature, Input, Signature
-from edge_runtime.contract.signature import METADATA_KEY, default_features
+from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
+from edge_runtime.contract.signature import default_features
 from edge_train import four_blobs, save_checkpoint, train
 
 HERE = Path(__file__).parent
@@ -76,7 +77,7 @@ def make_three_labels(path: Path) -> None:
     signature = Signature(
         (Input("x", default_features(2)),), "probabilities", ("right", "up", "left"), "multiclass_classification"
     )
-    write(graph, path, {METADATA_KEY: signature.to_json()})
+    write(graph, path, {SIGNATURE_KEY: signature.to_json()})
 
 
 def make_outputs(path: Path) -> None:
@@ -155,7 +156,7 @@ def make_penguins(path: Path) -> None:
         [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 3])],
         [*mean, *of_island, *of_year, numpy_helper.from_array(tables.WEIGHT.astype(np.float32), "weight")],
     )
-    write(graph, path, {METADATA_KEY: tables.PENGUINS.to_json()})
+    write(graph, path, {SIGNATURE_KEY: tables.PENGUINS.to_json()})
 
 
 def make_islands(path: Path) -> None:
@@ -173,7 +174,7 @@ def make_islands(path: Path) -> None:
         [helper.make_tensor_value_info("probability", TensorProto.FLOAT, ["batch", 1])],
         [*of_island, *of_year],
     )
-    write(graph, path, {METADATA_KEY: tables.ISLANDS.to_json()})
+    write(graph, path, {SIGNATURE_KEY: tables.ISLANDS.to_json()})
 
 
 def make_mass(path: Path) -> None:
@@ -185,7 +186,7 @@ def make_mass(path: Path) -> None:
         [helper.make_tensor_value_info("value", TensorProto.FLOAT, ["batch", 1])],
         [*mean, numpy_helper.from_array(tables.MASS_WEIGHT.astype(np.float32), "weight")],
     )
-    write(graph, path, {METADATA_KEY: tables.MASS.to_json()})
+    write(graph, path, {SIGNATURE_KEY: tables.MASS.to_json()})
 
 
 def make_two_inputs(path: Path) -> None:
@@ -196,7 +197,7 @@ def make_two_inputs(path: Path) -> None:
         [helper.make_tensor_value_info("value", TensorProto.FLOAT, ["batch", 1])],
     )
     inputs = tuple(Input(name, (Feature(name),)) for name in "ab")
-    write(graph, path, {METADATA_KEY: Signature(inputs, "value", (), "regression").to_json()})
+    write(graph, path, {SIGNATURE_KEY: Signature(inputs, "value", (), "regression").to_json()})
 
 
 def write(graph: onnx.GraphProto, path: Path, metadata: dict[str, str] | None = None) -> None:

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_runtime import Feature, Input, InvalidInput, Signature
-from edge_runtime.rows.row_reader import Records
+from edge_runtime.rows.row_reader import RowReader
 from edge_runtime.rows.text_rows import parse_words, read_rows
 
 NAN = math.nan
@@ -30,8 +30,8 @@ TEXT = np.array([["Dream", "2007"], ["", ""], ["Foo", "2050"]], object)
 
 
 @pytest.fixture(scope="module")
-def records() -> Records:
-    return Records(tables.PENGUINS, np.dtype(np.float32))
+def records() -> RowReader:
+    return RowReader(tables.PENGUINS, np.dtype(np.float32))
 
 
 def listed() -> list[list[Any]]:
@@ -67,17 +67,17 @@ def masked() -> Any:
         lambda: [[NAN if value is None else value for value in row] for row in listed()],
     ],
 )
-def test_forms_of_the_same_rows(records: Records, form: Callable[[], Any]) -> None:
+def test_forms_of_the_same_rows(records: RowReader, form: Callable[[], Any]) -> None:
     assert_same(records.tensors(form()))
 
 
-def test_one_row(records: Records) -> None:
+def test_one_row(records: RowReader) -> None:
     for row in (ROWS[0], listed()[0], tuple(listed()[0]), np.array(listed()[0], object), [ROWS[0]], [listed()[0]]):
         assert_same(records.tensors(row), slice(0, 1))
 
 
 def test_an_array_of_texts() -> None:
-    texts = Records(tables.ISLANDS, np.dtype(object))
+    texts = RowReader(tables.ISLANDS, np.dtype(object))
     for rows in (np.array([["Dream", "2007.0"], ["NA", "?"]]), [["Dream", 2007], [None, None]]):
         (found,) = texts.tensors(rows).values()
         np.testing.assert_array_equal(found, np.array([["Dream", "2007"], ["", ""]], object), strict=True)
@@ -126,13 +126,13 @@ def encoded(table: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", frames())
-def test_data_frames(records: Records, name: str) -> None:
+def test_data_frames(records: RowReader, name: str) -> None:
     frame = frames()[name]()
     assert_same(records.tensors(frame))
     assert [len(array) for array in records.tensors(frame[:0]).values()] == [0, 0]
 
 
-def test_rows_of_data_frames(records: Records) -> None:
+def test_rows_of_data_frames(records: RowReader) -> None:
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(ROWS).assign(more=1)
     for index in range(3):
@@ -140,7 +140,7 @@ def test_rows_of_data_frames(records: Records) -> None:
     assert_same(records.tensors(pandas.Series(listed()[0])), slice(0, 1))
 
 
-def test_data_frames_that_do_not_fit(records: Records) -> None:
+def test_data_frames_that_do_not_fit(records: RowReader) -> None:
     pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
     frame = pandas.DataFrame(ROWS)
     for rows, message in (
@@ -192,14 +192,14 @@ def test_data_frames_that_do_not_fit(records: Records) -> None:
         ([listed()[0], [*listed()[0][:4], []]], "year: .* is no number"),
     ],
 )
-def test_rows_that_do_not_fit(records: Records, rows: Any, message: str) -> None:
+def test_rows_that_do_not_fit(records: RowReader, rows: Any, message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         records.tensors(rows)
 
 
-def plain(missing: float | None) -> Records:
+def plain(missing: float | None) -> RowReader:
     signature = Signature((Input("x", (Feature("a", missing=missing), Feature("b"))),), "p", (0, 1))
-    return Records(signature, np.dtype(np.float32))
+    return RowReader(signature, np.dtype(np.float32))
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_nulls_of_data_frames_without_gaps() -> None:
 
 def test_a_narrow_type() -> None:
     signature = Signature((Input("x", (Feature("a", missing=0.0), Feature("b", "boolean"))),), "p", (0, 1))
-    narrow = Records(signature, np.dtype(np.float16))
+    narrow = RowReader(signature, np.dtype(np.float16))
     assert narrow.tensors([1, True])["x"].dtype == np.float16
     for rows in ([1e5, 1], [[1e5, 1]] * 2, np.array([[1e5, 1]] * 2), [["NA", 1], [1e5, 1]]):
         with pytest.raises(InvalidInput, match=r"a: .* does not fit float16"):
@@ -264,7 +264,7 @@ rows_of_penguins = st.fixed_dictionaries(
 
 @given(st.lists(rows_of_penguins, min_size=1, max_size=5))
 def test_whatever_the_rows_every_way_gives_the_same(rows: list[dict[str, Any]]) -> None:
-    records, features = Records(tables.PENGUINS, np.dtype(np.float32)), tables.PENGUINS.features
+    records, features = RowReader(tables.PENGUINS, np.dtype(np.float32)), tables.PENGUINS.features
     expected = records.tensors(rows)
     table = io.StringIO()
     writer = csv.DictWriter(table, ["year", "species", *ORDER[:4]])
@@ -287,11 +287,11 @@ def test_whatever_the_rows_every_way_gives_the_same(rows: list[dict[str, Any]]) 
 def test_one_and_true_are_not_the_same_text() -> None:
     signature = Signature((Input("t", (Feature("t", "categorical", missing=0.0, categories=("a",)),)),), "p", (0, 1))
     rows = [[1], [True], [1.0], ["1"], [None], [NAN], [np.float32(0.5)]]
-    found = Records(signature, np.dtype(object)).tensors(rows)["t"]
+    found = RowReader(signature, np.dtype(object)).tensors(rows)["t"]
     assert found[:, 0].tolist() == ["1", "true", "1", "1", "", "", "0.5"]
 
 
-def test_a_namedtuple_names_its_values(records: Records) -> None:
+def test_a_namedtuple_names_its_values(records: RowReader) -> None:
     row = {"year": 2007, "ringed": True, "mass": 4000.0, "bill": 44.0, "island": "Dream"}
     expected = records.tensors(row)
     named = namedtuple("named", row)(**row)
@@ -300,7 +300,7 @@ def test_a_namedtuple_names_its_values(records: Records) -> None:
             np.testing.assert_array_equal(array, expected[name])
 
 
-def test_a_series_of_pandas_names_its_values(records: Records) -> None:
+def test_a_series_of_pandas_names_its_values(records: RowReader) -> None:
     pandas = pytest.importorskip("pandas")
     row = {"year": 2007, "ringed": True, "mass": 4000.0, "bill": 44.0, "island": "Dream"}
     expected = records.tensors(row)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from edge_train import CheckpointError, Keeper, load_checkpoint
+from edge_train import Checkpointer, CheckpointError, load_checkpoint
 from edge_train.cli.command import main
 from edge_train.loop.progress import Progress
 
@@ -63,16 +63,16 @@ QUICK = ["--hidden", "8", "--batch-size", "32", "--target", "y", "--checkpoint",
 
 def interrupted(monkeypatch: pytest.MonkeyPatch, command: Any, *options: str, after: int = 3) -> None:
     """A run that ends with Ctrl-C after some epochs."""
-    kept = Keeper.keep
+    kept = Checkpointer.keep
 
-    def keep(self: Keeper, run: str, progress: Progress) -> None:
+    def keep(self: Checkpointer, run: str, progress: Progress) -> None:
         self._next = 0.0
         kept(self, run, progress)
         if progress.epoch == after:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(Keeper, "keep", keep)
+        patched.setattr(Checkpointer, "keep", keep)
         assert command(main, "table.csv", *QUICK, *options).code == 130
 
 
@@ -145,13 +145,13 @@ def test_a_damaged_file(tmp_path: Path, command: Any, monkeypatch: pytest.Monkey
         assert path.read_bytes() == damaged
     torch.save({"weights": 1}, path)
     with pytest.raises(CheckpointError, match="damaged"):
-        Keeper(Path("run"), resume=True).earlier("any")
+        Checkpointer(Path("run"), resume=True).earlier("any")
 
 
 def test_what_a_killed_run_was_writing_is_cleared_away() -> None:
     Path("run").mkdir()
     Path("run/.training.pt.abc.tmp").touch()
-    Keeper(Path("run"), resume=False)
+    Checkpointer(Path("run"), resume=False)
     assert list(Path("run").iterdir()) == []
 
 

@@ -34,7 +34,7 @@ def networks(draw: st.DrawFn) -> Network:
 def batch(network: Network, rows: int, weighted: bool, dropout: bool) -> list[torch.Tensor]:
     tensors = []
     for tensor in network.signature.inputs:
-        if tensor.is_text:
+        if tensor.holds_strings:
             codes = [torch.randint(0, len(feature.categories) + 2, (rows,)) for feature in tensor.features]
             tensors.append(torch.stack(codes, 1))
         else:

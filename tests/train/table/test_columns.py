@@ -8,23 +8,23 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from edge_train import Column, LeftOut, TableError, find_columns
+from edge_train import Column, DroppedColumn, TableError, find_columns
 
 TWO = datetime.datetime(2020, 1, 1)
 
 
-def found(cells: Any, numeric: bool = False, categorical: bool = False) -> Column | LeftOut:
+def found(cells: Any, numeric: bool = False, categorical: bool = False) -> Column | DroppedColumn:
     table = pa.table({"c": cells})
     (column,) = find_columns(table, "t.csv", {"c"} if numeric else (), {"c"} if categorical else ())
     return column
 
 
-def values(column: Column | LeftOut) -> list[Any]:
+def values(column: Column | DroppedColumn) -> list[Any]:
     assert isinstance(column, Column)
     return [None if gap else value for value, gap in zip(column.values.tolist(), column.gaps, strict=True)]
 
 
-def words(column: Column | LeftOut) -> list[Any]:
+def words(column: Column | DroppedColumn) -> list[Any]:
     assert isinstance(column, Column)
     assert column.kind == "categorical"
     return [None if place < 0 else column.words[place] for place in column.values]
@@ -124,14 +124,14 @@ def test_said_to_be_numbers() -> None:
 )
 def test_left_out(cells: Any, reason: str) -> None:
     column = found(cells)
-    assert isinstance(column, LeftOut)
+    assert isinstance(column, DroppedColumn)
     assert reason in column.reason
 
 
 def test_texts_that_name_rows_are_told_from_categories_by_how_often_they_come() -> None:
     assert isinstance(found([f"id {number}" for number in range(20)]), Column)
     assert isinstance(found([f"id {number % 30}" for number in range(60)]), Column)
-    assert isinstance(found([f"id {number % 31}" for number in range(60)]), LeftOut)
+    assert isinstance(found([f"id {number % 31}" for number in range(60)]), DroppedColumn)
 
 
 @pytest.mark.parametrize(

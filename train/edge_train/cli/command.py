@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from edge_runtime.contract import shell
-from edge_runtime.contract.values import LARGEST
+from edge_runtime.contract.values import FLOAT32_MAX
 from edge_train.loop.settings import Optimizer, Schedule
 
 app = typer.Typer(**shell.SETTINGS)
@@ -90,7 +90,7 @@ def train(
     shares = {"--dropout": dropout, "--weight-decay": weight_decay, "--validation": validation}
     if bad := [option for option, value in shares.items() if value is not None and not math.isfinite(value)]:
         raise shell.UsageError(f"{bad[0]} must be a finite number")
-    if learning_rate is not None and not 0 < learning_rate <= LARGEST:
+    if learning_rate is not None and not 0 < learning_rate <= FLOAT32_MAX:
         raise shell.UsageError("--learning-rate must be a positive number that float32 holds")
     if resume and checkpoint is None:
         raise shell.UsageError("--resume needs --checkpoint FOLDER, where the run's progress is")

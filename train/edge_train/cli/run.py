@@ -17,12 +17,12 @@ from edge_runtime.contract.errors import DeviceUnavailable
 from edge_train.dataset import Dataset, four_blobs
 from edge_train.errors import TableError
 from edge_train.loop.distributed import Group, joined, local_rank
-from edge_train.loop.progress import Keeper
+from edge_train.loop.progress import Checkpointer
 from edge_train.loop.settings import EXAMPLE, Settings, for_table
 from edge_train.loop.train import REPORT_EVERY, TrainingRun, mean_loss, new_network, train
 from edge_train.metrics import as_text, measure
 from edge_train.networks.checkpoint import checkpoint_bytes
-from edge_train.table.columns import Column, LeftOut, find_columns
+from edge_train.table.columns import Column, DroppedColumn, find_columns
 from edge_train.table.files import read_table
 from edge_train.table.split import VALIDATION_SHARE, split
 from edge_train.table.target import Question, Target, find_target
@@ -87,7 +87,7 @@ class Job:
                 if self.plots is not None:
                     make_folder(self.plots)
                 print(described)
-            keeper = None if self.checkpoint is None else Keeper(self.checkpoint, self.resume)
+            keeper = None if self.checkpoint is None else Checkpointer(self.checkpoint, self.resume)
             with tqdm(total=settings.epochs, unit="epoch", leave=False, disable=bar_disabled) as bar:
                 run = self._train(dataset, settings, device, group, keeper, bar)
             if group.leads:
@@ -118,7 +118,7 @@ class Job:
         found = find_columns(only_reference.pop(), choice.path, numeric, categorical)
         columns = [column for column in found if isinstance(column, Column)]
         if not columns:
-            reasons = "; ".join(f"{one.name}: {one.reason}" for one in found if isinstance(one, LeftOut))
+            reasons = "; ".join(f"{one.name}: {one.reason}" for one in found if isinstance(one, DroppedColumn))
             raise TableError(
                 f"{choice.path}: no column is left to learn from beside the target"
                 + (f" ({shorten(reasons, 300)}); take some with --numeric or --categorical" if reasons else "")
@@ -169,7 +169,7 @@ class Job:
         settings: Settings,
         device: torch.device,
         group: Group,
-        keeper: Keeper | None,
+        keeper: Checkpointer | None,
         bar: "tqdm[Any]",
     ) -> TrainingRun:
         network = new_network(dataset, settings)
@@ -245,11 +245,11 @@ def _size(dataset: Dataset) -> str:
     return f"{rows}, {len(signature.features)} features{classes}"
 
 
-def _columns_text(found: Sequence[Column | LeftOut]) -> str:
+def _columns_text(found: Sequence[Column | DroppedColumn]) -> str:
     """A table of what the columns were taken for."""
     lines = [("column", "taken as", "missing", "values")]
     for column in found:
-        if isinstance(column, LeftOut):
+        if isinstance(column, DroppedColumn):
             lines.append((column.name, "left out", "", column.reason))
         else:
             missing = f"{column.gaps.mean():.1%}" if column.gaps.any() else "none"

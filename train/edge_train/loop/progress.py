@@ -44,7 +44,7 @@ class Progress:
     watched: list[tuple[int, float]] = field(default_factory=list)
 
 
-class Keeper:
+class Checkpointer:
     """Keeps the progress of one run in a folder."""
 
     def __init__(self, folder: Path, resume: bool) -> None:

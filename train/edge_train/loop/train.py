@@ -16,7 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 from edge_train.dataset import Dataset, Part
 from edge_train.errors import TrainingDiverged
 from edge_train.loop.distributed import Group
-from edge_train.loop.progress import Keeper, Progress
+from edge_train.loop.progress import Checkpointer, Progress
 from edge_train.loop.settings import EXAMPLE, Settings
 from edge_train.loop.steps import Batch, Objective, RecordedStep
 from edge_train.networks.base import Network
@@ -56,7 +56,7 @@ def train(
     network: Network | None = None,
     device: str = "cpu",
     group: Group | None = None,
-    keeper: Keeper | None = None,
+    keeper: Checkpointer | None = None,
     on_epoch: Callable[[int, float, float | None], None] = lambda epoch, loss, watched: None,
 ) -> TrainingRun:
     """Train a network on `dataset`; the same arguments on the same machine give the same weights, bit by bit.
@@ -119,7 +119,7 @@ class _Training:
         network: Network,
         device: torch.device,
         group: Group,
-        keeper: Keeper | None,
+        keeper: Checkpointer | None,
         on_epoch: Callable[[int, float, float | None], None],
     ) -> None:
         self.settings, self.device, self.group = settings, device, group

@@ -4,11 +4,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from edge_runtime.contract.metadata_keys import CHECKPOINT_DATA_KEY, CHECKPOINT_SIGNATURE_KEY
 from edge_runtime.contract.signature import Signature
-
-# Under these keys of the state_dict's metadata, where torch keeps the versions of modules, these ride along.
-METADATA_KEY = "edge_predict"
-DATA_KEY = "edge_predict.data_sha256"
 
 
 class Network(nn.Module):
@@ -46,13 +43,13 @@ class Network(nn.Module):
 
 
 def _write_signature(module: Network, state: Any, prefix: str, local_metadata: dict[str, Any]) -> None:
-    local_metadata[METADATA_KEY] = module.signature.to_dict()
+    local_metadata[CHECKPOINT_SIGNATURE_KEY] = module.signature.to_dict()
     if module.data_sha256 is not None:
-        local_metadata[DATA_KEY] = module.data_sha256
+        local_metadata[CHECKPOINT_DATA_KEY] = module.data_sha256
 
 
 def _read_signature(module: Network, state: Any, prefix: str, local_metadata: dict[str, Any], *_: Any) -> None:
-    if METADATA_KEY in local_metadata:
-        module.signature = Signature.from_dict(local_metadata[METADATA_KEY])
-    if isinstance(data_sha256 := local_metadata.get(DATA_KEY), str):
+    if CHECKPOINT_SIGNATURE_KEY in local_metadata:
+        module.signature = Signature.from_dict(local_metadata[CHECKPOINT_SIGNATURE_KEY])
+    if isinstance(data_sha256 := local_metadata.get(CHECKPOINT_DATA_KEY), str):
         module.data_sha256 = data_sha256

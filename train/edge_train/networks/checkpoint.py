@@ -17,9 +17,10 @@ from torch import Tensor
 
 from edge_runtime.contract.atomic_files import write_files
 from edge_runtime.contract.errors import InvalidModel
+from edge_runtime.contract.metadata_keys import CHECKPOINT_SIGNATURE_KEY
 from edge_runtime.contract.signature import Signature
 from edge_train.errors import CheckpointError
-from edge_train.networks.base import METADATA_KEY, Network
+from edge_train.networks.base import Network
 from edge_train.networks.neural_net import NeuralNet
 from edge_train.networks.table_net import TableNet
 
@@ -110,7 +111,7 @@ def _table_net(state: Mapping[str, Tensor], path: Path) -> TableNet:
 
 
 def _signature(state: Mapping[str, Tensor]) -> Any:
-    return getattr(state, "_metadata", {}).get("", {}).get(METADATA_KEY)
+    return getattr(state, "_metadata", {}).get("", {}).get(CHECKPOINT_SIGNATURE_KEY)
 
 
 def _check_keys(state: Mapping[str, Tensor], path: Path) -> None:

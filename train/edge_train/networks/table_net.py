@@ -142,8 +142,8 @@ class TableNet(Network):
         """
         super().__init__(signature)
         self.smoothing = smoothing
-        numbers = [feature for tensor in signature.inputs if not tensor.is_text for feature in tensor.features]
-        texts = [feature for tensor in signature.inputs if tensor.is_text for feature in tensor.features]
+        numbers = [feature for tensor in signature.inputs if not tensor.holds_strings for feature in tensor.features]
+        texts = [feature for tensor in signature.inputs if tensor.holds_strings for feature in tensor.features]
         self.numbers = Numbers(numbers) if numbers else None
         self.categories = nn.ModuleList(map(Categories, texts, widths or [None] * len(texts)))
         width = (self.numbers.width if self.numbers else 0) + sum(one.width for one in self.categories)  # type: ignore[misc]
@@ -179,7 +179,7 @@ class TableNet(Network):
         """
         for tensor in self.signature.inputs:
             values = inputs[tensor.name]
-            if not tensor.is_text:
+            if not tensor.holds_strings:
                 assert self.numbers is not None
                 self.numbers.fit(values)
                 continue

@@ -13,7 +13,14 @@ import pyarrow.compute as pc
 
 from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.signature import Kind
-from edge_runtime.contract.values import BOOLEAN_WORDS, LARGEST, MISSING_WORDS, category_text, is_number, parse_number
+from edge_runtime.contract.values import (
+    BOOLEAN_WORDS,
+    FLOAT32_MAX,
+    MISSING_WORDS,
+    category_string,
+    is_number,
+    parse_number,
+)
 from edge_train.errors import TableError
 
 # A column of which more than half of the values are numbers is one of numbers with slips in it.
@@ -52,7 +59,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class DroppedColumn:
     """A column that nothing is learned from, and why."""
 
     name: str
@@ -61,7 +68,7 @@ class LeftOut:
 
 def find_columns(
     table: pa.Table, path: object, numeric: Collection[str] = (), categorical: Collection[str] = ()
-) -> list[Column | LeftOut]:
+) -> list[Column | DroppedColumn]:
     """The columns of `table`, each as what it holds.
 
     Args:
@@ -75,7 +82,7 @@ def find_columns(
         TableError: a column that holds numbers, or is said to, has a cell that is none, or not finite, or that float32
             does not hold; the message names the row.
     """
-    found: list[Column | LeftOut] = []
+    found: list[Column | DroppedColumn] = []
     for name in table.column_names:
         cells = Cells(name, table[name], path)
         table = table.drop_columns([name])
@@ -109,8 +116,8 @@ class Cells:
             cells = cells.cast(cells.type.value_type)
         if pa.types.is_large_string(cells.type) or pa.types.is_string_view(cells.type):
             cells = cells.cast(pa.string())
-        self.is_text = pa.types.is_string(cells.type)
-        self.cells = _without_missing_words(cells) if self.is_text else cells
+        self.holds_strings = pa.types.is_string(cells.type)
+        self.cells = _without_missing_words(cells) if self.holds_strings else cells
         self.gaps = self.cells.null_count
         if pa.types.is_floating(cells.type):
             self.gaps += pc.sum(pc.is_nan(cells)).as_py() or 0
@@ -119,37 +126,37 @@ class Cells:
     def is_numeric(self) -> bool:
         """Whether they are numbers, or texts that are, but for slips."""
         kind = self.cells.type
-        if self.is_text:
+        if self.holds_strings:
             return self._is_mostly_numeric()
         return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
-    def found(self) -> Column | LeftOut:
+    def found(self) -> Column | DroppedColumn:
         """As what the cells look like."""
         kind = self.cells.type
         if self.gaps == len(self.cells):
-            return LeftOut(self.name, "no value in any row")
+            return DroppedColumn(self.name, "no value in any row")
         if pa.types.is_temporal(kind):
-            return LeftOut(self.name, "dates and times are not learned from as they are")
-        if pa.types.is_boolean(kind) or (self.is_text and self._is_boolean()):
+            return DroppedColumn(self.name, "dates and times are not learned from as they are")
+        if pa.types.is_boolean(kind) or (self.holds_strings and self._is_boolean()):
             column = self._booleans()
         elif self.is_numeric:
             column = self.numbers()
-        elif self.is_text:
+        elif self.holds_strings:
             different = pc.count_distinct(self.cells).as_py()
             if different > max(_FEW_VALUES, (len(self.cells) - self.gaps) / 2):
-                return LeftOut(self.name, f"{different:,} different texts, hardly one of them twice")
+                return DroppedColumn(self.name, f"{different:,} different texts, hardly one of them twice")
             column = self.categories()
         else:
-            return LeftOut(self.name, f"{kind} is nothing that can be learned from")
+            return DroppedColumn(self.name, f"{kind} is nothing that can be learned from")
         if not self.gaps and (column.values == column.values[0]).all():
-            return LeftOut(self.name, "the same value in every row")
+            return DroppedColumn(self.name, "the same value in every row")
         return column
 
     def numbers(self) -> Column:
         """As numbers, whatever they look like."""
         numbers = self._parsed() if self._cast is None else self._cast
         wide = numbers.to_numpy().astype(np.float64, copy=False)
-        bad = np.isinf(wide) | (np.abs(wide) > LARGEST)
+        bad = np.isinf(wide) | (np.abs(wide) > FLOAT32_MAX)
         if bad.any():
             self._refuse(int(bad.argmax()), "a finite number that float32 holds is needed; mend the cell, or empty it")
         known = wide[~np.isnan(wide)]
@@ -166,7 +173,7 @@ class Cells:
             cells = self._texts_of_numbers()
         elif pa.types.is_boolean(cells.type):
             cells = pc.cast(cells, pa.string())
-        elif not self.is_text and not pa.types.is_integer(cells.type):
+        elif not self.holds_strings and not pa.types.is_integer(cells.type):
             raise TableError(
                 f"{self._path}: {self.name} holds {cells.type}, which are no categories; leave it out with --drop"
             )
@@ -187,7 +194,7 @@ class Cells:
         return Column(self.name, "categorical", places[indices], tuple(words[place] for place in order))
 
     def _booleans(self) -> Column:
-        cells = pc.equal(pc.utf8_lower(self.cells), "true") if self.is_text else self.cells
+        cells = pc.equal(pc.utf8_lower(self.cells), "true") if self.holds_strings else self.cells
         return Column(self.name, "boolean", cells.cast(pa.float32()).to_numpy())
 
     def _is_boolean(self) -> bool:
@@ -215,7 +222,7 @@ class Cells:
 
     def _parsed(self) -> pa.ChunkedArray:
         """The numbers by Python's rules, which are wider than Arrow's ("+1"), or an error at the first that is none."""
-        if not self.is_text:
+        if not self.holds_strings:
             raise TableError(
                 f"{self._path}: {self.name} holds {self.cells.type}, which are no numbers; leave it out with --drop"
             )
@@ -234,7 +241,7 @@ class Cells:
         cells = self.cells.cast(pa.float64()) if pa.types.is_decimal(self.cells.type) else self.cells
         found, places = np.unique(cells.to_numpy(), return_inverse=True)
         try:
-            texts = [None if np.isnan(number) else category_text(number) for number in found]
+            texts = [None if np.isnan(number) else category_string(number) for number in found]
         except InvalidInput as error:
             raise TableError(f"{self._path}: {self.name}: {error}; leave it out with --drop") from error
         return pa.chunked_array([pa.array(texts, pa.string()).take(pa.array(places))])
@@ -246,7 +253,7 @@ class Cells:
     def _check_resolution(self, numbers: npt.NDArray[np.float64]) -> None:
         """Refuse differences that float32 does not hold, or hardly, such as those of seconds since 1970 in a minute."""
         low, high = numbers.min(), numbers.max()
-        if high - low > LARGEST:
+        if high - low > FLOAT32_MAX:
             raise TableError(
                 f"{self._path}: {self.name} runs from {low:.6g} to {high:.6g}, and float32 does not hold how far that "
                 "is; divide the column by a constant, or leave it out with --drop"

@@ -119,7 +119,7 @@ def _part(columns: Sequence[Column], target: Target, signature: Signature, rows:
     for tensor in signature.inputs:
         values = [
             _codes(by_name[feature.name], feature)[by_name[feature.name].values[rows]]
-            if tensor.is_text
+            if tensor.holds_strings
             else by_name[feature.name].values[rows]
             for feature in tensor.features
         ]

@@ -62,7 +62,7 @@ def find_target(table: pa.Table, name: str, path: object, question: Question | N
     kind = cells.cells.type
     if cells.gaps == table.num_rows:
         raise TableError(f"{path}: {name} has no value in any row; nothing can be learned")
-    if not (cells.is_text or pa.types.is_boolean(kind) or pa.types.is_integer(kind) or cells.is_numeric):
+    if not (cells.holds_strings or pa.types.is_boolean(kind) or pa.types.is_integer(kind) or cells.is_numeric):
         raise TableError(f"{path}: {name} holds {kind}, which cannot be predicted; make numbers or texts of it")
     numbers = cells.numbers().values if question == "regression" or (question is None and cells.is_numeric) else None
     if numbers is not None and (question == "regression" or _are_values(numbers)):
@@ -109,4 +109,4 @@ def _labels(words: tuple[str, ...] | tuple[int, ...], cells: Cells) -> tuple[Lab
         return words
     if pa.types.is_integer(cells.cells.type) or not np.isfinite(numbers).all():
         return words
-    return tuple(numbers) if not cells.is_text or [str(number) for number in numbers] == list(words) else words
+    return tuple(numbers) if not cells.holds_strings or [str(number) for number in numbers] == list(words) else words

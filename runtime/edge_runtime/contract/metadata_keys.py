@@ -1,0 +1,10 @@
+"""The keys under which an artifact and a checkpoint carry what they say about themselves."""
+
+# In the metadata of an ONNX or ORT file, and as extra files of these names in a TorchScript archive and a .pt2.
+SIGNATURE_KEY = "edge_predict.signature"
+CERTIFICATE_KEY = "edge_predict.certificate"
+WORKLOAD_KEY = "edge_predict.workload"
+
+# In the metadata of a checkpoint's state_dict, where torch keeps the versions of modules.
+CHECKPOINT_SIGNATURE_KEY = "edge_predict"
+CHECKPOINT_DATA_KEY = "edge_predict.data_sha256"
