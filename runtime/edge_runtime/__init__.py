@@ -25,6 +25,7 @@ from edge_runtime.contract.errors import (
 )
 from edge_runtime.contract.lazy import lazy_names
 from edge_runtime.contract.signature import Feature, Input, Signature
+from edge_runtime.contract.version import __version__
 
 if TYPE_CHECKING:
     from edge_runtime.answering import Prediction
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from edge_runtime.contract.tensors import TensorSpec
     from edge_runtime.predictor import Predictor
     from edge_runtime.verification import Check, Verification
-
-__version__ = "0.1.0"
 
 __all__ = [
     "CannotWrite",

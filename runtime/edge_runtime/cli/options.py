@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from edge_runtime import __version__
 from edge_runtime.cli import describe
 from edge_runtime.cli.answers import Format, answer_words, answer_writer
 from edge_runtime.contract import shell
@@ -22,12 +21,6 @@ app = typer.Typer(**shell.SETTINGS)
 
 # Rows of a file answered in one call: enough to make the call's own cost small, little enough to stay in cache.
 _FILE_BLOCK = 4096
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"edge-predict {__version__}")
-        raise typer.Exit
 
 
 # Without ignore_unknown_options, -1 would be an option. No short option may be declared: with -e, -1e-3 would be two.
@@ -54,7 +47,8 @@ def predict(
         bool, typer.Option("--verify", help="Check that the model gives here what torch gave at export.")
     ] = False,
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True)
+        bool,
+        typer.Option("--version", help="Show the version.", callback=shell.version_of("edge-predict"), is_eager=True),
     ] = False,
 ) -> None:
     """Answer rows with an exported model: edge-predict model.onnx -1 1."""

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from edge_runtime.contract.errors import EdgePredictError
+from edge_runtime.contract.terminal import printable
+from edge_runtime.contract.version import __version__
 
 if TYPE_CHECKING:
     import typer
@@ -71,12 +73,26 @@ def _parsed(app: "typer.Typer", arguments: Sequence[str] | None) -> object:
         raise UsageError(cast(Any, error).format_message()) from error
 
 
+def version_of(command: str) -> Callable[[bool], None]:
+    """What the option --version of `command` calls, with whether it was given: prints the version and ends."""
+
+    def show(wanted: bool) -> None:
+        if wanted:
+            import typer
+
+            print(f"{command} {__version__}")
+            raise typer.Exit
+
+    return show
+
+
 def note(message: str) -> None:
-    """Tell the person something on stderr, beside the results."""
+    """Print a line on stderr, beside the results."""
     if sys.stderr is not None:
-        print(message, file=sys.stderr)
+        print(printable(message), file=sys.stderr)
 
 
 def _fail(error: object, code: int) -> int:
+    # A message that another library broke into lines is one line here.
     note(f"error: {' '.join(str(error).split())}")
     return code

@@ -1,0 +1,92 @@
+"""A progress bar on stderr, for work that takes longer than two seconds. There is none where stderr is not a terminal.
+
+Its own lines and no library's, since the runtime depends on numpy, ONNX Runtime and typer alone, and all three commands
+show the same bar. A thread draws it, so that a long step does not freeze it and a short one pays nothing for it.
+"""
+
+import shutil
+import sys
+import threading
+import time
+from types import TracebackType
+from typing import Self
+
+_DELAY = 2.0  # seconds before it appears
+_INTERVAL = 0.2  # seconds between two drawings
+_BAR = 24  # characters
+
+
+class Progress:
+    """What is being done, and how much of it is done: `with Progress("verifying") as progress: ...`.
+
+    Attributes:
+        label: what is being done.
+        total: how many steps it has; None if that is not known.
+        done: how many of them are done.
+    """
+
+    def __init__(self, label: str = "", total: int | None = None, delay: float = _DELAY) -> None:
+        """Show nothing until it is entered and `delay` seconds have passed."""
+        self.label, self.total, self.done = label, total, 0
+        self._delay = delay
+        self._lock = threading.Lock()
+        self._finished = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._shown = 0
+
+    def __enter__(self) -> Self:
+        self._start = time.monotonic()
+        if sys.stderr is not None and sys.stderr.isatty():
+            self._thread = threading.Thread(target=self._draw_until_finished, daemon=True)
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._finished.set()
+        if self._thread is not None:
+            self._thread.join()
+        self._erase()
+
+    def begin(self, label: str, total: int | None = None) -> None:
+        """Go on to the next thing to do, with its own number of steps."""
+        self.label, self.total, self.done = label, total, 0
+
+    def advance(self, steps: int = 1) -> None:
+        """Count steps as done."""
+        self.done += steps
+
+    def write(self, line: str) -> None:
+        """Print a line of results on stdout, above the bar."""
+        with self._lock:
+            self._erase()
+            print(line, flush=True)  # noqa: T201
+
+    def _draw_until_finished(self) -> None:
+        if self._finished.wait(self._delay):
+            return
+        while True:
+            with self._lock:
+                self._draw()
+            if self._finished.wait(_INTERVAL):
+                return
+
+    def _draw(self) -> None:
+        minutes, seconds = divmod(int(time.monotonic() - self._start), 60)
+        text = f"{self.label}  {minutes}:{seconds:02}"
+        if self.total:
+            fraction = min(1.0, self.done / self.total)
+            filled = round(_BAR * fraction)
+            text = f"{self.label}  [{'#' * filled}{'.' * (_BAR - filled)}] {fraction:4.0%}  {minutes}:{seconds:02}"
+        text = text[: shutil.get_terminal_size().columns - 1]
+        # Spaces over what is left of the last drawing, since not every terminal knows escapes.
+        sys.stderr.write(f"\r{text}{' ' * (self._shown - len(text))}")
+        sys.stderr.flush()
+        self._shown = len(text)
+
+    def _erase(self) -> None:
+        if self._shown:
+            sys.stderr.write(f"\r{' ' * self._shown}\r")
+            sys.stderr.flush()
+            self._shown = 0

@@ -1,0 +1,87 @@
+"""The bar is drawn by a thread: tests wait for what it writes, never for a time."""
+
+import io
+import threading
+
+import pytest
+
+from edge_runtime.contract.progress import Progress
+
+
+class Terminal(io.StringIO):
+    """A terminal that tells when something is written to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = threading.Event()
+
+    def isatty(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        count = super().write(text)
+        self.written.set()
+        return count
+
+    def screen(self) -> str:
+        """What is in the last line: a carriage return goes back to its start."""
+        line = ""
+        for part in self.getvalue().split("\r"):
+            line = part + line[len(part) :]
+        return line.rstrip()
+
+
+def stderr_is_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """To be called in the test itself: between a fixture and a test, pytest puts its own stderr in place."""
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    return terminal
+
+
+def test_it_is_drawn_and_erased(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = stderr_is_a_terminal(monkeypatch)
+    with Progress("verifying", total=8, delay=0) as progress:
+        progress.advance(2)
+        assert terminal.written.wait(60)
+        assert "verifying  [" in terminal.getvalue()
+    assert terminal.screen() == ""
+
+
+def test_how_much_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = stderr_is_a_terminal(monkeypatch)
+    with Progress("verifying", total=8, delay=0) as progress:
+        progress.advance(6)
+        terminal.written.clear()
+        while "[##################......]  75%  0:0" not in terminal.getvalue():
+            assert terminal.written.wait(60)
+            terminal.written.clear()
+        progress.begin("searching")
+        while "searching  0:0" not in terminal.getvalue():
+            assert terminal.written.wait(60)
+            terminal.written.clear()
+
+
+def test_lines_of_results_go_to_stdout_above_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal = stderr_is_a_terminal(monkeypatch)
+    with Progress("training", delay=0) as progress:
+        assert terminal.written.wait(60)
+        progress.write("epoch 1")
+        assert capsys.readouterr().out == "epoch 1\n"
+    assert terminal.screen() == ""
+
+
+def test_nothing_for_what_is_done_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = stderr_is_a_terminal(monkeypatch)
+    with Progress("verifying", total=8) as progress:
+        progress.advance()
+        assert progress._thread is not None
+    assert terminal.getvalue() == ""
+
+
+def test_nothing_where_stderr_is_not_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress("verifying", delay=0) as progress:
+        assert progress._thread is None
+        progress.write("done")
+    assert capsys.readouterr() == ("done\n", "")

@@ -1,0 +1,46 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_runtime.contract.terminal import aligned, printable, suggestion
+
+
+@given(st.text())
+def test_what_is_printed_controls_no_terminal_and_is_one_line(text: str) -> None:
+    shown = printable(text)
+    assert shown.isprintable()
+    assert len((shown + " ").splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Île Sud, 日本語 🙂", "Île Sud, 日本語 🙂"),
+        ("mass\npassed: 999 reference rows", "mass\\npassed: 999 reference rows"),
+        ("\x1b[31mred\x07", "\\x1b[31mred\\x07"),
+        ("a\u202eb", "a\\u202eb"),
+        ("\udc80", "\\udc80"),
+        (5, "5"),
+    ],
+)
+def test_escapes(text: object, shown: str) -> None:
+    assert printable(text) == shown
+
+
+def test_columns_stand_below_each_other() -> None:
+    rows = [("column", "rows", ""), ("a", "1,000", "x"), ("a\nb", "7", "")]
+    assert aligned(rows, right=(1,)) == ["column   rows", "a       1,000  x", "a\\nb        7"]
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("specis", "; did you mean 'species'?"),
+        ("SPECIES", "; did you mean 'species'?"),
+        ("bill_m", "; did you mean 'Bill_mm'?"),
+        ("zebra", ""),
+        ("", ""),
+    ],
+)
+def test_suggestion(word: str, meant: str) -> None:
+    assert suggestion(word, ["species", "Bill_mm", "island"]) == meant
