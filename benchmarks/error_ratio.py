@@ -4,10 +4,10 @@
 
 Random networks like the example's, of 1 to 64 features and 1 to 128 hidden units, half of them with standardisation
 over six orders of magnitude, weights scaled by 0.1 to 30; and modules put together at random from convolutions,
-recurrent layers, attention, norms and activations. Each is exported and compared case by case as `edge-export` does,
-the search for the worst rows included. The ratio is the one that export holds against MULTIPLE, the largest of each
+recurrent layers, attention, norms and activations. Each is exported and compared kind by kind as `edge-export` does,
+the search for the worst rows included. The ratio is the one that export compares with MULTIPLE, the largest of each
 network; beside it stands the artifact's largest error over torch float32's own largest, and how often a label would
-differ by the rule "wherever torch float32 and float64 agree", which has no regard for rows that float32 cannot decide.
+differ by the rule "wherever torch float32 and float64 agree", which does not consider what float32 can decide.
 """
 
 import sys
@@ -20,15 +20,16 @@ import torch
 
 from edge_export.capture.capture import capture
 from edge_export.capture.program import Program
-from edge_export.formats.onnx_file import onnx_bytes
-from edge_export.pipeline import load_onnx
+from edge_export.formats.onnx_file import load_onnx
 from edge_export.verify.compare import compare
-from edge_export.verify.probe_inputs import Cases
-from edge_export.verify.reference import MULTIPLE, CaseReference, References
+from edge_export.verify.probe_inputs import all_probe_inputs
+from edge_export.verify.reference import MULTIPLE, ProbeReference, References
+from edge_export.verify.sampler import Sampler
 from edge_export.verify.worst_case_search import worst_rows
 from edge_train import NeuralNet
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers"))
+from exports import onnx_bytes
 from random_modules import random_module
 from random_tables import random_table_net
 
@@ -57,26 +58,27 @@ def measure(programs: Iterator[Program], title: str) -> None:
     for seed, program in enumerate(programs):
         count += 1
         references = References(program, finite_only=program.signature is None)
-        cases = Cases(program, finite_only=program.signature is None, seed=seed)
-        expected = references.of_cases(cases.all(references.exact))
+        sampler = Sampler(program, seed=seed)
+        probes = all_probe_inputs(sampler, references.exact, finite_only=program.signature is None)
+        expected = references.of_probes(probes)
         run = load_onnx(onnx_bytes(program))
-        if (worst := worst_rows(run, references, cases)) is not None:
-            expected.append(CaseReference(worst, tuple(map(references.of_batch, worst.batches))))
+        if (worst := worst_rows(run, references, sampler)) is not None:
+            expected.append(ProbeReference(worst, tuple(map(references.of_call, worst.calls))))
         for comparison in compare(run, expected, program, f"network {seed}"):
-            name = comparison.case.name.replace("the example", "the training data")
-            ratios[name].append(comparison.share * MULTIPLE)
+            name = comparison.probe.kind.replace("the example", "the training data")
+            ratios[name].append(comparison.tolerance_used * MULTIPLE)
             if comparison.torch_error:
                 over_torch[name].append(comparison.error / comparison.torch_error)
-        for case in expected:
-            for tensors, reference in zip(case.case.batches, case.batches, strict=True):
+        for known in expected:
+            for tensors, reference in zip(known.probe.calls, known.calls, strict=True):
                 if program.signature is None:
                     continue
                 tensor = reference[program.signature.output]
                 outputs = run(tensors)[program.signature.output]
                 agree = (tensor.float32 > 0.5) == (tensor.float64 > 0.5)
-                flips[case.case.name] += int((agree & ((outputs > 0.5) != (tensor.float32 > 0.5))).sum())
-                rows[case.case.name] += int(agree.sum())
-    print(f"{count} {title}; export allows a ratio of {MULTIPLE:g}")
+                flips[known.probe.kind] += int((agree & ((outputs > 0.5) != (tensor.float32 > 0.5))).sum())
+                rows[known.probe.kind] += int(agree.sum())
+    print(f"{count} {title}; the tolerance is a ratio of {MULTIPLE:g}")
     for name, values in ratios.items():
         middle, high, most = np.quantile(values, [0.5, 0.99, 1])
         half, worst_over = np.quantile(over_torch[name] or [0.0], [0.5, 1])

@@ -1,4 +1,4 @@
-"""edge_export: from any torch module to files that are proven to compute what torch computes.
+"""edge_export: from any torch module to files that are verified to compute what torch computes.
 
 from edge_export import export
 
@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from edge_runtime.contract.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from edge_export.budget import Budget
     from edge_export.errors import BudgetExceeded, ExportError
     from edge_export.formats.choices import Format, Precision
-    from edge_export.pipeline import export, export_checkpoint
+    from edge_export.pipeline.export import export, export_checkpoint
     from edge_export.results import Export
     from edge_export.verify.compare import Comparison, ParityError
-    from edge_export.verify.quantization_budget import Budget, Measured
+    from edge_export.verify.quantization_budget import Measured
 
 __all__ = [
     "Budget",
@@ -34,7 +35,7 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
-        "Budget": "edge_export.verify.quantization_budget",
+        "Budget": "edge_export.budget",
         "BudgetExceeded": "edge_export.errors",
         "Comparison": "edge_export.verify.compare",
         "Export": "edge_export.results",
@@ -43,7 +44,7 @@ __getattr__ = lazy_names(
         "Measured": "edge_export.verify.quantization_budget",
         "ParityError": "edge_export.verify.compare",
         "Precision": "edge_export.formats.choices",
-        "export": "edge_export.pipeline",
-        "export_checkpoint": "edge_export.pipeline",
+        "export": "edge_export.pipeline.export",
+        "export_checkpoint": "edge_export.pipeline.export",
     },
 )

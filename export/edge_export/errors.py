@@ -1,4 +1,4 @@
-"""What can go wrong in an export, below the project's one root of errors."""
+"""What can go wrong in an export, below the project's one root of errors; `ParityError` is in `verify.compare`."""
 
 from edge_runtime.contract.errors import EdgePredictError
 
@@ -8,4 +8,4 @@ class ExportError(EdgePredictError, RuntimeError):
 
 
 class BudgetExceeded(ExportError):
-    """A lower precision costs more than it may; the message says which limit, and how to mend it."""
+    """A lower precision costs more than its budget; the message says which limit, and how to fix it."""

@@ -1,25 +1,33 @@
-"""What to make of a module, and how."""
+"""What to make of a module, and how: what the user may choose. Checked before any work, without importing torch."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 
-from edge_export.verify.quantization_budget import Budget
+from edge_export.budget import Budget
+from edge_export.errors import ExportError
+from edge_export.formats.choices import Format, Precision
+from edge_runtime.contract.atomic_files import make_folder, prepare_file
+from edge_runtime.contract.progress import SILENT, Progress
 
 
 class Options(TypedDict, total=False):
-    """What to make of a module, and how; every entry may be left out.
+    """What to make of a module, and how; every entry is optional.
 
     formats: the files to make: ONNX alone by default.
     precisions: of the ONNX and ORT files: float32 alone by default. TorchScript is always float32.
-    data: rows like those that the model will meet, as arrays by input (texts or their codes where the signature has
-        texts) or as a file (.npz, CSV, JSON Lines). float32 is compared on them too; lower precisions are measured on
-        them, and int8 is calibrated on half of them.
+    data: rows like those that the model will meet, as arrays by input (for an input that the signature says holds
+        strings: strings, or their codes), or as a file (.npz, CSV, JSON Lines). float32 is compared on them too; lower
+        precisions are measured on them, and int8 is calibrated on half of them.
     budget: what a lower precision may cost.
-    finite_only: leave out of the proof what is not finite in torch.
-    report: where to write a page on all of it.
-    reproduce: a folder for what shows a mismatch, if there is one.
-    note: called with what a person should know although the export goes on; warns by default.
+    finite_only: exclude from the comparison what is not finite in torch.
+    report: where to write an HTML page on all of it.
+    reproduce: a folder for a script that shows a mismatch, if there is one.
+    note: called with a line that the user should know although the export goes on; warns by default.
+    progress: told what is being done, and how much of it is done.
     """
 
     formats: Sequence[str]
@@ -30,3 +38,103 @@ class Options(TypedDict, total=False):
     report: str | Path
     reproduce: str | Path
     note: Callable[[str], None]
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Choices:
+    """The options, complete and without contradictions; see `Options`."""
+
+    formats: tuple[Format, ...]
+    precisions: tuple[Precision, ...]
+    data: Mapping[str, Any] | Path | None
+    budget: Budget
+    finite_only: bool
+    report: Path | None
+    reproduce: Path | None
+    note: Callable[[str], None]
+    progress: Progress
+
+
+def choose(options: Options) -> Choices:
+    """The choices that `options` make, with the default of everything else.
+
+    Raises:
+        ExportError: a format or precision is unknown, or the choices contradict each other.
+    """
+    formats = _members(Format, options.get("formats", (Format.ONNX,)), "format")
+    precisions = _members(Precision, options.get("precisions", (Precision.FLOAT32,)), "precision")
+    if formats == (Format.TORCHSCRIPT,) and Precision.FLOAT32 not in precisions:
+        raise ExportError("TorchScript is made in float32 only; choose another format for a lower precision")
+    data = options.get("data")
+    if Precision.INT8 in precisions and data is None:
+        raise ExportError(
+            "int8 is calibrated on rows like those that the model will meet; give some with --data (data=...), or "
+            "choose int8-dynamic"
+        )
+    report, reproduce = options.get("report"), options.get("reproduce")
+    return Choices(
+        formats=formats,
+        precisions=precisions,
+        data=Path(data) if isinstance(data, str) else data,
+        budget=options.get("budget", Budget()),
+        finite_only=options.get("finite_only", False),
+        report=None if report is None else Path(report),
+        reproduce=None if reproduce is None else Path(reproduce),
+        note=options.get("note", warnings.warn),
+        progress=options.get("progress", SILENT),
+    )
+
+
+def check_paths(folder: Path, stem: str, choices: Choices, read: Sequence[Path]) -> None:
+    """See that all files in `read` exist, that none is written over, no file is written twice, and that they can be.
+
+    Args:
+        folder: where the files go; made if it is missing.
+        stem: their name without its endings.
+        choices: what is made, and from which data.
+        read: the other files that are read.
+
+    Raises:
+        ExportError: a file does not exist or would be overwritten.
+        CannotWrite: the folder or the report cannot be written.
+    """
+    read = [*read, *([choices.data] if isinstance(choices.data, Path) else [])]
+    for path in read:
+        if not path.exists():
+            raise ExportError(f"{path}: no such file")
+        if path.is_dir():
+            raise ExportError(f"{path} is a folder, not a file")
+    written = [file_path(folder, stem, kind, precision) for kind in choices.formats for precision in choices.precisions]
+    if choices.report is not None:
+        written.append(choices.report)
+    taken = {path.resolve() for path in read}
+    for path in written:
+        if path.resolve() in taken:
+            raise ExportError(f"{path} would be overwritten by this export; rename it or choose another folder")
+        taken.add(path.resolve())
+    make_folder(folder)
+    if choices.report is not None:
+        prepare_file(choices.report)
+
+
+def file_path(folder: Path, stem: str, kind: Format, precision: Precision) -> Path:
+    """Where the file of a format and a precision goes: model.onnx, model.int8.onnx."""
+    middle = "" if precision == Precision.FLOAT32 else f".{precision}"
+    return folder / f"{stem}{middle}.{kind}"
+
+
+_Member = TypeVar("_Member", bound=StrEnum)
+
+
+def _members(kind: type[_Member], names: Sequence[str], what: str) -> tuple[_Member, ...]:
+    """The members of `kind` with these names, each once."""
+    if isinstance(names, str):
+        names = [names]
+    try:
+        members = tuple(dict.fromkeys(map(kind, names)))
+    except ValueError as error:
+        raise ExportError(f"{error}; the choices are {', '.join(kind)}") from error
+    if not members:
+        raise ExportError(f"no {what} is chosen, so that nothing would be made")
+    return members

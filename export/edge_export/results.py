@@ -1,5 +1,6 @@
 """What an export made."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from edge_export.verify.quantization_budget import Measured
 from edge_runtime import Certificate
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Export:
     """A file in place, and what was found before it was put there.
 
@@ -18,15 +19,36 @@ class Export:
         format: its kind.
         precision: of its weights and arithmetic.
         content: its bytes.
-        comparisons: how it did against torch, by kind of rows; empty for lower precisions.
+        comparisons: how it did against torch, by kind of probe inputs; empty for lower precisions.
         measured: what a lower precision costs and gives; None for float32.
-        certificate: the proof that it carries; None for TorchScript, which carries none.
+        certificate: the certificate that it carries; None for TorchScript, which carries none.
     """
 
     path: Path
     format: Format
     precision: Precision
     content: bytes
-    comparisons: list[Comparison]
+    comparisons: Sequence[Comparison]
     measured: Measured | None
     certificate: Certificate | None
+
+    def __repr__(self) -> str:
+        return f"<Export {self.summary}>"
+
+    @property
+    def summary(self) -> str:
+        """The file and what was found, in one line."""
+        size = len(self.content)
+        unit = f"{size} bytes" if size < 1000 else f"{size / 1e3:.0f} kB" if size < 1e6 else f"{size / 1e6:.1f} MB"
+        return f"{self.path} {unit}: {self._finding}"
+
+    @property
+    def _finding(self) -> str:
+        if self.measured is not None:
+            change = self.measured.change
+            flips = "" if change.flipped is None else f"{change.flips} of {change.rows:,} labels differ from float32, "
+            size = f"{self.measured.size_ratio:.2f} of float32's size"
+            return f"{flips}largest change {change.largest:.2g}; {size}; {self.measured.verdict}"
+        rows = sum(comparison.rows for comparison in self.comparisons)
+        used = max((comparison.tolerance_used for comparison in self.comparisons), default=0.0)
+        return f"verified against torch on {rows:,} rows; worst element at {used:.0%} of its tolerance"

@@ -8,22 +8,35 @@ import numpy.typing as npt
 
 BATCH = "batch"
 
-
-# The tensors of one call by name; the first axis of each is the batch, where the program has one.
-Tensors: TypeAlias = Mapping[str, npt.NDArray[Any]]
-
-
-# Which axes of an input may change from call to call, by the name of their dimension; None where the size is fixed.
-Axes: TypeAlias = Sequence[str | None]
-
 Array: TypeAlias = npt.NDArray[Any]
 
-# What computes outputs from inputs, by name: an exported file, for instance.
+# The tensors of one call by name; the first axis of each is the batch if the program has one.
+Tensors: TypeAlias = Mapping[str, Array]
+
+# The name of each axis of an input whose size may change from call to call; None for an axis of fixed size.
+Axes: TypeAlias = Sequence[str | None]
+
+# Computes outputs from inputs, both by name: an exported file, for example.
 Run: TypeAlias = Callable[[Tensors], Tensors]
 
 
+def count_rows(batch: Tensors) -> int:
+    """The number of rows of a batch."""
+    return len(next(iter(batch.values())))
+
+
+def take(rows: Tensors, indices: npt.NDArray[np.intp]) -> Tensors:
+    """The rows of a batch at `indices`, shape (rows taken,)."""
+    return {name: values[indices] for name, values in rows.items()}
+
+
+def join(batches: Sequence[Tensors]) -> Tensors:
+    """The rows of several batches as one batch."""
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+
+
 def within(batch: Tensors, largest: float) -> npt.NDArray[np.bool_]:
-    """For each place on the first axis, whether its finite numbers are at most `largest` away from zero."""
+    """Whether all finite numbers at each place on the first axis are at most `largest` in magnitude, shape (rows,)."""
     arrays = [np.atleast_1d(values) for values in batch.values()]
     inside = np.ones(len(arrays[0]), np.bool_)
     for values in arrays:
@@ -34,11 +47,6 @@ def within(batch: Tensors, largest: float) -> npt.NDArray[np.bool_]:
     return inside
 
 
-def count_rows(batch: Tensors) -> int:
-    """How many rows a batch has."""
-    return len(next(iter(batch.values())))
-
-
-def take(rows: Tensors, indices: npt.NDArray[np.intp]) -> Tensors:
-    """Some rows of a batch."""
-    return {name: values[indices] for name, values in rows.items()}
+def largest_magnitude(values: Array) -> float:
+    """The largest finite magnitude in `values`; 0 if it has no finite number."""
+    return float(np.abs(values[np.isfinite(values)], dtype=np.float64).max(initial=0.0))

@@ -220,7 +220,7 @@ def test_what_the_certificate_says(checkpoint: Path, model: NeuralNet, tmp_path:
     assert certificate.hashes["training_data"] == four_blobs(0).training_sha256 == model.data_sha256
     assert certificate.versions["torch"] == torch.__version__
     assert [each["kind"] for each in certificate.comparisons] == [
-        comparison.case.name for comparison in export.comparisons
+        comparison.probe.kind for comparison in export.comparisons
     ]
     assert {batch.kind for batch in certificate.reference} == {each["kind"] for each in certificate.comparisons}
     assert export.path.stat().st_size < 32 * 1024

@@ -20,10 +20,12 @@ from edge_export.inputs import model_files
 from edge_export.inputs.data_files import fitted, read_data
 from edge_export.verify.certify import arrays_sha256
 from edge_export.verify.decision_boundary import decisions
-from edge_export.verify.input_distributions import populations
+from edge_export.verify.input_distributions import input_distributions
 from edge_export.verify.missing_values import patterns
-from edge_export.verify.probe_inputs import BOUNDARY, CATEGORIES, EXTREME, GAPS, Case, Cases
+from edge_export.verify.probe_kinds import BOUNDARY, EVERY_CATEGORY, EXTREME, MISSING_VALUES
+from edge_export.verify.probe_kinds import ProbeInputs as Case
 from edge_export.verify.reference import References
+from edge_export.verify.sampler import Sampler as Cases
 from edge_runtime import Feature, InvalidInput, Predictor, Signature
 from edge_runtime.contract.category_codes import encode
 from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
@@ -68,12 +70,12 @@ def test_ordinary_rows(cases: dict[str, Case]) -> None:
 
 
 def test_every_category(cases: dict[str, Case]) -> None:
-    text = joined(cases[CATEGORIES], "text")
+    text = joined(cases[EVERY_CATEGORY], "text")
     assert [set(column) for column in text.T] == [set(range(size)) for size in SIZES]
 
 
 def test_every_pattern_of_gaps(cases: dict[str, Case]) -> None:
-    batch = cases[GAPS].batches[0]
+    batch = cases[MISSING_VALUES].batches[0]
     gaps = np.concatenate([np.isnan(batch["x"]), batch["text"] == 1], axis=1)
     assert len(np.unique(gaps, axis=0)) == len(gaps) == 2 ** sum(MAY_LACK)
     assert not gaps[:, np.logical_not(MAY_LACK)].any()
@@ -116,7 +118,7 @@ class Unlocated(Table):
 
 
 def test_what_the_signature_knows_is_enough() -> None:
-    known = populations(captured(Unlocated), None)["x"]
+    known = input_distributions(captured(Unlocated), None)["x"]
     np.testing.assert_allclose(known.center, [4.5, 0.5, 2005, 0.5, 0])
     np.testing.assert_allclose(known.spread, [1, 0.5, 7.5, 0.5, 1])
 
@@ -126,7 +128,7 @@ def test_only_texts(task: Task) -> None:
     program = captured(OnlyTexts, task)
     cases = {case.name: case for case in Cases(program).all(References(program).exact)}
     assert not cases[BOUNDARY].batches
-    assert set(cases) >= {CATEGORIES, GAPS, EXTREME}
+    assert set(cases) >= {EVERY_CATEGORY, MISSING_VALUES, EXTREME}
 
 
 # ----------------------------------------------------------------------------------------------- formats and precisions
@@ -320,7 +322,7 @@ def test_a_checkpoint(
     (tmp_path / "model.pt").write_bytes(b"")
     result = command(main, tmp_path / "model.pt", "--format", "onnx")
     assert (result.code, result.err) == (0, "")
-    assert GAPS in result.out
+    assert MISSING_VALUES in result.out
     predictor = Predictor(tmp_path / "model.onnx", verify=True)
     assert predictor.signature == module.signature
     assert predictor.certificate is not None
@@ -390,7 +392,7 @@ def test_a_costly_module(monkeypatch: pytest.MonkeyPatch) -> None:
     program = captured()
     cases = {case.name: case for case in Cases(program).all(References(program).exact)}
     assert {len(batch["x"]) for name in cases.keys() - {BOUNDARY} for batch in cases[name].batches} <= {1, 2, 3, 4}
-    assert [set(column) for column in joined(cases[CATEGORIES], "text").T] == [set(range(size)) for size in SIZES]
+    assert [set(column) for column in joined(cases[EVERY_CATEGORY], "text").T] == [set(range(size)) for size in SIZES]
 
 
 def test_thousands_of_categories_are_all_compared() -> None:

@@ -4,19 +4,20 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from exports import onnx_bytes
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from random_modules import random_module
 from random_tables import random_table_net, zeros
 
 from edge_export.capture.capture import capture
-from edge_export.formats.onnx_file import onnx_bytes
-from edge_export.formats.string_inputs import with_text
+from edge_export.formats.onnx_file import load_onnx
 from edge_export.formats.torchscript_file import load_torchscript, torchscript_bytes
-from edge_export.pipeline import load_onnx
 from edge_export.verify.compare import compare
-from edge_export.verify.probe_inputs import Case, Cases
+from edge_export.verify.probe_inputs import all_probe_inputs
+from edge_export.verify.probe_kinds import ProbeInputs
 from edge_export.verify.reference import References
+from edge_export.verify.sampler import Sampler
 from edge_runtime import Predictor
 from edge_train import NeuralNet
 
@@ -54,7 +55,7 @@ def test_three_runtimes_agree(network: Network, data: st.DataObject) -> None:
     onnx_file = onnx_bytes(program)
     runs = {"onnx": load_onnx(onnx_file), "torchscript": load_torchscript(torchscript_bytes(program), program)}
     references = References(program)
-    cases = Cases(program, seed=network.seed).all(references.exact)
+    probes = all_probe_inputs(Sampler(program, seed=network.seed), references.exact)
 
     # Rows of hypothesis's own choosing, and the same answers through every way into the runtime.
     values = st.floats(-100, 100, width=32)
@@ -64,9 +65,9 @@ def test_three_runtimes_agree(network: Network, data: st.DataObject) -> None:
         ),
         dtype=np.float32,
     )
-    one_by_one = Case("one by one", tuple({"x": rows[index : index + 1]} for index in range(len(rows))))
-    chosen = Case("rows of hypothesis's choosing", ({"x": rows},))
-    expected = references.of_cases([*cases, chosen, one_by_one])
+    one_by_one = ProbeInputs("one by one", tuple({"x": rows[index : index + 1]} for index in range(len(rows))))
+    chosen = ProbeInputs("rows of hypothesis's choosing", ({"x": rows},))
+    expected = references.of_probes([*probes, chosen, one_by_one])
     for name, run in runs.items():
         compare(run, expected, program, name)
     predictor = Predictor(onnx_file, device="cpu")
@@ -85,12 +86,12 @@ def test_three_runtimes_agree(network: Network, data: st.DataObject) -> None:
 @settings(deadline=None, max_examples=5, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(st.integers(0, 2**32 - 1))
 def test_random_tables(seed: int) -> None:
-    """Columns of every kind with gaps, all three tasks: the file takes texts, TorchScript their codes."""
+    """Columns of every kind with missing values, all three tasks: the file takes strings, TorchScript their codes."""
     model = random_table_net(seed)
     program = capture(model, zeros(model.signature))
     references = References(program)
-    expected = references.of_cases(Cases(program, seed=seed % 1000).all(references.exact))
-    compare(load_onnx(with_text(onnx_bytes(program), model.signature)), expected, program, f"table {seed}")
+    expected = references.of_probes(all_probe_inputs(Sampler(program, seed=seed % 1000), references.exact))
+    compare(load_onnx(onnx_bytes(program)), expected, program, f"table {seed}")
     compare(load_torchscript(torchscript_bytes(program), program), expected, program, f"table {seed}")
 
 
@@ -103,8 +104,8 @@ def test_random_modules_of_many_layers(seed: int) -> None:
     program = capture(module, example, dynamic)
     # ONNX's recurrent layers and attention do not carry NaN and overflow as torch does.
     references = References(program, finite_only=True)
-    cases = Cases(program, finite_only=True, seed=seed % 1000)
-    expected = references.of_cases(cases.all(references.exact))
+    probes = all_probe_inputs(Sampler(program, seed=seed % 1000), references.exact, finite_only=True)
+    expected = references.of_probes(probes)
     compare(load_onnx(onnx_bytes(program)), expected, program, f"module {seed}")
 
 

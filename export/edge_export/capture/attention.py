@@ -1,7 +1,7 @@
 """Attention in the steps that torch computes it in.
 
-torch's own ONNX exporter knows attention with heads alone, and where a mask leaves nothing to attend to its file
-attends to everything, or gives NaN. torch gives zeros there.
+torch's own ONNX exporter knows only attention with heads. If a mask leaves nothing to attend to, its file attends to
+everything, or gives NaN; torch gives zeros.
 """
 
 import contextlib
@@ -14,9 +14,9 @@ from torch.export import ExportedProgram
 
 @contextlib.contextmanager
 def without_fast_path() -> Iterator[None]:
-    """In here Transformer layers compute as in training and as torch.export has them.
+    """In here Transformer layers compute as in training, and as torch.export captures them.
 
-    Their fast path, which torch takes in evaluation mode alone, gives zeros for what is padded.
+    Their fast path, which torch takes only in evaluation mode, gives zeros for what is padded.
     """
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
@@ -28,7 +28,7 @@ def without_fast_path() -> Iterator[None]:
 
 @contextlib.contextmanager
 def any_layout(exported: ExportedProgram) -> Iterator[None]:
-    """In here `exported` copies what it cannot view: attention in steps leaves its result otherwise in memory."""
+    """In here `exported` copies what it cannot view: attention in steps lays out its result differently in memory."""
     view, reshape = torch.ops.aten.view.default, torch.ops.aten.reshape.default
     graphs = [part.graph for part in exported.graph_module.modules() if isinstance(part, fx.GraphModule)]
     views = [node for graph in graphs for node in graph.nodes if node.target is view]
@@ -52,7 +52,7 @@ def attention_in_steps(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Tensor:
-    """What torch's scaled_dot_product_attention computes of the same arguments, as a softmax between products."""
+    """The result of torch's scaled_dot_product_attention, as a softmax between products."""
     if enable_gqa:
         heads = query.size(-3)
         key = key.repeat_interleave(heads // key.size(-3), -3)

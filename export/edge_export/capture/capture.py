@@ -1,4 +1,4 @@
-"""Capturing a module with torch.export: any that a person has, or what somebody else exported."""
+"""Capturing any module with torch.export, or adopting a program that was exported already."""
 
 import copy
 import inspect
@@ -98,10 +98,10 @@ def capture(
 
 @quiet()
 def adopt(exported: ExportedProgram, signature: Signature | None = None) -> Program:
-    """The program that somebody exported with torch.export, with the dimensions that were dynamic then.
+    """A program that was exported with torch.export, with the dimensions that were dynamic then.
 
     Raises:
-        ExportError: it carries no example inputs, or takes or gives what an artifact cannot.
+        ExportError: it carries no example inputs, or takes or returns what an artifact cannot hold.
     """
     if exported.example_inputs is None:
         raise ExportError("the program carries no example inputs; save it with torch.export.save as it was exported")
@@ -140,7 +140,7 @@ def _program(
     if changed := [spec.target for spec in specs if spec.kind not in (OutputKind.USER_OUTPUT, _CHANGED_INPUT)]:
         raise ExportError(
             f"the module changes its own {', '.join(map(str, changed))} as it runs, and an artifact keeps nothing from "
-            "call to call: give it as an input and return its new value"
+            "call to call: make it an input and return its new value"
         )
     given = exported.graph_signature.input_specs
     if numbers := [spec.arg.name for spec in given if isinstance(spec.arg, SymIntArgument)]:
@@ -150,7 +150,7 @@ def _program(
         shape = [size if axis is None else axis for size, axis in zip(tensor.shape, axes[name], strict=True)]
         inputs.append(InputTensor(name, np.dtype(str(tensor.dtype).removeprefix("torch.")), tuple(shape)))
     if not inputs:
-        raise ExportError("the module takes no tensor: there is nothing that could be answered")
+        raise ExportError("the module takes no tensor as input, so that there is nothing to answer")
     outputs = output_names(exported, names, signature)
     _keep_tensors(exported)
     check_graph(exported, outputs)
@@ -173,13 +173,13 @@ def _program(
 def _on_cpu(module: nn.Module) -> nn.Module:
     """A copy of `module` to export, so that neither its mode nor its place changes."""
     if not isinstance(module, nn.Module) or isinstance(module, torch.jit.ScriptModule):
-        raise ExportError(f"a torch.nn.Module is needed that is written in Python, not {type(module).__name__}")
+        raise ExportError(f"a torch.nn.Module written in Python is needed, not {type(module).__name__}")
     module = getattr(module, "_orig_mod", module)  # of torch.compile
     if isinstance(module, nn.DataParallel):
         module = module.module
     state = {**dict(module.named_parameters()), **dict(module.named_buffers())}
     if empty := [name for name, tensor in state.items() if is_lazy(tensor)]:
-        raise ExportError(f"{empty[0]} has no values yet, as the module is lazy: call it once before it is exported")
+        raise ExportError(f"{empty[0]} has no values yet, since the module is lazy: call it once before the export")
     # A tensor that was computed in an earlier call, such as torch.nn.utils.weight_norm's weight, cannot be copied with
     # its history.
     computed = {
@@ -221,7 +221,7 @@ def _bind(module: nn.Module, example_inputs: Any, kwargs: Mapping[str, Any] | No
     try:
         return inspect.signature(module.forward).bind(*args, **named)
     except TypeError as error:
-        hint = "; a dict is taken for arguments by name, and as one argument it is written ({...},)"
+        hint = "; a dict means arguments by name; as a single argument it is written ({...},)"
         raise ExportError(
             f"the example inputs do not fit the module's forward: {error}{hint if args == () and named else ''}"
         ) from error

@@ -1,4 +1,4 @@
-"""What a module must be and do to be captured: seen before and after, and said in one line where it is not so."""
+"""What a module must be and do to be captured; an ExportError says in one line what is missing."""
 
 import copy
 import itertools
@@ -25,7 +25,10 @@ def check_types(state: Mapping[str, Tensor]) -> None:
     """See that every parameter and buffer has a type that an artifact can hold. Raises ExportError."""
     for name, tensor in state.items():
         if tensor.dtype not in EXPORTABLE_TYPES:
-            raise ExportError(f"{name} is {tensor.dtype}; export module.float(), and choose the precision there")
+            raise ExportError(
+                f"{name} is {tensor.dtype}; export module.float(), and choose the precision of the files with "
+                "--precision (precisions=...)"
+            )
 
 
 def check_runs(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], doubled: Sequence[str] = ()) -> None:
@@ -47,11 +50,11 @@ def check_graph(exported: ExportedProgram, outputs: Sequence[str]) -> None:
         if isinstance(value, Tensor) and value.dtype in (torch.float16, torch.bfloat16):
             raise ExportError(
                 f"the module computes in {value.dtype} ({node.target}); export it in float32, and choose the precision "
-                "there"
+                "of the files with --precision (precisions=...)"
             )
     for name, node in zip(outputs, exported.graph.output_node().args[0], strict=True):
         if node.meta["val"].dtype not in {*EXPORTABLE_TYPES, torch.float64}:
-            raise ExportError(f"the output {name} is {node.meta['val'].dtype}, which an artifact cannot give")
+            raise ExportError(f"the output {name} is {node.meta['val'].dtype}, which an artifact cannot hold")
 
 
 def check_signature(signature: Signature, inputs: Sequence[InputTensor], outputs: Sequence[str]) -> None:
@@ -61,21 +64,21 @@ def check_signature(signature: Signature, inputs: Sequence[InputTensor], outputs
     if described != taken or signature.output not in outputs:
         raise ExportError(
             f"the signature describes inputs of (name, features) {[*described.items()]} and the output "
-            f"{signature.output}; the module takes {[*taken.items()]} and gives {', '.join(outputs)}"
+            f"{signature.output}; the module takes {[*taken.items()]} and returns {', '.join(outputs)}"
         )
-    texts = {tensor.name for tensor in signature.inputs if tensor.holds_strings}
+    strings = {tensor.name for tensor in signature.inputs if tensor.holds_strings}
     for spec in inputs:
-        if spec.name in texts and spec.dtype != np.int64:
+        if spec.name in strings and spec.dtype != np.int64:
             raise ExportError(
-                f"the signature says that {spec.name} holds texts, of which the module takes the codes in int64; "
+                f"the signature says that {spec.name} holds strings, so the module must take their codes in int64; "
                 f"it takes {spec.dtype}"
             )
-        if spec.name not in texts and spec.dtype.kind != "f":
+        if spec.name not in strings and spec.dtype.kind != "f":
             raise ExportError(f"the signature says that {spec.name} holds numbers; the module takes {spec.dtype}")
 
 
 def check_codes(program: Program) -> None:
-    """See that the module takes every code of every text: what it fails on would never be compared."""
+    """See that the module takes every category code: what it fails on would never be compared."""
     for tensor in () if program.signature is None else program.signature.inputs:
         for column, feature in enumerate(tensor.features if tensor.holds_strings else ()):
             last = last_code(feature)
@@ -86,8 +89,8 @@ def check_codes(program: Program) -> None:
                     program.run({**program.example, tensor.name: codes})
                 except Exception as error:
                     raise ExportError(
-                        f"the module fails on the code {code} of {feature.name}, of which there are {last + 1} (0 for "
-                        f"unknown texts, 1 for a gap, one for each category): {cause(error)}"
+                        f"the module fails on the code {code} of {feature.name}, which has {last + 1} codes (0 for an "
+                        f"unknown category, 1 for a missing value, one for each category): {cause(error)}"
                     ) from error
 
 
@@ -96,19 +99,19 @@ def check_repeats(program: Program) -> None:
     first, again = program.run(program.example), program.run(program.example)
     captured = program.call(program.exported.module(check_guards=False), program.example)
     for name, values in first.items():
-        if not _alike(values, again[name]):
+        if not _may_be_same(values, again[name]):
             raise ExportError(
-                f"the module gives another {name} when it is called again with the same inputs: it draws random "
+                f"the module returns another {name} when it is called again with the same inputs: it draws random "
                 "numbers, or keeps something from call to call; make that an input"
             )
-        if values.dtype.kind == "f" and not _alike(values, captured[name]):
+        if values.dtype.kind == "f" and not _may_be_same(values, captured[name]):
             raise ExportError(
-                f"the module gives another {name} than the graph that torch.export made of it: it computes otherwise "
-                "while it is exported"
+                f"the module returns another {name} than the graph that torch.export made of it: it computes "
+                "differently while it is exported"
             )
 
 
-def _alike(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> bool:
+def _may_be_same(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> bool:
     """Whether two results may be roundings of the same."""
     size = np.abs(one[np.isfinite(one)]).max(initial=0.0)
     return one.shape == other.shape and np.allclose(one, other, rtol=1e-2, atol=1e-3 * size, equal_nan=True)

@@ -1,4 +1,4 @@
-"""What stands behind torch's long messages: the operation or the line of code that cannot be exported."""
+"""Export diagnostics: the operation or the line of code that is behind torch's long messages."""
 
 import re
 import sysconfig
@@ -21,25 +21,28 @@ def cause(error: BaseException) -> str:
 _PATTERNS = (
     (
         r"\b_detect_is_causal_mask\b",
-        "a Transformer layer looks into its mask to see whether it is causal: tell it so with is_causal=True or False",
+        "a Transformer layer looks into its mask to see whether it is causal: pass is_causal=True or False",
     ),
     (
         r"Could not guard on data-dependent expression|data-dependent (?:branching|control flow)",
-        "it branches on the values of a tensor, and only one of the branches would be kept; torch.cond keeps both",
+        "it branches on the values of a tensor, and only one branch would be kept; torch.cond keeps both",
     ),
     (r"No ONNX function found for <OpOverload\(op='([\w.]+)'", "ONNX has no counterpart of the operation {0}"),
     (r"Error when translating node %?(\w+) .*?target=torch\.ops\.([\w.]+)\]", "the operation {1} cannot be translated"),
-    (r"[Dd]ynamic shape operator: ([\w.]+)", "the size of what {0} gives depends on the values of a tensor"),
+    (r"[Dd]ynamic shape operator: ([\w.]+)", "the size of the result of {0} depends on the values of a tensor"),
     (
         r"references nonexistent attribute \w+ of (?:.+\.)?(\w+)",
-        "torch.export keeps the name {0} for itself, and a part of the module has it: rename that",
+        "torch.export reserves the name {0}, and a part of the module has it: rename that part",
     ),
     (
         r"Found <class '(?:.+\.)?(\w+)'> in output|Unsupported input type <class '(?:.+\.)?(\w+)'>",
-        "torch.export cannot look into {0}: take a dict or a tuple, or use torch.export.register_dataclass",
+        "torch.export cannot look into {0}: use a dict or a tuple, or torch.export.register_dataclass",
     ),
     (r"Must provide a tree_name", "torch.export cannot take **kwargs whose sizes change: name the arguments"),
-    (r"torch\.classes\.quantized", "the module is quantised: export it in float32, and choose the precision there"),
+    (
+        r"torch\.classes\.quantized",
+        "the module is quantized: export it in float32, and choose the precision of the files",
+    ),
 )
 
 

@@ -1,4 +1,4 @@
-"""Names for what a module takes and gives: its tensors, their axes, and the sizes that these may have."""
+"""Names for the tensors that a module takes and returns, and for their axes; the sizes that these may have."""
 
 import inspect
 import re
@@ -15,6 +15,7 @@ from edge_export.capture.program import InputTensor, placeholders
 from edge_export.errors import ExportError
 from edge_export.tensors import BATCH, Axes
 from edge_runtime import Signature
+from edge_runtime.contract.terminal import suggestion
 
 
 def named_tensors(arguments: inspect.BoundArguments) -> dict[str, Tensor]:
@@ -27,7 +28,9 @@ def named_tensors(arguments: inspect.BoundArguments) -> dict[str, Tensor]:
             while name in names:
                 name += "_"
             if leaf.dtype not in EXPORTABLE_TYPES:
-                raise ExportError(f"the input {name} is {leaf.dtype}; float32, integers and booleans can be exported")
+                raise ExportError(
+                    f"the input {name} is {leaf.dtype}; only float32, integers and booleans can be exported"
+                )
             names[name] = leaf
     return names
 
@@ -41,7 +44,9 @@ def _path_name(path: Sequence[Any]) -> str:
 def named_axes(names: Mapping[str, Tensor], dynamic: Mapping[str, Axes]) -> dict[str, Axes]:
     """The name of each axis of each tensor, None where its size is fixed. Raises ExportError."""
     if unknown := [name for name in dynamic if name not in names]:
-        raise ExportError(f"no input is named {unknown[0]}; there are {', '.join(names)}")
+        raise ExportError(
+            f"no input is named {unknown[0]}; the inputs are {', '.join(names)}{suggestion(unknown[0], names)}"
+        )
     axes: dict[str, Axes] = {}
     for name, tensor in names.items():
         given = dynamic.get(name, [BATCH][: tensor.ndim])
@@ -51,7 +56,7 @@ def named_axes(names: Mapping[str, Tensor], dynamic: Mapping[str, Axes]) -> dict
                 f"{name} has {tensor.ndim} axes, and {len(wanted)} are named: {', '.join(map(str, wanted))}"
             )
         if wrong := [axis for axis in wanted if axis is not None and not str(axis).isidentifier()]:
-            raise ExportError(f"{wrong[0]!r} is no name for an axis of {name}; take letters, digits and _")
+            raise ExportError(f"{wrong[0]!r} is not a name for an axis of {name}; use letters, digits and _")
         axes[name] = wanted + [None] * (tensor.ndim - len(wanted))
     return axes
 
@@ -59,13 +64,13 @@ def named_axes(names: Mapping[str, Tensor], dynamic: Mapping[str, Axes]) -> dict
 def output_names(
     exported: ExportedProgram, inputs: Mapping[str, Tensor], signature: Signature | None
 ) -> tuple[str, ...]:
-    """A name for each tensor that the program gives: the signature's for a single one, else keys and places."""
+    """A name for each tensor that the program returns: the signature's for a single one, else keys and places."""
     specs = [spec for spec in exported.graph_signature.output_specs if spec.kind == OutputKind.USER_OUTPUT]
     structure = pytree.tree_unflatten(list(range(len(specs))), exported.call_spec.out_spec)
     tensors = [isinstance(spec.arg, TensorArgument) for spec in specs]
     paths = [path for path, leaf in pytree.tree_flatten_with_path(structure)[0] if tensors[leaf]]
     if not paths:
-        raise ExportError("the module gives no tensor")
+        raise ExportError("the module returns no tensor")
     if len(paths) == 1 and signature is not None:
         return (signature.output,)
     names: list[str] = []

@@ -1,7 +1,7 @@
-"""Any torch module, captured: what it takes, what it gives, and how torch computes it.
+"""A captured program: what every other part of the exporter works on.
 
-A `Program` is what every other part of the exporter works on. It holds the graph that torch.export makes of a module,
-the names and shapes of its tensors, and runs the module as torch does.
+It holds the graph that torch.export makes of a module and the names and shapes of its tensors, and runs the module as
+torch does.
 """
 
 from collections.abc import Callable, Mapping
@@ -44,7 +44,7 @@ class Program:
         module: computes as torch does; called with the structure of arguments that it was captured with.
         exported: its graph; without in-place operations, so that every value in it is computed once.
         inputs: the tensors it takes, in the order of the graph.
-        outputs: the names of the tensors that it gives, in the order of the graph.
+        outputs: the names of the tensors that it returns, in the order of the graph.
         example: the inputs that it was captured with.
         dimensions: the smallest and largest size of each dimension that may change; the largest is None if unbounded.
         signature: what rows and answers mean, if known.
@@ -63,7 +63,7 @@ class Program:
         return self.call(self.module, tensors)
 
     def call(self, module: Callable[..., Any], tensors: Tensors) -> Tensors:
-        """What `module`, which takes and gives what this program does, computes for `tensors`."""
+        """What `module`, which takes and returns what this program does, computes for `tensors`."""
         args, kwargs = self.arguments(tensors)
         with torch.inference_mode(), without_fast_path():
             found = [leaf for leaf in pytree.tree_leaves(module(*args, **kwargs)) if isinstance(leaf, Tensor)]
@@ -88,7 +88,7 @@ class Program:
 
     @property
     def classifier(self) -> Signature | None:
-        """The signature of a program that gives the probabilities of labels; None for all others."""
+        """The signature of a program that returns the probabilities of labels; None for all others."""
         return None if self.signature is None or self.signature.task == "regression" else self.signature
 
     @property
@@ -119,9 +119,9 @@ class Program:
 
     @cached_property
     def cost(self) -> float:
-        """About how much torch computes for the example, for each row of it where the program is batched.
+        """About how much torch computes for a row of the example, or for all of it if the program has no batch.
 
-        In elements that it makes, and a share of its multiplications, which take less time each.
+        In elements that it makes, and a fraction of its multiplications, which take less time each.
         """
         total = 0.0
         # What is made of weights alone is made once, not for each row.

@@ -1,4 +1,4 @@
-"""Keeps torch's exporters from talking of themselves: progress and graphs, notes on other libraries, deprecations."""
+"""Keeps torch's exporters quiet: progress, graphs, notes on other libraries, deprecations."""
 
 import contextlib
 import io
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """What an exporter has to say comes as an exception; everything else it says in here is lost."""
+    """Drop everything that is logged, warned of or printed in here; what matters comes as an exception."""
     names = ("torch", "torch.onnx", "torch.export", "torch.fx", "onnxscript", "onnx_ir")
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]

@@ -1,4 +1,4 @@
-"""Layers that work along an axis, of any length: LSTM, GRU and max_pool1d, whose length torch.export would fix."""
+"""LSTM, GRU and max_pool1d along an axis of any length, which torch.export would fix."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +24,7 @@ _Width: TypeAlias = int | Sequence[int]
 
 @contextlib.contextmanager
 def any_length() -> Iterator[None]:
-    """Keeps torch.export from unrolling LSTM and GRU, as torch's own ONNX exporter does, and from fixing max_pool1d."""
+    """Keep torch.export from unrolling LSTM and GRU, as torch's own ONNX exporter does, and from fixing max_pool1d."""
     operations = (torch.ops.aten.lstm.input, torch.ops.aten.gru.input, torch.ops.aten.max_pool1d.default)
     with contextlib.ExitStack() as stack:
         for patch in (*_PATCHES, _pooling_patch):

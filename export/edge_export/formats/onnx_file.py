@@ -1,4 +1,4 @@
-"""From a captured program to the bytes of an ONNX file."""
+"""From a captured program to an ONNX model, and from that to the bytes of a file."""
 
 import re
 from collections.abc import Mapping
@@ -6,11 +6,15 @@ from collections.abc import Mapping
 import onnx
 import torch
 from google.protobuf.message import Message
+from onnx import ModelProto
 
 from edge_export.capture.diagnostics import cause
 from edge_export.capture.program import Program
 from edge_export.capture.quiet import quiet
 from edge_export.errors import ExportError
+from edge_export.formats.string_inputs import as_strings
+from edge_export.tensors import Run
+from edge_runtime import InvalidModel, Predictor
 from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
 
 # The lowest opset that torch's exporter writes without converting, and the lowest IR version that goes with it: ONNX
@@ -19,11 +23,13 @@ OPSET = 18
 IR_VERSION = 8
 
 
-def onnx_bytes(program: Program) -> bytes:
-    """An ONNX file for `program`: one file, its signature in the metadata; equal programs, equal bytes.
+def onnx_model(program: Program) -> ModelProto:
+    """`program` as an ONNX model, with its signature in the metadata; equal programs give equal models.
+
+    It takes what the program takes: category codes, not strings.
 
     Raises:
-        ExportError: torch could not export it, or the graph is not as promised.
+        ExportError: torch cannot export the program, or the graph is not as promised.
     """
     with quiet():
         try:
@@ -39,35 +45,60 @@ def onnx_bytes(program: Program) -> bytes:
         except Exception as error:
             raise ExportError(f"torch cannot export this module to ONNX: {cause(error)}") from error
     assert made is not None
-    proto = made.model_proto
-    _remove_traces(proto)
-    _name_dimensions(proto, program)
-    proto.ir_version = IR_VERSION
-    proto.producer_name, proto.producer_version = "edge-predict", ""
+    model: ModelProto = made.model_proto
+    _remove_traces(model)
+    _name_dimensions(model, program)
+    model.ir_version = IR_VERSION
+    model.producer_name, model.producer_version = "edge-predict", ""
     if program.signature is not None:
-        proto.metadata_props.add(key=SIGNATURE_KEY, value=program.signature.to_json())
-    _check(proto, program)
-    return _serialized(proto)
+        model.metadata_props.add(key=SIGNATURE_KEY, value=program.signature.to_json())
+    _check(model, program)
+    return model
 
 
-def with_metadata(content: bytes, entries: Mapping[str, str]) -> bytes:
-    """The ONNX file `content` with `entries` added to its metadata."""
-    proto = onnx.load_from_string(content)
-    for key, value in entries.items():
-        proto.metadata_props.add(key=key, value=value)
-    return _serialized(proto)
+def serialized(model: ModelProto) -> bytes:
+    """The bytes of an ONNX file; equal models give equal bytes.
 
-
-def _serialized(proto: onnx.ModelProto) -> bytes:
+    Raises:
+        ExportError: the model is larger than one file can hold.
+    """
     try:
-        return proto.SerializeToString(deterministic=True)  # type: ignore[no-any-return]
+        return model.SerializeToString(deterministic=True)  # type: ignore[no-any-return]
     except Exception as error:
         # protobuf's limit; an artifact is one file, so that its weights cannot go missing.
         raise ExportError("the model is larger than 2 GiB, which one ONNX file cannot hold") from error
 
 
+def with_metadata(content: bytes, entries: Mapping[str, str]) -> bytes:
+    """An ONNX file with more entries of metadata: `content`, and the entries behind it.
+
+    The fields of a protobuf message may be written one after the other, in any order
+    (https://protobuf.dev/programming-guides/encoding/#last-one-wins), so the file that was compared with torch is in
+    the result, byte for byte.
+    """
+    metadata = ModelProto()
+    for key, value in entries.items():
+        metadata.metadata_props.add(key=key, value=value)
+    return content + serialized(metadata)
+
+
+def load_onnx(content: bytes) -> Run:
+    """The model in an ONNX or ORT file as the runtime runs it on the CPU; given codes, it is run on strings.
+
+    Raises:
+        ExportError: ONNX Runtime cannot load it.
+        RuntimeNotInstalled: there is no ONNX Runtime.
+    """
+    try:
+        predictor = Predictor(content, device="cpu", threads=1)
+    except InvalidModel as error:
+        problem = error.__cause__ if isinstance(error.__cause__, Exception) else error
+        raise ExportError(f"ONNX Runtime cannot load what was made of this module: {cause(problem)}") from error
+    return lambda tensors: predictor.run(as_strings(tensors, predictor.signature))
+
+
 def _remove_traces(message: Message) -> None:
-    """Clear, at every depth, where the exporter notes stack traces and source paths of the machine it ran on."""
+    """Clear the stack traces and source paths of this machine, which the exporter notes at every depth."""
     for field, value in message.ListFields():
         if field.name in ("metadata_props", "doc_string"):
             message.ClearField(field.name)
@@ -76,27 +107,27 @@ def _remove_traces(message: Message) -> None:
                 _remove_traces(child)
 
 
-def _name_dimensions(proto: onnx.ModelProto, program: Program) -> None:
-    """Give dimensions the names that the program knows them by, in place of torch's symbols such as s77."""
-    del proto.graph.value_info[:]
+def _name_dimensions(model: ModelProto, program: Program) -> None:
+    """Give dimensions the names that the program has for them, in place of torch's symbols such as s77."""
+    del model.graph.value_info[:]
     names: dict[str, str] = {}
-    for spec, tensor in zip(program.inputs, proto.graph.input, strict=True):
+    for spec, tensor in zip(program.inputs, model.graph.input, strict=True):
         for known, found in zip(spec.shape, tensor.type.tensor_type.shape.dim, strict=True):
             if isinstance(known, str):
                 names[found.dim_param] = known
                 found.dim_param = known
-    for tensor in proto.graph.output:
+    for tensor in model.graph.output:
         for found in tensor.type.tensor_type.shape.dim:
             symbols = set(re.findall(r"[A-Za-z_]\w*", found.dim_param))
-            if not symbols or not symbols <= set(names):
-                found.ClearField("dim_param") if found.dim_param else None
-                continue
-            found.dim_param = re.sub(r"[A-Za-z_]\w*", lambda symbol: names[symbol[0]], found.dim_param)
+            if symbols and symbols <= set(names):
+                found.dim_param = re.sub(r"[A-Za-z_]\w*", lambda symbol: names[symbol[0]], found.dim_param)
+            elif found.dim_param:
+                found.ClearField("dim_param")
 
 
-def _check(proto: onnx.ModelProto, program: Program) -> None:
+def _check(model: ModelProto, program: Program) -> None:
     try:
-        onnx.checker.check_model(proto, full_check=True)
+        onnx.checker.check_model(model, full_check=True)
     except Exception as error:
         raise ExportError(f"the exported graph is not valid ONNX: {cause(error)}") from error
     found = {
@@ -104,11 +135,11 @@ def _check(proto: onnx.ModelProto, program: Program) -> None:
             onnx.helper.tensor_dtype_to_np_dtype(tensor.type.tensor_type.elem_type),
             tuple(size.dim_param or size.dim_value for size in tensor.type.tensor_type.shape.dim),
         )
-        for tensor in proto.graph.input
+        for tensor in model.graph.input
     }
     expected = {spec.name: (spec.dtype, spec.shape) for spec in program.inputs}
     if found != expected:
         raise ExportError(f"the exported graph takes {found}, not {expected}")
-    outputs = [tensor.name for tensor in proto.graph.output]
+    outputs = [tensor.name for tensor in model.graph.output]
     if outputs != list(program.outputs):
         raise ExportError(f"the exported graph gives {outputs}, not {list(program.outputs)}")

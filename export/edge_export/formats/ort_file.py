@@ -15,7 +15,7 @@ def ort_bytes(content: bytes) -> bytes:
     See https://onnxruntime.ai/docs/performance/model-optimizations/ort-format-models.html. Such a file runs the way it
     was optimised when it was made, here at the level "extended": the next one lays out convolutions for the vectors of
     one kind of processor, and the one before does not form products in 8 bits, so that int8 is slower than float32. The
-    price is that convolutions in float32 take about twice as long on x86-64 as from the ONNX file.
+    price is that convolutions in float32 take about twice as long on x86-64 as in the ONNX file.
 
     Files made by ONNX Runtime 1.32 were read by 1.17, except for float16 models with a LayerNormalization: 1.17 has no
     kernel for it, and only from an ONNX file would it compute it in float32.
@@ -42,7 +42,7 @@ def ort_bytes(content: bytes) -> bytes:
             Predictor(converted, device="cpu")
         except Exception as error:
             reason = " ".join(str(error).split())
-            raise ExportError(f"ONNX Runtime cannot bring this model into ORT format: {reason}") from error
+            raise ExportError(f"ONNX Runtime cannot convert this model to ORT format: {reason}") from error
     return converted
 
 

@@ -1,8 +1,8 @@
-"""From an ONNX file in float32 to the same model in float16 or with 8-bit weights.
+"""From an ONNX model in float32 to the same model in float16 or with 8-bit weights.
 
-ONNX Runtime's own tools convert. What is added here: which parts of a model they may touch, and that what comes out is
-valid, opens, takes and gives the same tensors, and has the same bytes every time. How far its answers are from
-float32's cannot be known here; `edge_export.verify.quantization_budget` measures it.
+ONNX Runtime's own tools convert. This module decides which parts of a model they may touch, and checks that the result
+is valid, opens, takes and gives the same tensors, and is the same every time. How far its answers are from float32's
+cannot be known here; `edge_export.verify.quantization_budget` measures it.
 
 - 8-bit weights use 7 of their 8 bits, -64 to 64, and activations 0 to 255: CPUs without VNNI add pairs of such products
   in 16 bits, where 2 * 255 * 127 saturates and 2 * 255 * 64 does not, so that answers do not depend on the CPU
@@ -20,7 +20,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import onnx
@@ -31,11 +31,10 @@ from onnxscript import ir, optimizer
 
 from edge_export.errors import ExportError
 from edge_export.formats.choices import Precision
+from edge_export.formats.onnx_file import serialized
+from edge_export.tensors import Tensors
 from edge_runtime import Signature
 from edge_runtime.engine.session import Session
-
-if TYPE_CHECKING:
-    from edge_export.tensors import Tensors
 
 _PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _BRANCHES = ("If", "Loop", "Scan")
@@ -47,97 +46,89 @@ _SMALL = (TensorProto.FLOAT16, TensorProto.INT8, TensorProto.UINT8)
 _ONLY_FLOAT32 = (*DEFAULT_OP_BLOCK_LIST, "Celu", "IsInf")
 
 
-def to_float16(content: bytes) -> bytes:
-    """The model in an ONNX file with float16 weights and arithmetic.
+def to_float16(model: ModelProto) -> ModelProto:
+    """`model` with float16 weights and arithmetic.
 
     Inputs and outputs keep their types. What is computed from the inputs before the first layer, such as
     standardisation, stays in float32: float16 cannot tell 2,049 from 2,048 and ends at 65,504. Weights beyond that
     become 65,504, those closer to zero than 6e-8 become 6e-8. On x86-64 CPUs ONNX Runtime casts back to float32 for
     nearly every operator: there such a file is smaller, but as a rule slower.
 
-    Args:
-        content: the ONNX file.
-
     Raises:
-        ExportError: the model cannot be converted, or nothing in it can.
+        ExportError: the model cannot be converted, or it has nothing to convert.
     """
 
-    def convert(model: ModelProto) -> ModelProto:
-        kept = [*_before_layers(model.graph), *_unsafe_transposes(model.graph)]
-        half = convert_float_to_float16(model, keep_io_types=True, op_block_list=_ONLY_FLOAT32, node_block_list=kept)
+    def convert(folded: ModelProto) -> ModelProto:
+        kept = [*_before_layers(folded.graph), *_unsafe_transposes(folded.graph)]
+        half = convert_float_to_float16(folded, keep_io_types=True, op_block_list=_ONLY_FLOAT32, node_block_list=kept)
         _skip_detours(half.graph)
         return half  # type: ignore[no-any-return]
 
-    return _converted(content, Precision.FLOAT16, convert)
+    return _converted(model, Precision.FLOAT16, convert)
 
 
-def to_int8_dynamic(content: bytes) -> bytes:
-    """The model in an ONNX file with 8-bit weights in its linear layers, LSTMs and embeddings.
+def to_int8_dynamic(model: ModelProto) -> ModelProto:
+    """`model` with 8-bit weights in its linear layers, LSTMs and embeddings.
 
     An activation is rounded to 256 steps between the smallest and the largest value in its whole tensor. A row's answer
     therefore depends on the rows that are in the batch with it, and an infinity in one row makes them all NaN. A NaN
     itself is lost: its row gets an answer like any other.
 
-    Args:
-        content: the ONNX file.
-
     Raises:
-        ExportError: the model cannot be converted, or nothing in it can.
+        ExportError: the model cannot be converted, or it has nothing to convert.
     """
     types = ["Gather", "LSTM", "MatMul"]  # a Gemm is made a MatMul first
     return _converted(
-        content,
-        Precision.INT8_DYNAMIC,
-        lambda model: _quantized(model, quantize_dynamic, op_types_to_quantize=types),
+        model, Precision.INT8_DYNAMIC, lambda folded: _quantized(folded, quantize_dynamic, op_types_to_quantize=types)
     )
 
 
-def to_int8(content: bytes, batches: Sequence["Tensors"], signature: Signature | None = None) -> bytes:
-    """The model in an ONNX file with 8-bit weights in its convolutions, linear layers and embeddings.
+def to_int8(model: ModelProto, batches: Sequence[Tensors], signature: Signature | None = None) -> ModelProto:
+    """`model` with 8-bit weights in its convolutions, linear layers and embeddings.
 
     An activation is rounded to 256 steps between the smallest and the largest value that `batches` lead to there, and
     clipped to that range, so that a row's answer depends on that row alone. NaN and infinity are lost: such a row gets
     an answer like any other.
 
     Args:
-        content: the ONNX file.
-        batches: input tensors by name, of the types and shapes that the model declares, all finite but for gaps. A few
-            hundred rows like those that the model will meet are enough.
-        signature: which columns may have gaps, NaN, in which the model puts something else before its first layer.
+        model: takes codes, if the artifact will take strings.
+        batches: input tensors by name, of the types and shapes that the model declares, all finite except missing
+            values. A few hundred rows like those that the model will meet are enough.
+        signature: which columns may be missing, NaN, which the model replaces before its first layer.
 
     Raises:
-        ExportError: the model cannot be converted, or nothing in it can; or `batches` are none, do not fit the model,
-            or hold NaN or infinity.
+        ExportError: the model cannot be converted, or it has nothing to convert; there are no `batches`, or they do not
+            fit the model, or hold NaN or infinity.
     """
 
-    def convert(model: ModelProto) -> ModelProto:
+    def convert(folded: ModelProto) -> ModelProto:
         return _quantized(
-            model,
+            folded,
             quantize_static,
             calibration_data_reader=_Reader(batches),
             activation_type=QuantType.QUInt8,
             op_types_to_quantize=[*_PRODUCTS, *_TRANSPARENT, "Gather"],
-            nodes_to_exclude=_unfit_for_int8(model.graph),
+            nodes_to_exclude=_unfit_for_int8(folded.graph),
             # A convolution's kernel needs 8 bits at both ends, that of a linear layer does not.
             extra_options={"OpTypesToExcludeOutputQuantization": ["Gemm", "MatMul"]},
         )
 
     if not batches:
-        raise ExportError("int8 needs rows to calibrate on; give some, or take int8-dynamic")
-    # ONNX Runtime passes over NaN in some places and fails in others.
+        raise ExportError("int8 needs rows to calibrate on; give some, or choose int8-dynamic")
+    # ONNX Runtime ignores NaN in some places and fails in others.
     if not all(_is_finite(batch, signature) for batch in batches):
-        raise ExportError("the rows to calibrate int8 on hold NaN or infinity; leave such rows out")
-    return _converted(content, Precision.INT8, convert)
+        raise ExportError("the rows to calibrate int8 on hold NaN or infinity; drop such rows")
+    return _converted(model, Precision.INT8, convert)
 
 
-def _is_finite(batch: "Tensors", signature: Signature | None) -> bool:
-    """Whether all numbers are finite that are no gaps."""
-    with_gaps = {
+def _is_finite(batch: Tensors, signature: Signature | None) -> bool:
+    """Whether all numbers are finite except missing values."""
+    may_be_missing = {
         tensor.name: [feature.missing is not None for feature in tensor.features]
         for tensor in (() if signature is None else signature.inputs)
     }
     return all(
-        bool((np.isfinite(values) | (np.isnan(values) & with_gaps.get(name, False))).all())
+        bool((np.isfinite(values) | (np.isnan(values) & may_be_missing.get(name, False))).all())
         for name, values in batch.items()
         if values.dtype.kind == "f"
     )
@@ -146,10 +137,10 @@ def _is_finite(batch: "Tensors", signature: Signature | None) -> bool:
 class _Reader:
     """Batches one after another, as ONNX Runtime's calibration asks for them."""
 
-    def __init__(self, batches: Sequence["Tensors"]) -> None:
+    def __init__(self, batches: Sequence[Tensors]) -> None:
         self._batches = iter(batches)
 
-    def get_next(self) -> "Tensors | None":
+    def get_next(self) -> Tensors | None:
         return next(self._batches, None)
 
 
@@ -161,27 +152,25 @@ def _quantized(model: ModelProto, tool: Callable[..., None], **options: Any) -> 
         return onnx.load(target)
 
 
-def _converted(content: bytes, precision: Precision, convert: Callable[[ModelProto], ModelProto]) -> bytes:
-    """What `convert` makes of the model in an ONNX file, tidied up and checked."""
-    nothing = ExportError(f"there is nothing to convert to {precision} in this model; export it as float32")
+def _converted(original: ModelProto, precision: Precision, convert: Callable[[ModelProto], ModelProto]) -> ModelProto:
+    """What `convert` makes of `original`, tidied up and checked."""
+    nothing = ExportError(f"this model has nothing to convert to {precision}; export it as float32")
+    if not any(node.op_type in (*_LAYERS, "Gather") for node in original.graph.node):
+        raise nothing
     try:
-        original = onnx.load_from_string(content)
-        if not any(node.op_type in (*_LAYERS, "Gather") for node in original.graph.node):
-            raise nothing
         with _quiet_tools():
-            model = _tidied(convert(_folded(content)), original)
-        if _small_weights(model) == _small_weights(original):
+            result = _tidied(convert(_folded(original)), original)
+        if _small_weights(result) == _small_weights(original):
             raise nothing
-        onnx.checker.check_model(model, full_check=True)
-        result: bytes = model.SerializeToString(deterministic=True)
-        before, after = Session(content, "cpu", 1), Session(result, "cpu", 1)
+        onnx.checker.check_model(result, full_check=True)
+        before, after = (Session(serialized(model), "cpu", 1) for model in (original, result))
         if (before.inputs, before.outputs) != (after.inputs, after.outputs):
             raise ValueError(f"it would take {after.inputs} and give {after.outputs}")
     except ExportError:
         raise
     except Exception as error:
         reason = " ".join(str(error).split())
-        raise ExportError(f"{precision} is not possible for this model, float32 is: {reason}") from error
+        raise ExportError(f"{precision} is not possible for this model; export it as float32: {reason}") from error
     return result
 
 
@@ -189,13 +178,13 @@ def _small_weights(model: ModelProto) -> int:
     return sum(tensor.data_type in _SMALL for tensor in model.graph.initializer)
 
 
-def _folded(content: bytes) -> ModelProto:
-    """The model with its weights as the layers take them, and a name of its own for each node.
+def _folded(original: ModelProto) -> ModelProto:
+    """`original` with its weights as the layers take them, and a name of its own for each node.
 
     torch leaves an LSTM's weights in pieces for the graph to join.
     """
-    model = ir.from_proto(onnx.load_from_string(content))
-    largest = len(content) // 4  # as many values as all weights together
+    model = ir.from_proto(original)
+    largest = original.ByteSize() // 4  # as many values as all weights together
     optimizer.fold_constants(model, input_size_limit=largest, output_size_limit=largest)
     ir.passes.common.NameFixPass()(model)
     return ir.to_proto(model)
@@ -204,8 +193,8 @@ def _folded(content: bytes) -> ModelProto:
 def _unfit_for_int8(graph: GraphProto) -> list[str]:
     """The names of the nodes that multiply activations with each other, and of activations that the tool gets wrong.
 
-    Those are a Relu or Clip whose input is needed elsewhere too: the tool clips that input as if it were not. It does
-    see what other nodes need, but not the model's outputs and branches.
+    The latter are a Relu or Clip whose input is needed elsewhere too: the tool clips that input as if it were not. It
+    does see what other nodes need, but not the model's outputs and branches.
     """
     weights = {tensor.name for tensor in graph.initializer}
     outputs = {tensor.name for tensor in graph.output}

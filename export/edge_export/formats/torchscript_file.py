@@ -15,10 +15,10 @@ from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
 
 
 def torchscript_bytes(program: Program) -> bytes:
-    """A TorchScript archive for `program`, its signature as an extra file in it.
+    """A TorchScript archive of `program`, with its signature as an extra file in it.
 
     Equal programs give equal bytes from one process to the next; within one process torch numbers the classes that it
-    traces, so that a second trace has other names in it. torch.jit.script would give other bytes in every process.
+    traces, so that a second trace contains other names. torch.jit.script would give other bytes in every process.
 
     Raises:
         ExportError: TorchScript cannot hold the module.
@@ -26,7 +26,7 @@ def torchscript_bytes(program: Program) -> bytes:
     content = io.BytesIO()
     args, kwargs = program.arguments(program.example)
     extra = {} if program.signature is None else {SIGNATURE_KEY: program.signature.to_json()}
-    # What tracing bakes in, of which it warns, shows when the file is compared.
+    # Tracing warns of what it fixes; that shows when the file is compared.
     with quiet(), without_fast_path():
         try:
             inputs = {"example_kwarg_inputs": kwargs} if kwargs else {"example_inputs": args}
@@ -56,7 +56,7 @@ def load_torchscript(content: bytes, program: Program) -> Run:
 
 
 def _without_source_paths(archive: bytes) -> bytes:
-    """`archive` less its .debug_pkl files, which hold source paths of this machine and serve stack traces alone."""
+    """`archive` without its .debug_pkl files, which hold source paths of this machine for stack traces."""
     slim = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(slim, "w", zipfile.ZIP_STORED) as new:
         for entry in old.infolist():

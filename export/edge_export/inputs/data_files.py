@@ -1,4 +1,4 @@
-"""Rows that a person gives: what a model is compared on, calibrated on and measured on."""
+"""Rows that the user gives: what a model is compared on, calibrated on and measured on."""
 
 from pathlib import Path
 from typing import Any, TextIO
@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from edge_export.capture.program import Program
 from edge_export.errors import ExportError
-from edge_export.formats.string_inputs import text_features
+from edge_export.formats.string_inputs import string_features
 from edge_export.tensors import BATCH, Tensors
 from edge_runtime import Feature, Signature
 from edge_runtime.contract.category_codes import encode, last_code
@@ -20,7 +20,7 @@ def read_tensors(path: Path) -> Tensors:
     """The arrays in an .npz file, by name.
 
     Raises:
-        ExportError: it cannot be read, or is no such file; nothing is unpickled.
+        ExportError: it cannot be read, or is not an .npz file. Nothing is unpickled.
     """
     try:
         archive = np.load(path, allow_pickle=False)
@@ -32,21 +32,20 @@ def read_tensors(path: Path) -> Tensors:
         raise ExportError(f"{path} cannot be read: {error.strerror or error}") from error
     except ExportError:
         raise
-    except Exception as error:  # whatever numpy stumbles over in bytes that are no archive
+    except Exception as error:  # numpy raises many kinds of errors for bytes that are not an archive
         if "Object arrays" in str(error):
             raise ExportError(
-                f"{path} is no .npz file that can be read without running code from it; save texts as "
-                "numpy.array(texts, dtype=str)"
+                f"{path} cannot be read without running code from it; save strings as numpy.array(strings, dtype=str)"
             ) from error
-        raise ExportError(f"{path} is no .npz file; make one with numpy.savez(path, name=array, ...)") from error
+        raise ExportError(f"{path} is not an .npz file; make one with numpy.savez(path, name=array, ...)") from error
 
 
 def read_data(path: Path, program: Program) -> Tensors:
     """Rows for `program`: an .npz file with an array for each input, or CSV or JSON Lines with its features.
 
     Raises:
-        ExportError: it cannot be read, or has no such rows.
-        InvalidInput: a line is no row for these features.
+        ExportError: it cannot be read, or its arrays do not fit the program.
+        InvalidInput: a line is not a row of these features.
     """
     if path.suffix == ".npz":
         return fitted(read_tensors(path), program, str(path))
@@ -57,7 +56,7 @@ def read_data(path: Path, program: Program) -> Tensors:
 
 
 def _read_values(lines: TextIO, signature: Signature, source: str) -> Tensors:
-    """The rows in `lines` as an artifact takes them: for each input float32 with NaN for gaps, or texts as objects."""
+    """The rows in `lines` as an artifact takes them: for each input float32 with NaN if missing, or strings."""
     rows = read_rows(lines, signature.features, source, lambda _: None, delimiter_of(source))
     columns = dict(zip([feature.name for feature in signature.features], zip(*rows, strict=True), strict=True))
     return {
@@ -71,26 +70,26 @@ def _read_values(lines: TextIO, signature: Signature, source: str) -> Tensors:
 def fitted(data: Tensors, program: Program, source: str) -> Tensors:
     """`data` as `program` takes it: every input, of its type and shape; axes that share a name have one size.
 
-    Where the signature has texts, arrays of `str` become their codes; integers are taken for codes.
+    For an input that the signature says holds strings, arrays of `str` become their codes; integers are codes already.
 
     Raises:
         ExportError: it does not fit.
     """
     taken = {}
-    texts = text_features(program.signature)
+    strings = string_features(program.signature)
     named: dict[str, int] = {}
     for spec in program.inputs:
         if spec.name not in data:
-            raise ExportError(f"{source} lacks {spec.name}; it holds {', '.join(data) or 'nothing'}")
+            raise ExportError(f"{source} lacks {spec.name}; it holds {', '.join(map(str, data)) or 'nothing'}")
         values = np.asarray(data[spec.name])
         sizes = zip(spec.shape, values.shape, strict=False)
         if values.ndim != len(spec.shape) or any(isinstance(size, int) and size != found for size, found in sizes):
             shape = ", ".join(map(str, spec.shape))
-            raise ExportError(f"{source}: {spec.name} has the shape {list(values.shape)}, and [{shape}] is needed")
-        if spec.name in texts:
-            values = _codes(values, texts[spec.name], f"{source}: {spec.name}")
+            raise ExportError(f"{source}: {spec.name} has the shape {list(values.shape)}; [{shape}] is needed")
+        if spec.name in strings:
+            values = _codes(values, strings[spec.name], f"{source}: {spec.name}")
         if values.dtype.kind != spec.dtype.kind and not (values.dtype.kind in "iu" and spec.dtype.kind in "fiu"):
-            raise ExportError(f"{source}: {spec.name} is {values.dtype}, and {spec.dtype} is needed")
+            raise ExportError(f"{source}: {spec.name} is {values.dtype}; {spec.dtype} is needed")
         for size, found in zip(spec.shape, values.shape, strict=True):
             if isinstance(size, str) and named.setdefault(size, found) != found:
                 raise ExportError(f"{source}: {size} is {named[size]} in one array and {found} in {spec.name}")
@@ -101,17 +100,17 @@ def fitted(data: Tensors, program: Program, source: str) -> Tensors:
             raise ExportError(f"{source}: {spec.name} holds {values[lost].flat[0]}, which does not fit {spec.dtype}")
         taken[spec.name] = cast
     if empty := [name for name, size in named.items() if size == 0]:
-        raise ExportError(f"{source} holds no row" if empty == [BATCH] else f"{source} is empty along {empty[0]}")
+        raise ExportError(f"{source} has no rows" if empty == [BATCH] else f"{source} is empty along {empty[0]}")
     return taken
 
 
 def _codes(values: npt.NDArray[Any], features: tuple[Feature, ...], source: str) -> npt.NDArray[Any]:
-    """The codes of the texts in `values`, shape (rows, features), or `values` if they are codes already."""
+    """The codes of the strings in `values`, shape (rows, features); `values` itself if they are codes already."""
     if values.dtype.kind in "OU":
         if other := [value for value in values.flat if not isinstance(value, str)]:
-            raise ExportError(f"{source} holds {other[0]!r}, and texts are needed")
+            raise ExportError(f"{source} holds {other[0]!r}; strings are needed")
         return encode(values.astype(object), features)
     for feature, column in zip(features, values.T, strict=True):
         if len(wrong := column[(column < 0) | (column > last_code(feature))]):
-            raise ExportError(f"{source} holds {wrong[0]}, which is no code of {feature.name}; give texts")
+            raise ExportError(f"{source} holds {wrong[0]}, which is not a code of {feature.name}; give strings")
     return values

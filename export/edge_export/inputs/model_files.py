@@ -1,4 +1,4 @@
-"""Where programs come from at the shell: a checkpoint of ours, a saved torch.export program, or somebody's weights."""
+"""Where programs come from at the shell: a checkpoint of edge-train, a saved torch.export program, or any weights."""
 
 import hashlib
 import importlib
@@ -67,7 +67,7 @@ def load_program(
 def _make(factory: str) -> nn.Module:
     module_name, _, name = factory.partition(":")
     if not name:
-        raise ExportError(f"{factory!r} names no module; write it as package.module:name")
+        raise ExportError(f"{factory!r} does not name a module; write it as package.module:name")
     # As `python -m` does; a command's own folder is first otherwise.
     if "" not in sys.path:
         sys.path.insert(0, "")
@@ -86,7 +86,7 @@ def _example(path: Path) -> dict[str, Tensor]:
         try:
             tensors[name] = torch.from_numpy(values)
         except TypeError as error:
-            raise ExportError(f"{path}: {name} is {values.dtype}, which torch has no tensors of") from error
+            raise ExportError(f"{path}: {name} is {values.dtype}; torch has no tensors of that type") from error
     return tensors
 
 
@@ -96,15 +96,15 @@ def _load_weights(module: nn.Module, path: Path) -> None:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ExportError(f"{path} cannot be read: {error.strerror or error}") from error
-    except Exception as error:  # bytes that are no checkpoint end in whatever the unpickler stumbles over
+    except Exception as error:  # the unpickler raises many kinds of errors for bytes that are not a checkpoint
         raise ExportError(
-            f"{path} is no state_dict that can be read without running code from it; "
+            f"{path} is not a state_dict that can be read without running code from it; "
             "save it with torch.save(module.state_dict(), ...)"
         ) from error
     try:
         module.load_state_dict(state)
     except Exception as error:
-        # All missing and unexpected keys: a long list, of which the beginning says enough.
+        # torch lists all missing and unexpected keys; the beginning of the list says enough.
         raise ExportError(f"{path} does not fit the module: {textwrap.shorten(str(error), 300)}") from error
 
 
@@ -117,9 +117,9 @@ def _load_exported(path: Path) -> Program:
     try:
         with quiet():
             exported = torch.export.load(io.BytesIO(content), extra_files=extra)
-    except Exception as error:  # bytes that are no archive end in whatever the reader stumbles over
+    except Exception as error:  # the reader raises many kinds of errors for bytes that are not an archive
         raise ExportError(
-            f"{path} is no program of torch.export, or one of another torch version: {cause(error)}; "
+            f"{path} is not a program of torch.export, or was saved by another torch version: {cause(error)}; "
             "save one with torch.export.save"
         ) from error
     return adopt(exported, Signature.from_json(extra[SIGNATURE_KEY]) if extra[SIGNATURE_KEY] else None)

@@ -1,10 +1,10 @@
-"""The pictures of the report: SVG in the page's own colours and font, so that it reads in light and in dark."""
+"""The figures of the report: SVG in the page's own colours and font, so that it reads in light and in dark."""
 
 import io
 import re
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -14,11 +14,9 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from edge_export.verify.compare import Comparison, shares
+from edge_export.results import Export
+from edge_export.verify.compare import Comparison, tolerance_used
 from edge_export.verify.quantization_budget import MANY
-
-if TYPE_CHECKING:
-    from edge_export.results import Export
 
 # Told apart by the colour-blind (Okabe and Ito, 2008).
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
@@ -35,12 +33,12 @@ _STYLE: dict[Any, Any] = {
     "legend.fontsize": 8,
     "legend.frameon": False,
     "svg.fonttype": "none",
-    # A label or the name of a feature may hold dollar signs, and is no formula.
+    # A label or the name of a feature may hold dollar signs, and is not a formula.
     "text.parse_math": False,
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
 }
-# Smaller errors float32 does not know.
+# float32 does not have smaller errors.
 _SMALLEST = float(np.finfo(np.float32).smallest_subnormal)
 
 
@@ -68,13 +66,13 @@ def powers_of_ten(axis: Axis) -> None:
 
 
 def shortened(text: object) -> str:
-    """`text` as far as there is room in a picture; without what is no text, which the name of a file may hold."""
+    """`text`, shortened to fit into a picture; without bytes that are not text, which the name of a file may hold."""
     plain = str(text).encode(errors="replace").decode()
     return plain if len(plain) <= 32 else f"{plain[:31]}…"
 
 
 def errors_figure(comparison: Comparison) -> Markup | None:
-    """How the errors of torch float32 and of the file are distributed in one case; None if neither has any."""
+    """How the errors of torch float32 and of the file are distributed on one kind of inputs; None if there are none."""
     sides = {"torch float32": comparison.torch_errors, "this file": comparison.errors}
     everything = np.concatenate([*sides.values()])
     seen = everything[everything >= _SMALLEST]
@@ -89,24 +87,24 @@ def errors_figure(comparison: Comparison) -> Markup | None:
             weights = np.full(some.size, 1 / max(1, errors.size))
             label = f"{name}, {errors.size - some.size:,} of {errors.size:,} exact"
             axes.hist(some, bins, weights=weights, histtype="step", color=color, linestyle=line, label=label)
-        axes.set(xscale="log", xlabel="distance from torch in float64", ylabel="share of elements")
+        axes.set(xscale="log", xlabel="distance from torch in float64", ylabel="fraction of elements")
         axes.xaxis.set_major_locator(LogLocator(numticks=6))
         powers_of_ten(axes.xaxis)
         axes.yaxis.set_major_formatter(_percent)
         _legend(axes)
 
-    return svg(f"errors: {comparison.case.name}", draw)
+    return svg(f"errors: {comparison.probe.kind}", draw)
 
 
-def shares_figure(comparisons: Sequence[Comparison]) -> Markup | None:
-    """How many elements use more than a share of what they are allowed, by case; None if none uses any of it."""
+def tolerance_figure(comparisons: Sequence[Comparison]) -> Markup | None:
+    """How many elements use more than a fraction of their tolerance, by kind; None if none uses any of it."""
     places = np.linspace(0, 1, 201)
     curves = {}
     for comparison in comparisons:
-        used = np.sort(shares(comparison.errors, comparison.allowed))
+        used = np.sort(tolerance_used(comparison.errors, comparison.tolerance))
         if used.size and used[-1] > 0:
             beyond = 1 - np.searchsorted(used, places, side="right") / used.size
-            curves[comparison.case.name] = np.where(beyond > 0, beyond, np.nan)
+            curves[comparison.probe.kind] = np.where(beyond > 0, beyond, np.nan)
     if not curves:
         return None
 
@@ -114,7 +112,7 @@ def shares_figure(comparisons: Sequence[Comparison]) -> Markup | None:
         for (name, beyond), color, line in zip(curves.items(), COLORS, _LINES, strict=False):
             axes.plot(places, beyond, color=color, linestyle=line, label=name)
         axes.axvline(1, color="black", linewidth=1)
-        axes.set(yscale="log", xlim=(0, 1.03), xlabel="share of what is allowed", ylabel="elements that use more")
+        axes.set(yscale="log", xlim=(0, 1.03), xlabel="fraction of the tolerance", ylabel="elements that use more")
         axes.set_ylim(top=1.5)
         axes.xaxis.set_major_formatter(_percent)
         axes.yaxis.set_major_formatter(_percent)
@@ -123,7 +121,7 @@ def shares_figure(comparisons: Sequence[Comparison]) -> Markup | None:
     return svg("use of the tolerance", draw)
 
 
-def sizes_figure(exports: Sequence["Export"]) -> Markup:
+def sizes_figure(exports: Sequence[Export]) -> Markup:
     """The size of each file."""
 
     def draw(axes: Axes) -> None:
@@ -136,7 +134,7 @@ def sizes_figure(exports: Sequence["Export"]) -> Markup:
     return svg("size", draw)
 
 
-def times_figure(exports: Sequence["Export"], batched: bool) -> Markup:
+def times_figure(exports: Sequence[Export], batched: bool) -> Markup:
     """The times of lower precisions as multiples of float32's, medians and quartiles, of one call if not `batched`."""
 
     def draw(axes: Axes) -> None:
@@ -165,12 +163,12 @@ def times_figure(exports: Sequence["Export"], batched: bool) -> Markup:
     return svg("time", draw)
 
 
-def _kinds(exports: Sequence["Export"]) -> list[str]:
+def _kinds(exports: Sequence[Export]) -> list[str]:
     return [f"{made.precision} .{made.format}" for made in exports]
 
 
-def _percent(share: float, _: float) -> str:
-    return f"{100 * share:.3g}%"
+def _percent(fraction: float, _: float) -> str:
+    return f"{100 * fraction:.3g}%"
 
 
 def _legend(axes: Axes) -> None:

@@ -1,34 +1,31 @@
-"""One page on an export, for people: what was made, and how it did against torch."""
+"""One HTML page on an export: what was made, and how it did against torch."""
 
 import hashlib
 import re
 import shlex
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from torch import Tensor
 
 from edge_export.capture.program import Program
 from edge_export.formats.choices import Format
-from edge_export.formats.string_inputs import text_features
+from edge_export.formats.string_inputs import string_features
 from edge_export.formats.torchscript_file import load_torchscript
-from edge_export.report.figures import errors_figure, shares_figure, sizes_figure, times_figure
+from edge_export.report.figures import errors_figure, sizes_figure, times_figure, tolerance_figure
 from edge_export.report.regions import Plane, Regions, plane, regions
+from edge_export.results import Export
 from edge_export.tensors import Run
 from edge_export.verify.quantization_budget import MANY
 from edge_runtime import Certificate, Predictor
 
-if TYPE_CHECKING:
-    from edge_export.results import Export
 
+def write_report(program: Program, exports: Sequence[Export]) -> str:
+    """An HTML page on files that passed: what they are, what was compared, and how close to torch they are.
 
-def write_report(program: Program, exports: Sequence["Export"]) -> str:
-    """A page of HTML on files that passed: what they are, their proof, and how close to torch they are.
-
-    It needs nothing beside itself, neither files nor a network nor scripts. The same files give the same page, apart
-    from the times that were measured.
+    It needs nothing else: no other file, no network, no scripts. The same files give the same page, apart from the
+    times that were measured.
 
     Args:
         program: what was exported.
@@ -41,22 +38,22 @@ def write_report(program: Program, exports: Sequence["Export"]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    proven = [made for made in exports if made.comparisons]
+    compared = [made for made in exports if made.comparisons]
     certified = [made for made in exports if made.certificate is not None]
     measured = [made for made in exports if made.measured is not None]
-    comparisons = [comparison for made in proven for comparison in made.comparisons]
+    comparisons = [comparison for made in compared for comparison in made.comparisons]
     drawn = plane(program)
     page = environment.get_template("page.html.j2").render(
         program=program,
         outputs=_outputs(program),
-        texts=text_features(program.signature),
+        strings=string_features(program.signature),
         exports=exports,
-        proven=proven,
+        compared=compared,
         measured=measured,
         certified=certified,
-        origins={made.precision: made.certificate.tolerance_rule for made in exports if made.certificate is not None},
-        elements=sum(comparison.errors.size - comparison.undecided for comparison in comparisons),
-        share=max((comparison.share for comparison in comparisons), default=0.0),
+        rules={made.precision: made.certificate.tolerance_rule for made in exports if made.certificate is not None},
+        elements=sum(comparison.errors.size - comparison.excluded for comparison in comparisons),
+        tolerance_used=max((comparison.tolerance_used for comparison in comparisons), default=0.0),
         plane=drawn,
         regions=[] if drawn is None else _regions(program, exports, drawn),
         sizes=sizes_figure(exports) if measured else None,
@@ -64,11 +61,11 @@ def write_report(program: Program, exports: Sequence["Export"]) -> str:
         many=MANY,
         sha256=lambda made: hashlib.sha256(made.content).hexdigest(),
         errors_figure=errors_figure,
-        shares_figure=shares_figure,
+        tolerance_figure=tolerance_figure,
         reference_rows=_reference_rows,
         quote=shlex.quote,
     )
-    # A file's name may hold bytes that are no text.
+    # A file's name may hold bytes that are not text.
     return page.encode(errors="replace").decode()
 
 
@@ -98,7 +95,7 @@ def _outputs(program: Program) -> list[tuple[str, str, str]]:
     ]
 
 
-def _regions(program: Program, exports: Sequence["Export"], drawn: Plane) -> list[tuple["Export", Regions]]:
+def _regions(program: Program, exports: Sequence[Export], drawn: Plane) -> list[tuple[Export, Regions]]:
     """The regions of one file in each precision, since all formats of one hold the same numbers."""
     assert program.signature is not None
     output = program.signature.output
@@ -116,14 +113,14 @@ def _regions(program: Program, exports: Sequence["Export"], drawn: Plane) -> lis
 
 
 def _reference_rows(certificate: Certificate) -> list[tuple[str, int]]:
-    """How many reference rows there are in each case."""
+    """How many reference rows of each kind there are."""
     rows: Counter[str] = Counter()
     for batch in certificate.reference:
         rows[batch.kind] += batch.rows
     return list(rows.items())
 
 
-def _run(program: Program, made: "Export") -> Run:
+def _run(program: Program, made: Export) -> Run:
     if made.format == Format.TORCHSCRIPT:
         return load_torchscript(made.content, program)
     return Predictor(made.content, device="cpu", threads=1).run

@@ -15,7 +15,7 @@ from matplotlib.image import AxesImage
 from edge_export.capture.program import Program
 from edge_export.report.figures import COLORS, powers_of_ten, shortened, svg
 from edge_export.tensors import Array, Tensors
-from edge_export.verify.input_distributions import populations
+from edge_export.verify.input_distributions import input_distributions
 from edge_runtime import Feature, Signature
 from edge_runtime.contract.signature import Label
 from edge_runtime.contract.values import FLOAT32_MAX
@@ -33,13 +33,13 @@ _OTHER = "#c0c0c0"
 
 @dataclass(frozen=True)
 class Plane:
-    """Two features on a grid, the others at their centre.
+    """Two features on a grid, the others at their mean.
 
     Attributes:
         name: the input.
         columns: of the features across and up.
         features: the two.
-        center: a row, shape (features,), float64.
+        mean: a row, shape (features,), float64.
         across: the first feature's values, shape (side,), float64.
         up: the second one's, likewise.
     """
@@ -47,7 +47,7 @@ class Plane:
     name: str
     columns: tuple[int, int]
     features: tuple[Feature, Feature]
-    center: Array
+    mean: Array
     across: Array
     up: Array
 
@@ -58,7 +58,7 @@ class Plane:
         """
         lines = []
         for height in self.up:
-            rows = np.tile(self.center, (len(self.across), 1))
+            rows = np.tile(self.mean, (len(self.across), 1))
             rows[:, self.columns[0]], rows[:, self.columns[1]] = self.across, height
             if (outputs := run({self.name: rows.astype(np.float32)})) is None:
                 return None
@@ -101,14 +101,14 @@ def plane(program: Program) -> Plane | None:
         return None
     if program.cost * max(_SIDE**2, _SWEEP * len(features)) > _MOST_COST or len(signature.labels) > _MOST_LABELS:
         return None
-    known = populations(program, None)[spec.name]
-    center = known.center.clip(-FLOAT32_MAX, FLOAT32_MAX)
-    low, high = _ranges(features, center, known.spread)
+    known = input_distributions(program, None)[spec.name]
+    mean = known.mean.clip(-FLOAT32_MAX, FLOAT32_MAX)
+    low, high = _ranges(features, mean, known.standard_deviation)
     first, second = numbers[:2]
     if len(numbers) > 2:
         moved = []
         for column in numbers:
-            rows = np.tile(center, (_SWEEP, 1))
+            rows = np.tile(mean, (_SWEEP, 1))
             rows[:, column] = np.linspace(low[column], high[column], _SWEEP)
             outputs = program.try_run({spec.name: rows.astype(np.float32)})
             if outputs is None:
@@ -119,7 +119,7 @@ def plane(program: Program) -> Plane | None:
         spec.name,
         (first, second),
         (features[first], features[second]),
-        center,
+        mean,
         np.linspace(low[first], high[first], _SIDE),
         np.linspace(low[second], high[second], _SIDE),
     )
@@ -149,11 +149,11 @@ def regions(plane: Plane, torch: Array, found: Array, signature: Signature, titl
     return Regions(tuple(figures), int((labels != other).sum()), labels.size, float(apart.max()), legend)
 
 
-def _ranges(features: Sequence[Feature], center: Array, spread: Array) -> tuple[Array, Array]:
-    """The ends of the picture for each feature: a little beyond its range in training, else three spreads away."""
+def _ranges(features: Sequence[Feature], mean: Array, deviation: Array) -> tuple[Array, Array]:
+    """The ends of the picture for each feature: a little beyond its range in training, else three deviations away."""
     low, high = (
-        (center - 3 * spread).clip(-FLOAT32_MAX, FLOAT32_MAX),
-        (center + 3 * spread).clip(-FLOAT32_MAX, FLOAT32_MAX),
+        (mean - 3 * deviation).clip(-FLOAT32_MAX, FLOAT32_MAX),
+        (mean + 3 * deviation).clip(-FLOAT32_MAX, FLOAT32_MAX),
     )
     for column, feature in enumerate(features):
         if feature.minimum is not None and feature.maximum is not None:

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 
 from edge_export.capture.program import Program
-from edge_export.formats.string_inputs import text_features
+from edge_export.formats.string_inputs import string_features
 from edge_export.verify.compare import Element
 from edge_runtime.contract.atomic_files import make_folder, write_files
 
 _SCRIPT = '''\
-"""Shows where {artifact} differs from torch. Needs torch, numpy and onnxruntime alone:  python reproduce.py"""
+"""Shows where {artifact} differs from torch. Needs torch, numpy and onnxruntime only:  python reproduce.py"""
 
 from pathlib import Path
 
@@ -43,11 +43,11 @@ def from_artifact():
 
 
 expected, found = from_torch()[output], from_artifact()[output]
-print("{artifact} among {case}")
+print("{artifact} among {kind}")
 if found.shape != expected.shape:
     raise SystemExit(f"  {{output}} has the shape {{list(found.shape)}}, torch: {{list(expected.shape)}}")
 print(f"  {{output}}{{list(index)}}: {{found[index]}}, torch: {{expected[index]}}, in float64: {float64!r}")
-print(f"  they may be {allowed:.3g} apart")
+print(f"  the tolerance is {tolerance:.3g}")
 same = (found == expected) | (np.isnan(found) & np.isnan(expected))
 with np.errstate(invalid="ignore"):
     apart = np.where(same, 0.0, np.abs(found.astype(np.float64) - expected.astype(np.float64)))
@@ -55,8 +55,8 @@ print(f"  {{np.sum(~same)}} of {{same.size}} elements differ from torch in this 
 '''
 
 _INPUTS = 'inputs = dict(np.load(here / "inputs.npz"))  # the same, by name'
-_INPUTS_OF_TEXTS = """\
-inputs = dict(np.load(here / "inputs.npz"))  # the same, by name, with the texts that torch is given the codes of
+_STRING_INPUTS = """\
+inputs = dict(np.load(here / "inputs.npz"))  # the same, by name, with the strings that torch is given the codes of
 inputs = {name: values.astype(object) if values.dtype.kind == "U" else values for name, values in inputs.items()}"""
 
 _RUN_ONNX = """\
@@ -88,7 +88,9 @@ def write_reproduction(folder: Path, program: Program, artifact: str, content: b
     """
     inputs, exported = io.BytesIO(), io.BytesIO()
     # Objects would have to be unpickled.
-    plain = {name: values.astype(str) if values.dtype == object else values for name, values in mismatch.texts.items()}
+    plain = {
+        name: values.astype(str) if values.dtype == object else values for name, values in mismatch.strings.items()
+    }
     np.savez(inputs, **plain)  # type: ignore[arg-type]
     shown = copy.copy(program.exported)
     shown.example_inputs = program.arguments(mismatch.tensors)
@@ -99,10 +101,10 @@ def write_reproduction(folder: Path, program: Program, artifact: str, content: b
         outputs=list(program.outputs),
         output=mismatch.output,
         index=mismatch.index,
-        case=mismatch.case,
+        kind=mismatch.kind,
         float64=mismatch.float64,
-        allowed=mismatch.allowed,
-        inputs=_INPUTS_OF_TEXTS if text_features(program.signature) else _INPUTS,
+        tolerance=mismatch.tolerance,
+        inputs=_STRING_INPUTS if string_features(program.signature) else _INPUTS,
         run=run.format(artifact=artifact),
     )
     make_folder(folder)

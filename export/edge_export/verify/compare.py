@@ -1,15 +1,4 @@
-"""The standard of proof: what an exported model must share with torch, element by element.
-
-The reference is torch in float64. An element's error against it may be at most `MULTIPLE` times the largest of three
-things, each a measure of what float32 cannot know about that element: torch float32's own error; how far the element
-moves if the roundings of float32 fall otherwise (`arithmetic`); half a unit in the last place of the output's usual
-magnitude. Where torch float32 itself is farther off than the last two explain, it overflowed on the way or met NaN:
-there the exported model must do what torch float32 does. A label can therefore change only where the reference is
-closer to the threshold than the error allowed. Integers and booleans must be equal wherever float32 decides them: where
-they stay the same under roundings `MULTIPLE` times as large as float32's.
-
-docs/proof.md says why eight, with figures.
-"""
+"""Holds an exported model against the reference, element by element; `reference` has the standard."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,11 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_export.capture.program import Program
-from edge_export.formats.string_inputs import spelled
+from edge_export.formats.string_inputs import as_strings
 from edge_export.tensors import Array, Run, Tensors, count_rows, within
-from edge_export.verify.probe_inputs import EXTREME, MODERATE, NOT_FINITE, Case
-from edge_export.verify.reference import CaseReference, TensorReference
+from edge_export.verify.probe_inputs import MODERATE
+from edge_export.verify.probe_kinds import EXTREME, NOT_FINITE, ProbeInputs
+from edge_export.verify.reference import ProbeReference, TensorReference
 from edge_runtime.contract.errors import EdgePredictError
+from edge_runtime.contract.progress import SILENT, Progress
 from edge_runtime.verification import distance
 
 
@@ -31,9 +22,9 @@ class Element:
     """One element of what an exported model computes, and what torch computes there.
 
     Attributes:
-        case: the kind of rows it is among.
-        tensors: the inputs of the call, codes where an artifact takes texts.
-        texts: the same with those texts, as the artifact was run on.
+        kind: the kind of probe inputs that it is among.
+        tensors: the inputs of the call, with codes if an artifact takes strings.
+        strings: the same with those strings, as the artifact was run on.
         batched: whether their first axis is the batch.
         output: the output that it is in.
         index: its place there.
@@ -41,13 +32,13 @@ class Element:
         expected: what it should give.
         float32: what torch gives.
         float64: what torch gives in float64.
-        allowed: how far it may be from what it should be.
-        share: how far it is, as a share of that.
+        tolerance: how far it may be from `expected`.
+        tolerance_used: its error as a fraction of the tolerance.
     """
 
-    case: str
+    kind: str
     tensors: Tensors
-    texts: Tensors
+    strings: Tensors
     batched: bool
     output: str
     index: tuple[int, ...]
@@ -55,15 +46,15 @@ class Element:
     expected: float
     float32: float
     float64: float
-    allowed: float
-    share: float
+    tolerance: float
+    tolerance_used: float
 
     @property
     def inputs(self) -> list[str]:
-        """The row that it is in, or the whole call where there are no rows, input by input and shortened."""
+        """The row that it is in, or the whole call if there are no rows, input by input and shortened."""
         row = self.index[0] if self.index else 0
         shown = []
-        for name, values in self.texts.items():
+        for name, values in self.strings.items():
             elements = (values[row] if self.batched and row < len(values) else values).reshape(-1)
             text = ", ".join(map(_shown, elements[:8].tolist()))
             rest = f", ... {elements.size - 8:,} more" if elements.size > 8 else ""
@@ -71,30 +62,33 @@ class Element:
         return shown
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
-    """How an exported model did in one case.
+    """How an exported model did on probe inputs of one kind.
 
     Attributes:
-        case: the inputs compared.
-        rows: how many rows they have; calls, where there is no batch.
-        torch_errors: torch float32's own error in each element where it did not overflow, shape (elements,).
+        probe: the inputs compared.
+        rows: how many rows they have; the number of calls if the program has no batch.
+        torch_errors: torch float32's own error in each element that did not overflow, shape (elements,).
         errors: the exported model's error in each element, shape (elements,).
-        allowed: the error that each element may have, shape (elements,).
-        decided: how many decisions are the same on both sides because float32 can make them, of how many; None if the
-            program decides nothing.
-        worst: the element that uses most of what it is allowed; None if there is none.
-        only_overflow: whether `finite_only` leaves out every element that fails.
+        tolerance: the tolerance of each element, shape (elements,); infinity if it is excluded.
+        decided: how many decisions float32 can make, so that they are the same on both sides, and of how many; None if
+            the program decides nothing.
+        worst: the element that uses most of its tolerance; None if there is no element.
+        only_overflow: whether `finite_only` would exclude every element that fails.
     """
 
-    case: Case
+    probe: ProbeInputs
     rows: int
     torch_errors: Array
     errors: Array
-    allowed: Array
+    tolerance: Array
     decided: tuple[int, int] | None
     worst: Element | None
     only_overflow: bool
+
+    def __repr__(self) -> str:
+        return f"Comparison({self.probe.kind!r}, rows={self.rows}, tolerance_used={self.tolerance_used:.2g})"
 
     @property
     def torch_error(self) -> float:
@@ -107,70 +101,72 @@ class Comparison:
         return float(self.errors.max(initial=0.0))
 
     @property
-    def largest_allowed(self) -> float:
-        """The largest error that any element may have, where float32 says anything of it."""
-        return float(self.allowed[np.isfinite(self.allowed)].max(initial=0.0))
+    def largest_tolerance(self) -> float:
+        """The largest tolerance of any element that is not excluded."""
+        return float(self.tolerance[np.isfinite(self.tolerance)].max(initial=0.0))
 
     @property
-    def undecided(self) -> int:
-        """Of how many elements nothing is said: integers that float32 cannot decide, or overflows that are left out."""
-        return int(np.isinf(self.allowed).sum())
+    def excluded(self) -> int:
+        """How many elements are excluded: integers that float32 cannot decide, or overflow with `finite_only`."""
+        return int(np.isinf(self.tolerance).sum())
 
     @property
-    def share(self) -> float:
-        """The largest share of what it is allowed that an element uses, from 0 to 1 where the comparison holds."""
-        return 0.0 if self.worst is None else self.worst.share
+    def tolerance_used(self) -> float:
+        """The largest fraction of its tolerance that an element uses: at most 1 if the comparison holds."""
+        return 0.0 if self.worst is None else self.worst.tolerance_used
 
     @property
     def failed(self) -> int:
-        """How many elements are farther off than they may be."""
-        return int((shares(self.errors, self.allowed) > 1).sum())
+        """How many elements are beyond their tolerance."""
+        return int((tolerance_used(self.errors, self.tolerance) > 1).sum())
 
 
 class ParityError(EdgePredictError, AssertionError):
-    """The exported model does not compute what torch computes; `comparison` is its worst case."""
+    """The exported model does not compute what torch computes; `comparison` is its worst comparison."""
 
     def __init__(self, name: str, comparison: Comparison, only_overflow: bool) -> None:
         """Say of the exported model `name` what the worst element of `comparison` is.
 
-        With `only_overflow`, also that `finite_only` leaves out all that fails, in whatever case.
+        With `only_overflow`, also that `finite_only` excludes every element that fails, whatever its kind.
         """
         assert comparison.worst is not None
         worst, self.name, self.comparison = comparison.worst, name, comparison
         row = ", ".join(worst.inputs)
         shapes = " and ".join(str(list(values.shape)) for values in worst.tensors.values())
         place = "".join(f"[{index}]" for index in worst.index)
-        multiple = f", or {worst.share:.3g} times what is allowed" if worst.share < float("inf") else ""
+        used = f", or {worst.tolerance_used:.3g} times its tolerance" if worst.tolerance_used < float("inf") else ""
         message = (
-            f"{name} does not compute what torch computes, and is not written: among {worst.case}, "
+            f"{name} does not compute what torch computes and is not written: among {worst.kind}, "
             f"{worst.output}{place} is {worst.found:.9g} for {row} in a call of shape {shapes}, "
             f"torch gives {worst.float32:.9g} (in float64 {worst.float64:.17g}); "
-            f"the difference may be {worst.allowed:.2g}. {comparison.failed} of "
+            f"the tolerance is {worst.tolerance:.2g}. {comparison.failed} of "
             f"{comparison.errors.size} elements fail; the smallest tolerance that would pass is {comparison.error:.2g}"
-            f"{multiple}"
+            f"{used}"
         )
         if only_overflow:
             message += (
-                ". If NaN, infinity and numbers that overflow do not matter, --finite (finite_only=True) leaves them "
-                "out, and the certificate says so"
+                ". If NaN, infinity and numbers that overflow do not matter, --finite (finite_only=True) excludes "
+                "them, and the certificate says so"
             )
         super().__init__(message)
 
 
-def shares(errors: Array, allowed: Array) -> Array:
-    """Each error as a share of what is allowed; infinity where nothing is and there is one."""
+def tolerance_used(errors: Array, tolerance: Array) -> Array:
+    """Each error as a fraction of its tolerance; infinity for an error with a tolerance of 0."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        return np.where(errors == 0, 0.0, errors / allowed)
+        return np.where(errors == 0, 0.0, errors / tolerance)
 
 
 def errors_of(outputs: Array, reference: TensorReference) -> Array:
-    """How far `outputs` are from what is expected: infinity where just one is NaN, 0 where nothing is expected."""
+    """How far `outputs` are from what is expected: infinity if only one is NaN, 0 for an excluded element."""
     if outputs.shape != reference.expected.shape:
         return np.full(reference.expected.shape, np.inf)
-    return np.where(np.isinf(reference.allowed), 0.0, distance(outputs, reference.expected))
+    return np.where(np.isinf(reference.tolerance), 0.0, distance(outputs, reference.expected))
 
 
-def compare(run: Run, references: Sequence[CaseReference], program: Program, name: str) -> list[Comparison]:
+def compare(
+    run: Run, references: Sequence[ProbeReference], program: Program, name: str, progress: Progress = SILENT
+) -> list[Comparison]:
     """Hold an exported model against torch.
 
     Args:
@@ -178,39 +174,42 @@ def compare(run: Run, references: Sequence[CaseReference], program: Program, nam
         references: what torch computes.
         program: what was exported.
         name: what to call the exported model in messages.
+        progress: advanced by one step for each call.
 
     Raises:
-        ParityError: it does not hold; its `worst` is the worst element.
+        ParityError: an element is beyond its tolerance; its `comparison` has the worst one.
     """
-    comparisons = [_compare_case(run, reference, program) for reference in references]
-    worst = max(comparisons, key=lambda comparison: comparison.share, default=None)
-    if worst is not None and worst.share > 1:
-        failed = [comparison for comparison in comparisons if comparison.share > 1]
+    comparisons = [_compared(run, reference, program, progress) for reference in references]
+    worst = max(comparisons, key=lambda comparison: comparison.tolerance_used, default=None)
+    if worst is not None and worst.tolerance_used > 1:
+        failed = [comparison for comparison in comparisons if comparison.tolerance_used > 1]
         raise ParityError(name, worst, only_overflow=all(comparison.only_overflow for comparison in failed))
     return comparisons
 
 
-def _compare_case(run: Run, reference: CaseReference, program: Program) -> Comparison:
-    own, errors, allowed = [np.zeros(0)], [np.zeros(0)], [np.zeros(0)]
+def _compared(run: Run, reference: ProbeReference, program: Program, progress: Progress) -> Comparison:
+    kind = reference.probe.kind
+    own, errors, tolerance = [np.zeros(0)], [np.zeros(0)], [np.zeros(0)]
     worst: Element | None = None
     only_overflow = True
-    for tensors, batch in zip(reference.case.batches, reference.batches, strict=True):
+    for tensors, expected in zip(reference.probe.calls, reference.calls, strict=True):
         outputs = run(tensors)
-        for name, expected in batch.items():
-            apart = errors_of(outputs[name], expected)
-            own.append(expected.torch_errors[expected.trusted & np.isfinite(expected.allowed)])
+        for name, tensor in expected.items():
+            apart = errors_of(outputs[name], tensor)
+            own.append(tensor.torch_errors[tensor.trusted & np.isfinite(tensor.tolerance)])
             errors.append(apart.reshape(-1))
-            allowed.append(expected.allowed.reshape(-1))
-            used = shares(apart, expected.allowed)
-            only_overflow &= not (used > 1)[~_left_out(reference.case.name, tensors, expected)].any()
-            if used.size and (worst is None or used.max() > worst.share):
-                worst = _element(reference.case.name, tensors, program, name, outputs[name], expected, used)
+            tolerance.append(tensor.tolerance.reshape(-1))
+            used = tolerance_used(apart, tensor.tolerance)
+            only_overflow &= not (used > 1)[~_excluded_if_finite(kind, tensors, tensor)].any()
+            if used.size and (worst is None or used.max() > worst.tolerance_used):
+                worst = _worst_element(kind, tensors, program, name, outputs[name], tensor, used)
+        progress.advance()
     return Comparison(
-        case=reference.case,
-        rows=sum(count_rows(batch) if program.is_batched else 1 for batch in reference.case.batches),
+        probe=reference.probe,
+        rows=sum(count_rows(call) if program.is_batched else 1 for call in reference.probe.calls),
         torch_errors=np.concatenate(own),
         errors=np.concatenate(errors),
-        allowed=np.concatenate(allowed),
+        tolerance=np.concatenate(tolerance),
         decided=_decided(reference, program),
         worst=worst,
         only_overflow=only_overflow,
@@ -220,31 +219,31 @@ def _compare_case(run: Run, reference: CaseReference, program: Program) -> Compa
 def _shown(element: float | str) -> str:
     if not isinstance(element, str):
         return f"{element:.9g}"
-    # In quotes, since blanks at its ends count too.
+    # In quotes, since white space at the ends of a string counts too.
     return repr(element if len(element) <= 40 else f"{element[:40]}...")
 
 
-def _left_out(case: str, tensors: Tensors, reference: TensorReference) -> npt.NDArray[np.bool_]:
-    """Which elements `finite_only` would leave out, or whose inputs it would not draw."""
-    if case == NOT_FINITE:
+def _excluded_if_finite(kind: str, tensors: Tensors, reference: TensorReference) -> npt.NDArray[np.bool_]:
+    """Which elements `finite_only` would exclude, or whose inputs it would not draw."""
+    if kind == NOT_FINITE:
         return np.ones(reference.float32.shape, np.bool_)
-    left_out = ~reference.is_finite
-    if case == EXTREME:
+    excluded = ~reference.is_finite
+    if kind == EXTREME:
         beyond = ~within(tensors, MODERATE)
-        per_row = beyond.shape == left_out.shape[:1]
-        left_out |= beyond.reshape(-1, *[1] * (left_out.ndim - 1)) if per_row else beyond.any()
-    return left_out
+        per_row = beyond.shape == excluded.shape[:1]
+        excluded |= beyond.reshape(-1, *[1] * (excluded.ndim - 1)) if per_row else beyond.any()
+    return excluded
 
 
-def _element(
-    case: str, tensors: Tensors, program: Program, output: str, found: Array, expected: TensorReference, used: Array
+def _worst_element(
+    kind: str, tensors: Tensors, program: Program, output: str, found: Array, expected: TensorReference, used: Array
 ) -> Element:
-    """The element that uses most."""
+    """The element that uses most of its tolerance."""
     index = tuple(int(place) for place in np.unravel_index(int(used.argmax()), used.shape))
     return Element(
-        case=case,
+        kind=kind,
         tensors=tensors,
-        texts=spelled(tensors, program.signature),
+        strings=as_strings(tensors, program.signature),
         batched=program.is_batched,
         output=output,
         index=index,
@@ -252,29 +251,29 @@ def _element(
         expected=float(expected.expected[index]),
         float32=float(expected.float32[index]),
         float64=float(expected.float64[index]),
-        allowed=float(expected.allowed[index]),
-        share=float(used[index]),
+        tolerance=float(expected.tolerance[index]),
+        tolerance_used=float(used[index]),
     )
 
 
-def _decided(reference: CaseReference, program: Program) -> tuple[int, int] | None:
-    """How many decisions float32 can make: the runner-up is farther away than both errors allowed together."""
+def _decided(reference: ProbeReference, program: Program) -> tuple[int, int] | None:
+    """How many decisions float32 can make: the runner-up is farther away than both tolerances together."""
     decided = total = 0
     signature = program.classifier
-    for batch in reference.batches:
+    for call in reference.calls:
         if signature is None:
-            for tensor in batch.values():
+            for tensor in call.values():
                 if tensor.is_discrete:
-                    decided += int((tensor.allowed == 0).sum())
-                    total += tensor.allowed.size
+                    decided += int((tensor.tolerance == 0).sum())
+                    total += tensor.tolerance.size
             continue
-        expected, allowed = batch[signature.output].expected, batch[signature.output].allowed
+        expected, tolerance = call[signature.output].expected, call[signature.output].tolerance
         total += len(expected)
         if signature.task == "binary_classification":
-            decided += int((np.abs(expected[:, 0] - signature.threshold) > allowed[:, 0]).sum())
+            decided += int((np.abs(expected[:, 0] - signature.threshold) > tolerance[:, 0]).sum())
             continue
         best = expected.argmax(axis=1)[:, None]
-        lead = np.take_along_axis(expected, best, 1) - expected - np.take_along_axis(allowed, best, 1) - allowed
+        lead = np.take_along_axis(expected, best, 1) - expected - np.take_along_axis(tolerance, best, 1) - tolerance
         np.put_along_axis(lead, best, np.inf, axis=1)
         decided += int((lead > 0).all(axis=1).sum())
     return (decided, total) if total else None

@@ -1,14 +1,4 @@
-"""A captured program in other arithmetic: in float64, and in float64 with the roundings of float32 drawn at random.
-
-The first gives the truth that everything is measured against. Many draws of the second show how far float32 can know
-that truth, element by element: where all draws agree, any sound float32 implementation does, in whatever order it sums.
-
-The method is Monte Carlo arithmetic (D. S. Parker, Monte Carlo Arithmetic: exploiting randomness in floating-point
-arithmetic, UCLA CSD-970002, 1997) in its form for inexact results only: a result that float32 can hold is left alone,
-any other is rounded up or down at random, so that on average nothing is lost. Within an operation that combines several
-elements, such as a matrix product, the roundings on the way are those of slightly other operands (Higham, Accuracy and
-Stability of Numerical Algorithms, 2002, chapter 3): there the operands are off by one unit in their last place as well.
-"""
+"""A captured program in float64: the reference that everything is measured against."""
 
 import contextlib
 import operator
@@ -31,8 +21,6 @@ from edge_export.tensors import Tensors
 
 _aten = torch.ops.aten
 _control = torch.ops.higher_order
-
-
 _NORMS = {_aten.group_norm, _aten.instance_norm, _aten.layer_norm}
 
 Operation = Callable[..., Any]
@@ -71,7 +59,9 @@ class Arithmetic:
             with torch.no_grad(), _float64_by_default():
                 results = self._run_graph(self._exported.graph_module, placeholders)
         except Exception as error:
-            raise ExportError(f"the module cannot be proven, since it cannot run in float64: {cause(error)}") from error
+            raise ExportError(
+                f"the module cannot be verified, since it cannot run in float64: {cause(error)}"
+            ) from error
         found = [leaf for leaf in pytree.tree_leaves(results) if isinstance(leaf, Tensor)]
         return dict(zip(self._program.outputs, found, strict=True))
 
@@ -84,10 +74,10 @@ class Arithmetic:
             return None  # about float32
         match operation:
             case _aten.view.default:
-                # In float64 an operation before it may lay its result out otherwise, where view refuses.
+                # In float64 an operation before it may lay out its result differently, which view refuses.
                 return _aten.reshape.default(*args)
             case _aten.view.dtype:
-                raise NotImplementedError("it reads the bits of its numbers, which float64 has others of")
+                raise NotImplementedError("it reads the bits of its numbers, which are others in float64")
             case _control.cond:
                 condition, yes, no, operands = args
                 return self._run_graph(yes if condition else no, operands)

@@ -1,4 +1,4 @@
-"""Which columns of a row have no value: the patterns of gaps that a model of a table is compared on."""
+"""Missing-value patterns: which columns of a row have no value."""
 
 from collections.abc import Mapping
 
@@ -6,27 +6,27 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_export.tensors import Tensors
-from edge_export.verify.input_distributions import Population
+from edge_export.verify.input_distributions import InputDistribution
 
-# Patterns of ten columns are all compared, those of more are sampled.
+# All patterns of up to so many columns are compared, those of more columns are sampled.
 _ALL_OF = 10
 
 
-def gap_columns(populations: Mapping[str, Population]) -> list[tuple[str, int]]:
-    """The columns that may have gaps, each by the name of its input and its place there."""
+def columns_with_missing(distributions: Mapping[str, InputDistribution]) -> list[tuple[str, int]]:
+    """The columns that may be missing, each by the name of its input and its place there."""
     return [
         (name, column)
-        for name, population in populations.items()
-        for column, feature in enumerate(population.features)
+        for name, distribution in distributions.items()
+        for column, feature in enumerate(distribution.features)
         if feature.missing is not None
     ]
 
 
-def patterns(columns: int, most: int, random: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """At most so many patterns of gaps in so many columns, shape (patterns, columns).
+def missing_patterns(columns: int, most: int, random: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """At most `most` patterns of `columns` columns, shape (patterns, columns), True if the column is missing.
 
-    All that there are, of few columns. Else none, all, each alone and all but one, then others at random, of every
-    density.
+    All patterns of a few columns. Of many columns: none, all, each alone and all but one, then others at random, of
+    every density.
     """
     if columns <= _ALL_OF:
         every: npt.NDArray[np.bool_] = np.arange(2**columns)[:, None] >> np.arange(columns) & 1 == 1
@@ -38,11 +38,14 @@ def patterns(columns: int, most: int, random: np.random.Generator) -> npt.NDArra
     return np.concatenate([ends, alone, ~alone, others])[:most]
 
 
-def with_gaps(
-    rows: Tensors, populations: Mapping[str, Population], columns: list[tuple[str, int]], gaps: npt.NDArray[np.bool_]
+def with_missing(
+    rows: Tensors,
+    distributions: Mapping[str, InputDistribution],
+    columns: list[tuple[str, int]],
+    patterns: npt.NDArray[np.bool_],
 ) -> Tensors:
-    """`rows` with gaps where `gaps`, shape (rows, columns), says so of `columns`."""
-    gapped = {name: values.copy() for name, values in rows.items()}
-    for (name, column), missing in zip(columns, gaps.T, strict=True):
-        gapped[name][missing, column] = populations[name].gap
-    return gapped
+    """`rows` without the values that `patterns`, shape (rows, columns), says are missing in `columns`."""
+    result = {name: values.copy() for name, values in rows.items()}
+    for (name, column), missing in zip(columns, patterns.T, strict=True):
+        result[name][missing, column] = distributions[name].missing_value
+    return result

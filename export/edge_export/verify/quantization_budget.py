@@ -1,50 +1,33 @@
 """What a lower precision costs and gives, measured on data: changed answers against size and time.
 
-Float32 is held against torch (`compare`); a lower precision is held against float32, on rows that a person
-gives, and within limits that a person sets, because no theory says how far off an 8-bit model may be.
+Float32 is compared with torch (`compare`). A lower precision is compared with float32, on rows and within limits that
+the user gives, because no theory says how far off an 8-bit model may be.
 
-What `measure_change` finds is the same on every run and may go into a file. Times never are, and must not.
+What `measure_change` finds is the same on every run and may go into a file. Times are not, and must not.
 """
 
 import time
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from edge_export.budget import Budget
 from edge_export.errors import BudgetExceeded, ExportError
 from edge_export.formats.choices import Precision
+from edge_export.tensors import Tensors, largest_magnitude
 from edge_runtime import Predictor
 from edge_runtime.verification import distance
 
-if TYPE_CHECKING:
-    from edge_export.tensors import Tensors
-
 # The predicted class of each row, shape (rows,), from the outputs for a batch.
-Decide: TypeAlias = Callable[["Tensors"], npt.NDArray[Any]]
+Decide: TypeAlias = Callable[[Tensors], npt.NDArray[Any]]
 
+# Rows of the larger of two calls that are timed.
 MANY = 64
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How far the answers may be from float32's.
-
-    Attributes:
-        flips: the largest share of rows whose decision may change, from 0 to 1.
-        change: the largest change of any output: of a probability as it is, of anything else as a share of the largest
-            magnitude that float32 gives for that output in all of the data (as it is, where that is 0).
-    """
-
-    flips: float = 0.01
-    change: float = 0.05
-
-    def __post_init__(self) -> None:
-        """Refuse limits that are none."""
-        if not (0 <= self.flips <= 1 and 0 <= self.change < float("inf")):
-            raise ExportError(f"a budget of {self.flips} flips and a change of {self.change} is none; see --help")
+# For how long each of them is timed, in seconds, and how many times at least and at most.
+_SECONDS, _FEWEST_CALLS, _MOST_CALLS = 0.5, 5, 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +35,8 @@ class Change:
     """How far the answers of a model in a lower precision are from float32's, row by row over all batches.
 
     Attributes:
-        changes: the largest change in each row, in the units of `Budget.change`, shape (rows,), float64; infinity where
-            one side alone is NaN.
+        changes: the largest change in each row, in the units of `Budget.change`, shape (rows,), float64; infinity if
+            only one side is NaN.
         flipped: whether the decision on each row changed, shape (rows,), bool; None if there is nothing to decide.
     """
 
@@ -91,7 +74,7 @@ class Measured:
     Attributes:
         change: how far the answers are from float32's.
         size: of the file, in bytes.
-        size_ratio: of the file, as a share of the float32 file's.
+        size_ratio: of the file, as a fraction of the float32 file's.
         one: the time for one row, as a multiple of float32's.
         many: the time for `MANY` rows, as a multiple of float32's.
     """
@@ -104,7 +87,7 @@ class Measured:
 
     @property
     def verdict(self) -> str:
-        """In words, whether it is worth it. Five percent count, of time if three quarters of the runs show them."""
+        """In words, whether it is worth it. Five percent count; for times, if three quarters of the runs show them."""
         times = {"on one row": self.one, f"on {MANY} rows": self.many}
         gains = ["smaller"] * (self.size_ratio < 0.95)
         gains += [f"faster {rows}" for rows, ratio in times.items() if ratio.high < 0.95]
@@ -118,11 +101,11 @@ class Measured:
 def measure(
     float32: bytes,
     candidate: bytes,
-    batches: Sequence["Tensors"],
+    batches: Sequence[Tensors],
     decide: Decide | None = None,
     probabilities: Container[str] = (),
 ) -> Measured:
-    """Hold a file in a lower precision against the float32 file that it was made from, on the CPU.
+    """Compare a file in a lower precision with the float32 file that it was made from, on the CPU.
 
     Args:
         float32: the content of that file.
@@ -157,19 +140,19 @@ def measure(
 
 
 def measure_change(
-    reference: Sequence["Tensors"],
-    outputs: Sequence["Tensors"],
+    reference: Sequence[Tensors],
+    outputs: Sequence[Tensors],
     decide: Decide | None = None,
     probabilities: Container[str] = (),
 ) -> Change:
     """How far `outputs` are from `reference`.
 
     An output of anything but floating-point numbers is a decision: where it differs, the row counts as flipped. NaN
-    equals NaN; on one side alone it is a change of infinity, and a flip where there is something to decide.
+    equals NaN; on one side only it is a change of infinity, and a flip if there is something to decide.
 
     Args:
         reference: what float32 gives for each batch, by the names of the outputs. The first axis of the first output is
-            the batch's rows; what an output without that axis changes by counts for every row.
+            the batch's rows; the change of an output without that axis counts for every row.
         outputs: what the lower precision gives for them.
         decide: gives the predicted class of each row; None if the model predicts none.
         probabilities: the names of the outputs that hold probabilities.
@@ -181,7 +164,7 @@ def measure_change(
         raise ExportError("there are no rows to measure a lower precision on; give some")
     floating = [name for name, tensor in reference[0].items() if tensor.dtype.kind == "f"]
     scales = {
-        name: 1.0 if name in probabilities else max(_magnitude(batch[name]) for batch in reference) or 1.0
+        name: 1.0 if name in probabilities else max(largest_magnitude(batch[name]) for batch in reference) or 1.0
         for name in floating
     }
     changes, flipped = [], []
@@ -205,11 +188,10 @@ def measure_change(
     return Change(np.concatenate(changes), np.concatenate(flipped) if decided else None)
 
 
-def measure_latency(float32: bytes, candidate: bytes, batch: "Tensors") -> Ratio:
+def measure_latency(float32: bytes, candidate: bytes, batch: Tensors) -> Ratio:
     """How long `candidate` takes for `batch` as a multiple of what `float32` takes, on the CPU.
 
-    The two run in turns, so that what else the machine does strikes both: for half a second, but at least five and at
-    most a thousand times each.
+    The two run in turns, so that whatever else the machine does slows down both.
 
     Raises:
         InvalidInput: `batch` does not fit the model.
@@ -218,8 +200,8 @@ def measure_latency(float32: bytes, candidate: bytes, batch: "Tensors") -> Ratio
     for predictor in predictors:
         predictor.run(batch)  # the first call is slower
     times: tuple[list[float], list[float]] = ([], [])
-    end = time.perf_counter() + 0.5
-    while len(times[0]) < 5 or (len(times[0]) < 1000 and time.perf_counter() < end):
+    end = time.perf_counter() + _SECONDS
+    while len(times[0]) < _FEWEST_CALLS or (len(times[0]) < _MOST_CALLS and time.perf_counter() < end):
         for which in (0, 1) if len(times[0]) % 2 else (1, 0):
             start = time.perf_counter()
             predictors[which].run(batch)
@@ -229,40 +211,35 @@ def measure_latency(float32: bytes, candidate: bytes, batch: "Tensors") -> Ratio
 
 
 def check_budget(change: Change, budget: Budget, precision: Precision) -> None:
-    """Hold what was measured against what is allowed.
+    """Compare what was measured with the budget.
 
     Raises:
-        BudgetExceeded: more decisions or an output change by more than `budget` allows.
+        BudgetExceeded: more labels change, or an output changes by more, than `budget` has.
     """
-    mend = "allow more, or take another precision" + (
+    advice = "allow more, or choose another precision" + (
         ", or calibrate on more rows" if precision == Precision.INT8 else ""
     )
     if change.flipped is not None and change.flips > budget.flips * change.rows:
         worst = int(np.where(change.flipped, change.changes, -1).argmax())
         raise BudgetExceeded(
             f"{precision} changes the decision on {change.flips} of {change.rows} rows "
-            f"({change.flips / change.rows:.1%}), and {budget.flips:.1%} is allowed; of these, row {worst} of the data "
-            f"(from 0) changes the most; {mend}"
+            f"({change.flips / change.rows:.1%}), of which row {worst} of the data (from 0) changes most; "
+            f"the budget is {budget.flips:.1%}: {advice}"
         )
     if not change.largest <= budget.change:
         raise BudgetExceeded(
-            f"{precision} changes an output by {change.largest:.3g}, and {budget.change:.3g} is allowed, in row "
-            f"{int(change.changes.argmax())} of the data (from 0); {mend}"
+            f"{precision} changes an output by {change.largest:.3g} in row {int(change.changes.argmax())} of the data "
+            f"(from 0); the budget is {budget.change:.3g}: {advice}"
         )
 
 
-def _rows(outputs: "Tensors") -> int:
+def _rows(outputs: Tensors) -> int:
     first = next(iter(outputs.values()))
     return len(first) if first.ndim else 1
 
 
-def _magnitude(tensor: npt.NDArray[Any]) -> float:
-    """The largest finite magnitude in `tensor`, 0 if there is none."""
-    return float(np.abs(tensor[np.isfinite(tensor)], dtype=np.float64).max(initial=0))
-
-
 def _differences(one: npt.NDArray[Any], other: npt.NDArray[Any], scale: float | None) -> npt.NDArray[np.float64]:
-    """The difference of each element as a share of `scale`, or 1 for each that differs if there is none."""
+    """The difference of each element as a fraction of `scale`; 1 for each that differs if `scale` is None."""
     if one.shape != other.shape:
         return np.array(np.inf)
     if scale is None:

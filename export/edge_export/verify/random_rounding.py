@@ -1,13 +1,13 @@
-"""A captured program in float64 with the roundings of float32 drawn at random: how far float32 can know each element.
+"""A captured program in float64 with the roundings of float32 drawn at random: what float32 can resolve.
 
-Many draws show how far float32 can know
-the truth, element by element: where all draws agree, any sound float32 implementation does, in whatever order it sums.
+Many draws show how far float32 can know the reference, element by element: if all draws agree on an element, so does
+any sound float32 implementation, in whatever order it sums.
 
 The method is Monte Carlo arithmetic (D. S. Parker, Monte Carlo Arithmetic: exploiting randomness in floating-point
-arithmetic, UCLA CSD-970002, 1997) in its form for inexact results only: a result that float32 can hold is left alone,
-any other is rounded up or down at random, so that on average nothing is lost. Within an operation that combines several
-elements, such as a matrix product, the roundings on the way are those of slightly other operands (Higham, Accuracy and
-Stability of Numerical Algorithms, 2002, chapter 3): there the operands are off by one unit in their last place as well.
+arithmetic, UCLA CSD-970002, 1997) in its form for inexact results only: a result that float32 can hold is kept, any
+other is rounded up or down at random, so that nothing is lost on average. Within an operation that combines several
+elements, such as a matrix product, the roundings on the way are those of slightly different operands (Higham, Accuracy
+and Stability of Numerical Algorithms, 2002, chapter 3): there the operands are off by one unit in their last place too.
 """
 
 import functools
@@ -25,26 +25,16 @@ from edge_export.verify.float64 import Arithmetic, Operation
 _aten = torch.ops.aten
 
 LAST_PLACE = 2.0**-23
-
-
 HALF_UNIT = 2.0**-24
-
-
 _TINY = 1e-290
-
-
 _LOW_BITS = (1 << 29) - 1  # what float64's significand has beyond float32's
-
 
 # Functions that implementations compute from rational approximations, exact to half a unit in the last place of the
 # function's own size and not of a value near zero.
 _BOUNDED_NAMES = """
     celu elu erf erfc expm1 gru log1p log_sigmoid logaddexp lstm rnn_relu rnn_tanh selu sigmoid softmax softplus tanh
 """
-
-
 _BOUNDED = {getattr(_aten, name) for name in _BOUNDED_NAMES.split()}
-
 
 # Operations of which sound implementations are coarser than the roundings that are drawn show: recurrent layers round
 # at every step, interpolation in its coordinates, and a power goes through a logarithm.
@@ -53,14 +43,9 @@ _COARSE_NAMES = {
     8.0: "pow",
     64.0: "grid_sampler upsample_bicubic2d upsample_bilinear2d upsample_linear1d upsample_trilinear3d",
 }
-
-
 _COARSE = {getattr(_aten, name): units for units, names in _COARSE_NAMES.items() for name in names.split()}
-
-
 # The same times their operand.
 _GATED = {_aten.gelu, _aten.silu, _aten.mish}
-
 
 # Operations that combine nothing: each element that they give is one that they took, or follows from it exactly.
 _MOVING_NAMES = """
@@ -71,23 +56,16 @@ _MOVING_NAMES = """
     select_scatter slice_scatter stack take_along_dim tile tril triu unfold upsample_nearest1d upsample_nearest2d
     upsample_nearest3d
 """
-
-
 _MOVING = {getattr(_aten, name) for name in _MOVING_NAMES.split()}
-
 
 # The same, and the places of what they chose, which are open where elements are equal.
 _CHOOSING = {
     getattr(_aten, name) for name in ("cummax", "cummin", "kthvalue", "max", "median", "min", "mode", "sort", "topk")
 }
-
-
 _SUMMING_NAMES = """
     adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d avg_pool1d avg_pool2d avg_pool3d
     mean std sum var var_mean
 """
-
-
 _SUMMING = {getattr(_aten, name) for name in _SUMMING_NAMES.split()}
 
 

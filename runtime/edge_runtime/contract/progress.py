@@ -90,3 +90,7 @@ class Progress:
             sys.stderr.write(f"\r{' ' * self._shown}\r")
             sys.stderr.flush()
             self._shown = 0
+
+
+# Never shown: what functions report to if nobody asks for their progress.
+SILENT = Progress()

@@ -9,7 +9,7 @@ from torch.export import Dim
 
 from edge_export.capture.attention import attention_in_steps, without_fast_path
 from edge_export.capture.capture import adopt, capture
-from edge_export.formats.onnx_file import onnx_bytes
+from edge_export.formats.onnx_file import onnx_model as onnx_bytes
 from edge_runtime import Predictor
 
 

@@ -17,7 +17,7 @@ from torch.utils import _pytree as pytree
 from edge_export import ExportError
 from edge_export.capture.capture import adopt, capture
 from edge_export.capture.program import Program
-from edge_export.formats.onnx_file import onnx_bytes
+from edge_export.formats.onnx_file import onnx_model as onnx_bytes
 from edge_export.tensors import Tensors
 from edge_runtime import Predictor
 

@@ -12,7 +12,8 @@ from paths import FOUR_BLOBS as COMMITTED
 
 from edge_export.capture.capture import capture
 from edge_export.errors import ExportError
-from edge_export.formats.onnx_file import IR_VERSION, OPSET, onnx_bytes
+from edge_export.formats.onnx_file import IR_VERSION, OPSET
+from edge_export.formats.onnx_file import onnx_model as onnx_bytes
 from edge_runtime import Predictor, Signature
 from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
 from edge_train import Network, NeuralNet, TableNet, four_blobs, save_checkpoint

@@ -20,8 +20,9 @@ from torch import Tensor, nn
 
 from edge_export import ExportError, ParityError, export, pipeline
 from edge_export.capture.capture import capture
-from edge_export.formats.onnx_file import onnx_bytes
-from edge_export.formats.string_inputs import spelled, with_text
+from edge_export.formats.onnx_file import onnx_model as onnx_bytes
+from edge_export.formats.string_inputs import as_strings
+from edge_export.formats.string_inputs import with_string_inputs as with_text
 from edge_runtime import Predictor, Signature
 from edge_runtime.contract.category_codes import codes_of, encode
 from edge_runtime.contract.certificate import Certificate
@@ -84,16 +85,16 @@ def test_codes_are_spelled_and_encoded_back(columns: tuple[Feature, ...], rows: 
     codes = np.array([[random.randrange(size) for size in sizes] for _ in range(rows)], np.int64)  # type: ignore[attr-defined]
     codes = codes.reshape(rows, len(columns))
     described = Signature((Input("text", columns),), "codes", (0, 1))
-    texts = spelled({"text": codes, "x": codes}, described)
+    texts = as_strings({"text": codes, "x": codes}, described)
     assert texts["x"] is codes
     assert texts["text"].dtype == object
     np.testing.assert_array_equal(encode(texts["text"], columns), codes)
-    np.testing.assert_array_equal(spelled({"text": codes}, described)["text"], texts["text"])
+    np.testing.assert_array_equal(as_strings({"text": codes}, described)["text"], texts["text"])
 
 
 def test_what_is_unknown_is_spelled_in_many_ways() -> None:
     described = signature()
-    texts = spelled({"text": np.zeros((300, 3), np.int64)}, described)["text"]
+    texts = as_strings({"text": np.zeros((300, 3), np.int64)}, described)["text"]
     nfd = unicodedata.normalize("NFD", "Ünï")
     assert {"\t", "None", "0", "a b ", "A B", "🙂", "a b\u200b", "  ", nfd} <= set(texts[:, 0])
     assert "" not in texts[:, 0]
@@ -101,7 +102,7 @@ def test_what_is_unknown_is_spelled_in_many_ways() -> None:
     assert {"DREAM", "Dream ", " Dream"} <= set(texts[:, 2])
     assert "dream" not in set(texts[:, 2])
     with pytest.raises(ExportError, match="text holds codes that stand for nothing"):
-        spelled({"text": np.array([[0, 5, 0]])}, described)
+        as_strings({"text": np.array([[0, 5, 0]])}, described)
 
 
 def test_nothing_changes_where_there_are_no_texts() -> None:

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from zoo import ZOO
 
 from edge_export import Export, export, export_checkpoint
+from edge_export.budget import Budget
 from edge_export.capture.capture import capture
 from edge_export.capture.program import Program
 from edge_export.report.page import write_report
 from edge_export.report.regions import plane, regions
-from edge_export.verify.quantization_budget import Budget
 from edge_runtime import Feature, Signature
 from edge_runtime.contract.signature import Input, Task
 from edge_train import four_blobs, load_checkpoint, save_checkpoint, train
@@ -116,10 +116,10 @@ def test_the_example(example: tuple[Program, list[Export]]) -> None:
     for made in exports:
         assert f"{made.path.name} {made.format} {made.precision} {len(made.content):,}" in page.text
         for comparison in made.comparisons:
-            assert f"{comparison.case.name} {comparison.rows:,}" in page.text
-            if comparison.share and (worst := comparison.worst):
-                numbers = f"{worst.found:.9g} {worst.float32:.9g} {worst.float64:.17g} {worst.allowed:.1e}"
-                assert f"{worst.output}[{worst.index[0]}][0] {numbers} {worst.share:.0%}" in page.text
+            assert f"{comparison.probe.kind} {comparison.rows:,}" in page.text
+            if comparison.tolerance_used and (worst := comparison.worst):
+                numbers = f"{worst.found:.9g} {worst.float32:.9g} {worst.float64:.17g} {worst.tolerance:.1e}"
+                assert f"{worst.output}[{worst.index[0]}][0] {numbers} {worst.tolerance_used:.0%}" in page.text
                 row = worst.tensors["x"][worst.index[0]]
                 assert f"x [{row[0]:.9g}, {row[1]:.9g}]" in page.text
         if made.measured is not None:

@@ -112,14 +112,14 @@ def test_anybody_can_see_the_mismatch(tmp_path: Path, name: str, kind: str) -> N
     shown = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
     assert (shown.returncode, shown.stderr) == (0, "")
     first, values, allowed, all_of_them = map(str.strip, shown.stdout.splitlines())
-    assert first == f"refused.{kind} among {worst.case}"
+    assert first == f"refused.{kind} among {worst.probe}"
     found, expected, exact = re.findall(r": ([^,\s]+)", values)
     assert values.startswith(f"{worst.output}{list(worst.index)}: ")
     assert as_number(found) == pytest.approx(worst.found, rel=1e-6, nan_ok=True)
     assert as_number(expected) == pytest.approx(worst.float32, rel=1e-6, nan_ok=True)
     assert float(exact) == pytest.approx(worst.float64, nan_ok=True)
-    assert allowed == f"they may be {worst.allowed:.3g} apart"
-    assert not abs(worst.found - worst.float32) <= worst.allowed
+    assert allowed == f"they may be {worst.tolerance:.3g} apart"
+    assert not abs(worst.found - worst.float32) <= worst.tolerance
     assert re.fullmatch(r"[1-9]\d* of \d+ elements differ from torch in this call, by at most [\w.+]+", all_of_them)
 
 

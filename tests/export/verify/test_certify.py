@@ -49,7 +49,7 @@ def test_no_row_that_overflows_within_an_operation(tmp_path: Path) -> None:
     save_checkpoint(train(four_blobs(0), replace(EXAMPLE, epochs=50)).model, checkpoint)
     (made,) = export_checkpoint(checkpoint)
     assert made.certificate is not None
-    compared = np.concatenate([batch["x"] for comparison in made.comparisons for batch in comparison.case.batches])
+    compared = np.concatenate([batch["x"] for comparison in made.comparisons for batch in comparison.probe.calls])
     reference = np.concatenate([batch.inputs["x"] for batch in made.certificate.reference])
     assert np.abs(compared[np.isfinite(compared)]).max() > 9e29
     assert 1e8 < np.abs(reference[np.isfinite(reference)]).max() < 1.8e19
@@ -72,16 +72,16 @@ def test_what_is_allowed_is_what_the_standard_allows() -> None:
     module = nn.Linear(3, 2)
     program = capture(module, torch.randn(4, 3))
     references = References(program)
-    from edge_export.verify.probe_inputs import Cases
+    from edge_export.verify.sampler import Sampler as Cases
 
     cases = Cases(program).all(references.exact)
-    references.of_cases(cases)
+    references.of_probes(cases)
     for batch in reference_batches(references, cases):
-        reference = references.of_batch(batch.inputs)["output"]
+        reference = references.of_call(batch.inputs)["output"]
         with np.errstate(invalid="ignore"):
             rounding = np.nan_to_num(np.abs(batch.expected["output"] - reference.expected))
-        assert (batch.tolerance["output"] >= reference.allowed).all()
-        assert (batch.tolerance["output"] <= (reference.allowed + rounding) * (1 + 1e-6)).all()
+        assert (batch.tolerance["output"] >= reference.tolerance).all()
+        assert (batch.tolerance["output"] <= (reference.tolerance + rounding) * (1 + 1e-6)).all()
 
 
 def test_without_a_certificate_nothing_else_changes(tmp_path: Path) -> None:

@@ -12,13 +12,16 @@ from torch import nn
 
 from edge_export.capture.capture import capture
 from edge_export.capture.program import Program
-from edge_export.formats.onnx_file import onnx_bytes
-from edge_export.pipeline import load_onnx
+from edge_export.formats.onnx_file import load_onnx
+from edge_export.formats.onnx_file import onnx_model as onnx_bytes
 from edge_export.tensors import Run, Tensors
 from edge_export.verify.compare import ParityError, compare
-from edge_export.verify.probe_inputs import BATCH_SIZES, BOUNDARY, EXTREME, NOT_FINITE, Case, Cases
+from edge_export.verify.probe_inputs import BATCH_SIZES
+from edge_export.verify.probe_kinds import BOUNDARY, EXTREME, NOT_FINITE
+from edge_export.verify.probe_kinds import ProbeInputs as Case
 from edge_export.verify.random_rounding import HALF_UNIT
-from edge_export.verify.reference import MULTIPLE, CaseReference, References
+from edge_export.verify.reference import MULTIPLE, ProbeReference, References
+from edge_export.verify.sampler import Sampler as Cases
 from edge_export.verify.worst_case_search import worst_rows
 from edge_train import NeuralNet, four_blobs, train
 
@@ -29,9 +32,9 @@ def captured(model: NeuralNet) -> Program:
     return capture(model, torch.zeros(2, len(model.signature.features)))
 
 
-def drawn(program: Program, finite_only: bool = False) -> list[CaseReference]:
+def drawn(program: Program, finite_only: bool = False) -> list[ProbeReference]:
     references = References(program, finite_only)
-    return references.of_cases(Cases(program, finite_only=finite_only).all(references.exact))
+    return references.of_probes(Cases(program, finite_only=finite_only).all(references.exact))
 
 
 def as_run(compute: Callable[[np.ndarray], np.ndarray]) -> Run:
@@ -49,13 +52,13 @@ def program(model: NeuralNet) -> Program:
 
 
 @pytest.fixture(scope="module")
-def references(program: Program) -> list[CaseReference]:
+def references(program: Program) -> list[ProbeReference]:
     return drawn(program)
 
 
 @pytest.fixture(scope="module")
-def rows(references: list[CaseReference]) -> dict[str, list[np.ndarray]]:
-    return {reference.case.name: [batch["x"] for batch in reference.case.batches] for reference in references}
+def rows(references: list[ProbeReference]) -> dict[str, list[np.ndarray]]:
+    return {reference.probe.kind: [batch["x"] for batch in reference.probe.calls] for reference in references}
 
 
 def test_ordinary_rows_are_like_the_training_rows_in_many_batches(rows: dict[str, list[np.ndarray]]) -> None:
@@ -103,34 +106,34 @@ def test_a_network_with_one_answer_has_no_boundary() -> None:
         model.linear_2.bias.fill_(3.0)
     program = captured(model)
     compared = compare(program.run, drawn(program), program, "it")
-    assert [len(comparison.case.batches) > 0 for comparison in compared] == [True, False, True, True]
+    assert [len(comparison.probe.calls) > 0 for comparison in compared] == [True, False, True, True]
 
 
-def test_drawn_again_the_same(program: Program, references: list[CaseReference]) -> None:
+def test_drawn_again_the_same(program: Program, references: list[ProbeReference]) -> None:
     for reference, again in zip(references, drawn(program), strict=True):
-        for batch, batch_again in zip(reference.case.batches, again.case.batches, strict=True):
+        for batch, batch_again in zip(reference.probe.calls, again.probe.calls, strict=True):
             np.testing.assert_array_equal(batch["x"], batch_again["x"])
         for tensors, tensors_again in zip(reference.batches, again.batches, strict=True):
             np.testing.assert_array_equal(tensors["probability"].sensitivity, tensors_again["probability"].sensitivity)
 
 
-def test_torch_itself_passes(program: Program, references: list[CaseReference]) -> None:
+def test_torch_itself_passes(program: Program, references: list[ProbeReference]) -> None:
     for comparison, reference in zip(compare(program.run, references, program, "torch"), references, strict=True):
         assert comparison.error == comparison.torch_error
-        assert comparison.share <= 1 / MULTIPLE
+        assert comparison.tolerance_used <= 1 / MULTIPLE
         for batch in reference.batches:
             tensor = batch["probability"]
-            assert (tensor.allowed >= MULTIPLE * HALF_UNIT * np.abs(np.nan_to_num(tensor.expected))).all()
+            assert (tensor.tolerance >= MULTIPLE * HALF_UNIT * np.abs(np.nan_to_num(tensor.expected))).all()
 
 
-def test_what_is_allowed_is_tight(references: list[CaseReference]) -> None:
+def test_what_is_allowed_is_tight(references: list[ProbeReference]) -> None:
     """The yardstick is float32's own: a few units in the last place, on a network that is well behaved."""
     for reference in references:
         for batch in reference.batches:
             tensor = batch["probability"]
-            assert tensor.allowed.max() < 2e-5
+            assert tensor.tolerance.max() < 2e-5
             saturated = np.abs(tensor.float64 - 0.5) > 0.499999
-            assert (tensor.allowed[saturated] < 1.5e-6).all()
+            assert (tensor.tolerance[saturated] < 1.5e-6).all()
 
 
 def test_a_row_on_a_steep_slope_is_allowed_more_and_others_are_not(model: NeuralNet) -> None:
@@ -139,9 +142,9 @@ def test_a_row_on_a_steep_slope_is_allowed_more_and_others_are_not(model: Neural
     with torch.no_grad():
         for parameter in steep.parameters():
             parameter.mul_(100)
-    by_name = {reference.case.name: reference.batches for reference in drawn(captured(steep))}
-    assert by_name[BOUNDARY][0]["probability"].allowed.max() > 1e-3
-    assert np.median(by_name[ORDINARY][-1]["probability"].allowed) < 1.5 * MULTIPLE * HALF_UNIT
+    by_name = {reference.probe.kind: reference.batches for reference in drawn(captured(steep))}
+    assert by_name[BOUNDARY][0]["probability"].tolerance.max() > 1e-3
+    assert np.median(by_name[ORDINARY][-1]["probability"].tolerance) < 1.5 * MULTIPLE * HALF_UNIT
 
 
 def overflowing() -> tuple[NeuralNet, Case]:
@@ -159,7 +162,7 @@ def overflowing() -> tuple[NeuralNet, Case]:
 def test_one_row_that_overflows_excuses_no_other(finite_only: bool) -> None:
     model, case = overflowing()
     program = captured(model)
-    references = References(program, finite_only).of_cases([case])
+    references = References(program, finite_only).of_probes([case])
     reference = references[0].batches[0]["probability"]
     assert reference.float32[0] == 1.0
     assert reference.float64[0] == 0.0
@@ -194,12 +197,12 @@ def test_what_is_not_finite_can_be_left_out_and_nothing_else(wrong_row: int) -> 
         return {"output": outputs}
 
     with pytest.raises(ParityError) as error:
-        compare(run, References(program).of_cases([case]), program, "changed")
+        compare(run, References(program).of_probes([case]), program, "changed")
     assert ("--finite" in str(error.value)) == (wrong_row == 0)
-    references = References(program, finite_only=True).of_cases([case])
+    references = References(program, finite_only=True).of_probes([case])
     if wrong_row == 0:
         (comparison,) = compare(run, references, program, "changed")
-        assert comparison.undecided == 1
+        assert comparison.excluded == 1
     else:
         with pytest.raises(ParityError):
             compare(run, references, program, "changed")
@@ -255,7 +258,7 @@ def wrong(kind: str, rows: np.ndarray, outputs: np.ndarray) -> np.ndarray:
     ],
 )
 def test_what_is_wrong_is_refused(
-    model: NeuralNet, program: Program, references: list[CaseReference], kind: str, where: str
+    model: NeuralNet, program: Program, references: list[ProbeReference], kind: str, where: str
 ) -> None:
     def run(x: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
@@ -271,7 +274,7 @@ def test_what_is_wrong_is_refused(
     assert "the smallest tolerance that would pass is" in message
 
 
-def test_the_smallest_tolerance_that_would_pass(program: Program, references: list[CaseReference]) -> None:
+def test_the_smallest_tolerance_that_would_pass(program: Program, references: list[ProbeReference]) -> None:
     def run(tensors: Tensors) -> Tensors:
         return {"probability": program.run(tensors)["probability"] + np.float32(0.125)}
 
@@ -286,7 +289,7 @@ def test_the_search_finds_what_is_wrong_in_few_rows(program: Program) -> None:
     """Wrong in one corner that drawn rows hardly reach; moving the worst rows on leads there."""
     references = References(program)
     cases = Cases(program)
-    references.of_cases([cases.ordinary()])
+    references.of_probes([cases.ordinary()])
 
     def run(tensors: Tensors) -> Tensors:
         x = tensors["x"]
@@ -311,7 +314,7 @@ def changed_weight(content: bytes, name: str, index: int, change: Callable[[floa
 
 @pytest.mark.parametrize(("factor", "refused_at_least"), [(1.01, 21), (1.001, 19)])
 def test_any_one_weight_changed_is_refused(
-    model: NeuralNet, program: Program, references: list[CaseReference], factor: float, refused_at_least: int
+    model: NeuralNet, program: Program, references: list[ProbeReference], factor: float, refused_at_least: int
 ) -> None:
     """Each of the 21 weights in turn; a smaller change may move no row by more than float32's own error."""
     content = onnx_bytes(program)

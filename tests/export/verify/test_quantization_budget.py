@@ -7,13 +7,13 @@ import numpy.typing as npt
 import onnx
 import pytest
 
+from edge_export.budget import Budget
 from edge_export.errors import BudgetExceeded, ExportError
 from edge_export.formats.choices import Precision
 from edge_export.formats.quantization import to_int8
 from edge_export.tensors import Tensors
 from edge_export.verify import quantization_budget
 from edge_export.verify.quantization_budget import (
-    Budget,
     Change,
     Measured,
     Ratio,

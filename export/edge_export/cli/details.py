@@ -1,0 +1,53 @@
+"""What was compared or measured for a file, as lines for the terminal."""
+
+from edge_export.results import Export
+from edge_export.verify.compare import Comparison
+from edge_export.verify.quantization_budget import MANY, Measured
+from edge_runtime.contract.terminal import aligned
+
+_HEADER = (
+    "compared with torch in float64",
+    "rows",
+    "calls",
+    "torch's error",
+    "this file's",
+    "tolerance",
+    "used",
+    "decided",
+    "excluded",
+)
+
+
+def details_of(made: Export) -> list[str]:
+    """How a file did against torch, a line for each kind of probe inputs; or what a lower precision costs and gives."""
+    if made.measured is not None:
+        return _measured(made.measured)
+    return aligned([_HEADER, *map(_compared, made.comparisons)], right=range(1, len(_HEADER)))
+
+
+def _compared(comparison: Comparison) -> tuple[str, ...]:
+    decided = comparison.decided
+    return (
+        comparison.probe.kind,
+        f"{comparison.rows:,}" if comparison.probe.calls else "none found",
+        f"{len(comparison.probe.calls):,}",
+        f"{comparison.torch_error:.1e}",
+        f"{comparison.error:.1e}",
+        f"{comparison.largest_tolerance:.1e}",
+        f"{comparison.tolerance_used:.0%}",
+        "-" if decided is None else f"{decided[0]:,}",
+        f"{comparison.excluded:,}",
+    )
+
+
+def _measured(measured: Measured) -> list[str]:
+    change = measured.change
+    rows = [("rows", f"{change.rows:,}"), ("largest change", f"{change.largest:.2g}")]
+    if change.flipped is not None:
+        rows.insert(1, ("labels that differ", f"{change.flips:,}"))
+    rows += [
+        ("size, of float32's", f"{measured.size_ratio:.2f}"),
+        ("time of one row", f"{measured.one.median:.2f} ({measured.one.low:.2f} to {measured.one.high:.2f})"),
+        (f"time of {MANY} rows", f"{measured.many.median:.2f} ({measured.many.low:.2f} to {measured.many.high:.2f})"),
+    ]
+    return aligned(rows)

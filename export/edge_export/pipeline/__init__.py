@@ -1,0 +1,1 @@
+"""From a program to verified files: plan, build, compare with torch, certify, and only then put in place."""

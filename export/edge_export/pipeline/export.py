@@ -1,0 +1,156 @@
+"""`export` and `export_checkpoint`: everything is built and verified before the first file is put in place."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Unpack
+
+import torch
+from torch import nn
+from torch.export import ExportedProgram
+
+from edge_export.capture.capture import adopt, capture
+from edge_export.formats.choices import Format, Precision
+from edge_export.formats.onnx_file import load_onnx, onnx_model
+from edge_export.inputs.model_files import load_program
+from edge_export.options import Options, check_paths, choose
+from edge_export.pipeline.certified import content_of, onnx_content
+from edge_export.pipeline.float32 import make_float32, make_torchscript
+from edge_export.pipeline.lower_precision import make_lower_precision
+from edge_export.pipeline.plan import Plan, make_plan
+from edge_export.pipeline.reference import Reference, make_reference
+from edge_export.results import Export
+from edge_export.tensors import Axes
+from edge_export.verify.compare import compare
+from edge_runtime.contract.atomic_files import write_files
+from edge_runtime.contract.signature import Signature
+
+
+def export(
+    module: nn.Module | ExportedProgram,
+    example_inputs: Any,
+    output: str | Path,
+    *,
+    dynamic: Mapping[str, Axes] | None = None,
+    signature: Signature | None = None,
+    **options: Unpack[Options],
+) -> list[Export]:
+    """Export any module to files that are verified to compute what torch computes.
+
+    All files are built and verified before the first one is put in place.
+
+    Args:
+        module: a module of float32 parameters, or the ExportedProgram that torch.export made of one.
+        example_inputs: what the module is called with: a tensor, a tuple of positional arguments, or a dict of
+            arguments by name; each may be a tuple, list or dict of tensors. None for an ExportedProgram, which has its
+            own.
+        output: the path of the ONNX file; other files have its name with another ending.
+        dynamic: for inputs by name, the names of the axes whose size may change, None for an axis of fixed size:
+            {"ids": ("batch", "length")}. The first axis of an input that is not mentioned is the batch.
+        signature: what rows and answers mean; the module's own attribute `signature` by default.
+        options: see `Options`.
+
+    Raises:
+        ExportError: torch cannot export it; the message names the operation or the branch that is the cause.
+        ParityError: an exported model does not compute what torch computes.
+        BudgetExceeded: a lower precision costs more than its budget.
+        CannotWrite: a file cannot be written. In all four cases nothing is, and earlier files stay as they were.
+        RuntimeNotInstalled: there is no ONNX Runtime to run the exported model with.
+    """
+    choices, path = choose(options), Path(output)
+    check_paths(path.parent, path.stem, choices, [])
+    choices.progress.begin("capturing the module")
+    if isinstance(module, ExportedProgram):
+        program = adopt(module, signature)
+    else:
+        program = capture(module, example_inputs, dynamic, signature)
+    return _put_in_place(make_plan(program, path.parent, path.stem, choices, {}))
+
+
+def export_checkpoint(
+    checkpoint: Path,
+    folder: Path | None = None,
+    factory: str | None = None,
+    example: Path | None = None,
+    dynamic: Mapping[str, Axes] | None = None,
+    **options: Unpack[Options],
+) -> list[Export]:
+    """Export a file to files of its name in `folder`.
+
+    Args:
+        checkpoint: a model.pt as `edge_train.save_checkpoint` writes it, or a plain state_dict of a `NeuralNet`; a .pt2
+            as torch.export.save writes it; with `factory`, any state_dict.
+        folder: where the files go, made if missing; beside the checkpoint if None.
+        factory: "package.module:name" of what makes the module that the state_dict is for.
+        example: an .npz file of its inputs by name.
+        dynamic: as in `export`; with `factory` only.
+        options: see `Options`.
+
+    Raises:
+        CheckpointError: `checkpoint` cannot be read.
+        others: as `export`.
+    """
+    choices = choose(options)
+    folder = checkpoint.parent if folder is None else folder
+    check_paths(folder, checkpoint.stem, choices, [checkpoint, *([] if example is None else [example])])
+    choices.progress.begin(f"loading {checkpoint.name}")
+    program, hashes = load_program(checkpoint, factory, example, dynamic)
+    return _put_in_place(make_plan(program, folder, checkpoint.stem, choices, hashes))
+
+
+def _put_in_place(plan: Plan) -> list[Export]:
+    """Build and verify every file of `plan`, then write them all."""
+    with _one_thread():
+        exports = _made(plan, make_reference(plan))
+    files = {made.path: made.content for made in exports}
+    if plan.choices.report is not None:
+        from edge_export.report.page import write_report  # matplotlib takes a second to import
+
+        plan.choices.progress.begin(f"writing {plan.choices.report.name}")
+        files[plan.choices.report] = write_report(plan.program, exports).encode()
+    write_files(files)
+    return exports
+
+
+def _made(plan: Plan, reference: Reference) -> list[Export]:
+    """Every file of `plan`, built and verified."""
+    choices = plan.choices
+    kinds = [kind for kind in choices.formats if kind != Format.TORCHSCRIPT]
+    if not kinds:
+        return _only_torchscript(plan, reference)
+    model = onnx_model(plan.program)
+    # Serialized once: what is compared with torch is what is shipped.
+    onnx = onnx_content(model, plan)
+    float32: dict[Format, bytes] = {kind: content_of(kind, onnx) for kind in kinds}
+    is_compared = Format.ONNX in kinds and Precision.FLOAT32 in choices.precisions
+    if not is_compared and choices.precisions != (Precision.FLOAT32,):
+        # Lower precisions are made of it and measured against it, although it is not one of the files.
+        choices.progress.begin("verifying the float32 model", reference.calls)
+        compare(load_onnx(onnx), reference.probes, plan.program, "the float32 model", choices.progress)
+    exports: list[Export] = []
+    for precision in choices.precisions:
+        if precision != Precision.FLOAT32:
+            exports += make_lower_precision(plan, reference, model, float32, precision)
+            continue
+        for kind in choices.formats:
+            if kind != Format.TORCHSCRIPT:
+                exports.append(make_float32(plan, reference, kind, onnx, float32[kind]))
+            elif (made := make_torchscript(plan, reference)) is not None:
+                exports.append(made)
+    return exports
+
+
+def _only_torchscript(plan: Plan, reference: Reference) -> list[Export]:
+    made = make_torchscript(plan, reference)
+    return [] if made is None else [made]
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Torch on one thread: it sums in the same order on every machine then, and small tensors gain nothing by more."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,97 @@
+"""Making float32 files: each is compared with torch on all probe inputs, and on the rows where it does worst."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edge_export.errors import ExportError
+from edge_export.formats.choices import Format, Precision
+from edge_export.formats.onnx_file import load_onnx
+from edge_export.formats.torchscript_file import load_torchscript, torchscript_bytes
+from edge_export.pipeline.certified import certified
+from edge_export.pipeline.plan import Plan
+from edge_export.pipeline.reference import Reference
+from edge_export.report.reproduce import write_reproduction
+from edge_export.results import Export
+from edge_export.tensors import Run
+from edge_export.verify.certify import certificate, float32_rule, reference_batches
+from edge_export.verify.compare import Comparison, ParityError, compare
+from edge_export.verify.probe_kinds import ProbeInputs
+from edge_export.verify.reference import ProbeReference
+from edge_export.verify.sampler import Sampler
+from edge_export.verify.worst_case_search import STEPS, worst_rows
+
+
+def make_float32(plan: Plan, reference: Reference, kind: Format, onnx: bytes, content: bytes) -> Export:
+    """The float32 file of `kind`, with a certificate.
+
+    Args:
+        plan: what it is made for.
+        reference: what torch computes.
+        kind: ONNX or ORT.
+        onnx: the ONNX file, without a certificate.
+        content: the file of `kind` that is made of it.
+
+    Raises:
+        ParityError: it does not compute what torch computes.
+        ExportError: ONNX Runtime cannot load it, or it does not pass its own certificate.
+    """
+    comparisons, searched = _verified(plan, reference, content, load_onnx(content), kind)
+    probes = [known.probe for known in reference.probes]
+    batches = reference_batches(reference.references, [*probes, *searched])
+    found = certificate(
+        plan.program,
+        batches,
+        comparisons,
+        Precision.FLOAT32,
+        float32_rule(reference.references),
+        None,
+        plan.hashes,
+    )
+    return certified(plan, kind, onnx, found, reference.workload, comparisons)
+
+
+def make_torchscript(plan: Plan, reference: Reference) -> Export | None:
+    """The TorchScript file; None, with a note, if TorchScript cannot hold the module and other formats are made too.
+
+    Raises:
+        ParityError, ExportError: it is the only format, and cannot be made or does not compute what torch computes.
+    """
+    path = plan.path(Format.TORCHSCRIPT, Precision.FLOAT32)
+    try:
+        content = torchscript_bytes(plan.program)
+        run = load_torchscript(content, plan.program)
+        comparisons, _ = _verified(plan, reference, content, run, Format.TORCHSCRIPT)
+    except (ExportError, ParityError) as error:
+        # TorchScript is the second format: what it cannot hold does not stop the first.
+        if plan.choices.formats == (Format.TORCHSCRIPT,):
+            raise
+        plan.choices.note(f"{path} is not made: {error}")
+        return None
+    return Export(path, Format.TORCHSCRIPT, Precision.FLOAT32, content, comparisons, None, None)
+
+
+def _verified(
+    plan: Plan, reference: Reference, content: bytes, run: Run, kind: Format
+) -> tuple[list[Comparison], Sequence[ProbeInputs]]:
+    """How a float32 file does against torch, and the rows on which it does worst."""
+    path, program, progress = plan.path(kind, Precision.FLOAT32), plan.program, plan.choices.progress
+    progress.begin(f"verifying {path.name}", reference.calls + len(STEPS))
+    searched: list[ProbeInputs] = []
+    try:
+        comparisons = compare(run, reference.probes, program, str(path), progress)
+        # With random numbers of its own, so that a file does not depend on what else is made.
+        worst = worst_rows(run, reference.references, Sampler(program, plan.data, seed=1), progress)
+        if worst is not None:
+            searched.append(worst)
+            calls = tuple(reference.references.of_call(call) for call in worst.calls)
+            comparisons += compare(run, [ProbeReference(worst, calls)], program, str(path), progress)
+    except ParityError as error:
+        _write_reproduction(plan, path, content, error)
+        raise
+    return comparisons, searched
+
+
+def _write_reproduction(plan: Plan, path: Path, content: bytes, error: ParityError) -> None:
+    if plan.choices.reproduce is not None and error.comparison.worst is not None:
+        name = f"refused{path.suffix}"
+        write_reproduction(plan.choices.reproduce, plan.program, name, content, error.comparison.worst)

@@ -1,0 +1,26 @@
+"""Probe inputs and the names of their kinds, as tables and messages have them."""
+
+from dataclasses import dataclass
+
+from edge_export.tensors import Tensors
+
+EVERY_CATEGORY = "rows with every category"
+MISSING_VALUES = "rows with missing values"
+OTHER_LENGTHS = "other lengths"
+BOUNDARY = "rows on the decision boundary"
+EXTREME = "extreme rows"
+NOT_FINITE = "rows with NaN or infinity"
+SEARCHED = "worst rows found by search"
+
+
+@dataclass(frozen=True)
+class ProbeInputs:
+    """Inputs of one kind, on which an exported model is compared with torch.
+
+    Attributes:
+        kind: what they have in common.
+        calls: the tensors of each call.
+    """
+
+    kind: str
+    calls: tuple[Tensors, ...]
