@@ -7,7 +7,9 @@ override OUTPUT := $(or $(OUTPUT),.)
 RUNTIME ?= $(if $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep GPU),gpu-cuda,cpu)
 
 VENV := .venv
-BIN := $(VENV)/bin
+# Windows calls it otherwise.
+SCRIPTS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
+BIN := $(VENV)/$(SCRIPTS)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # Named after the runtime, so that another one sets the environment up anew: the CPU and the GPU package of ONNX Runtime
 # overwrite each other.
@@ -28,7 +30,8 @@ endif
 export DATA TARGET SEED OUTPUT VALUES
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train export predict test test-wheel test-oldest test-gpu-wheel verify-everywhere bench bench-train bench-gpu check format clean
+.PHONY: help setup train export predict test test-all test-wheel test-oldest test-gpu-wheel verify-everywhere coverage bench \
+	bench-train bench-gpu check format docs dist clean
 .DELETE_ON_ERROR:
 # `make -j train export` must still train first.
 .NOTPARALLEL:
@@ -49,22 +52,35 @@ $(READY): pyproject.toml constraints.txt
 		{ echo "Python 3.11 or later is needed; name one with make PYTHON=/path/to/python3" >&2; exit 1; }
 	@$(PYTHON) -m venv --clear $(VENV) || \
 		{ echo "python3 cannot make a virtual environment; on Debian, apt install python3-venv" >&2; exit 1; }
-	@$(PIP) --editable '.[$(RUNTIME),export,dev]'
+	@$(PIP) --editable '.[$(RUNTIME),export,train,dev]'
 	@touch $@
 
 train: $(READY)  ## train and write model.pt and pictures of it (plots/)
 	@$(BIN)/edge-train $(if $(DATA),"$$DATA" --target "$$TARGET") --seed "$$SEED" --output "$$OUTPUT" --plots "$$OUTPUT/plots"
 
-export: $(READY)  ## turn model.pt into model.onnx and model.torchscript, proven equal to torch
+export: $(READY)  ## turn model.pt into model.onnx and model.torchscript, verified against torch
 	@$(BIN)/edge-export "$$OUTPUT/model.pt"
 
 predict: $(READY)  ## answer one row: make predict VALUES="-1 1"
 	@test -n "$$VALUES" || { echo 'name the values: make predict VALUES="-1 1"' >&2; exit 2; }
 	@$(BIN)/edge-predict "$$OUTPUT/model.onnx" $$VALUES
 
-test: $(READY)  ## run all tests, and the runtime's again on the built wheel without torch
-	@$(BIN)/pytest
+# Tests run in as many processes as there are processors; each keeps to one thread.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto
+
+test: $(READY)  ## run the tests, and the runtime's again on the built wheel without torch: minutes
+	@$(PYTEST) -m 'not slow'
 	@$(MAKE) --no-print-directory test-wheel
+
+test-all: $(READY)  ## run every test: long searches, kills, every module, the pages of the docs, old versions
+	@HYPOTHESIS_PROFILE=all $(PYTEST)
+	@$(MAKE) --no-print-directory coverage test-oldest verify-everywhere
+
+coverage: $(READY)  ## measure the branches of the runtime that its own tests run, and hold them to a floor
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest -q tests/runtime
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
 
 CONSTRAINTS := constraints.txt
 
@@ -78,7 +94,7 @@ test-oldest: $(READY)  ## the same with the oldest packages that the runtime sup
 	$(TEST_WHEEL)
 
 test-gpu-wheel: EXTRA := gpu
-test-gpu-wheel: $(READY)  ## the same with the gpu extra (large); works with or without a GPU
+test-gpu-wheel: $(READY)  ## the same with the gpu extra (large), with or without a GPU
 	$(TEST_WHEEL)
 
 verify-everywhere: $(READY)  ## replay today's artifacts under old and new ONNX Runtimes and numpys
@@ -93,22 +109,20 @@ endef
 define TEST_WHEEL
 $(BUILD_WHEEL)
 @$(PYTHON) -m venv --clear build/$@
-@build/$@/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) \
+@build/$@/$(SCRIPTS)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) \
 	"$$(echo build/wheel/*.whl)[$(EXTRA)]" pytest hypothesis
-@EDGE_PREDICT_WHEEL=$(EXTRA) build/$@/bin/pytest tests/runtime
+@EDGE_PREDICT_WHEEL=$(EXTRA) build/$@/$(SCRIPTS)/pytest tests/runtime
 endef
 
-# What only the benchmarks need comes on top of the environment, when they are asked for.
-READY_BENCH := $(VENV)/ready-bench-$(RUNTIME)
-
-$(READY_BENCH): $(READY)
-	@$(PIP) --editable '.[$(RUNTIME),export,dev,bench]'
+# Packages that few targets need are added to the environment by the first of them.
+$(VENV)/extra-%: $(READY)
+	@$(PIP) --editable '.[$(RUNTIME),export,train,dev,$*]'
 	@touch $@
 
-bench: $(READY_BENCH)  ## time everything against its peers (a quarter of an hour); ends on the goals
+bench: $(VENV)/extra-bench  ## time everything against its peers (a quarter of an hour); ends on the goals
 	@$(BIN)/python -m benchmarks $(if $(ROUNDS),--rounds $(ROUNDS))
 
-bench-train: $(READY)  ## how good and how fast training is, beside scikit-learn and plain torch (some minutes)
+bench-train: $(READY)  ## how good and how fast training is, beside scikit-learn and plain torch: minutes
 	@$(BIN)/python -m benchmarks.train $(if $(ROUNDS),--rounds $(ROUNDS))
 
 bench-gpu: $(READY)  ## the same on an NVIDIA GPU, where there is one
@@ -124,6 +138,15 @@ format: $(READY)  ## put the code into its standard form
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+docs: $(VENV)/extra-docs  ## make the API reference from the docstrings (build/docs)
+	@$(BIN)/pdoc --docformat google --no-show-source --output-directory build/docs edge_runtime edge_train edge_export
+	@echo "wrote build/docs/index.html"
+
+dist: $(VENV)/extra-release  ## build the wheel and the source distribution (dist/), and check them
+	@rm -rf dist
+	@$(BIN)/python -m build --outdir dist
+	@$(BIN)/twine check --strict dist/*
+
 clean:  ## remove .venv, builds and caches; models and tables stay
-	@rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.*
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
