@@ -1,4 +1,4 @@
-"""The benchmark's part for an NVIDIA GPU: prints tables and writes JSON; says so where there is no GPU.
+"""The benchmark's part for an NVIDIA GPU: prints tables and writes JSON; says so if there is no GPU.
 
     python -m benchmarks.gpu [FOLDER] [--output gpu.json]
 
@@ -46,7 +46,7 @@ class Results(TypedDict):
 def main() -> None:
     """Read the command line and do it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("folder", type=Path, nargs="?", help="of the exported models (exported if left out)")
+    parser.add_argument("folder", type=Path, nargs="?", help="of the exported models (exported by default)")
     parser.add_argument("--output", type=Path, default=CACHE / "gpu.json", help="the file to write (%(default)s)")
     parser.add_argument("--rounds", type=int, default=25, help="of each comparison, at most (%(default)s)")
     parser.add_argument("--seconds", type=float, default=1.5, help="for each comparison, about (%(default)s)")
@@ -114,7 +114,7 @@ def print_results(results: Results) -> None:
             print_table(f"{model}, {title}, by rows in a call", ("", *(f"{int(b):,}" for b in cells)), rows)
             reasons = {(name, reason) for found in cells.values() for name, reason in found["missing"].items()}
             for name, reason in sorted(reasons):
-                print(f"  left out: {name}: {reason}")
+                print(f"  skipped: {name}: {reason}")
 
 
 def _shown(found: Cell, name: str) -> str:

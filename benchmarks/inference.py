@@ -24,7 +24,7 @@ BATCHES = (1, 8, 64, 1024, 16_384, 1_000_000)
 THREADS = 8
 THREAD_BATCHES = (64, 1024, 16_384)
 
-# A call that is expected to take longer is left out, and a batch that is expected to take more memory.
+# A call that is expected to take longer is skipped, and so is a batch that is expected to take more memory.
 _LONGEST_CALL = 5.0
 _MEMORY_SHARE = 0.5
 # How long threads call at once in one round.

@@ -8,7 +8,7 @@ from benchmarks.timing import Cell
 
 
 class Results(TypedDict, total=False):
-    """Every figure of a run; a part that was not measured is left out.
+    """Every figure of a run; a part that was not measured is absent.
 
     Keys:
         machine: what it ran on.

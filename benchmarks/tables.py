@@ -119,7 +119,7 @@ def _print_missing(cells: Mapping[str, Cell]) -> None:
     for (reason, name), where in places.items():
         lines.setdefault((reason, "all" if len(where) == len(cells) else "; ".join(where)), []).append(name)
     for (reason, where), names in lines.items():
-        print(f"  left out ({where}): {'; '.join(names)}: {reason}")
+        print(f"  skipped ({where}): {'; '.join(names)}: {reason}")
 
 
 def _print_threads(results: Results) -> None:
@@ -153,8 +153,8 @@ def _print_shell(results: Results) -> None:
         ]
         print_table("Whole commands", ("", "wall", "ours over it", "peak memory", "ours over it"), rows)
     for name, parts in results.get("startup", {}).items():
-        shares = ((part, f"{seconds * 1e3:.1f} ms") for part, seconds in parts.items())
-        print_table(f"Where the time goes, {name}", ("", ""), shares)
+        times = ((part, f"{seconds * 1e3:.1f} ms") for part, seconds in parts.items())
+        print_table(f"Where the time goes, {name}", ("", ""), times)
     if "sizes" in results:
         shown = (
             (name, f"{size / 2**20:.1f} MiB" if isinstance(size, int) else size)

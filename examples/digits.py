@@ -1,10 +1,10 @@
-"""Your own torch module, from training code to proven files: ten digits in pictures of 8 by 8 pixels.
+"""Your own torch module, from training code to verified files: ten digits in pictures of 8 by 8 pixels.
 
     .venv/bin/python examples/digits.py FOLDER
 
 trains a network on scikit-learn's digits (1,797 rows), writes FOLDER/digits.csv with the rows that it has not seen, and
-exports FOLDER/digits.onnx in float32, float16 and with 8-bit weights, each measured on those rows, with a page on all
-of it, FOLDER/report.html.
+exports FOLDER/digits.onnx in float32, float16 and with 8-bit weights, each measured on those rows, with an HTML page on
+all of it, FOLDER/report.html.
 """
 
 import sys
