@@ -139,8 +139,7 @@ format: $(READY)  ## put the code into its standard form
 	@$(BIN)/ruff format .
 
 docs: $(VENV)/extra-docs  ## make the API reference from the docstrings (build/docs)
-	@$(BIN)/pdoc --docformat google --no-show-source --output-directory build/docs edge_runtime edge_train edge_export
-	@echo "wrote build/docs/index.html"
+	@$(BIN)/python docs/api.py
 
 dist: $(VENV)/extra-release  ## build the wheel and the source distribution (dist/), and check them
 	@rm -rf dist
