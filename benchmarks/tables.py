@@ -6,6 +6,7 @@ from benchmarks.goals import outcomes, rows_in, skipped
 from benchmarks.inference import THREADS
 from benchmarks.results import Results
 from benchmarks.timing import Cell, Spread
+from edge_runtime.contract.terminal import aligned
 
 
 def print_results(results: Results) -> None:
@@ -44,16 +45,10 @@ def print_goals(results: Results) -> None:
 
 
 def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int] = (0,)) -> None:
-    """Columns under each other, flush right but for those numbered in `left`."""
-    lines = [list(header), *(list(row) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    """Print rows in columns, aligned to the right except those numbered in `left`."""
     print(f"\n{title}")
-    for line in lines:
-        cells = (
-            text.ljust(width) if column in left else text.rjust(width)
-            for column, (text, width) in enumerate(zip(line, widths, strict=True))
-        )
-        print("  " + "  ".join(cells).rstrip())
+    for line in aligned([header, *rows], right=set(range(len(header))) - set(left)):
+        print(f"  {line}")
 
 
 def duration(value: Spread) -> str:
