@@ -1,4 +1,4 @@
-"""Writes tables to train on: five of scikit-learn's, and one that is made up, with strings, booleans and missing values.
+"""Writes tables to train on: five of scikit-learn's, and one made up of strings, booleans and missing values.
 
 .venv/bin/python examples/tables.py tables
 make train export DATA=tables/birds.csv TARGET=species OUTPUT=birds
@@ -40,7 +40,7 @@ def write_scikit_learn(name: str, path: Path) -> None:
 
 
 def write_birds(path: Path) -> None:
-    """Write 400 made-up birds of three species: strings and numbers in turns, a boolean, and missing values in every column."""
+    """Write 400 made-up birds of three species: strings, numbers, a boolean, and missing values."""
     random = np.random.default_rng(0)
     kinds = {
         "Adélie": (["Île Sud", "Dream", "Torgersen"], 38.8, 18.3, 190, 3700),

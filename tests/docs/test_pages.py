@@ -2,15 +2,18 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from markdown_pages import Page
-from paths import ROOT
+from markdown_pages import Page, blocks, is_run
+from paths import tracked_files
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = {
+    name: path
+    for name, path in tracked_files("README.md", "docs/*.md").items()
+    if any(map(is_run, blocks(path.read_text())))
+}
 
 
 @pytest.fixture
@@ -21,17 +24,16 @@ def environment() -> dict[str, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_page(page: Path, tmp_path: Path, environment: dict[str, str]) -> None:
+@pytest.mark.parametrize("name", PAGES)
+def test_page(name: str, tmp_path: Path, environment: dict[str, str]) -> None:
+    page = PAGES[name]
     clone_into(tmp_path)
-    assert Page(page, tmp_path, environment).run() or "```" not in page.read_text()
+    assert Page(page, tmp_path, environment).run() == sum(map(is_run, blocks(page.read_text())))
 
 
 def clone_into(folder: Path) -> None:
     """What a fresh clone holds, and this installation as its virtual environment."""
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for name in tracked.splitlines():
-        if (ROOT / name).exists():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
+    for name, path in tracked_files().items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, folder / name)
     (folder / ".venv").symlink_to(Path(sys.executable).parents[1])

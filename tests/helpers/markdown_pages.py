@@ -6,6 +6,7 @@ A block begins with three backticks and words that say what it is:
     pycon     an interactive session of Python, with what it prints
     python    Python code; all blocks of a page share their names
     sh        commands for bash, whatever they print
+    text, json  what is only shown
 
 and how it is run:
 
@@ -104,7 +105,7 @@ class Page:
         sys.path.insert(0, str(self._folder))
         try:
             for block in blocks(self._path.read_text()):
-                if "not-run" not in block.words and block.language:
+                if is_run(block):
                     self._run(block)
                     count += 1
         finally:
@@ -166,6 +167,13 @@ class Page:
 
     def _where(self, block: Block) -> str:
         return f"{self._path.name}:{block.number}"
+
+
+def is_run(block: Block) -> bool:
+    """Whether a block does something, if only to write a file."""
+    if block.file is not None:
+        return True
+    return "not-run" not in block.words and block.language not in ("", "json", "text")
 
 
 def same(wanted: str, found: str, figures_vary: bool) -> bool:
