@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from concurrency import call_within
+from concurrency import call_within, in_threads
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from paths import MODELS
@@ -158,11 +158,7 @@ def test_from_many_threads_at_once(path: Path) -> None:
             wrong.extend(c for c, found in expected.items() if (predictor.predict_proba(drawn(c)) != found).any())
             wrong.extend([0] * (predictor.predict_one([0.25, -1.5]) != one))
 
-    users = [threading.Thread(target=use) for _ in range(8)]
-    for user in users:
-        user.start()
-    for user in users:
-        user.join()
+    in_threads(use, 8)
     assert wrong == []
 
 

@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from concurrency import in_threads
 from paths import MODELS
 
 from edge_runtime import DeviceUnavailable, InvalidModel, ModelNotFound, Predictor, RuntimeNotInstalled, UnknownDevice
@@ -142,11 +142,9 @@ def test_auto_does_without_cuda_that_does_not_come_up(
 @pytest.mark.parametrize("fake", ["comes up"], indirect=True)
 def test_stdout_is_left_as_it_was_by_threads_that_open_at_once(fake: FakeOnnxRuntime) -> None:
     before = sys.stdout
-    threads = [threading.Thread(target=Predictor, args=(MODEL, "cuda")) for _ in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    opened: list[str] = []
+    in_threads(lambda: opened.append(Predictor(MODEL, "cuda").provider), 16)
+    assert opened == 16 * [CUDA]
     assert sys.stdout is before
 
 
