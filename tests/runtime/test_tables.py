@@ -143,7 +143,7 @@ def test_gaps_that_the_model_does_not_take(penguins: Predictor, mass: Predictor)
             method(["Dream", 40, 3000, None, 2007])
         with pytest.raises(InvalidInput, match="missing ringed"):
             method({"island": "Dream", "bill": 40})
-    with pytest.raises(InvalidInput, match="bill: None is no number"):
+    with pytest.raises(InvalidInput, match="bill: None is not a number"):
         mass.predict_one([None, 20])
 
 

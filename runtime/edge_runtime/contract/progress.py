@@ -25,10 +25,10 @@ class Progress:
         done: how many of them are done.
     """
 
-    def __init__(self, label: str = "", total: int | None = None, delay: float = _DELAY) -> None:
-        """Show nothing until it is entered and `delay` seconds have passed."""
+    def __init__(self, label: str = "", total: int | None = None, delay: float | None = None) -> None:
+        """Show nothing until it is entered and `delay` seconds have passed; by default two."""
         self.label, self.total, self.done = label, total, 0
-        self._delay = delay
+        self._delay = _DELAY if delay is None else delay
         self._lock = threading.Lock()
         self._finished = threading.Event()
         self._thread: threading.Thread | None = None

@@ -239,7 +239,7 @@ def _read_json(value: Any, feature: Feature) -> float | str:
     is_gap = feature.missing is not None and is_missing(value)
     # In JSON a truth is no number.
     if feature.kind == "numeric" and not is_gap and type(value) not in (int, float):
-        raise InvalidInput(f"{feature.name}: {json.dumps(value, ensure_ascii=False)} is no number")
+        raise InvalidInput(f"{feature.name}: {json.dumps(value, ensure_ascii=False)} is not a number")
     try:
         return read_value(value, feature)
     except InvalidInput as error:

@@ -125,7 +125,7 @@ def test_rows_before_a_bad_one_are_answered(command: Command, tmp_path: Path) ->
     rows.write_text("-1,1\nx,1\n1,1\n")
     result = command(main, MODEL, "--input", rows)
     assert result.out == "label 1  probability 0.9927\n"
-    assert_one_line(result, 1, "rows.csv line 2: x1: 'x' is no number")
+    assert_one_line(result, 1, "rows.csv line 2: x1: 'x' is not a number")
 
 
 def test_describe(command: Command) -> None:
@@ -168,7 +168,7 @@ sys.exit(bool({"numpy", "onnxruntime"} & set(sys.modules)))
         ([MODEL], ["--input FILE"]),
         ([MODEL, 1], ["2 values are needed (x1, x2), found 1"]),
         ([MODEL, 1, 2, 3], ["2 values are needed (x1, x2), found 3"]),
-        ([MODEL, 1, "two"], ["x2: 'two' is no number"]),
+        ([MODEL, 1, "two"], ["x2: 'two' is not a number"]),
         ([MODEL, 1, ""], ["x2: the value is empty"]),
         ([MODEL, 1, "1e300"], ["x2: 1e300 does not fit float32"]),
         ([MODEL, -1, 1, "--nothing"], ["no such option: --nothing"]),

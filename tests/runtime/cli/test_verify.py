@@ -125,7 +125,7 @@ def test_a_damaged_certificate(command: Command, model: Callable[..., Path]) -> 
     for option in ("--verify", "--describe"):
         result = command(main, path, option)
         assert (result.code, result.out) == (1, "")
-        assert result.err == "error: the certificate is damaged: no 'boot'\n"
+        assert result.err == "error: the certificate is damaged: an array has the unknown type 'boot'\n"
     path.write_bytes(model().read_bytes().replace(b'"schema_version": 1', b'"schema_version": 3'))
     result = command(main, path, "--verify")
     assert (result.code, result.out) == (1, "")

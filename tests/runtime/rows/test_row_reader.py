@@ -148,13 +148,13 @@ def test_data_frames_that_do_not_fit(records: RowReader) -> None:
         (frame.rename(columns=str.upper), "the data frame has no column island, bill, mass, ringed, year"),
         (polars.DataFrame(ROWS).drop("mass"), "no column mass"),
         (pandas.concat([frame, frame], axis=1), "more than one column island"),
-        (frame.assign(mass=pandas.Timestamp("2020-01-01")), "mass: .* is no number"),
-        (frame.assign(island=pandas.Timestamp("2020-01-01")), "island: .* is neither text nor number"),
-        (frame.assign(mass="3000"), "mass: '3000' is no number"),
+        (frame.assign(mass=pandas.Timestamp("2020-01-01")), "mass: .* is not a number"),
+        (frame.assign(island=pandas.Timestamp("2020-01-01")), "island: .* is neither a string nor a number"),
+        (frame.assign(mass="3000"), "mass: '3000' is not a number"),
         (frame.assign(mass=1e300), r"mass: 1e\+300 does not fit float32"),
         (frame.assign(ringed=[True, None, False]), "ringed: the value is missing"),
         (frame.assign(ringed=2), "ringed: 2 is neither true nor false"),
-        (frame.assign(year=2007.5), "year: 2007.5 is no integer"),
+        (frame.assign(year=2007.5), "year: 2007.5 is not an integer"),
         (frame[["mass"]].set_axis([0], axis=1), "a row has 5 values .*found 1"),
         (polars.DataFrame(ROWS).lazy(), "a lazy frame holds no rows yet"),
         (polars.DataFrame(ROWS).with_columns(ringed=polars.lit(None)), "ringed: the value is missing"),
@@ -179,17 +179,17 @@ def test_data_frames_that_do_not_fit(records: RowReader) -> None:
         ([ROWS[0], 5], "a list of dicts holds 5"),
         ({name: [row[name] for row in ROWS] for name in ORDER}, "island is a list, and a dict is one row"),
         ({name: np.array([1]) for name in ORDER}, "island is a ndarray, and a dict is one row"),
-        ({**ROWS[0], "mass": "3000"}, "mass: '3000' is no number"),
+        ({**ROWS[0], "mass": "3000"}, "mass: '3000' is not a number"),
         ({**ROWS[0], "mass": 10**400}, "mass: the number does not fit float32"),
         ([ROWS[0], {**ROWS[0], "mass": 10**400}], "mass: the number does not fit float32"),
         ([{**ROWS[0], "mass": 1e300}] * 2, r"mass: 1e\+300 does not fit float32"),
-        ({**ROWS[0], "ringed": None}, "ringed: the value is missing, and the model takes no gaps there"),
+        ({**ROWS[0], "ringed": None}, "ringed: the value is missing, and missing values are not accepted"),
         ({**ROWS[0], "ringed": "yes"}, "ringed: 'yes' is neither true nor false"),
-        ({**ROWS[0], "year": "soon"}, "year: 'soon' is no number"),
-        ({**ROWS[0], "year": True}, "year: True is no integer"),
-        ({**ROWS[0], "island": "\ud800"}, "island: .* no tensor of texts"),
-        ([[[1], 1, 1, 1, 1]], "island: .*neither text nor number"),
-        ([listed()[0], [*listed()[0][:4], []]], "year: .* is no number"),
+        ({**ROWS[0], "year": "soon"}, "year: 'soon' is not a number"),
+        ({**ROWS[0], "year": True}, "year: True is not an integer"),
+        ({**ROWS[0], "island": "\ud800"}, "island: .* a tensor of strings cannot hold"),
+        ([[[1], 1, 1, 1, 1]], "island: .*neither a string nor a number"),
+        ([listed()[0], [*listed()[0][:4], []]], "year: .* is not a number"),
     ],
 )
 def test_rows_that_do_not_fit(records: RowReader, rows: Any, message: str) -> None:
@@ -222,7 +222,9 @@ def test_gaps_among_numbers_alone(rows: Any) -> None:
 def test_without_gaps_numbers_alone_are_read_as_ever() -> None:
     for rows in ([[1, None]], [[1, "NA"]], {"a": 1, "b": None}, [{"a": 1, "b": None}] * 2):
         for missing in (None, 0.5):
-            with pytest.raises(InvalidInput, match=r"found objects|found text|None is no number|'NA' is no number"):
+            with pytest.raises(
+                InvalidInput, match=r"found objects|found text|None is not a number|'NA' is not a number"
+            ):
                 plain(missing).tensors(rows)
     assert np.isnan(plain(None).tensors([[1, NAN]])["x"][0, 1])
 
@@ -235,7 +237,7 @@ def test_nulls_of_data_frames_without_gaps() -> None:
         assert np.isnan(plain(0.5).tensors(frame)["x"]).tolist() == [[False, True], [False, False]]
     null = {"a": [1.0, 1.0], "b": [None, 2.0]}
     for frame in (pandas.DataFrame(null, dtype="Float64"), polars.DataFrame(null), arrow.table(null)):
-        with pytest.raises(InvalidInput, match=r"b: .* (is no number|is missing)"):
+        with pytest.raises(InvalidInput, match=r"b: .* (is not a number|is missing)"):
             plain(0.5).tensors(frame)
 
 

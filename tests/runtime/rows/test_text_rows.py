@@ -42,7 +42,7 @@ def test_nan() -> None:
 
 @pytest.mark.parametrize("text", ["", " ", "a", "1,5", "1_000", "0x10", "1 2", "--1", "1e400", "-1e300", "9" * 400])
 def test_not_numbers(text: str) -> None:
-    with pytest.raises(InvalidInput, match=r"is no number|is empty|does not fit float32"):
+    with pytest.raises(InvalidInput, match=r"is not a number|is empty|does not fit float32"):
         parse_number(text)
 
 
@@ -51,7 +51,7 @@ def test_values() -> None:
     assert parse_words(["-1", "1e3"], features) == [-1, 1000]
     with pytest.raises(InvalidInput, match=r"2 values are needed \(x1, x2\), found 1"):
         parse_words(["1"], features)
-    with pytest.raises(InvalidInput, match="x2: 'b' is no number"):
+    with pytest.raises(InvalidInput, match="x2: 'b' is not a number"):
         parse_words(["1", "b"], features)
 
 
@@ -100,18 +100,18 @@ def test_ignored_columns_are_noted_once() -> None:
         ("x1,x2\n", "no row below its header"),
         ("1\n", r"line 1: 2 values are needed \(x1, x2\), found 1"),
         ("1,2\n1,2,3\n", "line 2: 2 values are needed.*found 3"),
-        ("1,2\n\n1,abc\n", "line 3: x2: 'abc' is no number"),
+        ("1,2\n\n1,abc\n", "line 3: x2: 'abc' is not a number"),
         ("1,2\n1,\n", "line 2: x2: the value is empty"),
-        ("a,b\n1,2\n", "line 1: 'a' is no number, and as a header the line lacks x1, x2"),
+        ("a,b\n1,2\n", "line 1: 'a' is not a number, and as a header the line lacks x1, x2"),
         ("x1,other\n1,2\n", "as a header the line lacks x2"),
         ("x1,x1,x2\n1,1,2\n", "names x1 more than once"),
         ("x1,x2,more\n1,2\n", "line 2: 3 values are needed, found 2"),
         ('1,"2\n', "line 1: not CSV"),
         ("[1, 2\n", "line 1: not JSON"),
         ("[1, 2]\n[1]\n", r"line 2: 2 values are needed \(x1, x2\), found 1"),
-        ('[1, "2"]\n', 'line 1: x2: "2" is no number'),
-        ("[1, null]\n", "x2: null is no number"),
-        ("[1, true]\n", "x2: true is no number"),
+        ('[1, "2"]\n', 'line 1: x2: "2" is not a number'),
+        ("[1, null]\n", "x2: null is not a number"),
+        ("[1, true]\n", "x2: true is not a number"),
         ("[1, 1e400]\n", "1e400 does not fit float32"),
         ("1,2\n1,-1e300\n", "line 2: x2: -1e300 does not fit float32"),
         ("1,2\n,\n", "line 2: x1: the value is empty"),
