@@ -122,8 +122,6 @@ class Answering:
                 result = lane.answer()
                 lanes.one = lane
                 return result
-        if self.records.is_plain:
-            return self._computed(self.records.matrix(rows), None)
         feed = self.records.tensors(rows)
         return self._computed(feed[self._source.name], feed)
 

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from edge_runtime.contract.signature import Label
-from edge_runtime.rows.text_rows import parse_words
+from edge_runtime.rows.words import parse_words
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -12,7 +12,7 @@ from edge_runtime.cli.answers import Format, answer_words, answer_writer
 from edge_runtime.contract import shell
 from edge_runtime.contract.errors import InvalidInput, UnknownDevice, VerificationFailed
 from edge_runtime.contract.text_files import delimiter_of, open_text, reading_text
-from edge_runtime.rows.text_rows import in_blocks, read_rows
+from edge_runtime.rows.text_rows import in_batches, read_rows
 
 if TYPE_CHECKING:
     from edge_runtime.predictor import Predictor
@@ -81,7 +81,7 @@ def predict(
     assert input_file is not None
     source, block = ("stdin", 1) if input_file == "-" else (input_file, _FILE_BLOCK)
     lines = _lines(input_file, source)
-    for rows in in_blocks(read_rows(lines, features, source, shell.note, delimiter_of(input_file)), block):
+    for rows in in_batches(read_rows(lines, features, source, shell.note, delimiter_of(input_file)), block):
         sys.stdout.write(header + answers(rows))
         sys.stdout.flush()
         header = ""

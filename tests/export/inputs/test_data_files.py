@@ -189,7 +189,7 @@ def test_tables(tmp_path: Path, features: Program, name: str, content: str) -> N
 @pytest.mark.parametrize(
     ("content", "kind", "message"),
     [
-        (b"x1,x2\n", InvalidInput, "rows.csv holds no row below its header"),
+        (b"x1,x2\n", InvalidInput, "rows.csv has no rows below its header"),
         (b"", InvalidInput, "rows.csv is empty"),
         (b"x1,x2\n1,2\n1\n", InvalidInput, "rows.csv line 3: 2 values are needed"),
         (b"x1,x2\n1,a\n", InvalidInput, "rows.csv line 2: x2: 'a' is not a number"),

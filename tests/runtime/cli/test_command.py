@@ -217,7 +217,7 @@ def test_a_folder_is_no_model(command: Command, tmp_path: Path) -> None:
     [
         (None, ["rows.csv cannot be read: No such file"]),
         (b"", ["rows.csv is empty"]),
-        (b"x1,x2\n", ["no row below its header"]),
+        (b"x1,x2\n", ["has no rows below its header"]),
         (b"1,2,3\n", ["line 1: 2 values are needed (x1, x2), found 3"]),
         (b"length,width\n1,2\n", ["the line lacks x1, x2"]),
         (b"x1;x2\n1;2\n", ["the line lacks x1, x2; columns are separated by commas"]),
