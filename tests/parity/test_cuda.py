@@ -51,7 +51,7 @@ def test_a_file_in_ort_format_stays_on_the_cpu(artifacts: dict[str, Path], tmp_p
     path = tmp_path / "model.ort"
     path.write_bytes(ort_bytes(artifacts["convolutions"].read_bytes()))
     assert Predictor(path).provider == "CPUExecutionProvider"
-    with pytest.raises(DeviceUnavailable, match="prepared for the CPU alone"):
+    with pytest.raises(DeviceUnavailable, match="runs only on the CPU"):
         Predictor(path, device="cuda")
 
 
@@ -110,7 +110,7 @@ def test_tensors_on_the_gpu_are_not_copied(artifacts: dict[str, Path], device: s
     for wrong in (images.double(), images[:, :, :5], images.transpose(2, 3)[:, :, ::2]):
         with pytest.raises(InvalidInput):
             predictor.run({name: wrong})
-    with pytest.raises(InvalidInput, match="is on a GPU, and the model runs on CPU"):
+    with pytest.raises(InvalidInput, match="is on a GPU, but the model runs on CPU"):
         Predictor(artifacts["convolutions"], device="cpu").run({name: images})
 
 
@@ -133,6 +133,6 @@ def test_a_call_within_a_call_on_cuda(artifacts: dict[str, Path]) -> None:
     """As a signal handler or a finalizer makes it."""
     predictor = Predictor(MODEL, device="cuda")
     expected = predictor.predict_one([0.5, 1.5])
-    (lane,) = predictor._tabular._shared
-    call_within(lane, lambda: predictor.predict_one([-1.0, -1.0]))
+    (buffers,) = predictor.answering._buffers.free
+    call_within(buffers, lambda: predictor.predict_one([-1.0, -1.0]))
     assert predictor.predict_one([0.5, 1.5]) == expected

@@ -158,7 +158,7 @@ def test_blocks(name: str, with_metadata: Callable[[bytes, str, str], bytes]) ->
     whole = Predictor(content, device="cpu")
     divided = Predictor(with_metadata(content, WORKLOAD_KEY, Workload(True, 5e4, 4096).to_json()), device="cpu")
     rows = {"penguins": ROWS, "islands": [["Dream", 2007], [None, 2]], "mass": [[40, 20], [50, 18]]}[name] * 50
-    assert divided._placement.divides(len(rows))
+    assert divided._placement.is_worth_splitting(len(rows))
     np.testing.assert_array_equal(divided.predict(rows), whole.predict(rows))
     if name != "mass":
         np.testing.assert_allclose(divided.predict_proba(rows), whole.predict_proba(rows), rtol=0, atol=1e-6)
@@ -177,7 +177,7 @@ def test_pickled_and_shared(penguins: Predictor) -> None:
 
 
 def test_unseen(penguins: Predictor, mass: Predictor) -> None:
-    missing = "is missing, which it never was in training"
+    missing = "is missing, but never was in training"
     assert penguins.unseen(ROWS) == [
         {},
         {"bill": missing},

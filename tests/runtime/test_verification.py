@@ -100,7 +100,9 @@ def test_a_small_error(certified: Make, reference: Golden) -> None:
     beyond = verified(certified(reference=changed(reference, "expected", "y", (1, 0), -7.5 + 2**-15)))
     assert not beyond.passed
     assert beyond.intact
-    assert beyond.problems == ("ordinary rows: y[1, 0] is -7.5, and torch's -7.4999695: more than 1.5e-05 apart",)
+    assert beyond.problems == (
+        "ordinary rows: y[1, 0] is -7.5, but torch's is -7.4999695, with a tolerance of 1.5e-05",
+    )
     check = checks_of(beyond)[ORDINARY, "y"]
     assert (check.error, check.tolerance, check.tolerance_used) == (2**-15, 2**-16, 2)
     assert (check.passed, check.rows) == (False, 4)
@@ -114,7 +116,7 @@ def test_the_worst_batch_of_a_case_counts(certified: Make, reference: Golden) ->
         assert (check.passed, check.tolerance_used, check.rows) == (False, 2, 4)
 
 
-def test_no_error_allowed(certified: Make, reference: Golden) -> None:
+def test_no_error_tolerance(certified: Make, reference: Golden) -> None:
     exact = changed(reference, "tolerance", "y", slice(None), 0)
     assert verified(certified(reference=exact)).passed
     check = checks_of(verified(certified(reference=changed(exact, "expected", "y", (0, 0), 2.6))))[ORDINARY, "y"]
@@ -159,10 +161,13 @@ def test_a_weight_changed_by_one_bit(certified: Make, byte: int) -> None:
     verification = verified(bytes(damaged))
     assert not verification.passed
     assert not verification.intact
-    assert verification.problems[0].startswith("the file was changed since it was exported")
-    # The last bits are within what is allowed; the others are not.
+    assert verification.problems[0].startswith("the file was changed after its export")
+    # The last bits are within what is tolerance; the others are not.
     holds = byte in (0, 4)
-    assert verification.problems[0].endswith("though its answers on the reference rows still hold") == holds
+    assert (
+        verification.problems[0].endswith("although its outputs on the reference rows are still within tolerance")
+        == holds
+    )
     assert all(check.passed for check in verification.checks) == holds
 
 
@@ -200,10 +205,10 @@ def test_a_changed_signature(certified: Make) -> None:
     assert not swapped.signature_intact
     assert not swapped.intact
     assert all(check.passed for check in swapped.checks)
-    assert "labels or features were changed" in swapped.problems
+    assert "the labels or features were changed after the export" in swapped.problems
     # Even where somebody sealed the file again.
     sealed_again = verified(seal(content.replace(b'"up"', b'"UP"')))
-    assert sealed_again.problems == ("labels or features were changed",)
+    assert sealed_again.problems == ("the labels or features were changed after the export",)
     assert not verified(certified(model, reference=(batch,))).signature_intact
     assert not verified(certified(signature_sha256=digest)).signature_intact
 
@@ -215,21 +220,21 @@ def test_a_changed_signature(certified: Make) -> None:
         ("inputs", {"x": np.ones((1, 3), np.float32)}, "the model cannot take these inputs"),
         ("inputs", {"z": np.ones((1, 2), np.float32)}, "the model cannot take these inputs"),
         ("inputs", {}, "the model cannot take these inputs"),
-        ("inputs", {"x": np.ones((2, 2), np.float32)}, r"y is float32 \[2, 2\], and torch's float32 \[1, 2\]"),
-        ("expected", {"y": np.ones((1, 2))}, r"y is float32 \[1, 2\], and torch's float64 \[1, 2\]"),
-        ("expected", {"w": np.ones((1, 2), np.float32)}, "the model gives no w"),
+        ("inputs", {"x": np.ones((2, 2), np.float32)}, r"y is float32 \[2, 2\], but torch's is float32 \[1, 2\]"),
+        ("expected", {"y": np.ones((1, 2))}, r"y is float32 \[1, 2\], but torch's is float64 \[1, 2\]"),
+        ("expected", {"w": np.ones((1, 2), np.float32)}, "the model does not have the output w"),
         (
             "expected",
             {"y": np.array([[17.5, 8.75]], np.float32)},
-            "the certificate says nothing of largest; .*says nothing of positive",
+            "certificate does not have the output largest; .*does not have the output positive",
         ),
     ],
 )
 def test_what_does_not_fit_the_graph(certified: Make, reference: Golden, part: str, arrays: Any, problem: str) -> None:
     batch = dataclasses.replace(reference[1], **{part: arrays})
     if part == "expected":
-        allowed = {name: np.zeros(array.shape, np.float32) for name, array in arrays.items()}
-        batch = dataclasses.replace(batch, tolerance=allowed)
+        tolerance = {name: np.zeros(array.shape, np.float32) for name, array in arrays.items()}
+        batch = dataclasses.replace(batch, tolerance=tolerance)
     verification = verified(certified(reference=(batch,)))
     assert not verification.passed
     assert verification.intact
@@ -242,18 +247,18 @@ def test_what_does_not_fit_the_graph(certified: Make, reference: Golden, part: s
 
 
 def test_a_certificate_without_golden_rows_proves_nothing(certified: Make, reference: Golden) -> None:
-    assert verified(certified(reference=())).problems == ("its certificate holds no reference rows",)
+    assert verified(certified(reference=())).problems == ("the certificate does not have reference rows",)
     none = {"y": np.zeros((0, 2), np.float32), "largest": np.zeros(0, np.int64), "positive": np.zeros((0, 2), bool)}
-    allowed = {name: array.astype(np.float32) for name, array in none.items()}
-    empty = ReferenceBatch(ORDINARY, {"x": np.zeros((0, 2), np.float32)}, none, allowed)
-    assert verified(certified(reference=(empty,))).problems == ("its certificate holds no reference rows",)
+    tolerance = {name: array.astype(np.float32) for name, array in none.items()}
+    empty = ReferenceBatch(ORDINARY, {"x": np.zeros((0, 2), np.float32)}, none, tolerance)
+    assert verified(certified(reference=(empty,))).problems == ("the certificate does not have reference rows",)
     assert verified(certified(reference=(empty, *reference))).passed
 
 
 def test_no_certificate() -> None:
     predictor = Predictor(MODELS / "tensors.onnx", device="cpu")
     assert predictor.certificate is None
-    with pytest.raises(NoCertificate, match="carries no certificate"):
+    with pytest.raises(NoCertificate, match="has no certificate"):
         predictor.verify()
     with pytest.raises(NoCertificate):
         Predictor(MODELS / "tensors.onnx", verify=True)
@@ -282,7 +287,10 @@ def test_verify_on_opening(certified: Make, reference: Golden, tmp_path: Path) -
     wrong = certified(reference=changed(reference, "expected", "y", slice(None), 100))
     path.write_bytes(wrong)
     assert not Predictor(path, "cpu").verify().passed
-    message = r"^not verified on CPUExecutionProvider: ordinary rows: y\[1, 0\] is -7.5, and torch's 100\.0: more than"
+    message = (
+        r"^not verified on CPUExecutionProvider: "
+        r"ordinary rows: y\[1, 0\] is -7.5, but torch's is 100\.0, with a tolerance"
+    )
     for model in (path, wrong):
         with pytest.raises(VerificationFailed, match=message):
             Predictor(model, "cpu", verify=True)

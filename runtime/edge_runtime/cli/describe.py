@@ -44,7 +44,7 @@ def description_text(predictor: "Predictor") -> str:
         lines += _signature_lines(predictor.signature)
     lines.append(f"provider  {predictor.provider}")
     if predictor.certificate is None:
-        lines.append("verified  no: the model carries no certificate")
+        lines.append("verified  no: the model has no certificate")
     else:
         lines += _certificate_lines(predictor.certificate)
     return "\n".join(lines) + "\n"
@@ -78,7 +78,7 @@ def verification_text(verification: "Verification") -> str:
     at_export = verification.versions.get("onnxruntime", "unknown")
     lines += [
         f"provider  {verification.provider}, ONNX Runtime {verification.onnxruntime} ({at_export} at export)",
-        f"file      {'as it was exported' if verification.intact else 'changed since it was exported'}",
+        f"file      {'as it was exported' if verification.intact else 'changed after its export'}",
     ]
     if verification.passed:
         lines.append(f"passed: {verification.rows} reference rows on {verification.provider}")

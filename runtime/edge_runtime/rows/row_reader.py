@@ -41,6 +41,7 @@ class RowReader:
         self._accepts_missing = any(feature.missing is not None for feature in self._features)
         numeric = all(feature.kind == "numeric" for feature in self._features)
         self.is_plain = numeric and [tensor.features for tensor in self._inputs] == [self._features]
+        self._first_input = self._inputs[0].name
 
     def __repr__(self) -> str:
         return f"RowReader({len(self._features)} features, {self._dtype})"
@@ -58,7 +59,7 @@ class RowReader:
             InvalidInput: a value is missing or does not fit its feature; the message names the feature.
         """
         if self.is_plain:
-            return {self._inputs[0].name: self._matrix(rows)}
+            return {self._first_input: self._matrix(rows)}
         columns = self._columns_by_name(rows)
         return self._read(self._columns_in_order(rows) if columns is None else columns)
 

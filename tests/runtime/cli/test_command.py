@@ -192,11 +192,11 @@ def test_wrong_usage(command: Command, arguments: list[object], parts: list[str]
 @pytest.mark.parametrize(
     ("content", "parts"),
     [
-        (None, ["no such file", "model.onnx"]),
+        (None, ["model.onnx: no such file"]),
         (b"", ["model.onnx is empty"]),
         (b"not a model", ["model.onnx is not a model that ONNX Runtime can load"]),
         (MODEL.read_bytes()[:700], ["model.onnx is not a model that ONNX Runtime can load"]),
-        ((MODELS / "tensors.onnx").read_bytes(), ["carries no edge-predict signature"]),
+        ((MODELS / "tensors.onnx").read_bytes(), ["has no edge-predict signature"]),
     ],
 )
 def test_bad_model(command: Command, tmp_path: Path, content: bytes | None, parts: list[str]) -> None:

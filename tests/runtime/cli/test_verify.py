@@ -64,7 +64,7 @@ def test_failed(command: Command, model: Callable[..., Path], wrong: Any) -> Non
     assert "passed" not in result.out
     assert result.err == (
         "error: not verified on CPUExecutionProvider: "
-        "ordinary rows: y[0, 0] is 2.5, and torch's 3.5: more than 1.5e-05 apart\n"
+        "ordinary rows: y[0, 0] is 2.5, but torch's is 3.5, with a tolerance of 1.5e-05\n"
     )
 
 
@@ -73,10 +73,10 @@ def test_changed_file(command: Command, model: Callable[..., Path]) -> None:
     path.write_bytes(path.read_bytes().replace(b"2**-16", b"2**-15"))
     result = command(main, path, "--verify", "--device", "cpu")
     assert result.code == 1
-    assert "file      changed since it was exported\n" in result.out
+    assert "file      changed after its export\n" in result.out
     assert result.err == (
         "error: not verified on CPUExecutionProvider: "
-        "the file was changed since it was exported, though its answers on the reference rows still hold\n"
+        "the file was changed after its export, although its outputs on the reference rows are still within tolerance\n"
     )
 
 
@@ -106,7 +106,7 @@ def test_json(command: Command, model: Callable[..., Path], wrong: Any) -> None:
         "error": 1,
         "tolerance": 2**-16,
         "tolerance_used": 2**16,
-        "problem": "y[0, 0] is 2.5, and torch's 3.5: more than 1.5e-05 apart",
+        "problem": "y[0, 0] is 2.5, but torch's is 3.5, with a tolerance of 1.5e-05",
         "passed": False,
     }
     assert (checks["largest"]["error"], checks["largest"]["tolerance_used"]) == (None, None)
@@ -116,7 +116,7 @@ def test_json(command: Command, model: Callable[..., Path], wrong: Any) -> None:
 def test_nothing_to_verify(command: Command) -> None:
     result = command(main, MODELS / "tensors.onnx", "--verify")
     assert (result.code, result.out) == (1, "")
-    assert result.err == "error: the model carries no certificate to verify it against; edge-export writes one\n"
+    assert result.err == "error: the model has no certificate to verify it against; edge-export writes one\n"
 
 
 def test_a_damaged_certificate(command: Command, model: Callable[..., Path]) -> None:
@@ -180,7 +180,7 @@ budget    largest error 0.01
 
 def test_describe_without_certificate(command: Command) -> None:
     text = command(main, MODELS / "tensors.onnx", "--describe").out
-    assert text.endswith("verified  no: the model carries no certificate\n")
+    assert text.endswith("verified  no: the model has no certificate\n")
     described = json.loads(command(main, MODELS / "tensors.onnx", "--describe", "--format", "json").out)
     assert described["certificate"] is None
     assert described["signature"] is None

@@ -18,7 +18,7 @@ from paths import MODELS
 from edge_runtime import InferenceFailed, InvalidInput, InvalidModel, Predictor
 from edge_runtime.contract.metadata_keys import WORKLOAD_KEY
 from edge_runtime.contract.workload import Workload
-from edge_runtime.engine import batch_splitting, placement
+from edge_runtime.engine import batch_splitting, feed_runner, placement
 from edge_runtime.engine.processor_limits import available_processors
 
 # So much that a few rows are worth a block of their own.
@@ -38,16 +38,16 @@ def path(request: pytest.FixtureRequest, tmp_path: Path, with_metadata: Annotate
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many rows each block has, of the calls that are divided."""
     counts: list[int] = []
-    divide = batch_splitting.divide
+    run_in_batches = batch_splitting.run_in_batches
 
     def counting(rows: int, workload: Workload, threads: int | None, work: Callable[[int, int], None]) -> None:
         def counted(start: int, stop: int) -> None:
             counts.append(stop - start)
             work(start, stop)
 
-        divide(rows, workload, threads, counted)
+        run_in_batches(rows, workload, threads, counted)
 
-    monkeypatch.setattr(placement, "divide", counting)
+    monkeypatch.setattr(feed_runner, "run_in_batches", counting)
     return counts
 
 
@@ -130,7 +130,7 @@ def test_large_weights_are_not_loaded_twice(path: Path, counted: list[int], monk
 @pytest.mark.parametrize(("rows", "threads"), [(9, 1), (10, 1), (1, 3), (100, 3), (7, None)])
 def test_every_row_is_done_once(rows: int, threads: int | None) -> None:
     done: list[int] = []
-    batch_splitting.divide(rows, COSTLY, threads, lambda start, stop: done.extend(range(start, stop)))
+    batch_splitting.run_in_batches(rows, COSTLY, threads, lambda start, stop: done.extend(range(start, stop)))
     assert sorted(done) == list(range(rows))
 
 
@@ -142,7 +142,7 @@ def test_an_error_in_a_block_is_the_callers(path: Path, monkeypatch: pytest.Monk
         raise InferenceFailed("no")
 
     with pytest.raises(InferenceFailed):
-        batch_splitting.divide(10_000, COSTLY, 4, fail)
+        batch_splitting.run_in_batches(10_000, COSTLY, 4, fail)
     # The helpers are still there for the next call.
     assert Predictor(path, device="cpu", threads=4).predict_proba(drawn(9000)).shape[0] == 9000
 
@@ -219,7 +219,7 @@ def test_memory_does_not_grow_with_calls_or_sizes(path: Path) -> None:
 
 @pytest.mark.parametrize("threads", [0, -1, 1.5, "2"])
 def test_threads_must_be_some(threads: int) -> None:
-    with pytest.raises(InvalidInput, match="a number is needed, one at least"):
+    with pytest.raises(InvalidInput, match="threads must be an integer of at least 1, found"):
         Predictor(MODELS / "four_blobs.onnx", threads=threads)
 
 
@@ -262,8 +262,8 @@ def test_a_call_within_a_call(path: Path) -> None:
     expected = predictor.predict_one([0.5, 1.5])
 
     predictor.predict_proba([0, 0])
-    lane = predictor._tabular._lanes.one
-    call_within(lane, lambda: predictor.predict_one([-1.0, -1.0]))
+    (buffers,) = predictor.answering._buffers.free
+    call_within(buffers, lambda: predictor.predict_one([-1.0, -1.0]))
     assert predictor.predict_one([0.5, 1.5]) == expected
 
 
@@ -273,7 +273,7 @@ def test_without_helpers_the_caller_does_all(path: Path, monkeypatch: pytest.Mon
 
     predictor = Predictor(path, device="cpu", threads=4)
     expected = predictor.predict_proba(drawn(20_000))
-    monkeypatch.setattr(batch_splitting._helpers, "_made", refuse)
+    monkeypatch.setattr(batch_splitting._pool, "_made", refuse)
     np.testing.assert_array_equal(predictor.predict_proba(drawn(20_000)), expected)
 
 
@@ -287,7 +287,7 @@ def test_after_an_error_no_more_blocks_are_done(threads: int) -> None:
         raise KeyboardInterrupt if threads == 1 else InferenceFailed("no")
 
     with pytest.raises((KeyboardInterrupt, InferenceFailed)):
-        batch_splitting.divide(1000, COSTLY, threads, fail)
+        batch_splitting.run_in_batches(1000, COSTLY, threads, fail)
     assert len(done) <= threads
 
 
@@ -295,7 +295,8 @@ def test_inputs_of_different_lengths_are_not_divided(
     tmp_path: Path, counted: list[int], with_metadata: Annotate
 ) -> None:
     content = with_metadata((MODELS / "tensors.onnx").read_bytes(), WORKLOAD_KEY, COSTLY.to_json())
-    assert not Predictor(content, device="cpu")._gives_row_for_row
+    predictor = Predictor(content, device="cpu")
+    assert not predictor._runner._may_split
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def test_cpu(device: str) -> None:
 @pytest.mark.parametrize("device", ["cuda", "cuda:1", CUDA])
 @no_gpu
 def test_cuda_is_refused_without_a_gpu(device: str, capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(DeviceUnavailable, match=r"has no CUDA|NVIDIA driver"):
+    with pytest.raises(DeviceUnavailable, match=r"does not have CUDA|NVIDIA driver"):
         Predictor(MODEL, device)
     assert capfd.readouterr() == ("", "")
 
@@ -54,7 +54,7 @@ def test_unknown_device(device: str) -> None:
 
 
 def test_a_provider_that_is_not_there() -> None:
-    with pytest.raises(DeviceUnavailable, match=r"has no NothingExecutionProvider, only .*CPUExecutionProvider"):
+    with pytest.raises(DeviceUnavailable, match=r"does not have NothingExecutionProvider, only .*CPUExecutionProvider"):
         Predictor(MODEL, "NothingExecutionProvider")
 
 
@@ -190,7 +190,7 @@ def test_packages_are_known_by_their_folders(tmp_path: Path) -> None:
     [
         (False, "raise ImportError('No module named onnxruntime')", "pip install 'edge-predict[cpu]'"),
         (True, "raise ImportError('DLL load failed')", "DLL load failed.*pip install --force-reinstall onnxruntime"),
-        (True, "pass", "incomplete; mend it with pip install --force-reinstall"),
+        (True, "pass", "incomplete; fix it with pip install --force-reinstall"),
     ],
 )
 def test_onnxruntime_missing_or_broken(tmp_path: Path, installed: bool, import_statement: str, message: str) -> None:
