@@ -116,7 +116,7 @@ def test_command_line(command: Callable[..., Any], tmp_path: Path) -> None:
 def test_describe(command: Callable[..., Any]) -> None:
     text = command(main, MODEL, "--describe").out
     assert "task      multiclass_classification\n" in text
-    assert "labels    right, up, left (the one of the largest probability)\n" in text
+    assert "labels    right, up, left (the one with the largest probability)\n" in text
     described = json.loads(command(main, MODEL, "--describe", "--format", "json").out)
     assert described["signature"]["labels"] == ["right", "up", "left"]
     assert described["outputs"] == [{"name": "probabilities", "type": "tensor(float)", "shape": ["batch", 3]}]

@@ -5,9 +5,10 @@ from collections.abc import Collection, Iterable, Sequence
 
 def printable(text: object) -> str:
     """`text` in one line, with every character that is not printable escaped as in Python."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in str(text)
-    )
+    text = str(text)
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def aligned(rows: Sequence[Sequence[object]], right: Collection[int] = ()) -> list[str]:
