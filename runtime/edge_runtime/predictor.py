@@ -61,7 +61,7 @@ class Predictor:
             ModelNotFound: the file does not exist.
             InvalidModel: it is not an ONNX model, is damaged, or is newer than this version reads.
             InvalidInput: `threads` is not a positive integer.
-            UnknownDevice: there is no device with this name.
+            UnknownDevice: no device has this name.
             DeviceUnavailable: the device cannot be used here; the message says why.
             RuntimeNotInstalled: ONNX Runtime is missing, or two of its packages overwrite each other.
             NoCertificate: with `verify`, the model does not carry a certificate.
@@ -245,8 +245,8 @@ class Predictor:
         from edge_runtime.verification import replay
 
         found = replay(self._session, self.certificate, on_batch)
-        beside = self._placement.cuda
-        return found if beside is None or not found.passed else replay(beside, self.certificate, on_batch)
+        beside = self._placement.cuda if found.passed else None
+        return found if beside is None else replay(beside, self.certificate, on_batch)
 
     @property
     def required_signature(self) -> Signature:

@@ -1,4 +1,4 @@
-"""The runtime works where nothing of the lab can be imported, its library even without typer."""
+"""The runtime works without the packages of training and export, and its library even without typer."""
 
 import subprocess
 import sys
@@ -6,7 +6,17 @@ import sys
 import pytest
 from paths import FOUR_BLOBS as MODEL
 
-LAB = ("torch", "sklearn", "onnx", "onnxscript", "pandas", "matplotlib", "tqdm", "edge_train", "edge_export")
+TRAINING_AND_EXPORT = (
+    "torch",
+    "sklearn",
+    "onnx",
+    "onnxscript",
+    "pandas",
+    "matplotlib",
+    "tqdm",
+    "edge_train",
+    "edge_export",
+)
 
 USE_LIBRARY = f"""
 from edge_runtime import *
@@ -33,15 +43,18 @@ sys.meta_path.insert(0, Blocker())
     return subprocess.run([sys.executable, "-c", block + code], capture_output=True, text=True)
 
 
-@pytest.mark.parametrize(("blocked", "code"), [((*LAB, "typer", "rich", "click"), USE_LIBRARY), (LAB, USE_COMMAND)])
-def test_runtime_without_the_lab(blocked: tuple[str, ...], code: str) -> None:
+@pytest.mark.parametrize(
+    ("blocked", "code"),
+    [((*TRAINING_AND_EXPORT, "typer", "rich", "click"), USE_LIBRARY), (TRAINING_AND_EXPORT, USE_COMMAND)],
+)
+def test_the_runtime_without_training_and_export(blocked: tuple[str, ...], code: str) -> None:
     result = run_without(blocked, code)
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("module", [*LAB, "typer"])
+@pytest.mark.parametrize("module", [*TRAINING_AND_EXPORT, "typer"])
 def test_this_check_can_fail(module: str) -> None:
-    result = run_without((*LAB, "typer"), f"import {module}\n{USE_LIBRARY}")
+    result = run_without((*TRAINING_AND_EXPORT, "typer"), f"import {module}\n{USE_LIBRARY}")
     assert result.returncode == 1
     assert f"{module} is blocked" in result.stderr
 

@@ -85,7 +85,7 @@ def test_three_runtimes_agree(network: Network, data: st.DataObject) -> None:
 @settings(deadline=None, max_examples=5, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(st.integers(0, 2**32 - 1))
 def test_random_tables(seed: int) -> None:
-    """Columns of every kind with gaps, all three tasks: the file takes texts, TorchScript their codes."""
+    """Columns of every kind with missing values, all three tasks: the file takes strings, TorchScript their codes."""
     model = random_table_net(seed)
     program = capture(model, zeros(model.signature))
     references = References(program)

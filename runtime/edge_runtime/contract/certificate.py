@@ -20,8 +20,8 @@ outputs, and the tolerance of each element. Schema version 1; an array is its li
 Schema version 2 adds arrays of strings, in C order: {"dtype": "string", "shape": [2, 1], "data": ["Biscoe", ""]}.
 
 `content_sha256` is the hash of the whole file, with its own 64 digits taken as zeros. `seal` writes it once the rest of
-the file is complete. It shows that a file was damaged or edited. It is not a cryptographic signature: anybody who edits
-the file can seal it again.
+the file is complete. It shows that a file was damaged or edited. It is not a cryptographic signature: an edited
+file can be sealed again.
 """
 
 import base64

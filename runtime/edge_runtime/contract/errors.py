@@ -8,7 +8,7 @@
     ├── NoCertificate        (TypeError)          the model has no certificate to verify it against
     ├── VerificationFailed   (RuntimeError)       the model was changed, or its outputs are beyond their tolerance
     ├── InvalidInput         (ValueError)         the rows or tensors do not fit the model
-    ├── UnknownDevice        (ValueError)         there is no device with that name
+    ├── UnknownDevice        (ValueError)         no device has this name
     ├── DeviceUnavailable    (RuntimeError)       the device exists, but cannot be used here
     ├── RuntimeNotInstalled  (ImportError)        ONNX Runtime is missing, or two of its packages clash
     ├── InferenceFailed      (RuntimeError)       ONNX Runtime failed while it computed
@@ -52,7 +52,7 @@ class InvalidInput(EdgePredictError, ValueError):
 
 
 class UnknownDevice(EdgePredictError, ValueError):
-    """There is no device with this name."""
+    """No device has this name."""
 
 
 class DeviceUnavailable(EdgePredictError, RuntimeError):

@@ -1,4 +1,4 @@
-"""A progress bar on stderr, for work that takes longer than two seconds. Without a terminal there is no bar.
+"""A progress bar on stderr, for work that takes longer than two seconds. It is shown only on a terminal.
 
 It is not a library's, because the runtime may depend only on numpy, ONNX Runtime and typer, and all three commands show
 the same bar. A thread draws it, so that it goes on during long steps, and short steps do not wait for it.

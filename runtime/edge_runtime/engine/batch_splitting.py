@@ -40,7 +40,7 @@ def run_in_batches(rows: int, workload: Workload, threads: int | None, work: Cal
     """
     most = available_processors() if threads is None else threads
     wanted = max(1, min(most, int(rows * workload.cost / _WORTH_A_THREAD)))
-    # On one thread of ours, ONNX Runtime's own threads share a batch.
+    # On one thread of ours, all of ONNX Runtime's threads compute a batch together.
     cache = _CACHE * (4 if threads == 1 else 1)
     # The more threads there are, the longer they wait for the interpreter between batches.
     worth = _WORTH_A_BATCH * max(1.0, wanted / 2)

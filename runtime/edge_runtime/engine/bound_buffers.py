@@ -77,7 +77,7 @@ class BoundBuffers:
 
 
 class ThreadBuffers(threading.local):
-    """The buffers of each thread. Whoever uses them takes them out, since a signal handler or a finalizer may call too.
+    """The buffers of each thread. A call takes out those that it uses: a signal handler or a finalizer may call too.
 
     Attributes:
         free: for single rows.
@@ -91,7 +91,7 @@ class ThreadBuffers(threading.local):
 
 
 class SharedBuffers:
-    """Buffers that all threads share, since each of them takes memory on the GPU, and more for its graph.
+    """The buffers of all threads together, since each of them takes memory on the GPU, and more for its graph.
 
     Attributes:
         free, many: as in `ThreadBuffers`.

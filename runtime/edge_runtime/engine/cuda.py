@@ -52,7 +52,7 @@ def is_on_cuda(value: Any) -> bool:
     """Whether `value` is a tensor on an NVIDIA GPU, of any library that supports DLPack."""
     try:
         return bool(value.__dlpack_device__()[0] == _ON_CUDA)
-    except Exception:  # libraries raise different ones for what they cannot share
+    except Exception:  # libraries raise different ones for what they cannot lend
         return False
 
 

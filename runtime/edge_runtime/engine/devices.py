@@ -43,7 +43,7 @@ def candidates(device: str) -> list[tuple[str, dict[str, str]]]:
     """The providers to try for `device`, the best first, with their options.
 
     Raises:
-        UnknownDevice: there is no device with this name.
+        UnknownDevice: no device has this name.
     """
     if device == "cpu":
         return [(CPU, {})]
@@ -57,7 +57,8 @@ def candidates(device: str) -> list[tuple[str, dict[str, str]]]:
         return [*cuda, (CPU, {})] if device == "auto" else cuda
     if device.endswith("ExecutionProvider"):
         return [(device, {})]
-    meant = suggestion(device, ("auto", "cpu", "cuda", CPU, CUDA))
+    # "gpu" is spelled like "cpu", but not meant so.
+    meant = suggestion(device.lower().replace("gpu", "cuda"), ("auto", "cpu", "cuda", CPU, CUDA))
     raise UnknownDevice(
         f"unknown device {device!r}{meant or ';'} use auto, cpu, cuda, cuda:N, or the name of an ONNX Runtime provider"
     )

@@ -82,8 +82,8 @@ class FeedRunner:
         """The outputs for `feed`, computed in batches on the CPU.
 
         Worker threads of ours are faster than ONNX Runtime's if a batch fits the cache. They take a session that
-        computes on one thread. A large model is not loaded twice for that: its batches come one after the other, and
-        ONNX Runtime's threads share each of them.
+        computes on one thread. A large model is not loaded twice for that: its batches come one after the other, each
+        on all of ONNX Runtime's threads.
         """
         workload = self._placement.workload
         assert workload is not None

@@ -131,7 +131,7 @@ def cast(array: npt.NDArray[Any], dtype: np.dtype[Any], names: tuple[str, ...]) 
 
 
 def cast_in_range(values: npt.NDArray[Any], dtype: np.dtype[Any]) -> tuple[npt.NDArray[Any], tuple[int, ...] | None]:
-    """`values` as `dtype`, and where the first value is that is beyond the range of `dtype`.
+    """`values` as `dtype`, and the place of the first value that is beyond the range of `dtype`.
 
     A floating type rounds numbers, and keeps NaN and infinity. An integer type must hold the very same number.
 

@@ -12,7 +12,9 @@ from paths import MODELS
 
 from edge_runtime.cli.command import main
 
-MODEL, PENGUINS, MASS = (MODELS / f"{name}.onnx" for name in ("four_blobs", "penguins", "mass"))
+MODEL, PENGUINS, MASS, THREE_LABELS = (
+    MODELS / f"{name}.onnx" for name in ("four_blobs", "penguins", "mass", "three_labels")
+)
 
 Command = Callable[..., Any]
 
@@ -76,3 +78,17 @@ def test_regression(command: Command, tmp_path: Path) -> None:
     assert command(main, MASS, "--input", rows, "--format", "csv").out == "value\n3090.0\n89566.5\n"
     flagged = command(main, MASS, "--input", rows, "--format", "csv", "--flag-unseen").out
     assert flagged == "value,unseen\n3090.0,\n89566.5,bill: 1000 is far above the 60 seen in training\n"
+
+
+def test_several_labels(command: Callable[..., Any], tmp_path: Path) -> None:
+    assert command(main, THREE_LABELS, -1, 0) == (0, "label left  probability 0.8668\n", "")
+    answer = json.loads(command(main, THREE_LABELS, -1, 0, "--format", "json").out)
+    assert answer["label"] == "left"
+    assert answer["probability"] == answer["probabilities"]["left"]
+    assert list(answer["probabilities"]) == ["right", "up", "left"]
+    rows = tmp_path / "rows.csv"
+    rows.write_text("x2,x1\n1,0\n0,1\nnan,1\n")
+    header, *lines = command(main, THREE_LABELS, "--input", rows, "--format", "csv").out.splitlines()
+    assert header == "label,probability,probability_right,probability_up,probability_left"
+    assert [line.split(",")[0] for line in lines] == ["up", "right", "right"]
+    assert all(len(line.split(",")) == 5 for line in lines)

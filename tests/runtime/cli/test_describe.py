@@ -16,7 +16,9 @@ from edge_runtime.cli.command import main
 from edge_runtime.engine.devices import cuda_driver_problem
 from edge_runtime.engine.session import import_onnxruntime
 
-MODEL, PENGUINS, ISLANDS, MASS = (MODELS / f"{name}.onnx" for name in ("four_blobs", "penguins", "islands", "mass"))
+MODEL, PENGUINS, ISLANDS, MASS, THREE_LABELS = (
+    MODELS / f"{name}.onnx" for name in ("four_blobs", "penguins", "islands", "mass", "three_labels")
+)
 
 Command = Callable[..., Any]
 
@@ -255,3 +257,12 @@ def test_describe_many_categories(
     shown = "c \\n0, " + ", ".join(f"c{number}" for number in range(1, 10))
     line = f"island: categorical, {shown}, ... 37 more, less than 0.1% missing in training\n"
     assert line in command(main, model, "--describe").out
+
+
+def test_describe_several_labels(command: Callable[..., Any]) -> None:
+    text = command(main, THREE_LABELS, "--describe").out
+    assert "task      multiclass_classification\n" in text
+    assert "labels    right, up, left (the one with the largest probability)\n" in text
+    described = json.loads(command(main, THREE_LABELS, "--describe", "--format", "json").out)
+    assert described["signature"]["labels"] == ["right", "up", "left"]
+    assert described["outputs"] == [{"name": "probabilities", "type": "tensor(float)", "shape": ["batch", 3]}]

@@ -194,7 +194,7 @@ def test_a_mistyped_option(command: Command, option: str, advice: str) -> None:
     [
         ("cud", "unknown device 'cud'; did you mean 'cuda'? use auto, cpu, cuda, cuda:N, or"),
         ("CUDAExecutionProvidr", "did you mean 'CUDAExecutionProvider'?"),
-        ("gpu", "unknown device 'gpu'"),
+        ("gpu", "unknown device 'gpu'; did you mean 'cuda'?"),
     ],
 )
 def test_a_mistyped_device(command: Command, device: str, advice: str) -> None:

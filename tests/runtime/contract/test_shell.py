@@ -59,8 +59,8 @@ def test_without_stdout(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> No
 
 def test_without_stderr(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", None)
-    shell.note("nobody reads this")
-    assert shell.call(ending_with(InvalidInput("this neither"))) == 1
+    shell.note("a note")
+    assert shell.call(ending_with(InvalidInput("an error"))) == 1
 
 
 def test_characters_that_stdout_cannot_encode(monkeypatch: pytest.MonkeyPatch) -> None:
