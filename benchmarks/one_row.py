@@ -22,19 +22,19 @@ def main() -> None:
     model = next(model for model in prepared() if model.name == EXAMPLE)
     predictor, session = Predictor(model.onnx, device="cpu"), Session(model.onnx, "cpu")
     source, target = session.inputs[0], session.outputs[0]
-    lane = BoundBuffers(session, source, target, 1)
+    buffers = BoundBuffers(session, source, target, 1)
     # Rows of both labels, since the answer to one takes a rounding more.
     rows = [[float(value) for value in row] for row in np.random.default_rng(0).normal(size=(100, 2))]
     by_label = {predictor.predict_one(row).label: row for row in rows}
     first, second = (by_label[label] for label in predictor.classes_.tolist())
 
     def packed() -> None:
-        lane.pack(lane.memory, 0, *second)
-        lane.run()
+        buffers.pack(buffers.memory, 0, *second)
+        buffers.run()
 
     def read() -> bool:
         packed()
-        return bool(lane.output.item() > 0.5)
+        return bool(buffers.output.item() > 0.5)
 
     plain = onnxruntime.InferenceSession(model.onnx, providers=["CPUExecutionProvider"])
     binding, buffer, answer = plain.io_binding(), np.zeros((1, 2), np.float32), np.zeros((1, 1), np.float32)
@@ -46,7 +46,7 @@ def main() -> None:
         plain.run_with_iobinding(binding)
 
     calls: dict[str, Call] = {
-        "ONNX Runtime, on buffers that were bound once": lane.run,
+        "ONNX Runtime, on buffers that were bound once": buffers.run,
         "and the row written into them, and checked": packed,
         "and the result read and compared": read,
         "predict_one, of a row of the second label": lambda: predictor.predict_one(second),

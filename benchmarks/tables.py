@@ -38,9 +38,9 @@ def print_goals(results: Results) -> None:
         if len(outcome.cells) > 1 and outcome.missed:
             print(f"\nMissed: {outcome.what}, {outcome.goal}")
             print("\n".join(f"  {plain(value):<20}{where}" for where, value in outcome.missed.items()))
-    if left_out := list(skipped(results)):
+    if absent := list(skipped(results)):
         print("\nCells without a ratio")
-        print("\n".join(f"  {line}" for line in left_out))
+        print("\n".join(f"  {line}" for line in absent))
     print_table("Goals", ("what", "goal", "", "measured"), rows, left=(0, 1, 2, 3))
 
 

@@ -4,7 +4,7 @@
 
 exports the example in every precision and modules of many kinds, as ONNX and ORT files, then installs WHEEL beside each
 pair of versions below, without torch, and replays every certificate there. Exits with 1 unless all pass but those that
-tell of a known fault of an old ONNX Runtime, and these do not pass there.
+show a known fault of an old ONNX Runtime, and these do not pass there.
 """
 
 import json
@@ -90,10 +90,8 @@ def main(wheel: str) -> int:
             "import numpy, onnxruntime as o; print('onnxruntime', o.__version__, 'numpy', numpy.__version__)",
         )
         passed = sum(problem is None for problem, _ in results)
-        largest = max(share for _, share in results)
-        print(
-            f"{versions.strip():<36} {passed} of {len(paths)} artifacts pass; at most {largest:.0%} of what is allowed"
-        )
+        largest = max(used for _, used in results)
+        print(f"{versions.strip():<36} {passed} of {len(paths)} artifacts pass; tolerance used up to {largest:.0%}")
         for path, (problem, _) in zip(paths, results, strict=True):
             if problem:
                 print(f"    {path.name}{' (known)' if path.stem in faults else ''}: {problem}")
@@ -101,12 +99,12 @@ def main(wheel: str) -> int:
 
 
 def verify(python: Path, path: Path) -> tuple[str | None, float]:
-    """Why an artifact does not pass, None if it does; and the largest share of what is allowed."""
+    """Why an artifact does not pass, None if it does; and the largest fraction of a tolerance that it uses."""
     command: Sequence[str] = [str(python), "-m", "edge_runtime", str(path), "--verify", "--format", "json"]
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:
         return result.stderr.strip(), 0.0
-    return None, max((check["share"] or 0.0 for check in json.loads(result.stdout)["checks"]), default=0.0)
+    return None, max((check["tolerance_used"] or 0.0 for check in json.loads(result.stdout)["checks"]), default=0.0)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ __all__ = [
     "__version__",
 ]
 
-# These need numpy.
+# Their modules need numpy, which is loaded with the first use of one.
 __getattr__ = lazy_names(
     __name__,
     {

@@ -1,4 +1,4 @@
-"""What in rows is unlike anything that training saw."""
+"""What in rows is unlike everything in the training data."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,14 +8,21 @@ import numpy.typing as npt
 
 from edge_runtime.contract.signature import Feature, Signature
 
-_MISSING = "is missing, which it never was in training"
+_MISSING = "is missing, but never was in training"
 
 
 def unseen(signature: Signature, feed: Mapping[str, npt.NDArray[Any]]) -> list[dict[str, str]]:
-    """For each row of `feed`, the model's inputs by name: why a feature's value is unlike training's, by its name.
+    """What in each row is unlike everything in the training data, and why.
 
-    Features stand in the order of a row's values. A number is far from what training saw where it lies outside of its
-    range by more than half of it; a category is new where it is none of training's; a gap where training saw none.
+    A number is, if it is farther from the range in training than half of that range. A category is, if it is unknown. A
+    missing value is, if the feature was never missing in training.
+
+    Args:
+        signature: the features, with what training saw of them.
+        feed: the model's inputs by name, each of shape (rows, features of the input).
+
+    Returns:
+        For each row, the reasons by feature, in the order of a row's values.
     """
     columns = {
         feature.name: feed[tensor.name][:, index]
@@ -25,18 +32,18 @@ def unseen(signature: Signature, feed: Mapping[str, npt.NDArray[Any]]) -> list[d
     (count,) = {len(column) for column in columns.values()}
     found: list[dict[str, str]] = [{} for _ in range(count)]
     for feature in signature.features:
-        reasons = _new_texts if feature.kind == "categorical" else _far_numbers
+        reasons = _unknown_categories if feature.kind == "categorical" else _far_numbers
         for row, reason in reasons(columns[feature.name], feature):
             found[row][feature.name] = reason
     return found
 
 
-def _new_texts(column: npt.NDArray[Any], feature: Feature) -> Iterator[tuple[int, str]]:
+def _unknown_categories(column: npt.NDArray[Any], feature: Feature) -> Iterator[tuple[int, str]]:
     known = {"", *map(str, feature.categories)}
-    for row, text in enumerate(column.tolist()):
-        if text not in known:
-            yield row, f"{text!r} was not seen in training"
-        elif not text and feature.missing == 0:
+    for row, category in enumerate(column.tolist()):
+        if category not in known:
+            yield row, f"{category!r} was not seen in training"
+        elif not category and feature.missing == 0:
             yield row, _MISSING
 
 
@@ -46,7 +53,7 @@ def _far_numbers(column: npt.NDArray[Any], feature: Feature) -> Iterator[tuple[i
             yield row, _MISSING
     if feature.minimum is None or feature.maximum is None:
         return
-    # As the tensor has them: a constant is itself there too.
+    # Rounded as the tensor rounds them, so that the only number of a constant column is within its range.
     with np.errstate(over="ignore"):
         low, high = np.array([feature.minimum, feature.maximum]).astype(column.dtype).astype(np.float64).tolist()
     values, margin = column.astype(np.float64), (high - low) / 2

@@ -1,8 +1,8 @@
-"""`Predictor`: a model file that answers."""
+"""`Predictor`: an opened model that answers."""
 
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,19 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_runtime.answering import Answering, Prediction
-from edge_runtime.contract.errors import (
-    InvalidInput,
-    InvalidModel,
-    NoCertificate,
-    NoProbabilities,
-    NoSignature,
-    VerificationFailed,
-)
-from edge_runtime.contract.metadata_keys import CERTIFICATE_KEY, SIGNATURE_KEY
+from edge_runtime.contract.errors import InvalidInput, NoCertificate, NoProbabilities, NoSignature, VerificationFailed
+from edge_runtime.contract.file_signature import signature_in
+from edge_runtime.contract.metadata_keys import CERTIFICATE_KEY
 from edge_runtime.contract.signature import Signature
 from edge_runtime.contract.tensors import TensorSpec
+from edge_runtime.contract.terminal import suggestion
 from edge_runtime.engine import cuda
-from edge_runtime.engine.devices import CPU, CUDA
+from edge_runtime.engine.devices import CUDA
+from edge_runtime.engine.feed_runner import FeedRunner
 from edge_runtime.engine.placement import Placement
 from edge_runtime.rows.arrays import as_tensor
 
@@ -32,13 +28,15 @@ if TYPE_CHECKING:
 
 
 class Predictor:
-    """An opened model. Safe to use from several threads at once; survives pickling by opening the model again.
+    """An opened model.
+
+    Several threads may use it at the same time. Pickling keeps the path or the content, and opens the model again.
 
     Attributes:
-        signature: what a row and an answer mean; None for an ONNX file from elsewhere, which only `run` can use.
-        inputs: the input tensors as the file declares them.
-        outputs: the output tensors as the file declares them.
-        provider: the ONNX Runtime provider that it really runs on, such as "CPUExecutionProvider"; with device="auto"
+        signature: the meaning of rows and answers; None for an ONNX file without one, which only `run` can use.
+        inputs: the input tensors that the file declares.
+        outputs: the output tensors that the file declares.
+        provider: the ONNX Runtime provider that the model runs on, such as "CPUExecutionProvider". With device="auto"
             large calls may run on CUDA besides.
     """
 
@@ -53,40 +51,45 @@ class Predictor:
 
         Args:
             model: the path of an ONNX file (.onnx, or .ort in ONNX Runtime's own format), or the content of one.
-            device: "auto" takes the CPU, and CUDA, where it really comes up, for the calls that are done sooner there;
-                CUDA for all calls of a file that does not say what its rows take. "cpu"; "cuda" or "cuda:N" runs there
-                or raises; or the name of an ONNX Runtime provider.
+            device: "auto" uses the CPU, and CUDA, if it works, for the calls that are done sooner there, and for all
+                calls of a file that does not say how much work its rows take. "cpu", "cuda" or "cuda:N" uses that
+                device or raises, and so does the name of an ONNX Runtime provider.
             verify: whether to raise unless the model passes `verify`.
-            threads: the most that one call may use on the CPU; by default as many as there are processors for the
-                process.
+            threads: the most processors that one call may use on the CPU; by default all of this process.
 
         Raises:
-            ModelNotFound: there is no such file.
-            InvalidModel: it is not an ONNX model, is damaged, or is of a newer kind than this version reads.
-            UnknownDevice: no device goes by that name.
+            ModelNotFound: the file does not exist.
+            InvalidModel: it is not an ONNX model, is damaged, or is newer than this version reads.
+            InvalidInput: `threads` is not a positive integer.
+            UnknownDevice: no device has this name.
             DeviceUnavailable: the device cannot be used here; the message says why.
             RuntimeNotInstalled: ONNX Runtime is missing, or two of its packages overwrite each other.
-            NoCertificate: with `verify`, the model carries no proof.
-            VerificationFailed: with `verify`, its proof does not hold here; the message says why.
+            NoCertificate: with `verify`, the model does not carry a certificate.
+            VerificationFailed: with `verify`, the model is not verified here; the message says why.
         """
         source = bytes(model) if isinstance(model, bytes | bytearray | memoryview) else Path(model)
         self._placement = Placement(source, device, threads)
         self._session = self._placement.main
-        # What opens the same model again, wherever the process has gone by then.
+        # What opens the same model again, in another process and another folder too.
         self._arguments = (self._session.source, device, verify, threads)
         self.inputs: tuple[TensorSpec, ...] = self._session.inputs
         self.outputs: tuple[TensorSpec, ...] = self._session.outputs
         self._input_names = {spec.name for spec in self.inputs}
         self._output_names = [spec.name for spec in self.outputs]
+        self._runner = FeedRunner(self._placement, self.outputs)
         self.provider: str = self._session.provider
-        self.signature: Signature | None = self._read_signature()
+        self.signature: Signature | None = signature_in(self._session.metadata, self.inputs, self.outputs)
         self._is_regression = self.signature is not None and self.signature.task == "regression"
-        self._tabular = None if self.signature is None else Answering(self._placement, self.signature)
+        self._answering = None if self.signature is None else Answering(self._placement, self.signature)
         if verify and not (verification := self.verify()).passed:
             raise VerificationFailed(verification.failure)
 
     def __reduce__(self) -> tuple[type["Predictor"], tuple[Path | bytes, str, bool, int | None]]:
         return type(self), self._arguments
+
+    def __repr__(self) -> str:
+        task = "without a signature" if self.signature is None else self.signature.task
+        return f"Predictor({self._session.shown_source}, {task}, {self.provider})"
 
     @functools.cached_property
     def classes_(self) -> npt.NDArray[Any]:
@@ -96,8 +99,7 @@ class Predictor:
             NoProbabilities: the model is a regression.
             NoSignature: the model does not say what its outputs mean.
         """
-        if self._is_regression:
-            raise self._no_probabilities()
+        self._check_labels()
         classes = np.array(self.required_signature.labels)
         classes.flags.writeable = False
         return classes
@@ -107,93 +109,95 @@ class Predictor:
 
         Args:
             rows: one row, shape (features,), or many, shape (rows, features), in the order of `signature.features`:
-                arrays, lists or tuples; None is a gap. Or by name, whatever else is there: a dict for one row, a list
-                of dicts, a data frame of pandas, polars or pyarrow, a row of one of pandas. Numbers are any numbers;
-                for a boolean also True, False and their names, for a category texts. Gaps may stand where the feature's
-                `missing` is not None: None, NaN, NaT, NA, masked, or a missing word (`contract.values`).
+                arrays, lists or tuples. Or by name, in any order and with other names besides: a dict for one row, a
+                list of dicts, a data frame of pandas, polars or pyarrow, a row of a pandas frame. Numeric features take
+                any number, boolean ones also True, False and their names, categorical ones also strings. If a feature's
+                `missing` is not None, its value may be missing: None, NaN, NaT, NA, masked, or a missing word
+                (`contract.values`). A dict may leave a feature out if its `missing` is above 0.
 
         Returns:
-            Labels, shape (rows,), of the labels' own type; a row whose probability is NaN gets `classes_[0]`. In
-            regression values in the target's own unit, shape (rows,), of the model's floating type.
+            Labels, shape (rows,), of the labels' own type; `classes_[0]` if a row's probability is NaN. In regression
+            values in the target's own unit, shape (rows,), of the model's floating type.
 
         Raises:
-            InvalidInput: a row has the wrong number of values or lacks one, or a value does not fit its feature.
+            InvalidInput: a row has the wrong number of values, lacks a feature, or a value does not fit its feature.
             NoSignature: the model does not say what its outputs mean.
         """
-        outputs = self._answering.outputs(rows)
+        outputs = self.answering.outputs(rows)
         if self._is_regression:
             return outputs[:, 0]
         predicted: npt.NDArray[Any] = self.classes_[self.required_signature.predicted(outputs)]
         return predicted
 
     def predict_proba(self, rows: Any) -> npt.NDArray[np.floating[Any]]:
-        """The probabilities of `rows`.
+        """The probabilities of the labels of `rows`.
 
-        Args: as `predict`.
+        Args:
+            rows: as `predict`.
 
         Returns:
-            Probabilities, shape (rows, classes), of the model's own floating type, columns in the order of `classes_`.
+            Probabilities, shape (rows, classes), of the model's floating type; the columns are in the order of
+            `classes_`.
 
         Raises:
             NoProbabilities: the model is a regression.
             InvalidInput, NoSignature: as `predict`.
         """
-        if self._is_regression:
-            raise self._no_probabilities()
-        return self._answering.outputs(rows)
+        self._check_labels()
+        return self.answering.outputs(rows)
 
-    # Whoever asks for the label of a classifier need not tell the checker of types that it is no float.
+    # Any, so that type checkers let the label of a classifier be used without a check.
     def predict_one(self, row: Any) -> Prediction | Any:
         """The label of one row and that label's probability, or in regression its value, a float.
 
         Args:
-            row: one row as `predict` takes it.
+            row: one row, as `predict` takes it.
 
         Raises:
             InvalidInput, NoSignature: as `predict`.
         """
-        if self._tabular is None:
+        if self._answering is None:
             raise self._no_signature()
-        return self._tabular.one(row)
+        return self._answering.one(row)
 
     def unseen(self, rows: Any) -> list[dict[str, str]]:
-        """What in `rows` is unlike all that training saw, so that their answers may be guesses.
+        """What in `rows` is unlike everything in the training data, so that their answers may be guesses.
 
-        Args: as `predict`.
+        Args:
+            rows: as `predict`.
 
         Returns:
-            For each row the features of which that is so, in a row's order, and why, in words: a number farther from
-            the range of training than half of it, a category that is new, a gap where there was none.
+            For each row, the features with such a value, in a row's order, and why: a number is farther from the range
+            in training than half of that range, a category is unknown, or a value is missing that never was in
+            training.
 
         Raises:
             InvalidInput, NoSignature: as `predict`.
         """
-        # Whoever only asks for answers need not load it.
+        # Most programs do not use it.
         from edge_runtime.novelty import unseen
 
-        return unseen(self.required_signature, self._answering.records.tensors(rows))
+        return unseen(self.required_signature, self.answering.reader.tensors(rows))
 
     def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """All outputs of any ONNX model, by name.
 
         Args:
-            inputs: a value for every input tensor, by name; cast to the declared type where no meaning is lost. Where
-                the model runs on CUDA, also tensors there of any library that speaks DLPack, such as torch and CuPy,
-                of just the declared types; they are not copied.
+            inputs: a value for every input tensor, by name, with the declared shape. Any number is cast to a float, and
+                integers to other integer types if they fit. If the model runs on CUDA, values may be tensors on the GPU
+                of any library that supports DLPack, such as torch and CuPy, with exactly the declared types; they are
+                not copied.
 
         Returns:
-            The outputs by name, as ONNX Runtime gives them: arrays for tensors. If an input was on the GPU, they stay
+            The outputs by name, as ONNX Runtime returns them: arrays for tensors. If an input is on the GPU, they stay
             there, as objects that torch.from_dlpack and cupy.from_dlpack take without a copy.
 
         Raises:
-            InvalidInput: an input is missing, unknown, or of another kind or shape than declared.
+            InvalidInput: an input is missing, unknown, or does not have the declared kind and shape.
             InferenceFailed: ONNX Runtime failed while computing.
         """
         if inputs.keys() != self._input_names:
-            missing = [spec.name for spec in self.inputs if spec.name not in inputs]
-            unknown = [str(name) for name in inputs if name not in self._input_names]
-            found = f"missing {', '.join(missing)}" if missing else f"unknown {', '.join(unknown)}"
-            raise InvalidInput(f"the model takes {'; '.join(map(str, self.inputs)) or 'no input'}: {found}")
+            raise self._wrong_inputs(inputs)
         feed, on_cuda = {}, ""
         for spec in self.inputs:
             value = inputs[spec.name]
@@ -204,117 +208,84 @@ class Predictor:
         if on_cuda:
             session = self._session if self.provider == CUDA else self._placement.cuda
             if session is None:
-                raise InvalidInput(f"{on_cuda} is on a GPU, and the model runs on {self.provider}: give an array")
+                raise InvalidInput(f"{on_cuda} is on a GPU, but the model runs on {self.provider}; pass an array")
             return cuda.run_there(session, feed)
-        session = self._session
-        counts = {len(values) for values in feed.values()} if self._gives_row_for_row else set()
-        if len(counts) == 1:
-            (rows,) = counts
-            session = self._placement.of_call(rows, feed)
-            if session.provider == CPU and self._placement.divides(rows):
-                return self._in_blocks(feed, rows)
-        return dict(zip(self._output_names, session.run(self._output_names, feed), strict=True))
-
-    @functools.cached_property
-    def _gives_row_for_row(self) -> bool:
-        """Whether calls may be divided, and the shapes of their results are known beforehand."""
-        workload = self._placement.workload
-        if workload is None or not workload.independent:
-            return False
-        specs = (*self.inputs, *self.outputs)
-        batches = {spec.shape[:1] for spec in specs}
-        fixed = all(isinstance(size, int) for spec in self.outputs for size in spec.shape[1:])
-        known = all(spec.dtype is not None and spec.dtype != np.object_ for spec in specs)
-        return len(batches) == 1 and isinstance(next(iter(batches))[0], str) and fixed and known
-
-    def _in_blocks(self, feed: dict[str, npt.NDArray[Any]], rows: int) -> dict[str, Any]:
-        shapes: dict[str, Any] = {spec.name: (rows, *spec.shape[1:]) for spec in self.outputs}
-        results = {spec.name: np.empty(shapes[spec.name], np.dtype(spec.dtype)) for spec in self.outputs}
-
-        def write(start: int, stop: int, outputs: Sequence[npt.NDArray[Any]]) -> None:
-            for values, output in zip(results.values(), outputs, strict=True):
-                values[start:stop] = output
-
-        self._placement.divide(rows, feed, self._output_names, write)
-        return results
+        return dict(zip(self._output_names, self._runner.run(feed), strict=True))
 
     @functools.cached_property
     def certificate(self) -> "Certificate | None":
-        """The proof that the model carries, None where it carries none.
+        """The certificate that the model carries; None if it does not carry one.
 
         Raises:
             InvalidModel: it is damaged, or its schema is newer than this version reads.
         """
-        # Whoever only asks for answers need not load what a proof takes.
+        # Most programs only predict.
         from edge_runtime.contract import certificate
 
         text = self._session.metadata.get(CERTIFICATE_KEY)
         return None if text is None else certificate.Certificate.from_json(text)
 
-    def verify(self) -> "Verification":
-        """Replay the proof that the model carries: what torch gave at export against what this gives here and now.
+    def verify(self, on_batch: Callable[[], object] | None = None) -> "Verification":
+        """Replay the certificate: compare torch's outputs at export with what the model returns here and now.
+
+        Args:
+            on_batch: called after each reference batch, to show progress.
 
         Returns:
-            What was found; that it does not hold is no error. Where device="auto" may take CUDA for large calls, it is
-            found on both, and given for CUDA unless the CPU fails.
+            What was found, also if the model does not pass. If large calls may run on CUDA besides the CPU, both are
+            verified, and the result is CUDA's, unless the CPU does not pass.
 
         Raises:
-            NoCertificate: the model carries no proof.
-            InvalidModel: its proof is damaged, or its schema is newer than this version reads.
-            ModelNotFound: the file is not there any more.
+            NoCertificate: the model does not carry a certificate.
+            InvalidModel: its certificate is damaged, or its schema is newer than this version reads.
+            ModelNotFound: the file does not exist any more.
         """
         if self.certificate is None:
-            raise NoCertificate("the model carries no certificate to verify it against; edge-export writes one")
+            raise NoCertificate("the model has no certificate to verify it against; edge-export writes one")
         from edge_runtime.verification import replay
 
-        found = replay(self._session, self.certificate)
-        beside = self._placement.cuda
-        return found if beside is None or not found.passed else replay(beside, self.certificate)
+        found = replay(self._session, self.certificate, on_batch)
+        beside = self._placement.cuda if found.passed else None
+        return found if beside is None else replay(beside, self.certificate, on_batch)
 
     @property
     def required_signature(self) -> Signature:
-        """`signature` for code that cannot do without. Raises NoSignature where there is none."""
+        """`signature`, for code that needs one.
+
+        Raises:
+            NoSignature: the model does not say what its outputs mean.
+        """
         if self.signature is None:
             raise self._no_signature()
         return self.signature
 
     @property
-    def _answering(self) -> Answering:
-        if self._tabular is None:
-            raise self._no_signature()
-        return self._tabular
+    def answering(self) -> Answering:
+        """How rows are read and answered, for code that does both by itself.
 
-    def _no_probabilities(self) -> NoProbabilities:
-        return NoProbabilities(
-            "the model is a regression, which has no labels and no probabilities; predict and predict_one give "
-            "its values"
-        )
+        Raises:
+            NoSignature: the model does not say what its outputs mean.
+        """
+        if self._answering is None:
+            raise self._no_signature()
+        return self._answering
+
+    def _check_labels(self) -> None:
+        if self._is_regression:
+            raise NoProbabilities(
+                "the model is a regression, without labels and probabilities; predict and predict_one return its values"
+            )
 
     def _no_signature(self) -> NoSignature:
         return NoSignature(
-            "the model carries no edge-predict signature, so its outputs have no labels; "
-            "Predictor.run gives them by name"
+            "the model has no edge-predict signature, so the meaning of its outputs is unknown; "
+            "Predictor.run returns them by name"
         )
 
-    def _read_signature(self) -> Signature | None:
-        text = self._session.metadata.get(SIGNATURE_KEY)
-        if text is None:
-            return None
-        signature = Signature.from_json(text)
-        # The tensors as the signature knows them must be the ones in the graph, or the answers would be about
-        # something else; and numbers are read as one type.
-        described = {
-            tensor.name: ("O" if tensor.holds_strings else "f", len(tensor.features)) for tensor in signature.inputs
-        }
-        declared = {spec.name: _kind_and_columns(spec) for spec in self.inputs}
-        output = {spec.name: _kind_and_columns(spec) for spec in self.outputs}.get(signature.output)
-        columns = len(signature.labels) if signature.task == "multiclass_classification" else 1
-        types = {spec.dtype for spec in self.inputs} - {np.dtype(np.object_)}
-        if described != declared or len(types) > 1 or output != ("f", columns):
-            raise InvalidModel("the signature does not describe this graph; export the model again")
-        return signature
-
-
-def _kind_and_columns(spec: TensorSpec) -> tuple[str | None, int | str | None]:
-    """The kind of numpy type of `spec`, and how many columns it has if it is a matrix."""
-    return None if spec.dtype is None else spec.dtype.kind, spec.shape[1] if len(spec.shape) == 2 else None
+    def _wrong_inputs(self, inputs: Mapping[str, Any]) -> InvalidInput:
+        missing = [spec.name for spec in self.inputs if spec.name not in inputs]
+        unknown = [str(name) for name in inputs if name not in self._input_names]
+        found = [f"missing {', '.join(missing)}"] if missing else []
+        if unknown:
+            found.append(f"unknown {', '.join(unknown)}{suggestion(unknown[0], missing or self._input_names)}")
+        return InvalidInput(f"the model takes {'; '.join(map(str, self.inputs)) or 'no inputs'}: {', '.join(found)}")

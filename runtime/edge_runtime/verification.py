@@ -1,7 +1,7 @@
-"""The replay: whether a file is as it was exported, and gives torch's outputs on this machine, without torch."""
+"""The replay of a certificate: whether a file is unchanged, and returns torch's outputs on this machine."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,19 +16,20 @@ from edge_runtime.engine.session import Session
 
 @dataclass(frozen=True)
 class Check:
-    """One output on all reference rows of one case.
+    """One output on all reference rows of one kind.
 
-    Elements that may be anything, where float32 cannot decide an integer or a bool, count for nothing here.
+    Integers and booleans that float32 cannot decide are excluded.
 
     Attributes:
         kind: the kind of rows.
         output: the output's name.
-        rows: how many reference rows there are.
-        error: the largest distance of an element from torch's; infinite where integers or bools differ, where just one
-            of the two is NaN or infinite, or where there is nothing to compare.
-        tolerance: that of the element that used the largest fraction of its own; 0 where there is nothing to compare.
-        tolerance_used: that fraction, error / tolerance; infinite where the tolerance was 0.
-        problem: why it does not hold, None where it does.
+        rows: the number of reference rows.
+        error: the largest error of an element, |output - torch's|; infinite if integers or booleans differ, if only one
+            of the two is NaN or infinite, or if they cannot be compared.
+        tolerance: the tolerance of the worst element, the one that used the largest fraction of its own; 0 if the
+            outputs cannot be compared.
+        tolerance_used: that fraction, error / tolerance; infinite if the tolerance is 0 and the error is not.
+        problem: why the check failed; None if it passed.
     """
 
     kind: str
@@ -41,23 +42,23 @@ class Check:
 
     @property
     def passed(self) -> bool:
-        """Whether every element is as close to torch's as it must be."""
+        """Whether the error of every element is within its tolerance."""
         return self.problem is None
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What a replay found.
+    """The result of a replay.
 
     Attributes:
-        provider: the ONNX Runtime provider that it ran on.
-        onnxruntime: the version of ONNX Runtime that it ran on.
-        versions: of what made the artifact, by name, as its certificate has them.
-        rows: how many reference rows were replayed.
-        intact: whether the file's bytes are those that were exported.
-        signature_intact: whether the labels and features are those that were exported.
-        checks: one for each case and output.
-        problems: why it did not pass, each in a few words; empty if it passed.
+        provider: the ONNX Runtime provider of the replay.
+        onnxruntime: the version of ONNX Runtime of the replay.
+        versions: the versions of what made the artifact, by name, from its certificate.
+        rows: the number of reference rows.
+        intact: whether the file's bytes are the ones that were exported.
+        signature_intact: whether the labels and features are the ones that were exported.
+        checks: one for each kind of rows and output.
+        problems: why it did not pass, each in one line; empty if it passed.
     """
 
     provider: str
@@ -71,8 +72,12 @@ class Verification:
 
     @property
     def passed(self) -> bool:
-        """Whether the file is as it was exported and every check holds."""
+        """Whether the file is unchanged and every check passed."""
         return not self.problems
+
+    def __repr__(self) -> str:
+        found = f"passed: {self.rows} reference rows on {self.provider}" if self.passed else self.failure
+        return f"Verification({found})"
 
     @property
     def failure(self) -> str:
@@ -81,16 +86,23 @@ class Verification:
         return f"not verified on {self.provider}: {'; '.join(first)}{f'; and {len(rest)} more' if rest else ''}"
 
 
-def replay(session: Session, certificate: Certificate) -> Verification:
-    """Replay `certificate`, the one in the file that `session` was opened from.
+def replay(session: Session, certificate: Certificate, on_batch: Callable[[], object] | None = None) -> Verification:
+    """Replay a certificate: run its reference rows, and compare the outputs with torch's.
+
+    Args:
+        session: the model.
+        certificate: the certificate in the file that `session` was opened from.
+        on_batch: called after each reference batch.
 
     Raises:
-        ModelNotFound, InvalidModel: the file is not there any more.
+        ModelNotFound, InvalidModel: the file does not exist any more, or cannot be read.
     """
     found: dict[tuple[str, str], list[Check]] = {}
     for batch in certificate.reference:
         for check in _replayed(session, batch):
             found.setdefault((check.kind, check.output), []).append(check)
+        if on_batch is not None:
+            on_batch()
     checks = tuple(map(_merged, found.values()))
     text = session.metadata.get(SIGNATURE_KEY)
     intact = content_sha256(session.content()) == certificate.content_sha256
@@ -110,7 +122,15 @@ def replay(session: Session, certificate: Certificate) -> Verification:
 
 
 def distance(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """|one - other| by element: 0 where they are the same, NaN and infinity too; infinity where just one is NaN."""
+    """|one - other| for each element.
+
+    Args:
+        one: floats of any shape.
+        other: floats of the same shape.
+
+    Returns:
+        float64, of the same shape: 0 if both are the same, also NaN or infinity; infinity if only one is NaN.
+    """
     same = (one == other) | (np.isnan(one) & np.isnan(other))
     with np.errstate(invalid="ignore", over="ignore"):
         apart = np.abs(one.astype(np.float64) - other.astype(np.float64))
@@ -119,19 +139,19 @@ def distance(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[np.f
 
 def _problems(rows: int, intact: bool, signature_intact: bool, checks: tuple[Check, ...]) -> Iterator[str]:
     if not rows:
-        yield "its certificate holds no reference rows"
+        yield "the certificate does not have reference rows"
     if not intact:
         holds = rows and all(check.passed for check in checks)
-        addition = ", though its answers on the reference rows still hold" if holds else ""
-        yield f"the file was changed since it was exported{addition}"
+        addition = ", although its outputs on the reference rows are still within tolerance" if holds else ""
+        yield f"the file was changed after its export{addition}"
     if not signature_intact:
-        yield "labels or features were changed"
-    # What ONNX Runtime says of a batch, it says of each of its outputs.
+        yield "the labels or features were changed after the export"
+    # A problem with a whole batch is the same for each of its outputs.
     yield from dict.fromkeys(f"{check.kind}: {check.problem}" for check in checks if check.problem)
 
 
 def _replayed(session: Session, batch: ReferenceBatch) -> Iterator[Check]:
-    """A check for every output that `batch` expects or `session` gives."""
+    """A check for every output that `batch` expects or `session` returns."""
     try:
         if {spec.name for spec in session.inputs} != set(batch.inputs):
             raise InvalidInput(f"the model cannot take these inputs: {', '.join(batch.inputs)}")
@@ -143,9 +163,9 @@ def _replayed(session: Session, batch: ReferenceBatch) -> Iterator[Check]:
         return
     for name in dict.fromkeys([*outputs, *batch.expected]):
         if name not in outputs:
-            yield _incomparable(batch, name, f"the model gives no {name}")
+            yield _incomparable(batch, name, f"the model does not have the output {name}")
         elif name not in batch.expected:
-            yield _incomparable(batch, name, f"the certificate says nothing of {name}")
+            yield _incomparable(batch, name, f"the certificate does not have the output {name}")
         else:
             yield _compared(batch, name, outputs[name])
 
@@ -154,7 +174,7 @@ def _compared(batch: ReferenceBatch, name: str, output: Any) -> Check:
     expected, tolerance = batch.expected[name], batch.tolerance[name].astype(np.float64)
     if not isinstance(output, np.ndarray) or (output.dtype, output.shape) != (expected.dtype, expected.shape):
         found = f"{output.dtype} {list(output.shape)}" if isinstance(output, np.ndarray) else type(output).__name__
-        return _incomparable(batch, name, f"{name} is {found}, and torch's {expected.dtype} {list(expected.shape)}")
+        return _incomparable(batch, name, f"{name} is {found}, but torch's is {expected.dtype} {list(expected.shape)}")
     decided = np.isfinite(tolerance)
     if not decided.any():
         return Check(batch.kind, name, batch.rows, 0.0, 0.0, 0.0, None)
@@ -167,7 +187,9 @@ def _compared(batch: ReferenceBatch, name: str, output: Any) -> Check:
     if (error > tolerance).any():
         index = np.argwhere(decided)[worst].tolist()
         given, wanted = output[tuple(index)], expected[tuple(index)]
-        problem = f"{name}{index or ''} is {given!s}, and torch's {wanted!s}: more than {tolerance[worst]:.2g} apart"
+        problem = (
+            f"{name}{index or ''} is {given!s}, but torch's is {wanted!s}, with a tolerance of {tolerance[worst]:.2g}"
+        )
     return Check(batch.kind, name, batch.rows, float(error.max()), float(tolerance[worst]), float(used[worst]), problem)
 
 
@@ -176,6 +198,6 @@ def _incomparable(batch: ReferenceBatch, name: str, problem: str) -> Check:
 
 
 def _merged(checks: list[Check]) -> Check:
-    """The checks of several batches of one case as one: the worst of them, with the rows and the error of all."""
+    """The checks of several batches of one kind as one: the worst, with all rows and the largest error."""
     worst = max(checks, key=lambda check: (not check.passed, check.tolerance_used))
     return replace(worst, rows=sum(check.rows for check in checks), error=max(check.error for check in checks))

@@ -1,12 +1,23 @@
-"""The runtime works where nothing of the lab can be imported, its library even without typer."""
+"""The runtime works without the packages of training and export, and its library even without typer."""
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from paths import FOUR_BLOBS as MODEL
 
-LAB = ("torch", "sklearn", "onnx", "onnxscript", "pandas", "matplotlib", "tqdm", "edge_train", "edge_export")
+TRAINING_AND_EXPORT = (
+    "torch",
+    "sklearn",
+    "onnx",
+    "onnxscript",
+    "pandas",
+    "matplotlib",
+    "tqdm",
+    "edge_train",
+    "edge_export",
+)
 
 USE_LIBRARY = f"""
 from edge_runtime import *
@@ -33,15 +44,18 @@ sys.meta_path.insert(0, Blocker())
     return subprocess.run([sys.executable, "-c", block + code], capture_output=True, text=True)
 
 
-@pytest.mark.parametrize(("blocked", "code"), [((*LAB, "typer", "rich", "click"), USE_LIBRARY), (LAB, USE_COMMAND)])
-def test_runtime_without_the_lab(blocked: tuple[str, ...], code: str) -> None:
+@pytest.mark.parametrize(
+    ("blocked", "code"),
+    [((*TRAINING_AND_EXPORT, "typer", "rich", "click"), USE_LIBRARY), (TRAINING_AND_EXPORT, USE_COMMAND)],
+)
+def test_the_runtime_without_training_and_export(blocked: tuple[str, ...], code: str) -> None:
     result = run_without(blocked, code)
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("module", [*LAB, "typer"])
+@pytest.mark.parametrize("module", [*TRAINING_AND_EXPORT, "typer"])
 def test_this_check_can_fail(module: str) -> None:
-    result = run_without((*LAB, "typer"), f"import {module}\n{USE_LIBRARY}")
+    result = run_without((*TRAINING_AND_EXPORT, "typer"), f"import {module}\n{USE_LIBRARY}")
     assert result.returncode == 1
     assert f"{module} is blocked" in result.stderr
 
@@ -52,11 +66,12 @@ def test_training_without_exporter_and_runtime() -> None:
 
 
 @pytest.mark.parametrize("package", ["edge_train", "edge_export"])
-def test_commands_without_torch_say_what_to_install(package: str) -> None:
-    arguments = [] if package == "edge_train" else ["model.pt"]
+def test_commands_without_torch_say_what_to_install(package: str, tmp_path: Path) -> None:
+    # Of a file that exists: that one does not is said before torch is needed.
+    arguments = [] if package == "edge_train" else [__file__, "--output", str(tmp_path)]
     result = run_without(("torch",), f"import sys\nfrom {package}.cli.command import main\nsys.exit(main({arguments}))")
     assert result.returncode == 1
-    assert "pip install 'edge-predict[export]'" in result.stderr
+    assert "pip install 'edge-predict[export,train]'" in result.stderr
     assert result.stderr.count("\n") == 1
 
 

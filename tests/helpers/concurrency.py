@@ -2,24 +2,37 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+# Seconds after which a thread that never comes is a failure; no test waits that long.
+HANG = 60
 
 
 def in_threads(work: Callable[[], object], count: int) -> None:
-    """Do `work` in so many threads at once."""
-    threads = [threading.Thread(target=work) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    """Do `work` in `count` threads that begin together.
+
+    Raises:
+        BaseException: the first one that `work` raised, in the order of the threads, after all of them have ended.
+    """
+    begin = threading.Barrier(count)
+
+    def begin_together() -> None:
+        begin.wait(HANG)
+        work()
+
+    with ThreadPoolExecutor(count) as threads:
+        calls = [threads.submit(begin_together) for _ in range(count)]
+    for call in calls:
+        call.result()
 
 
-def call_within(lane: Any, call: Callable[[], object]) -> None:
-    """Let `call` be made in the middle of each call of a lane, as a signal handler or a finalizer would make it."""
-    run = lane.run
+def call_within(buffers: Any, call: Callable[[], object]) -> None:
+    """Let `call` be made in the middle of each call on bound buffers, as a signal handler or a finalizer makes it."""
+    run = buffers.run
 
     def interrupted() -> None:
         call()
         run()
 
-    lane.run = interrupted
+    buffers.run = interrupted

@@ -2,8 +2,8 @@
 
     .venv/bin/python tests/helpers/mutations.py [MUTATIONS]
 
-prints how many were made, how many do harm, and how many are caught: by the file's hash, and by the golden rows alone,
-as if whoever made the change had sealed the file anew.
+prints how many were made, how many do harm, and how many are caught: by the file's hash, and by the reference rows
+alone, as if the file had been sealed again after the change.
 """
 
 import sys
@@ -38,7 +38,7 @@ INTERCHANGEABLE = (
 
 
 def artifacts() -> dict[str, bytes]:
-    """The seed artifact, one of each of several kinds of modules, and one that takes texts and gaps."""
+    """The seed artifact, one of each of several kinds of modules, and one that takes strings and missing values."""
     made = {}
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Path(folder) / "model.pt"
@@ -51,7 +51,7 @@ def artifacts() -> dict[str, bytes]:
             made[kind] = one.content
         module = Table()
         (one,) = export(module, example(module), Path(folder) / "m.onnx")
-        made["a table with texts and gaps"] = one.content
+        made["a table with strings and missing values"] = one.content
     return made
 
 
@@ -139,8 +139,8 @@ def _attribute(content: bytes, random: np.random.Generator) -> bytes | None:
             case onnx.AttributeProto.INTS if len(attribute.ints):
                 attribute.ints[random.integers(len(attribute.ints))] += 1
             case onnx.AttributeProto.STRINGS if len(attribute.strings) > 1:
-                place, texts = random.integers(1, len(attribute.strings)), attribute.strings
-                texts[place - 1], texts[place] = texts[place], texts[place - 1]
+                place, strings = random.integers(1, len(attribute.strings)), attribute.strings
+                strings[place - 1], strings[place] = strings[place], strings[place - 1]
             case _:
                 return False
         return True
@@ -177,7 +177,7 @@ def _byte(content: bytes, random: np.random.Generator) -> bytes | None:
 
 
 def outputs_moved(original: bytes, changed: bytes, certificate: Certificate) -> bool | None:
-    """Whether bare ONNX Runtime gives outputs on the golden rows that are beyond tolerance; None if it gives none."""
+    """Whether bare ONNX Runtime gives outputs on the reference rows that are beyond tolerance; None if it fails."""
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 4
     sessions = []
@@ -192,13 +192,13 @@ def outputs_moved(original: bytes, changed: bytes, certificate: Certificate) -> 
         except Exception:
             return None
         for name, one, other in zip(batch.expected, before, after, strict=True):
-            allowed = batch.tolerance[name]
+            tolerance = batch.tolerance[name]
             if one.shape != other.shape:
                 return True
             with np.errstate(invalid="ignore", over="ignore"):
-                # The original is within `allowed` of torch: farther than twice that from it is beyond for sure.
-                apart = np.abs(one.astype(np.float64) - other.astype(np.float64)) > 2 * allowed.astype(np.float64)
-            apart |= (np.isnan(one.astype(float)) != np.isnan(other.astype(float))) & np.isfinite(allowed)
+                # The original is within the tolerance of torch: farther than twice that from it is surely beyond.
+                apart = np.abs(one.astype(np.float64) - other.astype(np.float64)) > 2 * tolerance.astype(np.float64)
+            apart |= (np.isnan(one.astype(float)) != np.isnan(other.astype(float))) & np.isfinite(tolerance)
             if (apart & (one != other)).any():
                 return True
     return False
@@ -210,10 +210,9 @@ def judge(original: bytes, changed: bytes) -> Counter[str]:
     certificate = Predictor(original, device="cpu").certificate
     assert certificate is not None
     try:
-        counts["caught"] += not Predictor(changed, device="cpu").verify().passed
+        counts["said to be changed"] += not Predictor(changed, device="cpu").verify().intact
     except EdgePredictError:
         counts["does not open"] += 1
-        counts["caught"] += 1
     try:
         resealed = seal(changed)
         predictor = Predictor(resealed, device="cpu")
@@ -224,9 +223,9 @@ def judge(original: bytes, changed: bytes) -> Counter[str]:
     relabelled = predictor.signature != Predictor(original, device="cpu").signature
     if moved or moved is None or relabelled:
         counts["harmful"] += 1
-        counts["harmful, caught by golden rows alone"] += not verification.passed
+        counts["harmful, caught by reference rows alone"] += not verification.passed
     elif verification.passed:
-        counts["harmless on the golden rows, passed when sealed anew"] += 1
+        counts["harmless on the reference rows, passed when sealed again"] += 1
     return counts
 
 

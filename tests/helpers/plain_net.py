@@ -1,4 +1,4 @@
-"""What somebody who never heard of this project has: a plain class with the same four attributes."""
+"""A user's own class, without this project, with the same four attributes."""
 
 import torch
 from torch import nn

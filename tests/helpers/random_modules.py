@@ -1,4 +1,4 @@
-"""Modules put together at random from the layers that people use."""
+"""Modules put together at random from usual layers."""
 
 from collections.abc import Mapping
 

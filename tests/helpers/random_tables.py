@@ -12,9 +12,9 @@ WORDS = ("a", "b ", " c", "São Tomé", "Ünï", "日本", "NA?", "x\ty", "male"
 
 
 def random_table_net(seed: int, texts: bool = True) -> TableNet:
-    """An untrained network of a random task, for up to 12 numbers or truths and, with `texts`, up to 4 categories.
+    """An untrained network of a random task, for up to 12 numbers or booleans and, with `texts`, up to 4 categories.
 
-    Numbers span six orders of magnitude, weights two; half of the columns take gaps that training saw.
+    Numbers span six orders of magnitude, weights two; half of the columns had missing values in training.
     """
     random = np.random.default_rng(seed)
     count, categorical = random.integers(1, 13), random.integers(0, 5) if texts else 0
@@ -43,7 +43,7 @@ def random_table_net(seed: int, texts: bool = True) -> TableNet:
 
 
 def random_rows(signature: Signature, random: np.random.Generator) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """A hundred rows without gaps, and targets for them, as a network is fitted to."""
+    """A hundred rows without missing values, and targets for them, to fit a network to."""
     inputs = {}
     for tensor in signature.inputs:
         if tensor.holds_strings:

@@ -1,4 +1,4 @@
-"""What somebody who never heard of `edge_train`'s networks has for a table: numbers, booleans, texts and gaps."""
+"""A module for a table as a user may have it, without `edge_train`: numbers, booleans, strings and missing values."""
 
 import numpy as np
 import numpy.typing as npt

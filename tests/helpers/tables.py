@@ -22,7 +22,7 @@ PENGUINS = Signature(
 )
 MEAN = np.array([4200.0, 44.0, 0.5])
 WEIGHT = np.array([[-0.002, 0.0, 0.002], [-0.0625, 0.125, 0.03125], [0.5, -0.25, 0.75]])
-# For an unknown text, for a gap, and for each category.
+# For an unknown category, for a missing value, and for each category.
 OF_ISLAND = np.array([[0.5, 0, -0.5], [0, 0.25, 0], [-2, 1, 3], [1, 2, -3], [4, -1, -2], [2, 2, 2.5]])
 OF_YEAR = np.array([[0.25, 0.5, -0.25], [-0.5, 0.5, 0.5], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
 
@@ -39,7 +39,7 @@ MASS_WEIGHT = np.array([[90.0], [-25.5]])
 
 
 def penguins(rows: list[tuple[str, float, float, float, str]]) -> Any:
-    """The probabilities of penguins.onnx, shape (rows, 3), of rows as the tensors hold them: NaN and "" for gaps."""
+    """The probabilities of penguins.onnx, shape (rows, 3), of rows as the tensors hold them."""
     x = np.array([[mass, bill, ringed] for _, bill, mass, ringed, _ in rows])
     logits = np.where(np.isnan(x), MEAN, x) @ WEIGHT
     for feature, table, column in ((ISLAND, OF_ISLAND, 0), (YEAR, OF_YEAR, 4)):

@@ -1,4 +1,4 @@
-"""Modules of many kinds, each with the inputs that it is exported with: what people bring besides the example."""
+"""Modules of many kinds, each with the inputs that it is exported with: what users may bring besides the example."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -161,7 +161,7 @@ class Branching(nn.Module):
 
 
 class Normalised(nn.Module):
-    """Buffers: preprocessing that leaves the lab with the network."""
+    """Buffers: preprocessing that is exported with the network."""
 
     def __init__(self) -> None:
         super().__init__()

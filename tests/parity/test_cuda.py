@@ -1,12 +1,11 @@
 """On a machine with an NVIDIA GPU: certificates made on the CPU hold on CUDA without TF32, and tell when it is on."""
 
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from concurrency import call_within
+from concurrency import call_within, in_threads
 from paths import FOUR_BLOBS as MODEL
 from zoo import ZOO
 
@@ -14,6 +13,7 @@ from edge_export import export
 from edge_export.formats.ort_file import ort_bytes
 from edge_runtime import DeviceUnavailable, InvalidInput, Predictor
 from edge_runtime.engine import session
+from edge_runtime.engine.devices import CUDA
 
 pytestmark = pytest.mark.gpu
 
@@ -34,8 +34,8 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return paths
 
 
-def largest_shares(artifacts: dict[str, Path]) -> dict[str, float]:
-    """The largest share of what is allowed that each artifact uses on CUDA; above 1 it is refused."""
+def largest_tolerances_used(artifacts: dict[str, Path]) -> dict[str, float]:
+    """The largest fraction of a tolerance that each artifact uses on CUDA; above 1 it is refused."""
     return {
         name: max(check.tolerance_used for check in Predictor(path, device="cuda").verify().checks)
         for name, path in artifacts.items()
@@ -43,24 +43,24 @@ def largest_shares(artifacts: dict[str, Path]) -> dict[str, float]:
 
 
 def test_without_tf32_every_certificate_holds(artifacts: dict[str, Path]) -> None:
-    shares = largest_shares(artifacts)
-    assert {name: share for name, share in shares.items() if share > 1} == {}
+    used = largest_tolerances_used(artifacts)
+    assert {name: fraction for name, fraction in used.items() if fraction > 1} == {}
 
 
 def test_a_file_in_ort_format_stays_on_the_cpu(artifacts: dict[str, Path], tmp_path: Path) -> None:
     path = tmp_path / "model.ort"
     path.write_bytes(ort_bytes(artifacts["convolutions"].read_bytes()))
     assert Predictor(path).provider == "CPUExecutionProvider"
-    with pytest.raises(DeviceUnavailable, match="prepared for the CPU alone"):
+    with pytest.raises(DeviceUnavailable, match="runs only on the CPU"):
         Predictor(path, device="cuda")
 
 
 def test_with_tf32_certificates_fail(artifacts: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """TF32 keeps 10 bits of a float32's 23: products of matrices and convolutions show it."""
-    monkeypatch.setattr(session, "_candidates", lambda device: [(session.CUDA, {"use_tf32": "1"})])
-    shares = largest_shares(artifacts)
-    print({name: f"{share:.3g}" for name, share in shares.items()})
-    assert any(share > 1 for share in shares.values())
+    monkeypatch.setattr(session, "candidates", lambda device: [(CUDA, {"use_tf32": "1"})])
+    used = largest_tolerances_used(artifacts)
+    print({name: f"{fraction:.3g}" for name, fraction in used.items()})
+    assert any(fraction > 1 for fraction in used.values())
 
 
 def test_single_rows_through_a_recorded_graph(artifacts: dict[str, Path]) -> None:
@@ -82,18 +82,17 @@ def test_from_many_threads_on_cuda(artifacts: dict[str, Path]) -> None:
     expected = on_cpu.predict_proba(rows)[:, 1]
     wrong: list[float] = []
 
-    def use(number: int) -> None:
+    numbers = iter(range(8))
+
+    def use() -> None:
+        number = next(numbers)
         for _ in range(50):
             label, probability = predictor.predict_one(rows[number].tolist())
             found = probability if label == 1 else 1 - probability
             many = predictor.predict_proba(rows)[number, 1]
             wrong.extend(value for value in (found, many) if abs(value - expected[number]) > 1e-6)
 
-    threads = [threading.Thread(target=use, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(use, 8)
     assert wrong == []
 
 
@@ -111,7 +110,7 @@ def test_tensors_on_the_gpu_are_not_copied(artifacts: dict[str, Path], device: s
     for wrong in (images.double(), images[:, :, :5], images.transpose(2, 3)[:, :, ::2]):
         with pytest.raises(InvalidInput):
             predictor.run({name: wrong})
-    with pytest.raises(InvalidInput, match="is on a GPU, and the model runs on CPU"):
+    with pytest.raises(InvalidInput, match="is on a GPU, but the model runs on CPU"):
         Predictor(artifacts["convolutions"], device="cpu").run({name: images})
 
 
@@ -134,6 +133,6 @@ def test_a_call_within_a_call_on_cuda(artifacts: dict[str, Path]) -> None:
     """As a signal handler or a finalizer makes it."""
     predictor = Predictor(MODEL, device="cuda")
     expected = predictor.predict_one([0.5, 1.5])
-    (lane,) = predictor._tabular._shared
-    call_within(lane, lambda: predictor.predict_one([-1.0, -1.0]))
+    (buffers,) = predictor.answering._buffers.free
+    call_within(buffers, lambda: predictor.predict_one([-1.0, -1.0]))
     assert predictor.predict_one([0.5, 1.5]) == expected

@@ -1,4 +1,4 @@
-"""Models of tables, with texts and gaps, against torch on rows that no export has seen."""
+"""Models of tables, with strings and missing values, against torch on rows that no export has seen."""
 
 import itertools
 from collections.abc import Mapping
@@ -69,7 +69,7 @@ def test_fresh_rows(models: dict[tuple[str, Task], Model], data: st.DataObject) 
         assert_same(model, {"x": x, "text": np.array(cells, object)})
 
 
-def test_every_pattern_of_gaps(models: dict[tuple[str, Task], Model]) -> None:
+def test_every_pattern_of_missing_values(models: dict[tuple[str, Task], Model]) -> None:
     patterns = np.array(list(itertools.product([False, True], repeat=len(MAY_LACK) + len(TEXTS))))
     x = np.random.default_rng(0).normal(4, 2, (len(patterns), len(NUMBERS))).astype(np.float32)
     text = np.array([[str(feature.categories[-1]) for feature in TEXTS]] * len(patterns), object)

@@ -5,42 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from paths import MODELS
+from certificates import OUTPUTS, appended, reference_batch
 
 from edge_runtime import Certificate, ReferenceBatch
 from edge_runtime.contract.certificate import seal
 from edge_runtime.contract.metadata_keys import CERTIFICATE_KEY
-
-OUTPUTS = MODELS / "outputs.onnx"
-
-
-def reference_batch(case: str, rows: list[list[float]]) -> ReferenceBatch:
-    """What outputs.onnx must give for `rows`: exactly that, but for the integer of a row with NaN, which is open."""
-    x = np.array(rows, np.float32)
-    y = x * np.array([2.5, -1.25], np.float32)
-    unknown = np.isnan(y).any(axis=1)
-    return ReferenceBatch(
-        case,
-        inputs={"x": x},
-        expected={"y": y, "largest": y.argmax(axis=1), "positive": y > 0},
-        tolerance={
-            "y": np.full(y.shape, 2**-16, np.float32),
-            "largest": np.where(unknown, np.inf, 0).astype(np.float32),
-            "positive": np.zeros(y.shape, np.float32),
-        },
-    )
-
-
-def appended(content: bytes, key: str, value: str) -> bytes:
-    """An ONNX file's content with one more entry of metadata: field 14 of its protobuf, which may stand anywhere."""
-
-    def field(number: int, data: bytes) -> bytes:
-        length, size = b"", len(data)
-        while size > 127:
-            length, size = length + bytes([size & 127 | 128]), size >> 7
-        return bytes([number << 3 | 2]) + length + bytes([size]) + data
-
-    return content + field(14, field(1, key.encode()) + field(2, value.encode()))
 
 
 @pytest.fixture(scope="session")

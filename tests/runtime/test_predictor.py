@@ -6,7 +6,7 @@ import pytest
 from concurrency import in_threads
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from paths import MODELS
+from paths import FOUR_BLOBS, MODELS
 
 from edge_runtime import InvalidInput, NoSignature, Prediction, Predictor
 
@@ -90,7 +90,7 @@ def test_shapes_and_types(predictor: Predictor) -> None:
         assert predictor.predict(np.ones((3, 2), dtype)).tolist() == [0, 0, 0]
 
 
-def test_nan_is_no_probability_and_the_first_label(predictor: Predictor) -> None:
+def test_nan_leads_to_nan_and_the_first_label(predictor: Predictor) -> None:
     assert np.isnan(predictor.predict_proba([np.nan, 1])).all()
     assert predictor.predict([np.nan, 1]).tolist() == [0]
     assert predictor.predict_one([np.nan, 1]).label == 0
@@ -106,11 +106,11 @@ def test_nan_is_no_probability_and_the_first_label(predictor: Predictor) -> None
         (5, "found 1"),
         ([[[1, 2]]], r"found shape \(1, 1, 2\)"),
         ([[1, 2], [3]], "not an array"),
-        (["-1", "1"], "found text"),
-        ([[1, "b"]], "found text"),
+        (["-1", "1"], "found strings"),
+        ([[1, "b"]], "found strings"),
         ([[1, None]], "found objects"),
         ([[1, 2j]], "found complex128"),
-        (np.ma.masked_array([[1, 2]], mask=[[True, False]]), "a masked array has gaps"),
+        (np.ma.masked_array([[1, 2]], mask=[[True, False]]), "a masked array has missing values"),
         ([[1, 2**130]], "x2: .* does not fit float32"),
         ([[1, 1e300]], r"x2: 1e\+300 does not fit float32"),
         (np.array(["2020-01-01", "2020-01-02"], dtype="datetime64[D]"), "datetime64"),
@@ -122,7 +122,7 @@ def test_bad_rows(predictor: Predictor, rows: object, message: str) -> None:
             method(rows)
 
 
-def test_infinite_input_is_no_overflow(predictor: Predictor) -> None:
+def test_infinite_input_is_not_an_overflow(predictor: Predictor) -> None:
     assert predictor.predict([np.inf, 1.0]).shape == (1,)
 
 
@@ -181,3 +181,17 @@ def test_without_signature() -> None:
             method([1, 2])
     with pytest.raises(NoSignature):
         _ = foreign.classes_
+
+
+def test_in_words(tmp_path: Path) -> None:
+    content = FOUR_BLOBS.read_bytes()
+    assert repr(Predictor(FOUR_BLOBS, "cpu")) == (
+        "Predictor('four_blobs.onnx', binary_classification, CPUExecutionProvider)"
+    )
+    assert repr(Predictor(content, "cpu")) == (
+        f"Predictor(<{len(content):,} bytes>, binary_classification, CPUExecutionProvider)"
+    )
+    (tmp_path / "a\nb.onnx").write_bytes((MODELS / "tensors.onnx").read_bytes())
+    assert repr(Predictor(tmp_path / "a\nb.onnx", "cpu")) == (
+        "Predictor('a\\nb.onnx', without a signature, CPUExecutionProvider)"
+    )

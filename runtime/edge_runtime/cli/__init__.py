@@ -1,1 +1,1 @@
-"""The command edge-predict."""
+"""The command `edge-predict`."""

@@ -1,4 +1,4 @@
-"""Answers as text: for people, as JSON Lines, as CSV.
+"""Answers as text, as JSON Lines, or as CSV.
 
     text   label 1  probability 0.9927
     json   {"label": 1, "probability": 0.9927064, "probabilities": {"0": 0.007293582, "1": 0.9927064}}
@@ -8,22 +8,25 @@
     json   {"value": 3166.5}
     csv    value
 
-Text is rounded, probabilities to four decimals and values to six digits; json and csv carry the shortest digits that
-give the same float back. What training never saw may stand behind: `unseen: mass: 9000 is far above ...` in text, as an
-object in json, as a column in csv.
+Text is for reading: probabilities are rounded to four decimals and values to six digits, and characters that are not
+printable are escaped. JSON and CSV are exact: they have the shortest digits that give the same float again. With
+--flag-unseen follows what is unlike the training data: `unseen: mass: 9000 is far above ...` in text, an object in
+JSON, a column in CSV.
 """
 
 import csv
 import functools
 import io
 import itertools
-import json
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from edge_runtime.cli.json_lines import json_line
 from edge_runtime.contract.signature import Label
-from edge_runtime.rows.text_rows import parse_words
+from edge_runtime.contract.terminal import printable
+from edge_runtime.rows.row import Row
+from edge_runtime.rows.words import parse_words
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -34,27 +37,31 @@ Format = Literal["text", "json", "csv"]
 Unseen: TypeAlias = dict[str, str]
 
 
-def answer_writer(predictor: "Predictor", output_format: Format, flag_unseen: bool) -> tuple[str, Callable[[Any], str]]:
-    """How to write the answers of `predictor`: what comes first, and a function from rows to their lines.
+def answer_writer(
+    predictor: "Predictor", output_format: Format, flag_unseen: bool
+) -> tuple[str, Callable[[Sequence[Row]], str]]:
+    """How to write the answers of `predictor`.
 
-    The function takes rows as `Predictor.predict` does, and raises what that raises.
+    Returns:
+        What comes before the first answer, and a function from rows, one at least, to the lines of their answers. The
+        values of the rows are read already; the function raises InvalidInput if one does not fit the model's type.
 
     Raises:
         NoSignature: the model does not say what its outputs mean.
     """
-    signature = predictor.required_signature
+    signature, answering = predictor.required_signature, predictor.answering
     labels = signature.labels
     render = {"text": _as_text, "json": _as_json, "csv": _as_csv}[output_format]
 
-    def lines(rows: Any) -> str:
-        predicted: Iterable[int]
-        if labels:
-            outputs = predictor.predict_proba(rows)
-            predicted = signature.predicted(outputs)
-        else:
-            outputs = predictor.predict(rows)[:, None]
-            predicted = itertools.repeat(0, len(outputs))
-        flags: Iterable[Unseen | None] = predictor.unseen(rows) if flag_unseen else itertools.repeat(None, len(outputs))
+    def lines(rows: Sequence[Row]) -> str:
+        feed = answering.reader.tensors_of_read(rows)
+        outputs = answering.outputs_of(feed)
+        predicted: Iterable[int] = signature.predicted(outputs) if labels else itertools.repeat(0, len(rows))
+        flags: Iterable[Unseen | None] = itertools.repeat(None, len(rows))
+        if flag_unseen:
+            from edge_runtime.novelty import unseen
+
+            flags = unseen(signature, feed)
         return "".join(map(functools.partial(render, labels), predicted, outputs, flags))
 
     names = ["label", "probability", *(f"probability_{label}" for label in labels)] if labels else ["value"]
@@ -66,17 +73,17 @@ def answer_words(predictor: "Predictor", words: Sequence[str], output_format: Fo
     """The answer to one row that is given as words, with what comes before it.
 
     Raises:
-        InvalidInput: there are too few words or too many, or one is no value of its feature.
+        InvalidInput: there are too few or too many words, one is not a value of its feature, or a feature is missing.
         NoSignature: the model does not say what its outputs mean.
     """
     header, answers = answer_writer(predictor, output_format, flag_unseen)
     return header + answers([parse_words(words, predictor.required_signature.features)])
 
 
-# Of one row: `output` holds the probability of each label, or where there are none the value.
+# Of one row: `output` holds the probability of each label, or the value if there are no labels.
 def _as_text(labels: tuple[Label, ...], predicted: int, output: "npt.NDArray[Any]", unseen: Unseen | None) -> str:
     answer = f"label {labels[predicted]}  probability {output[predicted]:.4f}" if labels else f"value {output[0]:.6g}"
-    return f"{answer}  unseen: {_reasons(unseen)}\n" if unseen else f"{answer}\n"
+    return f"{printable(f'{answer}  unseen: {_reasons(unseen)}' if unseen else answer)}\n"
 
 
 def _as_json(labels: tuple[Label, ...], predicted: int, output: "npt.NDArray[Any]", unseen: Unseen | None) -> str:
@@ -90,7 +97,7 @@ def _as_json(labels: tuple[Label, ...], predicted: int, output: "npt.NDArray[Any
         }
     if unseen is not None:
         answer["unseen"] = unseen
-    return json.dumps(answer, ensure_ascii=False) + "\n"
+    return json_line(answer)
 
 
 def _as_csv(labels: tuple[Label, ...], predicted: int, output: "npt.NDArray[Any]", unseen: Unseen | None) -> str:
@@ -103,7 +110,7 @@ def _reasons(unseen: Unseen) -> str:
 
 
 def _json_number(value: Any) -> float | None:
-    """The shortest decimal that gives `value` back in its own precision; JSON has no NaN or infinity: null."""
+    """The shortest decimal that gives `value` again in its own precision; None (null) for NaN and infinity."""
     return float(str(value)) if math.isfinite(value) else None
 
 

@@ -1,7 +1,7 @@
-"""The command `edge-predict`.
+"""The entry of the command `edge-predict`.
 
-One row and nothing else is answered at once. Whatever has options goes to `cli`, whose parser takes longer to load than
-a small model takes to answer.
+One row without options is answered at once. Everything else goes to `options`, whose parser takes longer to load than a
+small model takes to answer.
 """
 
 import sys
@@ -14,7 +14,7 @@ from edge_runtime.contract.values import is_number
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run `edge-predict` on `arguments` (the process's own, if None) and return its exit code."""
+    """Run `edge-predict` on `arguments` (by default the process's own) and return its exit code."""
     words = sys.argv[1:] if arguments is None else arguments
     if len(words) > 1 and not any(word.startswith("-") and not is_number(word) for word in words):
         return shell.call(lambda: _answer(words[0], words[1:]))
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _answer(model: str, words: Sequence[str]) -> None:
     from edge_runtime.predictor import Predictor
 
-    # One row needs no threads, which would take time to start.
+    # One row needs one thread; more would take time to start.
     predictor = Predictor(model, threads=1)
     try:
         answer = answer_words(predictor, words, "text")

@@ -1,8 +1,10 @@
-"""What a model is, and what the replay of its proof found: as text for people, or as JSON, one object in one line."""
+"""What a model is, and the result of its verification: as text for people, or as one JSON object."""
 
-import json
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
+
+from edge_runtime.cli.json_lines import json_line
+from edge_runtime.contract.terminal import aligned, printable
 
 if TYPE_CHECKING:
     from edge_runtime.contract.certificate import Certificate
@@ -10,18 +12,21 @@ if TYPE_CHECKING:
     from edge_runtime.predictor import Predictor
     from edge_runtime.verification import Verification
 
-# Of a feature's categories, the rest being counted.
+# What a line is about, and what it says.
+_Line: TypeAlias = tuple[str, object]
+
+# How many of a feature's categories are shown; the others are counted.
 _SHOWN = 10
 
 
 def description_json(predictor: "Predictor") -> str:
-    """What `predictor` takes, gives and runs on, and all of its certificate but the arrays.
+    """What a model takes, returns and runs on, and all of its certificate but the arrays.
 
     Raises:
         InvalidModel: the certificate is damaged, or newer than this version reads.
     """
     certificate = predictor.certificate
-    return _json_line(
+    return json_line(
         {
             "signature": None if predictor.signature is None else predictor.signature.to_dict(),
             "inputs": [{"name": spec.name, "type": spec.type, "shape": list(spec.shape)} for spec in predictor.inputs],
@@ -34,35 +39,43 @@ def description_json(predictor: "Predictor") -> str:
     )
 
 
-def description_text(predictor: "Predictor") -> str:
-    """What `predictor` takes, gives and runs on, and what its certificate is about. Raises as `description_json`."""
-    lines = [f"input     {spec}" for spec in predictor.inputs]
-    lines += [f"output    {spec}" for spec in predictor.outputs]
+def description_text(predictor: "Predictor", details: bool = False) -> str:
+    """What a model takes, returns and runs on, and how it was verified.
+
+    Args:
+        predictor: the opened model.
+        details: whether to show the tolerance rule, versions, hashes and the budget of the certificate too.
+
+    Raises:
+        InvalidModel: the certificate is damaged, or newer than this version reads.
+    """
+    lines: list[_Line] = [("input", spec) for spec in predictor.inputs]
+    lines += [("output", spec) for spec in predictor.outputs]
     if predictor.signature is None:
-        lines.append("signature none: Predictor.run takes the inputs by name and gives the outputs by name")
+        lines.append(("signature", "none; Predictor.run takes and returns tensors by name"))
     else:
         lines += _signature_lines(predictor.signature)
-    lines.append(f"provider  {predictor.provider}")
+    lines.append(("provider", predictor.provider))
     if predictor.certificate is None:
-        lines.append("verified  no: the model carries no certificate")
+        lines.append(("verified", "no; the model has no certificate"))
     else:
-        lines += _certificate_lines(predictor.certificate)
-    return "\n".join(lines) + "\n"
+        lines += _certificate_lines(predictor.certificate, details)
+    return _text(lines)
 
 
 def verification_json(verification: "Verification") -> str:
-    """All of `verification`, and whether it and each of its checks passed; null stands for infinity."""
+    """All of `verification`, and whether it and each of its checks passed; infinity becomes null."""
     checks = [
         {name: None if value == math.inf else value for name, value in vars(check).items()} | {"passed": check.passed}
         for check in verification.checks
     ]
-    return _json_line({"passed": verification.passed, **vars(verification), "checks": checks})
+    return json_line({"passed": verification.passed, **vars(verification), "checks": checks})
 
 
 def verification_text(verification: "Verification") -> str:
-    """A line for each check, what they ran on, whether the file is whole, and, if it passed, that it did."""
+    """A line for each check, what the model ran on, whether the file is unchanged, and whether it passed."""
     several = len({check.output for check in verification.checks}) > 1
-    table = [("compared with torch", "rows", "farthest", "allowed", "used")]
+    table = [("compared with torch", "rows", "largest error", "tolerance", "tolerance used")]
     table += [
         (
             f"{check.kind}: {check.output}" if several else check.kind,
@@ -73,28 +86,29 @@ def verification_text(verification: "Verification") -> str:
         )
         for check in verification.checks
     ]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    lines = ["  ".join([cells[0].ljust(widths[0]), *(map(str.rjust, cells[1:], widths[1:]))]) for cells in table]
     at_export = verification.versions.get("onnxruntime", "unknown")
-    lines += [
-        f"provider  {verification.provider}, ONNX Runtime {verification.onnxruntime} ({at_export} at export)",
-        f"file      {'as it was exported' if verification.intact else 'changed since it was exported'}",
+    lines: list[_Line] = [
+        ("provider", f"{verification.provider}, ONNX Runtime {verification.onnxruntime} ({at_export} at export)"),
+        ("file", "as it was exported" if verification.intact else "changed after its export"),
     ]
-    if verification.passed:
-        lines.append(f"passed: {verification.rows} reference rows on {verification.provider}")
-    return "\n".join(lines) + "\n"
+    passed = f"passed: {verification.rows} reference rows on {verification.provider}\n" if verification.passed else ""
+    return "".join(f"{line}\n" for line in aligned(table, right=range(1, 5))) + _text(lines) + passed
 
 
-def _signature_lines(signature: "Signature") -> list[str]:
-    lines = [f"task      {signature.task}"]
+def _text(lines: list[_Line]) -> str:
+    return "".join(f"{name:<10}{printable(said)}\n" for name, said in lines)
+
+
+def _signature_lines(signature: "Signature") -> list[_Line]:
+    lines: list[_Line] = [("task", signature.task)]
     if signature.task == "binary_classification":
         low, high = signature.labels
-        lines.append(f"labels    {low}, {high} ({high} where its probability is above {signature.threshold})")
+        lines.append(("labels", f"{low}, {high} ({high} if its probability is above {signature.threshold})"))
     elif signature.task == "multiclass_classification":
-        lines.append(f"labels    {', '.join(map(str, signature.labels))} (the one of the largest probability)")
+        lines.append(("labels", f"{', '.join(map(str, signature.labels))} (the one with the largest probability)"))
     else:
-        lines.append("value     a number, in the unit of the column that training learned from")
-    return lines + [f"feature   {feature.name}: {_described(feature)}" for feature in signature.features]
+        lines.append(("value", "a number, in the unit of the training target"))
+    return lines + [("feature", f"{feature.name}: {_described(feature)}") for feature in signature.features]
 
 
 def _described(feature: "Feature") -> str:
@@ -102,27 +116,23 @@ def _described(feature: "Feature") -> str:
     if feature.minimum is not None and feature.maximum is not None:
         parts.append(f"{feature.minimum:.6g} to {feature.maximum:.6g} in training")
     if feature.categories:
-        # In one line, whatever they hold.
-        parts.append(", ".join(" ".join(str(category).split()) for category in feature.categories[:_SHOWN]))
+        parts.append(", ".join(map(str, feature.categories[:_SHOWN])))
     if len(feature.categories) > _SHOWN:
         parts[-1] += f", ... {len(feature.categories) - _SHOWN} more"
     if feature.missing is not None:
-        share = f"{feature.missing:.1%}".replace(".0%", "%") if feature.missing >= 0.001 else "less than 0.1%"
-        parts.append(f"{share} missing in training" if feature.missing else "no gaps in training")
+        fraction = f"{feature.missing:.1%}".replace(".0%", "%") if feature.missing >= 0.001 else "less than 0.1%"
+        parts.append(f"{fraction} missing in training" if feature.missing else "never missing in training")
     return ", ".join(parts)
 
 
-def _certificate_lines(certificate: "Certificate") -> list[str]:
+def _certificate_lines(certificate: "Certificate", details: bool) -> list[_Line]:
     kinds = len({batch.kind for batch in certificate.reference})
-    lines = [
-        f"verified  {certificate.precision}, {certificate.rows} reference rows of {kinds} kinds (see --verify)",
-        f"tolerance {certificate.tolerance_rule}",
+    lines: list[_Line] = [
+        ("verified", f"{certificate.precision}, {certificate.rows} reference rows of {kinds} kinds (see --verify)")
     ]
-    lines += [f"version   {name} {version}" for name, version in certificate.versions.items()]
-    lines += [f"sha256    {name} {digits}" for name, digits in certificate.hashes.items()]
-    lines += [f"budget    {name} {value}" for name, value in (certificate.budget or {}).items()]
+    if details:
+        lines.append(("tolerance", certificate.tolerance_rule))
+        lines += [("version", f"{name} {version}") for name, version in certificate.versions.items()]
+        lines += [("sha256", f"{name} {digits}") for name, digits in certificate.hashes.items()]
+        lines += [("budget", f"{name} {value}") for name, value in (certificate.budget or {}).items()]
     return lines
-
-
-def _json_line(plain: dict[str, Any]) -> str:
-    return json.dumps(plain, ensure_ascii=False) + "\n"

@@ -1,6 +1,7 @@
 """The options of `edge-predict`: answers from an exported model at the shell."""
 
 import io
+import os
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, TextIO
@@ -11,41 +12,41 @@ from edge_runtime.cli import describe
 from edge_runtime.cli.answers import Format, answer_words, answer_writer
 from edge_runtime.contract import shell
 from edge_runtime.contract.errors import InvalidInput, UnknownDevice, VerificationFailed
+from edge_runtime.contract.progress import Progress
+from edge_runtime.contract.terminal import printable, suggestion
 from edge_runtime.contract.text_files import delimiter_of, open_text, reading_text
-from edge_runtime.rows.text_rows import in_blocks, read_rows
+from edge_runtime.rows.text_rows import in_batches, read_rows
 
 if TYPE_CHECKING:
     from edge_runtime.predictor import Predictor
 
 app = typer.Typer(**shell.SETTINGS)
 
-# Rows of a file answered in one call: enough to make the call's own cost small, little enough to stay in cache.
-_FILE_BLOCK = 4096
+# How many rows of a file are answered in one call: enough to make its own cost small, few enough for the cache.
+_FILE_BATCH = 4096
 
 
 # Without ignore_unknown_options, -1 would be an option. No short option may be declared: with -e, -1e-3 would be two.
 @app.command(context_settings={"ignore_unknown_options": True})
 def predict(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="An ONNX file, as edge-export writes it.")],
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A file that edge-export wrote.")],
     values: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[VALUES]...", help="One row: a value for each feature, in order, or name=value."),
+        typer.Argument(metavar="[VALUES]...", help="One row: the values in order, or name=value."),
     ] = None,
     input_file: Annotated[
         str | None,
-        typer.Option("--input", metavar="FILE", help="Rows from a CSV, TSV or JSON Lines file, .gz too; - is a pipe."),
+        typer.Option("--input", metavar="FILE", help="Rows as CSV, TSV or JSON Lines (.gz); - is stdin."),
     ] = None,
-    output_format: Annotated[Format, typer.Option("--format", help="How answers are written.")] = "text",
-    flag_unseen: Annotated[
-        bool, typer.Option("--flag-unseen", help="Say with each answer what in its row training never saw.")
+    output_format: Annotated[Format, typer.Option("--format", help="The format of the answers.")] = "text",
+    flag_unseen: Annotated[bool, typer.Option("--flag-unseen", help="Add what is unlike the training data.")] = False,
+    device: Annotated[str, typer.Option(metavar="DEVICE", help="cpu, cuda, cuda:N or a provider.")] = "auto",
+    show_description: Annotated[
+        bool, typer.Option("--describe", help="Show what the model takes and returns.")
     ] = False,
-    device: Annotated[
-        str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:N, or the name of an ONNX Runtime provider.")
-    ] = "auto",
-    show_description: Annotated[bool, typer.Option("--describe", help="Show what the model takes and gives.")] = False,
-    verify: Annotated[
-        bool, typer.Option("--verify", help="Check that the model gives here what torch gave at export.")
-    ] = False,
+    details: Annotated[bool, typer.Option("--details", help="With --describe: versions, hashes and more.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Compare with torch's outputs at export.")] = False,
     version: Annotated[
         bool,
         typer.Option("--version", help="Show the version.", callback=shell.version_of("edge-predict"), is_eager=True),
@@ -54,41 +55,35 @@ def predict(
     """Answer rows with an exported model: edge-predict model.onnx -1 1."""
     values = values or []
     if unknown := [value for value in values if _is_option(value)]:
-        raise shell.UsageError(f"no such option: {unknown[0]}; a text that begins so is given as name={unknown[0]}")
+        raise shell.UsageError(_no_such_option(unknown[0], context))
     if sum([bool(values), input_file is not None, show_description, verify]) != 1:
-        raise shell.UsageError("give the values of one row, --input FILE, --describe or --verify: one of the four")
+        raise shell.UsageError("give one of these: the values of one row, --input FILE, --describe or --verify")
     if output_format == "csv" and (show_description or verify):
         raise shell.UsageError(f"{'--verify' if verify else '--describe'} is written as text or json")
     if flag_unseen and (show_description or verify):
         raise shell.UsageError("--flag-unseen goes with the values of one row, or with --input FILE")
+    if details and not show_description:
+        raise shell.UsageError("--details goes with --describe")
+    if input_file is not None:
+        _answer_file(model, device, input_file, output_format, flag_unseen)
+        return
     predictor = _opened(model, device)
     if show_description:
         as_json = output_format == "json"
-        sys.stdout.write(describe.description_json(predictor) if as_json else describe.description_text(predictor))
-        return
-    if verify:
+        described = describe.description_json(predictor) if as_json else describe.description_text(predictor, details)
+        sys.stdout.write(described)
+    elif verify:
         _verify(predictor, output_format)
-        return
-    if values:
+    else:
         try:
             answer = answer_words(predictor, values, output_format, flag_unseen)
         except InvalidInput as error:
             raise shell.UsageError(str(error)) from error
         sys.stdout.write(answer)
-        return
-    header, answers = answer_writer(predictor, output_format, flag_unseen)
-    features = predictor.required_signature.features
-    assert input_file is not None
-    source, block = ("stdin", 1) if input_file == "-" else (input_file, _FILE_BLOCK)
-    lines = _lines(input_file, source)
-    for rows in in_blocks(read_rows(lines, features, source, shell.note, delimiter_of(input_file)), block):
-        sys.stdout.write(header + answers(rows))
-        sys.stdout.flush()
-        header = ""
 
 
 def _is_option(value: str) -> bool:
-    """Whether `value` was meant as an option: it begins as one and is no negative number."""
+    """Whether `value` was meant as an option: it begins as one, and is not a negative number."""
     if not value.startswith("-"):
         return False
     try:
@@ -96,6 +91,12 @@ def _is_option(value: str) -> bool:
     except ValueError:
         return True
     return False
+
+
+def _no_such_option(value: str, context: typer.Context) -> str:
+    known = [name for parameter in context.command.params for name in parameter.opts if name.startswith("--")]
+    meant = suggestion(value.partition("=")[0], [*known, "--help"])
+    return f"no such option: {value}{meant or '; write a value that begins with - as name=value'}"
 
 
 def _opened(model: str, device: str) -> "Predictor":
@@ -108,7 +109,9 @@ def _opened(model: str, device: str) -> "Predictor":
 
 
 def _verify(predictor: "Predictor", output_format: Format) -> None:
-    verification = predictor.verify()
+    certificate = predictor.certificate
+    with Progress("verifying", None if certificate is None else len(certificate.reference)) as progress:
+        verification = predictor.verify(progress.advance)
     as_json = output_format == "json"
     sys.stdout.write(describe.verification_json(verification) if as_json else describe.verification_text(verification))
     sys.stdout.flush()
@@ -116,15 +119,44 @@ def _verify(predictor: "Predictor", output_format: Format) -> None:
         raise VerificationFailed(verification.failure)
 
 
-def _lines(input_file: str, source: str) -> Iterator[str]:
-    """The lines of a file or of stdin, as UTF-8, with or without a byte order mark."""
-    with reading_text(source, InvalidInput), _text(input_file) as text:
-        yield from text
+def _answer_file(model: str, device: str, input_file: str, output_format: Format, flag_unseen: bool) -> None:
+    """Answer the rows of a file batch by batch, or of a pipe (-) row by row."""
+    source, batch_size = ("stdin", 1) if input_file == "-" else (input_file, _FILE_BATCH)
+    with reading_text(source, InvalidInput):
+        text = _text(input_file)
+    with text:
+        predictor = _opened(model, device)
+        header, answers = answer_writer(predictor, output_format, flag_unseen)
+        features = predictor.required_signature.features
+        with Progress(f"answering {printable(source)}", _bytes_to_read(text, input_file)) as progress:
+
+            def note(message: str) -> None:
+                with progress.above():
+                    shell.note(message)
+
+            rows = read_rows(_lines(text, source), features, source, note, delimiter_of(input_file))
+            for batch in in_batches(rows, batch_size):
+                sys.stdout.write(header + answers(batch))
+                sys.stdout.flush()
+                header = ""
+                if progress.total:
+                    # Of the file itself, compressed or not.
+                    progress.advance(os.lseek(text.fileno(), 0, os.SEEK_CUR) - progress.done)
 
 
 def _text(input_file: str) -> TextIO:
-    if input_file == "-":
-        if sys.stdin is None:
-            raise InvalidInput("stdin is closed; pipe rows to it")
-        return io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", newline="")
-    return open_text(input_file)
+    if input_file != "-":
+        return open_text(input_file)
+    if sys.stdin is None:
+        raise InvalidInput("stdin is closed; pipe rows to it")
+    return io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", newline="")
+
+
+def _lines(text: TextIO, source: str) -> Iterator[str]:
+    with reading_text(source, InvalidInput):
+        yield from text
+
+
+def _bytes_to_read(text: TextIO, input_file: str) -> int:
+    """The size of the file; 0 for a pipe, and if the answers on the terminal show the progress themselves."""
+    return 0 if input_file == "-" or sys.stdout.isatty() else os.fstat(text.fileno()).st_size

@@ -1,1 +1,1 @@
-"""What training, export and the runtime agree on: formats, rules and errors. It needs numpy alone."""
+"""What training, export and the runtime agree on: formats, rules and errors. It needs only numpy."""

@@ -1,4 +1,4 @@
-"""Writing files so that a crash, Ctrl-C or a full disk leaves the old file or the new one, never half of one."""
+"""Writing files so that a crash, Ctrl-C or a full disk leaves the old file or the new one, never a part of it."""
 
 import errno
 import os
@@ -11,16 +11,18 @@ from edge_runtime.contract.errors import CannotWrite
 
 
 def write_files(contents: Mapping[Path, bytes]) -> None:
-    """Put each content at its path: all written beside their targets, flushed to the disk, and only then moved over.
+    """Write each content to its path.
+
+    All are written beside their targets and flushed to the disk first. Then they are moved over their targets.
 
     Raises:
-        CannotWrite: a folder is missing or read-only, the disk is full, or a path is a folder; no target has changed.
+        CannotWrite: a folder is missing or read-only, the disk is full, or a path is a folder. No target has changed.
     """
     written: dict[Path, Path] = {}
     path = Path()
     try:
         for path, content in contents.items():
-            target = Path(os.path.realpath(path))  # a link keeps pointing where it points
+            target = Path(os.path.realpath(path))  # so that a link stays a link
             if target.is_dir():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
             beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
@@ -39,21 +41,21 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
 
 
 def prepare_file(path: Path) -> None:
-    """See that `path` can be written, before hours of work end in nowhere; its folder is made if missing.
+    """Check that `path` can be written, before hours of work are lost. Its folder is made if it is missing.
 
     Raises:
-        CannotWrite: its folder cannot be made or written in, or there is a folder at `path`.
+        CannotWrite: its folder cannot be made or written in, or `path` is a folder.
     """
     make_folder(path.parent)
     if path.is_dir():
-        raise CannotWrite(f"{path} is a folder; move it out of the way, or choose another folder")
+        raise CannotWrite(f"{path} is a folder; move it, or choose another folder")
 
 
 def make_folder(folder: Path) -> None:
-    """Make `folder` if it is missing, and see that files can be made in it.
+    """Make `folder` if it is missing, and check that files can be made in it.
 
     Raises:
-        CannotWrite: it cannot be made, or nothing can be written in it.
+        CannotWrite: it cannot be made, or files cannot be written in it.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""How texts become the integers that an embedding takes: the encoder that artifacts must agree with."""
+"""The codes that an embedding takes for strings. Training, export and artifacts must agree on them."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ UNKNOWN, MISSING, FIRST_CATEGORY = 0, 1, 2
 
 
 def codes_of(feature: Feature) -> dict[str, int]:
-    """The code of every text that a categorical feature knows; every other one is `UNKNOWN`."""
+    """The code of every string that a categorical feature knows; the code of all others is `UNKNOWN`."""
     return {"": MISSING, **{str(one): code for code, one in enumerate(feature.categories, start=FIRST_CATEGORY)}}
 
 
@@ -21,10 +21,18 @@ def last_code(feature: Feature) -> int:
     return MISSING + len(feature.categories)
 
 
-def encode(texts: npt.NDArray[np.object_], features: Sequence[Feature]) -> npt.NDArray[np.int64]:
-    """The codes of `texts`, shape (rows, features), taken as they are: nothing is stripped or folded."""
-    codes = np.empty(texts.shape, np.int64)
+def encode(strings: npt.NDArray[np.object_], features: Sequence[Feature]) -> npt.NDArray[np.int64]:
+    """The codes of `strings`, as they are: white space is not stripped, and case counts.
+
+    Args:
+        strings: the values, shape (rows, features).
+        features: the categorical feature of each column.
+
+    Returns:
+        The codes, shape (rows, features), int64.
+    """
+    codes = np.empty(strings.shape, np.int64)
     for column, feature in enumerate(features):
         known = codes_of(feature)
-        codes[:, column] = [known.get(text, UNKNOWN) for text in texts[:, column]]
+        codes[:, column] = [known.get(string, UNKNOWN) for string in strings[:, column]]
     return codes

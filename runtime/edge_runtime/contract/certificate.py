@@ -1,7 +1,7 @@
-"""The certificate: the proof that an artifact carries of what torch computed with the same weights.
+"""The certificate: what torch computed with the same weights, carried by the artifact so that it can be verified.
 
 Export writes it into the artifact's metadata as JSON, and the runtime reads it back to replay it: inputs, torch's
-outputs, and how far from them each element may be. Schema version 1, an array being its little-endian bytes in base64:
+outputs, and the tolerance of each element. Schema version 1; an array is its little-endian bytes in base64:
 
     {"schema_version": 1,
      "precision": "float32",
@@ -17,11 +17,11 @@ outputs, and how far from them each element may be. Schema version 1, an array b
      "signature_sha256": "<64 hex digits>",
      "content_sha256": "<64 hex digits>"}
 
-Schema version 2 adds arrays of texts, in the order of C: {"dtype": "string", "shape": [2, 1], "data": ["Biscoe", ""]}.
+Schema version 2 adds arrays of strings, in C order: {"dtype": "string", "shape": [2, 1], "data": ["Biscoe", ""]}.
 
-`content_sha256` is that of the whole file, with its own 64 digits taken as zeros: `seal` puts it in, once the file is
-otherwise complete. It tells a file that was damaged or edited; who edits on purpose can seal again, so it is no
-signature in the sense of cryptography.
+`content_sha256` is the hash of the whole file, with its own 64 digits taken as zeros. `seal` writes it once the rest of
+the file is complete. It shows that a file was damaged or edited. It is not a cryptographic signature: an edited
+file can be sealed again.
 """
 
 import base64
@@ -48,17 +48,18 @@ _SEAL = re.compile(rb'"content_sha256": "([0-9a-f]{64})"')
 _DTYPES = {dtype.name: dtype for dtype in map(np.dtype, NUMPY_TYPES.values()) if dtype != np.object_}
 
 
-# Without __eq__: numpy has no one answer to whether two arrays are equal. Equal certificates have equal JSON.
+# Without __eq__: numpy compares arrays element by element. Equal certificates have equal JSON.
 @dataclass(frozen=True, eq=False)
 class ReferenceBatch:
-    """Inputs, and what torch gave for them.
+    """Reference rows: inputs, and torch's outputs for them.
 
     Attributes:
         kind: the kind of rows, such as "rows like the training data".
-        inputs: the input tensors by name, of the types and shapes that the model declares.
+        inputs: the input tensors by name, with the types and shapes that the model declares.
         expected: torch's outputs by name.
-        tolerance: how far each element may be from the expected one, by output name: float32, of the output's shape,
-            zero or more. For integers and bools 0 where it must be the same, infinity where float32 cannot decide it.
+        tolerance: the largest error that each element may have, by output name: float32, the output's shape, zero or
+            more. For integers and booleans it is 0 if the element must be the same, and infinity if float32 cannot
+            decide it.
     """
 
     kind: str
@@ -68,24 +69,27 @@ class ReferenceBatch:
 
     @property
     def rows(self) -> int:
-        """How many rows it holds: the first dimension of its inputs, 1 where none has a dimension."""
+        """How many rows it holds: the first dimension of its inputs, or 1 if all inputs are scalars."""
         return max((array.shape[0] for array in self.inputs.values() if array.ndim), default=1)
+
+    def __repr__(self) -> str:
+        return f"ReferenceBatch({self.kind!r}, {self.rows} rows)"
 
 
 @dataclass(frozen=True, eq=False)
 class Certificate:
-    """What was proven of an artifact at export, and what it takes to check that anywhere.
+    """How an artifact was verified at export, and what is needed to verify it elsewhere.
 
     Attributes:
-        precision: the arithmetic of the weights: "float32", "float16", "int8", "int8-dynamic".
+        precision: the arithmetic of the weights: "float32", "float16", "int8" or "int8-dynamic".
         tolerance_rule: where the tolerances come from, in one sentence.
-        reference: what a replay runs and compares.
-        comparisons: the proof made at export, a table of plain values: one object for each kind of rows.
-        budget: for lower precisions, what they may cost and do cost; plain values.
-        versions: of what made the artifact, by name: torch, onnxruntime, opset, edge-predict.
-        hashes: SHA-256 of what it was made from, by name: checkpoint, data.
-        signature_sha256: of the signature's JSON; None where the artifact carries no signature.
-        content_sha256: of the file that the certificate is in; zeros until `seal` puts it there.
+        reference: the reference rows that a replay runs and compares.
+        comparisons: the results of the verification at export, in plain values: one object for each kind of rows.
+        budget: for lower precisions, what they may cost and what they do cost, in plain values; None for float32.
+        versions: the versions of what made the artifact, by name: torch, onnxruntime, opset, edge-predict.
+        hashes: the SHA-256 of what it was made from, by name: checkpoint, data.
+        signature_sha256: the SHA-256 of the signature's JSON; None if the artifact has no signature.
+        content_sha256: the SHA-256 of the file that carries the certificate; zeros until `seal` writes it.
     """
 
     precision: str
@@ -100,17 +104,17 @@ class Certificate:
 
     @property
     def rows(self) -> int:
-        """How many golden rows it holds."""
+        """How many reference rows it holds."""
         return sum(batch.rows for batch in self.reference)
 
     @property
     def _schema_version(self) -> int:
-        """The oldest that can say it, so that older readers go on reading what they understand."""
+        """The oldest schema that can express this certificate, so that older versions can read it."""
         arrays = (array for batch in self.reference for part in _PARTS for array in getattr(batch, part).values())
         return 2 if any(array.dtype == np.object_ for array in arrays) else 1
 
     def summary(self) -> dict[str, Any]:
-        """This certificate in plain Python types, of the golden batches their cases and rows alone."""
+        """This certificate in plain Python types, with the kind and the number of rows of each reference batch."""
         return {
             **vars(self),
             "schema_version": self._schema_version,
@@ -118,11 +122,11 @@ class Certificate:
         }
 
     def to_json(self) -> str:
-        """The JSON that an artifact carries under `CERTIFICATE_KEY`; equal certificates give equal text.
+        """The JSON that an artifact carries under `CERTIFICATE_KEY`. Equal certificates give equal JSON.
 
         Raises:
-            TypeError, ValueError: a value is not plain, or no finite number, or an array of a type that numpy lacks; an
-                array of objects holds something else than texts, or a text that UTF-8 cannot write.
+            TypeError, ValueError: a value is not plain or not finite, an array has a type that a certificate cannot
+                hold, or an array of objects holds something other than strings that UTF-8 can encode.
         """
         reference = [
             {"kind": batch.kind, **{part: _plain_arrays(getattr(batch, part)) for part in _PARTS}}
@@ -140,30 +144,34 @@ class Certificate:
             InvalidModel: it is not a certificate, or its schema is newer than this version reads.
         """
         with schema.reading("the certificate"):
-            # JSON has no NaN and no infinity: those stand in arrays alone.
+            # JSON has neither NaN nor infinity: only arrays hold them.
             return _read(json.loads(text, parse_constant=_finite, parse_float=_finite))
+
+    def __repr__(self) -> str:
+        kinds = len({batch.kind for batch in self.reference})
+        return f"Certificate({self.precision}, {self.rows} reference rows of {kinds} kinds)"
 
 
 def seal(content: bytes) -> bytes:
     """`content` with its hash in the certificate.
 
     Args:
-        content: a whole file, .onnx or .ort, that carries a certificate, sealed or not.
+        content: the content of an .onnx or .ort file that carries one certificate, sealed or not.
 
     Raises:
-        InvalidModel: it carries no certificate, or more than one.
+        InvalidModel: it does not carry a certificate, or carries more than one.
     """
     digest = content_sha256(content)
     if digest is None:
-        raise InvalidModel("there is not exactly one certificate to seal")
+        raise InvalidModel("the file must carry exactly one certificate to be sealed; export the model again")
     return _SEAL.sub(f'"content_sha256": "{digest}"'.encode(), content)
 
 
 def content_sha256(content: bytes) -> str | None:
-    """The SHA-256 of a file with the 64 digits of its certificate's own hash taken as zeros.
+    """The SHA-256 of a file's content, with the 64 digits of the hash in its certificate taken as zeros.
 
     Returns:
-        64 hex digits; None where the file carries no certificate, or more than one.
+        64 hex digits; None if the file does not carry a certificate, or carries more than one.
     """
     found = list(_SEAL.finditer(content))
     if len(found) != 1:
@@ -185,8 +193,8 @@ def _read(document: object) -> Certificate:
         reference=tuple(_reference_batch(batch) for batch in plain["reference"]),
         comparisons=tuple(map(_object, plain["comparisons"])),
         budget=None if plain["budget"] is None else _object(plain["budget"]),
-        versions=_texts(plain["versions"]),
-        hashes=_texts(plain["hashes"]),
+        versions=_strings(plain["versions"]),
+        hashes=_strings(plain["hashes"]),
         signature_sha256=None if signature_sha256 is None else schema.text(signature_sha256),
         content_sha256=schema.text(plain["content_sha256"]),
     )
@@ -195,10 +203,10 @@ def _read(document: object) -> Certificate:
 def _reference_batch(plain: Mapping[str, Any]) -> ReferenceBatch:
     inputs, expected, tolerance = (_arrays(plain[part]) for part in _PARTS)
     if not expected or expected.keys() != tolerance.keys():
-        raise ValueError(f"{sorted(expected)} is expected, with a tolerance for {sorted(tolerance)}")
+        raise ValueError(f"it has outputs {sorted(expected)}, and tolerances for {sorted(tolerance)}")
     for name, values in tolerance.items():
         if values.dtype != np.float32 or values.shape != expected[name].shape:
-            raise ValueError(f"the tolerance of {name} is not float32 of its shape")
+            raise ValueError(f"the tolerance of {name} is not float32 or does not have its shape")
         if not (values >= 0).all():
             raise ValueError(f"the tolerance of {name} is not zero or more")
     return ReferenceBatch(schema.text(plain["kind"]), inputs, expected, tolerance)
@@ -210,11 +218,11 @@ def _plain_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, Any]:
 
 def _plain_array(array: npt.NDArray[Any]) -> dict[str, Any]:
     if array.dtype == np.object_:
-        texts = array.ravel().tolist()
-        "".join(texts).encode()
-        return {"dtype": "string", "shape": list(array.shape), "data": texts}
+        strings = array.ravel().tolist()
+        "".join(strings).encode()
+        return {"dtype": "string", "shape": list(array.shape), "data": strings}
     if array.dtype.name not in _DTYPES:
-        raise TypeError(f"a certificate holds no array of {array.dtype}")
+        raise TypeError(f"a certificate cannot hold an array of {array.dtype}")
     data = array.astype(array.dtype.newbyteorder("<")).tobytes()
     return {"dtype": array.dtype.name, "shape": list(array.shape), "data": base64.b64encode(data).decode()}
 
@@ -225,31 +233,33 @@ def _arrays(plain: object) -> dict[str, npt.NDArray[Any]]:
 
 def _array(plain: Mapping[str, Any]) -> npt.NDArray[Any]:
     shape = plain["shape"]
-    # numpy would work out a size of -1 by itself.
+    # numpy would compute a size of -1 by itself.
     if not all(type(size) is int and size >= 0 for size in shape):
         raise ValueError(f"an array has the shape {shape}")
     if plain["dtype"] == "string":
         if not isinstance(plain["data"], list):
-            raise TypeError("an array of texts is no list")
+            raise TypeError("an array of strings is not a list")
         return np.array([schema.text(value) for value in plain["data"]], np.object_).reshape(shape)
-    dtype = _DTYPES[plain["dtype"]]
+    dtype = _DTYPES.get(plain["dtype"])
+    if dtype is None:
+        raise ValueError(f"an array has the unknown type {plain['dtype']!r}")
     data = base64.b64decode(plain["data"], validate=True)
     if dtype == np.bool_ and not set(data) <= {0, 1}:
-        raise ValueError("a bool is neither true nor false")
+        raise ValueError("a boolean is neither true nor false")
     return np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype).reshape(shape)
 
 
 def _object(plain: object) -> dict[str, Any]:
     if not isinstance(plain, dict):
-        raise TypeError(f"{plain!r} is no object")
+        raise TypeError(f"{plain!r} is not an object")
     return plain
 
 
-def _texts(plain: object) -> dict[str, str]:
+def _strings(plain: object) -> dict[str, str]:
     return {name: schema.text(value) for name, value in _object(plain).items()}
 
 
 def _finite(number: str) -> float:
     if not math.isfinite(value := float(number)):
-        raise ValueError(f"{number} is no finite number")
+        raise ValueError(f"{number} is not a finite number")
     return value

@@ -1,20 +1,21 @@
 """Every error that edge-predict raises on purpose.
 
     EdgePredictError
-    ├── ModelNotFound        (FileNotFoundError)  there is no such model file
-    ├── InvalidModel         (ValueError)         not a model, a damaged one, or one this version cannot read
+    ├── ModelNotFound        (FileNotFoundError)  the model file does not exist
+    ├── InvalidModel         (ValueError)         the file is not a model, is damaged, or is too new for this version
     ├── NoSignature          (TypeError)          the model does not say what its outputs mean
-    ├── NoProbabilities      (TypeError)          the model answers with a value, not with labels
-    ├── NoCertificate        (TypeError)          the model carries no proof that could be replayed
-    ├── VerificationFailed   (RuntimeError)       the replay of the model's proof does not hold here
-    ├── InvalidInput         (ValueError)         the rows or tensors given do not fit the model
-    ├── UnknownDevice        (ValueError)         no device goes by that name
+    ├── NoProbabilities      (TypeError)          the model predicts a value, not a label
+    ├── NoCertificate        (TypeError)          the model has no certificate to verify it against
+    ├── VerificationFailed   (RuntimeError)       the model was changed, or its outputs are beyond their tolerance
+    ├── InvalidInput         (ValueError)         the rows or tensors do not fit the model
+    ├── UnknownDevice        (ValueError)         no device has this name
     ├── DeviceUnavailable    (RuntimeError)       the device exists, but cannot be used here
     ├── RuntimeNotInstalled  (ImportError)        ONNX Runtime is missing, or two of its packages clash
-    └── InferenceFailed      (RuntimeError)       ONNX Runtime gave up while computing
+    ├── InferenceFailed      (RuntimeError)       ONNX Runtime failed while it computed
+    └── CannotWrite          (OSError)            a file cannot be written
 
-Training and export add theirs below the same root. Each is also the built-in that fits it, so that code that knows
-nothing of this package can catch it. A message says in one line what is wrong and, where it can, how to mend it.
+Training and export add their own below the same root. Each error is also the built-in that fits it, so that code can
+catch it without this package. A message says in one line what is wrong and, if possible, how to fix it.
 """
 
 
@@ -23,11 +24,11 @@ class EdgePredictError(Exception):
 
 
 class ModelNotFound(EdgePredictError, FileNotFoundError):
-    """There is no file at the path given."""
+    """The model file does not exist."""
 
 
 class InvalidModel(EdgePredictError, ValueError):
-    """The file is not an ONNX model, is damaged, or is one that this version cannot read."""
+    """The file is not an ONNX model, is damaged, or is newer than this version reads."""
 
 
 class NoSignature(EdgePredictError, TypeError):
@@ -35,27 +36,27 @@ class NoSignature(EdgePredictError, TypeError):
 
 
 class NoProbabilities(EdgePredictError, TypeError):
-    """The model is a regression: it answers with a value, and has neither labels nor probabilities."""
+    """The model is a regression: it predicts a value, and has neither labels nor probabilities."""
 
 
 class NoCertificate(EdgePredictError, TypeError):
-    """The model carries no certificate, so there is nothing to verify it against."""
+    """The model has no certificate, so it cannot be verified."""
 
 
 class VerificationFailed(EdgePredictError, RuntimeError):
-    """The file is not as it was exported, or does not give torch's outputs here; the message says which."""
+    """The file was changed since its export, or an output is beyond its tolerance here; the message says which."""
 
 
 class InvalidInput(EdgePredictError, ValueError):
-    """The rows or tensors given do not fit what the model takes."""
+    """The rows or tensors do not fit what the model takes."""
 
 
 class UnknownDevice(EdgePredictError, ValueError):
-    """No device goes by the name given."""
+    """No device has this name."""
 
 
 class DeviceUnavailable(EdgePredictError, RuntimeError):
-    """The device asked for cannot be used on this machine; the message gives the reason."""
+    """The requested device cannot be used on this machine; the message says why."""
 
 
 class RuntimeNotInstalled(EdgePredictError, ImportError):
@@ -67,4 +68,4 @@ class InferenceFailed(EdgePredictError, RuntimeError):
 
 
 class CannotWrite(EdgePredictError, OSError):
-    """A file cannot be written where it should go."""
+    """A file cannot be written; the message names it and says why."""

@@ -1,4 +1,4 @@
-"""Packages whose public names load their modules on first use, so that a command's --help pays for none of them."""
+"""Packages whose public names load their modules on first use, so that --help does not wait for them."""
 
 import importlib
 from collections.abc import Callable, Mapping
@@ -10,7 +10,10 @@ def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
 
     Args:
         package: the package's `__name__`.
-        homes: the module that each public name comes from.
+        homes: the module of each public name.
+
+    Returns:
+        A function from a name to its value. It raises AttributeError for names that are not in `homes`.
     """
 
     def get(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The keys under which an artifact and a checkpoint carry what they say about themselves."""
+"""The keys of what an artifact and a checkpoint say about themselves."""
 
 # In the metadata of an ONNX or ORT file, and as extra files of these names in a TorchScript archive and a .pt2.
 SIGNATURE_KEY = "edge_predict.signature"

@@ -1,13 +1,15 @@
-"""A progress bar on stderr, for work that takes longer than two seconds. There is none where stderr is not a terminal.
+"""A progress bar on stderr, for work that takes longer than two seconds. It is shown only on a terminal.
 
-Its own lines and no library's, since the runtime depends on numpy, ONNX Runtime and typer alone, and all three commands
-show the same bar. A thread draws it, so that a long step does not freeze it and a short one pays nothing for it.
+It is not a library's, because the runtime may depend only on numpy, ONNX Runtime and typer, and all three commands show
+the same bar. A thread draws it, so that it goes on during long steps, and short steps do not wait for it.
 """
 
+import contextlib
 import shutil
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
@@ -21,14 +23,14 @@ class Progress:
 
     Attributes:
         label: what is being done.
-        total: how many steps it has; None if that is not known.
+        total: how many steps it has; None if that is not known, 0 to show nothing.
         done: how many of them are done.
     """
 
-    def __init__(self, label: str = "", total: int | None = None, delay: float = _DELAY) -> None:
-        """Show nothing until it is entered and `delay` seconds have passed."""
+    def __init__(self, label: str = "", total: int | None = None, delay: float | None = None) -> None:
+        """Show nothing until it is entered and `delay` seconds have passed; by default two."""
         self.label, self.total, self.done = label, total, 0
-        self._delay = delay
+        self._delay = _DELAY if delay is None else delay
         self._lock = threading.Lock()
         self._finished = threading.Event()
         self._thread: threading.Thread | None = None
@@ -36,7 +38,7 @@ class Progress:
 
     def __enter__(self) -> Self:
         self._start = time.monotonic()
-        if sys.stderr is not None and sys.stderr.isatty():
+        if self.total != 0 and sys.stderr is not None and sys.stderr.isatty():
             self._thread = threading.Thread(target=self._draw_until_finished, daemon=True)
             self._thread.start()
         return self
@@ -59,9 +61,15 @@ class Progress:
 
     def write(self, line: str) -> None:
         """Print a line of results on stdout, above the bar."""
+        with self.above():
+            print(line, flush=True)  # noqa: T201
+
+    @contextlib.contextmanager
+    def above(self) -> Iterator[None]:
+        """What is printed within this stands above the bar."""
         with self._lock:
             self._erase()
-            print(line, flush=True)  # noqa: T201
+            yield
 
     def _draw_until_finished(self) -> None:
         if self._finished.wait(self._delay):

@@ -1,6 +1,6 @@
-"""How a command ends: results on stdout, everything else on stderr, one line for what went wrong, an exit code.
+"""How a command ends: results on stdout, everything else on stderr, one line for an error, and an exit code.
 
-Exit codes: 0 done; 1 it could not be done, or a check did not hold; 2 the command line is wrong; 130 interrupted.
+Exit codes: 0 done; 1 it could not be done, or a check did not hold; 2 wrong usage; 130 interrupted.
 """
 
 import io
@@ -16,12 +16,12 @@ from edge_runtime.contract.version import __version__
 if TYPE_CHECKING:
     import typer
 
-# Help needs no rich and no completion machinery, which would double its time.
+# Without rich and completion, which would double the time of --help.
 SETTINGS: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None, "pretty_exceptions_enable": False}
 
 
 class UsageError(Exception):
-    """The command line is wrong in itself: exit code 2."""
+    """The command line is wrong: exit code 2."""
 
 
 def run(app: "typer.Typer", arguments: Sequence[str] | None = None) -> int:
@@ -30,11 +30,11 @@ def run(app: "typer.Typer", arguments: Sequence[str] | None = None) -> int:
 
 
 def call(command: Callable[[], object]) -> int:
-    """Call `command` and return the exit code: the one that it gives, or what stands for the way in which it ended."""
+    """Call `command` and return the exit code: what it returns if that is an int, or the code for how it ended."""
     if sys.stdout is None:
         return _fail("stdout is closed; the results need somewhere to go", 1)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # A label outside the terminal's alphabet is written with escapes.
+        # Characters that the terminal's encoding does not have are written with escapes.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = command()
@@ -46,24 +46,26 @@ def call(command: Callable[[], object]) -> int:
     except KeyboardInterrupt:
         return 130
     except ModuleNotFoundError as error:
-        return _fail(f"{error.name} is not installed; training and export need pip install 'edge-predict[export]'", 1)
+        return _fail(
+            f"{error.name} is not installed; training and export need pip install 'edge-predict[export,train]'", 1
+        )
     except MemoryError:
         return _fail("not enough memory", 1)
     except OSError as error:
-        # Files have errors of their own, so this is stdout. What it still holds would fail again when Python closes it.
+        # Files have errors of their own, so this is stdout. Its buffer would fail again when Python closes it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
-            return 1  # without a word: whoever read the answers has enough of them
+            return 1  # without a message: the reader has closed the pipe, and wants no more answers
         return _fail(f"the answers cannot be written: {error.strerror or error}", 1)
     return code if isinstance(code, int) else 0
 
 
 def _parsed(app: "typer.Typer", arguments: Sequence[str] | None) -> object:
-    """What the command of `app` gives that `arguments` name."""
+    """What the command of `app` returns for `arguments`."""
     import typer
 
-    # typer exports the leaves of its usage errors alone. Their base is the same class whether typer brings its own
-    # click (0.26 and later) or depends on it.
+    # typer does not export the base class of its usage errors. This is the class both in versions with a click of
+    # their own (0.26 and later) and in versions that depend on click.
     usage_error = cast(type[Exception], typer.BadParameter.__bases__[0])
     try:
         return typer.main.get_command(app).main(arguments, standalone_mode=False)
@@ -74,7 +76,7 @@ def _parsed(app: "typer.Typer", arguments: Sequence[str] | None) -> object:
 
 
 def version_of(command: str) -> Callable[[bool], None]:
-    """What the option --version of `command` calls, with whether it was given: prints the version and ends."""
+    """The callback of the option --version of `command`: it prints the version and ends the command."""
 
     def show(wanted: bool) -> None:
         if wanted:
@@ -87,12 +89,12 @@ def version_of(command: str) -> Callable[[bool], None]:
 
 
 def note(message: str) -> None:
-    """Print a line on stderr, beside the results."""
+    """Print a line on stderr."""
     if sys.stderr is not None:
         print(printable(message), file=sys.stderr)
 
 
 def _fail(error: object, code: int) -> int:
-    # A message that another library broke into lines is one line here.
+    # Messages of other libraries may have several lines.
     note(f"error: {' '.join(str(error).split())}")
     return code

@@ -1,7 +1,7 @@
 """The signature: what a model takes and what its answer means.
 
-Defined once, here on the light side. Training writes it into the checkpoint, export carries it into the artifact's
-metadata as JSON, and the runtime reads it back. Schema version 1:
+Training writes it into the checkpoint, export carries it into the artifact's metadata as JSON, and the runtime reads it
+back. Schema version 1:
 
     {"schema_version": 1,
      "task": "binary_classification",
@@ -10,9 +10,9 @@ metadata as JSON, and the runtime reads it back. Schema version 1:
      "labels": [0, 1],
      "threshold": 0.5}
 
-The other tasks are "multiclass_classification", of two labels or more and without a threshold, and "regression",
-without both. Schema version 2 adds that task, two kinds of features beside numbers, and "columns", the order of a row's
-values where it is not that of the inputs:
+The other tasks are "multiclass_classification", with two labels or more and without a threshold, and "regression",
+without labels and threshold. Schema version 2 adds regression, boolean and categorical features, and "columns": the
+order of a row's values, if it differs from the order of the features in the inputs:
 
     {"schema_version": 2,
      "task": "regression",
@@ -50,14 +50,14 @@ class Feature:
 
     Attributes:
         name: the column's name in the training table.
-        kind: what the column holds; "numeric" is a finite number, "boolean" true (1) or false (0), "categorical" one of
-            some texts, or of some integers that are codes.
-        minimum: the smallest number seen in training, in the column's own unit; None if not known.
-        maximum: the largest number seen in training; None if not known.
-        missing: the share of training rows in which there was no value, from 0 to 1; None if the model does not take
-            rows with gaps in this column.
-        categories: of the categorical kind alone: those seen in training, all texts or all integers. The model takes
-            others too, as unknown.
+        kind: what the column holds: "numeric" finite numbers, "boolean" true (1) or false (0), "categorical" strings,
+            or integers that are codes.
+        minimum: the smallest number in training, in the column's own unit; None if not known.
+        maximum: the largest number in training, in the column's own unit; None if not known.
+        missing: the fraction of training rows in which the value was missing, from 0 to 1; None if the model does not
+            accept missing values in this column.
+        categories: for the categorical kind, the categories in training: all strings, or all integers. The model also
+            takes other ones, as unknown categories.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Feature:
 
     @functools.cached_property
     def spellings(self) -> Mapping[object, str]:
-        """How the categories that are texts are spelled: by the text, the number that it is, (True,) or (False,)."""
+        """How each category is spelled, by its string, by its number, and by (True,) or (False,) if it is a boolean."""
         found: dict[object, str] = {}
         for text in map(str, self.categories):
             with contextlib.suppress(ValueError):
@@ -79,13 +79,20 @@ class Feature:
             found[text] = text
         return found
 
+    def __repr__(self) -> str:
+        return f"Feature({self.name!r}, {self.kind})"
+
 
 @dataclass(frozen=True)
 class Input:
-    """One input tensor, of shape (batch, number of features): which feature stands in which column.
+    """One input tensor, shape (batch, number of features), and the feature in each of its columns.
 
-    It holds either floating-point numbers, where NaN is a gap, true is 1 and false 0; or, where all of its features are
-    categorical, texts (integers as `str` writes them), where the empty text is a gap.
+    If its features are categorical, it holds strings (integers as `str` writes them), and the empty string is a missing
+    value. Otherwise it holds floating-point numbers: NaN is a missing value, 1 is true and 0 is false.
+
+    Attributes:
+        name: the tensor's name in the graph.
+        features: the features of its columns, in order; all of them are categorical, or none is.
     """
 
     name: str
@@ -93,8 +100,11 @@ class Input:
 
     @property
     def holds_strings(self) -> bool:
-        """Whether it holds texts."""
+        """Whether it holds strings."""
         return self.features[0].kind == "categorical"
+
+    def __repr__(self) -> str:
+        return f"Input({self.name!r}, {_counted(self.features, 'feature')})"
 
 
 @dataclass(frozen=True)
@@ -103,14 +113,14 @@ class Signature:
 
     Attributes:
         inputs: the input tensors and the features in their columns.
-        output: the output tensor. It holds, in the binary task, the probability of `labels[1]`, shape (batch, 1); in
-            the multiclass task, the probability of each label, shape (batch, classes); in regression, the value, in the
-            target's own unit, shape (batch, 1).
-        labels: the classes, in the order of `predict_proba`'s columns; none in regression.
-        task: what kind of question the model answers.
-        threshold: of the binary task alone: `labels[1]` is predicted where its probability is above this, `labels[0]`
-            elsewhere (NaN included).
-        columns: the names of all features in the order of a row's values, where that is not their order in `inputs`.
+        output: the name of the output tensor. In the binary task it holds the probability of `labels[1]`, shape
+            (batch, 1). In the multiclass task it holds the probability of each label, shape (batch, classes). In
+            regression it holds the value, in the target's own unit, shape (batch, 1).
+        labels: the classes, in the order of `predict_proba`'s columns; empty in regression.
+        task: what the model predicts.
+        threshold: for the binary task: `labels[1]` is predicted if its probability is above the threshold, `labels[0]`
+            otherwise (also if the probability is NaN).
+        columns: the names of all features in the order of a row's values, if it differs from their order in `inputs`.
     """
 
     inputs: tuple[Input, ...]
@@ -122,23 +132,27 @@ class Signature:
 
     @functools.cached_property
     def features(self) -> tuple[Feature, ...]:
-        """The features of a row, in the order of its values, over all inputs."""
+        """The features of all inputs, in the order of a row's values."""
         features = {feature.name: feature for tensor in self.inputs for feature in tensor.features}
         return tuple(features[name] for name in self.columns or features)
 
     def is_positive(self, probability: Any) -> Any:
-        """Whether `labels[1]` of a binary task is predicted where it has this probability.
+        """Whether `labels[1]` of a binary task is predicted for this probability of it.
 
-        A bool, or an array of them for an array.
+        Args:
+            probability: a float, or a floating numpy array of any shape.
+
+        Returns:
+            A bool, or an array of bool of the same shape.
         """
         return probability > self.threshold
 
     def predicted(self, output: Any) -> Any:
-        """Where in `labels` the predicted one stands; not for regression.
+        """The index in `labels` of each row's predicted label. Not for regression.
 
         Args:
-            output: what the output tensor holds, or what `predict_proba` gives: a floating numpy array of shape
-                (rows, 1) or (rows, classes).
+            output: the output tensor, or what `predict_proba` returns: a floating numpy array, shape (rows, 1) or
+                (rows, classes).
 
         Returns:
             Integers of numpy's index type, shape (rows,). A row with NaN gets 0.
@@ -149,12 +163,12 @@ class Signature:
         return output.argmax(axis=1) * (output == output).all(axis=1)
 
     def to_dict(self) -> dict[str, Any]:
-        """This signature in plain Python types, the form that checkpoints and JSON carry."""
+        """This signature in plain Python types, as checkpoints and JSON carry it."""
         plain: dict[str, Any] = {"schema_version": self._schema_version, **asdict(self)}
         if self.task != "binary_classification":
             del plain["threshold"]
         plain["inputs"] = [
-            {**tensor, "features": [_without_nothing(feature) for feature in tensor["features"]]}
+            {**tensor, "features": [_without_empty(feature) for feature in tensor["features"]]}
             for tensor in plain["inputs"]
         ]
         for key in ("labels", "columns"):
@@ -166,12 +180,12 @@ class Signature:
 
     @property
     def _schema_version(self) -> int:
-        """The oldest that can say it, so that older readers go on reading what they understand."""
+        """The oldest schema that can express this signature, so that older versions can read it."""
         kinds = {feature.kind for feature in self.features}
         return 1 if kinds == {"numeric"} and self.task != "regression" and not self.columns else 2
 
     def to_json(self) -> str:
-        """The JSON that an artifact carries under `SIGNATURE_KEY`; equal signatures give equal text."""
+        """The JSON that an artifact carries under `SIGNATURE_KEY`. Equal signatures give equal JSON."""
         return json.dumps(self.to_dict(), ensure_ascii=False, sort_keys=True)
 
     @classmethod
@@ -186,13 +200,21 @@ class Signature:
 
     @classmethod
     def from_json(cls, text: str) -> "Signature":
-        """The signature in `text`, as `to_json` wrote it. Raises InvalidModel as `from_dict` does."""
+        """The signature in `text`, as `to_json` wrote it.
+
+        Raises:
+            InvalidModel: as `from_dict`.
+        """
         with schema.reading("the signature"):
             return _read(json.loads(text))
 
+    def __repr__(self) -> str:
+        labels = f", {_counted(self.labels, 'label')}" if self.labels else ""
+        return f"Signature({self.task}, {_counted(self.features, 'feature')}{labels})"
+
 
 def default_features(count: int) -> tuple[Feature, ...]:
-    """`count` numeric features named x1, x2, ..., for a model whose columns have no names."""
+    """`count` numeric features with the names x1, x2, ..., for a model whose columns have no names."""
     return tuple(Feature(f"x{column}") for column in range(1, count + 1))
 
 
@@ -204,12 +226,12 @@ def _read(document: object) -> Signature:
     inputs = tuple(Input(schema.text(tensor["name"]), _features(tensor["features"])) for tensor in plain["inputs"])
     names = [feature.name for tensor in inputs for feature in tensor.features]
     if not names:
-        raise ValueError("it names no feature")
+        raise ValueError("it has no features")
     if len(set(names)) < len(names):
-        raise ValueError("two features share a name")
+        raise ValueError("two features have the same name")
     columns = tuple(map(schema.text, plain.get("columns", ())))
     if columns and sorted(columns) != sorted(names):
-        raise ValueError("its columns are not its features")
+        raise ValueError("its columns are not the names of its features")
     return Signature(
         inputs=inputs,
         output=schema.text(plain["output"]),
@@ -220,7 +242,11 @@ def _read(document: object) -> Signature:
     )
 
 
-def _without_nothing(feature: Mapping[str, Any]) -> dict[str, Any]:
+def _counted(things: Sequence[object], name: str) -> str:
+    return f"{len(things)} {name}{'s' * (len(things) != 1)}"
+
+
+def _without_empty(feature: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: list(value) if isinstance(value, tuple) else value
         for key, value in feature.items()
@@ -233,7 +259,7 @@ def _features(plain: Sequence[Mapping[str, Any]]) -> tuple[Feature, ...]:
         if feature["kind"] not in _KINDS:
             raise ValueError(f"unknown kind of feature {feature['kind']!r}")
     if not plain or len({feature["kind"] == "categorical" for feature in plain}) > 1:
-        raise ValueError("an input holds either numbers or texts")
+        raise ValueError("an input must have features, and categorical features must have an input of their own")
     return tuple(
         Feature(
             name=schema.text(feature["name"]),
@@ -249,18 +275,18 @@ def _features(plain: Sequence[Mapping[str, Any]]) -> tuple[Feature, ...]:
 
 def _categories(plain: object) -> tuple[Any, ...]:
     if not isinstance(plain, Sequence) or isinstance(plain, str) or {type(one) for one in plain} not in ({str}, {int}):
-        raise TypeError("the categories are neither all texts nor all integers")
+        raise TypeError("the categories are neither all strings nor all integers")
     if len(set(plain)) < len(plain) or "" in plain:
-        raise ValueError("a category is empty, or there twice")
+        raise ValueError("a category is empty, or appears twice")
     return tuple(plain)
 
 
 def _labels(plain: object, binary: bool) -> tuple[Label, ...]:
     if not isinstance(plain, Sequence) or isinstance(plain, str):
-        raise TypeError("labels is no list")
+        raise TypeError("labels is not a list")
     if not all(isinstance(label, Label) for label in plain) or len({type(label) for label in plain}) > 1:
-        raise TypeError("the labels are neither all numbers nor all texts")
-    # As text they must differ too: JSON answers name them.
+        raise TypeError("the labels are not all of the same type")
+    # As strings they must differ too, since JSON answers use them as keys.
     if len(set(map(str, plain))) < max(len(plain), 2) or (binary and len(plain) > 2):
         raise ValueError(f"two different labels{'' if binary else ' or more'} are needed, found {list(plain)}")
     for label in plain:
@@ -273,5 +299,5 @@ def _labels(plain: object, binary: bool) -> tuple[Label, ...]:
 
 def _number(plain: object) -> float:
     if isinstance(plain, bool) or not isinstance(plain, int | float) or not math.isfinite(plain):
-        raise TypeError(f"{plain!r} is no finite number")
+        raise TypeError(f"{plain!r} is not a finite number")
     return float(plain)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-# https://onnx.ai/onnx/intro/concepts.html#element-type, under the names that ONNX Runtime prints. What numpy has no
-# type for (bfloat16, float8, sequences, maps) is absent and goes through as it is.
+# https://onnx.ai/onnx/intro/concepts.html#element-type, by the names that ONNX Runtime prints. Types that numpy does
+# not have (bfloat16, float8, sequences, maps) are absent; their values pass unchanged.
 NUMPY_TYPES: dict[str, type[np.generic]] = {
     "float16": np.float16,
     "float": np.float32,
@@ -32,8 +32,8 @@ class TensorSpec:
 
     Attributes:
         name: the tensor's name in the graph.
-        type: ONNX Runtime's name of its type, such as "tensor(float)".
-        shape: an int where a dimension is fixed, its name where it is symbolic, None where nothing is known of it.
+        type: ONNX Runtime's name for its type, such as "tensor(float)".
+        shape: for each dimension an int if it is fixed, its name if it is symbolic, None if it is unknown.
     """
 
     name: str
@@ -42,12 +42,12 @@ class TensorSpec:
 
     @functools.cached_property
     def dtype(self) -> np.dtype[Any] | None:
-        """The numpy type of its elements (object for text), or None where numpy has none."""
+        """The numpy type of its elements (object for strings), or None if numpy does not have it."""
         numpy_type = NUMPY_TYPES.get(self.type.removeprefix("tensor(").removesuffix(")"))
         return None if numpy_type is None else np.dtype(numpy_type)
 
     def takes(self, shape: Sequence[int]) -> bool:
-        """Whether a tensor of this shape is one of these."""
+        """Whether a tensor of this shape fits."""
         return len(shape) == len(self.shape) and not any(
             size != found for size, found in zip(self.shape, shape, strict=True) if type(size) is int
         )

@@ -1,13 +1,14 @@
-"""Text for a terminal: nothing that controls it, columns below each other, and what a mistyped word may have meant."""
+"""Text for a terminal: escaped control characters, aligned columns, and suggestions for mistyped words."""
 
 from collections.abc import Collection, Iterable, Sequence
 
 
 def printable(text: object) -> str:
-    """`text` in one line, with every character that is not printable escaped as Python does it."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in str(text)
-    )
+    """`text` in one line, with every character that is not printable escaped as in Python."""
+    text = str(text)
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def aligned(rows: Sequence[Sequence[object]], right: Collection[int] = ()) -> list[str]:

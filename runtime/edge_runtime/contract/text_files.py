@@ -1,4 +1,4 @@
-"""UTF-8 text in files: opened, and what goes wrong in reading it named."""
+"""UTF-8 text files: opening them, and errors that say what is wrong with them."""
 
 import contextlib
 import zlib
@@ -10,23 +10,23 @@ from edge_runtime.contract.errors import EdgePredictError, InvalidInput
 
 
 def open_text(path: str) -> TextIO:
-    """The UTF-8 text of a file, with or without a byte order mark, compressed by gzip if its name ends so.
+    """Open a file of UTF-8 text, with or without a byte order mark; with gzip if its name ends in .gz.
 
-    To be called within `reading_text`.
+    Call it within `reading_text`.
 
     Raises:
         InvalidInput: it is a Parquet file.
     """
-    # What a pipe gives can be read once only.
+    # A pipe can be read only once.
     if Path(path).is_file():
         with Path(path).open("rb") as file:
             if file.read(4) == b"PAR1":
                 raise InvalidInput(
-                    f"{path} is a Parquet file, and rows are read from CSV, TSV and JSON Lines; save it as one of "
-                    "these, or give its frame to Predictor.predict"
+                    f"{path} is a Parquet file, but rows must be CSV, TSV or JSON Lines; save them as one of these, "
+                    "or pass a data frame to Predictor.predict"
                 )
     if path.lower().endswith(".gz"):
-        # Few read such files.
+        # Most files are not compressed.
         import gzip
 
         return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
@@ -34,13 +34,13 @@ def open_text(path: str) -> TextIO:
 
 
 def delimiter_of(path: str) -> str | None:
-    """What separates the columns of a file by its name; None where that does not tell."""
+    """The character between the columns of a file, by the file's name; None if the name does not tell."""
     return "\t" if path.lower().removesuffix(".gz").endswith((".tsv", ".tab")) else None
 
 
 @contextlib.contextmanager
 def reading_text(source: object, kind: type[EdgePredictError]) -> Iterator[None]:
-    """Turn what goes wrong while the UTF-8 text of `source` is opened and read into an error of `kind`."""
+    """Raise an error of `kind` for everything that goes wrong while the UTF-8 text of `source` is opened and read."""
     try:
         yield
     except UnicodeDecodeError as error:

@@ -1,46 +1,51 @@
-"""What one value of a row means: numbers, words, gaps. The one set of rules, for training and for every way in.
+"""What one value of a row means: one set of rules, for training and for every way in.
 
-A tensor of numbers holds NaN for a gap, true as 1 and false as 0; a tensor of texts the empty text for a gap. Errors do
-not name the feature: whoever knows where the value stands puts that before them.
+A tensor of numbers holds NaN for a missing value, 1 for true and 0 for false. A tensor of strings holds the empty
+string for a missing value. Errors do not name the feature: the caller knows it, and puts its name before the message.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.signature import Feature
+from edge_runtime.contract.terminal import suggestion
 
 FLOAT32_MAX = 3.4028234663852886e38  # of float32, the type of a number in a tensor
 
-# A text that says that there is no value, once white space around it is gone.
+# Strings that stand for a missing value, once white space around them is gone.
 MISSING_WORDS = frozenset({"", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "?"})
 
-# The same, in any case, for a truth.
+# Strings that stand for a boolean, in any case, once white space around them is gone.
 BOOLEAN_WORDS = {"true": True, "false": False}
 
-# pandas.NA and numpy.ma.masked equal nothing, not even in a way that could be asked for without their packages.
+# pandas.NA and numpy.ma.masked equal nothing, and only their packages could tell what they are.
 _MISSING_TYPES = frozenset({"NAType", "MaskedConstant"})
+
+# How many names an error compares, so that a table of thousands of columns is refused at once too.
+_COMPARED = 50
 
 
 def parse_number(text: str) -> float:
     """`text` as a number that float32 holds: decimal or scientific notation, "nan" and "inf" included.
 
     Raises:
-        InvalidInput: it is none. Python's digit grouping (1_000) counts as none: in data it is far more often a typo.
+        InvalidInput: it is not such a number. Python's digit grouping (1_000) is refused: in data it is far more often
+            a typo.
     """
     try:
         number = float(text.replace("_", "?"))
     except ValueError:
-        raise InvalidInput(f"{text.strip()!r} is no number" if text.strip() else "the value is empty") from None
-    # 1e400 is no infinity, and 1e300 would become one.
+        raise InvalidInput(f"{text.strip()!r} is not a number" if text.strip() else "the value is empty") from None
+    # 1e400 is not infinity, and 1e300 would become it.
     if abs(number) > FLOAT32_MAX and "inf" not in text.lower():
         raise InvalidInput(f"{text.strip()} does not fit float32")
     return number
 
 
 def is_number(text: str) -> bool:
-    """Whether `parse_number` takes it."""
+    """Whether `parse_number` takes `text`."""
     try:
         parse_number(text)
     except InvalidInput:
@@ -49,45 +54,35 @@ def is_number(text: str) -> bool:
 
 
 def is_missing(value: Any) -> bool:
-    """Whether `value` stands for none: one of `MISSING_WORDS`, None, NaN or NaT of any type, pandas.NA, masked."""
+    """Whether `value` is a missing value: a missing word, None, NaN or NaT of any type, pandas.NA, or masked."""
     if isinstance(value, str):
         return value.strip() in MISSING_WORDS
     if value is None or type(value).__name__ in _MISSING_TYPES:
         return True
     try:
         return bool(value != value)
-    except (TypeError, ValueError):  # an array has no one answer to that
+    except (TypeError, ValueError):  # an array has more than one answer
         return False
 
 
 def read_word(word: str, feature: Feature) -> float | str:
-    """What the tensor holds for a word: a cell of a CSV file, an argument at the shell.
+    """What the tensor holds for a word: a cell of a CSV file, or an argument at the shell.
 
     Raises:
-        InvalidInput: it is no value of this feature, or a gap where the model takes none.
+        InvalidInput: it is not a value of this feature, or it is missing and the model does not accept missing values.
     """
     if feature.kind == "numeric" and (feature.missing is None or not is_missing(word)):
         return parse_number(word)
-    return read_value(word, feature)
+    return _missing(word, feature) if is_missing(word) else _present(word, feature)
 
 
 def read_value(value: Any, feature: Feature) -> float | str:
-    """What the tensor holds for a value of any type: the rules for `read_word`, but that a text is no number.
+    """What the tensor holds for a value of any type. The rules are those of `read_word`, but a string is not a number.
 
     Raises:
-        InvalidInput: it is no value of this feature, or a gap where the model takes none.
+        InvalidInput: it is not a value of this feature, or it is missing and the model does not accept missing values.
     """
-    if is_missing(value):
-        if feature.missing is not None:
-            return "" if feature.kind == "categorical" else math.nan
-        # NaN is a number too, which a model without gaps carries to its answer.
-        if feature.kind != "numeric" or type(value).__name__ in _MISSING_TYPES:
-            raise InvalidInput("the value is missing, and the model takes no gaps there")
-    if feature.kind == "numeric":
-        return _number(value)
-    if feature.kind == "boolean":
-        return _truth(value)
-    return _code(value) if has_codes(feature) else _category(value, feature)
+    return _missing(value, feature) if is_missing(value) else _present(value, feature)
 
 
 def has_codes(feature: Feature) -> bool:
@@ -96,21 +91,21 @@ def has_codes(feature: Feature) -> bool:
 
 
 def category_string(value: Any) -> str:
-    """How a value is spelled as a category: a text without white space around it, 3 and 3.0 as "3", True as "true".
+    """How a value is spelled as a category: a string without white space around it, 3 and 3.0 as "3", True as "true".
 
     Raises:
-        InvalidInput: it is neither a text nor a number, or a text that no tensor holds.
+        InvalidInput: it is neither a string nor a number, or it is a string that a tensor cannot hold.
     """
     if isinstance(value, str):
         text = value.strip()
-        # ONNX Runtime takes UTF-8, and a null for the end of it.
+        # ONNX Runtime takes UTF-8, and takes a null character for the end of it.
         if "\0" in text or not _is_utf8(text):
-            raise InvalidInput(f"{text!r} has a character that no tensor of texts holds")
+            raise InvalidInput(f"{text!r} has a character that a tensor of strings cannot hold")
         return text
-    if _is_truth(value):
+    if _is_boolean(value):
         return str(bool(value)).lower()
     if not _is_real(value):
-        raise InvalidInput(f"{value!r} is neither text nor number")
+        raise InvalidInput(f"{value!r} is neither a string nor a number")
     try:
         is_whole = value == int(value)
     except (OverflowError, ValueError):  # infinity, NaN
@@ -118,11 +113,13 @@ def category_string(value: Any) -> str:
     return str(int(value)) if is_whole else str(value)
 
 
-def row_values(row: Mapping[Any, Any], features: Iterable[Feature]) -> list[Any]:
-    """The values of `features` in `row`, by name; None for one that is not there, where training saw gaps.
+def row_values(row: Mapping[Any, Any], features: Sequence[Feature]) -> list[Any]:
+    """The values of `features` in `row`, by name.
+
+    A feature may be absent if some of its values were missing in training; its value is None then.
 
     Raises:
-        InvalidInput: another one is not there; the message names them all.
+        InvalidInput: another feature is absent; the message names all of them.
     """
     try:
         return [row[feature.name] for feature in features]
@@ -130,12 +127,53 @@ def row_values(row: Mapping[Any, Any], features: Iterable[Feature]) -> list[Any]
         pass
     absent = [feature.name for feature in features if feature.name not in row and not feature.missing]
     if absent:
-        raise InvalidInput(f"missing {', '.join(absent)}")
+        known = {feature.name for feature in features}
+        raise InvalidInput(f"missing {listed(absent)}{misspelt((name for name in row if name not in known), absent)}")
     return [row.get(feature.name) for feature in features]
 
 
+def misspelt(given: Iterable[object], absent: Collection[str]) -> str:
+    """`; 'mas' is not a feature; did you mean 'mass'?` for the first name that is spelled like one of `absent`.
+
+    Args:
+        given: names that are not features.
+        absent: features that are absent, at least one.
+
+    Returns:
+        What to add to the error, the empty string if no name is spelled like a feature.
+    """
+    wanted = list(absent)[:_COMPARED]
+    for name, _ in zip(given, range(_COMPARED), strict=False):
+        if isinstance(name, str) and (meant := suggestion(name, wanted)):
+            return f"; {name!r} is not a feature{meant}"
+    return ""
+
+
+def listed(names: Iterable[str], most: int = 12) -> str:
+    """`names` in one line: the first `most` and the last, if there are more."""
+    names = list(names)
+    return ", ".join(names if len(names) <= most else [*names[:most], f"... {names[-1]}"])
+
+
+def _missing(value: Any, feature: Feature) -> float | str:
+    if feature.missing is not None:
+        return "" if feature.kind == "categorical" else math.nan
+    if feature.kind != "numeric" or type(value).__name__ in _MISSING_TYPES:
+        raise InvalidInput("the value is missing, and missing values are not accepted for this feature")
+    # NaN is also a number, which a model without missing values carries to its answer.
+    return _number(value)
+
+
+def _present(value: Any, feature: Feature) -> float | str:
+    if feature.kind == "numeric":
+        return _number(value)
+    if feature.kind == "boolean":
+        return _boolean(value)
+    return _code(value) if has_codes(feature) else _category(value, feature)
+
+
 def _is_real(value: Any) -> bool:
-    # numpy gives every scalar a __float__, texts and dates too; its arrays of one element have a dimension.
+    # numpy gives a __float__ to every scalar, to strings and dates too. Its arrays of one element have a dimension.
     if isinstance(value, str) or not hasattr(type(value), "__float__") or getattr(value, "shape", ()) != ():
         return False
     return getattr(getattr(value, "dtype", None), "kind", "f") in "fiub"
@@ -143,7 +181,7 @@ def _is_real(value: Any) -> bool:
 
 def _number(value: Any) -> float:
     if not _is_real(value):
-        raise InvalidInput(f"{value!r} is no number")
+        raise InvalidInput(f"{value!r} is not a number")
     try:
         number = float(value)
     except OverflowError:
@@ -153,7 +191,7 @@ def _number(value: Any) -> float:
     return number
 
 
-def _truth(value: Any) -> float:
+def _boolean(value: Any) -> float:
     if isinstance(value, str):
         found = BOOLEAN_WORDS.get(value.strip().lower())
         number = float(value) if found is None and is_number(value) else found
@@ -168,8 +206,8 @@ def _category(value: Any, feature: Feature) -> str:
     text = category_string(value)
     if isinstance(value, str) or text in feature.spellings:
         return text
-    # "1.0" and "007" are spelled so in the training table, and 1.0 and 7 are the same numbers.
-    return feature.spellings.get((bool(value),) if _is_truth(value) else float(value), text)
+    # The training table may spell 1.0 as "1.0" and 7 as "007".
+    return feature.spellings.get((bool(value),) if _is_boolean(value) else float(value), text)
 
 
 def _code(value: Any) -> str:
@@ -178,13 +216,13 @@ def _code(value: Any) -> str:
             return str(int(value.replace("_", "?")))
         except ValueError:
             value = parse_number(value)
-    if _is_truth(value) or not _number(value).is_integer():
-        raise InvalidInput(f"{value!r} is no integer")
+    if _is_boolean(value) or not _number(value).is_integer():
+        raise InvalidInput(f"{value!r} is not an integer")
     # Of the value itself: a float does not hold every integer.
     return str(int(value))
 
 
-def _is_truth(value: Any) -> bool:
+def _is_boolean(value: Any) -> bool:
     return isinstance(value, bool) or getattr(getattr(value, "dtype", None), "kind", "") == "b"
 
 

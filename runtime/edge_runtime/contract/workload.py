@@ -1,10 +1,10 @@
-"""What an artifact says of the work that its rows take, so that the runtime can divide it.
+"""How much work a row takes, so that the runtime can split large calls into batches.
 
 The exporter writes it into the file's metadata as JSON, schema version 1:
 
     {"schema_version": 1, "independent": true, "cost": 12.5, "bytes": 40}
 
-A file that says nothing is never divided.
+The calls of a file without it are never split.
 """
 
 import json
@@ -17,12 +17,12 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class Workload:
-    """What a row of a call takes.
+    """The work for one row of a call.
 
     Attributes:
-        independent: whether a row leads to the same whatever rows stand beside it, so that a call may be divided.
-        cost: the elements computed for a row and, 32 to one, the products in them: roughly nanoseconds of one core.
-        bytes: the most that one operator reads and writes of a row, its weights apart.
+        independent: whether the outputs of a row depend on that row alone, so that a call may be split into batches.
+        cost: the elements computed for a row, plus a 32nd of the products in them: roughly nanoseconds of one core.
+        bytes: the most that one operator reads and writes for a row, without its weights.
     """
 
     independent: bool
@@ -35,7 +35,11 @@ class Workload:
 
     @classmethod
     def from_json(cls, text: str) -> "Workload":
-        """The workload in `text`. Raises InvalidModel: it is none, or of a newer schema."""
+        """The workload in `text`, as `to_json` wrote it.
+
+        Raises:
+            InvalidModel: it is not a workload, or its schema is newer than this version reads.
+        """
         with schema.reading("the workload"):
             plain = schema.checked(json.loads(text), SCHEMA_VERSION, "the workload")
             cost, size = plain["cost"], plain["bytes"]

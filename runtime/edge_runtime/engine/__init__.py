@@ -1,1 +1,1 @@
-"""ONNX Runtime: where a model runs, and the shortest way to call it."""
+"""ONNX Runtime: where a model runs, and the fastest way to call it."""

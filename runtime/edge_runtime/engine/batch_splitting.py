@@ -1,7 +1,7 @@
-"""Many rows in blocks that fit the cache, over several threads where that pays.
+"""Large calls, split into batches that fit the cache, on several threads if that pays.
 
-ONNX Runtime lets go of the interpreter's lock while it computes, so that threads of Python's own run it side by side.
-The caller's thread takes blocks too: where all helpers are busy with other calls, it does them all.
+ONNX Runtime releases the interpreter's lock while it computes, so that Python's own threads run it side by side. The
+caller's thread takes batches too: if all worker threads are busy with other calls, it computes all of them.
 """
 
 import contextlib
@@ -18,63 +18,63 @@ from edge_runtime.engine.processor_limits import available_processors
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
-# What a block may read and write in one operator: half of a second-level cache of common size.
+# The bytes that a batch may read and write in one operator: half of a second-level cache of common size.
 _CACHE = 512 * 1024
-# What a thread's share must be, which takes 50 us to wake up and more on a busy machine, and a block's; in units of
-# `Workload.cost`. docs/performance.md has the measurements.
+# The work that is worth a thread, which takes 50 us to wake up and more on a busy machine, and the work that is worth a
+# batch, in units of `Workload.cost`. docs/performance.md has the measurements.
 _WORTH_A_THREAD = 500_000
-_WORTH_A_BLOCK = 100_000
+_WORTH_A_BATCH = 100_000
 
 
-def divide(rows: int, workload: Workload, threads: int | None, work: Callable[[int, int], None]) -> None:
-    """Call `work(start, stop)` for blocks until all of `rows` rows are done, on several threads where that pays.
+def run_in_batches(rows: int, workload: Workload, threads: int | None, work: Callable[[int, int], None]) -> None:
+    """Call `work(start, stop)` for batches until all rows are done, on several threads if that pays.
 
     Args:
-        rows: how many there are; they are independent.
-        workload: what a row takes.
-        threads: the most to use; None for one for each processor that there is.
-        work: does the rows from `start` up to `stop`; called from several threads at a time.
+        rows: how many rows there are, one at least; they are independent.
+        workload: the work for one row.
+        threads: the most threads to use; None for one per processor of this process.
+        work: computes the rows from `start` up to `stop`; called from several threads at a time.
 
     Raises:
-        Exception: what `work` raises.
+        BaseException: the first one that `work` raises; no further batch begins after it.
     """
     most = available_processors() if threads is None else threads
     wanted = max(1, min(most, int(rows * workload.cost / _WORTH_A_THREAD)))
-    # Where ONNX Runtime has the threads, a block is for several.
+    # On one thread of ours, all of ONNX Runtime's threads compute a batch together.
     cache = _CACHE * (4 if threads == 1 else 1)
-    # The more threads there are, the more of them wait for the interpreter between blocks.
-    worth = _WORTH_A_BLOCK * max(1.0, wanted / 2)
-    block = max(cache // workload.bytes, math.ceil(worth / workload.cost))
-    # As many blocks for each thread, and all of a size.
-    count = wanted * max(1, round(rows / block / wanted))
-    block = math.ceil(rows / count)
-    starts = iter(range(0, rows, block))
+    # The more threads there are, the longer they wait for the interpreter between batches.
+    worth = _WORTH_A_BATCH * max(1.0, wanted / 2)
+    size = max(cache // workload.bytes, math.ceil(worth / workload.cost))
+    # The same number of batches for each thread, and all of one size.
+    count = wanted * max(1, round(rows / size / wanted))
+    size = math.ceil(rows / count)
+    starts = iter(range(0, rows, size))
 
-    def take_blocks() -> None:
+    def take_batches() -> None:
         try:
             for start in starts:
-                work(start, min(start + block, rows))
+                work(start, min(start + size, rows))
         except BaseException:
             for _ in starts:
-                pass  # so that nobody goes on with what is left
+                pass  # so that the other threads find nothing left to do
             raise
 
     if wanted == 1:
-        take_blocks()
+        take_batches()
         return
-    helpers = _helpers.submit(take_blocks, wanted - 1)
+    calls = _pool.submit(take_batches, wanted - 1)
     try:
-        take_blocks()
+        take_batches()
     finally:
-        # One that has not begun by now would find nothing left to do.
-        begun = [helper for helper in helpers if not helper.cancel()]
-        problems = [problem for helper in begun if (problem := helper.exception()) is not None]
+        # A call that has not begun by now would find nothing left to do.
+        begun = [call for call in calls if not call.cancel()]
+        problems = [problem for call in begun if (problem := call.exception()) is not None]
     if problems:
         raise problems[0]
 
 
-class _Helpers:
-    """Threads that sleep where there is nothing to do, made when they are first needed."""
+class _ThreadPool:
+    """Worker threads, made when they are first needed, which sleep while there is nothing to do."""
 
     def __init__(self) -> None:
         self._executor: ThreadPoolExecutor | None = None
@@ -83,21 +83,21 @@ class _Helpers:
         self._processors: set[int] = set()
 
     def submit(self, work: Callable[[], None], count: int) -> "list[Future[None]]":
-        """Have up to `count` threads begin with `work`; fewer, or none, where the process may start no more."""
+        """Begin `work` on `count` threads, or on fewer if the process may not start more."""
         begun: list[Future[None]] = []
-        # At the end of the interpreter, at a limit of threads, after one that could not begin.
+        # While the interpreter ends, at a limit of threads, or after a thread could not begin.
         with contextlib.suppress(RuntimeError):
             executor = self._made()
-            self._move_from_here()
+            self._keep_off_this_processor()
             while len(begun) < count:
                 begun.append(executor.submit(work))
         return begun
 
-    def _move_from_here(self) -> None:
-        """Keep the helpers off the processor that this thread runs on.
+    def _keep_off_this_processor(self) -> None:
+        """Move the worker threads to the processors on which the caller does not run.
 
-        Linux wakes a thread up on the waker's processor if it was there last, and may leave it waiting there for
-        milliseconds, the others being idle.
+        Linux wakes a thread on the waker's processor if it ran there last, and may let it wait there for milliseconds
+        although others are idle.
         """
         if _current_processor is None or len(allowed := os.sched_getaffinity(0)) < 2:
             return
@@ -127,22 +127,22 @@ class _Helpers:
             return self._executor
 
 
-def _forget_helpers() -> None:
-    """A forked process has none of its parent's threads."""
-    global _helpers
-    _helpers = _Helpers()
+def _forget_pool() -> None:
+    """A forked process does not have its parent's threads."""
+    global _pool
+    _pool = _ThreadPool()
 
 
 def _find_current_processor() -> Callable[[], int] | None:
-    """sched_getcpu(3), where there is one."""
+    """sched_getcpu(3), on systems that have it."""
     try:
         return ctypes.CDLL(None).sched_getcpu if hasattr(os, "sched_setaffinity") else None
     except (AttributeError, OSError, TypeError):
         return None
 
 
-_helpers = _Helpers()
+_pool = _ThreadPool()
 _current_processor = _find_current_processor()
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_helpers)
+    os.register_at_fork(after_in_child=_forget_pool)

@@ -13,28 +13,31 @@ from edge_runtime.engine.devices import CUDA
 from edge_runtime.engine.ort_errors import translated
 from edge_runtime.engine.session import Session
 
-# What struct raises for anything but a plain row of numbers, or one that does not fit the type.
+# What struct raises for everything but a plain row of numbers, or if a number does not fit the type.
 UNPACKABLE = (struct.error, ArithmeticError, TypeError, ValueError)
 
 
 class BoundBuffers:
-    """Buffers for calls of one number of rows, bound once, for one thread at a time.
+    """Buffers for calls of a fixed number of rows, bound once, for one thread at a time.
 
     Attributes:
         input: what `run` reads, shape (rows, features).
         output: what it writes, shape (rows, columns).
         run: computes; raises ONNX Runtime's own exceptions.
-        memory, output_memory: of both.
-        pack: `pack(memory, 0, *row)` writes a row of numbers into `input`; raises `UNPACKABLE` for all else.
-        pack_one: the same for one number.
+        memory, output_memory: the memory of both.
+        pack: `pack(memory, 0, *row)` writes a row of numbers into `input`; raises `UNPACKABLE` for everything else.
+        pack_one: the same for one number of the output's type.
     """
 
     __slots__ = ("_columns", "_result", "input", "memory", "output", "output_memory", "pack", "pack_one", "run")
 
     def __init__(
-        self, session: Session, source: TensorSpec, target: TensorSpec, rows: int, completes: bool = True
+        self, session: Session, source: TensorSpec, target: TensorSpec, rows: int, is_binary: bool = False
     ) -> None:
-        """For calls of `rows` rows; `completes`: whether one column of output is made two by `answer`."""
+        """Bind buffers for calls of `rows` rows to the input `source` and the output `target` of `session`.
+
+        If the model is binary, `answer` returns the probabilities of both labels from the one that the output holds.
+        """
         columns, width = source.shape[1], target.shape[1]
         assert isinstance(columns, int)
         assert isinstance(width, int)
@@ -45,17 +48,19 @@ class BoundBuffers:
         bound = cuda.bound if session.provider == CUDA else Session.bound
         self.run = bound(session, {source.name: self.input}, {target.name: self.output})
         self.output_memory = self.output.data
-        # numpy and struct name floating types by the same letters. Without "=" struct makes infinity of 1e300.
+        # numpy and struct name floating types by the same letters. Without "=" struct converts 1e300 to infinity.
         self.pack = struct.Struct(f"={columns}{source.dtype.char}").pack_into
         self.pack_one = struct.Struct(f"={self.output.dtype.char}").pack_into
-        completes = completes and width == 1
-        self._result = np.zeros((rows, 2), target.dtype) if completes else self.output
-        # Made once, as what `complete` makes for each call takes a fifth of a small one.
+        self._result = np.zeros((rows, 2), target.dtype) if is_binary else self.output
+        # Made once: what `both_probabilities` makes in each call takes a fifth of a small call.
         one = self.output.dtype.type(1)
-        self._columns = (self._result[:, :1], self._result[:, 1:], one) if completes else None
+        self._columns = (self._result[:, :1], self._result[:, 1:], one) if is_binary else None
 
     def answer(self) -> npt.NDArray[Any]:
-        """`run`, and the probability of each label, shape (rows, classes); or the output as it is, a copy of it.
+        """Compute, and return a copy of the result.
+
+        Returns:
+            The output, shape (rows, columns); of a binary model the probabilities of both labels, shape (rows, 2).
 
         Raises:
             InvalidInput, InferenceFailed: ONNX Runtime refuses the inputs, or fails.
@@ -72,13 +77,38 @@ class BoundBuffers:
 
 
 class ThreadBuffers(threading.local):
-    """Each thread's lanes: one for single rows, and one for as many rows as its last call had."""
+    """The buffers of each thread. A call takes out those that it uses: a signal handler or a finalizer may call too.
 
-    one: BoundBuffers | None = None
-    many: BoundBuffers | None = None
+    Attributes:
+        free: for single rows.
+        many: for as many rows as the thread's last call had.
+    """
+
+    def __init__(self) -> None:
+        """Begin without buffers, in each thread."""
+        self.free: list[BoundBuffers] = []
+        self.many: BoundBuffers | None = None
 
 
-def complete(positive: npt.NDArray[Any], result: npt.NDArray[Any]) -> None:
-    """Write the probabilities of both labels, shape (rows, 2), from those of the second, shape (rows, 1)."""
+class SharedBuffers:
+    """The buffers of all threads together, since each of them takes memory on the GPU, and more for its graph.
+
+    Attributes:
+        free, many: as in `ThreadBuffers`.
+    """
+
+    def __init__(self) -> None:
+        """Begin without buffers."""
+        self.free: list[BoundBuffers] = []
+        self.many: BoundBuffers | None = None
+
+
+def both_probabilities(positive: npt.NDArray[Any], result: npt.NDArray[Any]) -> None:
+    """Write the probabilities of both labels.
+
+    Args:
+        positive: those of the second label, shape (rows, 1).
+        result: what they are written to, shape (rows, 2).
+    """
     np.subtract(positive.dtype.type(1), positive[:, 0], out=result[:, 0])
     result[:, 1] = positive[:, 0]

@@ -18,10 +18,10 @@ _graph_numbers = itertools.count(1)
 
 
 def bound(session: Session, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> Callable[[], None]:
-    """As `Session.bound`, by way of buffers on the GPU; one call at a time.
+    """As `Session.bound`, through buffers on the GPU; one call at a time.
 
-    Where the whole model runs on the GPU, what it launches is recorded once and launched in one from then on (CUDA
-    graphs), which saves half of a small model's time.
+    If the whole model runs on the GPU, its kernels are recorded once and then launched together (CUDA graphs), which
+    saves half of a small model's time.
     """
     ort = import_onnxruntime()
     place = ("cuda", session.device_id)
@@ -49,34 +49,38 @@ def bound(session: Session, inputs: Mapping[str, Any], outputs: Mapping[str, Any
 
 
 def is_on_cuda(value: Any) -> bool:
-    """Whether `value` is a tensor on an NVIDIA GPU, of any library that speaks DLPack."""
+    """Whether `value` is a tensor on an NVIDIA GPU, of any library that supports DLPack."""
     try:
         return bool(value.__dlpack_device__()[0] == _ON_CUDA)
-    except Exception:  # whatever a library says of what it cannot lend
+    except Exception:  # libraries raise different ones for what they cannot lend
         return False
 
 
 def run_there(session: Session, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """`Predictor.run` for inputs of which some are on the GPU, and the others arrays.
+    """`Predictor.run` for inputs of which some are on the GPU; the others are arrays.
+
+    Args:
+        session: a session on CUDA.
+        inputs: every input by name.
 
     Returns:
         ONNX Runtime's OrtValues by name, on the GPU: torch.from_dlpack and cupy.from_dlpack take them without a copy,
         and their `numpy()` copies them to the host.
 
     Raises:
-        InvalidInput: an input has another type or shape than declared, or is not contiguous.
+        InvalidInput: an input does not have the declared type and shape, or is not contiguous.
         InferenceFailed: ONNX Runtime failed while computing.
     """
     ort = import_onnxruntime()
     if not hasattr(ort.OrtValue, "from_dlpack"):
-        raise InvalidInput(f"ONNX Runtime {session.version} takes no tensors on a GPU; upgrade it, or give arrays")
+        raise InvalidInput(f"ONNX Runtime {session.version} cannot take tensors on a GPU; upgrade it, or pass arrays")
     binding = session.binding()
     for spec in session.inputs:
         binding.bind_ortvalue_input(spec.name, _as_value(ort, inputs[spec.name], spec, session))
     for output in session.outputs:
         binding.bind_output(output.name, "cuda", session.device_id)
     try:
-        # ONNX Runtime's work is in no order with other libraries', unless both wait.
+        # ONNX Runtime and other libraries do not wait for each other's work by themselves.
         with session.turn or contextlib.nullcontext():
             binding.synchronize_inputs()
             session.bound_call(binding, None)()
@@ -92,7 +96,7 @@ def _as_value(ort: Any, value: Any, spec: TensorSpec, session: Session) -> Any:
     try:
         found = ort.OrtValue.from_dlpack(value)
     except Exception as error:
-        raise InvalidInput(f"{spec.name} cannot be taken from the GPU as it is: {error}") from error
+        raise InvalidInput(f"{spec.name} cannot be used on the GPU as it is: {error}") from error
     shape = list(found.shape())
     if found.data_type() != spec.type or not spec.takes(shape):
         raise InvalidInput(f"the model takes {spec}, found {found.data_type()} of shape {shape} on a GPU")

@@ -1,4 +1,4 @@
-"""Finding ONNX Runtime, and saying what is wrong with how it is installed."""
+"""Importing ONNX Runtime, and saying what is wrong with its installation."""
 
 import contextlib
 import functools
@@ -15,7 +15,7 @@ def import_onnxruntime() -> ModuleType:
     """The onnxruntime module.
 
     Raises:
-        RuntimeNotInstalled: it is missing, cannot be loaded, or two of its packages are installed over each other.
+        RuntimeNotInstalled: it is missing, cannot be loaded, or two of its packages overwrite each other.
     """
     try:
         import onnxruntime
@@ -32,18 +32,18 @@ def import_onnxruntime() -> ModuleType:
         raise RuntimeNotInstalled(reason) from error
     _check_single(_distributions([str(Path(folder).parent) for folder in getattr(onnxruntime, "__path__", ())]))
     if not hasattr(onnxruntime, "InferenceSession"):
-        # What a pip uninstall of one of two clashing packages leaves behind: a folder without its core.
+        # What pip uninstall leaves behind of two packages in one folder.
         raise RuntimeNotInstalled(
-            "the onnxruntime package is incomplete; mend it with "
+            "the onnxruntime package is incomplete; fix it with "
             "pip install --force-reinstall 'edge-predict[cpu]' (or [gpu])"
         )
     return onnxruntime  # type: ignore[no-any-return]
 
 
 def _distributions(folders: Sequence[str]) -> list[str]:
-    """The packages of ONNX Runtime in `folders`; they all install the same folder `onnxruntime`.
+    """The names of the packages of ONNX Runtime in `folders`; they all install the same folder `onnxruntime`.
 
-    Their names alone are looked at: importlib.metadata takes a tenth of the time in which a command answers.
+    By the names of their folders: importing importlib.metadata takes a tenth of the time in which a command answers.
     """
     found = set()
     for folder in folders:
@@ -55,6 +55,6 @@ def _distributions(folders: Sequence[str]) -> list[str]:
 def _check_single(distributions: Sequence[str]) -> None:
     if len(distributions) > 1:
         raise RuntimeNotInstalled(
-            f"{' and '.join(distributions)} are both installed and overwrite each other; mend it with "
+            f"{' and '.join(distributions)} are both installed and overwrite each other; fix it with "
             f"pip uninstall -y {' '.join(distributions)} && pip install 'edge-predict[cpu]' (or [gpu])"
         )

@@ -1,15 +1,12 @@
-"""A model's file: whether it can be read, whether it is still the same, what format it is in."""
+"""The file of a model: whether it can be read, whether it has changed, and its format."""
 
 from pathlib import Path
 
-from edge_runtime.contract.errors import (
-    InvalidModel,
-    ModelNotFound,
-)
+from edge_runtime.contract.errors import InvalidModel, ModelNotFound
 
 
 def stamp(path: Path) -> tuple[int, int, int, int]:
-    """What tells a file from another one of its name; zeros where there is none."""
+    """What distinguishes a file from another one with its name; zeros if the file does not exist."""
     try:
         found = path.stat()
     except OSError:
@@ -18,7 +15,7 @@ def stamp(path: Path) -> tuple[int, int, int, int]:
 
 
 def is_ort_format(source: Path | str | bytes) -> bool:
-    """Whether a model is in ORT format: by the file identifier of its FlatBuffers schema, ORTM."""
+    """Whether a model is in ORT format, by the file identifier of its FlatBuffers schema: ORTM."""
     if isinstance(source, bytes):
         return source[4:8] == b"ORTM"
     with Path(source).open("rb") as file:
@@ -26,22 +23,29 @@ def is_ort_format(source: Path | str | bytes) -> bool:
 
 
 def readable(path: Path) -> str | bytes:
-    """What ONNX Runtime can open `path` by, if it can be read: its own words for the other cases name no cause."""
+    """What ONNX Runtime can open `path` by: the path, or the content if it is a pipe.
+
+    Checked here because ONNX Runtime's own messages do not name the cause.
+
+    Raises:
+        ModelNotFound: the file does not exist.
+        InvalidModel: it is a folder, is empty, or cannot be read.
+    """
     try:
         if path.is_dir():
             raise InvalidModel(f"{path} is a folder, not a model file")
         with path.open("rb") as file:
-            # A pipe can be read once only.
+            # A pipe can be read only once.
             if not path.is_file():
                 return file.read()
             if not file.read(1):
                 raise InvalidModel(f"{path} is empty; export the model again")
     except FileNotFoundError as error:
-        raise ModelNotFound(f"no such file: {path}") from error
+        raise ModelNotFound(f"{path}: no such file") from error
     except OSError as error:
         raise InvalidModel(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
         if isinstance(error, InvalidModel):
             raise
-        raise InvalidModel(f"{str(path)!r} is no path: {error}") from error
+        raise InvalidModel(f"{str(path)!r} is not a path: {error}") from error
     return str(path)

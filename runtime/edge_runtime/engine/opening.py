@@ -1,4 +1,4 @@
-"""Opening a session of ONNX Runtime: on the first provider that really comes up, with the settings for it."""
+"""Opening a session of ONNX Runtime on the first provider that starts, with the settings for it."""
 
 import contextlib
 import os
@@ -7,9 +7,7 @@ import threading
 from types import ModuleType
 from typing import Any
 
-from edge_runtime.contract.errors import (
-    DeviceUnavailable,
-)
+from edge_runtime.contract.errors import DeviceUnavailable
 from edge_runtime.engine.devices import CPU, CUDA, candidates, library_problem, provider_problem
 from edge_runtime.engine.ort_errors import loading_error, one_line
 from edge_runtime.engine.processor_limits import available_processors
@@ -25,7 +23,23 @@ def open_session(
     wanted: list[tuple[str, dict[str, str]]],
     threads: int | None,
 ) -> tuple[Any, dict[str, str]]:
-    """A session on the first candidate that really comes up, and its options."""
+    """Open a session on the first provider that starts.
+
+    Args:
+        ort: the onnxruntime module.
+        source: the path of the model, or its content.
+        name: what to call the model in messages.
+        device: what the user asked for.
+        wanted: the providers to try, with their options.
+        threads: the most processors that one call may use on the CPU; None for all of this process.
+
+    Returns:
+        The session, and the options of its provider.
+
+    Raises:
+        DeviceUnavailable: none of the providers starts.
+        InvalidModel, ModelNotFound: the model cannot be opened on any device.
+    """
     problem: str | None = None
     for provider, options in wanted:
         if problem := provider_problem(ort, provider, source):
@@ -37,11 +51,11 @@ def open_session(
                 raise loading_error(error, name) from error
             problem = one_line(error)
             continue
-        # ONNX Runtime falls back to the CPU without a word: only the finished session tells.
+        # ONNX Runtime silently falls back to the CPU: only the opened session tells.
         if session.get_providers()[0] == provider:
             return session, options
         problem = library_problem(ort, provider)
-    # Is it the device, or a model that opens nowhere? Then that is what has to be said.
+    # If the model cannot be opened on the CPU either, that is the error to report.
     open_session(ort, source, name, "cpu", candidates("cpu"), 1)
     raise DeviceUnavailable(f"device {device!r} cannot be used: {problem}")
 
@@ -51,23 +65,23 @@ def _new_session(
 ) -> Any:
     settings = ort.SessionOptions()
     settings.inter_op_num_threads = 1
-    # A pattern would be kept for every number of rows that is ever called.
+    # ONNX Runtime would keep a memory pattern for each number of rows.
     settings.enable_mem_pattern = False
     if provider == CPU and _can_spin_briefly(ort) and threads != 1 and (most := available_processors()) > 1:
         wanted = min(most, threads or most)
-        # Left to itself ONNX Runtime gives each thread a processor of its own, which is right where all are ours.
+        # With 0 ONNX Runtime gives each thread a processor of its own, which is right if all processors are ours.
         settings.intra_op_num_threads = 0 if wanted == os.cpu_count() else wanted
-        # Threads that sleep take longer to wake up than most calls take; so long they wait for the next call, no more.
+        # Waking up takes longer than most calls, so threads wait this long for the next call before they sleep.
         settings.add_session_config_entry("session.intra_op.spin_duration_us", "200")
     else:
         settings.intra_op_num_threads = 1
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Errors reach the caller as exceptions; ONNX Runtime need not print them as well.
+    # Errors are raised, so ONNX Runtime need not print them too.
     settings.log_severity_level = 4
     if provider == CPU:
         return ort.InferenceSession(source, settings, providers=[provider])
-    # What ONNX Runtime prints about missing libraries goes to stdout, which belongs to the answers. One redirection at
-    # a time: two would undo each other in the wrong order.
+    # ONNX Runtime prints messages about missing libraries to stdout, which is for answers. One thread at a time
+    # redirects it: two would undo each other in the wrong order.
     with _REDIRECTING, contextlib.redirect_stdout(sys.stderr):
         if provider == CUDA and hasattr(ort, "preload_dlls"):
             ort.preload_dlls()
@@ -75,5 +89,5 @@ def _new_session(
 
 
 def _can_spin_briefly(ort: ModuleType) -> bool:
-    """Whether this ONNX Runtime can let idle threads sleep soon; older ones spin for long, or lose by not spinning."""
+    """Whether this ONNX Runtime can let idle threads sleep soon; in older ones they spin for long, or never."""
     return tuple(map(int, ort.__version__.split(".")[:2])) >= (1, 26)

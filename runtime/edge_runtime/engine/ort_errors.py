@@ -12,9 +12,9 @@ from edge_runtime.contract.errors import (
 
 
 def translated(error: Exception, model: str) -> EdgePredictError:
-    """ONNX Runtime's `error` about `model` as one of ours; the one place where its exceptions are known.
+    """ONNX Runtime's `error` about `model`, as an error of ours.
 
-    Its exceptions derive from bare Exception and say their kind only in the name of their class.
+    Its exceptions derive from Exception directly, and only the names of their classes say what kind they are.
     """
     reason = one_line(error)
     match type(error).__name__:
@@ -29,7 +29,7 @@ def translated(error: Exception, model: str) -> EdgePredictError:
 
 
 def loading_error(error: Exception, name: str) -> EdgePredictError:
-    """What ONNX Runtime raised while it loaded the model `name`, as one of ours."""
+    """What ONNX Runtime raised while it loaded the model `name`, as an error of ours."""
     translation = translated(error, name)
     if isinstance(translation, ModelNotFound):
         return translation
@@ -38,6 +38,6 @@ def loading_error(error: Exception, name: str) -> EdgePredictError:
 
 
 def one_line(error: Exception) -> str:
-    """The message of `error` without ONNX Runtime's prefix and line breaks."""
+    """The message of `error`, without ONNX Runtime's prefix and without line breaks."""
     text = " ".join(str(error).split())
     return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)

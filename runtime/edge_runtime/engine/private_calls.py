@@ -1,4 +1,4 @@
-"""The calls into what ONNX Runtime does not document, all of them: `InferenceSession._sess` and `IOBinding._iobinding`.
+"""All uses of what ONNX Runtime does not document: `InferenceSession._sess` and `IOBinding._iobinding`.
 
 Its public methods check names and look for captured graphs before they call these, which takes as long as a small model
 computes.
@@ -21,5 +21,5 @@ def bound_run(session: Any, binding: Any, run_options: Any) -> Callable[[], None
 
 
 def keep_for_good(session: Any) -> None:
-    """Never let what computes in `session` be destroyed."""
+    """Never destroy what computes in `session`."""
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(session._sess))

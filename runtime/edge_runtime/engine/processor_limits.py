@@ -1,4 +1,4 @@
-"""How many processors this process may use at a time."""
+"""How many processors this process may use at the same time."""
 
 import functools
 import math
@@ -10,18 +10,18 @@ _CGROUPS, _OWN = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 @functools.cache
 def available_processors() -> int:
-    """The processors that the process may run on, or fewer where its control group is given less time; at least 1.
+    """The number of processors that the process may run on, or fewer if its control group has less time; at least 1.
 
     Source: sched_setaffinity(2), and cpu.max of cgroup v2 or cpu.cfs_quota_us of v1 in Linux's
     Documentation/admin-guide/cgroup-v2.rst and scheduler/sched-bwc.rst.
     """
-    # Not on every system.
+    # Not every system has sched_getaffinity.
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min([count, *(math.ceil(limit) for limit in _limits())]))
 
 
 def _limits() -> list[float]:
-    """The processors' worth of time that each control group around this process allows."""
+    """The processor time per time that each control group around this process may use."""
     try:
         lines = _OWN.read_text().splitlines()
     except OSError:
@@ -35,7 +35,7 @@ def _limits() -> list[float]:
             root, read = _CGROUPS / "cpu", _limit_v1
         else:
             continue
-        # A group is also held to the limits of those that it is in.
+        # The limits of the groups around a group hold for it too.
         folder = root / place.strip("/")
         for group in (folder, *folder.parents):
             if not group.is_relative_to(root):

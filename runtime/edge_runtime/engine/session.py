@@ -1,8 +1,4 @@
-"""ONNX Runtime's sessions: choosing the device, opening one, calling it, naming its errors.
-
-The words: a *device* is what the user asks for ("auto", "cpu", "cuda", "cuda:1", or a provider's own name); a
-*provider* is what ONNX Runtime then really runs on.
-"""
+"""One session of ONNX Runtime, and the calls of it."""
 
 import os
 import threading
@@ -11,9 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edge_runtime.contract.errors import (
-    InvalidModel,
-)
+from edge_runtime.contract.errors import InvalidModel
 from edge_runtime.contract.tensors import TensorSpec
 from edge_runtime.engine import private_calls
 from edge_runtime.engine.devices import candidates
@@ -26,23 +20,26 @@ _sessions: "weakref.WeakSet[Session]" = weakref.WeakSet()
 
 
 class Session:
-    """One opened model: what it declares, what it runs on, and `run`, with ONNX Runtime's errors translated.
+    """An opened model: what it declares, what it runs on, and `run`, with ONNX Runtime's errors translated.
 
     Attributes:
         source: what opens the same model again: its absolute path, or its content.
-        version: of ONNX Runtime.
-        provider: what it runs on.
-        device_id: which of several GPUs.
-        turn: to be held by whoever calls, where calls at the same time would write over each other's results: those of
-            ONNX Runtime do while it records CUDA graphs. None elsewhere.
+        version: the version of ONNX Runtime.
+        provider: the provider that it runs on.
+        device_id: the number of the GPU, if there are several.
+        turn: a lock that every call must hold, if calls at the same time would overwrite each other's results, as they
+            do while ONNX Runtime records CUDA graphs; None otherwise.
         inputs, outputs: the tensors that the file declares.
         metadata: what the file says about itself, by key.
     """
 
     def __init__(self, model: Path | bytes, device: str, threads: int | None = None) -> None:
-        """Open `model` (a file, or a file's content) on `device`, for calls on up to `threads` processors.
+        """Open a model.
 
-        By default on all that there are for this process.
+        Args:
+            model: the path of a file, or the content of one.
+            device: see `Predictor`.
+            threads: the most processors that one call may use on the CPU; None for all of this process.
 
         Raises:
             ModelNotFound, InvalidModel, UnknownDevice, DeviceUnavailable, RuntimeNotInstalled: see `Predictor`.
@@ -59,7 +56,7 @@ class Session:
         self.turn = threading.RLock() if self._captures else None
         self._run_options = ort.RunOptions()
         if self._captures:
-            # Only calls on the same buffers can be recorded; see `bound_call`.
+            # Only calls on the same buffers can be recorded, see `bound_call`.
             self._run_options.add_run_config_entry("gpu_graph_id", "-1")
         self.source = source if isinstance(source, bytes) else Path(source).absolute()
         self.version: str = ort.__version__
@@ -71,28 +68,45 @@ class Session:
         except UnicodeDecodeError as error:
             raise InvalidModel(f"{name} is damaged: its names are not UTF-8 text; export the model again") from error
 
+    def __repr__(self) -> str:
+        return f"Session({self.shown_source}, {self.provider})"
+
+    @property
+    def shown_source(self) -> str:
+        """The name of the file, or the size of the content, for a line of text."""
+        return f"<{len(self.source):,} bytes>" if isinstance(self.source, bytes) else repr(self.source.name)
+
     def is_unchanged(self) -> bool:
-        """Whether the file is the one that was opened: what opens it again would get another model otherwise."""
+        """Whether the file is still the one that was opened, so that opening it again gives the same model."""
         return isinstance(self.source, bytes) or stamp(self.source) == self._stamp
 
     @property
     def size(self) -> int:
-        """How many bytes the model takes, as a file."""
+        """The size of the model's file, in bytes."""
         return len(self.source) if isinstance(self.source, bytes) else self._stamp[2]
 
     def content(self) -> bytes:
-        """The bytes of the model's file as they are by now. Raises ModelNotFound or InvalidModel if it is gone."""
+        """The bytes of the model's file as it is now.
+
+        Raises:
+            ModelNotFound, InvalidModel: it does not exist any more, or cannot be read.
+        """
         if isinstance(self.source, bytes):
             return self.source
         readable(self.source)
         return self.source.read_bytes()
 
     def bound(self, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> Callable[[], None]:
-        """A call that reads and writes these very arrays, by name, whatever they hold by then; it does not keep them.
+        """A call that reads and writes these arrays in place. It does not keep them alive.
 
-        On the CPU alone: elsewhere ONNX Runtime copies inputs when they are bound. The arrays are contiguous, of the
-        declared types and of shapes that belong together. The call raises ONNX Runtime's own exceptions, see
-        `translated`.
+        On the CPU only: on other devices ONNX Runtime copies inputs when they are bound.
+
+        Args:
+            inputs: arrays by name, contiguous, with the declared types and shapes.
+            outputs: the same for the outputs, with shapes that fit the inputs.
+
+        Returns:
+            A function without arguments. It raises ONNX Runtime's own exceptions, see `translated`.
         """
         binding = self.binding()
         for name, array in inputs.items():
@@ -106,7 +120,7 @@ class Session:
         return self._session.io_binding()
 
     def bound_call(self, binding: Any, graph: int | None) -> Callable[[], None]:
-        """A call on what is bound, recorded as the CUDA graph of this number if the session records any."""
+        """A call on what is bound; recorded as the CUDA graph with this number, if the session records graphs."""
         options = self._run_options
         if self._captures and graph is not None:
             options = import_onnxruntime().RunOptions()
@@ -114,7 +128,14 @@ class Session:
         return private_calls.bound_run(self._session, binding, options)
 
     def run(self, names: Sequence[str], feed: Mapping[str, Any]) -> list[Any]:
-        """The outputs `names` for the inputs in `feed`, which are all there and of the declared types.
+        """Compute the outputs `names`.
+
+        Args:
+            names: the names of the outputs.
+            feed: all inputs by name, with the declared types.
+
+        Returns:
+            The outputs in the order of `names`: arrays for tensors.
 
         Raises:
             InvalidInput: ONNX Runtime refuses the inputs.
@@ -130,9 +151,10 @@ class Session:
 
 
 def _outlive_fork() -> None:
-    """Keep the sessions of a forked process for good.
+    """Never destroy the sessions that a forked process has inherited.
 
-    Its copies have no threads: calls do without them, but the end of a session would wait for them for ever.
+    The forked process does not have their threads. Calls work without them, but the end of a session would wait for
+    them for ever.
     """
     for session in _sessions:
         private_calls.keep_for_good(session._session)

@@ -1,1 +1,1 @@
-"""From the rows that people pass to the tensors that a model takes."""
+"""From rows, in every form in which they are passed, to the tensors that a model takes."""

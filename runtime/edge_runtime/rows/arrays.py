@@ -1,4 +1,4 @@
-"""From what a person passes to the tensors that a model declares."""
+"""From arrays, and all that numpy converts to arrays, to the tensors that a model declares."""
 
 import sys
 from typing import Any
@@ -8,22 +8,23 @@ import numpy.typing as npt
 
 from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.tensors import TensorSpec
+from edge_runtime.contract.values import listed
 
 
 def as_tensor(value: Any, spec: TensorSpec) -> Any:
     """`value` as a C-contiguous array of the type and shape that `spec` declares.
 
-    Numbers are cast where no meaning is lost: any number to a float, integers among themselves where they fit.
+    Any number is cast to a float; integers are cast to other integer types if they fit.
 
     Args:
-        value: an array or anything that `numpy.asarray` takes.
-        spec: the input it is for.
+        value: an array, or anything that `numpy.asarray` takes.
+        spec: the input that it is for.
 
     Returns:
-        The array; `value` itself where the declared type has no counterpart in numpy.
+        The array; `value` itself if numpy does not have the declared type.
 
     Raises:
-        InvalidInput: it has another kind, shape or range than declared.
+        InvalidInput: its kind, shape or range is not the declared one.
     """
     if spec.dtype is None:
         return value
@@ -41,16 +42,19 @@ def as_tensor(value: Any, spec: TensorSpec) -> Any:
 
 
 def as_matrix(rows: Any, dtype: np.dtype[Any], features: tuple[str, ...]) -> npt.NDArray[Any]:
-    """`rows` as a C-contiguous matrix of shape (rows, features), of the type `dtype`.
+    """`rows` as a C-contiguous matrix.
 
     Args:
-        rows: one row (one-dimensional) or many (two-dimensional) of numbers.
+        rows: one row of numbers, shape (features,), or many, shape (rows, features).
         dtype: a floating type.
         features: the names of the columns.
 
+    Returns:
+        The matrix, shape (rows, features), of type `dtype`.
+
     Raises:
-        InvalidInput: a row has another number of values than there are features, or a value is no number that the
-            type can hold.
+        InvalidInput: the number of values in a row is not the number of features, or a value is not a number that
+            `dtype` can hold.
     """
     if type(rows) is np.ndarray and rows.ndim == 2 and rows.dtype == dtype and rows.shape[1] == len(features):
         return rows if rows.flags.c_contiguous else np.ascontiguousarray(rows)
@@ -58,23 +62,35 @@ def as_matrix(rows: Any, dtype: np.dtype[Any], features: tuple[str, ...]) -> npt
 
 
 def as_table(array: npt.NDArray[Any], features: tuple[str, ...]) -> npt.NDArray[Any]:
-    """`array`, one row or many, with two dimensions. Raises InvalidInput: there are not as many columns as features."""
+    """`array`, one row or many, with shape (rows, features).
+
+    Raises:
+        InvalidInput: the number of columns is not the number of features.
+    """
     table = array if array.ndim == 2 else np.atleast_2d(array)
     if table.ndim != 2 or table.shape[1] != len(features):
         found = table.shape[1] if table.ndim == 2 else f"shape {table.shape}"
         values = "value" if len(features) == 1 else "values"
-        raise InvalidInput(f"a row has {len(features)} {values} ({_listed(features)}), found {found}")
+        raise InvalidInput(f"a row has {len(features)} {values} ({listed(features)}), found {found}")
     return table
 
 
 def as_array(value: Any, name: str) -> npt.NDArray[Any]:
-    """`value` as numpy has it; objects that all are numbers as float64. Raises InvalidInput, with `name` before it."""
-    # numpy.ma is loaded by whoever makes a masked array.
+    """`value` as numpy converts it; objects that are all numbers become float64.
+
+    Args:
+        value: anything that `numpy.asarray` takes.
+        name: what to call it in the message.
+
+    Raises:
+        InvalidInput: numpy cannot convert it, or it is a masked array.
+    """
+    # Masked arrays exist only if something has imported numpy.ma.
     if "numpy.ma" in sys.modules and isinstance(value, np.ma.MaskedArray):
-        raise InvalidInput(f"{name}: a masked array has gaps; fill them first")
+        raise InvalidInput(f"{name}: a masked array has missing values; fill them first")
     try:
         array = np.asarray(value)
-        # Integers beyond 64 bits are numbers too, and whatever else Python has as a number.
+        # Integers beyond 64 bits are numbers too, and so are Python's other numeric types.
         if array.dtype.kind == "O" and all(hasattr(type(element), "__float__") for element in array.flat):
             array = array.astype(np.float64)
         return array
@@ -84,43 +100,62 @@ def as_array(value: Any, name: str) -> npt.NDArray[Any]:
 
 
 def cast(array: npt.NDArray[Any], dtype: np.dtype[Any], names: tuple[str, ...]) -> npt.NDArray[Any]:
-    """`array` as `dtype`, contiguous; `names` are those of its columns, or the one name of all of it.
+    """`array` as `dtype`, C-contiguous, with the same shape.
+
+    Args:
+        array: an array of any type.
+        dtype: the type that the model declares.
+        names: the names of its columns, or one name for the whole array.
 
     Raises:
         InvalidInput: its type is of another kind, or a value does not fit.
     """
     if dtype == np.object_:
         if array.dtype.kind not in "OU":
-            raise InvalidInput(f"{names[0]}: text is expected, found {array.dtype}")
-        # ONNX Runtime would take None for the text "None".
+            raise InvalidInput(f"{names[0]}: strings are expected, found {array.dtype}")
+        # ONNX Runtime would take None for the string "None".
         if other := [element for element in array.flat if not isinstance(element, str)]:
-            raise InvalidInput(f"{names[0]}: text is expected, found {other[0]!r}")
+            raise InvalidInput(f"{names[0]}: strings are expected, found {other[0]!r}")
         return np.asarray(array, dtype=np.object_, order="C")
     if array.dtype == dtype:
         return np.asarray(array, order="C")
     kinds = {"f": "fiub", "i": "iub", "u": "iub", "b": "b"}[dtype.kind]
     if array.dtype.kind not in kinds:
-        found = "text" if array.dtype.kind in "US" else "objects" if array.dtype.kind == "O" else str(array.dtype)
-        raise InvalidInput(f"{_listed(names)}: {dtype} is expected, found {found}")
+        found = {"U": "strings", "S": "bytes", "O": "objects"}.get(array.dtype.kind, str(array.dtype))
+        raise InvalidInput(f"{listed(names)}: {dtype} is expected, found {found}")
+    result, beyond = cast_in_range(array, dtype)
+    if beyond is not None:
+        name = names[0] if len(names) == 1 else names[beyond[-1]]
+        raise InvalidInput(f"{name}: {array[beyond]} does not fit {dtype}")
+    return result
+
+
+def cast_in_range(values: npt.NDArray[Any], dtype: np.dtype[Any]) -> tuple[npt.NDArray[Any], tuple[int, ...] | None]:
+    """`values` as `dtype`, and the place of the first value that is beyond the range of `dtype`.
+
+    A floating type rounds numbers, and keeps NaN and infinity. An integer type must hold the very same number.
+
+    Args:
+        values: booleans, integers or floats, any shape.
+        dtype: a boolean, integer or floating type.
+
+    Returns:
+        The array, C-contiguous, with the shape of `values`; and the index of the first value, in C order, that `dtype`
+        cannot hold, or None if it holds all of them.
+    """
     if dtype.kind == "f":
+        # In one pass over the values, if all is well.
         try:
             with np.errstate(over="raise"):
-                return array.astype(dtype, order="C")
+                return values.astype(dtype, order="C"), None
         except FloatingPointError:
             pass
-    with np.errstate(over="ignore"):
-        cast = array.astype(dtype, order="C")
-    lost = np.isinf(cast) & np.isfinite(array) if dtype.kind == "f" else cast != array
-    if lost.any():
-        name = names[0] if len(names) == 1 else names[np.argwhere(lost)[0][-1]]
-        raise InvalidInput(f"{name}: {array[lost][0]} does not fit {dtype}")
-    return cast
+    with np.errstate(over="ignore", invalid="ignore"):
+        result = values.astype(dtype, order="C")
+    beyond = np.isinf(result) & np.isfinite(values) if dtype.kind == "f" else result != values
+    return result, tuple(np.argwhere(beyond)[0].tolist()) if beyond.any() else None
 
 
 def _check_shape(array: npt.NDArray[Any], spec: TensorSpec) -> None:
     if not spec.takes(array.shape):
         raise InvalidInput(f"the model takes {spec}, found shape {list(array.shape)}")
-
-
-def _listed(names: tuple[str, ...], most: int = 12) -> str:
-    return ", ".join(names) if len(names) <= most else f"{', '.join(names[:most])}, ... {names[-1]}"

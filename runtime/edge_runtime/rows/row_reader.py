@@ -1,11 +1,12 @@
-"""Rows in whatever form people have them, as the tensors of a signature.
+"""From rows in every form to the tensors of a signature.
 
-Rows stand in the order of the signature's features (lists, tuples, arrays), or they name their values: a dict, a list
-of dicts, a data frame of pandas, polars or pyarrow, none of which is imported here. Columns are converted as a whole.
+Rows are in the order of the signature's features (lists, tuples, arrays), or they name their values (a dict, a list of
+dicts, a data frame of pandas, polars or pyarrow; none of these libraries is imported here). Each column is converted as
+a whole.
 """
 
 import contextlib
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from operator import itemgetter
 from types import NoneType
 from typing import Any
@@ -15,10 +16,11 @@ import numpy.typing as npt
 
 from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.signature import Feature, Signature
-from edge_runtime.contract.values import read_value, row_values
+from edge_runtime.contract.values import listed, misspelt, read_value, row_values
 from edge_runtime.rows.arrays import as_array, as_matrix, as_table, cast
+from edge_runtime.rows.row import Row
 
-# What a list holds where it names nothing: the common cases, told at once.
+# The usual types of what a list holds if it does not name its values. They need no further checks.
 _UNNAMED = frozenset({list, tuple, float, int, np.ndarray})
 
 _NUMBERS = frozenset({float, int, bool})
@@ -28,34 +30,56 @@ class RowReader:
     """Reads rows for one signature.
 
     Attributes:
-        is_plain: whether the one tensor holds a row's values as they stand in it, and all are numbers.
+        is_plain: whether there is one input, and it holds the values of a row in their order, and all are numbers.
     """
 
     def __init__(self, signature: Signature, dtype: np.dtype[Any]) -> None:
-        """For the inputs of `signature`, the one of numbers being of the floating type `dtype`."""
+        """Read rows for the inputs of `signature`; the inputs of numbers have the floating type `dtype`."""
         self._inputs, self._dtype = signature.inputs, dtype
         self._features = signature.features
         self._names = tuple(feature.name for feature in self._features)
-        self._takes_gaps = any(feature.missing is not None for feature in self._features)
+        self._accepts_missing = any(feature.missing is not None for feature in self._features)
         numeric = all(feature.kind == "numeric" for feature in self._features)
         self.is_plain = numeric and [tensor.features for tensor in self._inputs] == [self._features]
+        self._first_input = self._inputs[0].name
+
+    def __repr__(self) -> str:
+        return f"RowReader({len(self._features)} features, {self._dtype})"
 
     def tensors(self, rows: Any) -> dict[str, npt.NDArray[Any]]:
-        """The model's inputs by name, each of shape (rows, features of the input), C-contiguous.
+        """The model's inputs for `rows`.
 
         Args:
             rows: one row or many; see `Predictor.predict`.
+
+        Returns:
+            The inputs by name, each C-contiguous, shape (rows, features of the input): `dtype`, or object for strings.
 
         Raises:
             InvalidInput: a value is missing or does not fit its feature; the message names the feature.
         """
         if self.is_plain:
-            return {self._inputs[0].name: self.matrix(rows)}
+            return {self._first_input: self._matrix(rows)}
         columns = self._columns_by_name(rows)
-        return self._built(self._columns_in_order(rows) if columns is None else columns)
+        return self._read(self._columns_in_order(rows) if columns is None else columns)
 
-    def matrix(self, rows: Any) -> npt.NDArray[Any]:
-        """Where `is_plain`, the one input. Args and raises: as `tensors`."""
+    def tensors_of_read(self, rows: Sequence[Row]) -> dict[str, npt.NDArray[Any]]:
+        """The model's inputs for rows whose values were read already, as `text_rows.read_rows` yields them.
+
+        Args:
+            rows: one row at least.
+
+        Returns:
+            As `tensors`.
+
+        Raises:
+            InvalidInput: a number does not fit `dtype`; the message names the feature.
+        """
+        columns = dict(zip(self._names, zip(*rows, strict=True), strict=True))
+        return self._filled(len(rows), lambda feature, dtype: columns[feature.name])
+
+    def _matrix(self, rows: Any) -> npt.NDArray[Any]:
+        """The one input, if `is_plain`."""
         kind = type(rows)
         named = kind is not np.ndarray and not (kind is list and rows and type(rows[0]) in _UNNAMED)
         columns = self._columns_by_name(rows) if named else None
@@ -63,22 +87,26 @@ class RowReader:
             try:
                 return as_matrix(rows, self._dtype, self._names)
             except InvalidInput:
-                # A None or a missing word makes objects or texts of all.
-                if not self._takes_gaps:
+                # None or a missing word makes numpy convert all values to objects or strings.
+                if not self._accepts_missing:
                     raise
                 columns = self._columns_in_order(rows)
-        (matrix,) = self._built(columns).values()
+        (matrix,) = self._read(columns).values()
         return matrix
 
-    def _built(self, columns: list[Any]) -> dict[str, npt.NDArray[Any]]:
-        """The model's inputs by name, of a column for each feature, in their order."""
+    def _read(self, columns: list[Any]) -> dict[str, npt.NDArray[Any]]:
+        """The inputs by name, from a column for each feature, in their order."""
         by_name = dict(zip(self._names, columns, strict=True))
+        return self._filled(len(columns[0]), lambda feature, dtype: _converted(by_name[feature.name], feature, dtype))
+
+    def _filled(self, rows: int, column_of: Callable[[Feature, np.dtype[Any]], Any]) -> dict[str, npt.NDArray[Any]]:
+        """The inputs by name, from a function that gives a feature's column as its tensor's type holds it."""
         feed = {}
         for tensor in self._inputs:
             dtype = np.dtype(np.object_) if tensor.holds_strings else self._dtype
-            values = feed[tensor.name] = np.empty((len(columns[0]), len(tensor.features)), dtype)
+            values = feed[tensor.name] = np.empty((rows, len(tensor.features)), dtype)
             for index, feature in enumerate(tensor.features):
-                column = _converted(by_name[feature.name], feature, dtype)
+                column = column_of(feature, dtype)
                 try:
                     with np.errstate(over="raise"):
                         values[:, index] = column
@@ -87,36 +115,36 @@ class RowReader:
         return feed
 
     def _columns_in_order(self, rows: Any) -> list[Any]:
-        """A column for each feature, in their order, of `rows` that name nothing."""
+        """A column for each feature, in their order, from `rows` that do not name their values."""
         if isinstance(rows, list | tuple):
             if len(rows) == len(self._names) and not any(isinstance(one, list | tuple | np.ndarray) for one in rows):
                 return [[value] for value in rows]
             try:
-                # Not what numpy would make of numbers beside texts: texts.
+                # Left to itself, numpy would convert numbers beside strings to strings.
                 rows = np.array(rows, np.object_)
             except ValueError as error:
                 raise InvalidInput(f"rows: not an array: {error}") from error
         return list(as_table(rows if isinstance(rows, np.ndarray) else as_array(rows, "rows"), self._names).T)
 
     def _columns_by_name(self, rows: Any) -> list[Any] | None:
-        """A column for each feature, in their order; None where `rows` name nothing."""
+        """A column for each feature, in their order; None if `rows` do not name their values."""
         if isinstance(rows, list | tuple) and not hasattr(rows, "_fields"):
             return self._columns_of_named(rows) if rows and _by_name(rows[0]) is not None else None
         if _by_name(rows) is not None:
             return self._columns_of_named([rows])
         if hasattr(rows, "collect"):
-            raise InvalidInput("a lazy frame holds no rows yet; collect them first")
-        # pyarrow's `columns` are the columns themselves.
+            raise InvalidInput("a lazy frame has not computed its rows yet; collect it first")
+        # The `columns` of pyarrow are the columns themselves.
         labels = getattr(rows, "column_names", getattr(rows, "columns", None))
         if labels is not None:
-            # Labels that are no texts are numpy's positions.
+            # Labels that are not strings are positions, as of a frame made from an array.
             return self._columns_of_frame(rows, list(labels)) if any(isinstance(one, str) for one in labels) else None
         return None
 
     def _columns_of_named(self, given: Sequence[Any]) -> list[Any]:
         rows = list(map(_by_name, given))
         if None in rows:
-            raise InvalidInput(f"a list of dicts holds {given[rows.index(None)]!r}")
+            raise InvalidInput(f"a list of dicts must hold only dicts, found {given[rows.index(None)]!r}")
         try:
             columns = [list(map(itemgetter(name), rows)) for name in self._names]
         except KeyError:
@@ -125,37 +153,39 @@ class RowReader:
             first = column[0]
             if isinstance(first, Sized) and not isinstance(first, str) and getattr(first, "shape", None) != ():
                 raise InvalidInput(
-                    f"{name} is a {type(first).__name__}, and a dict is one row; "
-                    "many are a list of dicts or a data frame"
+                    f"{name} is a {type(first).__name__}, but a dict is one row; "
+                    "give several rows as a list of dicts or a data frame"
                 )
         return columns
 
     def _columns_of_frame(self, frame: Any, labels: list[Any]) -> list[Any]:
         if absent := [name for name in self._names if name not in labels]:
-            raise InvalidInput(f"the data frame has no column {', '.join(absent)}")
+            known = set(self._names)
+            meant = misspelt((label for label in labels if label not in known), absent)
+            raise InvalidInput(f"the data frame has no column {listed(absent)}{meant}")
         if twice := [name for name in self._names if labels.count(name) > 1]:
             raise InvalidInput(f"the data frame has more than one column {twice[0]}")
         return [_frame_column(frame[feature.name], feature) for feature in self._features]
 
 
 def _by_name(row: Any) -> Any:
-    """A row that names its values, as a mapping: a dict, a namedtuple, a series of pandas; None for another one."""
+    """A row as a mapping, if it names its values (a dict, a namedtuple, a series of pandas); None otherwise."""
     if isinstance(row, Mapping):
         return row
     if hasattr(row, "_asdict"):
         return row._asdict()
     if hasattr(row, "index") and hasattr(row, "to_dict") and not hasattr(row, "columns"):
-        # A row of a data frame of pandas, under the names of the columns; a column has positions there.
+        # A row of a data frame of pandas: its index is the columns' names. The index of a column is positions.
         named = row.to_dict()
         return named if any(isinstance(one, str) for one in named) else None
     return None
 
 
 def _frame_column(column: Any, feature: Feature) -> Any:
-    """A column of a data frame: an array of numbers, where it surely holds such and gaps that may be NaN; or a list."""
+    """A column of a data frame: an array, if it holds numbers and its missing values may become NaN; or a list."""
     if hasattr(column, "to_pylist"):
         nulls = column.null_count
-        # pyarrow's array of a dictionary has some value where there is a gap.
+        # In the arrays of pyarrow's dictionaries, missing values have a value.
         if feature.kind == "numeric" and not hasattr(column.type, "value_type") and _may_be_nan(nulls, feature):
             return column.to_numpy(zero_copy_only=False)
         return column.to_pylist()
@@ -164,27 +194,27 @@ def _frame_column(column: Any, feature: Feature) -> Any:
     if hasattr(column, "null_count"):
         return column.to_numpy() if _may_be_nan(column.null_count(), feature) else column.to_list()
     if hasattr(column.dtype, "na_value") and column.dtype.kind in "fiub":
-        # Left to itself the array may be one of objects.
+        # Left to itself, pandas may give an array of objects.
         is_array = _may_be_nan(column.isna().sum(), feature)
         return column.to_numpy(np.float64, na_value=np.nan) if is_array else column.to_list()
     return column.to_numpy()
 
 
 def _may_be_nan(nulls: int, feature: Feature) -> bool:
-    # A null that the model does not take is to be told from a NaN, which it carries to its answer.
+    # A model without missing values refuses nulls, but carries NaN to its answer.
     return not nulls or feature.missing is not None
 
 
 def _converted(column: Any, feature: Feature, dtype: np.dtype[Any]) -> Any:
-    """What a tensor of type `dtype` holds for `column`, an array or a list, one-dimensional.
+    """What a tensor of type `dtype` holds for `column`, a one-dimensional array or a list.
 
     Raises:
-        InvalidInput: a value is none of this feature; the message names it.
+        InvalidInput: a value does not fit the feature; the message names it.
     """
     if feature.kind == "numeric" and len(column) != 1:
         if type(column) is np.ndarray and column.dtype.kind in "fiub":
             return cast(column, dtype, (feature.name,))
-        # NumPy makes NaN of None.
+        # numpy converts None to NaN.
         if set(map(type, column)) <= (_NUMBERS if feature.missing is None else _NUMBERS | {NoneType}):
             with contextlib.suppress(OverflowError):
                 return cast(np.array(column, np.float64), dtype, (feature.name,))
@@ -196,7 +226,7 @@ def _converted(column: Any, feature: Feature, dtype: np.dtype[Any]) -> Any:
 
 def _each(values: list[Any], feature: Feature) -> list[float | str]:
     if len(values) > 1:
-        # The same ones come again and again. 1, 1.0 and True are equal, and not the same.
+        # Most values appear many times. 1, 1.0 and True are equal, but not the same.
         with contextlib.suppress(TypeError):
             keys = list(zip(map(type, values), values, strict=True))
             read = {key: read_value(key[1], feature) for key in set(keys)}

@@ -189,10 +189,10 @@ def test_tables(tmp_path: Path, features: Program, name: str, content: str) -> N
 @pytest.mark.parametrize(
     ("content", "kind", "message"),
     [
-        (b"x1,x2\n", InvalidInput, "rows.csv holds no row below its header"),
+        (b"x1,x2\n", InvalidInput, "rows.csv has no rows below its header"),
         (b"", InvalidInput, "rows.csv is empty"),
         (b"x1,x2\n1,2\n1\n", InvalidInput, "rows.csv line 3: 2 values are needed"),
-        (b"x1,x2\n1,a\n", InvalidInput, "rows.csv line 2: x2: 'a' is no number"),
+        (b"x1,x2\n1,a\n", InvalidInput, "rows.csv line 2: x2: 'a' is not a number"),
         (b"x1,x3\n1,2\n", InvalidInput, "as a header the line lacks x2"),
         (b"x1,x2\n1,1e39\n", InvalidInput, "1e39 does not fit float32"),
         (b'{"x1": 1}\n', InvalidInput, "rows.csv line 1: missing x2"),
@@ -230,5 +230,5 @@ def test_command(command: Command, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("x1,x2\n1,two\n")
     result = command(main, tmp_path / "model.pt", "--format", "onnx", "--data", tmp_path / "rows.csv")
     assert (result.code, result.out) == (1, "")
-    assert result.err == f"error: {tmp_path / 'rows.csv'} line 2: x2: 'two' is no number\n"
+    assert result.err == f"error: {tmp_path / 'rows.csv'} line 2: x2: 'two' is not a number\n"
     assert not (tmp_path / "model.onnx").exists()

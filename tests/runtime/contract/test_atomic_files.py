@@ -1,13 +1,13 @@
 import errno
 import os
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from concurrency import in_threads
 
+from edge_runtime import CannotWrite
 from edge_runtime.contract.atomic_files import make_folder, prepare_file, write_files
-from edge_train import CannotWrite
 
 
 def test_writes_and_replaces(tmp_path: Path) -> None:
@@ -63,21 +63,14 @@ def test_a_folder_in_the_way(tmp_path: Path) -> None:
 def test_two_writers_at_once_leave_one_whole_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
     contents = [bytes([number]) * 10_000 for number in range(4)]
-    failures = []
+    to_write = iter(contents)
 
-    def write(content: bytes) -> None:
-        try:
-            for _ in range(20):
-                write_files({path: content})
-        except CannotWrite as error:
-            failures.append(error)
+    def write() -> None:
+        content = next(to_write)
+        for _ in range(20):
+            write_files({path: content})
 
-    threads = [threading.Thread(target=write, args=(content,)) for content in contents]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures
+    in_threads(write, 4)
     assert path.read_bytes() in contents
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 

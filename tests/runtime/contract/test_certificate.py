@@ -29,24 +29,24 @@ def reference_batches(draw: st.DrawFn) -> ReferenceBatch:
     )
     expected = draw(arrays)
     tolerances = st.floats(0, width=32)
-    allowed = {name: draw(hnp.arrays("f4", array.shape, elements=tolerances)) for name, array in expected.items()}
-    return ReferenceBatch(draw(st.text()), draw(arrays), expected, allowed)
+    tolerance = {name: draw(hnp.arrays("f4", array.shape, elements=tolerances)) for name, array in expected.items()}
+    return ReferenceBatch(draw(st.text()), draw(arrays), expected, tolerance)
 
 
 @given(
     reference=st.lists(reference_batches(), max_size=2).map(tuple),
-    case=st.dictionaries(st.text(), json_values, max_size=3),
-    texts=st.dictionaries(st.text(), st.text(), max_size=2),
+    plain=st.dictionaries(st.text(), json_values, max_size=3),
+    strings=st.dictionaries(st.text(), st.text(), max_size=2),
     signature_sha256=st.none() | st.text(),
 )
 def test_round_trip(
-    reference: tuple[ReferenceBatch, ...], case: dict[str, Any], texts: Any, signature_sha256: Any
+    reference: tuple[ReferenceBatch, ...], plain: dict[str, Any], strings: Any, signature_sha256: Any
 ) -> None:
-    written = Certificate("int8", "ö", reference, (case,), case, texts, texts, signature_sha256)
+    written = Certificate("int8", "ö", reference, (plain,), plain, strings, strings, signature_sha256)
     read = Certificate.from_json(written.to_json())
     assert read.to_json() == written.to_json()
-    assert (read.precision, read.tolerance_rule, read.comparisons, read.budget) == ("int8", "ö", (case,), case)
-    assert (read.versions, read.hashes, read.signature_sha256) == (texts, texts, signature_sha256)
+    assert (read.precision, read.tolerance_rule, read.comparisons, read.budget) == ("int8", "ö", (plain,), plain)
+    assert (read.versions, read.hashes, read.signature_sha256) == (strings, strings, signature_sha256)
     for before, after in zip(reference, read.reference, strict=True):
         assert before.kind == after.kind
         for part in ("inputs", "expected", "tolerance"):
@@ -56,12 +56,12 @@ def test_round_trip(
 
 def test_the_order_in_memory_does_not_matter(certificate: Make) -> None:
     ordered = np.arange(6, dtype=np.float32).reshape(2, 3)
-    texts = []
+    written = []
     for array in (ordered, np.asfortranarray(ordered), ordered.astype(">f4"), np.repeat(ordered, 2, axis=1)[:, ::2]):
         batch = ReferenceBatch("c", {"x": array}, {"y": array}, {"y": array})
-        texts.append(certificate(reference=(batch,)).to_json())
-    assert len(set(texts)) == 1
-    assert '"data": "AAAAAAAAgD8AAABAAABAQAAAgEAAAKBA", "dtype": "float32", "shape": [2, 3]' in texts[0]
+        written.append(certificate(reference=(batch,)).to_json())
+    assert len(set(written)) == 1
+    assert '"data": "AAAAAAAAgD8AAABAAABAQAAAgEAAAKBA", "dtype": "float32", "shape": [2, 3]' in written[0]
 
 
 def test_what_json_cannot_hold(certificate: Make) -> None:
@@ -77,26 +77,26 @@ def test_what_json_cannot_hold(certificate: Make) -> None:
             certificate(reference=(ReferenceBatch("c", {"x": array}, {}, {}),)).to_json()
 
 
-def test_texts(certificate: Make) -> None:
-    texts = np.array([["Biscoe", ""], ["ö \U0001f427", 'a "quoted"\nline'], ["nan", "3"]], object)
-    allowed = np.zeros((3, 1), np.float32)
-    batch = ReferenceBatch("c", {"text": np.asfortranarray(texts)}, {"y": allowed}, {"y": allowed})
-    empty = ReferenceBatch("none", {"text": texts[:0]}, {"y": allowed[:0]}, {"y": allowed[:0]})
+def test_strings(certificate: Make) -> None:
+    strings = np.array([["Biscoe", ""], ["ö \U0001f427", 'a "quoted"\nline'], ["nan", "3"]], object)
+    tolerance = np.zeros((3, 1), np.float32)
+    batch = ReferenceBatch("c", {"text": np.asfortranarray(strings)}, {"y": tolerance}, {"y": tolerance})
+    empty = ReferenceBatch("none", {"text": strings[:0]}, {"y": tolerance[:0]}, {"y": tolerance[:0]})
     written = certificate(reference=(batch, empty)).to_json()
     plain = json.loads(written.encode().decode())
     assert plain["schema_version"] == 2
     assert plain["reference"][0]["inputs"]["text"] == {
         "dtype": "string",
         "shape": [3, 2],
-        "data": texts.ravel().tolist(),
+        "data": strings.ravel().tolist(),
     }
     read = Certificate.from_json(written)
     assert read.to_json() == written
-    for index, expected in enumerate((texts, texts[:0])):
+    for index, expected in enumerate((strings, strings[:0])):
         np.testing.assert_array_equal(read.reference[index].inputs["text"], expected, strict=True)
 
 
-def test_without_texts_older_readers_understand_it(certificate: Make) -> None:
+def test_without_strings_older_versions_read_it(certificate: Make) -> None:
     assert json.loads(certificate().to_json())["schema_version"] == 1
     assert certificate().summary()["schema_version"] == 1
 
@@ -181,7 +181,7 @@ def test_tolerances_that_fit_nothing(certificate: Make, expected: Any, tolerance
 
 
 @pytest.mark.parametrize("text", ["", "{", "null", "[]", "{}", "[" * 100_000, '{"schema_version": 1}', "\ud800"])
-def test_no_certificate_at_all(text: str) -> None:
+def test_not_a_certificate(text: str) -> None:
     with pytest.raises(InvalidModel, match="the certificate is damaged"):
         Certificate.from_json(text)
 
@@ -189,7 +189,7 @@ def test_no_certificate_at_all(text: str) -> None:
 def test_numbers_that_are_not_json(certificate: Make) -> None:
     for number in ("NaN", "-Infinity", "1e999"):
         written = certificate(budget={"error": 0.125}).to_json().replace("0.125", number)
-        with pytest.raises(InvalidModel, match=f"{number} is no finite number"):
+        with pytest.raises(InvalidModel, match=f"{number} is not a finite number"):
             Certificate.from_json(written)
 
 
@@ -237,10 +237,10 @@ def test_nothing_to_seal(certificate: Make) -> None:
     written = certificate().to_json().encode()
     for content in (b"", b"model", 2 * written, written.replace(64 * b"0", 63 * b"0"), written.replace(b"000", b"00G")):
         assert content_sha256(content) is None
-        with pytest.raises(InvalidModel, match="not exactly one certificate"):
+        with pytest.raises(InvalidModel, match="exactly one certificate"):
             seal(content)
 
 
-def test_a_text_that_looks_like_the_seal(certificate: Make) -> None:
+def test_a_string_that_looks_like_the_seal(certificate: Make) -> None:
     text = f'"content_sha256": "{64 * "0"}"'
     assert content_sha256(certificate(tolerance_rule=text).to_json().encode()) is not None

@@ -85,3 +85,26 @@ def test_nothing_where_stderr_is_not_a_terminal(capsys: pytest.CaptureFixture[st
         assert progress._thread is None
         progress.write("done")
     assert capsys.readouterr() == ("done\n", "")
+
+
+def test_nothing_to_do_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    stderr_is_a_terminal(monkeypatch)
+    with Progress("verifying", total=0, delay=0) as progress:
+        assert progress._thread is None
+
+
+def test_the_usual_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = stderr_is_a_terminal(monkeypatch)
+    monkeypatch.setattr("edge_runtime.contract.progress._DELAY", 0)
+    with Progress("verifying"):
+        assert terminal.written.wait(60)
+
+
+def test_what_is_printed_above_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = stderr_is_a_terminal(monkeypatch)
+    with Progress("verifying", delay=0) as progress:
+        assert terminal.written.wait(60)
+        with progress.above():
+            assert terminal.screen() == ""
+            terminal.write("a note\n")
+    assert terminal.screen().rstrip("\n") == "a note"

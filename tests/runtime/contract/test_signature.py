@@ -1,11 +1,15 @@
+import dataclasses
 import json
 from typing import Any
 
+import numpy as np
 import pytest
+import tables
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_runtime import Feature, Input, InvalidModel, Signature
+from edge_runtime.contract.signature import default_features
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 features = st.builds(
@@ -96,7 +100,124 @@ def test_damaged(damaged: Any) -> None:
         Signature.from_json(json.dumps(damaged))
 
 
-def test_no_json() -> None:
+def test_not_json() -> None:
     for text in ("{", "[" * 100_000):
         with pytest.raises(InvalidModel, match="the signature is damaged"):
             Signature.from_json(text)
+
+
+def plain_multiclass(**changes: Any) -> dict[str, Any]:
+    return {
+        "schema_version": 1,
+        "task": "multiclass_classification",
+        "inputs": [{"name": "x", "features": [{"name": "x1", "kind": "numeric"}]}],
+        "output": "probabilities",
+        "labels": ["a", "b", "c"],
+        **changes,
+    }
+
+
+@pytest.mark.parametrize("labels", [["a", "b"], ["a", "b", "c"], list(range(1000))])
+def test_several_labels(labels: list[Any]) -> None:
+    signature = Signature.from_dict(plain_multiclass(labels=labels))
+    assert signature.labels == tuple(labels)
+    assert "threshold" not in signature.to_dict()
+    assert Signature.from_json(signature.to_json()) == signature
+
+
+@pytest.mark.parametrize("labels", [[], ["a"], ["a", "b", "a"], ["a", 1, 2], [1, 2, 2], "abc", ["a", "b", None]])
+def test_damaged_labels(labels: Any) -> None:
+    with pytest.raises(InvalidModel, match="the signature is damaged"):
+        Signature.from_dict(plain_multiclass(labels=labels))
+
+
+def test_a_binary_task_has_two_labels() -> None:
+    with pytest.raises(InvalidModel, match="two different labels are needed"):
+        Signature.from_dict(plain_multiclass(task="binary_classification", threshold=0.5))
+
+
+def test_predicted() -> None:
+    signature = Signature.from_dict(plain_multiclass())
+    nan = np.nan
+    output = np.array([[0.2, 0.5, 0.3], [0.4, 0.2, 0.4], [0.1, 0.1, nan], [0.1, nan, 0.9], [0, 0, 1]], np.float32)
+    assert signature.predicted(output).tolist() == [1, 0, 0, 0, 2]
+    assert signature.predicted(output).dtype == np.intp
+    binary = Signature.from_dict(plain())
+    positive = np.array([[0.2], [0.5], [0.6], [nan]], np.float32)
+    assert binary.predicted(positive).tolist() == [0, 0, 1, 0]
+    assert binary.predicted(np.concatenate([1 - positive, positive], axis=1)).tolist() == [0, 0, 1, 0]
+    assert binary.predicted(positive).dtype == np.intp
+    strict = dataclasses.replace(binary, threshold=0.7)
+    assert strict.predicted(positive).tolist() == [0, 0, 0, 0]
+    assert [binary.is_positive(probability) for probability in (0.5, 0.51)] == [False, True]
+
+
+def test_schema_versions() -> None:
+    """The oldest that can express it, so that older versions can read it."""
+    numeric, boolean = Feature("a"), Feature("b", "boolean")
+    for signature, version in (
+        (Signature((Input("x", (numeric,)),), "y", (0, 1)), 1),
+        (Signature((Input("x", (numeric,)),), "y", ("a", "b", "c"), "multiclass_classification"), 1),
+        (Signature((Input("x", (numeric,)),), "y", (), "regression"), 2),
+        (Signature((Input("x", (numeric, boolean)),), "y", (0, 1)), 2),
+        (Signature((Input("x", (numeric, Feature("c"))),), "y", (0, 1), columns=("c", "a")), 2),
+    ):
+        assert signature.to_dict()["schema_version"] == version
+        assert Signature.from_json(signature.to_json()) == signature
+
+
+def test_the_order_of_a_rows_values() -> None:
+    assert [feature.name for feature in tables.PENGUINS.features] == ["island", "bill", "mass", "ringed", "year"]
+    in_order = dataclasses.replace(tables.PENGUINS, columns=())
+    assert [feature.name for feature in in_order.features] == ["mass", "bill", "ringed", "island", "year"]
+    for columns in (("island", "bill", "mass", "ringed"), ("island", "bill", "mass", "ringed", "ringed")):
+        damaged = {**tables.PENGUINS.to_dict(), "columns": list(columns)}
+        with pytest.raises(InvalidModel, match="its columns are not the names of its features"):
+            Signature.from_dict(damaged)
+
+
+def test_what_is_known_of_a_feature() -> None:
+    for signature in (tables.PENGUINS, tables.ISLANDS, tables.MASS):
+        assert Signature.from_json(signature.to_json()) == signature
+    plain_feature = tables.PENGUINS.to_dict()["inputs"][0]["features"][2]
+    assert plain_feature == {"name": "ringed", "kind": "boolean"}
+    assert [tensor.holds_strings for tensor in tables.PENGUINS.inputs] == [False, True]
+    assert default_features(2) == (Feature("x1"), Feature("x2"))
+
+
+@pytest.mark.parametrize("categories", [["a", "a"], ["a", ""], ["a", 1], [1, 1], [True], [1.5], [], "ab", 5, None])
+def test_damaged_categories(categories: Any) -> None:
+    damaged = tables.ISLANDS.to_dict()
+    damaged["inputs"][0]["features"][0]["categories"] = categories
+    with pytest.raises(InvalidModel, match="the signature is damaged"):
+        Signature.from_dict(damaged)
+
+
+def test_an_input_holds_either_numbers_or_strings() -> None:
+    damaged = tables.ISLANDS.to_dict()
+    damaged["inputs"][0]["features"].append({"name": "mass", "kind": "numeric"})
+    with pytest.raises(InvalidModel, match="categorical features must have an input of their own"):
+        Signature.from_dict(damaged)
+
+
+def test_spellings() -> None:
+    feature = Feature("f", "categorical", categories=("1.0", "1", "True", "a", "nan"))
+    spellings = feature.spellings
+    assert [spellings[key] for key in (1.0, "1", "1.0", (True,), "True", "a")] == [
+        "1.0",
+        "1",
+        "1.0",
+        "True",
+        "True",
+        "a",
+    ]
+    assert "true" not in spellings
+    assert (False,) not in spellings
+
+
+def test_in_words() -> None:
+    assert repr(tables.PENGUINS) == "Signature(multiclass_classification, 5 features, 3 labels)"
+    assert repr(tables.MASS) == "Signature(regression, 2 features)"
+    assert repr(tables.PENGUINS.inputs[0]) == "Input('x', 3 features)"
+    assert repr(Input("x\n", (Feature("a"),))) == "Input('x\\n', 1 feature)"
+    assert repr(tables.ISLAND) == "Feature('island', categorical)"

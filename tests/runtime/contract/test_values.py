@@ -1,4 +1,4 @@
-"""What single words and values mean, for each kind of feature, with and without gaps."""
+"""What single words and values mean, for each kind of feature, with and without missing values."""
 
 import datetime
 import decimal
@@ -9,16 +9,75 @@ import numpy as np
 import pytest
 
 from edge_runtime import Feature, InvalidInput
-from edge_runtime.contract.values import MISSING_WORDS, category_string, is_missing, read_value, read_word, row_values
+from edge_runtime.contract.values import (
+    MISSING_WORDS,
+    category_string,
+    is_missing,
+    is_number,
+    listed,
+    parse_number,
+    read_value,
+    read_word,
+    row_values,
+)
 
-NUMBER, GAPPY_NUMBER = Feature("n"), Feature("n", missing=0.0)
-TRUTH, GAPPY_TRUTH = Feature("b", "boolean"), Feature("b", "boolean", missing=0.5)
-TEXT = Feature("t", "categorical", categories=("a", "b"))
-GAPPY_TEXT = Feature("t", "categorical", categories=("a", "b"), missing=0.0)
+NUMBER, NUMBER_OR_MISSING = Feature("n"), Feature("n", missing=0.0)
+BOOLEAN, BOOLEAN_OR_MISSING = Feature("b", "boolean"), Feature("b", "boolean", missing=0.5)
+STRING = Feature("t", "categorical", categories=("a", "b"))
+STRING_OR_MISSING = Feature("t", "categorical", categories=("a", "b"), missing=0.0)
 CODE = Feature("c", "categorical", categories=(1, 2))
-GAPPY_CODE = Feature("c", "categorical", categories=(1, 2), missing=0.25)
+CODE_OR_MISSING = Feature("c", "categorical", categories=(1, 2), missing=0.25)
 
-NOT_THERE = [None, math.nan, np.float16("nan"), np.float64("nan"), decimal.Decimal("nan"), np.datetime64("NaT")]
+ABSENT = [None, math.nan, np.float16("nan"), np.float64("nan"), decimal.Decimal("nan"), np.datetime64("NaT")]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("1", 1.0),
+        ("-1", -1.0),
+        ("1e-3", 0.001),
+        ("-1e-3", -0.001),
+        ("+.5", 0.5),
+        (" 2 ", 2.0),
+        ("inf", math.inf),
+        ("-Infinity", -math.inf),
+        ("3.4028234663852886e38", 3.4028234663852886e38),
+        ("-3.4028234663852886e38", -3.4028234663852886e38),
+    ],
+)
+def test_words_that_are_numbers(text: str, number: float) -> None:
+    assert parse_number(text) == number
+    assert is_number(text)
+
+
+def test_nan_is_a_number() -> None:
+    assert math.isnan(parse_number("nan"))
+    assert is_number(" NaN ")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the value is empty"),
+        (" ", "the value is empty"),
+        ("a ", "'a' is not a number"),
+        ("1,5", "'1,5' is not a number"),
+        ("1_000", "'1_000' is not a number"),
+        ("0x10", "'0x10' is not a number"),
+        ("1 2", "'1 2' is not a number"),
+        ("--1", "'--1' is not a number"),
+        (" 1e400", "1e400 does not fit float32"),
+        ("-1e300", "-1e300 does not fit float32"),
+        ("3.4028235e38", "3.4028235e38 does not fit float32"),
+        ("9" * 400, f"{'9' * 400} does not fit float32"),
+    ],
+)
+def test_words_that_are_not_numbers(text: str, message: str) -> None:
+    with pytest.raises(InvalidInput) as raised:
+        parse_number(text)
+    assert str(raised.value) == message
+    assert not is_number(text)
 
 
 @pytest.mark.parametrize("word", sorted(MISSING_WORDS))
@@ -26,69 +85,69 @@ def test_missing_words(word: str) -> None:
     for text in (word, f" {word}\t\n"):
         assert is_missing(text)
         for read in (read_word, read_value):
-            assert math.isnan(read(text, GAPPY_NUMBER))
-            assert math.isnan(read(text, GAPPY_TRUTH))
-            assert read(text, GAPPY_TEXT) == read(text, GAPPY_CODE) == ""
-            for feature in (TRUTH, TEXT, CODE):
-                with pytest.raises(InvalidInput, match="the model takes no gaps there"):
+            assert math.isnan(read(text, NUMBER_OR_MISSING))
+            assert math.isnan(read(text, BOOLEAN_OR_MISSING))
+            assert read(text, STRING_OR_MISSING) == read(text, CODE_OR_MISSING) == ""
+            for feature in (BOOLEAN, STRING, CODE):
+                with pytest.raises(InvalidInput, match="missing values are not accepted for this feature"):
                     read(text, feature)
 
 
 @pytest.mark.parametrize("word", ["None", "nope", "N A", "-", "na", "Null", "0", "??"])
 def test_words_that_are_not_missing(word: str) -> None:
     assert not is_missing(word)
-    assert read_word(word, GAPPY_TEXT) == word
+    assert read_word(word, STRING_OR_MISSING) == word
 
 
-@pytest.mark.parametrize("value", NOT_THERE)
+@pytest.mark.parametrize("value", ABSENT)
 def test_missing_values(value: Any) -> None:
     assert is_missing(value)
-    assert math.isnan(read_value(value, GAPPY_NUMBER))
-    assert math.isnan(read_value(value, GAPPY_TRUTH))
-    assert read_value(value, GAPPY_TEXT) == read_value(value, GAPPY_CODE) == ""
-    for feature in (TRUTH, TEXT, CODE):
-        with pytest.raises(InvalidInput, match="the model takes no gaps there"):
+    assert math.isnan(read_value(value, NUMBER_OR_MISSING))
+    assert math.isnan(read_value(value, BOOLEAN_OR_MISSING))
+    assert read_value(value, STRING_OR_MISSING) == read_value(value, CODE_OR_MISSING) == ""
+    for feature in (BOOLEAN, STRING, CODE):
+        with pytest.raises(InvalidInput, match="missing values are not accepted for this feature"):
             read_value(value, feature)
 
 
 def test_masked() -> None:
-    assert read_value(np.ma.masked, GAPPY_TEXT) == ""
-    with pytest.raises(InvalidInput, match="no gaps"):
+    assert read_value(np.ma.masked, STRING_OR_MISSING) == ""
+    with pytest.raises(InvalidInput, match="missing values are not accepted"):
         read_value(np.ma.masked, NUMBER)
 
 
 def test_pandas_values() -> None:
     pandas = pytest.importorskip("pandas")
     for value in (pandas.NA, pandas.NaT):
-        assert math.isnan(read_value(value, GAPPY_NUMBER))
+        assert math.isnan(read_value(value, NUMBER_OR_MISSING))
         with pytest.raises(InvalidInput):
             read_value(value, NUMBER)
 
 
-def test_without_gaps_nan_is_a_number_and_nothing_else_is() -> None:
+def test_a_model_without_missing_values_takes_nan_alone() -> None:
     assert math.isnan(read_word("nan", NUMBER))
     assert math.isnan(read_value(math.nan, NUMBER))
     for word in ("NA", "", "?", "null"):
-        with pytest.raises(InvalidInput, match=r"is no number|is empty"):
+        with pytest.raises(InvalidInput, match=r"is not a number|is empty"):
             read_word(word, NUMBER)
     for value in (None, "nan", "NA", ""):
-        with pytest.raises(InvalidInput, match="is no number"):
+        with pytest.raises(InvalidInput, match="is not a number"):
             read_value(value, NUMBER)
 
 
 @pytest.mark.parametrize("value", [2, 2.0, np.float32(2), np.int8(2), np.array(2), decimal.Decimal(2)])
 def test_numbers(value: Any) -> None:
-    for feature in (NUMBER, GAPPY_NUMBER):
+    for feature in (NUMBER, NUMBER_OR_MISSING):
         assert read_value(value, feature) == 2
-    assert read_value(value, CODE) == read_value(value, TEXT) == "2"
+    assert read_value(value, CODE) == read_value(value, STRING) == "2"
 
 
 @pytest.mark.parametrize(
     "value", ["2", 2j, [2], np.array([2.0]), np.str_("2"), datetime.date(2020, 1, 1), np.datetime64("2020-01-01"), {}]
 )
-def test_no_numbers(value: Any) -> None:
-    for feature in (NUMBER, GAPPY_NUMBER):
-        with pytest.raises(InvalidInput, match="is no number"):
+def test_not_numbers(value: Any) -> None:
+    for feature in (NUMBER, NUMBER_OR_MISSING):
+        with pytest.raises(InvalidInput, match="is not a number"):
             read_value(value, feature)
 
 
@@ -120,8 +179,8 @@ def test_numbers_too_large(value: Any) -> None:
         (np.uint8(0), 0),
     ],
 )
-def test_truths(value: Any, number: float) -> None:
-    for feature in (TRUTH, GAPPY_TRUTH):
+def test_booleans(value: Any, number: float) -> None:
+    for feature in (BOOLEAN, BOOLEAN_OR_MISSING):
         found = read_value(value, feature)
         assert (found, type(found)) == (number, float)
         if isinstance(value, str):
@@ -129,9 +188,9 @@ def test_truths(value: Any, number: float) -> None:
 
 
 @pytest.mark.parametrize("value", [2, 0.5, -1, "yes", "t", "2", "inf", math.inf, "truee", [True]])
-def test_no_truths(value: Any) -> None:
-    with pytest.raises(InvalidInput, match=r"is neither true nor false|is no number"):
-        read_value(value, TRUTH)
+def test_not_booleans(value: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"is neither true nor false|is not a number"):
+        read_value(value, BOOLEAN)
 
 
 @pytest.mark.parametrize(
@@ -161,21 +220,21 @@ def test_no_truths(value: Any) -> None:
 )
 def test_categories(value: Any, text: str) -> None:
     assert category_string(value) == text
-    assert read_value(value, TEXT) == read_value(value, GAPPY_TEXT) == text
+    assert read_value(value, STRING) == read_value(value, STRING_OR_MISSING) == text
     assert read_value(value, Feature("t", "categorical")) == text
 
 
 @pytest.mark.parametrize("value", ["\ud800", "a\0b"])
-def test_texts_that_no_tensor_holds(value: str) -> None:
+def test_strings_that_a_tensor_cannot_hold(value: str) -> None:
     for read in (read_word, read_value):
-        with pytest.raises(InvalidInput, match="has a character that no tensor of texts holds"):
-            read(value, TEXT)
+        with pytest.raises(InvalidInput, match="has a character that a tensor of strings cannot hold"):
+            read(value, STRING)
 
 
 @pytest.mark.parametrize("value", [[1], {}, b"a", datetime.date(2020, 1, 1), np.datetime64("2020-01-01"), 1j])
-def test_no_categories(value: Any) -> None:
-    with pytest.raises(InvalidInput, match=r"is neither text nor number"):
-        read_value(value, TEXT)
+def test_not_categories(value: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"is neither a string nor a number"):
+        read_value(value, STRING)
 
 
 @pytest.mark.parametrize(
@@ -195,15 +254,15 @@ def test_no_categories(value: Any) -> None:
     ],
 )
 def test_codes(value: Any, text: str) -> None:
-    for feature in (CODE, GAPPY_CODE):
+    for feature in (CODE, CODE_OR_MISSING):
         assert read_value(value, feature) == text
         if isinstance(value, str):
             assert read_word(value, feature) == text
 
 
 @pytest.mark.parametrize("value", ["a", "3.5", 3.5, True, "true", np.True_, math.inf, "1_000", [3], "1e400"])
-def test_no_codes(value: Any) -> None:
-    with pytest.raises(InvalidInput, match=r"is no integer|is no number|does not fit float32"):
+def test_not_codes(value: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"is not an integer|is not a number|does not fit float32"):
         read_value(value, CODE)
 
 
@@ -211,8 +270,29 @@ def test_values_of_a_mapping() -> None:
     features = (Feature("a"), Feature("b", missing=0.0), Feature("c", missing=0.1))
     assert row_values({"c": 3, "b": 2, "more": 4, "a": 1}, features) == [1, 2, 3]
     assert row_values({"a": 1, "b": None}, features) == [1, None, None]
-    with pytest.raises(InvalidInput, match=r"missing a, b$"):
+    with pytest.raises(InvalidInput, match=r"^missing a, b$"):
         row_values({"c": 1}, features)
+
+
+def test_a_mapping_with_a_misspelt_name() -> None:
+    features = (Feature("island"), Feature("bill_mm"), Feature("year", missing=0.1))
+    message = r"^missing bill_mm; 'bil_mm' is not a feature; did you mean 'bill_mm'\?$"
+    for row in ({"island": 1, "bil_mm": 2}, {5: 1, "wing": 0, "island": 1, "bil_mm": 2}):
+        with pytest.raises(InvalidInput, match=message):
+            row_values(row, features)
+    # A name that the features have is not misspelt, however much it is like another one.
+    with pytest.raises(InvalidInput, match=r"^missing a2$"):
+        row_values({"a1": 1}, (Feature("a1"), Feature("a2")))
+    # Thousands of other names take no time.
+    with pytest.raises(InvalidInput, match=r"^missing island, bill_mm$"):
+        row_values({f"column {number}": 1 for number in range(100_000)}, features)
+
+
+def test_many_names_in_one_line() -> None:
+    names = [f"x{number}" for number in range(1, 15)]
+    assert listed(names) == "x1, x2, x3, x4, x5, x6, x7, x8, x9, x10, x11, x12, ... x14"
+    assert listed(names[:12]) == "x1, x2, x3, x4, x5, x6, x7, x8, x9, x10, x11, x12"
+    assert listed(iter(["a"])) == "a"
 
 
 def test_numbers_find_the_category_that_they_are_spelled_by() -> None:

@@ -1,4 +1,4 @@
-"""Calls that are divided over blocks and threads, and calls on buffers that are bound once: the same answers."""
+"""Batches of a call, over several threads."""
 
 import os
 import subprocess
@@ -6,183 +6,281 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
-from concurrency import call_within
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from paths import MODELS
 
-from edge_runtime import InferenceFailed, InvalidInput, InvalidModel, Predictor
-from edge_runtime.contract.metadata_keys import WORKLOAD_KEY
+from edge_runtime import InferenceFailed, Predictor
 from edge_runtime.contract.workload import Workload
-from edge_runtime.engine import batch_splitting, placement
-from edge_runtime.engine.processor_limits import available_processors
+from edge_runtime.engine import batch_splitting
+from edge_runtime.engine.batch_splitting import run_in_batches
 
-# So much that a few rows are worth a block of their own.
+# So much work that a few rows are worth a batch of their own.
 COSTLY = Workload(independent=True, cost=50_000.0, bytes=40)
-
-Annotate = Callable[[bytes, str, str], bytes]
-
-
-@pytest.fixture(params=["four_blobs.onnx", "three_labels.onnx"])
-def path(request: pytest.FixtureRequest, tmp_path: Path, with_metadata: Annotate) -> Path:
-    path = tmp_path / request.param
-    path.write_bytes(with_metadata((MODELS / request.param).read_bytes(), WORKLOAD_KEY, COSTLY.to_json()))
-    return path
+HANG = 60
 
 
-@pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many rows each block has, of the calls that are divided."""
-    counts: list[int] = []
-    divide = batch_splitting.divide
-
-    def counting(rows: int, workload: Workload, threads: int | None, work: Callable[[int, int], None]) -> None:
-        def counted(start: int, stop: int) -> None:
-            counts.append(stop - start)
-            work(start, stop)
-
-        divide(rows, workload, threads, counted)
-
-    monkeypatch.setattr(placement, "divide", counting)
-    return counts
+def sizes(rows: int, workload: Workload, threads: int | None) -> list[int]:
+    """The sizes of the batches, the largest first."""
+    found: list[int] = []
+    run_in_batches(rows, workload, threads, lambda start, stop: found.append(stop - start))
+    return sorted(found, reverse=True)
 
 
-def drawn(rows: int) -> np.ndarray:
-    return np.random.default_rng(rows).normal(size=(rows, 2)).astype(np.float32)
-
-
-@pytest.mark.parametrize("threads", [None, 1, 2, 5])
-def test_blocks_give_what_rows_give(path: Path, counted: list[int], threads: int | None) -> None:
-    whole = Predictor(MODELS / path.name, device="cpu")
-    predictor = Predictor(path, device="cpu", threads=threads)
-    for count in (8193, 20_000, 100_003):
-        rows = drawn(count)
-        expected = np.concatenate([whole.predict_proba(rows[start : start + 5000]) for start in range(0, count, 5000)])
-        counted.clear()
-        np.testing.assert_array_equal(predictor.predict_proba(rows), expected)
-        assert sum(counted) == count
-    if threads != 1:
-        assert len(counted) > 1
-    (name,) = (spec.name for spec in whole.outputs)
-    found = predictor.run({"x": rows})[name]
-    np.testing.assert_array_equal(found, expected if name == "probabilities" else expected[:, 1:])
-    counted.clear()
-    predictor.run({"x": rows[:20]})
-    assert sum(counted) == 20
-    counted.clear()
-    predictor.run({"x": rows[:19]})
-    assert counted == []
-
-
-@given(st.lists(st.integers(0, 40), min_size=1, max_size=6))
-@settings(max_examples=20, deadline=None)
-def test_any_sizes_one_after_the_other(counts: list[int]) -> None:
-    """Buffers that were bound for one size say nothing of another."""
-    predictor = Predictor(MODELS / "three_labels.onnx", device="cpu")
-    for count in counts:
-        rows = drawn(count)
-        expected = predictor.run({"x": rows})["probabilities"]
-        np.testing.assert_allclose(predictor.predict_proba(rows), expected, atol=1e-7)
-        for row, probabilities in zip(rows, expected, strict=True):
-            np.testing.assert_allclose(predictor.predict_proba(row.tolist()), [probabilities], atol=1e-7)
-            label, probability = predictor.predict_one(row.tolist())
-            assert label == predictor.classes_[probabilities.argmax()]
-            assert probability == pytest.approx(probabilities.max(), abs=1e-7)
-
-
-def test_results_stay_as_they_are(path: Path) -> None:
-    """What is given out is nobody's buffer."""
-    predictor = Predictor(path, device="cpu")
-    predictor.predict_one([0, 0])
-    given_out = [predictor.predict_proba([1, 2]), predictor.predict_proba(drawn(3)), predictor.predict_proba(drawn(3))]
-    copies = [result.copy() for result in given_out]
-    predictor.predict_proba([-1, -2])
-    predictor.predict_proba(-drawn(3))
-    for result, copy in zip(given_out, copies, strict=True):
-        np.testing.assert_array_equal(result, copy)
-
-
-def test_rows_that_depend_on_each_other_are_not_divided(
-    tmp_path: Path, counted: list[int], with_metadata: Annotate
-) -> None:
-    dependent = Workload(independent=False, cost=50_000.0, bytes=40)
-    unknown = (MODELS / "three_labels.onnx").read_bytes()
-    for content in (unknown, with_metadata(unknown, WORKLOAD_KEY, dependent.to_json())):
-        predictor = Predictor(content, device="cpu")
-        predictor.predict_proba(drawn(50_000))
-        predictor.run({"x": drawn(50_000)})
-    assert counted == []
-
-
-def test_large_weights_are_not_loaded_twice(path: Path, counted: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(placement, "_SMALL_FILE", 100)
-    predictor = Predictor(path, device="cpu")
-    expected = Predictor(MODELS / path.name, device="cpu").predict_proba(drawn(20_000))
-    np.testing.assert_array_equal(predictor.predict_proba(drawn(20_000)), expected)
-    assert sum(counted) == 20_000
-    assert predictor._placement._single is None
-
-
-@pytest.mark.parametrize(("rows", "threads"), [(9, 1), (10, 1), (1, 3), (100, 3), (7, None)])
+@pytest.mark.parametrize(
+    ("rows", "threads"), [(9, 1), (10, 1), (1, 3), (100, 3), (7, None), (1000, 2), (12_345, 4), (99_999, None)]
+)
 def test_every_row_is_done_once(rows: int, threads: int | None) -> None:
     done: list[int] = []
-    batch_splitting.divide(rows, COSTLY, threads, lambda start, stop: done.extend(range(start, stop)))
+    run_in_batches(rows, COSTLY, threads, lambda start, stop: done.extend(range(start, stop)))
     assert sorted(done) == list(range(rows))
 
 
-def test_an_error_in_a_block_is_the_callers(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    threads = set()
+@pytest.mark.parametrize(
+    ("rows", "cost", "bytes_", "threads", "expected"),
+    [
+        # Half a megabyte of cache, or 100,000 units of work, whichever is more.
+        (16_384, 100.0, 64, 2, 2 * [8192]),
+        (65_536, 100.0, 64, 2, 8 * [8192]),
+        (1000, 1000.0, 2**20, 2, 10 * [100]),
+        # Twice that for four threads, four times for eight.
+        (4000, 1000.0, 2**20, 4, 20 * [200]),
+        (8000, 1000.0, 2**20, 8, 16 * [500]),
+        # With one thread of ours, all of ONNX Runtime's compute a batch: it may be four times as large.
+        (65_536, 100.0, 64, 1, 2 * [32_768]),
+        # One batch for each thread at least, as many for all, and all of a size but the last.
+        (1_000_000, 1.0, 1, 2, 2 * [500_000]),
+        (10_000, 50_000.0, 40, 4, 4 * [2500]),
+        (999, 1000.0, 2**20, 8, [*(9 * [100]), 99]),
+        (3, 1e6, 40, 8, 3 * [1]),
+        (1, 1e9, 40, 8, [1]),
+    ],
+)
+def test_sizes(rows: int, cost: float, bytes_: int, threads: int, expected: list[int]) -> None:
+    assert sizes(rows, Workload(True, cost, bytes_), threads) == expected
+
+
+class RecordingPool:
+    """Threads as many as are wanted, whatever the machine has.
+
+    Attributes:
+        wanted: how many each call asked for.
+        drained: the caller has seen to it that no further batch begins; it only waits for those that have begun.
+    """
+
+    def __init__(self) -> None:
+        self.wanted: list[int] = []
+        self.drained = threading.Event()
+        self.executor = ThreadPoolExecutor(8)
+
+    def submit(self, work: Callable[[], None], count: int) -> list[Future[None]]:
+        self.wanted.append(count)
+        calls = [self.executor.submit(work) for _ in range(count)]
+        for call in calls:
+            cancel = call.cancel
+
+            def cancel_and_tell(cancel: Callable[[], bool] = cancel) -> bool:
+                self.drained.set()
+                return cancel()
+
+            call.cancel = cancel_and_tell  # type: ignore[method-assign]
+        return calls
+
+
+@pytest.fixture
+def pool(monkeypatch: pytest.MonkeyPatch) -> RecordingPool:
+    pool = RecordingPool()
+    monkeypatch.setattr(batch_splitting, "_pool", pool)
+    return pool
+
+
+@pytest.mark.parametrize(
+    ("rows", "threads", "wanted"),
+    [
+        # 500,000 units of work are worth a thread; the caller is one of them.
+        (9, 4, []),
+        (19, 4, []),
+        (20, 4, [1]),
+        (30, 4, [2]),
+        (1000, 4, [3]),
+        (1000, 1, []),
+        (1000, None, [5]),
+    ],
+)
+def test_how_many_threads(
+    pool: RecordingPool, monkeypatch: pytest.MonkeyPatch, rows: int, threads: int | None, wanted: list[int]
+) -> None:
+    monkeypatch.setattr(batch_splitting, "available_processors", lambda: 6)
+    run_in_batches(rows, COSTLY, threads, lambda start, stop: None)
+    assert pool.wanted == wanted
+
+
+def test_threads_compute_at_the_same_time(pool: RecordingPool) -> None:
+    together = threading.Barrier(3)
+    run_in_batches(1000, COSTLY, 3, lambda start, stop: together.wait(HANG) and None)
+    assert pool.wanted == [2]
+
+
+def test_with_one_thread_nothing_begins_after_an_error(pool: RecordingPool) -> None:
+    done: list[int] = []
 
     def fail(start: int, stop: int) -> None:
-        threads.add(threading.get_ident())
+        done.append(start)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_in_batches(1000, COSTLY, 1, fail)
+    assert done == [0]
+
+
+def test_nothing_begins_after_an_error_in_the_callers_thread(pool: RecordingPool) -> None:
+    done: list[int] = []
+    all_have_begun = threading.Barrier(3)
+
+    def fail_here(start: int, stop: int) -> None:
+        done.append(start)
+        all_have_begun.wait(HANG)
+        if threading.current_thread() is threading.main_thread():
+            raise InferenceFailed("no")
+        assert pool.drained.wait(HANG)
+
+    with pytest.raises(InferenceFailed, match="no"):
+        run_in_batches(3000, COSTLY, 3, fail_here)
+    assert len(done) == 3
+
+
+def test_nothing_begins_after_an_error_in_another_thread(pool: RecordingPool) -> None:
+    done: list[int] = []
+    both_have_begun = threading.Barrier(2)
+
+    def fail_there(start: int, stop: int) -> None:
+        done.append(start)
+        if len(done) <= 2:
+            both_have_begun.wait(HANG)
+        if threading.current_thread() is not threading.main_thread():
+            raise InferenceFailed("no")
+        # The worker thread has ended, and with it what it raised.
+        call.exception(HANG)
+
+    submit = pool.submit
+    call: Future[None]
+
+    def submit_and_keep(work: Callable[[], None], count: int) -> list[Future[None]]:
+        nonlocal call
+        (call,) = calls = submit(work, count)
+        return calls
+
+    pool.submit = submit_and_keep  # type: ignore[method-assign]
+    with pytest.raises(InferenceFailed, match="no"):
+        run_in_batches(3000, COSTLY, 2, fail_there)
+    assert len(done) == 2
+
+
+def test_the_threads_stay_for_the_next_call() -> None:
+    def fail(start: int, stop: int) -> None:
         raise InferenceFailed("no")
 
-    with pytest.raises(InferenceFailed):
-        batch_splitting.divide(10_000, COSTLY, 4, fail)
-    # The helpers are still there for the next call.
-    assert Predictor(path, device="cpu", threads=4).predict_proba(drawn(9000)).shape[0] == 9000
+    for _ in range(3):
+        with pytest.raises(InferenceFailed):
+            run_in_batches(10_000, COSTLY, 4, fail)
+    assert sum(sizes(10_000, COSTLY, 4)) == 10_000
 
 
-def test_from_many_threads_at_once(path: Path) -> None:
-    predictor = Predictor(path, device="cpu")
-    expected = {count: predictor.predict_proba(drawn(count)) for count in (1, 3, 64, 9000)}
-    one = predictor.predict_one([0.25, -1.5])
-    wrong: list[object] = []
+@pytest.mark.parametrize("problem", ["cannot schedule new futures after shutdown", "can't start new thread"])
+def test_without_worker_threads_the_caller_does_all(monkeypatch: pytest.MonkeyPatch, problem: str) -> None:
+    def refuse() -> Any:
+        raise RuntimeError(problem)
 
-    def use() -> None:
-        for _ in range(10):
-            wrong.extend(c for c, found in expected.items() if (predictor.predict_proba(drawn(c)) != found).any())
-            wrong.extend([0] * (predictor.predict_one([0.25, -1.5]) != one))
-
-    users = [threading.Thread(target=use) for _ in range(8)]
-    for user in users:
-        user.start()
-    for user in users:
-        user.join()
-    assert wrong == []
+    monkeypatch.setattr(batch_splitting._pool, "_made", refuse)
+    threads: set[int] = set()
+    run_in_batches(10_000, COSTLY, 4, lambda start, stop: threads.add(threading.get_ident()))
+    assert threads == {threading.get_ident()}
 
 
-def test_idle_threads_do_not_spin(path: Path) -> None:
-    predictor = Predictor(path, device="cpu")
-    predictor.predict_proba(drawn(100_000))
-    predictor.run({"x": drawn(15)})
-    time.sleep(0.1)
-    before = time.process_time()
-    time.sleep(0.5)
-    assert time.process_time() - before < 0.1
+def test_a_call_that_has_not_begun_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All worker threads are busy: the caller must not wait for them."""
+    busy = threading.Event()
+    executor = ThreadPoolExecutor(1)
+    waiting = executor.submit(busy.wait, HANG)
+    pool = batch_splitting._ThreadPool()
+    monkeypatch.setattr(pool, "_made", lambda: executor)
+    monkeypatch.setattr(batch_splitting, "_pool", pool)
+    assert sum(sizes(10_000, COSTLY, 2)) == 10_000
+    assert not waiting.done()
+    busy.set()
+    assert waiting.result(HANG)
+
+
+@pytest.mark.skipif(batch_splitting._current_processor is None, reason="this platform does not tell the processor")
+def test_worker_threads_stay_off_the_callers_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    moved: list[tuple[int, set[int]]] = []
+    monkeypatch.setattr(os, "sched_getaffinity", lambda thread: {0, 1, 2})
+    monkeypatch.setattr(os, "sched_setaffinity", lambda thread, processors: moved.append((thread, set(processors))))
+    monkeypatch.setattr(batch_splitting, "_current_processor", lambda: 1)
+    pool = batch_splitting._ThreadPool()
+    first = pool.submit(lambda: None, 1)
+    first[0].result(HANG)
+    # The new thread moves itself.
+    assert moved == [(0, {0, 2})]
+    moved.clear()
+    pool.submit(lambda: None, 1)[0].result(HANG)
+    assert moved == []
+    monkeypatch.setattr(batch_splitting, "_current_processor", lambda: 2)
+    pool.submit(lambda: None, 1)[0].result(HANG)
+    assert moved == [(pool._threads[0], {0, 1})]
+    monkeypatch.setattr(os, "sched_getaffinity", lambda thread: {2})
+    moved.clear()
+    pool.submit(lambda: None, 1)[0].result(HANG)
+    assert moved == []
+
+
+def test_a_thread_that_must_not_be_moved(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: int, processors: set[int]) -> None:
+        raise OSError
+
+    monkeypatch.setattr(os, "sched_getaffinity", lambda thread: {0, 1, 2}, raising=False)
+    monkeypatch.setattr(os, "sched_setaffinity", refuse, raising=False)
+    pool = batch_splitting._ThreadPool()
+    for processor in (1, 2):
+        monkeypatch.setattr(batch_splitting, "_current_processor", lambda processor=processor: processor)
+        assert pool.submit(lambda: None, 1)[0].result(HANG) is None
+
+
+def test_without_sched_getcpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(name: object) -> Any:
+        raise OSError
+
+    monkeypatch.setattr(batch_splitting.ctypes, "CDLL", refuse)
+    assert batch_splitting._find_current_processor() is None
+
+
+def test_idle_threads_do_not_compute(with_metadata: Callable[[bytes, str, str], bytes]) -> None:
+    """While this thread does a fixed amount of work, threads that spin would use processors too."""
+    content = with_metadata((MODELS / "four_blobs.onnx").read_bytes(), "edge_predict.workload", COSTLY.to_json())
+    predictor = Predictor(content, device="cpu")
+    rows = [[0.0, 0.0]] * 100_000
+    predictor.predict_proba(rows)
+    predictor.run({"x": rows[:15]})
+    process, own = time.process_time(), time.thread_time()
+    while time.thread_time() - own < 0.5:
+        pass
+    used_here = time.thread_time() - own
+    assert time.process_time() - process - used_here < 0.1
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform cannot fork")
 @pytest.mark.parametrize("end", ["pass", "del predictor"])
-def test_an_opened_predictor_survives_a_fork(path: Path, end: str) -> None:
-    """Its threads do not: calls must do without them, and so must the end of the session.
+def test_an_opened_predictor_survives_a_fork(tmp_path: Path, end: str, with_metadata: Callable[..., bytes]) -> None:
+    """Its threads do not, and calls must do without them.
 
     The child ends as those of multiprocessing do: ONNX Runtime 1.32 hangs in exit() after any fork.
     """
+    path = tmp_path / "model.onnx"
+    content = (MODELS / "three_labels.onnx").read_bytes()
+    path.write_bytes(with_metadata(content, "edge_predict.workload", COSTLY.to_json()))
     script = f"""
 import os, sys
 import numpy as np
@@ -200,135 +298,3 @@ sys.exit(os.waitstatus_to_exitcode(status))
 """
     result = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, timeout=60)
     assert (result.returncode, result.stderr) == (0, "")
-
-
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read in /proc")
-def test_memory_does_not_grow_with_calls_or_sizes(path: Path) -> None:
-    predictor = Predictor(path, device="cpu")
-
-    def resident() -> int:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-    def call(sizes: range) -> None:
-        for size in sizes:
-            predictor.predict_proba(drawn(size))
-            predictor.run({"x": drawn(size)})
-            predictor.predict_one([size, 1])
-
-    call(range(1, 3000, 7))
-    before = resident()
-    call(range(2, 3000, 3))
-    assert resident() - before < 4 * 2**20
-
-
-@pytest.mark.parametrize("threads", [0, -1, 1.5, "2"])
-def test_threads_must_be_some(threads: int) -> None:
-    with pytest.raises(InvalidInput, match="a number is needed, one at least"):
-        Predictor(MODELS / "four_blobs.onnx", threads=threads)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "{",
-        "[]",
-        "{}",
-        '{"schema_version": 1, "independent": 1, "cost": 2, "bytes": 4}',
-        '{"schema_version": 1, "independent": true, "cost": 0, "bytes": 4}',
-        '{"schema_version": 1, "independent": true, "cost": NaN, "bytes": 4}',
-        '{"schema_version": 2, "independent": true, "cost": 2, "bytes": 4}',
-    ],
-)
-def test_a_workload_that_cannot_be_read_is_as_good_as_none(
-    text: str, counted: list[int], with_metadata: Annotate
-) -> None:
-    with pytest.raises(InvalidModel, match="the workload"):
-        Workload.from_json(text)
-    predictor = Predictor(with_metadata((MODELS / "three_labels.onnx").read_bytes(), WORKLOAD_KEY, text), device="cpu")
-    assert predictor.predict_proba(drawn(100_000)).shape == (100_000, 3)
-    assert counted == []
-
-
-@pytest.mark.parametrize("gone", [False, True])
-def test_a_file_that_is_replaced_does_not_reach_an_open_predictor(path: Path, gone: bool) -> None:
-    predictor = Predictor(path, device="cpu")
-    expected = predictor.predict_proba(drawn(100))
-    path.unlink()
-    if not gone:
-        path.write_bytes((MODELS / "outputs.onnx").read_bytes())
-    rows = np.tile(drawn(100), (200, 1))
-    np.testing.assert_array_equal(predictor.predict_proba(rows), np.tile(expected, (200, 1)))
-
-
-def test_a_call_within_a_call(path: Path) -> None:
-    """As a signal handler or a finalizer makes it."""
-    predictor = Predictor(path, device="cpu")
-    expected = predictor.predict_one([0.5, 1.5])
-
-    predictor.predict_proba([0, 0])
-    lane = predictor._tabular._lanes.one
-    call_within(lane, lambda: predictor.predict_one([-1.0, -1.0]))
-    assert predictor.predict_one([0.5, 1.5]) == expected
-
-
-def test_without_helpers_the_caller_does_all(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse() -> None:
-        raise RuntimeError("cannot schedule new futures after shutdown")
-
-    predictor = Predictor(path, device="cpu", threads=4)
-    expected = predictor.predict_proba(drawn(20_000))
-    monkeypatch.setattr(batch_splitting._helpers, "_made", refuse)
-    np.testing.assert_array_equal(predictor.predict_proba(drawn(20_000)), expected)
-
-
-@pytest.mark.parametrize("threads", [1, 3])
-def test_after_an_error_no_more_blocks_are_done(threads: int) -> None:
-    done: list[int] = []
-
-    def fail(start: int, stop: int) -> None:
-        done.append(start)
-        time.sleep(0.01)
-        raise KeyboardInterrupt if threads == 1 else InferenceFailed("no")
-
-    with pytest.raises((KeyboardInterrupt, InferenceFailed)):
-        batch_splitting.divide(1000, COSTLY, threads, fail)
-    assert len(done) <= threads
-
-
-def test_inputs_of_different_lengths_are_not_divided(
-    tmp_path: Path, counted: list[int], with_metadata: Annotate
-) -> None:
-    content = with_metadata((MODELS / "tensors.onnx").read_bytes(), WORKLOAD_KEY, COSTLY.to_json())
-    assert not Predictor(content, device="cpu")._gives_row_for_row
-
-
-@pytest.mark.parametrize(
-    ("files", "expected"),
-    [
-        ({"cpu.max": "max 100000"}, 64),
-        ({"cpu.max": "150000 100000"}, 2),
-        ({"cpu.max": "50000 100000"}, 1),
-        ({"cpu.max": "800000 100000", "a/cpu.max": "300000 100000"}, 3),
-        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 64),
-        ({"cpu/a/cpu.cfs_quota_us": "200000", "cpu/a/cpu.cfs_period_us": "100000"}, 2),
-        ({"cpu.max": "rubbish"}, 64),
-        ({}, 64),
-    ],
-)
-def test_processors_that_a_control_group_leaves(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, files: dict[str, str], expected: int
-) -> None:
-    from edge_runtime.engine import processor_limits
-
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text + "\n")
-    (tmp_path / "cgroup").write_text("4:cpu,cpuacct:/a/b\n0::/a/b\n2:memory:/c\n")
-    monkeypatch.setattr(processor_limits, "_CGROUPS", tmp_path)
-    monkeypatch.setattr(processor_limits, "_OWN", tmp_path / "cgroup")
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(64)), raising=False)
-    available_processors.cache_clear()
-    try:
-        assert available_processors() == expected
-    finally:
-        available_processors.cache_clear()

@@ -4,10 +4,11 @@
 
 four_blobs.onnx is the example as `make train export` writes it; tensors.onnx stands for files from elsewhere: it has
 several inputs of every type, gives each back, and carries no signature. three_labels.onnx answers a multiclass task.
-outputs.onnx gives a float, an integer and a bool, without a signature; tests append certificates to it.
+outputs.onnx gives a float, an integer and a boolean, without a signature; tests append certificates to it.
 
-penguins.onnx takes numbers, a boolean, a text and an integer code, with gaps, and answers one of three labels;
-islands.onnx takes texts alone; mass.onnx is a regression of two numbers. Their weights are in tests/helpers/tables.py.
+penguins.onnx takes numbers, a boolean, a string and an integer code, with missing values, and answers one of three
+labels; islands.onnx takes only strings; mass.onnx is a regression of two numbers. Their weights are in
+tests/helpers/tables.py.
 two_inputs.onnx adds two numbers that are inputs of their own.
 """
 
@@ -104,7 +105,7 @@ def make_outputs(path: Path) -> None:
 
 
 def encoded(column: int, feature: Feature, table: np.ndarray, output: str) -> tuple[list, list]:
-    """Nodes and weights that give a row of `table` for a text in a column of `text`: unknown, missing, categories."""
+    """Nodes and weights that give a row of `table` for a string in a column of `text`: unknown, missing, categories."""
     keys = ["", *map(str, feature.categories)]
     nodes = [
         helper.make_node("Gather", ["text", f"{output}_column"], [f"{output}_text"], axis=1),
@@ -126,17 +127,17 @@ def encoded(column: int, feature: Feature, table: np.ndarray, output: str) -> tu
     return nodes, weights
 
 
-def without_gaps(mean: np.ndarray) -> tuple[list, list]:
-    """Nodes and a weight that give `x` with `mean` in its gaps, as `filled`."""
+def without_missing_values(mean: np.ndarray) -> tuple[list, list]:
+    """Nodes and a weight that give `x` with `mean` in place of its missing values, as `filled`."""
     nodes = [
-        helper.make_node("IsNaN", ["x"], ["gaps"]),
-        helper.make_node("Where", ["gaps", "mean", "x"], ["filled"]),
+        helper.make_node("IsNaN", ["x"], ["is_missing"]),
+        helper.make_node("Where", ["is_missing", "mean", "x"], ["filled"]),
     ]
     return nodes, [numpy_helper.from_array(mean.astype(np.float32), "mean")]
 
 
 def make_penguins(path: Path) -> None:
-    filling, mean = without_gaps(tables.MEAN)
+    filling, mean = without_missing_values(tables.MEAN)
     islands, of_island = encoded(0, tables.ISLAND, tables.OF_ISLAND, "island")
     years, of_year = encoded(1, tables.YEAR, tables.OF_YEAR, "year")
     graph = helper.make_graph(
@@ -178,7 +179,7 @@ def make_islands(path: Path) -> None:
 
 
 def make_mass(path: Path) -> None:
-    filling, mean = without_gaps(tables.MASS_MEAN)
+    filling, mean = without_missing_values(tables.MASS_MEAN)
     graph = helper.make_graph(
         [*filling, helper.make_node("MatMul", ["filled", "weight"], ["value"])],
         "mass",

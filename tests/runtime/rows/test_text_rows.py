@@ -1,5 +1,7 @@
+"""Whether a text is CSV or JSON Lines, with a header or without one, and what comes row by row."""
+
 import json
-import math
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -7,52 +9,17 @@ from hypothesis import strategies as st
 
 from edge_runtime import Feature, InvalidInput
 from edge_runtime.contract.signature import default_features
-from edge_runtime.contract.values import parse_number
-from edge_runtime.rows.text_rows import in_blocks, parse_words, read_rows
+from edge_runtime.rows.row import Row
+from edge_runtime.rows.text_rows import in_batches, read_rows
 
 FEATURES = default_features(2)
 
 
-def rows_of(text: str, notes: list[str] | None = None) -> list[list[float]]:
-    return list(
-        read_rows(text.splitlines(keepends=True), FEATURES, "rows", (notes if notes is not None else []).append)
-    )
-
-
-@pytest.mark.parametrize(
-    ("text", "number"),
-    [
-        ("1", 1.0),
-        ("-1", -1.0),
-        ("1e-3", 0.001),
-        ("-1e-3", -0.001),
-        ("+.5", 0.5),
-        (" 2 ", 2.0),
-        ("inf", math.inf),
-        ("-Infinity", -math.inf),
-    ],
-)
-def test_numbers(text: str, number: float) -> None:
-    assert parse_number(text) == number
-
-
-def test_nan() -> None:
-    assert math.isnan(parse_number("nan"))
-
-
-@pytest.mark.parametrize("text", ["", " ", "a", "1,5", "1_000", "0x10", "1 2", "--1", "1e400", "-1e300", "9" * 400])
-def test_not_numbers(text: str) -> None:
-    with pytest.raises(InvalidInput, match=r"is no number|is empty|does not fit float32"):
-        parse_number(text)
-
-
-def test_values() -> None:
-    features = default_features(2)
-    assert parse_words(["-1", "1e3"], features) == [-1, 1000]
-    with pytest.raises(InvalidInput, match=r"2 values are needed \(x1, x2\), found 1"):
-        parse_words(["1"], features)
-    with pytest.raises(InvalidInput, match="x2: 'b' is no number"):
-        parse_words(["1", "b"], features)
+def rows_of(text: str, features: tuple[Feature, ...] = FEATURES, delimiter: str | None = None) -> tuple[list[Row], str]:
+    """The rows in `text`, and what was noted."""
+    notes: list[str] = []
+    rows = list(read_rows(text.splitlines(keepends=True), features, "rows", notes.append, delimiter))
+    return rows, "\n".join(notes)
 
 
 @pytest.mark.parametrize(
@@ -65,89 +32,83 @@ def test_values() -> None:
         '"-1"," 1"\n2,3',
         "x1,x2\n-1,1\n2,3\n",
         " x1 , x2 \n-1,1\n2,3\n",
-        "x2,label,x1\n1,a,-1\n3,,2\n",
+        "x1\tx2\n-1\t1\n2\t3\n",
         "[-1, 1]\n[2, 3]\n",
+        " [-1, 1]\n[2, 3]\n",
         '{"x1": -1, "x2": 1}\n\n{"x2": 3, "x1": 2}\n',
-        '[-1, 1]\n{"x1": 2, "x2": 3, "more": "text"}\n',
+        '\n[-1, 1]\n{"x1": 2, "x2": 3}\n',
     ],
 )
 def test_forms_of_the_same_rows(text: str) -> None:
-    assert rows_of(text) == [[-1, 1], [2, 3]]
+    assert rows_of(text) == ([[-1, 1], [2, 3]], "")
 
 
-def test_names_that_look_like_something_else() -> None:
-    notes: list[str] = []
-    assert list(read_rows(["[Na+],{K}\n", "1,2\n"], [Feature("[Na+]"), Feature("{K}")], "rows", notes.append)) == [
-        [1, 2]
-    ]
-    assert notes == []
-    assert list(read_rows(["0,1\n", "5,6\n"], [Feature("0"), Feature("1")], "rows", notes.append)) == [[5, 6]]
-    assert notes == ["rows: the first line names the features, and is taken for a header"]
+def test_names_that_begin_as_json_does() -> None:
+    features = (Feature("[Na+]"), Feature("{K}"))
+    assert rows_of("[Na+],{K}\n1,2\n", features) == ([[1, 2]], "")
+    assert rows_of("[Na+]\t{K}\n1\t2\n", features) == ([[1, 2]], "")
 
 
-def test_ignored_columns_are_noted_once() -> None:
-    notes: list[str] = []
-    rows_of("x1,x2,diagnosis\n1,2,a\n3,4,b\n", notes)
-    rows_of('{"x1": 1, "x2": 2, "diagnosis": "a"}\n{"x1": 1, "x2": 2, "diagnosis": "a"}\n', notes)
-    assert notes == 2 * ["rows: ignored columns: diagnosis"]
+def test_tabs_are_taken_if_only_they_make_a_header() -> None:
+    assert rows_of("x1\tx2\n1\t2\n")[0] == [[1, 2]]
+    # A header by commas and by tabs, of one feature each.
+    both = (Feature("a\tb"), Feature("c"))
+    assert rows_of("a\tb,c\n1,2\n", both)[0] == [[1, 2]]
+    assert rows_of("1\t2\n", delimiter="\t")[0] == [[1, 2]]
+    with pytest.raises(InvalidInput, match="line 1"):
+        rows_of("1\t2\n")
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "rows is empty"),
-        ("\n \n", "rows is empty"),
-        ("x1,x2\n", "no row below its header"),
-        ("1\n", r"line 1: 2 values are needed \(x1, x2\), found 1"),
-        ("1,2\n1,2,3\n", "line 2: 2 values are needed.*found 3"),
-        ("1,2\n\n1,abc\n", "line 3: x2: 'abc' is no number"),
-        ("1,2\n1,\n", "line 2: x2: the value is empty"),
-        ("a,b\n1,2\n", "line 1: 'a' is no number, and as a header the line lacks x1, x2"),
-        ("x1,other\n1,2\n", "as a header the line lacks x2"),
-        ("x1,x1,x2\n1,1,2\n", "names x1 more than once"),
-        ("x1,x2,more\n1,2\n", "line 2: 3 values are needed, found 2"),
-        ('1,"2\n', "line 1: not CSV"),
-        ("[1, 2\n", "line 1: not JSON"),
-        ("[1, 2]\n[1]\n", r"line 2: 2 values are needed \(x1, x2\), found 1"),
-        ('[1, "2"]\n', 'line 1: x2: "2" is no number'),
-        ("[1, null]\n", "x2: null is no number"),
-        ("[1, true]\n", "x2: true is no number"),
-        ("[1, 1e400]\n", "1e400 does not fit float32"),
-        ("1,2\n1,-1e300\n", "line 2: x2: -1e300 does not fit float32"),
-        ("1,2\n,\n", "line 2: x1: the value is empty"),
-        (f"[1, {10**400}]\n", "x2: the number does not fit float32"),
-        ('{"x1": 1}\n', "missing x2"),
-        ("[1, 2]\n5\n", "line 2: a JSON line is an array of values"),
-        ("[" * 100_000 + "\n", "line 1"),
+        ("", "rows is empty; it must hold at least one row"),
+        ("\n \n", "rows is empty; it must hold at least one row"),
+        ("x1,x2\n", "rows has no rows below its header"),
+        ("x1,x2\n\n\n", "rows has no rows below its header"),
     ],
 )
-def test_bad_rows(text: str, message: str) -> None:
-    with pytest.raises(InvalidInput, match=message):
+def test_no_rows(text: str, message: str) -> None:
+    with pytest.raises(InvalidInput) as raised:
         rows_of(text)
+    assert str(raised.value) == message
 
 
 @given(st.lists(st.lists(st.floats(allow_nan=False, width=32), min_size=2, max_size=2), min_size=1, max_size=20))
 def test_what_is_written_is_read(rows: list[list[float]]) -> None:
-    assert rows_of("".join(f"{a!r},{b!r}\n" for a, b in rows)) == rows
-    assert rows_of("".join(json.dumps(row) + "\n" for row in rows)) == rows
+    assert rows_of("".join(f"{a!r},{b!r}\n" for a, b in rows))[0] == rows
+    assert rows_of("".join(json.dumps(row) + "\n" for row in rows))[0] == rows
 
 
-def test_a_row_is_read_before_the_next_one_is_written() -> None:
+@pytest.mark.parametrize("lines", [["1,2\n", "3,4\n"], ["[1, 2]\n", "[3, 4]\n"]])
+def test_a_row_is_read_before_the_next_one_is_written(lines: list[str]) -> None:
     written = []
 
-    def lines():
-        for line in ("1,2\n", "3,4\n"):
+    def as_they_come() -> Iterator[str]:
+        for line in lines:
             written.append(line)
             yield line
 
-    rows = read_rows(lines(), FEATURES, "rows", print)
+    rows = read_rows(as_they_come(), FEATURES, "rows", print)
     assert next(rows) == [1, 2]
-    assert written == ["1,2\n"]
+    assert written == lines[:1]
+    assert list(rows) == [[3, 4]]
 
 
-def test_blocks_keep_what_came_before_an_error() -> None:
-    blocks = in_blocks(read_rows(["1,2\n", "3,4\n", "5,6\n", "x,7\n"], FEATURES, "rows", print), 2)
-    assert next(blocks) == [[1, 2], [3, 4]]
-    assert next(blocks) == [[5, 6]]
+def test_batches() -> None:
+    rows: list[Row] = [[float(number)] for number in range(5)]
+    assert list(in_batches(rows, 2)) == [[[0], [1]], [[2], [3]], [[4]]]
+    assert list(in_batches(rows[:4], 2)) == [[[0], [1]], [[2], [3]]]
+    assert list(in_batches([], 2)) == []
+
+
+def test_batches_keep_what_came_before_an_error() -> None:
+    batches = in_batches(read_rows(["1,2\n", "3,4\n", "5,6\n", "x,7\n"], FEATURES, "rows", print), 2)
+    assert next(batches) == [[1, 2], [3, 4]]
+    assert next(batches) == [[5, 6]]
     with pytest.raises(InvalidInput, match="line 4"):
-        next(blocks)
+        next(batches)
+    batches = in_batches(read_rows(["1,2\n", "3,4\n", "x,7\n"], FEATURES, "rows", print), 2)
+    assert next(batches) == [[1, 2], [3, 4]]
+    with pytest.raises(InvalidInput, match="line 3"):
+        next(batches)

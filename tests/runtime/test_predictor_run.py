@@ -1,4 +1,4 @@
-"""Models from elsewhere: several inputs, every type, no signature."""
+"""`Predictor.run` for models without a signature: several inputs, every type."""
 
 from typing import Any
 
@@ -76,16 +76,17 @@ def test_casts_that_lose_no_meaning(predictor: Predictor, name: str, value: Any,
         ({"int8": [200]}, "int8: 200 does not fit int8"),
         ({"uint8": [0, -1, 2]}, "uint8: -1 does not fit uint8"),
         ({"float16": [[1, 70000]]}, "float16: 70000 does not fit float16"),
-        ({"float32": [["a", "b"]]}, "float32: float32 is expected, found text"),
+        ({"float32": [["a", "b"]]}, "float32: float32 is expected, found strings"),
         ({"float32": None}, "float32"),
         ({"bool": [1, 0]}, "bool: bool is expected, found int64"),
-        ({"string": [1]}, "string: text is expected, found int64"),
-        ({"string": [1, "a", None]}, "string: text is expected, found 1"),
+        ({"string": [1]}, "string: strings are expected, found int64"),
+        ({"string": [1, "a", None]}, "string: strings are expected, found 1"),
         ({"float32": [1, 2]}, r"float32: float32 \[batch, 2\], found shape \[2\]"),
         ({"float32": [[1, 2, 3]]}, r"found shape \[1, 3\]"),
         ({"uint8": [1, 2]}, r"uint8 \[3\], found shape \[2\]"),
         ({"scalar": [1]}, r"scalar: float32 \[\], found shape \[1\]"),
-        ({"other": [1]}, "unknown other"),
+        ({"other": [1]}, r"scalar: float32 \[\]: unknown other$"),
+        ({"sclar": [1]}, r": unknown sclar; did you mean 'scalar'\?$"),
     ],
 )
 def test_what_does_not_fit(predictor: Predictor, changes: dict[str, Any], message: str) -> None:
@@ -94,5 +95,11 @@ def test_what_does_not_fit(predictor: Predictor, changes: dict[str, Any], messag
 
 
 def test_missing_input(predictor: Predictor) -> None:
-    with pytest.raises(InvalidInput, match="missing scalar"):
-        predictor.run({name: value for name, value in inputs().items() if name != "scalar"})
+    others = {name: value for name, value in inputs().items() if name != "scalar"}
+    for more, message in (
+        ({}, "missing scalar$"),
+        ({"Scalar": 1}, r"missing scalar, unknown Scalar; did you mean 'scalar'\?$"),
+        ({"float33": 1}, "missing scalar, unknown float33$"),
+    ):
+        with pytest.raises(InvalidInput, match=message):
+            predictor.run({**others, **more})

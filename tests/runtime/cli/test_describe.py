@@ -1,4 +1,4 @@
-"""edge-predict --verify, and what --describe says of the certificate."""
+"""--describe and --verify."""
 
 import dataclasses
 import json
@@ -8,12 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tables
 from paths import MODELS
 
 from edge_runtime import ReferenceBatch
 from edge_runtime.cli.command import main
 from edge_runtime.engine.devices import cuda_driver_problem
 from edge_runtime.engine.session import import_onnxruntime
+
+MODEL, PENGUINS, ISLANDS, MASS, THREE_LABELS = (
+    MODELS / f"{name}.onnx" for name in ("four_blobs", "penguins", "islands", "mass", "three_labels")
+)
 
 Command = Callable[..., Any]
 
@@ -32,7 +37,7 @@ def model(certified: Callable[..., bytes], tmp_path: Path) -> Callable[..., Path
 
 @pytest.fixture
 def wrong(reference: tuple[ReferenceBatch, ...]) -> tuple[ReferenceBatch, ...]:
-    """Golden rows that outputs.onnx does not give."""
+    """Reference rows with other outputs than those of outputs.onnx."""
     expected = {**reference[0].expected, "y": reference[0].expected["y"] + np.float32(1)}
     return (dataclasses.replace(reference[0], expected=expected), *reference[1:])
 
@@ -42,13 +47,13 @@ def test_passed(command: Command, model: Callable[..., Path]) -> None:
     assert command(main, model(), "--verify", "--device", "cpu") == (
         0,
         f"""\
-compared with torch                  rows  farthest  allowed  used
-ordinary rows: y                        4   0.0e+00  1.5e-05    0%
-ordinary rows: largest                  4   0.0e+00  0.0e+00    0%
-ordinary rows: positive                 4   0.0e+00  0.0e+00    0%
-rows with NaN or infinity: y            2   0.0e+00  1.5e-05    0%
-rows with NaN or infinity: largest      2   0.0e+00  0.0e+00    0%
-rows with NaN or infinity: positive     2   0.0e+00  0.0e+00    0%
+compared with torch                  rows  largest error  tolerance  tolerance used
+ordinary rows: y                        4        0.0e+00    1.5e-05              0%
+ordinary rows: largest                  4        0.0e+00    0.0e+00              0%
+ordinary rows: positive                 4        0.0e+00    0.0e+00              0%
+rows with NaN or infinity: y            2        0.0e+00    1.5e-05              0%
+rows with NaN or infinity: largest      2        0.0e+00    0.0e+00              0%
+rows with NaN or infinity: positive     2        0.0e+00    0.0e+00              0%
 provider  CPUExecutionProvider, ONNX Runtime {version} (1.99.0 at export)
 file      as it was exported
 passed: 6 reference rows on CPUExecutionProvider
@@ -60,11 +65,11 @@ passed: 6 reference rows on CPUExecutionProvider
 def test_failed(command: Command, model: Callable[..., Path], wrong: Any) -> None:
     result = command(main, model(reference=wrong), "--verify", "--device", "cpu")
     assert result.code == 1
-    assert "ordinary rows: y                        4   1.0e+00  1.5e-05  6553600%\n" in result.out
+    assert "ordinary rows: y                        4        1.0e+00    1.5e-05        6553600%\n" in result.out
     assert "passed" not in result.out
     assert result.err == (
         "error: not verified on CPUExecutionProvider: "
-        "ordinary rows: y[0, 0] is 2.5, and torch's 3.5: more than 1.5e-05 apart\n"
+        "ordinary rows: y[0, 0] is 2.5, but torch's is 3.5, with a tolerance of 1.5e-05\n"
     )
 
 
@@ -73,10 +78,10 @@ def test_changed_file(command: Command, model: Callable[..., Path]) -> None:
     path.write_bytes(path.read_bytes().replace(b"2**-16", b"2**-15"))
     result = command(main, path, "--verify", "--device", "cpu")
     assert result.code == 1
-    assert "file      changed since it was exported\n" in result.out
+    assert "file      changed after its export\n" in result.out
     assert result.err == (
         "error: not verified on CPUExecutionProvider: "
-        "the file was changed since it was exported, though its answers on the reference rows still hold\n"
+        "the file was changed after its export, although its outputs on the reference rows are still within tolerance\n"
     )
 
 
@@ -106,7 +111,7 @@ def test_json(command: Command, model: Callable[..., Path], wrong: Any) -> None:
         "error": 1,
         "tolerance": 2**-16,
         "tolerance_used": 2**16,
-        "problem": "y[0, 0] is 2.5, and torch's 3.5: more than 1.5e-05 apart",
+        "problem": "y[0, 0] is 2.5, but torch's is 3.5, with a tolerance of 1.5e-05",
         "passed": False,
     }
     assert (checks["largest"]["error"], checks["largest"]["tolerance_used"]) == (None, None)
@@ -116,7 +121,7 @@ def test_json(command: Command, model: Callable[..., Path], wrong: Any) -> None:
 def test_nothing_to_verify(command: Command) -> None:
     result = command(main, MODELS / "tensors.onnx", "--verify")
     assert (result.code, result.out) == (1, "")
-    assert result.err == "error: the model carries no certificate to verify it against; edge-export writes one\n"
+    assert result.err == "error: the model has no certificate to verify it against; edge-export writes one\n"
 
 
 def test_a_damaged_certificate(command: Command, model: Callable[..., Path]) -> None:
@@ -125,7 +130,7 @@ def test_a_damaged_certificate(command: Command, model: Callable[..., Path]) -> 
     for option in ("--verify", "--describe"):
         result = command(main, path, option)
         assert (result.code, result.out) == (1, "")
-        assert result.err == "error: the certificate is damaged: no 'boot'\n"
+        assert result.err == "error: the certificate is damaged: an array has the unknown type 'boot'\n"
     path.write_bytes(model().read_bytes().replace(b'"schema_version": 1', b'"schema_version": 3'))
     result = command(main, path, "--verify")
     assert (result.code, result.out) == (1, "")
@@ -143,13 +148,16 @@ def test_device(command: Command, model: Callable[..., Path]) -> None:
 
 def test_describe(command: Command, model: Callable[..., Path]) -> None:
     budget = {"largest error": 0.01, "calibration rows": 512}
-    text = command(main, model(precision="int8", budget=budget), "--describe", "--device", "cpu")
-    assert text.code == 0
-    assert text.out.endswith(
-        f"""\
-signature none: Predictor.run takes the inputs by name and gives the outputs by name
+    summary = """\
+input     x: float32 [batch, 2]
+output    y: float32 [batch, 2]
+output    largest: int64 [batch]
+output    positive: bool [batch, 2]
+signature none; Predictor.run takes and returns tensors by name
 provider  CPUExecutionProvider
 verified  int8, 6 reference rows of 2 kinds (see --verify)
+"""
+    details = f"""\
 tolerance each element may be off by 2**-16
 version   onnxruntime 1.99.0
 version   torch 2.13.0
@@ -157,8 +165,14 @@ sha256    checkpoint {64 * "c"}
 budget    calibration rows 512
 budget    largest error 0.01
 """
-    )
-    described = json.loads(command(main, model(budget=budget), "--describe", "--format", "json").out)
+    path = model(precision="int8", budget=budget)
+    assert command(main, path, "--describe", "--device", "cpu") == (0, summary, "")
+    assert command(main, path, "--describe", "--details", "--device", "cpu") == (0, summary + details, "")
+    assert details.partition("budget")[0] in command(main, model(), "--describe", "--details").out
+    # JSON is complete with and without --details.
+    as_json = command(main, model(budget=budget), "--describe", "--format", "json").out
+    assert command(main, model(budget=budget), "--describe", "--details", "--format", "json").out == as_json
+    described = json.loads(as_json)
     certificate = described["certificate"]
     assert len(certificate.pop("content_sha256")) == 64
     assert certificate == {
@@ -180,7 +194,75 @@ budget    largest error 0.01
 
 def test_describe_without_certificate(command: Command) -> None:
     text = command(main, MODELS / "tensors.onnx", "--describe").out
-    assert text.endswith("verified  no: the model carries no certificate\n")
+    assert text.endswith("verified  no; the model has no certificate\n")
     described = json.loads(command(main, MODELS / "tensors.onnx", "--describe", "--format", "json").out)
     assert described["certificate"] is None
     assert described["signature"] is None
+
+
+def test_describe_a_classifier(command: Command) -> None:
+    text = command(main, MODEL, "--describe")
+    assert text.code == 0
+    x1, x2 = "-1.51188 to 1.68093 in training", "-1.51788 to 1.67227 in training"
+    assert text.out.startswith(
+        f"""\
+input     x: float32 [batch, 2]
+output    probability: float32 [batch, 1]
+task      binary_classification
+labels    0, 1 (1 if its probability is above 0.5)
+feature   x1: numeric, {x1}
+feature   x2: numeric, {x2}
+provider  CPUExecutionProvider
+verified  float32, 135 reference rows of 5 kinds (see --verify)
+"""
+    )
+    assert text.out.count("\n") == 8
+    described = json.loads(command(main, MODEL, "--describe", "--format", "json", "--device", "cpu").out)
+    assert described["signature"]["labels"] == [0, 1]
+    assert described["inputs"] == [{"name": "x", "type": "tensor(float)", "shape": ["batch", 2]}]
+    assert described["provider"] == "CPUExecutionProvider"
+    foreign = command(main, MODELS / "tensors.onnx", "--describe")
+    assert "string: string [batch]" in foreign.out
+    assert "signature none; Predictor.run takes and returns tensors by name\n" in foreign.out
+
+
+def test_describe_a_table(command: Command, tmp_path: Path) -> None:
+    text = command(main, PENGUINS, "--describe").out
+    assert "input     text: string [batch, 2]\n" in text
+    start = text.index("feature ")
+    assert text[start : text.index("provider")].splitlines() == [
+        'feature   island: categorical, Biscoe, Dream, Torgersen, Ö=1, "ö", never missing in training',
+        "feature   bill: numeric, 32 to 60 in training, never missing in training",
+        "feature   mass: numeric, 2700 to 6300 in training, 1% missing in training",
+        "feature   ringed: boolean",
+        "feature   year: categorical, 2007, 2008, 2009, 25% missing in training",
+    ]
+    described = json.loads(command(main, PENGUINS, "--describe", "--format", "json").out)
+    assert described["signature"] == tables.PENGUINS.to_dict()
+    mass = command(main, MASS, "--describe").out
+    assert "task      regression\nvalue     a number, in the unit of the training target\n" in mass
+    assert "labels" not in mass
+
+
+def test_describe_many_categories(
+    command: Command, tmp_path: Path, with_metadata: Callable[[bytes, str, str], bytes]
+) -> None:
+    plain = tables.ISLANDS.to_dict()
+    plain["inputs"][0]["features"][0] |= {
+        "categories": ["c \n0", *(f"c{number}" for number in range(1, 47))],
+        "missing": 0.0004,
+    }
+    model = tmp_path / "model.onnx"
+    model.write_bytes(with_metadata(ISLANDS.read_bytes(), "edge_predict.signature", json.dumps(plain)))
+    shown = "c \\n0, " + ", ".join(f"c{number}" for number in range(1, 10))
+    line = f"island: categorical, {shown}, ... 37 more, less than 0.1% missing in training\n"
+    assert line in command(main, model, "--describe").out
+
+
+def test_describe_several_labels(command: Callable[..., Any]) -> None:
+    text = command(main, THREE_LABELS, "--describe").out
+    assert "task      multiclass_classification\n" in text
+    assert "labels    right, up, left (the one with the largest probability)\n" in text
+    described = json.loads(command(main, THREE_LABELS, "--describe", "--format", "json").out)
+    assert described["signature"]["labels"] == ["right", "up", "left"]
+    assert described["outputs"] == [{"name": "probabilities", "type": "tensor(float)", "shape": ["batch", 3]}]

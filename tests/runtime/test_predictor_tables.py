@@ -1,4 +1,4 @@
-"""Models of tables with texts, booleans and gaps, and regression: what `Predictor` gives for them."""
+"""`Predictor` for models of tables with strings, booleans and missing values, and for regression."""
 
 import hashlib
 import math
@@ -15,15 +15,11 @@ from paths import MODELS
 from edge_runtime import (
     Certificate,
     InvalidInput,
-    InvalidModel,
     NoProbabilities,
-    NoSignature,
     Prediction,
     Predictor,
     ReferenceBatch,
 )
-from edge_runtime.contract.metadata_keys import WORKLOAD_KEY
-from edge_runtime.contract.workload import Workload
 
 NAN = math.nan
 ROWS: list[list[Any]] = [
@@ -59,7 +55,7 @@ def mass() -> Predictor:
     return Predictor(MODELS / "mass.onnx", device="cpu")
 
 
-def test_numbers_and_texts(penguins: Predictor) -> None:
+def test_numbers_and_strings(penguins: Predictor) -> None:
     expected = tables.penguins(READ)
     probabilities = penguins.predict_proba(ROWS)
     np.testing.assert_allclose(probabilities, expected, rtol=0, atol=1e-6)
@@ -98,7 +94,7 @@ def test_data_frames_of_numbers_alone() -> None:
         blobs.predict_one({"x2": 1})
 
 
-def test_texts_alone(islands: Predictor) -> None:
+def test_strings_alone(islands: Predictor) -> None:
     rows = [["Dream", 2007], [None, None], ["Foo", "2009"], ["Biscoe", 2009.0]]
     logits = (tables.OF_ISLAND[[3, 1, 0, 2], :1] + tables.OF_YEAR[[2, 1, 4, 4], :1])[:, 0]
     probabilities = islands.predict_proba(rows)
@@ -137,31 +133,19 @@ def test_regression_has_no_probabilities(mass: Predictor) -> None:
         _ = mass.classes_
 
 
-def test_gaps_that_the_model_does_not_take(penguins: Predictor, mass: Predictor) -> None:
+def test_missing_values_that_are_not_accepted(penguins: Predictor, mass: Predictor) -> None:
     for method in (penguins.predict, penguins.predict_proba, penguins.predict_one, penguins.unseen):
         with pytest.raises(InvalidInput, match="ringed: the value is missing"):
             method(["Dream", 40, 3000, None, 2007])
         with pytest.raises(InvalidInput, match="missing ringed"):
             method({"island": "Dream", "bill": 40})
-    with pytest.raises(InvalidInput, match="bill: None is no number"):
+    with pytest.raises(InvalidInput, match="bill: None is not a number"):
         mass.predict_one([None, 20])
 
 
 def test_predict_one_takes_one_row(penguins: Predictor) -> None:
     with pytest.raises(InvalidInput, match="one row, found 2"):
         penguins.predict_one(ROWS[:2])
-
-
-@pytest.mark.parametrize("name", ["penguins", "islands", "mass"])
-def test_blocks(name: str, with_metadata: Callable[[bytes, str, str], bytes]) -> None:
-    content = (MODELS / f"{name}.onnx").read_bytes()
-    whole = Predictor(content, device="cpu")
-    divided = Predictor(with_metadata(content, WORKLOAD_KEY, Workload(True, 5e4, 4096).to_json()), device="cpu")
-    rows = {"penguins": ROWS, "islands": [["Dream", 2007], [None, 2]], "mass": [[40, 20], [50, 18]]}[name] * 50
-    assert divided._placement.divides(len(rows))
-    np.testing.assert_array_equal(divided.predict(rows), whole.predict(rows))
-    if name != "mass":
-        np.testing.assert_allclose(divided.predict_proba(rows), whole.predict_proba(rows), rtol=0, atol=1e-6)
 
 
 def test_pickled_and_shared(penguins: Predictor) -> None:
@@ -174,86 +158,6 @@ def test_pickled_and_shared(penguins: Predictor) -> None:
 
     in_threads(work, 4)
     assert not wrong
-
-
-def test_unseen(penguins: Predictor, mass: Predictor) -> None:
-    missing = "is missing, which it never was in training"
-    assert penguins.unseen(ROWS) == [
-        {},
-        {"bill": missing},
-        {"island": missing},
-        {"island": "'Foo' was not seen in training", "year": "'1999' was not seen in training"},
-    ]
-    # In a row's order; half of the range beyond it is not far yet.
-    rows = [
-        ["Ö", 18, 8100, 1, 2007],
-        ["Dream", 17.9, 8101, 0, 2008],
-        ["Dream", 74, 900, 0, 2008],
-        ["Dream", 75, 899, 1, ""],
-    ]
-    assert [list(found.items()) for found in penguins.unseen(rows)] == [
-        [("island", "'Ö' was not seen in training")],
-        [
-            ("bill", "17.9 is far below the 32 seen in training"),
-            ("mass", "8101 is far above the 6300 seen in training"),
-        ],
-        [],
-        [("bill", "75 is far above the 60 seen in training"), ("mass", "899 is far below the 2700 seen in training")],
-    ]
-    assert penguins.unseen(named(rows[0])) == penguins.unseen(rows[:1])
-    assert penguins.unseen(["Dream", math.inf, -math.inf, True, 2007]) == [
-        {
-            "bill": "inf is far above the 60 seen in training",
-            "mass": "-inf is far below the 2700 seen in training",
-        }
-    ]
-    # Where training knows nothing of gaps, or saw some, one is nothing new.
-    assert mass.unseen([[NAN, None], [45, 18]]) == [{}, {}]
-    assert mass.unseen([[1000, None], [45, 18]]) == [{"bill": "1000 is far above the 60 seen in training"}, {}]
-
-
-def test_unseen_where_training_saw_one_number_or_knows_none() -> None:
-    content = (MODELS / "mass.onnx").read_bytes()
-    old, new = b'"maximum": 60.0, "minimum": 32.0', b'"maximum":  0.1, "minimum":  0.1'
-    assert content.count(old) == 1
-    constant = Predictor(content.replace(old, new), device="cpu")
-    assert constant.unseen([[0.1, 18], [0.2, 18]]) == [
-        {},
-        {"bill": "0.2 was not seen in training, where it always is 0.1"},
-    ]
-    unknown = Predictor(content.replace(old, new.replace(b"minimum", b"nothing")), device="cpu")
-    assert unknown.unseen([[1e30, 18]]) == [{}]
-    with pytest.raises(NoSignature):
-        Predictor(MODELS / "tensors.onnx").unseen([1])
-
-
-@pytest.mark.parametrize(
-    ("model", "old", "new"),
-    [
-        ("penguins", b'"name": "text"}', b'"name": "texd"}'),
-        ("penguins", b'"kind": "boolean"', b'"kind": "categorical", "categories": ["a"]'),
-        ("penguins", b', {"kind": "boolean", "name": "ringed"}', b""),
-        ("mass", b', {"kind": "numeric", "maximum": 21.5, "minimum": 13.0, "missing": 0.1, "name": "depth"}', b""),
-        ("penguins", b', "ringed"', b""),
-        ("islands", b'"kind": "categorical"', b'"kind": "numeric"'),
-        ("islands", b'"name": "text"}', b'"name": "x"}'),
-        ("mass", b'"output": "value"', b'"output": "valve"'),
-        ("mass", b'"task": "regression"', b'"labels": ["a", "b"], "task": "multiclass_classification"'),
-        ("three_labels", b'"task": "multiclass_classification"', b'"task": "regression"'),
-    ],
-)
-def test_a_signature_that_is_not_of_this_graph(
-    model: str, old: bytes, new: bytes, with_metadata: Callable[[bytes, str, str], bytes]
-) -> None:
-    content = (MODELS / f"{model}.onnx").read_bytes()
-    signature = Predictor(content, device="cpu").required_signature.to_json().encode()
-    assert signature in content
-    changed = signature.replace(old, new)
-    assert changed != signature
-    # Of two entries of metadata with one key the later counts.
-    with pytest.raises(InvalidModel, match="the signature"):
-        Predictor(with_metadata(content, "edge_predict.signature", changed.decode()), device="cpu")
-    Predictor(with_metadata(content, "edge_predict.signature", signature.decode()), device="cpu")
 
 
 def test_a_row_of_two_inputs_of_numbers() -> None:

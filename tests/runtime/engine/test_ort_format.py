@@ -30,7 +30,7 @@ def test_ort_format(certified: Make, tmp_path: Path) -> None:
     converted = as_ort(certified(), tmp_path)
     assert converted[4:8] == b"ORTM"
     assert Predictor(converted).verify().problems == (
-        "the file was changed since it was exported, though its answers on the reference rows still hold",
+        "the file was changed after its export, although its outputs on the reference rows are still within tolerance",
     )
     sealed = seal(converted)
     path = tmp_path / "model.ort"

@@ -1,0 +1,12 @@
+"""JSON for standard output."""
+
+import json
+from typing import Any
+
+
+def json_line(plain: dict[str, Any]) -> str:
+    """`plain` as JSON in one line. Characters that are not printable are escaped, so that none controls a terminal."""
+    line = json.dumps(plain, ensure_ascii=False)
+    if not line.isprintable():
+        line = "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in line)
+    return f"{line}\n"

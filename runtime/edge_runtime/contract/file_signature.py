@@ -1,0 +1,45 @@
+"""The signature in a model file, checked against the tensors that the file declares."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from edge_runtime.contract.errors import InvalidModel
+from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
+from edge_runtime.contract.signature import Signature
+from edge_runtime.contract.tensors import TensorSpec
+
+
+def signature_in(
+    metadata: Mapping[str, str], inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]
+) -> Signature | None:
+    """The signature of a model file; None if it does not carry one.
+
+    Args:
+        metadata: what the file says about itself, by key.
+        inputs: the input tensors that it declares.
+        outputs: the output tensors that it declares.
+
+    Raises:
+        InvalidModel: the signature cannot be read, or describes other tensors, so that answers would be wrong.
+    """
+    text = metadata.get(SIGNATURE_KEY)
+    if text is None:
+        return None
+    signature = Signature.from_json(text)
+    described = {
+        tensor.name: ("O" if tensor.holds_strings else "f", len(tensor.features)) for tensor in signature.inputs
+    }
+    declared = {spec.name: _kind_and_columns(spec) for spec in inputs}
+    output = {spec.name: _kind_and_columns(spec) for spec in outputs}.get(signature.output)
+    columns = len(signature.labels) if signature.task == "multiclass_classification" else 1
+    # Numbers are read as one type.
+    types = {spec.dtype for spec in inputs} - {np.dtype(np.object_)}
+    if described != declared or len(types) > 1 or output != ("f", columns):
+        raise InvalidModel("the signature does not describe this graph; export the model again")
+    return signature
+
+
+def _kind_and_columns(spec: TensorSpec) -> tuple[str | None, int | str | None]:
+    """The kind of the numpy type of `spec`, and its number of columns if it is a matrix."""
+    return None if spec.dtype is None else spec.dtype.kind, spec.shape[1] if len(spec.shape) == 2 else None

@@ -1,0 +1,106 @@
+"""Runs feeds: on the session where each is done soonest, and split into batches if that pays.
+
+A feed holds an array for every input of the model, by the input's name.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_runtime.contract.errors import InferenceFailed
+from edge_runtime.contract.tensors import TensorSpec
+from edge_runtime.engine.batch_splitting import run_in_batches
+from edge_runtime.engine.bound_buffers import both_probabilities
+from edge_runtime.engine.devices import CPU
+from edge_runtime.engine.placement import Placement
+
+
+class FeedRunner:
+    """Computes some outputs of a model for feeds of any number of rows."""
+
+    def __init__(self, placement: Placement, outputs: Sequence[TensorSpec], is_binary: bool = False) -> None:
+        """Compute `outputs` on the sessions of `placement`.
+
+        Args:
+            placement: the sessions of the model.
+            outputs: what to compute.
+            is_binary: the one output is the probability of the second label, shape (rows, 1), and the results are the
+                probabilities of both labels, shape (rows, 2).
+        """
+        self._placement = placement
+        self._outputs = tuple(outputs)
+        self._names = [spec.name for spec in outputs]
+        self._is_binary = is_binary
+        inputs = placement.main.inputs
+        batch = inputs[0].shape[:1] if inputs else ()
+        # All inputs have as many rows as the call. Otherwise its size is unknown.
+        self._counts_rows = (
+            bool(batch)
+            and isinstance(batch[0], str)
+            and all(spec.shape[:1] == batch and spec.dtype is not None for spec in inputs)
+        )
+        # All outputs have as many rows too, and their shapes are known before the call.
+        self._may_split = self._counts_rows and all(
+            spec.shape[:1] == batch
+            and all(isinstance(size, int) for size in spec.shape[1:])
+            and spec.dtype is not None
+            and spec.dtype != np.object_
+            for spec in outputs
+        )
+
+    def run(self, feed: Mapping[str, Any]) -> list[Any]:
+        """The outputs for `feed`.
+
+        Args:
+            feed: every input by name, with the declared types and shapes.
+
+        Returns:
+            The outputs in their order, as ONNX Runtime returns them: arrays for tensors. If the model is binary, one
+            array, shape (rows, 2).
+
+        Raises:
+            InvalidInput: ONNX Runtime refuses the inputs.
+            InferenceFailed: it fails while computing, or returns another number of rows than the feed has.
+        """
+        counts = {len(values) for values in feed.values()} if self._counts_rows else set()
+        session = self._placement.main
+        if len(counts) == 1:
+            (rows,) = counts
+            session = self._placement.session_for(rows, feed)
+            if self._may_split and session.provider == CPU and self._placement.is_worth_splitting(rows):
+                return self._in_batches(feed, rows)
+        outputs = session.run(self._names, feed)
+        if self._is_binary:
+            (positive,) = outputs
+            outputs = [np.empty((len(positive), 2), positive.dtype)]
+            both_probabilities(positive, outputs[0])
+        return outputs
+
+    def _in_batches(self, feed: Mapping[str, npt.NDArray[Any]], rows: int) -> list[npt.NDArray[Any]]:
+        """The outputs for `feed`, computed in batches on the CPU.
+
+        Worker threads of ours are faster than ONNX Runtime's if a batch fits the cache. They take a session that
+        computes on one thread. A large model is not loaded twice for that: its batches come one after the other, each
+        on all of ONNX Runtime's threads.
+        """
+        workload = self._placement.workload
+        assert workload is not None
+        columns: list[Any] = [(2,) if self._is_binary else spec.shape[1:] for spec in self._outputs]
+        results = [np.empty((rows, *sizes), spec.dtype) for sizes, spec in zip(columns, self._outputs, strict=True)]
+        single = self._placement.single_threaded()
+        session, threads = (self._placement.main, 1) if single is None else (single, self._placement.threads)
+
+        def compute(start: int, stop: int) -> None:
+            outputs = session.run(self._names, {name: values[start:stop] for name, values in feed.items()})
+            for result, output in zip(results, outputs, strict=True):
+                if len(output) != stop - start:
+                    raise InferenceFailed(f"the model returns {len(output)} rows for {stop - start}")
+                if self._is_binary:
+                    both_probabilities(output, result[start:stop])
+                else:
+                    result[start:stop] = output
+
+        run_in_batches(rows, workload, threads, compute)
+        return results

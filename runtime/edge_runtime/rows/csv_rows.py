@@ -1,0 +1,104 @@
+"""Rows from CSV and TSV, with a header or without one."""
+
+import csv
+from collections.abc import Callable, Iterator, Sequence
+
+from edge_runtime.contract.errors import InvalidInput
+from edge_runtime.contract.signature import Feature
+from edge_runtime.contract.values import has_codes, is_number, listed, misspelt, parse_number, read_word
+from edge_runtime.rows.row import Row, counted_values, read_row
+
+
+def csv_rows(
+    lines: Iterator[str], features: Sequence[Feature], source: str, note: Callable[[str], None], delimiter: str
+) -> Iterator[Row]:
+    """The rows in lines of CSV. Args and raises: as `text_rows.read_rows`."""
+    reader = csv.reader(lines, strict=True, delimiter=delimiter)
+    columns: list[int] | None = None
+    width = len(features)
+    try:
+        for cells in reader:
+            if not cells:
+                continue
+            try:
+                if columns is not None:
+                    if len(cells) != width:
+                        raise InvalidInput(f"{counted_values(width)} needed, found {len(cells)}")
+                    row = read_row([cells[column] for column in columns], features, read_word)
+                elif names_every_feature(cells, features):
+                    columns, width = _header_columns(cells, features, source, note), len(cells)
+                    continue
+                else:
+                    columns = list(range(width))
+                    row = _first_row(cells, features, source, note)
+            except InvalidInput as error:
+                raise InvalidInput(f"{source} line {reader.line_num}: {error}") from error
+            yield row
+    except csv.Error as error:
+        raise InvalidInput(f"{source} line {reader.line_num}: not CSV: {error}") from error
+
+
+def first_cells(line: str, delimiter: str) -> list[str]:
+    """The cells of a first line, if it is CSV; otherwise `csv_rows` says what is wrong with it."""
+    try:
+        return next(csv.reader([line], delimiter=delimiter))
+    except csv.Error:
+        return []
+
+
+def names_every_feature(cells: Sequence[str], features: Sequence[Feature]) -> bool:
+    """Whether a line with these cells is a header."""
+    return {feature.name for feature in features} <= {cell.strip() for cell in cells}
+
+
+def _header_columns(
+    header: list[str], features: Sequence[Feature], source: str, note: Callable[[str], None]
+) -> list[int]:
+    """The column of each feature."""
+    header = [cell.strip() for cell in header]
+    names = [feature.name for feature in features]
+    if twice := [name for name in names if header.count(name) > 1]:
+        raise InvalidInput(f"the header names {twice[0]} more than once")
+    if ignored := [name for name in header if name and name not in names]:
+        note(f"{source}: ignored columns: {', '.join(ignored)}")
+    if all(map(is_number, header)):
+        note(f"{source}: the first line names the features, so it is read as a header")
+    return [header.index(name) for name in names]
+
+
+def _first_row(cells: list[str], features: Sequence[Feature], source: str, note: Callable[[str], None]) -> Row:
+    """The first line of a file without a header. If it is not a row, it is most often a header that lacks features."""
+    try:
+        row = _row_without_names(cells, features)
+    except InvalidInput as error:
+        names, given = [feature.name for feature in features], [cell.strip() for cell in cells]
+        lacking = [name for name in names if name not in given]
+        meant = misspelt([name for name in given if name not in names and not is_number(name)], lacking)
+        hint = "; columns are separated by commas" if len(cells) == 1 and set(cells[0]) & set(";\t") else ""
+        raise InvalidInput(f"{error}, and as a header the line lacks {listed(lacking)}{meant}{hint}") from None
+    row = row or read_row(cells, features, read_word)
+    if not any(_is_likely(cell, feature) for cell, feature in zip(cells, features, strict=True)):
+        note(f"{source}: the first line does not name the features, so it is read as a row")
+    return row
+
+
+def _row_without_names(cells: list[str], features: Sequence[Feature]) -> Row | None:
+    """The row in `cells`; None if there are too few or too many, but all of them could be values.
+
+    Raises:
+        InvalidInput: a cell looks like the name of a feature, or cannot be a value.
+    """
+    names = {feature.name.lower() for feature in features}
+    if found := [cell.strip() for cell in cells if cell.strip().lower() in names and not is_number(cell)]:
+        raise InvalidInput(f"{found[0]!r} looks like the name of a feature")
+    if len(cells) == len(features):
+        return read_row(cells, features, read_word)
+    words = [cell for cell in cells if not is_number(cell)]
+    if words and (len(words) == len(cells) or all(feature.kind == "numeric" for feature in features)):
+        parse_number(words[0])
+    return None
+
+
+def _is_likely(cell: str, feature: Feature) -> bool:
+    """Whether a cell is more likely a value than a name: it is a number, a boolean or a known category."""
+    return feature.kind != "categorical" or has_codes(feature) or cell.strip() in feature.spellings

@@ -1,0 +1,107 @@
+"""A signature must describe the graph that it comes with, or answers would be wrong."""
+
+from collections.abc import Callable
+
+import pytest
+from paths import FOUR_BLOBS, MODELS
+
+from edge_runtime import InvalidModel, Predictor, TensorSpec
+from edge_runtime.contract.file_signature import signature_in
+from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"name": "x2"}], "name": "x"}]', b'"name": "x2"}], "name": "y"}]'),
+        (b'"output": "probability"', b'"output": "linear_1   "'),
+        (b'{"features": [{"kind"', b'{"features": [{"mind"'),
+    ],
+)
+def test_a_signature_that_is_not_of_this_graph(old: bytes, new: bytes) -> None:
+    content = FOUR_BLOBS.read_bytes()
+    assert content.count(old) == 1
+    with pytest.raises(InvalidModel, match="the signature"):
+        Predictor(content.replace(old, new))
+
+
+def test_a_label_too_many() -> None:
+    content = (MODELS / "three_labels.onnx").read_bytes()
+    # One label too many, in as many bytes.
+    old, new = b'"labels": ["right", "up", "left"]', b'"labels":["right","u","p","left"]'
+    assert len(old) == len(new)
+    assert content.count(old) == 1
+    with pytest.raises(InvalidModel, match="does not describe this graph"):
+        Predictor(content.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("model", "old", "new"),
+    [
+        ("penguins", b'"name": "text"}', b'"name": "texd"}'),
+        ("penguins", b'"kind": "boolean"', b'"kind": "categorical", "categories": ["a"]'),
+        ("penguins", b', {"kind": "boolean", "name": "ringed"}', b""),
+        ("mass", b', {"kind": "numeric", "maximum": 21.5, "minimum": 13.0, "missing": 0.1, "name": "depth"}', b""),
+        ("penguins", b', "ringed"', b""),
+        ("islands", b'"kind": "categorical"', b'"kind": "numeric"'),
+        ("islands", b'"name": "text"}', b'"name": "x"}'),
+        ("mass", b'"output": "value"', b'"output": "valve"'),
+        ("mass", b'"task": "regression"', b'"labels": ["a", "b"], "task": "multiclass_classification"'),
+        ("three_labels", b'"task": "multiclass_classification"', b'"task": "regression"'),
+    ],
+)
+def test_a_signature_of_a_table_that_is_not_of_this_graph(
+    model: str, old: bytes, new: bytes, with_metadata: Callable[[bytes, str, str], bytes]
+) -> None:
+    content = (MODELS / f"{model}.onnx").read_bytes()
+    signature = Predictor(content, device="cpu").required_signature.to_json().encode()
+    assert signature in content
+    changed = signature.replace(old, new)
+    assert changed != signature
+    # Of two entries of metadata with one key the later counts.
+    with pytest.raises(InvalidModel, match="the signature"):
+        Predictor(with_metadata(content, "edge_predict.signature", changed.decode()), device="cpu")
+    Predictor(with_metadata(content, "edge_predict.signature", signature.decode()), device="cpu")
+
+
+def spec(name: str, type_: str, *shape: int | str | None) -> TensorSpec:
+    return TensorSpec(name, f"tensor({type_})", shape)
+
+
+def test_tensors_that_it_does_not_describe() -> None:
+    text = Predictor(MODELS / "penguins.onnx", device="cpu").required_signature.to_json()
+    x, strings, output = (
+        spec("x", "float", "b", 3),
+        spec("text", "string", "b", 2),
+        spec("probabilities", "float", "b", 3),
+    )
+    signature = signature_in({SIGNATURE_KEY: text}, [strings, x], [spec("more", "int64", "b"), output])
+    assert signature is not None
+    assert signature.to_json() == text
+    for inputs, outputs in (
+        ([x], [output]),
+        ([x, strings, spec("z", "float", "b", 1)], [output]),
+        ([spec("x", "float", "b", 4), strings], [output]),
+        ([spec("x", "float", "b", None), strings], [output]),
+        ([spec("x", "float", "b", 3, 1), strings], [output]),
+        ([spec("x", "int64", "b", 3), strings], [output]),
+        ([x, spec("text", "bfloat16", "b", 2)], [output]),
+        ([x, strings], [spec("probabilities", "float", "b", 2)]),
+        ([x, strings], [spec("probabilities", "float", "b")]),
+        ([x, strings], [spec("probabilities", "int64", "b", 3)]),
+        ([x, strings], []),
+    ):
+        with pytest.raises(InvalidModel, match="the signature does not describe this graph; export the model again"):
+            signature_in({SIGNATURE_KEY: text}, inputs, outputs)
+
+
+def test_numbers_are_of_one_type() -> None:
+    text = Predictor(MODELS / "two_inputs.onnx", device="cpu").required_signature.to_json()
+    value = spec("value", "float", "b", 1)
+    assert signature_in({SIGNATURE_KEY: text}, [spec("a", "double", "b", 1), spec("b", "double", "b", 1)], [value])
+    with pytest.raises(InvalidModel, match="does not describe this graph"):
+        signature_in({SIGNATURE_KEY: text}, [spec("a", "double", "b", 1), spec("b", "float", "b", 1)], [value])
+
+
+def test_no_signature() -> None:
+    assert signature_in({"more": "text"}, [], []) is None

@@ -1,0 +1,54 @@
+import json
+from typing import Any
+
+import pytest
+
+from edge_runtime import InvalidModel
+from edge_runtime.contract.workload import Workload
+
+PLAIN: dict[str, Any] = {"schema_version": 1, "independent": True, "cost": 12.5, "bytes": 40}
+
+
+def test_round_trip() -> None:
+    workload = Workload(independent=True, cost=12.5, bytes=40)
+    assert json.loads(workload.to_json()) == PLAIN
+    assert Workload.from_json(workload.to_json()) == workload
+    assert Workload.from_json(json.dumps({**PLAIN, "more": 1, "independent": False})) == Workload(False, 12.5, 40)
+    read = Workload.from_json(json.dumps({**PLAIN, "cost": 2}))
+    assert (read.cost, type(read.cost)) == (2, float)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"cost": 0},
+        {"cost": -1.0},
+        {"cost": 1e18},
+        {"cost": "2"},
+        {"cost": True},
+        {"cost": float("nan")},
+        {"cost": float("inf")},
+        {"bytes": 0},
+        {"bytes": -4},
+        {"bytes": 4.0},
+        {"bytes": True},
+        {"bytes": 2**60},
+        {"independent": 1},
+        {"independent": None},
+        {"schema_version": 2},
+    ],
+)
+def test_not_a_workload(changes: dict[str, Any]) -> None:
+    with pytest.raises(InvalidModel, match="the workload"):
+        Workload.from_json(json.dumps({**PLAIN, **changes}))
+
+
+def test_the_largest_and_the_smallest() -> None:
+    for changes in ({"cost": 9e17}, {"cost": 1e-9}, {"bytes": 1}, {"bytes": 2**60 - 1}):
+        assert Workload.from_json(json.dumps({**PLAIN, **changes})).independent
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", *(json.dumps({**PLAIN, key: None}) for key in PLAIN)])
+def test_damaged(text: str) -> None:
+    with pytest.raises(InvalidModel, match="the workload is damaged"):
+        Workload.from_json(text)

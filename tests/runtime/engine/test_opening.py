@@ -1,0 +1,136 @@
+"""Sessions are opened on the first provider that starts. A fake onnxruntime is the machine with a GPU."""
+
+import sys
+from pathlib import Path
+
+import fake_onnxruntime
+import pytest
+from concurrency import in_threads
+from fake_onnxruntime import FakeOnnxRuntime
+from paths import FOUR_BLOBS, MODELS
+
+from edge_runtime import DeviceUnavailable, EdgePredictError, InvalidModel, ModelNotFound, Predictor
+from edge_runtime.engine import opening
+from edge_runtime.engine.devices import CPU, CUDA
+
+# It does not say how much work its rows take.
+MODEL = MODELS / "three_labels.onnx"
+
+
+@pytest.fixture
+def fake(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> FakeOnnxRuntime:
+    return fake_onnxruntime.install(monkeypatch, request.param)
+
+
+@pytest.mark.parametrize("fake", ["comes up"], indirect=True)
+def test_auto_uses_cuda_if_it_comes_up(fake: FakeOnnxRuntime, capsys: pytest.CaptureFixture[str]) -> None:
+    assert Predictor(MODEL, "auto").provider == CUDA
+    assert fake.options == {"use_tf32": "0", "enable_cuda_graph": "1"}
+    Predictor(MODEL, "cuda:1")
+    assert fake.options == {"use_tf32": "0", "enable_cuda_graph": "1", "device_id": "1"}
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "Failed to load libcudnn" in err
+
+
+@pytest.mark.parametrize("fake", ["comes up"], indirect=True)
+def test_another_provider(fake: FakeOnnxRuntime, monkeypatch: pytest.MonkeyPatch, capsys: object) -> None:
+    monkeypatch.setattr(fake, "get_available_providers", lambda: ["CoreMLExecutionProvider", CPU])
+    predictor = Predictor(MODEL, "CoreMLExecutionProvider")
+    assert predictor.provider == "CoreMLExecutionProvider"
+    assert predictor.predict([-1, 0]).tolist() == ["left"]
+    assert predictor.predict_one([-1, 0]).label == "left"
+
+
+@pytest.mark.parametrize("fake", ["falls back", "raises"], indirect=True)
+def test_cuda_that_does_not_come_up(fake: FakeOnnxRuntime, capsys: pytest.CaptureFixture[str]) -> None:
+    assert Predictor(MODEL, "auto").provider == CPU
+    reason = "driver version is insufficient" if fake.cuda == "raises" else "libonnxruntime_providers_cuda|fell back"
+    with pytest.raises(DeviceUnavailable, match=f"device 'cuda' cannot be used: .*({reason})"):
+        Predictor(MODEL, "cuda")
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("fake", ["comes up", "raises"], indirect=True)
+def test_a_bad_model_is_not_a_bad_device(fake: FakeOnnxRuntime, tmp_path: Path) -> None:
+    (tmp_path / "text.onnx").write_text("text")
+    for device in ("auto", "cuda", "cpu"):
+        with pytest.raises(InvalidModel, match=r"text\.onnx is not a model that ONNX Runtime can load"):
+            Predictor(tmp_path / "text.onnx", device)
+        with pytest.raises(ModelNotFound):
+            Predictor(tmp_path / "nowhere.onnx", device)
+
+
+@pytest.mark.parametrize("fake", ["comes up"], indirect=True)
+def test_stdout_is_left_as_it_was_by_threads_that_open_at_once(fake: FakeOnnxRuntime) -> None:
+    before = sys.stdout
+    opened: list[str] = []
+    in_threads(lambda: opened.append(Predictor(MODEL, "cuda").provider), 16)
+    assert opened == 16 * [CUDA]
+    assert sys.stdout is before
+
+
+@pytest.mark.parametrize("fake", ["comes up"], indirect=True)
+@pytest.mark.parametrize(
+    ("version", "processors", "threads", "all_processors", "given", "spins"),
+    [
+        # Idle threads wait a little before they sleep: more than one thread.
+        ("1.26.0", 4, None, 8, 4, True),
+        ("1.99.0", 8, None, 8, 0, True),
+        ("1.99.0", 8, 3, 8, 3, True),
+        ("1.99.0", 4, 9, 8, 4, True),
+        ("2.0.0", 4, 2, 8, 2, True),
+        ("1.99.0", 4, 1, 8, 1, False),
+        ("1.99.0", 1, None, 8, 1, False),
+        # Older versions spin for long, or lose by not spinning.
+        ("1.25.2", 4, None, 8, 1, False),
+        ("1.9.0", 4, 4, 8, 1, False),
+    ],
+)
+def test_threads(
+    fake: FakeOnnxRuntime,
+    monkeypatch: pytest.MonkeyPatch,
+    version: str,
+    processors: int,
+    threads: int | None,
+    all_processors: int,
+    given: int,
+    spins: bool,
+) -> None:
+    fake.__version__ = version
+    monkeypatch.setattr(opening, "available_processors", lambda: processors)
+    monkeypatch.setattr("os.cpu_count", lambda: all_processors)
+    Predictor(MODEL, "cpu", threads=threads)
+    (settings,) = fake.settings
+    assert settings.intra_op_num_threads == given
+    assert settings.inter_op_num_threads == 1
+    entry = ("spin_duration_us", "200") if spins else ("allow_spinning", "0")
+    assert settings.get_session_config_entry(f"session.intra_op.{entry[0]}") == entry[1]
+    assert not settings.enable_mem_pattern
+    assert settings.log_severity_level == 4
+
+
+@pytest.mark.parametrize("content", [b"label,x\n1,2\n", b"\x00" * 100, b"PK\x03\x04", b"x"])
+def test_not_a_model(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(content)
+    for model, name in ((path, r"model\.onnx"), (content, "the model")):
+        with pytest.raises(InvalidModel, match=rf"{name} is not a model that ONNX Runtime can load \(.*; edge-export"):
+            Predictor(model)
+
+
+def test_truncated_anywhere() -> None:
+    """What is left of a model answers as before, or says that it cannot."""
+    content = FOUR_BLOBS.read_bytes()
+    whole = Predictor(content, device="cpu").predict_proba([-1, 1])
+    opened = 0
+    for length in range(len(content)):
+        try:
+            part = Predictor(content[:length], device="cpu")
+            answer = part.predict_proba([-1, 1])
+        except EdgePredictError:
+            continue
+        opened += 1
+        assert (answer == whole).all(), length
+    # Protobuf does not notice that a file ends early, if a field ends there; the graph itself is one field.
+    assert opened <= 2

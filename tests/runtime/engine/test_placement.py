@@ -1,0 +1,212 @@
+"""Which session a call runs on. A fake onnxruntime is the machine with a GPU."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import fake_onnxruntime
+import numpy as np
+import pytest
+from concurrency import in_threads
+from fake_onnxruntime import FakeOnnxRuntime
+from paths import MODELS
+
+from edge_runtime import DeviceUnavailable, InvalidInput, Predictor
+from edge_runtime.contract.metadata_keys import WORKLOAD_KEY
+from edge_runtime.contract.workload import Workload
+from edge_runtime.engine import placement
+from edge_runtime.engine.devices import CPU, CUDA
+from edge_runtime.engine.placement import Placement
+from edge_runtime.engine.session import Session
+
+MODEL = MODELS / "three_labels.onnx"
+
+
+@pytest.fixture
+def fake(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> FakeOnnxRuntime:
+    return fake_onnxruntime.install(monkeypatch, request.param)
+
+
+@pytest.fixture
+def placed(with_metadata: Callable[[bytes, str, str], bytes]) -> Callable[..., Placement]:
+    def make(device: str = "auto", threads: int | None = None, **workload: Any) -> Placement:
+        wanted = Workload(**{"independent": True, "cost": 1000.0, "bytes": 40, **workload})
+        return Placement(with_metadata(MODEL.read_bytes(), WORKLOAD_KEY, wanted.to_json()), device, threads)
+
+    return make
+
+
+def feed(rows: int) -> dict[str, np.ndarray]:
+    return {"x": np.zeros((rows, 2), np.float32)}
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "2", True])
+def test_threads_must_be_some(threads: Any) -> None:
+    with pytest.raises(InvalidInput) as raised:
+        Predictor(MODEL, threads=threads)
+    assert str(raised.value) == f"threads must be an integer of at least 1, found {threads!r}"
+
+
+def test_what_is_worth_splitting(placed: Callable[..., Placement]) -> None:
+    assert [placed(cost=1000.0).is_worth_splitting(rows) for rows in (0, 999, 1000, 10**9)] == [
+        False,
+        False,
+        True,
+        True,
+    ]
+    assert not placed(independent=False).is_worth_splitting(10**9)
+    assert not Placement(MODEL, "cpu", None).is_worth_splitting(10**9)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"schema_version": 9, "independent": true, "cost": 2, "bytes": 4}'])
+def test_a_workload_that_cannot_be_read_is_ignored(
+    text: str, with_metadata: Callable[[bytes, str, str], bytes]
+) -> None:
+    found = Placement(with_metadata(MODEL.read_bytes(), WORKLOAD_KEY, text), "cpu", None)
+    assert found.workload is None
+    assert not found.is_worth_splitting(10**9)
+    assert found.session_for(10**9, feed(1)) is found.main
+
+
+def test_a_session_with_one_thread_is_opened_once(placed: Callable[..., Placement]) -> None:
+    found = placed("cpu")
+    opened: list[Session | None] = []
+    in_threads(lambda: opened.append(found.single_threaded()), 4)
+    assert isinstance(opened[0], Session)
+    assert opened[0] is not found.main
+    assert all(one is opened[0] for one in opened)
+
+
+def test_a_large_model_is_not_opened_twice(placed: Callable[..., Placement], monkeypatch: pytest.MonkeyPatch) -> None:
+    found = placed("cpu")
+    monkeypatch.setattr(placement, "_SMALL_FILE", found.main.size - 1)
+    assert found.single_threaded() is None
+    monkeypatch.setattr(placement, "_SMALL_FILE", found.main.size)
+    assert found.single_threaded() is not None
+
+
+def test_another_file_of_the_same_name_is_not_opened(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(MODEL.read_bytes())
+    found = Placement(path, "cpu", None)
+    path.write_bytes((MODELS / "outputs.onnx").read_bytes())
+    assert found.single_threaded() is None
+
+
+@pytest.mark.parametrize("fake", ["comes up"], indirect=True)
+@pytest.mark.parametrize(
+    ("cost", "rows", "threads", "independent", "provider"),
+    [
+        # 100 us and 8 bytes a row at 7 bytes a ns; on the CPU half a ns for a unit.
+        (1e6, 10_000, None, True, CUDA),
+        (1e4, 3, None, True, CPU),
+        (10.0, 10_000, None, True, CPU),
+        (190_000.0, 1, None, True, CPU),
+        (210_000.0, 1, None, True, CUDA),
+        # Split over processors, the CPU gains up to four times.
+        (790_000.0, 2, 8, True, CUDA),
+        (390_000.0, 2, 4, True, CUDA),
+        (600_000.0, 2, 2, True, CUDA),
+        (1_100_000.0, 1, 8, True, CUDA),
+        (1_000_000.0, 1, 8, True, CUDA),
+        (510_000.0, 2, 1, True, CUDA),
+        # The way to the GPU: a million rows are 8 MB, which take 1.14 ms.
+        (2.0, 1_000_000, 1, True, CPU),
+        (3.0, 1_000_000, 1, True, CUDA),
+        (3.0, 1_000_000, 2, True, CPU),
+        (3.0, 1_000_000, 2, False, CUDA),
+        (9.0, 1_000_000, None, True, CPU),
+        (11.0, 1_000_000, 8, True, CUDA),
+    ],
+)
+def test_auto_uses_cuda_for_the_calls_that_are_done_sooner_there(
+    fake: FakeOnnxRuntime,
+    placed: Callable[..., Placement],
+    monkeypatch: pytest.MonkeyPatch,
+    cost: float,
+    rows: int,
+    threads: int | None,
+    independent: bool,
+    provider: str,
+) -> None:
+    monkeypatch.setattr(placement, "available_processors", lambda: 4)
+    found = placed("auto", threads, cost=cost, independent=independent)
+    # CUDA takes a while to come up: not before it is needed.
+    assert (found.main.provider, fake.options) == (CPU, {})
+    assert found.session_for(rows, feed(rows)).provider == provider
+    assert ("use_tf32" in fake.options) == (provider == CUDA)
+
+
+@pytest.mark.parametrize("fake", ["comes up"], indirect=True)
+def test_auto_opens_cuda_once(fake: FakeOnnxRuntime, placed: Callable[..., Placement]) -> None:
+    found = placed("auto", cost=1e9)
+    sessions: list[Session] = []
+    in_threads(lambda: sessions.append(found.session_for(10, feed(10))), 4)
+    assert [session.provider for session in sessions] == 4 * [CUDA]
+    assert all(session is sessions[0] for session in sessions)
+    assert found.cuda is sessions[0]
+
+
+@pytest.mark.parametrize("fake", ["raises", "falls back"], indirect=True)
+def test_auto_does_without_cuda_that_does_not_come_up(fake: FakeOnnxRuntime, placed: Callable[..., Placement]) -> None:
+    found = placed("auto", cost=1e9)
+    assert found.session_for(10, feed(10)) is found.main
+    assert found.cuda is None
+    fake.cuda = "comes up"
+    # It is not tried again with each call.
+    assert found.session_for(10, feed(10)) is found.main
+
+
+@pytest.mark.parametrize("fake", ["comes up"], indirect=True)
+def test_auto_does_without_cuda_if_the_file_has_changed(
+    fake: FakeOnnxRuntime, tmp_path: Path, with_metadata: Callable[[bytes, str, str], bytes]
+) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(with_metadata(MODEL.read_bytes(), WORKLOAD_KEY, Workload(True, 1e9, 40).to_json()))
+    found = Placement(path, "auto", None)
+    path.write_bytes(MODEL.read_bytes())
+    assert found.session_for(10, feed(10)) is found.main
+
+
+@pytest.mark.parametrize("fake", ["comes up"], indirect=True)
+def test_a_requested_device_is_used_for_all_calls(fake: FakeOnnxRuntime, placed: Callable[..., Placement]) -> None:
+    on_cuda, on_cpu = placed("cuda", cost=1.0), placed("cpu", cost=1e9)
+    assert on_cuda.session_for(1, feed(1)) is on_cuda.main
+    assert (on_cuda.main.provider, on_cuda.cuda) == (CUDA, None)
+    assert on_cpu.session_for(10**6, feed(1)) is on_cpu.main
+    assert (on_cpu.main.provider, on_cpu.cuda) == (CPU, None)
+
+
+@pytest.mark.parametrize("fake", ["comes up"], indirect=True)
+def test_a_file_in_ort_format_stays_on_the_cpu(fake: FakeOnnxRuntime, tmp_path: Path) -> None:
+    ort = fake.real
+    settings = ort.SessionOptions()
+    settings.optimized_model_filepath = str(tmp_path / "model.ort")
+    settings.add_session_config_entry("session.save_model_format", "ORT")
+    ort.InferenceSession(str(MODEL), settings, providers=[CPU])
+    assert Placement(tmp_path / "model.ort", "auto", None).main.provider == CPU
+    with pytest.raises(DeviceUnavailable, match="a file in ORT format runs only on the CPU; use the ONNX file on CUDA"):
+        Placement(tmp_path / "model.ort", "cuda", None)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform cannot fork")
+def test_a_lock_that_was_held_during_a_fork_is_free_in_the_child() -> None:
+    script = f"""
+import os, sys
+from pathlib import Path
+from edge_runtime.engine.placement import Placement
+found = Placement(Path({str(MODEL)!r}), "cpu", None)
+before = found.single_threaded()
+found._opening.acquire()
+child = os.fork()
+if not child:
+    # The inherited session may have been in use.
+    os._exit(0 if found.single_threaded() is not before else 3)
+_, status = os.waitpid(child, 0)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+    result = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stderr) == (0, "")

@@ -1,0 +1,116 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from paths import FOUR_BLOBS as MODEL
+from paths import MODELS
+
+from edge_runtime import InferenceFailed, InvalidInput, InvalidModel, ModelNotFound, TensorSpec
+from edge_runtime.engine.installation import import_onnxruntime
+from edge_runtime.engine.session import Session
+
+
+def test_what_it_says_of_itself() -> None:
+    session = Session(MODEL, "cpu")
+    assert session.inputs == (TensorSpec("x", "tensor(float)", ("batch", 2)),)
+    assert session.outputs == (TensorSpec("probability", "tensor(float)", ("batch", 1)),)
+    assert (session.provider, session.device_id, session.turn) == ("CPUExecutionProvider", 0, None)
+    assert session.version == import_onnxruntime().__version__
+    assert {"edge_predict.signature", "edge_predict.certificate", "edge_predict.workload"} <= session.metadata.keys()
+    tensors = {spec.name: spec for spec in Session(MODELS / "tensors.onnx", "cpu").inputs}
+    assert (tensors["bool"].shape, tensors["scalar"].shape, tensors["uint8"].shape) == ((None,), (), (3,))
+
+
+def test_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = MODEL.read_bytes()
+    (tmp_path / "model.onnx").write_bytes(content)
+    monkeypatch.chdir(tmp_path)
+    of_path, of_content = Session(Path("model.onnx"), "cpu"), Session(content, "cpu")
+    assert (of_path.source, of_content.source) == (tmp_path / "model.onnx", content)
+    assert (of_path.size, of_content.size) == (len(content), len(content))
+    assert (of_path.content(), of_content.content()) == (content, content)
+    assert repr(of_path) == "Session('model.onnx', CPUExecutionProvider)"
+    assert repr(of_content) == f"Session(<{len(content):,} bytes>, CPUExecutionProvider)"
+    assert of_path.is_unchanged()
+    assert of_content.is_unchanged()
+    (tmp_path / "model.onnx").write_bytes(content + b" ")
+    assert not of_path.is_unchanged()
+    assert (of_path.size, of_path.content()) == (len(content), content + b" ")
+    (tmp_path / "model.onnx").unlink()
+    assert not of_path.is_unchanged()
+    with pytest.raises(ModelNotFound):
+        of_path.content()
+
+
+def test_runs() -> None:
+    session = Session(MODELS / "outputs.onnx", "cpu")
+    feed = {"x": np.array([[1, 2]], np.float32)}
+    y, largest = session.run(["y", "largest"], feed)
+    assert (y.tolist(), largest.tolist()) == ([[2.5, -2.5]], [0])
+    assert [len(session.run(names, feed)) for names in (["positive"], ["positive", "y"])] == [1, 2]
+
+
+def test_what_onnxruntime_refuses() -> None:
+    session = Session(MODELS / "outputs.onnx", "cpu")
+    for feed in ({"x": np.zeros((1, 3), np.float32)}, {"x": np.zeros((1, 2))}, {"z": np.zeros((1, 2), np.float32)}):
+        with pytest.raises(InvalidInput, match="the model cannot take these inputs: "):
+            session.run(["y"], feed)
+
+
+def test_what_fails_while_computing() -> None:
+    session = Session(MODELS / "outputs.onnx", "cpu")
+    with pytest.raises((InferenceFailed, InvalidInput), match="the model"):
+        session.run(["nothing"], {"x": np.zeros((1, 2), np.float32)})
+
+
+def test_bound_arrays_are_read_and_written_in_place() -> None:
+    session = Session(MODELS / "outputs.onnx", "cpu")
+    x, y = np.zeros((2, 2), np.float32), np.zeros((2, 2), np.float32)
+    largest, positive = np.zeros(2, np.int64), np.zeros((2, 2), bool)
+    call = session.bound({"x": x}, {"y": y, "largest": largest, "positive": positive})
+    for rows in ([[1, 2], [-1, 3]], [[0, -1], [2, 2]]):
+        x[...] = rows
+        call()
+        np.testing.assert_array_equal(y, x * np.array([2.5, -1.25], np.float32))
+        np.testing.assert_array_equal(largest, y.argmax(axis=1))
+        np.testing.assert_array_equal(positive, y > 0)
+
+
+@pytest.mark.parametrize("name", [b"probability", b"edge_predict.signature", b"binary_classification"])
+def test_names_that_are_not_utf8(name: bytes) -> None:
+    content = MODEL.read_bytes()
+    assert name in content
+    with pytest.raises(InvalidModel) as raised:
+        Session(content.replace(name, b"\xff" + name[1:]), "cpu")
+    assert str(raised.value) == "the model is damaged: its names are not UTF-8 text; export the model again"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform cannot fork")
+@pytest.mark.parametrize("end", ["pass", "del session"])
+def test_a_session_survives_a_fork(end: str) -> None:
+    """Its threads do not: calls must do without them, and so must the end of the session.
+
+    The child ends as those of multiprocessing do: ONNX Runtime 1.32 hangs in exit() after any fork.
+    """
+    script = f"""
+import os, sys
+from pathlib import Path
+import numpy as np
+from edge_runtime.engine.session import Session
+session = Session(Path({str(MODEL)!r}), "cpu")
+feed = {{"x": np.random.default_rng(0).normal(size=(200_000, 2)).astype(np.float32)}}
+(before,) = session.run(["probability"], feed)
+child = os.fork()
+if not child:
+    (after,) = session.run(["probability"], feed)
+    assert (before == after).all()
+    {end}
+    os._exit(0)
+_, status = os.waitpid(child, 0)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+    result = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stderr) == (0, "")

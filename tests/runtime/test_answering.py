@@ -1,0 +1,224 @@
+"""Every way to call gives the same answers, and calls do not disturb each other."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from concurrency import call_within, in_threads
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from paths import MODELS
+
+from edge_runtime import InferenceFailed, InvalidInput, Prediction, Predictor
+from edge_runtime.contract.metadata_keys import WORKLOAD_KEY
+from edge_runtime.contract.workload import Workload
+
+WithMetadata = Callable[[bytes, str, str], bytes]
+
+# So much work that a few rows are worth a batch of their own.
+COSTLY = Workload(independent=True, cost=50_000.0, bytes=40)
+
+
+def opened(name: str, with_metadata: WithMetadata) -> Predictor:
+    """A model whose calls of 20 rows and more are split into batches."""
+    content = (MODELS / f"{name}.onnx").read_bytes()
+    return Predictor(with_metadata(content, WORKLOAD_KEY, COSTLY.to_json()), device="cpu")
+
+
+@pytest.fixture(params=["four_blobs", "three_labels", "mass"])
+def predictor(request: pytest.FixtureRequest, with_metadata: WithMetadata) -> Predictor:
+    return opened(request.param, with_metadata)
+
+
+def drawn(rows: int) -> np.ndarray:
+    return np.random.default_rng(rows).normal(size=(rows, 2)).astype(np.float32)
+
+
+def outputs(predictor: Predictor, rows: Any) -> np.ndarray:
+    """Probabilities, or values, shape (rows, 1)."""
+    if predictor.required_signature.labels:
+        return predictor.predict_proba(rows)
+    return predictor.predict(rows)[:, None]
+
+
+def expected(predictor: Predictor, rows: np.ndarray) -> np.ndarray:
+    """The same by `run`, in calls that are not split."""
+    (name,) = (spec.name for spec in predictor.outputs)
+    found = np.concatenate(
+        [predictor.run({"x": rows[start : start + 10]})[name] for start in range(0, len(rows), 10)]
+        or [np.zeros((0, predictor.outputs[0].shape[1]), np.float32)]
+    )
+    is_binary = predictor.required_signature.task == "binary_classification"
+    return np.concatenate([1 - found, found], axis=1) if is_binary else found
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=6))
+@settings(max_examples=20, deadline=None)
+def test_any_sizes_one_after_the_other(counts: list[int]) -> None:
+    """Buffers that were bound for one size say nothing of another."""
+    for name in ("four_blobs", "three_labels", "mass"):
+        predictor = Predictor(MODELS / f"{name}.onnx", device="cpu")
+        for count in counts:
+            rows = drawn(count)
+            found = outputs(predictor, rows)
+            np.testing.assert_allclose(found, expected(predictor, rows), atol=1e-5)
+            for row, one in zip(rows, found, strict=True):
+                for form in (row.tolist(), [row.tolist()], row, row[None]):
+                    np.testing.assert_allclose(outputs(predictor, form), [one], atol=1e-5)
+                answer = predictor.predict_one(row.tolist())
+                if name == "mass":
+                    assert answer == pytest.approx(one[0], abs=1e-5)
+                else:
+                    assert answer.label == predictor.classes_[one.argmax()]
+                    assert answer.probability == pytest.approx(one.max(), abs=1e-6)
+
+
+@pytest.mark.parametrize("count", [0, 1, 8192, 8193, 20_000])
+def test_small_and_large_calls(predictor: Predictor, count: int) -> None:
+    found = outputs(predictor, drawn(count))
+    np.testing.assert_allclose(found, expected(predictor, drawn(count)), atol=1e-5)
+    assert found.dtype == np.float32
+
+
+@pytest.mark.parametrize("row", [[0.5, -1], (0.5, -1), np.array([0.5, -1]), [[0.5, -1]], {"x2": -1, "x1": 0.5}])
+def test_forms_of_one_row(row: Any) -> None:
+    predictor = Predictor(MODELS / "three_labels.onnx", device="cpu")
+    for _ in range(2):
+        assert predictor.predict_one(row) == predictor.predict_one([0.5, -1.0])
+        np.testing.assert_array_equal(predictor.predict_proba(row), predictor.predict_proba([[0.5, -1.0]]))
+
+
+def test_what_is_returned(predictor: Predictor) -> None:
+    answer = predictor.predict_one([0, 0])
+    if predictor.required_signature.task == "regression":
+        assert type(answer) is float
+        return
+    assert type(answer) is Prediction
+    assert type(answer.label) is type(predictor.required_signature.labels[0])
+    assert type(answer.probability) is float
+
+
+def test_a_probability_at_the_threshold_is_the_first_label(with_metadata: WithMetadata) -> None:
+    """As the array's type has the threshold, in `predict` and in `predict_one`."""
+    content = (MODELS / "four_blobs.onnx").read_bytes()
+    row = [-1.0, 1.0]
+    probability = float(Predictor(content, device="cpu").predict_proba(row)[0, 1])
+    for threshold, label in (
+        (probability, 0),
+        (float(np.nextafter(probability, 0)), 0),
+        (float(np.nextafter(np.float32(probability), np.float32(0))), 1),
+    ):
+        plain = Predictor(content, device="cpu").required_signature.to_json()
+        changed = plain.replace('"threshold": 0.5', f'"threshold": {threshold!r}')
+        assert changed != plain
+        predictor = Predictor(with_metadata(content, "edge_predict.signature", changed), device="cpu")
+        assert predictor.predict(row).tolist() == [label], threshold
+        answer = predictor.predict_one(row)
+        assert answer.label == label
+        expected_probability = probability if label else float(np.float32(1) - np.float32(probability))
+        assert answer.probability == expected_probability
+
+
+def test_results_stay_as_they_are(predictor: Predictor) -> None:
+    """What is returned is not a buffer of later calls."""
+    predictor.predict_one([0, 0])
+    returned = [outputs(predictor, rows) for rows in ([1, 2], drawn(3), drawn(3), drawn(100))]
+    copies = [result.copy() for result in returned]
+    outputs(predictor, [-1, -2])
+    for count in (3, 100):
+        outputs(predictor, -drawn(count))
+    for result, copy in zip(returned, copies, strict=True):
+        np.testing.assert_array_equal(result, copy)
+
+
+def test_from_many_threads_at_once(predictor: Predictor) -> None:
+    known = {count: outputs(predictor, drawn(count)) for count in (1, 3, 64, 9000)}
+    one = predictor.predict_one([0.25, -1.5])
+
+    def use() -> None:
+        for _ in range(10):
+            for count, answers in known.items():
+                np.testing.assert_array_equal(outputs(predictor, drawn(count)), answers)
+            assert predictor.predict_one([0.25, -1.5]) == one
+
+    in_threads(use, 8)
+
+
+def test_a_call_within_a_call(predictor: Predictor) -> None:
+    """As a signal handler or a finalizer makes it."""
+    one = predictor.predict_one([0.5, 1.5])
+    (buffers,) = predictor.answering._buffers.free
+    call_within(buffers, lambda: predictor.predict_one([-1.0, -1.0]))
+    assert predictor.predict_one([0.5, 1.5]) == one
+    call_within(buffers, lambda: outputs(predictor, [-1.0, -1.0]))
+    assert predictor.predict_one([0.5, 1.5]) == one
+
+    three = outputs(predictor, drawn(3))
+    many = predictor.answering._buffers.many
+    assert many is not None
+    call_within(many, lambda: outputs(predictor, -drawn(3)))
+    np.testing.assert_array_equal(outputs(predictor, drawn(3)), three)
+
+
+def test_after_a_bad_row_the_next_one_is_answered(predictor: Predictor) -> None:
+    one = predictor.predict_one([0.5, 1.5])
+    buffers = list(predictor.answering._buffers.free)
+    for row in ([1], ["a", 1], None, [[1, 2], [3, 4]], {"x1": 1}):
+        with pytest.raises(InvalidInput):
+            predictor.predict_one(row)
+        with pytest.raises(InvalidInput):
+            outputs(predictor, row if row != [[1, 2], [3, 4]] else [[1]])
+    assert predictor.predict_one([0.5, 1.5]) == one
+    # The same buffers: a bad row costs none.
+    assert predictor.answering._buffers.free == buffers
+
+
+def test_what_onnxruntime_raises_is_translated(predictor: Predictor) -> None:
+    def fail() -> None:
+        raise RuntimeError("no memory")
+
+    one = predictor.predict_one([0.5, 1.5])
+    (buffers,) = predictor.answering._buffers.free
+    run, buffers.run = buffers.run, fail
+    for call in (predictor.predict_one, lambda row: outputs(predictor, row)):
+        with pytest.raises(InferenceFailed, match="ONNX Runtime failed on the model: no memory"):
+            call([0.5, 1.5])
+    buffers.run = run
+    assert predictor.predict_one([0.5, 1.5]) == one
+
+
+@pytest.mark.parametrize("name", ["penguins", "islands"])
+def test_models_of_strings_in_batches(name: str, with_metadata: WithMetadata) -> None:
+    split, whole = opened(name, with_metadata), Predictor(MODELS / f"{name}.onnx", device="cpu")
+    rows: list[list[Any]] = [["Dream", 40, 3000, 1, 2007], [None, None, None, 0, 2]]
+    if name == "islands":
+        rows = [["Dream", 2007], [None, 2]]
+    assert split._placement.is_worth_splitting(100)
+    np.testing.assert_array_equal(split.predict(rows * 50), whole.predict(rows * 50))
+    np.testing.assert_allclose(split.predict_proba(rows * 50), whole.predict_proba(rows * 50), rtol=0, atol=1e-6)
+    for row in rows:
+        assert split.predict_one(row) == whole.predict_one(row)
+    with pytest.raises(InvalidInput, match="predict_one takes one row, found 2; use predict or predict_proba"):
+        split.predict_one(rows)
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read in /proc")
+def test_memory_does_not_grow_with_calls_or_sizes(with_metadata: WithMetadata) -> None:
+    predictor = opened("four_blobs", with_metadata)
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def call(sizes: range) -> None:
+        for size in sizes:
+            predictor.predict_proba(drawn(size))
+            predictor.run({"x": drawn(size)})
+            predictor.predict_one([size, 1])
+
+    call(range(1, 3000, 7))
+    before = resident()
+    call(range(2, 3000, 3))
+    assert resident() - before < 4 * 2**20

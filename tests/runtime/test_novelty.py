@@ -1,0 +1,120 @@
+"""What in rows is unlike everything in the training data."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import tables
+from paths import MODELS
+
+from edge_runtime import Feature, Input, NoSignature, Predictor, Signature
+from edge_runtime.novelty import unseen
+
+NAN = math.nan
+ROWS: list[list[Any]] = [
+    ["Torgersen", 39.1, 3750, True, 2007],
+    ["Dream", None, 3000, False, None],
+    [None, 50, None, 0, 2009],
+    ["Foo", 46.5, 4500, "true", 1999],
+]
+
+
+def named(row: list[Any]) -> dict[str, Any]:
+    return dict(zip(tables.PENGUINS.columns, row, strict=True))
+
+
+@pytest.fixture(scope="module")
+def penguins() -> Predictor:
+    return Predictor(MODELS / "penguins.onnx", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def mass() -> Predictor:
+    return Predictor(MODELS / "mass.onnx", device="cpu")
+
+
+def test_unseen(penguins: Predictor, mass: Predictor) -> None:
+    missing = "is missing, but never was in training"
+    assert penguins.unseen(ROWS) == [
+        {},
+        {"bill": missing},
+        {"island": missing},
+        {"island": "'Foo' was not seen in training", "year": "'1999' was not seen in training"},
+    ]
+    # In a row's order; half of the range beyond it is not far yet.
+    rows = [
+        ["Ö", 18, 8100, 1, 2007],
+        ["Dream", 17.9, 8101, 0, 2008],
+        ["Dream", 74, 900, 0, 2008],
+        ["Dream", 75, 899, 1, ""],
+    ]
+    assert [list(found.items()) for found in penguins.unseen(rows)] == [
+        [("island", "'Ö' was not seen in training")],
+        [
+            ("bill", "17.9 is far below the 32 seen in training"),
+            ("mass", "8101 is far above the 6300 seen in training"),
+        ],
+        [],
+        [("bill", "75 is far above the 60 seen in training"), ("mass", "899 is far below the 2700 seen in training")],
+    ]
+    assert penguins.unseen(named(rows[0])) == penguins.unseen(rows[:1])
+    assert penguins.unseen(["Dream", math.inf, -math.inf, True, 2007]) == [
+        {
+            "bill": "inf is far above the 60 seen in training",
+            "mass": "-inf is far below the 2700 seen in training",
+        }
+    ]
+    # It is nothing new if training does not know of missing values, or saw some.
+    assert mass.unseen([[NAN, None], [45, 18]]) == [{}, {}]
+    assert mass.unseen([[1000, None], [45, 18]]) == [{"bill": "1000 is far above the 60 seen in training"}, {}]
+
+
+def test_unseen_where_training_saw_one_number_or_knows_none() -> None:
+    content = (MODELS / "mass.onnx").read_bytes()
+    old, new = b'"maximum": 60.0, "minimum": 32.0', b'"maximum":  0.1, "minimum":  0.1'
+    assert content.count(old) == 1
+    constant = Predictor(content.replace(old, new), device="cpu")
+    assert constant.unseen([[0.1, 18], [0.2, 18]]) == [
+        {},
+        {"bill": "0.2 was not seen in training, where it always is 0.1"},
+    ]
+    unknown = Predictor(content.replace(old, new.replace(b"minimum", b"nothing")), device="cpu")
+    assert unknown.unseen([[1e30, 18]]) == [{}]
+    with pytest.raises(NoSignature):
+        Predictor(MODELS / "tensors.onnx").unseen([1])
+
+
+def test_the_names_of_features_are_not_in_the_order_of_tensors() -> None:
+    feed = {
+        "x": np.array([[9000, 40, NAN], [3000, NAN, 1]], np.float32),
+        "text": np.array([["Foo", "2007"], ["Dream", ""]], object),
+    }
+    found = unseen(tables.PENGUINS, feed)
+    assert [list(reasons) for reasons in found] == [["island", "mass"], ["bill"]]
+
+
+def test_ranges_are_those_of_the_tensors_type() -> None:
+    """0.1 is not a float32, but the number that it is rounded to is not new."""
+    signature = Signature((Input("x", (Feature("a", minimum=0.1, maximum=0.1),)),), "y", (), "regression")
+    for dtype in (np.float16, np.float32, np.float64):
+        assert unseen(signature, {"x": np.array([[0.1]], dtype)}) == [{}]
+    large = Signature((Input("x", (Feature("a", minimum=-1e6, maximum=1e6),)),), "y", (), "regression")
+    assert unseen(large, {"x": np.array([[6e4], [np.inf]], np.float16)}) == [{}, {}]
+
+
+def test_codes_and_categories_without_missing_values() -> None:
+    features = (
+        Feature("a", "categorical", categories=(1, 2)),
+        Feature("b", "categorical", missing=0.0, categories=("x",)),
+    )
+    signature = Signature((Input("t", features),), "y", (), "regression")
+    assert unseen(signature, {"t": np.array([["1", "x"], ["3", "y"], ["", ""]], object)}) == [
+        {},
+        {"a": "'3' was not seen in training", "b": "'y' was not seen in training"},
+        {"b": "is missing, but never was in training"},
+    ]
+
+
+def test_no_rows() -> None:
+    assert unseen(tables.ISLANDS, {"text": np.zeros((0, 2), object)}) == []
