@@ -31,7 +31,7 @@ def ending_with(error: BaseException) -> Callable[[], None]:
         (
             ModuleNotFoundError("No module named 'torch'", name="torch"),
             1,
-            "error: torch is not installed; training and export need pip install 'edge-predict[export]'\n",
+            "error: torch is not installed; training and export need pip install 'edge-predict[export,train]'\n",
         ),
         (MemoryError(), 1, "error: not enough memory\n"),
     ],
