@@ -1,8 +1,10 @@
 """edge_export: from any torch module to files that are verified to compute what torch computes.
 
+```python
 from edge_export import export
 
 export(module, example_inputs, "model.onnx")
+```
 """
 
 from typing import TYPE_CHECKING

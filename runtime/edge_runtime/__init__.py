@@ -1,9 +1,11 @@
 """edge_runtime: predictions from an exported model, without torch.
 
+```python
 from edge_runtime import Predictor
 
 predictor = Predictor("model.onnx")
 predictor.predict_one([-1, 1])  # Prediction(label=1, probability=0.9927064180374146)
+```
 """
 
 from typing import TYPE_CHECKING

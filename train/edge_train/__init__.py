@@ -1,11 +1,13 @@
 """edge_train: from data to model.pt, a plain state_dict that says what its features and labels are.
 
+```python
 from pathlib import Path
 
 from edge_train import four_blobs, save_checkpoint, train
 
 run = train(four_blobs(seed=0))
 save_checkpoint(run.model, Path("model.pt"))
+```
 """
 
 from typing import TYPE_CHECKING
