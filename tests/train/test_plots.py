@@ -9,7 +9,7 @@ from matplotlib.image import imread
 
 from edge_runtime import Feature
 from edge_train import CannotWrite, Dataset, Settings, TrainingRun, find_target, four_blobs, split, train
-from edge_train.loop.settings import EXAMPLE
+from edge_train.loop.settings import EXAMPLE_DEFAULTS
 from edge_train.plots import save_plots
 from edge_train.table.columns import Column
 
@@ -18,7 +18,7 @@ CLASSES = {"loss.png", "confusion_matrix.png", "roc.png", "calibration.png"}
 
 
 def run_on(data: Dataset) -> TrainingRun:
-    return train(data, replace(EXAMPLE, epochs=150))
+    return train(data, replace(EXAMPLE_DEFAULTS, epochs=150))
 
 
 def table(y: Any, features: int = 3, **options: Any) -> Dataset:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edge_train.errors import CheckpointError, TableError, TrainingDiverged
     from edge_train.loop.distributed import Group
     from edge_train.loop.progress import Checkpointer
-    from edge_train.loop.settings import Settings, for_table
+    from edge_train.loop.settings import Settings, table_defaults
     from edge_train.loop.train import TrainingRun, new_network, train
     from edge_train.metrics import measure
     from edge_train.networks.base import Network
@@ -50,7 +50,6 @@ __all__ = [
     "TrainingRun",
     "find_columns",
     "find_target",
-    "for_table",
     "four_blobs",
     "load_checkpoint",
     "measure",
@@ -58,6 +57,7 @@ __all__ = [
     "read_table",
     "save_checkpoint",
     "split",
+    "table_defaults",
     "train",
 ]
 
@@ -83,7 +83,7 @@ __getattr__ = lazy_names(
         "TrainingRun": "edge_train.loop.train",
         "find_columns": "edge_train.table.columns",
         "find_target": "edge_train.table.target",
-        "for_table": "edge_train.loop.settings",
+        "table_defaults": "edge_train.loop.settings",
         "four_blobs": "edge_train.dataset",
         "load_checkpoint": "edge_train.networks.checkpoint",
         "measure": "edge_train.metrics",

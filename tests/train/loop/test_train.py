@@ -22,16 +22,16 @@ from edge_train import (
     TrainingRun,
     find_columns,
     find_target,
-    for_table,
     four_blobs,
     measure,
     new_network,
     read_table,
     split,
+    table_defaults,
     train,
 )
 from edge_train.loop import train as training
-from edge_train.loop.settings import EXAMPLE
+from edge_train.loop.settings import EXAMPLE_DEFAULTS
 from edge_train.loop.train import mean_loss
 from edge_train.table.columns import Column
 
@@ -55,7 +55,7 @@ def plain_loop(data: Dataset, model: nn.Module, epochs: int) -> list[float]:
 
 @pytest.fixture(scope="module")
 def runs() -> list[TrainingRun]:
-    return [train(four_blobs(seed), replace(EXAMPLE, seed=seed)) for seed in SEEDS]
+    return [train(four_blobs(seed), replace(EXAMPLE_DEFAULTS, seed=seed)) for seed in SEEDS]
 
 
 @pytest.mark.parametrize("seed", [0, 1, 17])
@@ -100,7 +100,7 @@ def test_callback_and_random_state() -> None:
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    run = train(four_blobs(0), replace(EXAMPLE, epochs=3), on_epoch=lambda *epoch: seen.append(epoch))
+    run = train(four_blobs(0), replace(EXAMPLE_DEFAULTS, epochs=3), on_epoch=lambda *epoch: seen.append(epoch))
     assert torch.equal(torch.rand(1), expected)
     assert seen == [(0, run.losses[0], None), (1, run.losses[1], None), (2, run.losses[2], run.watched[-1][1])]
 
@@ -108,7 +108,7 @@ def test_callback_and_random_state() -> None:
 @pytest.mark.parametrize("batch_size", [None, 16])
 def test_diverging_is_an_error(batch_size: int | None) -> None:
     with pytest.raises(TrainingDiverged, match="lower learning rate"):
-        train(four_blobs(0), replace(EXAMPLE, learning_rate=1e38, batch_size=batch_size))
+        train(four_blobs(0), replace(EXAMPLE_DEFAULTS, learning_rate=1e38, batch_size=batch_size))
 
 
 def table(rows: int = 300, seed: int = 0, task: str = "binary", validation: float = 0.15, rare: float = 0.4) -> Dataset:
@@ -176,8 +176,8 @@ def test_the_rate_is_half_a_cosine() -> None:
     """One weight's steps, with a gradient that hardly changes."""
     data = four_blobs(0)
     seen: list[torch.Tensor] = []
-    network = new_network(data, EXAMPLE)
-    settings = replace(EXAMPLE, epochs=10, schedule="cosine", learning_rate=1e-4)
+    network = new_network(data, EXAMPLE_DEFAULTS)
+    settings = replace(EXAMPLE_DEFAULTS, epochs=10, schedule="cosine", learning_rate=1e-4)
 
     def look(*_: Any) -> None:
         seen.append(nn.utils.parameters_to_vector(network.parameters()).detach().double().clone())
@@ -212,7 +212,7 @@ def test_without_patience_the_last_epoch_is_taken() -> None:
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_a_table_is_learned(task: str) -> None:
     data = table(1500, task=task)
-    run = train(data, replace(for_table(len(data.train)), epochs=40))
+    run = train(data, replace(table_defaults(len(data.train)), epochs=40))
     assert data.test is not None
     found = measure(run.model, data.test)
     assert isinstance(run.model, TableNet)
@@ -221,7 +221,7 @@ def test_a_table_is_learned(task: str) -> None:
 
 def test_balanced_weights_help_a_rare_class() -> None:
     data = table(2000, rare=0.03)
-    settings = replace(for_table(len(data.train)), epochs=15)
+    settings = replace(table_defaults(len(data.train)), epochs=15)
     assert data.test is not None
     recalls = []
     for balanced in (False, True):
@@ -248,7 +248,7 @@ def test_balanced_classes_weigh_the_same() -> None:
 
 def test_the_same_arguments_give_the_same_weights() -> None:
     data = table()
-    settings = replace(for_table(len(data.train)), epochs=5)
+    settings = replace(table_defaults(len(data.train)), epochs=5)
     first = weights(train(data, settings))
     assert torch.equal(weights(train(table(), settings)), first)
     for other in (
@@ -284,18 +284,20 @@ def test_dropout_zeroes_its_share_anew_in_each_step(monkeypatch: pytest.MonkeyPa
 
 def test_which_network_suits() -> None:
     data = four_blobs(0)
-    assert isinstance(new_network(data, EXAMPLE), NeuralNet)
-    assert isinstance(new_network(data, replace(EXAMPLE, hidden=(5, 5))), TableNet)
-    assert isinstance(new_network(data, replace(EXAMPLE, dropout=0.1)), TableNet)
-    assert isinstance(new_network(table(), EXAMPLE), TableNet)
+    assert isinstance(new_network(data, EXAMPLE_DEFAULTS), NeuralNet)
+    assert isinstance(new_network(data, replace(EXAMPLE_DEFAULTS, hidden=(5, 5))), TableNet)
+    assert isinstance(new_network(data, replace(EXAMPLE_DEFAULTS, dropout=0.1)), TableNet)
+    assert isinstance(new_network(table(), EXAMPLE_DEFAULTS), TableNet)
     (inputs,) = data.signature.inputs
     gaps = replace(inputs, features=(Feature("x1", missing=0.0), Feature("x2")))
-    assert isinstance(new_network(replace(data, signature=replace(data.signature, inputs=(gaps,))), EXAMPLE), TableNet)
+    assert isinstance(
+        new_network(replace(data, signature=replace(data.signature, inputs=(gaps,))), EXAMPLE_DEFAULTS), TableNet
+    )
 
 
 @pytest.mark.parametrize("rows", [1, 10, 100, 10_000, 1_000_000, 100_000_000])
 def test_what_suits_a_table(rows: int) -> None:
-    settings = for_table(rows)
+    settings = table_defaults(rows)
     assert settings.batch_size in (32, 64, 128, 256, 512)
     assert 20 <= settings.epochs <= 200
 
@@ -308,7 +310,7 @@ def test_breast_cancer(breast_cancer: Any) -> None:
     assert Counter(column.kind for column in columns if isinstance(column, Column)) == {"numeric": 30}
     for seed in range(2):
         data = split([one for one in columns if isinstance(one, Column)], target, seed)
-        run = train(data, replace(for_table(len(data.train)), epochs=60, seed=seed))
+        run = train(data, replace(table_defaults(len(data.train)), epochs=60, seed=seed))
         assert data.test is not None
         assert measure(run.model, data.test)["accuracy"] >= 0.95
         assert run.model.signature.labels == ("benign", "malignant")

@@ -12,7 +12,7 @@ from torch import nn
 
 from edge_runtime import Feature, Input, Signature
 from edge_train import CheckpointError, NeuralNet, TableNet, four_blobs, load_checkpoint, save_checkpoint, train
-from edge_train.loop.settings import EXAMPLE
+from edge_train.loop.settings import EXAMPLE_DEFAULTS
 from edge_train.networks.neural_net import network_signature
 
 KEYS = ["linear_1.weight", "linear_1.bias", "linear_2.weight", "linear_2.bias"]
@@ -117,7 +117,7 @@ def test_somebody_elses_checkpoint(path: Path) -> None:
 
 def test_same_model_same_bytes(tmp_path: Path) -> None:
     for name in ("a.pt", "another name.pt"):
-        save_checkpoint(train(four_blobs(0), replace(EXAMPLE, epochs=50)).model, tmp_path / name)
+        save_checkpoint(train(four_blobs(0), replace(EXAMPLE_DEFAULTS, epochs=50)).model, tmp_path / name)
     assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "another name.pt").read_bytes()
 
 

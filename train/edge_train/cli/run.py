@@ -18,7 +18,7 @@ from edge_train.dataset import Dataset, four_blobs
 from edge_train.errors import TableError
 from edge_train.loop.distributed import Group, joined, local_rank
 from edge_train.loop.progress import Checkpointer
-from edge_train.loop.settings import EXAMPLE, Settings, for_table
+from edge_train.loop.settings import EXAMPLE_DEFAULTS, Settings, table_defaults
 from edge_train.loop.train import REPORT_EVERY, TrainingRun, mean_loss, new_network, train
 from edge_train.metrics import as_text, measure
 from edge_train.networks.checkpoint import checkpoint_bytes
@@ -133,11 +133,11 @@ class Job:
         return dataset, "\n".join([*lines, _size(dataset)])
 
     def _settings(self, dataset: Dataset, chosen: Mapping[str, Any]) -> Settings:
-        base = EXAMPLE if self.table is None else for_table(len(dataset.train))
+        base = EXAMPLE_DEFAULTS if self.table is None else table_defaults(len(dataset.train))
         optimizer = chosen["optimizer"] or base.optimizer
         if optimizer != base.optimizer:
             # Each has its own usual step.
-            other = EXAMPLE if optimizer == "sgd" else for_table(len(dataset.train))
+            other = EXAMPLE_DEFAULTS if optimizer == "sgd" else table_defaults(len(dataset.train))
             base = replace(base, learning_rate=other.learning_rate, weight_decay=other.weight_decay)
         given = {name: value for name, value in chosen.items() if value is not None}
         if dataset.validation is None:

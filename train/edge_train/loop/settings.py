@@ -48,10 +48,10 @@ class Settings:
     seed: int = 0
 
 
-EXAMPLE = Settings(hidden=(5,))
+EXAMPLE_DEFAULTS = Settings(hidden=(5,))
 
 
-def for_table(rows: int) -> Settings:
+def table_defaults(rows: int) -> Settings:
     """What suits a table with so many rows to train on."""
     batch_size = min(512, max(32, 2 ** round(math.log2(rows / 64))))
     epochs = math.ceil(_STEPS / math.ceil(rows / batch_size))

@@ -17,7 +17,7 @@ from edge_train.dataset import Dataset, Part
 from edge_train.errors import TrainingDiverged
 from edge_train.loop.distributed import Group
 from edge_train.loop.progress import Checkpointer, Progress
-from edge_train.loop.settings import EXAMPLE, Settings
+from edge_train.loop.settings import EXAMPLE_DEFAULTS, Settings
 from edge_train.loop.steps import Batch, Objective, RecordedStep
 from edge_train.networks.base import Network
 from edge_train.networks.neural_net import NeuralNet
@@ -51,7 +51,7 @@ class TrainingRun:
 
 def train(
     dataset: Dataset,
-    settings: Settings = EXAMPLE,
+    settings: Settings = EXAMPLE_DEFAULTS,
     *,
     network: Network | None = None,
     device: str = "cpu",
