@@ -117,8 +117,8 @@ def _location(
     program: Program, features: tuple[Feature, ...]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Centre and spread of each feature in training, where the module or the signature knows; else standard normal."""
-    if callable(location := getattr(program.module, "location", None)):
-        mean, deviation = (np.asarray(values, np.float64) for values in location())
+    if callable(known := getattr(program.module, "mean_and_standard_deviation", None)):
+        mean, deviation = (np.asarray(values, np.float64) for values in known())
         return mean, np.where(deviation > 0, deviation, 1.0)
     ranges = [
         (0.5, 0.5)

@@ -121,7 +121,7 @@ def test_kinds_tasks_and_training_can_be_set(command: Command, tmp_path: Path) -
     assert result.code == 0, result.err
     model = load_checkpoint(tmp_path / "model.pt")
     assert isinstance(model, TableNet)
-    assert model.dropped == (6, 5, 4)
+    assert model.dropout_widths == (6, 5, 4)
     signature = model.signature
     assert signature.task == "regression"
     assert {feature.name: feature.kind for feature in signature.features} == {

@@ -47,7 +47,7 @@ def batch(network: Network, rows: int, weighted: bool, dropout: bool) -> list[to
     if weighted:
         tensors.append(torch.rand(rows) + 0.1)
     if dropout:
-        tensors += [torch.empty(rows, width).bernoulli_(0.7).div_(0.7) for width in network.dropped]
+        tensors += [torch.empty(rows, width).bernoulli_(0.7).div_(0.7) for width in network.dropout_widths]
     return tensors
 
 

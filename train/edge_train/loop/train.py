@@ -222,7 +222,7 @@ class _Training:
             return []
         return [
             torch.empty(rows, width, device=self.device).bernoulli_(kept, generator=random).div_(kept)
-            for width in self.network.dropped
+            for width in self.network.dropout_widths
         ]
 
 
@@ -249,7 +249,8 @@ class _DistributedStep:
 def _identity(dataset: Dataset, settings: Settings, network: Network, group: Group) -> str:
     """The SHA-256 of all that the weights depend on, and the names that ride along with them."""
     watched = [part.sha256 for part in (dataset.validation, dataset.test) if part is not None]
-    run = (dataset.training_sha256, watched, dataset.signature, asdict(settings), group.size, str(network))
+    shapes = [(name, tuple(value.shape)) for name, value in network.state_dict().items()]
+    run = (dataset.training_sha256, watched, dataset.signature, asdict(settings), group.size, shapes)
     return hashlib.sha256(repr((*run, torch.__version__)).encode()).hexdigest()
 
 
