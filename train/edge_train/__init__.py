@@ -14,8 +14,9 @@ from edge_runtime.contract.lazy import lazy_names
 
 if TYPE_CHECKING:
     from edge_runtime.contract.errors import CannotWrite, DeviceUnavailable
-    from edge_train.dataset import Dataset, Part, four_blobs
+    from edge_train.dataset import Dataset, Part
     from edge_train.errors import CheckpointError, TableError, TrainingDiverged
+    from edge_train.example import four_blobs
     from edge_train.loop.distributed import Group
     from edge_train.loop.progress import Checkpointer
     from edge_train.loop.settings import Settings, table_defaults
@@ -84,7 +85,7 @@ __getattr__ = lazy_names(
         "find_columns": "edge_train.table.columns",
         "find_target": "edge_train.table.target",
         "table_defaults": "edge_train.loop.settings",
-        "four_blobs": "edge_train.dataset",
+        "four_blobs": "edge_train.example",
         "load_checkpoint": "edge_train.networks.checkpoint",
         "measure": "edge_train.metrics",
         "new_network": "edge_train.loop.train",

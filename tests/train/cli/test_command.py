@@ -103,7 +103,7 @@ def test_what_was_found_is_shown_before_training(command: Command, tmp_path: Pat
         ["code", "numeric", "none", "0 to 4, 5 integers: if they are codes, --categorical code"],
         ["island", "categorical", "33.3%", "Biscoe, Dream"],
         ["flag", "boolean", "none", "75.0% true"],
-        ["note", "left out", "60 different texts, hardly one of them twice"],
+        ["note", "left out", "60 different strings, most of them in one row only"],
         ["constant", "left out", "the same value in every row"],
         ["mass", "numeric", "none", "0 to 88.5"],
         ["target y: 3 classes: u (20), v (20), w (20)"],
@@ -193,7 +193,7 @@ def test_wrong_usage(command: Command, tmp_path: Path, arguments: list[str], mes
     [
         (["nowhere.csv", "--target", "c"], "nowhere.csv cannot be read"),
         (["table.csv", "--target", "d"], "has no column 'd'"),
-        (["table.csv", "--target", "c"], "row 3: x is 'b': no number"),
+        (["table.csv", "--target", "c"], "row 3: x is 'b', not a number"),
         (["table.csv", "--target", "c", "--categorical", "z"], "has no column 'z'; its columns are x, c"),
         (["good.csv", "--target", "a", "--drop", "b"], "no column is left"),
         (["good.csv", "--target", "a", "--drop", "b", "--drop", "b"], "no column is left"),
@@ -227,7 +227,7 @@ def test_columns_that_are_left_out_say_why(command: Command, tmp_path: Path) -> 
     (tmp_path / "money.csv").write_text("price,same,y\n" + rows)
     result = command(main, "money.csv", "--target", "y")
     assert result.code == 1
-    assert "price: 30 different texts" in result.err
+    assert "price: 30 different strings" in result.err
     assert "same: the same value in every row" in result.err
 
 

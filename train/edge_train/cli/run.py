@@ -14,18 +14,19 @@ from tqdm import tqdm
 
 from edge_runtime.contract.atomic_files import make_folder, prepare_file, write_files
 from edge_runtime.contract.errors import DeviceUnavailable
-from edge_train.dataset import Dataset, four_blobs
+from edge_train.dataset import Dataset
 from edge_train.errors import TableError
+from edge_train.example import four_blobs
 from edge_train.loop.distributed import Group, joined, local_rank
 from edge_train.loop.progress import Checkpointer
 from edge_train.loop.settings import EXAMPLE_DEFAULTS, Settings, table_defaults
 from edge_train.loop.train import REPORT_EVERY, TrainingRun, mean_loss, new_network, train
 from edge_train.metrics import as_text, measure
 from edge_train.networks.checkpoint import checkpoint_bytes
-from edge_train.table.columns import Column, DroppedColumn, find_columns
+from edge_train.table.columns import Column, DroppedColumn, find_columns, no_such_column
 from edge_train.table.files import read_table
-from edge_train.table.split import VALIDATION_SHARE, split
-from edge_train.table.target import Question, Target, find_target
+from edge_train.table.split import VALIDATION_FRACTION, split
+from edge_train.table.target import Target, TargetKind, find_target
 
 # Values in the training rows from which on `auto` takes a GPU: for fewer, its start takes longer than all of training.
 _MANY_VALUES = 10_000_000
@@ -40,11 +41,11 @@ class TableChoice:
 
     path: Path
     target: str
-    question: Question | None = None
+    question: TargetKind | None = None
     numeric: Sequence[str] = ()
     categorical: Sequence[str] = ()
     drop: Sequence[str] = ()
-    validation: float = VALIDATION_SHARE
+    validation: float = VALIDATION_FRACTION
 
 
 @dataclass(frozen=True)
@@ -227,7 +228,7 @@ def _named(given: Sequence[str], names: Sequence[str], choice: TableChoice) -> l
         part.strip() for word in given for part in ([word] if word in names else word.split(",")) if part.strip()
     ]
     if unknown := [column for column in columns if column not in names]:
-        raise TableError(f"{choice.path} has no column {unknown[0]!r}; its columns are {', '.join(names)}")
+        raise no_such_column(choice.path, unknown[0], names)
     return list(dict.fromkeys(columns))
 
 
@@ -252,7 +253,7 @@ def _columns_text(found: Sequence[Column | DroppedColumn]) -> str:
         if isinstance(column, DroppedColumn):
             lines.append((column.name, "left out", "", column.reason))
         else:
-            missing = f"{column.gaps.mean():.1%}" if column.gaps.any() else "none"
+            missing = f"{column.missing.mean():.1%}" if column.missing.any() else "none"
             lines.append((column.name, column.kind, missing, _values_text(column)))
     widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
     return "\n".join(
@@ -264,9 +265,9 @@ def _values_text(column: Column) -> str:
     if column.kind == "boolean":
         return f"{np.nanmean(column.values):.1%} true"
     if column.kind == "categorical":
-        shown = ", ".join(map(str, column.words[:5]))
-        return shown if len(column.words) <= 5 else f"{shown}, ... {len(column.words):,} in all"
-    known = column.values[~column.gaps]
+        shown = ", ".join(map(str, column.categories[:5]))
+        return shown if len(column.categories) <= 5 else f"{shown}, ... {len(column.categories):,} in all"
+    known = column.values[~column.missing]
     text = f"{known.min():.6g} to {known.max():.6g}"
     different = np.unique(known)
     if 2 < len(different) <= _FEW_INTEGERS and (different == np.floor(different)).all():
