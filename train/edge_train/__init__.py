@@ -8,9 +8,9 @@ run = train(four_blobs(seed=0))
 save_checkpoint(run.model, Path("model.pt"))
 """
 
-from typing import TYPE_CHECKING
-
-from edge_runtime.contract.lazy import lazy_names
+# Type checkers take this name for true. Neither typing nor anything else is imported before the first use of a name,
+# so that the command can be interrupted quietly from the start.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from edge_runtime.contract.errors import CannotWrite, DeviceUnavailable
@@ -30,6 +30,13 @@ if TYPE_CHECKING:
     from edge_train.table.files import read_table
     from edge_train.table.split import split
     from edge_train.table.target import Target, find_target
+else:
+
+    def __getattr__(name):
+        from edge_runtime.contract.lazy import lazy_names
+
+        return lazy_names(__name__, _HOMES)(name)
+
 
 __all__ = [
     "CannotWrite",
@@ -62,36 +69,33 @@ __all__ = [
     "train",
 ]
 
-__getattr__ = lazy_names(
-    __name__,
-    {
-        "CannotWrite": "edge_runtime.contract.errors",
-        "CheckpointError": "edge_train.errors",
-        "Column": "edge_train.table.columns",
-        "Dataset": "edge_train.dataset",
-        "DeviceUnavailable": "edge_runtime.contract.errors",
-        "Group": "edge_train.loop.distributed",
-        "Checkpointer": "edge_train.loop.progress",
-        "DroppedColumn": "edge_train.table.columns",
-        "Network": "edge_train.networks.base",
-        "NeuralNet": "edge_train.networks.neural_net",
-        "Part": "edge_train.dataset",
-        "Settings": "edge_train.loop.settings",
-        "TableError": "edge_train.errors",
-        "TableNet": "edge_train.networks.table_net",
-        "Target": "edge_train.table.target",
-        "TrainingDiverged": "edge_train.errors",
-        "TrainingRun": "edge_train.loop.train",
-        "find_columns": "edge_train.table.columns",
-        "find_target": "edge_train.table.target",
-        "table_defaults": "edge_train.loop.settings",
-        "four_blobs": "edge_train.example",
-        "load_checkpoint": "edge_train.networks.checkpoint",
-        "measure": "edge_train.metrics",
-        "new_network": "edge_train.loop.train",
-        "read_table": "edge_train.table.files",
-        "save_checkpoint": "edge_train.networks.checkpoint",
-        "split": "edge_train.table.split",
-        "train": "edge_train.loop.train",
-    },
-)
+_HOMES = {
+    "CannotWrite": "edge_runtime.contract.errors",
+    "CheckpointError": "edge_train.errors",
+    "Checkpointer": "edge_train.loop.progress",
+    "Column": "edge_train.table.columns",
+    "Dataset": "edge_train.dataset",
+    "DeviceUnavailable": "edge_runtime.contract.errors",
+    "DroppedColumn": "edge_train.table.columns",
+    "Network": "edge_train.networks.base",
+    "NeuralNet": "edge_train.networks.neural_net",
+    "Part": "edge_train.dataset",
+    "Group": "edge_train.loop.distributed",
+    "Settings": "edge_train.loop.settings",
+    "TableError": "edge_train.errors",
+    "TableNet": "edge_train.networks.table_net",
+    "Target": "edge_train.table.target",
+    "TrainingDiverged": "edge_train.errors",
+    "TrainingRun": "edge_train.loop.train",
+    "find_columns": "edge_train.table.columns",
+    "find_target": "edge_train.table.target",
+    "four_blobs": "edge_train.example",
+    "load_checkpoint": "edge_train.networks.checkpoint",
+    "measure": "edge_train.metrics",
+    "new_network": "edge_train.loop.train",
+    "read_table": "edge_train.table.files",
+    "save_checkpoint": "edge_train.networks.checkpoint",
+    "split": "edge_train.table.split",
+    "table_defaults": "edge_train.loop.settings",
+    "train": "edge_train.loop.train",
+}
