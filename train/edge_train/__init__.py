@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edge_train.dataset import Dataset, Part
     from edge_train.errors import CheckpointError, TableError, TrainingDiverged
     from edge_train.example import four_blobs
-    from edge_train.loop.distributed import Group
+    from edge_train.loop.distributed import ProcessGroup
     from edge_train.loop.progress import Checkpointer
     from edge_train.loop.settings import Settings, table_defaults
     from edge_train.loop.train import TrainingRun, new_network, train
@@ -46,10 +46,10 @@ __all__ = [
     "Dataset",
     "DeviceUnavailable",
     "DroppedColumn",
-    "Group",
     "Network",
     "NeuralNet",
     "Part",
+    "ProcessGroup",
     "Settings",
     "TableError",
     "TableNet",
@@ -80,7 +80,7 @@ _HOMES = {
     "Network": "edge_train.networks.base",
     "NeuralNet": "edge_train.networks.neural_net",
     "Part": "edge_train.dataset",
-    "Group": "edge_train.loop.distributed",
+    "ProcessGroup": "edge_train.loop.distributed",
     "Settings": "edge_train.loop.settings",
     "TableError": "edge_train.errors",
     "TableNet": "edge_train.networks.table_net",

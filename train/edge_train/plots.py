@@ -89,8 +89,8 @@ def _loss_figure(dataset: Dataset, run: TrainingRun) -> Figure:
     # Of a table, it has in it what makes learning harder on purpose.
     hardened = "" if dataset.validation is None else " with dropout and smoothing"
     axes.plot(run.losses, color=_COLORS[0], label=f"training{hardened}, {run.losses[-1]:.3f} at the end")
-    if run.watched:
-        epochs, losses = zip(*run.watched, strict=True)
+    if run.evaluations:
+        epochs, losses = zip(*run.evaluations, strict=True)
         name = "test" if dataset.validation is None else "validation"
         axes.plot(epochs, losses, color=_COLORS[1], linestyle="--", label=f"{name}, {losses[-1]:.3f} at the end")
     if run.epoch < len(run.losses):

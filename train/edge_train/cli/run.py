@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,10 +13,11 @@ from edge_runtime.contract.terminal import printable
 from edge_train.cli.outputs import Outputs, prepare_outputs
 from edge_train.dataset import Dataset
 from edge_train.loop import torchrun
-from edge_train.loop.distributed import Group, joined
+from edge_train.loop.distributed import ProcessGroup, join_torchrun_group
+from edge_train.loop.evaluation import mean_loss
 from edge_train.loop.progress import Checkpointer
 from edge_train.loop.settings import Settings
-from edge_train.loop.train import REPORT_EVERY, TrainingRun, mean_loss, new_network, train
+from edge_train.loop.train import REPORT_EVERY, TrainingRun, new_network, train
 from edge_train.metrics import as_text, measure
 from edge_train.networks.checkpoint import checkpoint_bytes
 
@@ -42,10 +42,8 @@ def run(
     Raises:
         EdgePredictError: what went wrong, in one line; earlier files stay as they were.
     """
-    if dataset.validation is None:
-        settings = replace(settings, patience=None)
     device = choose_device(device_name, dataset)
-    with joined(device) as group:
+    with join_torchrun_group(device) as group:
         if group.leads:
             prepare_outputs(outputs)
         checkpointer = None if outputs.checkpoint is None else Checkpointer(outputs.checkpoint, resume)
@@ -81,7 +79,7 @@ def _train(
     dataset: Dataset,
     settings: Settings,
     device: torch.device,
-    group: Group,
+    group: ProcessGroup,
     checkpointer: Checkpointer | None,
     is_example: bool,
 ) -> TrainingRun:
@@ -109,7 +107,7 @@ def _train(
             network=network,
             device=str(device),
             group=group,
-            keeper=checkpointer,
+            checkpointer=checkpointer,
             on_epoch=report,
         )
 
