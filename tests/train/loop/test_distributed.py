@@ -99,3 +99,23 @@ def test_without_torchrun_a_process_is_alone(monkeypatch: pytest.MonkeyPatch) ->
 def test_only_the_first_process_leads() -> None:
     assert ProcessGroup(rank=0, size=8).leads
     assert not ProcessGroup(rank=5, size=8).leads
+
+
+def test_the_group_ends_with_the_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Imported after the group began, torch.distributed.nn would keep it, and Gloo's threads abort the process."""
+    for name in [name for name in sys.modules if name.startswith("torch.distributed.nn")]:
+        monkeypatch.delitem(sys.modules, name)
+    calls: list[object] = []
+
+    def begin(backend: str, timeout: object) -> None:
+        calls.append((backend, "torch.distributed.nn.functional" in sys.modules))
+
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(torch.distributed, "init_process_group", begin)
+    monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: calls.append("end"))
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda: 1)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
+    with join_torchrun_group(torch.device("cpu")) as group:
+        assert group == ProcessGroup(rank=1, size=2)
+        assert calls == [("gloo", True)]
+    assert calls == [("gloo", True), "end"]

@@ -49,6 +49,10 @@ def join_torchrun_group(device: torch.device) -> Iterator[ProcessGroup]:
     if torchrun.world_size() == 1:
         yield ProcessGroup()
         return
+    # Functions in there have the group of that moment as a default argument. DistributedDataParallel imports it: after
+    # init_process_group the group would never end, and Gloo's threads could abort the process at its exit.
+    import torch.distributed.nn
+
     backend = "gloo"
     if device.type == "cuda":
         backend = "nccl"
