@@ -8,9 +8,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from paths import EXAMPLE_TABLES
 
 from edge_train import Column, Dataset, TrainingRun, find_columns, find_target, four_blobs, split, train
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """On a busy machine, threads that wait for each other make small computations many times slower."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -69,7 +69,6 @@ def test_equal_to_autograd_for_many_networks(network: Network, sizes: list[int],
 
 
 def check(network: Network, sizes: list[int], weighted: bool, dropout: bool) -> None:
-    torch.set_num_threads(1)
     objective = Objective(network.train(), len(network.signature.inputs), weighted)
     step, optimizer = RecordedStep(objective), torch.optim.SGD(network.parameters(), 0.1)
     # The second batch of a size is a replay, with weights that have changed since.
