@@ -29,8 +29,19 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.machine import machine
 from benchmarks.timing import interleaved, ratio, spread
-from edge_train import Column, Dataset, Part, Settings, find_columns, find_target, for_table, four_blobs, split, train
-from edge_train.loop.settings import EXAMPLE
+from edge_train import (
+    Column,
+    Dataset,
+    Part,
+    Settings,
+    find_columns,
+    find_target,
+    four_blobs,
+    split,
+    table_defaults,
+    train,
+)
+from edge_train.loop.settings import EXAMPLE_DEFAULTS
 from edge_train.metrics import answers
 
 Array = npt.NDArray[Any]
@@ -107,7 +118,7 @@ def _ours(x: Array, y: Array, rows: Array, held: Array) -> Array:
     found = find_columns(table.drop_columns(["y"]), "the table")
     columns = [column for column in found if isinstance(column, Column)]
     dataset = split(columns, target, seed=0, test=False)
-    model = train(dataset, for_table(len(dataset.train))).model
+    model = train(dataset, table_defaults(len(dataset.train))).model
     taken = [int(feature.name.removeprefix("x")) for feature in dataset.signature.features]
     found = answers(model, Part({"x": x[held][:, taken]}, y[held]))
     if not model.signature.labels:
@@ -124,7 +135,7 @@ def print_example(rounds: int) -> None:
     )
     times = interleaved({"ours": lambda: train(dataset), "plain": lambda: plain_loop(dataset)}, rounds, 120)
     over, seconds = ratio(times["ours"], times["plain"]), {name: spread(values) for name, values in times.items()}
-    print(f"\nthe example's {EXAMPLE.epochs:,} epochs, {'the same bits' if same else 'OTHER BITS'}")
+    print(f"\nthe example's {EXAMPLE_DEFAULTS.epochs:,} epochs, {'the same bits' if same else 'OTHER BITS'}")
     for name, value in seconds.items():
         print(
             f"  {name:<28} {value['median'] * 1000:8.1f} ms  ({value['low'] * 1000:.1f} to {value['high'] * 1000:.1f})"
@@ -137,9 +148,9 @@ def plain_loop(dataset: Dataset) -> tuple[nn.Module, list[float]]:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(2, 5), nn.ReLU(), nn.Linear(5, 1), nn.Sigmoid())
     x, y = torch.from_numpy(dataset.train.inputs["x"]), torch.from_numpy(dataset.train.target)
-    criterion, optimizer = nn.BCELoss(), torch.optim.SGD(model.parameters(), lr=EXAMPLE.learning_rate)
+    criterion, optimizer = nn.BCELoss(), torch.optim.SGD(model.parameters(), lr=EXAMPLE_DEFAULTS.learning_rate)
     losses = []
-    for _ in range(EXAMPLE.epochs):
+    for _ in range(EXAMPLE_DEFAULTS.epochs):
         optimizer.zero_grad()
         loss = criterion(model(x).squeeze(1), y)
         loss.backward()
@@ -158,7 +169,7 @@ def print_large(rounds: int) -> None:
     found = find_columns(table.drop_columns(["y"]), "the table")
     columns = [column for column in found if isinstance(column, Column)]
     dataset = split(columns, target, seed=0, test=False, validation=0)
-    settings = replace(for_table(ROWS), hidden=HIDDEN, batch_size=BATCH, epochs=EPOCHS, patience=None)
+    settings = replace(table_defaults(ROWS), hidden=HIDDEN, batch_size=BATCH, epochs=EPOCHS, patience=None)
     calls: dict[str, Callable[[], object]] = {
         "ours, as by default": lambda: train(dataset, settings),
         "ours, without dropout": lambda: train(dataset, replace(settings, dropout=0)),

@@ -114,7 +114,7 @@ def test_gap_patterns() -> None:
 
 
 class Unlocated(Table):
-    location = None
+    mean_and_standard_deviation = None
 
 
 def test_what_the_signature_knows_is_enough() -> None:

@@ -89,7 +89,7 @@ class Table(nn.Module):
     def forward(self, x: Tensor, text: Tensor) -> Tensor:
         return self.head(torch.cat([self.numbers(x), self.texts(text)], dim=1))
 
-    def location(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    def mean_and_standard_deviation(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         return self.numbers.mean.numpy(), self.numbers.scale.numpy()
 
 

@@ -43,7 +43,7 @@ def from_torch(table: Path, target: str, model: torch.nn.Module) -> np.ndarray:
             column: Column = columns[feature.name]
             if tensor.holds_strings:
                 known = codes_of(feature)
-                codes = np.array([*(known.get(str(word), 0) for word in column.words), known[""]])
+                codes = np.array([*(known.get(str(word), 0) for word in column.categories), known[""]])
                 values.append(codes[column.values])
             else:
                 values.append(column.values)

@@ -40,17 +40,17 @@ def test_two_classes() -> None:
 
 def test_several_classes() -> None:
     random = np.random.default_rng(0)
-    shares = random.dirichlet(np.ones(3), 60)
-    true = np.array([random.choice(3, p=share) for share in shares])
-    found = measured(shares, true, ("a", "b", "c"), "multiclass_classification")
-    predicted = shares.argmax(1)
+    probabilities = random.dirichlet(np.ones(3), 60)
+    true = np.array([random.choice(3, p=row) for row in probabilities])
+    found = measured(probabilities, true, ("a", "b", "c"), "multiclass_classification")
+    predicted = probabilities.argmax(1)
     assert found["accuracy"] == pytest.approx((predicted == true).mean())
     recalls = [(predicted[true == one] == one).mean() for one in range(3)]
     assert found["balanced_accuracy"] == pytest.approx(np.mean(recalls))
-    assert found["log_loss"] == pytest.approx(-np.log(shares[np.arange(60), true]).mean(), rel=1e-4)
+    assert found["log_loss"] == pytest.approx(-np.log(probabilities[np.arange(60), true]).mean(), rel=1e-4)
     areas = []
     for one in range(3):
-        pairs = shares[true == one, one][:, None] - shares[true != one, one][None]
+        pairs = probabilities[true == one, one][:, None] - probabilities[true != one, one][None]
         areas.append((pairs > 0).mean() + (pairs == 0).mean() / 2)
     assert found["roc_auc"] == pytest.approx(np.mean(areas), rel=1e-5)
     assert found["confusion_matrix"][1][2] == ((true == 1) & (predicted == 2)).sum()
@@ -74,9 +74,23 @@ def test_more_rows_than_a_block() -> None:
 def test_as_text() -> None:
     found = measured([[0.9], [0.2], [0.3]], [1.0, 0.0, 1.0], ("no", "yes please"), "binary_classification")
     assert as_text(found, ("no", "yes please")).splitlines()[-3:] == [
-        "true \\ predicted          no  yes please",
-        "no                         1           0",
-        "yes please                 1           1",
+        "true \\ predicted  no  yes please",
+        "no                 1           0",
+        "yes please         1           1",
     ]
-    assert "confusion" not in as_text(found, tuple(range(13)))
-    assert "accuracy           0.6667" in as_text(found, ("no", "yes please"))
+    assert "predicted" not in as_text(found, tuple(range(13)))
+    assert as_text(found, ("no", "yes please")).splitlines()[:2] == [
+        "accuracy           0.6667",
+        "balanced accuracy  0.75",
+    ]
+
+
+def test_as_text_of_values() -> None:
+    assert as_text({"mae": 1.23456, "rmse": 2.0, "r2": None}, ()) == "mae   1.235\nrmse  2"
+
+
+def test_labels_control_no_terminal() -> None:
+    found = measured([[0.9], [0.2], [0.3]], [1.0, 0.0, 1.0], ("a\x1b[31m", "b"), "binary_classification")
+    text = as_text(found, ("a\x1b[31m", "b"))
+    assert "\x1b" not in text
+    assert "a\\x1b[31m" in text

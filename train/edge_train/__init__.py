@@ -10,17 +10,18 @@ save_checkpoint(run.model, Path("model.pt"))
 ```
 """
 
-from typing import TYPE_CHECKING
-
-from edge_runtime.contract.lazy import lazy_names
+# Type checkers take this name for true. Neither typing nor anything else is imported before the first use of a name,
+# so that the command can be interrupted quietly from the start.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from edge_runtime.contract.errors import CannotWrite, DeviceUnavailable
-    from edge_train.dataset import Dataset, Part, four_blobs
+    from edge_train.dataset import Dataset, Part
     from edge_train.errors import CheckpointError, TableError, TrainingDiverged
-    from edge_train.loop.distributed import Group
+    from edge_train.example import four_blobs
+    from edge_train.loop.distributed import ProcessGroup
     from edge_train.loop.progress import Checkpointer
-    from edge_train.loop.settings import Settings, for_table
+    from edge_train.loop.settings import Settings, table_defaults
     from edge_train.loop.train import TrainingRun, new_network, train
     from edge_train.metrics import measure
     from edge_train.networks.base import Network
@@ -31,6 +32,13 @@ if TYPE_CHECKING:
     from edge_train.table.files import read_table
     from edge_train.table.split import split
     from edge_train.table.target import Target, find_target
+else:
+
+    def __getattr__(name):
+        from edge_runtime.contract.lazy import lazy_names
+
+        return lazy_names(__name__, _HOMES)(name)
+
 
 __all__ = [
     "CannotWrite",
@@ -40,10 +48,10 @@ __all__ = [
     "Dataset",
     "DeviceUnavailable",
     "DroppedColumn",
-    "Group",
     "Network",
     "NeuralNet",
     "Part",
+    "ProcessGroup",
     "Settings",
     "TableError",
     "TableNet",
@@ -52,7 +60,6 @@ __all__ = [
     "TrainingRun",
     "find_columns",
     "find_target",
-    "for_table",
     "four_blobs",
     "load_checkpoint",
     "measure",
@@ -60,39 +67,37 @@ __all__ = [
     "read_table",
     "save_checkpoint",
     "split",
+    "table_defaults",
     "train",
 ]
 
-__getattr__ = lazy_names(
-    __name__,
-    {
-        "CannotWrite": "edge_runtime.contract.errors",
-        "CheckpointError": "edge_train.errors",
-        "Column": "edge_train.table.columns",
-        "Dataset": "edge_train.dataset",
-        "DeviceUnavailable": "edge_runtime.contract.errors",
-        "Group": "edge_train.loop.distributed",
-        "Checkpointer": "edge_train.loop.progress",
-        "DroppedColumn": "edge_train.table.columns",
-        "Network": "edge_train.networks.base",
-        "NeuralNet": "edge_train.networks.neural_net",
-        "Part": "edge_train.dataset",
-        "Settings": "edge_train.loop.settings",
-        "TableError": "edge_train.errors",
-        "TableNet": "edge_train.networks.table_net",
-        "Target": "edge_train.table.target",
-        "TrainingDiverged": "edge_train.errors",
-        "TrainingRun": "edge_train.loop.train",
-        "find_columns": "edge_train.table.columns",
-        "find_target": "edge_train.table.target",
-        "for_table": "edge_train.loop.settings",
-        "four_blobs": "edge_train.dataset",
-        "load_checkpoint": "edge_train.networks.checkpoint",
-        "measure": "edge_train.metrics",
-        "new_network": "edge_train.loop.train",
-        "read_table": "edge_train.table.files",
-        "save_checkpoint": "edge_train.networks.checkpoint",
-        "split": "edge_train.table.split",
-        "train": "edge_train.loop.train",
-    },
-)
+_HOMES = {
+    "CannotWrite": "edge_runtime.contract.errors",
+    "CheckpointError": "edge_train.errors",
+    "Checkpointer": "edge_train.loop.progress",
+    "Column": "edge_train.table.columns",
+    "Dataset": "edge_train.dataset",
+    "DeviceUnavailable": "edge_runtime.contract.errors",
+    "DroppedColumn": "edge_train.table.columns",
+    "Network": "edge_train.networks.base",
+    "NeuralNet": "edge_train.networks.neural_net",
+    "Part": "edge_train.dataset",
+    "ProcessGroup": "edge_train.loop.distributed",
+    "Settings": "edge_train.loop.settings",
+    "TableError": "edge_train.errors",
+    "TableNet": "edge_train.networks.table_net",
+    "Target": "edge_train.table.target",
+    "TrainingDiverged": "edge_train.errors",
+    "TrainingRun": "edge_train.loop.train",
+    "find_columns": "edge_train.table.columns",
+    "find_target": "edge_train.table.target",
+    "four_blobs": "edge_train.example",
+    "load_checkpoint": "edge_train.networks.checkpoint",
+    "measure": "edge_train.metrics",
+    "new_network": "edge_train.loop.train",
+    "read_table": "edge_train.table.files",
+    "save_checkpoint": "edge_train.networks.checkpoint",
+    "split": "edge_train.table.split",
+    "table_defaults": "edge_train.loop.settings",
+    "train": "edge_train.loop.train",
+}

@@ -1,4 +1,4 @@
-"""The rows to learn from: the four blobs of the example, or a table, in parts to train, to validate, to test."""
+"""Rows to learn from, with their answers known: a part to train, one to validate and one to test."""
 
 import hashlib
 from collections.abc import Mapping
@@ -7,27 +7,22 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.datasets import make_blobs
 
-from edge_runtime.contract.signature import Feature, Input, Signature
+from edge_runtime.contract.signature import Signature
 
-BLOB_CENTERS = ((1.0, 1.0), (-1.0, -1.0), (1.0, -1.0), (-1.0, 1.0))
-BLOB_LABELS = (0, 0, 1, 1)
-BLOB_STANDARD_DEVIATION = 0.3
-
-
-NUMBERS, TEXT = "x", "text"
+# The names of a network's inputs: of numbers and booleans, and of the codes of categories.
+NUMBERS, CATEGORIES = "x", "text"
 
 
 @dataclass(frozen=True)
 class Part:
-    """Some rows, with what is to be predicted of them.
+    """Some rows and their targets.
 
     Attributes:
-        inputs: what a network takes, by the names of the signature's inputs: float32 of shape (rows, features), and
-            int64 codes of texts.
-        target: shape (rows,); float32 1.0 for `labels[1]` of two and 0.0 for `labels[0]`, or the value; int64 places in
-            the labels if there are more than two.
+        inputs: the network's inputs, by the names of the signature's inputs: float32 of shape (rows, features), NaN
+            being a missing value, and int64 category codes of shape (rows, features).
+        target: shape (rows,); of two classes float32, 1.0 for `labels[1]` and 0.0 for `labels[0]`; of more int64,
+            places in `labels`; in regression float32, the values.
     """
 
     inputs: Mapping[str, npt.NDArray[Any]]
@@ -36,9 +31,13 @@ class Part:
     def __len__(self) -> int:
         return len(self.target)
 
+    def __repr__(self) -> str:
+        arrays = (f"{name}: {values.dtype} {list(values.shape)}" for name, values in self.inputs.items())
+        return f"Part({len(self):,} rows, {', '.join(arrays)})"
+
     @property
     def sha256(self) -> str:
-        """The SHA-256 over the bytes of the rows."""
+        """The SHA-256 over the bytes of the rows and targets, as 64 hex digits."""
         digest = hashlib.sha256()
         for values in (*self.inputs.values(), self.target):
             digest.update(np.ascontiguousarray(values).data)
@@ -47,13 +46,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Rows with known answers.
+    """Rows with known answers, in parts.
 
     Attributes:
-        train: to learn from.
-        validation: to see when to stop; None where all epochs are gone through.
-        test: to measure with; None where others do.
-        signature: what a row and an answer mean, with the ranges and categories of the rows to train.
+        train: the rows to learn from.
+        validation: the rows that tell when to stop; None to train all epochs.
+        test: the rows to measure the network on; None if it is measured on others.
+        signature: what a row and an answer mean, with the ranges and categories of the training rows.
     """
 
     train: Part
@@ -61,23 +60,18 @@ class Dataset:
     test: Part | None
     signature: Signature
 
+    def __repr__(self) -> str:
+        return f"Dataset({self.size}, {self.signature.task})"
+
+    @property
+    def size(self) -> str:
+        """How many rows each part has and how many features a row has, in one line."""
+        parts = {"to validate": self.validation, "to test": self.test}
+        rows = "".join(f", {len(part):,} {purpose}" for purpose, part in parts.items() if part is not None)
+        features = len(self.signature.features)
+        return f"{len(self.train):,} rows to train{rows}, {features:,} feature{'' if features == 1 else 's'}"
+
     @property
     def training_sha256(self) -> str:
-        """The SHA-256 over the bytes of the training rows: which ones a network has learned from."""
+        """The SHA-256 over the bytes of the training rows: it says which rows a network has learned from."""
         return self.train.sha256
-
-
-def four_blobs(seed: int) -> Dataset:
-    """The example: four normal blobs in the plane, opposite ones of one class; 80 rows to train, 20 to test."""
-    random = np.random.RandomState(seed)
-    parts = []
-    for rows in (80, 20):
-        x, cluster = make_blobs(
-            n_samples=rows, centers=np.array(BLOB_CENTERS), cluster_std=BLOB_STANDARD_DEVIATION, random_state=random
-        )
-        parts.append(Part({NUMBERS: x.astype(np.float32)}, np.array(BLOB_LABELS, dtype=np.float32)[cluster]))
-    train, test = parts
-    x = train.inputs[NUMBERS]
-    ranges = zip(("x1", "x2"), x.min(axis=0).tolist(), x.max(axis=0).tolist(), strict=True)
-    features = tuple(Feature(name, "numeric", low, high) for name, low, high in ranges)
-    return Dataset(train, None, test, Signature((Input(NUMBERS, features),), "probability", (0, 1)))

@@ -1,15 +1,15 @@
-"""What can go wrong in training, below the project's one root of errors."""
+"""What can go wrong in training; the root of all errors is in `edge_runtime.contract.errors`."""
 
 from edge_runtime.contract.errors import EdgePredictError
 
 
 class TableError(EdgePredictError, ValueError):
-    """The table cannot be read, or cannot be trained on as it is."""
+    """The table cannot be read, or a network cannot be trained on it as it is."""
 
 
 class CheckpointError(EdgePredictError, ValueError):
-    """The file is not a checkpoint that `NeuralNet` can be made from."""
+    """The file is not a network's state_dict, or not the progress of this training run."""
 
 
 class TrainingDiverged(EdgePredictError, ArithmeticError):
-    """The loss is no longer finite."""
+    """The loss or the weights are no longer finite."""

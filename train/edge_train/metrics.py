@@ -1,4 +1,4 @@
-"""How well a network does on rows that it has not learned from, in the measures that people expect."""
+"""How well a network does on rows that it has not learned from, in the usual measures."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,17 +8,23 @@ import numpy.typing as npt
 import torch
 from sklearn import metrics as measures
 
+from edge_runtime.contract.signature import Label
+from edge_runtime.contract.terminal import aligned
 from edge_train.dataset import Part
 from edge_train.networks.base import Network
 
 # Rows that a network answers at once.
 _BLOCK = 16_384
-# A larger matrix fills the terminal and says nothing.
-_MOST_SHOWN = 12
+# A larger confusion matrix fills the terminal and says nothing.
+_MOST_CLASSES = 12
 
 
 def answers(network: Network, part: Part) -> npt.NDArray[np.float64]:
-    """What `network` gives for the rows of `part`: shape (rows, classes) of probabilities, or (rows,) of values."""
+    """What `network` answers to the rows of `part`.
+
+    Returns:
+        Shape (rows, classes), the probability of each class; in regression shape (rows,), the values.
+    """
     blocks = []
     with torch.inference_mode():
         for start in range(0, len(part), _BLOCK):
@@ -31,13 +37,13 @@ def answers(network: Network, part: Part) -> npt.NDArray[np.float64]:
 
 
 def measure(network: Network, part: Part) -> dict[str, Any]:
-    """The measures of `network` on `part`, in plain types, as metrics.json has them.
+    """The measures of `network` on `part`, in plain types, as metrics.json has them; scikit-learn computes them.
 
-    Classes: accuracy, balanced_accuracy (the mean recall of the classes), roc_auc (of several classes the mean of one
-    against the rest), log_loss in nats, and confusion_matrix, whose rows are true and columns predicted classes, in the
-    order of the labels. Values: mae and rmse in the target's unit, and r2, None for a single row.
-
-    The formulas are scikit-learn's.
+    Returns:
+        Of classes: accuracy; balanced_accuracy, the mean of the classes' recalls; roc_auc, of several classes the mean
+        of each against the rest; log_loss in nats; and confusion_matrix, a row for each true class and a column for
+        each predicted class, in the order of the labels. Of values: mae and rmse in the target's unit; and r2, None for
+        a single row.
     """
     found, signature = answers(network, part), network.signature
     if signature.task == "regression":
@@ -49,29 +55,23 @@ def measure(network: Network, part: Part) -> dict[str, Any]:
         }
     classes, places = np.arange(len(signature.labels)), part.target.astype(np.int64)
     predicted = signature.predicted(found)
-    # Float32's rows do not sum to one as closely as the formula wants.
-    shares = found / found.sum(axis=1, keepdims=True)
-    binary = len(classes) == 2
+    # scikit-learn wants rows that sum to one more exactly than float32 does.
+    probabilities = found / found.sum(axis=1, keepdims=True)
+    scores = probabilities[:, 1] if len(classes) == 2 else probabilities
     return {
         "accuracy": measures.accuracy_score(places, predicted),
         "balanced_accuracy": measures.balanced_accuracy_score(places, predicted),
-        "roc_auc": float(measures.roc_auc_score(places, shares[:, 1] if binary else shares, multi_class="ovr")),
-        "log_loss": measures.log_loss(places, shares, labels=classes),
+        "roc_auc": float(measures.roc_auc_score(places, scores, multi_class="ovr")),
+        "log_loss": measures.log_loss(places, probabilities, labels=classes),
         "confusion_matrix": measures.confusion_matrix(places, predicted, labels=classes).tolist(),
     }
 
 
-def as_text(found: Mapping[str, Any], labels: tuple[Any, ...]) -> str:
-    """What `measure` gives, for the terminal: a line for each number, and the matrix if it is small."""
-    lines = [f"{name.replace('_', ' '):<18} {value:.4g}" for name, value in found.items() if isinstance(value, float)]
-    matrix = found.get("confusion_matrix")
-    if matrix is not None and len(labels) <= _MOST_SHOWN:
-        names = [str(label) for label in labels]
-        width = max(len(cell) for cell in (*names, *(str(count) for row in matrix for count in row)))
-        first = max(map(len, ("true \\ predicted", *names)))
-        lines.append(f"{'true ' + chr(92) + ' predicted':<{first}}  " + "  ".join(f"{name:>{width}}" for name in names))
-        lines += [
-            f"{name:<{first}}  " + "  ".join(f"{count:>{width}}" for count in row)
-            for name, row in zip(names, matrix, strict=True)
-        ]
+def as_text(found: Mapping[str, Any], labels: tuple[Label, ...]) -> str:
+    """What `measure` returns, for the terminal: a line for each number, and the confusion matrix if it is small."""
+    numbers = [(name.replace("_", " "), f"{value:.4g}") for name, value in found.items() if isinstance(value, float)]
+    lines = aligned(numbers)
+    if "confusion_matrix" in found and len(labels) <= _MOST_CLASSES:
+        rows = [(label, *counts) for label, counts in zip(labels, found["confusion_matrix"], strict=True)]
+        lines += aligned([("true \\ predicted", *labels), *rows], right=range(1, len(labels) + 1))
     return "\n".join(lines)

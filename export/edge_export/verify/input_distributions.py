@@ -118,8 +118,8 @@ def _known_moments(
     program: Program, features: tuple[Feature, ...]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Mean and standard deviation of each feature in training, if module or signature know them; else 0 and 1."""
-    if callable(location := getattr(program.module, "location", None)):
-        mean, deviation = (np.asarray(values, np.float64) for values in location())
+    if callable(known := getattr(program.module, "mean_and_standard_deviation", None)):
+        mean, deviation = (np.asarray(values, np.float64) for values in known())
         return mean, np.where(deviation > 0, deviation, 1.0)
     moments = [
         (0.5, 0.5)

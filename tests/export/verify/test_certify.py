@@ -16,7 +16,7 @@ from edge_export.verify.reference import References
 from edge_runtime import Predictor
 from edge_runtime.contract.certificate import ReferenceBatch
 from edge_train import four_blobs, save_checkpoint, train
-from edge_train.loop.settings import EXAMPLE
+from edge_train.loop.settings import EXAMPLE_DEFAULTS
 
 
 def golden_of(kind: str, folder: Path) -> tuple[ReferenceBatch, ...]:
@@ -46,7 +46,7 @@ def test_several_lengths(tmp_path: Path) -> None:
 def test_no_row_that_overflows_within_an_operation(tmp_path: Path) -> None:
     """There ONNX Runtime's versions differ, and a certificate must hold under all of them."""
     checkpoint = tmp_path / "model.pt"
-    save_checkpoint(train(four_blobs(0), replace(EXAMPLE, epochs=50)).model, checkpoint)
+    save_checkpoint(train(four_blobs(0), replace(EXAMPLE_DEFAULTS, epochs=50)).model, checkpoint)
     (made,) = export_checkpoint(checkpoint)
     assert made.certificate is not None
     compared = np.concatenate([batch["x"] for comparison in made.comparisons for batch in comparison.probe.calls])
@@ -89,7 +89,7 @@ def test_without_a_certificate_nothing_else_changes(tmp_path: Path) -> None:
     import onnx
 
     checkpoint = tmp_path / "model.pt"
-    save_checkpoint(train(four_blobs(0), replace(EXAMPLE, epochs=50)).model, checkpoint)
+    save_checkpoint(train(four_blobs(0), replace(EXAMPLE_DEFAULTS, epochs=50)).model, checkpoint)
     (made,) = export_checkpoint(checkpoint)
     proto = onnx.load(made.path)
     onnx.checker.check_model(proto, full_check=True)

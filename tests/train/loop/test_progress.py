@@ -1,170 +1,114 @@
-"""Runs that are killed and resumed, and runs of several processes."""
+"""The file of a run's progress."""
 
-import random
-import shutil
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
-from edge_train import Checkpointer, CheckpointError, load_checkpoint
-from edge_train.cli.command import main
-from edge_train.loop.progress import Progress
-
-TRAIN = [sys.executable, "-m", "edge_train", "table.csv", "--target", "y", "--hidden", "8", "--batch-size", "32"]
+from edge_train import CannotWrite, Checkpointer, CheckpointError
+from edge_train.loop import progress as progress_module
+from edge_train.loop.progress import TrainingProgress
 
 
-@pytest.fixture(autouse=True)
-def in_folder_of_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    write(Path("table.csv"))
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "run"
 
 
-def write(path: Path, seed: int = 0) -> None:
-    rows = np.random.default_rng(seed)
-    lines = ["a,b,y"]
-    for _ in range(203):
-        a, b = rows.normal(), rows.integers(0, 12)
-        lines.append(f"{'' if b == 3 else round(a, 4)},city {b},{'yes' if a + b % 2 + rows.normal() > 0 else 'no'}")
-    path.write_text("\n".join(lines) + "\n")
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that are the time now."""
+    now = [1000.0]
+    monkeypatch.setattr(progress_module.time, "monotonic", lambda: now[0])
+    return now
 
 
-def test_killed_at_any_moment_and_resumed_it_ends_with_the_same_bytes() -> None:
-    options = ["--epochs", "3000", "--patience", "2900", "--checkpoint", "run", "--resume", "--output"]
-    start = time.monotonic()
-    with subprocess.Popen([TRAIN[0], "-u", *TRAIN[1:], *options, "whole"], stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        while not process.stdout.readline().startswith(b"epoch"):
-            pass
-        begins = time.monotonic() - start
-        process.stdout.read()
-    shutil.rmtree("run")
-    moments = random.Random(0)
-    for _ in range(10):
-        with subprocess.Popen([*TRAIN, *options, "parts"], stdout=subprocess.DEVNULL) as process:
-            with pytest.raises(subprocess.TimeoutExpired):
-                process.wait(begins + moments.uniform(-0.8, 0.3))
-            process.kill()
-    assert Path("run/training.pt").exists()
-    assert not Path("parts/model.pt").exists()
-    subprocess.run([*TRAIN, *options, "parts"], check=True, capture_output=True)
-    assert Path("whole/model.pt").read_bytes() == Path("parts/model.pt").read_bytes()
-    assert Path("whole/metrics.json").read_bytes() == Path("parts/metrics.json").read_bytes()
-    assert [path.name for path in Path("run").iterdir()] == ["training.pt"]
+def progress(epoch: int, finished: bool = False) -> TrainingProgress:
+    weights = {"layer.weight": torch.full((2, 3), float(epoch))}
+    return TrainingProgress(epoch, finished, weights, {"state": {}, "param_groups": []}, losses=[0.5] * epoch)
 
 
-QUICK = ["--hidden", "8", "--batch-size", "32", "--target", "y", "--checkpoint", "run"]
+def epoch_in(folder: Path) -> Any:
+    return torch.load(folder / "training.pt", weights_only=True)["progress"]["epoch"]
 
 
-def interrupted(monkeypatch: pytest.MonkeyPatch, command: Any, *options: str, after: int = 3) -> None:
-    """A run that ends with Ctrl-C after some epochs."""
-    kept = Checkpointer.keep
-
-    def keep(self: Checkpointer, run: str, progress: Progress) -> None:
-        self._next = 0.0
-        kept(self, run, progress)
-        if progress.epoch == after:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Checkpointer, "keep", keep)
-        assert command(main, "table.csv", *QUICK, *options).code == 130
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        ["--epochs", "12"],
-        ["--epochs", "40", "--patience", "3"],
-        ["--epochs", "12", "--optimizer", "sgd", "--dropout", "0.5"],
-        ["--epochs", "12", "--validation", "0", "--class-weight", "balanced"],
-    ],
-)
-def test_resumed_after_any_epoch(command: Any, monkeypatch: pytest.MonkeyPatch, options: list[str]) -> None:
-    assert command(main, "table.csv", *QUICK, *options, "--output", "whole").code == 0
-    for after in (1, 2, 5):
-        shutil.rmtree("run")
-        interrupted(monkeypatch, command, *options, after=after)
-        assert command(main, "table.csv", *QUICK, *options, "--resume", "--output", "parts").code == 0
-        for name in ("model.pt", "metrics.json"):
-            assert (Path("whole") / name).read_bytes() == (Path("parts") / name).read_bytes()
+def test_what_is_saved_is_loaded(folder: Path) -> None:
+    kept = TrainingProgress(
+        3, False, {"w": torch.ones(2)}, {"state": {0: {"step": torch.ones(())}}}, 2, 0.25, {"w": torch.zeros(2)}
+    )
+    kept.losses, kept.evaluations = [0.5, 0.4, 0.3], [(0, 0.7), (3, 0.25)]
+    Checkpointer(folder, resume=False).save("abc", kept)
+    found = Checkpointer(folder, resume=True).load("abc")
+    assert found is not None
+    assert vars(found).keys() == vars(kept).keys()
+    for name in ("epoch", "finished", "best_epoch", "best_loss", "losses", "evaluations"):
+        assert getattr(found, name) == getattr(kept, name)
+    assert found.best_weights is not None
+    assert torch.equal(found.weights["w"], torch.ones(2))
+    assert torch.equal(found.best_weights["w"], torch.zeros(2))
+    assert torch.equal(found.optimizer["state"][0]["step"], torch.ones(()))
 
 
-def test_another_run_is_not_resumed(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    interrupted(monkeypatch, command, "--epochs", "9")
-    write(Path("other.csv"), seed=1)
-    Path("renamed.csv").write_text(Path("table.csv").read_text().replace("yes", "oui"))
-    Path("column.csv").write_text(Path("table.csv").read_text().replace("a,b,y", "c,b,y"))
-    for table, options in (
-        ("table.csv", ["--epochs", "10"]),
-        ("table.csv", ["--epochs", "9", "--seed", "1"]),
-        ("table.csv", ["--epochs", "9", "--learning-rate", "0.5"]),
-        ("table.csv", ["--epochs", "9", "--hidden", "8,8"]),
-        ("table.csv", ["--epochs", "9", "--drop", "b"]),
-        ("other.csv", ["--epochs", "9"]),
-        ("renamed.csv", ["--epochs", "9"]),
-        ("column.csv", ["--epochs", "9"]),
-    ):
-        result = command(main, table, *QUICK, *options, "--resume", "--output", "new")
-        assert result.code == 1
-        assert "is a run with another table, other options or another torch" in result.err
-        assert not Path("new/model.pt").exists()
-    assert command(main, "table.csv", *QUICK, "--epochs", "9", "--resume").code == 0
+def test_it_is_written_once_a_second_and_at_the_end(folder: Path, clock: list[float]) -> None:
+    checkpointer = Checkpointer(folder, resume=False)
+    for epoch, seconds, written in ((1, 0.0, 1), (2, 0.9, 1), (3, 0.2, 3), (4, 0.5, 3)):
+        clock[0] += seconds
+        checkpointer.save("abc", progress(epoch))
+        assert epoch_in(folder) == written
+    checkpointer.save("abc", progress(5, finished=True))
+    assert epoch_in(folder) == 5
 
 
-def test_an_unfinished_run_is_not_lost_but_a_finished_one_is_replaced(
-    command: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    interrupted(monkeypatch, command, "--epochs", "9")
-    result = command(main, "table.csv", *QUICK, "--epochs", "9")
-    assert (result.code, result.err.count("\n")) == (1, 1)
-    assert "go on with --resume, or remove it" in result.err
-    assert command(main, "table.csv", *QUICK, "--epochs", "9", "--resume").code == 0
-    first = Path("model.pt").read_bytes()
-    assert command(main, "table.csv", *QUICK, "--epochs", "9", "--resume").code == 0
-    assert Path("model.pt").read_bytes() == first
-    assert command(main, "table.csv", *QUICK, "--epochs", "9", "--seed", "1").code == 0
-    assert Path("model.pt").read_bytes() != first
+def test_nothing_is_loaded_without_resume_or_a_file(folder: Path) -> None:
+    assert Checkpointer(folder, resume=True).load("abc") is None
+    checkpointer = Checkpointer(folder, resume=False)
+    checkpointer.save("abc", progress(5, finished=True))
+    assert Checkpointer(folder, resume=False).load("abc") is None
+    assert Checkpointer(folder, resume=True).load("abc") is not None
 
 
-def test_a_damaged_file(tmp_path: Path, command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    interrupted(monkeypatch, command, "--epochs", "9")
-    path = Path("run/training.pt")
+def test_another_run_is_refused(folder: Path) -> None:
+    Checkpointer(folder, resume=False).save("abc", progress(5))
+    with pytest.raises(CheckpointError, match="a run with another table, other options or another version of torch"):
+        Checkpointer(folder, resume=True).load("abd")
+
+
+def test_an_unfinished_run_is_not_begun_anew(folder: Path) -> None:
+    Checkpointer(folder, resume=False).save("abc", progress(5))
+    with pytest.raises(CheckpointError, match="has not finished; continue it with --resume, or remove the file"):
+        Checkpointer(folder, resume=False)
+    assert epoch_in(folder) == 5
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_damaged_file_is_refused_and_left_as_it_is(folder: Path, resume: bool) -> None:
+    Checkpointer(folder, resume=False).save("abc", progress(5))
+    path = folder / "training.pt"
     content = path.read_bytes()
-    for damaged in (b"", b"junk", content[: len(content) // 2]):
+    torch.save({"weights": 1}, folder / "other.pt")
+    for damaged in (b"", b"junk", content[: len(content) // 2], (folder / "other.pt").read_bytes()):
         path.write_bytes(damaged)
-        for options in ([], ["--resume"]):
-            result = command(main, "table.csv", *QUICK, "--epochs", "9", *options)
-            assert (result.code, result.err.count("\n")) == (1, 1)
-            assert "no training run, or a damaged one; remove it" in result.err
+        with pytest.raises(CheckpointError, match="is not a training run, or a damaged one; remove the file"):
+            Checkpointer(folder, resume).load("abc")
         assert path.read_bytes() == damaged
-    torch.save({"weights": 1}, path)
-    with pytest.raises(CheckpointError, match="damaged"):
-        Checkpointer(Path("run"), resume=True).earlier("any")
 
 
-def test_what_a_killed_run_was_writing_is_cleared_away() -> None:
-    Path("run").mkdir()
-    Path("run/.training.pt.abc.tmp").touch()
-    Checkpointer(Path("run"), resume=False)
-    assert list(Path("run").iterdir()) == []
+def test_what_a_killed_run_was_writing_is_removed(folder: Path) -> None:
+    folder.mkdir()
+    (folder / ".training.pt.abc.tmp").touch()
+    (folder / "mine.tmp").touch()
+    Checkpointer(folder, resume=False)
+    assert [path.name for path in folder.iterdir()] == ["mine.tmp"]
 
 
-@pytest.mark.parametrize("options", [["--dropout", "0"], ["--dropout", "0.3", "--class-weight", "balanced"]])
-def test_two_processes_come_to_what_one_comes_to(options: list[str]) -> None:
-    # 203 rows leave an odd batch at the end of an epoch.
-    common = ["--epochs", "4", "--optimizer", "sgd", "--batch-size", "33", *options, "--output"]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *TRAIN[1:]]
-    two = subprocess.run([*torchrun, *common, "two"], capture_output=True, text=True, timeout=120)
-    assert two.returncode == 0, two.stderr
-    one = subprocess.run([*TRAIN, *common, "one"], capture_output=True, text=True, check=True)
-    assert two.stdout.replace("two/", "one/") == one.stdout
-    first, second = (load_checkpoint(Path(name) / "model.pt") for name in ("one", "two"))
-    assert first.signature == second.signature
-    for key, value in first.state_dict().items():
-        torch.testing.assert_close(second.state_dict()[key], value, rtol=1e-4, atol=1e-6)
+def test_a_folder_that_cannot_be_made(folder: Path) -> None:
+    folder.touch()
+    with pytest.raises(CannotWrite):
+        Checkpointer(folder, resume=False)
+
+
+def test_in_one_line() -> None:
+    assert repr(progress(5)) == "TrainingProgress(5 epochs)"
+    best = TrainingProgress(1000, True, best_epoch=960, best_weights={"w": torch.ones(1000)})
+    assert repr(best) == "TrainingProgress(1,000 epochs, best epoch 960, finished)"

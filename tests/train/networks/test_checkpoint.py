@@ -1,5 +1,7 @@
 import copy
 import pickle
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from torch import nn
 
 from edge_runtime import Feature, Input, Signature
 from edge_train import CheckpointError, NeuralNet, TableNet, four_blobs, load_checkpoint, save_checkpoint, train
-from edge_train.loop.settings import EXAMPLE
+from edge_train.loop.settings import EXAMPLE_DEFAULTS
 from edge_train.networks.neural_net import network_signature
 
 KEYS = ["linear_1.weight", "linear_1.bias", "linear_2.weight", "linear_2.bias"]
@@ -43,11 +45,11 @@ def test_a_plain_state_dict(path: Path) -> None:
 def table_model(task: Any = "binary_classification", labels: tuple[Any, ...] = ("no", "yes")) -> TableNet:
     torch.manual_seed(1)
     numbers = (Feature("height", missing=0.2), Feature("width", missing=0.0))
-    texts = (
+    categorical = (
         Feature("city", "categorical", missing=0.1, categories=tuple(f"city {place}" for place in range(30))),
         Feature("code", "categorical", missing=0.0, categories=(1, 5)),
     )
-    inputs = (Input("x", numbers), Input("text", texts))
+    inputs = (Input("x", numbers), Input("text", categorical))
     model = TableNet(Signature(inputs, "y", labels, task, columns=("city", "height", "width", "code")), (7, 3))
     random = np.random.default_rng(0)
     x = random.normal(5, 3, (50, 2)).astype(np.float32)
@@ -86,11 +88,11 @@ def test_round_trip_of_a_table(path: Path, task: str, labels: tuple[Any, ...]) -
 
 def test_a_damaged_table_model(path: Path) -> None:
     for key, value, message in (
-        ("numbers.scale", torch.zeros(2), "is not positive"),
-        ("numbers.center", torch.zeros(3), "does not fit its network"),
+        ("numeric.standard_deviation", torch.zeros(2), "is not positive"),
+        ("numeric.mean", torch.zeros(3), "does not fit its network"),
         ("layers.1.weight", torch.zeros(3, 8), "does not fit its network"),
-        ("categories.0.weight", torch.zeros(9, 5), "does not fit its network"),
-        ("layers.0.bias", torch.full((7,), torch.inf), "holds NaN or infinity"),
+        ("embeddings.0.weight", torch.zeros(9, 5), "does not fit its network"),
+        ("layers.0.bias", torch.full((7,), torch.inf), "has NaN or infinity in it"),
     ):
         content = table_model().state_dict()
         content[key] = value
@@ -117,7 +119,7 @@ def test_somebody_elses_checkpoint(path: Path) -> None:
 
 def test_same_model_same_bytes(tmp_path: Path) -> None:
     for name in ("a.pt", "another name.pt"):
-        save_checkpoint(train(four_blobs(0), replace(EXAMPLE, epochs=50)).model, tmp_path / name)
+        save_checkpoint(train(four_blobs(0), replace(EXAMPLE_DEFAULTS, epochs=50)).model, tmp_path / name)
     assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "another name.pt").read_bytes()
 
 
@@ -135,18 +137,18 @@ def state(**changes: Any) -> dict[str, Any]:
     ("content", "message"),
     [
         (nn.Linear(2, 1).state_dict(), "is not the state_dict of a NeuralNet"),
-        ({}, "found nothing"),
-        ({"epoch": 5, "model": PlainNet(2, 5).state_dict()}, "found epoch, model"),
-        ([1, 2], "holds no state_dict"),
-        (torch.ones(3), "holds no state_dict"),
-        (PlainNet(2, 5), "save it with torch.save\\(model.state_dict\\(\\)"),
-        (PlainNet(2, 5).double().state_dict(), "linear_1.weight is torch.float64"),
+        ({}, "but has nothing"),
+        ({"epoch": 5, "model": PlainNet(2, 5).state_dict()}, "but has epoch, model"),
+        ([1, 2], "does not hold a state_dict"),
+        (torch.ones(3), "does not hold a state_dict"),
+        (PlainNet(2, 5), "running code that is in it; save a state_dict with torch.save\\(model.state_dict\\(\\)"),
+        (PlainNet(2, 5).double().state_dict(), "linear_1.weight is torch.float64, not torch.float32"),
         (state(**{"linear_1.bias": 5}), "linear_1.bias is int"),
-        (state(**{"linear_1.bias": torch.full((5,), torch.nan)}), "linear_1.bias holds NaN"),
+        (state(**{"linear_1.bias": torch.full((5,), torch.nan)}), "linear_1.bias has NaN"),
         (state(**{"linear_2.weight": torch.ones(2, 5)}), "the weights have the shapes"),
         (state(**{"linear_1.weight": torch.ones(5)}), "the weights have the shapes"),
         (state(**{"linear_2.weight": torch.ones(1, 4)}), "does not fit its network"),
-        (state(**{"more": torch.ones(2)}), "found linear_1.bias"),
+        (state(**{"more": torch.ones(2)}), "but has linear_1.bias"),
         (state(**{"linear_1.weight": torch.ones(5, 2).to_sparse()}), "sparse or meta"),
         (state(**{"linear_1.weight": torch.empty(0, 2)}), "the weights have the shapes"),
     ],
@@ -185,7 +187,7 @@ def test_missing_or_a_folder(tmp_path: Path) -> None:
     [
         ({"schema_version": 99}, "schema version 99"),
         ("damaged", "the signature is damaged"),
-        (network_signature((Feature("only one"),), (0, 1)).to_dict(), "names 1 features, its weights take 2"),
+        (network_signature((Feature("only one"),), (0, 1)).to_dict(), "has 1 features, but its weights take 2"),
     ],
 )
 def test_bad_signature(path: Path, signature: Any, message: str) -> None:
@@ -194,3 +196,43 @@ def test_bad_signature(path: Path, signature: Any, message: str) -> None:
     torch.save(content, path)
     with pytest.raises(CheckpointError, match=message):
         load_checkpoint(path)
+
+
+def test_the_keys_of_a_table_net() -> None:
+    """Exporters and other code may rely on them."""
+    assert list(table_model("regression", ()).state_dict()) == [
+        "target",
+        "numeric.mean",
+        "numeric.standard_deviation",
+        "embeddings.0.weight",
+        "embeddings.0.frequency",
+        "embeddings.1.weight",
+        "embeddings.1.frequency",
+        "layers.0.weight",
+        "layers.0.bias",
+        "layers.1.weight",
+        "layers.1.bias",
+        "layers.2.weight",
+        "layers.2.bias",
+    ]
+
+
+def test_loading_needs_nothing_but_torch_and_numpy(path: Path) -> None:
+    """To export a checkpoint, what training needs does not have to be installed."""
+    save_checkpoint(table_model(), path)
+    code = """
+import sys
+sys.modules.update(dict.fromkeys(["sklearn", "pyarrow", "matplotlib", "tqdm", "scipy", "typer"]))
+from pathlib import Path
+from edge_train import load_checkpoint
+from edge_train.networks.checkpoint import load_checkpoint as same
+assert load_checkpoint is same
+print(load_checkpoint(Path(sys.argv[1])))
+try:
+    import sklearn
+except ImportError:
+    print("sklearn cannot be imported")
+"""
+    result = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == f"{table_model()!r}\nsklearn cannot be imported\n"

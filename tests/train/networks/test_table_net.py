@@ -10,15 +10,15 @@ from torch import Tensor, nn
 from edge_runtime import Feature, Input, Signature
 from edge_runtime.contract.category_codes import FIRST_CATEGORY, MISSING, UNKNOWN
 from edge_train import TableNet
-from edge_train.networks.table_net import ONE_HOT, Categories, Numbers
+from edge_train.networks.table_net import ONE_HOT, CategoryEmbedding, NumericColumns
 
-NUMBERS = (
+NUMERIC = (
     Feature("never missing", missing=0.0),
     Feature("missing", missing=0.4),
     Feature("flag", "boolean", missing=0.0),
 )
 MANY = tuple(f"word {number}" for number in range(40))
-TEXTS = (
+CATEGORICAL = (
     Feature("few", "categorical", missing=0.0, categories=("a", "b", "c")),
     Feature("many", "categorical", missing=0.1, categories=MANY),
 )
@@ -29,9 +29,9 @@ OUTPUTS: dict[str, Any] = {
 }
 
 
-def signature(task: Any, numbers: bool = True, texts: bool = True) -> Signature:
+def signature(task: Any, numbers: bool = True, categorical: bool = True) -> Signature:
     output, labels = OUTPUTS[task]
-    inputs = (Input("x", NUMBERS),) * numbers + (Input("text", TEXTS),) * texts
+    inputs = (Input("x", NUMERIC),) * numbers + (Input("text", CATEGORICAL),) * categorical
     return Signature(inputs, output, labels, task)
 
 
@@ -65,59 +65,59 @@ def tensors(values: dict[str, Any]) -> dict[str, Tensor]:
     return {name: torch.from_numpy(array) for name, array in values.items()}
 
 
-def test_numbers_are_standardised_and_gaps_the_mean() -> None:
+def test_numbers_are_standardised_and_missing_values_the_mean() -> None:
     x = rows(500)["x"]
-    numbers = Numbers(NUMBERS)
+    numbers = NumericColumns(NUMERIC)
     numbers.fit(x)
     found = numbers(torch.from_numpy(x)).numpy()
     assert numbers.width == found.shape[1] == 4
-    gaps = np.isnan(x[:, 1])
+    missing = np.isnan(x[:, 1])
     # Clipping takes a little of what is three deviations out.
     np.testing.assert_allclose(found[:, :3].mean(axis=0), 0, atol=0.02)
     np.testing.assert_allclose(found[:, [0, 2]].std(axis=0), 1, atol=0.05)
-    np.testing.assert_allclose(found[~gaps, 1].std(), 1, atol=0.05)
+    np.testing.assert_allclose(found[~missing, 1].std(), 1, atol=0.05)
     standard = np.linspace(-3, 3, 7)
-    given = (numbers.center[0] + torch.from_numpy(standard) * numbers.scale[0]).float()
+    given = (numbers.mean[0] + torch.from_numpy(standard) * numbers.standard_deviation[0]).float()
     clipped = numbers(torch.stack([given, *[torch.ones(7)] * 2], 1))[:, 0].numpy()
     np.testing.assert_allclose(clipped, standard / np.sqrt(1 + (standard / 10) ** 2), atol=1e-4)
-    assert (found[gaps, 1] == 0).all()
-    assert (found[:, 3] == gaps).all()
+    assert (found[missing, 1] == 0).all()
+    assert (found[:, 3] == missing).all()
 
 
-def test_outliers_do_not_press_the_others_together() -> None:
+def test_outliers_have_little_influence() -> None:
     feature = Feature("x", missing=0.0)
     x = np.random.default_rng(0).normal(5, 2, (1000, 1)).astype(np.float32)
-    clean, soiled = Numbers([feature]), Numbers([feature])
+    clean, soiled = NumericColumns([feature]), NumericColumns([feature])
     clean.fit(x)
     x[:10] = 1e30
     soiled.fit(x)
-    torch.testing.assert_close(soiled.center, clean.center, atol=0.3, rtol=0)
-    torch.testing.assert_close(soiled.scale, clean.scale, atol=1, rtol=0)
+    torch.testing.assert_close(soiled.mean, clean.mean, atol=0.3, rtol=0)
+    torch.testing.assert_close(soiled.standard_deviation, clean.standard_deviation, atol=1, rtol=0)
     found = soiled(torch.tensor([[1e30], [-3e38], [torch.inf], [5.0]]))
     torch.testing.assert_close(found[:3, 0], torch.tensor([10.0, -10.0, 10.0]))
     assert abs(found[3]) < 0.2
 
 
-def test_a_gap_where_training_saw_none_is_the_mean_and_no_more() -> None:
-    numbers = Numbers(NUMBERS)
+def test_a_missing_value_without_any_in_training_is_the_mean_and_no_more() -> None:
+    numbers = NumericColumns(NUMERIC)
     numbers.fit(rows(500)["x"])
-    gap, mean = torch.tensor([[torch.nan, 1.0, 1.0]]), torch.tensor([[numbers.center[0], 1.0, 1.0]])
-    assert torch.equal(numbers(gap), numbers(mean))
-    assert Numbers(NUMBERS[:1])(torch.tensor([[torch.nan]])).tolist() == [[0.0]]
+    missing, mean = torch.tensor([[torch.nan, 1.0, 1.0]]), torch.tensor([[numbers.mean[0], 1.0, 1.0]])
+    assert torch.equal(numbers(missing), numbers(mean))
+    assert NumericColumns(NUMERIC[:1])(torch.tensor([[torch.nan]])).tolist() == [[0.0]]
 
 
 def test_numbers_that_hardly_vary() -> None:
     x = np.array([[5, 0, 0.1, 1], [5, 1e-45, 0.1, 3]], np.float32)
-    numbers = Numbers([Feature(str(place), missing=0.0) for place in range(4)])
+    numbers = NumericColumns([Feature(str(place), missing=0.0) for place in range(4)])
     numbers.fit(x)
-    assert numbers.scale.tolist() == [1, 1, 1, 1]
+    assert numbers.standard_deviation.tolist() == [1, 1, 1, 1]
     assert numbers(torch.from_numpy(x))[:, 3].tolist() == pytest.approx([-1, 1], abs=0.01)
 
 
 @pytest.mark.parametrize("count", [1, ONE_HOT, ONE_HOT + 1, 40, 1000])
-def test_few_categories_have_axes_and_many_share_a_space(count: int) -> None:
+def test_few_categories_are_one_hot_and_many_are_embedded(count: int) -> None:
     words = tuple(map(str, range(count)))
-    categories = Categories(Feature("c", "categorical", missing=0.0, categories=words))
+    categories = CategoryEmbedding(Feature("c", "categorical", missing=0.0, categories=words))
     found = categories(torch.arange(FIRST_CATEGORY, FIRST_CATEGORY + count))
     if count <= ONE_HOT:
         assert torch.equal(found, torch.eye(count))
@@ -132,20 +132,20 @@ def test_few_categories_have_axes_and_many_share_a_space(count: int) -> None:
 @pytest.mark.parametrize("count", [3, 30])
 def test_an_unknown_category_is_the_weighted_mean(count: int, missing: float) -> None:
     feature = Feature("c", "categorical", missing=missing, categories=tuple(map(str, range(count))))
-    categories = Categories(feature)
+    categories = CategoryEmbedding(feature)
     first = MISSING if missing else FIRST_CATEGORY
     codes = np.random.default_rng(0).integers(first, FIRST_CATEGORY + count, 500) ** 2 % (FIRST_CATEGORY + count)
     codes = codes[codes >= first]
     categories.fit(codes)
     mean = categories(torch.from_numpy(codes)).mean(0)
-    unknown, gap = categories(torch.tensor([UNKNOWN, MISSING]))
+    unknown, missing_value = categories(torch.tensor([UNKNOWN, MISSING]))
     torch.testing.assert_close(unknown, mean)
-    assert torch.equal(gap, unknown) == (not missing)
+    assert torch.equal(missing_value, unknown) == (not missing)
 
 
 @pytest.mark.parametrize("task", OUTPUTS)
-@pytest.mark.parametrize("inputs", [{}, {"numbers": False}, {"texts": False}])
-def test_what_it_gives_is_what_its_signature_says(task: str, inputs: Any) -> None:
+@pytest.mark.parametrize("inputs", [{}, {"numbers": False}, {"categorical": False}])
+def test_the_output_is_what_the_signature_says(task: str, inputs: Any) -> None:
     network = fitted(task, **inputs).eval()
     names = [tensor.name for tensor in network.signature.inputs]
     found = network(**{name: values for name, values in tensors(rows(50)).items() if name in names})
@@ -157,7 +157,7 @@ def test_what_it_gives_is_what_its_signature_says(task: str, inputs: Any) -> Non
         torch.testing.assert_close(found.sum(1), torch.ones(50))
 
 
-def test_regression_is_in_the_targets_own_unit() -> None:
+def test_regression_is_in_the_targets_unit() -> None:
     network = fitted("regression").eval()
     assert network.target is not None
     nn.init.zeros_(network.layers[-1].weight)
@@ -168,7 +168,7 @@ def test_regression_is_in_the_targets_own_unit() -> None:
     torch.testing.assert_close(network(**tensors(rows(5))) - found, network.target[1].expand(5, 1), rtol=1e-3, atol=0)
 
 
-def test_a_target_without_spread_in_the_training_rows() -> None:
+def test_a_target_that_does_not_vary_in_the_training_rows() -> None:
     network = fitted("regression")
     network.fit(rows(300), np.full(300, 7, np.float32))
     assert network.target is not None
@@ -181,43 +181,43 @@ def test_a_target_without_spread_in_the_training_rows() -> None:
 def test_the_loss_is_torchs(task: str, smoothing: float, weighted: bool) -> None:
     network = fitted(task, smoothing).train()
     count = 64
-    inputs, truth = tuple(tensors(rows(count, 1)).values()), torch.from_numpy(target(task, count, 1))
+    inputs, true = tuple(tensors(rows(count, 1)).values()), torch.from_numpy(target(task, count, 1))
     weight = torch.rand(count) + 0.5 if weighted else None
     x, text = inputs
     given = network(x, text)
     for training in (True, False):
         network.train(training)
-        share = smoothing if training else 0.0
+        smoothed = smoothing if training else 0.0
         if task == "regression":
             assert network.target is not None
-            expected = (given[:, 0] - truth) ** 2 / network.target[1] ** 2
+            expected = (given[:, 0] - true) ** 2 / network.target[1] ** 2
         elif task == "binary_classification":
-            soft = truth * (1 - share) + share * target(task, 300).mean()
+            soft = true * (1 - smoothed) + smoothed * target(task, 300).mean()
             expected = nn.functional.binary_cross_entropy(given[:, 0], soft, reduction="none")
         else:
             prior = torch.from_numpy(np.bincount(target(task, 300)) / 300).float()
-            soft = nn.functional.one_hot(truth, 3) * (1 - share) + share * prior
+            soft = nn.functional.one_hot(true, 3) * (1 - smoothed) + smoothed * prior
             expected = -(soft * given.log()).sum(1)
         mean = (expected * weight).mean() if weight is not None else expected.mean()
-        torch.testing.assert_close(network.loss(inputs, truth, weight, ()), mean, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(network.loss(inputs, true, weight, ()), mean, rtol=1e-4, atol=1e-5)
 
 
 def test_masks_are_what_hidden_values_are_multiplied_by() -> None:
-    network = fitted("regression", texts=False)
-    (x, _), truth = tuple(tensors(rows(10)).values()), torch.zeros(10)
-    assert network.dropped == (16, 8)
+    network = fitted("regression", categorical=False)
+    (x, _), true = tuple(tensors(rows(10)).values()), torch.zeros(10)
+    assert network.dropout_widths == (16, 8)
     masks = (torch.rand(10, 16), torch.rand(10, 8))
     first, second, last = network.layers
-    assert network.numbers is not None
+    assert network.numeric is not None
     assert network.target is not None
-    hidden = first(network.numbers(x)).relu() * masks[0]
+    hidden = first(network.numeric(x)).relu() * masks[0]
     outputs = last(second(hidden).relu() * masks[1])[:, 0]
     expected = ((outputs + network.target[0] / network.target[1]) ** 2).mean()
-    torch.testing.assert_close(network.loss((x,), truth, None, masks), expected)
+    torch.testing.assert_close(network.loss((x,), true, None, masks), expected)
 
 
 @pytest.mark.parametrize("task", OUTPUTS)
-def test_gaps_and_unknowns_never_become_nan(task: str) -> None:
+def test_missing_and_unknown_values_never_become_nan(task: str) -> None:
     network = fitted(task)
     values = rows(200, 5, unknown=True)
     values["x"][np.random.default_rng(0).random((200, 3)) < 0.6] = np.nan
@@ -232,8 +232,13 @@ def test_gaps_and_unknowns_never_become_nan(task: str) -> None:
         assert parameter.grad.isfinite().all()
 
 
-def test_location() -> None:
+def test_mean_and_standard_deviation() -> None:
     network = fitted("regression")
-    mean, spread = network.location()
+    mean, deviation = network.mean_and_standard_deviation()
     np.testing.assert_allclose(mean, np.nanmean(rows(300)["x"].astype(float), axis=0), rtol=1e-6)
-    np.testing.assert_allclose(spread, np.nanstd(rows(300)["x"].astype(float), axis=0), rtol=1e-6)
+    np.testing.assert_allclose(deviation, np.nanstd(rows(300)["x"].astype(float), axis=0), rtol=1e-6)
+
+
+def test_in_one_line() -> None:
+    assert repr(fitted("regression")).startswith("TableNet(regression, 5 features, ")
+    assert "\n" not in repr(fitted("regression"))

@@ -1,16 +1,20 @@
 """What columns are taken for, and what they may hold."""
 
 import datetime
+import shlex
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from edge_train import Column, DroppedColumn, TableError, find_columns
+from edge_train.table.columns import no_such_column
+from edge_train.table.raw_column import RawColumn
 
-TWO = datetime.datetime(2020, 1, 1)
+NEW_YEAR = datetime.datetime(2020, 1, 1)
 
 
 def found(cells: Any, numeric: bool = False, categorical: bool = False) -> Column | DroppedColumn:
@@ -21,13 +25,14 @@ def found(cells: Any, numeric: bool = False, categorical: bool = False) -> Colum
 
 def values(column: Column | DroppedColumn) -> list[Any]:
     assert isinstance(column, Column)
-    return [None if gap else value for value, gap in zip(column.values.tolist(), column.gaps, strict=True)]
+    return [None if missing else value for value, missing in zip(column.values.tolist(), column.missing, strict=True)]
 
 
-def words(column: Column | DroppedColumn) -> list[Any]:
+def categories(column: Column | DroppedColumn) -> list[Any]:
     assert isinstance(column, Column)
     assert column.kind == "categorical"
-    return [None if place < 0 else column.words[place] for place in column.values]
+    assert column.values.dtype == np.int32
+    return [None if place < 0 else column.categories[place] for place in column.values]
 
 
 @pytest.mark.parametrize(
@@ -49,7 +54,7 @@ def words(column: Column | DroppedColumn) -> list[Any]:
         (pa.array([5, 6, 5]).dictionary_encode(), "numeric", [5, 6, 5]),
     ],
 )
-def test_numbers_and_truths(cells: Any, kind: str, expected: list[Any]) -> None:
+def test_numbers_and_booleans(cells: Any, kind: str, expected: list[Any]) -> None:
     column = found(cells)
     assert isinstance(column, Column)
     assert (column.kind, column.values.dtype) == (kind, np.float32)
@@ -72,9 +77,9 @@ def test_numbers_and_truths(cells: Any, kind: str, expected: list[Any]) -> None:
 )
 def test_categories(cells: Any, expected: list[Any]) -> None:
     column = found(cells)
-    assert words(column) == expected
+    assert categories(column) == expected
     assert isinstance(column, Column)
-    assert list(column.words) == sorted(column.words)
+    assert list(column.categories) == sorted(column.categories)
 
 
 @pytest.mark.parametrize(
@@ -95,11 +100,11 @@ def test_categories(cells: Any, expected: list[Any]) -> None:
         (["1", "1"], [1, 1]),
     ],
 )
-def test_said_to_be_categories(cells: Any, expected: list[Any]) -> None:
-    assert words(found(cells, categorical=True)) == expected
+def test_taken_as_categories(cells: Any, expected: list[Any]) -> None:
+    assert categories(found(cells, categorical=True)) == expected
 
 
-def test_said_to_be_numbers() -> None:
+def test_taken_as_numbers() -> None:
     assert values(found([True, False], numeric=True)) == [1, 0]
     assert values(found(["5", "5"], numeric=True)) == [5, 5]
 
@@ -112,23 +117,23 @@ def test_said_to_be_numbers() -> None:
         (["5", "5", "5"], "the same value"),
         (["x", "x"], "the same value"),
         (["true", "true"], "the same value"),
-        ([TWO, TWO], "dates and times"),
-        ([TWO.date(), None], "dates and times"),
-        ([TWO.time(), None], "dates and times"),
-        ([TWO - TWO, None], "dates and times"),
-        ([[1], [2]], "list"),
-        ([{"a": 1}, {"a": 2}], "struct"),
-        ([b"x", b"y"], "binary"),
-        ([f"customer {number}" for number in range(21)], "21 different texts"),
+        ([NEW_YEAR, NEW_YEAR], "dates and times"),
+        ([NEW_YEAR.date(), None], "dates and times"),
+        ([NEW_YEAR.time(), None], "dates and times"),
+        ([NEW_YEAR - NEW_YEAR, None], "dates and times"),
+        ([[1], [2]], "columns of type list"),
+        ([{"a": 1}, {"a": 2}], "columns of type struct"),
+        ([b"x", b"y"], "columns of type binary"),
+        ([f"customer {number}" for number in range(21)], "21 different strings"),
     ],
 )
-def test_left_out(cells: Any, reason: str) -> None:
+def test_dropped(cells: Any, reason: str) -> None:
     column = found(cells)
     assert isinstance(column, DroppedColumn)
     assert reason in column.reason
 
 
-def test_texts_that_name_rows_are_told_from_categories_by_how_often_they_come() -> None:
+def test_strings_that_name_rows_are_told_from_categories_by_how_often_they_occur() -> None:
     assert isinstance(found([f"id {number}" for number in range(20)]), Column)
     assert isinstance(found([f"id {number % 30}" for number in range(60)]), Column)
     assert isinstance(found([f"id {number % 31}" for number in range(60)]), DroppedColumn)
@@ -137,17 +142,20 @@ def test_texts_that_name_rows_are_told_from_categories_by_how_often_they_come() 
 @pytest.mark.parametrize(
     ("cells", "message"),
     [
-        (["1", "2", "", "1O", "5"], r"t\.csv row 4: c is '1O': no number .* --categorical 'c'"),
-        (["1", "2", "1_000"], "row 3: c is '1_000': no number"),
+        (["1", "2", "", "1O", "5"], r"t\.csv row 4: c is '1O', not a number .* --categorical c$"),
+        (["1", "2", "1_000"], "row 3: c is '1_000', not a number"),
         (["1", "2", "1,5"], "row 3"),
         (["1", "2", "1\0"], "row 3"),
-        (["1", "inf"], "row 2: c is 'inf': a finite number"),
-        ([1.0, float("-inf")], "row 2: c is -inf: a finite number"),
-        (["1", "1e300"], "row 2: c is '1e300': a finite number that float32 holds"),
+        (["1", "inf"], "row 2: c is 'inf', not a finite number"),
+        ([1.0, float("-inf")], "row 2: c is -inf, not a finite number"),
+        (["1", "1e300"], "row 2: c is '1e300', not a finite number that float32 holds"),
         (["1", "1e400"], "row 2"),
         (["1", "9" * 5000], "row 2: c is '999"),
-        ([str(1_700_000_000 + second) for second in range(60)], "float32 cannot tell its values apart"),
-        (["-3e38", "3e38"], "float32 does not hold how far"),
+        (
+            [str(1_700_000_000 + second) for second in range(60)],
+            r"float32 cannot tell its values apart; subtract .*, or drop the column with --drop c$",
+        ),
+        (["-3e38", "3e38"], r"float32 holds; divide .*, or drop the column with --drop c$"),
         (["NAN", "NAN"], "no value in any row"),
         (["u\0", "v", "w"], r"row 1: c is 'u\\x00'"),
     ],
@@ -162,8 +170,8 @@ def test_refused(cells: Any, message: str) -> None:
     ("cells", "message"),
     [
         (["x", "1"], "row 1: c is 'x'"),
-        ([TWO, TWO], "timestamp.*no numbers; leave it out with --drop"),
-        ([[1], [2]], "no numbers"),
+        ([NEW_YEAR, NEW_YEAR], "timestamp.*, not numbers; drop the column with --drop c$"),
+        ([[1], [2]], r"holds list.*, not numbers"),
         (["", ""], "no value in any row"),
         ([None, None], "no value in any row"),
     ],
@@ -176,9 +184,9 @@ def test_refused_as_numbers(cells: Any, message: str) -> None:
 @pytest.mark.parametrize(
     ("cells", "message"),
     [
-        ([TWO, TWO], "no categories"),
+        ([NEW_YEAR, NEW_YEAR], "cannot be categories; drop the column with --drop c$"),
         (["", ""], "no value in any row"),
-        ([None, None], "--drop"),
+        ([None, None], r"c has no value in any row; drop the column with --drop c$"),
     ],
 )
 def test_refused_as_categories(cells: Any, message: str) -> None:
@@ -186,7 +194,53 @@ def test_refused_as_categories(cells: Any, message: str) -> None:
         found(cells, categorical=True)
 
 
-def test_seconds_of_a_year_are_numbers_that_float32_can_tell_apart_well_enough() -> None:
+def test_float32_can_tell_the_days_of_a_year_in_seconds_apart_well_enough() -> None:
     column = found([1_700_000_000 + 86_400 * day for day in range(366)])
     assert isinstance(column, Column)
     assert len(np.unique(column.values)) > 300
+
+
+def test_an_advice_can_be_pasted_into_a_shell() -> None:
+    table = pa.table({"Support calls": ["1", "2", "x", "3"]})
+    with pytest.raises(TableError, match=r"with --categorical 'Support calls'$"):
+        find_columns(table, "t.csv")
+    table = pa.table({"it's": [NEW_YEAR]})
+    with pytest.raises(TableError) as raised:
+        find_columns(table, "t.csv", numeric={"it's"})
+    assert shlex.split(str(raised.value).partition("; drop the column with ")[2]) == ["--drop", "it's"]
+
+
+def test_no_such_column() -> None:
+    assert str(no_such_column("t.csv", "specis", ["species", "mass"])) == (
+        "t.csv has no column 'specis'; did you mean 'species'?"
+    )
+    assert str(no_such_column("t.csv", "z", ["x", "y"])) == "t.csv has no column 'z'; its columns are x, y"
+    many = str(no_such_column("t.csv", "z", [f"column {number}" for number in range(1000)]))
+    assert many.endswith("[...]")
+    assert len(many) < 400
+
+
+def test_in_one_line() -> None:
+    assert repr(found(["1", "", "3"])) == "Column('c', numeric, 3 rows, 1 missing)"
+    assert repr(found(["b", "a", "b"])) == "Column('c', categorical, 3 rows, 0 missing, 2 categories)"
+    assert repr(found(["b", "b"])) == "DroppedColumn(name='c', reason='the same value in every row')"
+
+
+def test_the_memory_of_a_column_is_freed_once_it_is_converted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each column is a tenth of the table: never are all of them there beside the converted ones."""
+    held: list[int] = []
+    converted = RawColumn.numbers
+
+    def numbers(self: RawColumn) -> Any:
+        held.append(pa.total_allocated_bytes())
+        return converted(self)
+
+    monkeypatch.setattr(RawColumn, "numbers", numbers)
+    before = pa.total_allocated_bytes()
+    columns = {f"c{place}": pa.array(np.random.default_rng(place).normal(size=10_000)) for place in range(10)}
+    only_reference = [pa.table({name: pc.add(cells, 0.0) for name, cells in columns.items()})]
+    del columns
+    size = pa.total_allocated_bytes() - before
+    assert size >= 10 * 80_000
+    find_columns(only_reference.pop(), "t.csv")
+    assert held[-1] - before < 0.3 * size

@@ -1,4 +1,4 @@
-"""Tables as files: formats, spellings, and what is wrong with them."""
+"""Tables in files: formats, spellings, and what is wrong with them."""
 
 import gzip
 import io
@@ -73,7 +73,7 @@ def test_spellings_of_one_table(read: Any, content: str) -> None:
     assert read(content) == {"a": ["1.5", "-2.0", "3.25"], "b": ["x", "日本, y", 'quo"te']}
 
 
-def test_cells_are_texts_as_they_stand_there(read: Any) -> None:
+def test_cells_are_strings_exactly_as_in_the_file(read: Any) -> None:
     found = read('a,b\n007, x \n1e5,\n"two\nlines",NA\n')
     assert found == {"a": ["007", "1e5", "two\nlines"], "b": [" x ", "", "NA"]}
 
@@ -86,7 +86,7 @@ def test_pandas_writes_numbers_where_columns_have_no_names(read: Any) -> None:
     assert list(read("0,1,2\n5.5,6,x\n")) == ["0", "1", "2"]
 
 
-def test_json_rows_may_leave_values_out(read: Any) -> None:
+def test_values_may_be_missing_in_json_rows(read: Any) -> None:
     found = read('{"a": 1, "b": "x"}\n\n{"b": null, "a": 2.5}\n{"a": NaN}\n', "table.jsonl")
     assert found["b"] == ["x", None, None]
     assert found["a"][:2] == [1, 2.5]
@@ -101,16 +101,16 @@ def test_json_rows_may_leave_values_out(read: Any) -> None:
         (b"x,c\n", "a header but no rows"),
         (b"x,c\n1,a\n2\n", "line 3: 1 values, but the header has 2 columns"),
         (b"x,c\n1,a,9\n", "line 2: 3 values"),
-        (b"x,x,c\n1,2,a\n", "names x more than once"),
-        (b"x, x ,c\n1,2,a\n", "names x more than once"),
+        (b"x,x,c\n1,2,a\n", "two columns have the name 'x'"),
+        (b"x, x ,c\n1,2,a\n", "two columns have the name 'x'"),
         (b"x,,c\n1,2,a\n", "column 2 has no name"),
         (b"x,c,\n1,a,\n", "column 3 has no name"),
         (b'"x\ny",c\n1,a\n', "column 1 has more than one line"),
-        (b"5.1,3.5,0.2\n1,2,3\n", "the first line holds numbers, not names"),
-        (b"1,1,2\n1,2,3\n", "the first line holds numbers, not names"),
-        (b"x;c\n1;a\n", "header is one column, 'x;c'; separate columns by commas"),
-        (b"x;c\n1,5;2,5\n", "header is one column"),
-        (b"x\tc\n1\ta\n", r"name it \.tsv"),
+        (b"5.1,3.5,0.2\n1,2,3\n", "the first line has numbers, not names"),
+        (b"1,1,2\n1,2,3\n", "the first line has numbers, not names"),
+        (b"x;c\n1;a\n", "header has only one column, 'x;c'; separate columns by commas"),
+        (b"x;c\n1,5;2,5\n", "header has only one column"),
+        (b"x\tc\n1\ta\n", r"name a file with tabs \.tsv"),
         (b"x,c\n1,a\n2,\xff\n", "line 3 is not UTF-8 text; save the table as UTF-8"),
         ("x,c\n1,a\n".encode("utf-16"), "line 1 is not UTF-8"),
         ("x,c\n1,a\n".encode("utf-16-le"), "save the table as UTF-8"),
@@ -119,7 +119,7 @@ def test_json_rows_may_leave_values_out(read: Any) -> None:
         (b'x,"c\n1,a\n', "not CSV"),
         (b'x,c\n"1,a\n2,b\n', "not CSV"),
         (b"PK\x03\x04\xfe\xff junk", "is not UTF-8"),
-        (b"\x1f\x8b\x08\x00", r"is a gzip file; let its name end in \.gz"),
+        (b"\x1f\x8b\x08\x00", r"is a gzip file; its name should end in \.gz"),
     ],
 )
 def test_bad_csv(read: Any, content: bytes, message: str) -> None:
@@ -128,17 +128,17 @@ def test_bad_csv(read: Any, content: bytes, message: str) -> None:
 
 
 def test_other_separators_in_tsv(read: Any) -> None:
-    with pytest.raises(TableError, match=r"separate columns by tabs, or name it \.csv"):
+    with pytest.raises(TableError, match=r"separate columns by tabs, or name a file with commas \.csv"):
         read("x,c\n1,a\n", "table.tsv")
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('[{"a": 1}]', "line 1 is no object"),
-        ("1\n2\n", "line 1 is no object"),
+        ('[{"a": 1}]', "line 1 is not an object"),
+        ("1\n2\n", "line 1 is not an object"),
         ('{"a": 1}\n{oops\n', "line 2: not JSON"),
-        ('{"a": 1}\n{"a": 2}\n{"a": "x"}\n', "line 3: a is a text, but a number in earlier lines"),
+        ('{"a": 1}\n{"a": 2}\n{"a": "x"}\n', "line 3: a is a string, but a number in earlier lines"),
         ('{"a": true}\n{"a": [2]}\n', "line 2: a is a list, but true or false"),
         ('{"a": 1}\n{"a": 1, "a": 2}\n', "specified twice"),
         ('{"a": "\\ud800"}\n', "is not JSON Lines"),
@@ -162,9 +162,12 @@ def not_utf8() -> bytes:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (FORMATS["table.parquet"][:-30], "is no Parquet file that can be read"),
-        (b"junk", "is no Parquet file that can be read"),
-        (as_parquet(pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])), "names a more than once"),
+        (FORMATS["table.parquet"][:-30], "is not a Parquet file, or a damaged one"),
+        (b"junk", "is not a Parquet file, or a damaged one"),
+        (
+            as_parquet(pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])),
+            "two columns have the name 'a'",
+        ),
         (as_parquet(pa.table({"a": pa.array([], pa.int64())})), "no rows"),
         (not_utf8(), "UTF8"),
     ],
@@ -183,7 +186,7 @@ def test_damaged_gzip(read: Any) -> None:
     content[20] ^= 0xFF
     with pytest.raises(TableError, match="damaged"):
         read(content, "table.csv.gz")
-    with pytest.raises(TableError, match="is no gzip file"):
+    with pytest.raises(TableError, match=r"is not a gzip file; its name should end without \.gz"):
         read(CSV, "table.csv.gz")
 
 

@@ -1,6 +1,5 @@
-"""The rows to learn from: the example's, and a table's in parts."""
+"""The rows of a table in parts."""
 
-import time
 from typing import Any
 
 import numpy as np
@@ -8,52 +7,21 @@ import pyarrow as pa
 import pytest
 
 from edge_runtime.contract.category_codes import FIRST_CATEGORY, MISSING, UNKNOWN, encode
-from edge_train import Dataset, TableError, find_columns, find_target, four_blobs, split
+from edge_train import Dataset, TableError, find_columns, find_target, split
 from edge_train.dataset import Part
+from edge_train.table import split as split_module
 from edge_train.table.columns import Column
 
 
-def dataset(table: dict[str, Any], seed: int = 0, **options: Any) -> Dataset:
+def dataset(table: dict[str, Any], seed: int = 0, kind: Any = None, **options: Any) -> Dataset:
     made = pa.table(table)
-    target = find_target(made, "y", "t.csv")
+    target = find_target(made, "y", "t.csv", kind)
     columns = find_columns(made.drop_columns(["y"]), "t.csv")
     return split([column for column in columns if isinstance(column, Column)], target, seed, **options)
 
 
 def parts(data: Dataset) -> list[Part]:
     return [part for part in (data.train, data.validation, data.test) if part is not None]
-
-
-def test_four_blobs() -> None:
-    data = four_blobs(seed=3)
-    assert data.validation is None
-    assert data.test is not None
-    assert data.train.inputs["x"].shape == (80, 2)
-    assert data.test.inputs["x"].shape == (20, 2)
-    for part in (data.train, data.test):
-        assert {array.dtype for array in (*part.inputs.values(), part.target)} == {np.dtype("float32")}
-    assert data.signature.labels == (0, 1)
-    x = np.concatenate([data.train.inputs["x"], data.test.inputs["x"]])
-    y = np.concatenate([data.train.target, data.test.target])
-    # Opposite blobs share a label: label 1 where the coordinates differ in sign.
-    far = np.abs(x).min(axis=1) > 0.4
-    assert ((x.prod(axis=1) < 0) == (y == 1))[far].all()
-    corners = np.sign(x)
-    for corner in ((1, 1), (-1, -1), (1, -1), (-1, 1)):
-        blob = x[(corners == corner).all(axis=1)]
-        assert 20 <= len(blob) <= 30
-        assert np.abs(blob.mean(axis=0) - corner).max() < 0.25
-        assert (np.abs(blob.std(axis=0) - 0.3) < 0.15).all()
-    feature = data.signature.features[0]
-    assert (feature.minimum, feature.maximum) == (
-        data.train.inputs["x"][:, 0].min(),
-        data.train.inputs["x"][:, 0].max(),
-    )
-
-
-def test_same_seed_same_blobs() -> None:
-    assert four_blobs(1).training_sha256 == four_blobs(1).training_sha256
-    assert four_blobs(1).training_sha256 != four_blobs(2).training_sha256
 
 
 @pytest.mark.parametrize("validation", [0, 0.15, 0.5])
@@ -102,32 +70,32 @@ def test_the_signature_knows_the_training_rows_alone() -> None:
     table = {
         "city": [f"city {number}" for number in random.integers(0, 90, rows)],
         "number": np.arange(rows) + 0.5,
-        "gaps": [None if row % 3 else float(row) for row in range(rows)],
+        "sparse": [None if row % 3 else float(row) for row in range(rows)],
         "flag": [True, False, None, False] * (rows // 4),
         "y": [0, 1] * (rows // 2),
     }
     data = dataset(table)
     signature, train = data.signature, data.train
-    assert [feature.name for feature in signature.features] == ["city", "number", "gaps", "flag"]
+    assert [feature.name for feature in signature.features] == ["city", "number", "sparse", "flag"]
     assert [tensor.name for tensor in signature.inputs] == ["x", "text"]
-    city, number, gaps, flag = signature.features
+    city, number, sparse, flag = signature.features
     assert (flag.kind, flag.minimum) == ("boolean", None)
     assert flag.missing == pytest.approx(np.isnan(train.inputs["x"][:, 2]).mean())
     assert (number.minimum, number.maximum) == (train.inputs["x"][:, 0].min(), train.inputs["x"][:, 0].max())
-    assert (number.missing, gaps.missing) == (0, pytest.approx(np.isnan(train.inputs["x"][:, 1]).mean()))
+    assert (number.missing, sparse.missing) == (0, pytest.approx(np.isnan(train.inputs["x"][:, 1]).mean()))
     in_training = {table["city"][int(row)] for row in train.inputs["x"][:, 0]}
     assert city.categories == tuple(sorted(in_training))
     assert set(table["city"]) > in_training
     assert data.test is not None
     for part in parts(data):
-        texts = np.array([[table["city"][int(row)]] for row in part.inputs["x"][:, 0]], object)
-        assert (encode(texts, [city]) == part.inputs["text"]).all()
-        assert ((part.inputs["text"] == UNKNOWN) == ~np.isin(texts, city.categories)).all()
+        cities = np.array([[table["city"][int(row)]] for row in part.inputs["x"][:, 0]], object)
+        assert (encode(cities, [city]) == part.inputs["text"]).all()
+        assert ((part.inputs["text"] == UNKNOWN) == ~np.isin(cities, city.categories)).all()
     assert (data.test.inputs["text"] == UNKNOWN).any()
     assert max(part.inputs["text"].max() for part in parts(data)) == len(city.categories) + FIRST_CATEGORY - 1
 
 
-def test_gaps_in_categories_have_their_own_code() -> None:
+def test_missing_categories_have_a_code_of_their_own() -> None:
     data = dataset({"c": ["u", None, "v", ""] * 20, "y": [0, 0, 1, 1] * 20})
     (feature,) = data.signature.features
     assert feature.categories == ("u", "v")
@@ -135,10 +103,10 @@ def test_gaps_in_categories_have_their_own_code() -> None:
     assert set(data.train.inputs["text"][:, 0]) == {MISSING, FIRST_CATEGORY, FIRST_CATEGORY + 1}
 
 
-def test_the_order_of_a_row_is_told_where_inputs_have_another() -> None:
-    numbers, texts, y = list(range(20)), ["u", "v"] * 10, [0, 1] * 10
-    assert dataset({"t": texts, "n": numbers, "y": y}).signature.columns == ("t", "n")
-    assert dataset({"n": numbers, "t": texts, "y": y}).signature.columns == ()
+def test_the_signature_has_the_order_of_a_row_if_the_inputs_have_another() -> None:
+    numbers, strings, y = list(range(20)), ["u", "v"] * 10, [0, 1] * 10
+    assert dataset({"t": strings, "n": numbers, "y": y}).signature.columns == ("t", "n")
+    assert dataset({"n": numbers, "t": strings, "y": y}).signature.columns == ()
 
 
 def test_ranges_are_the_shortest_decimals() -> None:
@@ -149,9 +117,9 @@ def test_ranges_are_the_shortest_decimals() -> None:
 @pytest.mark.parametrize(
     ("table", "options", "message"),
     [
-        ({"a": [1, 2, 3, 4], "y": ["u", "u", "u", "v"]}, {}, "y: v has too few rows"),
-        ({"a": range(8), "y": ["u", "u", "u", "v"] * 2}, {}, "y: v has too few rows"),
-        ({"a": [1, 2], "y": [1, 2]}, {}, "y: 1 has too few rows"),
+        ({"a": [1, 2, 3, 4], "y": ["u", "u", "u", "v"]}, {}, "y: the class v has too few rows"),
+        ({"a": range(8), "y": ["u", "u", "u", "v"] * 2}, {}, "y: the class v has too few rows"),
+        ({"a": [1, 2], "y": [1, 2]}, {}, "y: the class 1 has too few rows"),
         ({"y": [0, 1] * 10}, {}, "no column is left"),
         ({"a": [5] * 20, "y": [0, 1] * 10}, {}, "no column is left"),
     ],
@@ -168,8 +136,23 @@ def test_tiny_tables_can_be_split(rows: int) -> None:
         assert set(part.target) == {0.0, 1.0}
 
 
-def test_a_target_of_which_every_row_has_its_own_is_refused_soon() -> None:
-    start = time.monotonic()
+def test_rare_classes_are_refused_before_any_class_is_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a class of its own for each of many rows, splitting each would take minutes."""
+    monkeypatch.setattr(split_module, "train_test_split", lambda *_, **__: pytest.fail("split"))
     with pytest.raises(TableError, match="too few rows"):
-        dataset({"a": list(range(200_000)), "y": [f"id {row}" for row in range(200_000)]})
-    assert time.monotonic() - start < 10
+        dataset({"a": list(range(200)), "y": ["u", "u", *(f"id {row}" for row in range(198))]})
+
+
+def test_a_column_without_a_value_in_the_training_rows_is_dropped() -> None:
+    """Seed by seed, the only value is in another part at some time."""
+    kept = []
+    for seed in range(20):
+        data = dataset({"a": list(range(40)), "b": [5.0, *[None] * 39], "y": [0, 1] * 20}, seed)
+        kept.append([feature.name for feature in data.signature.features] == ["a", "b"])
+        assert kept[-1] == (0 in data.train.inputs["x"][:, 0])
+    assert 0 < sum(kept) < 20
+
+
+def test_a_regression_with_too_few_rows() -> None:
+    with pytest.raises(TableError, match=r"^the column y has too few rows; .*: add rows$"):
+        dataset({"a": [1, 2], "y": [1.5, 2.5]}, kind="regression")

@@ -1,4 +1,4 @@
-"""What the target makes of a task."""
+"""The target: its task, its classes or values."""
 
 import datetime
 from decimal import Decimal
@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 
 from edge_train import TableError, Target, find_target
-from edge_train.table.target import Question
+from edge_train.table.target import TargetKind
 
 
-def found(cells: Any, question: Question | None = None) -> Target:
-    return find_target(pa.table({"x": pa.nulls(len(cells)), "y": cells}), "y", "t.csv", question)
+def found(cells: Any, kind: TargetKind | None = None) -> Target:
+    return find_target(pa.table({"x": pa.nulls(len(cells)), "y": cells}), "y", "t.csv", kind)
 
 
 def answers(target: Target) -> list[Any]:
@@ -77,7 +77,7 @@ def test_the_task_is_found(cells: Any, task: str) -> None:
     assert found(cells).task == task
 
 
-def test_the_task_is_said() -> None:
+def test_the_user_says_what_the_target_holds() -> None:
     assert found([0, 1, 0], "regression").task == "regression"
     target = found([0, 1.5, 10], "classification")
     assert (target.task, target.labels) == ("multiclass_classification", (0.0, 1.5, 10.0))
@@ -89,28 +89,32 @@ def test_the_task_is_said() -> None:
 @pytest.mark.parametrize(
     "cells", [["b", "", "a", "NA"], [1.0, None, 2.0, float("nan")], [True, None, False, None], [4, None, 2, None]]
 )
-@pytest.mark.parametrize("question", [None, "regression"])
-def test_rows_without_a_target_are_left_out(cells: Any, question: Question | None) -> None:
-    if question is not None and cells[0] == "b":
+@pytest.mark.parametrize("kind", [None, "regression"])
+def test_rows_without_a_target_are_dropped(cells: Any, kind: TargetKind | None) -> None:
+    if kind is not None and cells[0] == "b":
         cells = ["1", "", "2", "NA"]
-    target = found(cells, question)
+    target = found(cells, kind)
     assert target.rows.tolist() == [0, 2]
     assert answers(target) == [type(answers(target)[0])(cell) for cell in (cells[0], cells[2])]
 
 
 @pytest.mark.parametrize(
-    ("cells", "question", "message"),
+    ("cells", "kind", "message"),
     [
         (["a", "a"], None, "y is a in every row; two classes"),
         ([5, 5], None, "in every row"),
-        ([5.5, 5.5], "regression", "y is 5.5 in every row; there is nothing to learn"),
-        (["", "NA"], None, "no value in any row; nothing can be learned"),
+        ([5.5, 5.5], "regression", "y is 5.5 in every row, so there is nothing to learn"),
+        (["", "NA"], None, "no value in any row, so nothing can be learned"),
         ([None, None], "classification", "no value in any row"),
         ([float("nan")] * 2, None, "no value in any row"),
-        (["1", "2", "", "4O", "5.5"], None, r"row 4: y is '4O': no number .* --task classification"),
+        (
+            ["1", "2", "", "4O", "5.5"],
+            None,
+            r"row 4: y is '4O', not a number .* as classes with --task classification$",
+        ),
         (["no", "yes"], "regression", "row 1: y is 'no'"),
-        (["a\nb", "c"], None, "a class with a line break"),
-        (["a\0", "c"], None, "a null"),
+        (["a\nb", "c"], None, r"y has the class 'a\\nb'; a class must be one line"),
+        (["a\0", "c"], None, "row 1: y is .*, a string with a null in it"),
         ([1.0, float("inf")], None, "row 2: y is inf"),
         ([[1], [2]], None, "list.* cannot be predicted"),
         ([b"a", b"b"], None, "binary.* cannot be predicted"),
@@ -118,14 +122,27 @@ def test_rows_without_a_target_are_left_out(cells: Any, question: Question | Non
         ([datetime.date(2020, 1, 1), datetime.date(2020, 1, 2)], None, "date32.* cannot be predicted"),
     ],
 )
-def test_refused(cells: Any, question: Question | None, message: str) -> None:
+def test_refused(cells: Any, kind: TargetKind | None, message: str) -> None:
     with pytest.raises(TableError, match=message):
-        found(cells, question)
+        found(cells, kind)
 
 
 def test_no_such_column() -> None:
     with pytest.raises(TableError, match=r"t\.csv has no column 'z'; its columns are x, y"):
         find_target(pa.table({"x": [1], "y": [2]}), "z", "t.csv")
+
+
+def test_what_cannot_be_a_target_is_not_to_be_dropped() -> None:
+    """The advice for other columns, --drop, would be wrong."""
+    for cells in (["-3e38", "3e38", "1.5"], [datetime.date(2020, 1, 1)]):
+        with pytest.raises(TableError) as raised:
+            found(cells, "regression")
+        assert "--drop" not in str(raised.value)
+
+
+def test_in_one_line() -> None:
+    assert repr(found(["a", "", "b"])) == "Target('y', binary_classification, 2 rows, 2 classes)"
+    assert repr(found([1.5, 2.5, 3.5])) == "Target('y', regression, 3 rows)"
 
 
 @pytest.mark.parametrize("cells", [["10.5", "9.5", "100.5", "9.5"], [10.5, 9.5, 100.5, 9.5]])

@@ -1,1 +1,1 @@
-"""The training loop."""
+"""The training loop: settings, batches, steps, early stopping, and progress that can be resumed."""

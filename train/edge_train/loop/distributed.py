@@ -2,21 +2,22 @@
 
 import contextlib
 import datetime
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import distributed
 
+from edge_train.loop import torchrun
+
 
 @dataclass(frozen=True)
-class Group:
-    """This process among those that train together.
+class ProcessGroup:
+    """This process among those that train one network together.
 
     Attributes:
-        rank: its place, from 0, which alone writes and prints.
-        size: how many there are.
+        rank: its number, from 0; process 0 alone writes and prints.
+        size: how many processes there are.
     """
 
     rank: int = 0
@@ -28,7 +29,7 @@ class Group:
         return self.rank == 0
 
     def agreed(self, value: float) -> float:
-        """`value` as the leading process has it."""
+        """The `value` of the leading process, in all processes."""
         if self.size == 1:
             return value
         box = [value]
@@ -36,27 +37,29 @@ class Group:
         return box[0]
 
 
-def local_rank() -> int:
-    """The place of this process among those on its machine, from 0."""
-    return int(os.environ.get("LOCAL_RANK", "0"))
-
-
 @contextlib.contextmanager
-def joined(device: torch.device) -> Iterator[Group]:
-    """The group that torchrun started this process in, for the while; a group of one if it did not.
+def join_torchrun_group(device: torch.device) -> Iterator[ProcessGroup]:
+    """Join the processes that torchrun started with this one, while the context lasts.
 
-    Gloo connects processes on CPUs, NCCL those on GPUs.
+    Without torchrun it is a group of one. Gloo connects processes on CPUs, NCCL those on GPUs.
+
+    Args:
+        device: what this process computes on.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield Group()
+    if torchrun.world_size() == 1:
+        yield ProcessGroup()
         return
+    # Functions in there have the group of that moment as a default argument. DistributedDataParallel imports it: after
+    # init_process_group the group would never end, and Gloo's threads could abort the process at its exit.
+    import torch.distributed.nn
+
     backend = "gloo"
     if device.type == "cuda":
         backend = "nccl"
         torch.cuda.set_device(device)
-    # Long: one that reads a large table more slowly than the others is no failure.
+    # Long, since one process may read a large table more slowly than the others.
     distributed.init_process_group(backend, timeout=datetime.timedelta(hours=1))
     try:
-        yield Group(distributed.get_rank(), distributed.get_world_size())
+        yield ProcessGroup(distributed.get_rank(), distributed.get_world_size())
     finally:
         distributed.destroy_process_group()

@@ -1,4 +1,4 @@
-"""Where a training run stands: kept in a file, so that a run that was killed goes on and ends as if it had not been."""
+"""The progress of a training run, kept in a file, so that a run that was interrupted ends as if it had not been."""
 
 import io
 import time
@@ -13,24 +13,24 @@ from edge_runtime.contract.atomic_files import make_folder, write_files
 from edge_train.errors import CheckpointError
 
 _NAME = "training.pt"
-# Writing takes a millisecond or two for small networks; often enough that little is lost.
+# Writing takes a millisecond or two for small networks: often enough that little is lost.
 _SECONDS = 1.0
 
 
 @dataclass
-class Progress:
+class TrainingProgress:
     """Where a training run stands after an epoch.
 
     Attributes:
         epoch: how many epochs are done.
-        finished: whether there is nothing left to do.
-        weights: the network's state_dict now.
+        finished: whether the run has ended.
+        weights: the network's state_dict.
         optimizer: the optimizer's state_dict.
-        best_epoch: after how many epochs the validation loss was the smallest so far.
+        best_epoch: how many epochs were done when the validation loss was the smallest.
         best_loss: that loss.
-        best_weights: the network's state_dict then; None if no such loss is known.
+        best_weights: the network's state_dict then; None if no validation loss is known.
         losses: the mean loss on the training rows, by epoch.
-        watched: epochs done, and the loss on the rows that are watched then.
+        evaluations: how many epochs were done, and the loss on the rows that are evaluated then.
     """
 
     epoch: int = 0
@@ -41,69 +41,76 @@ class Progress:
     best_loss: float = float("inf")
     best_weights: dict[str, Tensor] | None = None
     losses: list[float] = field(default_factory=list)
-    watched: list[tuple[int, float]] = field(default_factory=list)
+    evaluations: list[tuple[int, float]] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        best = "" if self.best_weights is None else f", best epoch {self.best_epoch:,}"
+        return f"TrainingProgress({self.epoch:,} epochs{best}{', finished' if self.finished else ''})"
 
 
 class Checkpointer:
     """Keeps the progress of one run in a folder."""
 
     def __init__(self, folder: Path, resume: bool) -> None:
-        """Keep it in `folder`, made if missing.
+        """Keep the progress in `folder`, which is made if it is missing.
 
         Args:
-            folder: for this run alone.
-            resume: whether to go on from what is there.
+            folder: the folder, for this run alone.
+            resume: whether to continue the run that is there.
 
         Raises:
-            CannotWrite: nothing can be written there.
-            CheckpointError: without `resume`, an unfinished run is there, which would be lost.
+            CannotWrite: nothing can be written in the folder.
+            CheckpointError: an unfinished run is there, and `resume` is false: it would be lost.
         """
         make_folder(folder)
         self.path = folder / _NAME
-        # What a run left that was killed while it wrote.
-        for left in folder.glob(f".{_NAME}.*.tmp"):
-            left.unlink(missing_ok=True)
+        # A run that was killed while it wrote leaves these.
+        for unfinished in folder.glob(f".{_NAME}.*.tmp"):
+            unfinished.unlink(missing_ok=True)
         self._resume = resume
         self._next = 0.0
         if not resume and self.path.exists() and not self._read()["progress"]["finished"]:
             raise CheckpointError(
-                f"{self.path} is a run that did not end; go on with --resume, or remove it to start anew"
+                f"{self.path} is a run that has not finished; continue it with --resume, or remove the file"
             )
 
-    def earlier(self, run: str) -> Progress | None:
-        """What is there of the run, if it is to be resumed and there is any.
+    def load(self, run_sha256: str) -> TrainingProgress | None:
+        """The progress to continue from; None to start at the first epoch.
 
         Args:
-            run: the SHA-256 of what the run depends on: rows, settings, versions.
+            run_sha256: the SHA-256 of all that the run depends on: rows, settings, versions.
 
         Raises:
-            CheckpointError: it is another run, or damaged.
+            CheckpointError: the file is of another run, or damaged.
         """
         if not self._resume or not self.path.exists():
             return None
         state = self._read()
-        if state["run"] != run:
+        if state["run"] != run_sha256:
             raise CheckpointError(
-                f"{self.path} is a run with another table, other options or another torch; repeat those, or remove it"
+                f"{self.path} is a run with another table, other options or another version of torch; use the same "
+                "ones, or remove the file"
             )
-        return Progress(**state["progress"])
+        return TrainingProgress(**state["progress"])
 
-    def keep(self, run: str, progress: Progress) -> None:
-        """Write where the run stands, if it ended or the last time is a while ago. Raises CannotWrite."""
+    def save(self, run_sha256: str, progress: TrainingProgress) -> None:
+        """Write `progress` if the run has finished, or if the last time was a second ago.
+
+        Raises:
+            CannotWrite: the file cannot be written; an earlier one stays as it was.
+        """
         if not progress.finished and time.monotonic() < self._next:
             return
         content = io.BytesIO()
-        torch.save({"run": run, "progress": vars(progress)}, content)
+        torch.save({"run": run_sha256, "progress": vars(progress)}, content)
         write_files({self.path: content.getvalue()})
         self._next = time.monotonic() + _SECONDS
 
     def _read(self) -> dict[str, Any]:
         try:
             state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
-            Progress(**state["progress"])
+            TrainingProgress(**state["progress"])
             state["run"]
-        except Exception as error:  # bytes that are no such file end in whatever the unpickler stumbles over
-            raise CheckpointError(
-                f"{self.path} is no training run, or a damaged one; remove it to start anew"
-            ) from error
+        except Exception as error:  # the unpickler raises anything on bytes that are not such a file
+            raise CheckpointError(f"{self.path} is not a training run, or a damaged one; remove the file") from error
         return state

@@ -1,16 +1,22 @@
-"""How to train: what a person may choose, and what suits a table where they do not."""
+"""How to train: the settings, their defaults, and what the user chose instead."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 Optimizer = Literal["adamw", "sgd"]
 Schedule = Literal["cosine", "constant"]
 
-# Steps that training is given at least, where a table is so large that they are few passes over it.
+# Large tables get fewer epochs, but at least so many steps.
 _STEPS = 60_000
 _MOST_EPOCHS, _FEWEST_EPOCHS = 200, 20
+
+# What each optimizer usually works well with.
+_USUAL: Mapping[Optimizer, Mapping[str, float]] = {
+    "adamw": {"learning_rate": 1e-3, "weight_decay": 0.05},
+    "sgd": {"learning_rate": 0.03, "weight_decay": 0.0},
+}
 
 
 @dataclass(frozen=True)
@@ -19,18 +25,18 @@ class Settings:
 
     Attributes:
         hidden: the widths of the hidden layers.
-        dropout: the share of each hidden layer's values that are zeroed in a training step, from 0 to below 1.
-        smoothing: the share of a class's target that goes to the classes as often as training has them (all the same
-            if `balanced`), 0 to below 1 (Szegedy et al., 2016).
-        optimizer: of the weights.
+        dropout: the fraction of each hidden layer's values that a training step sets to zero, from 0 to below 1.
+        smoothing: the fraction of a class's target that goes to all classes, as often as training has them (equally if
+            `balanced`), from 0 to below 1 (Szegedy et al., Rethinking the Inception Architecture, 2016).
+        optimizer: the optimizer of the weights.
         learning_rate: of the optimizer.
         weight_decay: of the optimizer.
-        batch_size: rows in a step; None for all of them, in their order.
+        batch_size: rows in a step; None for all rows, in their order.
         epochs: the most passes over the training rows.
-        patience: after how many epochs without a smaller validation loss training stops, and takes the weights of the
-            best epoch; None to go through all epochs and take the last.
-        schedule: of the learning rate: constant, or down to 0 along half a cosine (Loshchilov and Hutter, 2017).
-        balanced: whether each class weighs the same in the loss, however many rows it has.
+        patience: after so many epochs without a smaller validation loss, training stops and takes the weights of the
+            best epoch; None, or without rows to validate, it trains all epochs and takes the last weights.
+        schedule: of the learning rate: constant, or along half a cosine down to 0 (Loshchilov and Hutter, SGDR, 2017).
+        balanced: whether all classes have the same weight in the loss, however many rows they have.
         seed: of the initial weights, the order of rows and dropout.
     """
 
@@ -38,8 +44,8 @@ class Settings:
     dropout: float = 0.0
     smoothing: float = 0.0
     optimizer: Optimizer = "sgd"
-    learning_rate: float = 0.03
-    weight_decay: float = 0.0
+    learning_rate: float = _USUAL["sgd"]["learning_rate"]
+    weight_decay: float = _USUAL["sgd"]["weight_decay"]
     batch_size: int | None = None
     epochs: int = 2000
     patience: int | None = None
@@ -48,11 +54,11 @@ class Settings:
     seed: int = 0
 
 
-EXAMPLE = Settings(hidden=(5,))
+EXAMPLE_DEFAULTS = Settings(hidden=(5,))
 
 
-def for_table(rows: int) -> Settings:
-    """What suits a table with so many rows to train on."""
+def table_defaults(rows: int) -> Settings:
+    """The settings that suit a table with so many training rows."""
     batch_size = min(512, max(32, 2 ** round(math.log2(rows / 64))))
     epochs = math.ceil(_STEPS / math.ceil(rows / batch_size))
     return Settings(
@@ -60,10 +66,21 @@ def for_table(rows: int) -> Settings:
         dropout=0.2,
         smoothing=0.05,
         optimizer="adamw",
-        learning_rate=1e-3,
-        weight_decay=0.05,
+        learning_rate=_USUAL["adamw"]["learning_rate"],
+        weight_decay=_USUAL["adamw"]["weight_decay"],
         batch_size=batch_size,
         epochs=min(_MOST_EPOCHS, max(_FEWEST_EPOCHS, epochs)),
         patience=40,
         schedule="cosine",
     )
+
+
+def with_choices(defaults: Settings, choices: Mapping[str, Any]) -> Settings:
+    """`defaults` with `choices` in their place, by the settings' names; a choice of None keeps the default.
+
+    With another optimizer than the default one come its own usual learning rate and weight decay.
+    """
+    chosen = {name: value for name, value in choices.items() if value is not None}
+    optimizer: Optimizer = chosen.get("optimizer", defaults.optimizer)
+    usual = _USUAL[optimizer] if optimizer != defaults.optimizer else {}
+    return replace(defaults, **{**usual, **chosen})

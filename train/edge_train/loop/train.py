@@ -1,4 +1,4 @@
-"""The training loop: batches from memory, recorded steps, early stopping; on one process or several."""
+"""The training loop: epochs of recorded steps with early stopping, in one process or several."""
 
 import contextlib
 import copy
@@ -6,93 +6,96 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
-from edge_train.dataset import Dataset, Part
+from edge_train.dataset import Dataset
 from edge_train.errors import TrainingDiverged
-from edge_train.loop.distributed import Group
-from edge_train.loop.progress import Checkpointer, Progress
-from edge_train.loop.settings import EXAMPLE, Settings
-from edge_train.loop.steps import Batch, Objective, RecordedStep
+from edge_train.loop.batches import Batches, part_tensors
+from edge_train.loop.distributed import ProcessGroup
+from edge_train.loop.evaluation import objective_loss
+from edge_train.loop.progress import Checkpointer, TrainingProgress
+from edge_train.loop.settings import EXAMPLE_DEFAULTS, Settings
+from edge_train.loop.steps import Batch, DistributedStep, Objective, RecordedStep
 from edge_train.networks.base import Network
 from edge_train.networks.neural_net import NeuralNet
 from edge_train.networks.table_net import TableNet
 
-# Epochs between two looks at the test rows, where there are none to validate with.
+# Without rows to validate, the test rows are evaluated once in so many epochs.
 REPORT_EVERY = 100
-# Rows that a network is evaluated on at once.
-_BLOCK = 16_384
-# Products in a step from which on torch's threads gain more than they cost.
+# From so many multiplications in a step on, torch's threads save more time than they cost.
 _MANY_PRODUCTS = 2.0**24
 
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """A trained network and how it came about.
+    """A trained network and how it was trained.
 
     Attributes:
         model: the network, in evaluation mode on the CPU, with its signature.
-        losses: the mean loss on the training rows, by epoch, before its steps.
-        watched: epochs done and the loss on the validation rows then; every `REPORT_EVERY` epochs on the test rows
-            where there are none to validate with.
-        epoch: after how many epochs the weights were those of `model`.
+        losses: the mean loss on the training rows, by epoch, as its steps found it.
+        evaluations: how many epochs were done, and the loss on the validation rows then; without rows to validate,
+            every `REPORT_EVERY` epochs on the test rows.
+        epoch: how many epochs were done when the weights were those of `model`.
     """
 
     model: Network
     losses: list[float]
-    watched: list[tuple[int, float]]
+    evaluations: list[tuple[int, float]]
     epoch: int
+
+    def __repr__(self) -> str:
+        return f"TrainingRun({self.model!r}, weights of epoch {self.epoch:,} of {len(self.losses):,})"
 
 
 def train(
     dataset: Dataset,
-    settings: Settings = EXAMPLE,
+    settings: Settings = EXAMPLE_DEFAULTS,
     *,
     network: Network | None = None,
     device: str = "cpu",
-    group: Group | None = None,
-    keeper: Checkpointer | None = None,
-    on_epoch: Callable[[int, float, float | None], None] = lambda epoch, loss, watched: None,
+    group: ProcessGroup | None = None,
+    checkpointer: Checkpointer | None = None,
+    on_epoch: Callable[[int, float, float | None], None] = lambda epoch, loss, evaluation: None,
 ) -> TrainingRun:
     """Train a network on `dataset`; the same arguments on the same machine give the same weights, bit by bit.
 
     Args:
         dataset: the rows to learn from.
-        settings: how; as the example is trained by default.
+        settings: how to train; by default as suits the example.
         network: what to train; by default `new_network(dataset, settings)`.
         device: "cpu", "cuda" or "cuda:N".
-        group: the processes that train together, each called with the same arguments; this one alone by default.
-        keeper: keeps progress, and resumes it.
-        on_epoch: called after each epoch with its number from 0, its training loss, and the loss on the watched rows
-            where it was computed then.
+        group: the processes that train together, each with the same arguments; by default this one alone.
+        checkpointer: keeps the progress, and resumes it.
+        on_epoch: called after each epoch with its number from 0, its training loss, and the loss on the validation or
+            test rows if they were evaluated after it.
 
     Raises:
-        TrainingDiverged: the loss became NaN or infinite.
-        CannotWrite, CheckpointError: of the keeper.
+        TrainingDiverged: the loss or the weights became NaN or infinite.
+        CannotWrite: the progress cannot be written.
+        CheckpointError: the progress to resume is of another run, or damaged.
     """
     network = new_network(dataset, settings) if network is None else network
-    # As recorded, without what a compiler may make of it after some calls.
+    # Replayed as it was recorded: TorchScript would otherwise compile it anew after some calls.
     with _threads(network, settings), torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
-        return _Training(dataset, settings, network, torch.device(device), group or Group(), keeper, on_epoch).run()
+        training = _Training(dataset, settings, network, torch.device(device), group or ProcessGroup())
+        return training.run(checkpointer, on_epoch)
 
 
 def new_network(dataset: Dataset, settings: Settings) -> Network:
-    """The network that `settings` ask for, untrained; torch's own random state is left as it was.
+    """An untrained network as `settings` describe it; torch's random state stays as it was.
 
-    The example's is a `NeuralNet`: two classes, numbers without gaps, one hidden layer, no dropout. All others are a
-    `TableNet`, which has taken from the training rows what preprocessing needs.
+    The example's is a `NeuralNet`: two classes, numbers without missing values, one hidden layer, no dropout. All
+    others are a `TableNet`, whose preprocessing is set from the training rows.
     """
     network: Network
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         signature = dataset.signature
-        plain = all(feature.kind == "numeric" and feature.missing is None for feature in signature.features)
-        if plain and signature.task == "binary_classification" and len(settings.hidden) == 1 and not settings.dropout:
+        is_plain = all(feature.kind == "numeric" and feature.missing is None for feature in signature.features)
+        is_binary = signature.task == "binary_classification"
+        if is_plain and is_binary and len(settings.hidden) == 1 and not settings.dropout:
             network = NeuralNet(len(signature.features), settings.hidden[0])
             network.signature = signature
         else:
@@ -102,155 +105,132 @@ def new_network(dataset: Dataset, settings: Settings) -> Network:
     return network
 
 
-def mean_loss(network: Network, part: Part, balanced: bool = False) -> float:
-    """The mean loss of `network` on the rows of `part`, in evaluation mode."""
-    device = next(network.parameters()).device
-    tensors = _tensors(part, network, balanced, device)
-    return _mean_loss(Objective(network, len(part.inputs), balanced), tensors)
-
-
 class _Training:
-    """One run of the loop."""
+    """One run of the loop.
+
+    The network, the optimizer and `progress` change from epoch to epoch, and nothing else does.
+    """
 
     def __init__(
-        self,
-        dataset: Dataset,
-        settings: Settings,
-        network: Network,
-        device: torch.device,
-        group: Group,
-        keeper: Checkpointer | None,
-        on_epoch: Callable[[int, float, float | None], None],
+        self, dataset: Dataset, settings: Settings, network: Network, device: torch.device, group: ProcessGroup
     ) -> None:
-        self.settings, self.device, self.group = settings, device, group
-        self.keeper, self.on_epoch = keeper, on_epoch
+        self.dataset, self.settings, self.group = dataset, settings, group
         self.network = network.to(device).train()
-        self.batch = _tensors(dataset.train, network, settings.balanced, device)
-        watched = dataset.validation or dataset.test
-        self.watched = None if watched is None else _tensors(watched, network, settings.balanced, device)
-        self.watch_every = 1 if dataset.validation is not None else REPORT_EVERY
-        self.rows = len(dataset.train)
-        self.batch_size = min(settings.batch_size or self.rows, self.rows)
+        self.batches = Batches(part_tensors(dataset.train, network, settings.balanced, device), network, settings)
+        evaluated = dataset.validation or dataset.test
+        self.evaluated = None if evaluated is None else part_tensors(evaluated, network, settings.balanced, device)
+        self.evaluate_every = 1 if dataset.validation is not None else REPORT_EVERY
+        self.patience = None if dataset.validation is None else settings.patience
         self.objective = Objective(network, len(dataset.train.inputs), settings.balanced)
         self.step: Callable[[Batch], Tensor] = (
-            RecordedStep(self.objective) if group.size == 1 else _DistributedStep(self.objective, group)
+            RecordedStep(self.objective) if group.size == 1 else DistributedStep(self.objective, group)
         )
         self.optimizer = _optimizer(network, settings)
-        # Only who keeps a run has to know it again: all rows are gone through for that.
-        self.identity = "" if keeper is None else _identity(dataset, settings, network, group)
-        self.progress = Progress()
+        self.progress = TrainingProgress()
 
-    def run(self) -> TrainingRun:
-        """Go through the epochs that are left."""
-        if self.keeper is not None and (earlier := self.keeper.earlier(self.identity)) is not None:
+    def run(
+        self, checkpointer: Checkpointer | None, on_epoch: Callable[[int, float, float | None], None]
+    ) -> TrainingRun:
+        """Train the epochs that are left."""
+        # It hashes all rows, which only a run that is kept needs.
+        run_sha256 = "" if checkpointer is None else self._sha256()
+        earlier = None if checkpointer is None else checkpointer.load(run_sha256)
+        if earlier is not None:
             self.progress = earlier
             self.network.load_state_dict(earlier.weights)
             self.optimizer.load_state_dict(earlier.optimizer)
-        elif self.watched is not None:
-            self.progress.watched.append((0, _mean_loss(self.objective, self.watched)))
+        elif self.evaluated is not None:
+            self.progress.evaluations.append((0, objective_loss(self.objective, self.evaluated)))
         progress = self.progress
         while not progress.finished:
-            self._epoch()
-            if self.keeper is not None and self.group.leads:
+            loss, evaluation = self._epoch()
+            on_epoch(progress.epoch - 1, loss, evaluation)
+            if checkpointer is not None and self.group.leads:
                 progress.weights, progress.optimizer = self.network.state_dict(), self.optimizer.state_dict()
-                self.keeper.keep(self.identity, progress)
+                checkpointer.save(run_sha256, progress)
         epoch = progress.epoch
         if progress.best_weights is not None:
             self.network.load_state_dict(progress.best_weights)
             epoch = progress.best_epoch
-        return TrainingRun(self.network.cpu().eval(), progress.losses, progress.watched, epoch)
+        return TrainingRun(self.network.cpu().eval(), progress.losses, progress.evaluations, epoch)
 
-    def _epoch(self) -> None:
-        progress, settings = self.progress, self.settings
-        epoch = progress.epoch
-        loss = self._descend(epoch)
+    def _epoch(self) -> tuple[float, float | None]:
+        """One pass over the training rows; the training loss, and the loss on the evaluated rows if it is due."""
+        progress = self.progress
+        loss = self._descend(progress.epoch)
         if not math.isfinite(loss):
-            raise TrainingDiverged(f"training diverged in epoch {epoch}; try a lower learning rate")
+            raise _diverged(progress.epoch)
         progress.losses.append(loss)
         progress.epoch += 1
-        last = progress.epoch == settings.epochs
-        found = None
-        if self.watched is not None and (last or progress.epoch % self.watch_every == 0):
-            found = self.group.agreed(_mean_loss(self.objective, self.watched))
-            if not math.isfinite(found):
-                raise TrainingDiverged(f"the loss on other rows diverged in epoch {epoch}; try a lower learning rate")
-            progress.watched.append((progress.epoch, found))
-            if settings.patience is not None and found < progress.best_loss:
-                progress.best_epoch, progress.best_loss = progress.epoch, found
-                progress.best_weights = copy.deepcopy(dict(self.network.state_dict()))
-        tired = settings.patience is not None and progress.epoch - progress.best_epoch >= settings.patience
-        if (last or tired) and not all(parameter.isfinite().all() for parameter in self.network.parameters()):
-            raise TrainingDiverged("training diverged in the last epoch; try a lower learning rate")
-        progress.finished = last or tired
-        self.on_epoch(epoch, loss, found)
+        is_last = progress.epoch == self.settings.epochs
+        evaluation = None
+        if self.evaluated is not None and (is_last or progress.epoch % self.evaluate_every == 0):
+            evaluation = self._evaluate(self.evaluated)
+        out_of_patience = self.patience is not None and progress.epoch - progress.best_epoch >= self.patience
+        progress.finished = is_last or out_of_patience
+        if progress.finished and not all(parameter.isfinite().all() for parameter in self.network.parameters()):
+            raise _diverged(progress.epoch - 1)
+        return loss, evaluation
+
+    def _evaluate(self, rows: Batch) -> float:
+        """The loss on other rows than those to train, and whether it is the best so far."""
+        progress = self.progress
+        loss = self.group.agreed(objective_loss(self.objective, rows))
+        if not math.isfinite(loss):
+            raise _diverged(progress.epoch - 1)
+        progress.evaluations.append((progress.epoch, loss))
+        if self.patience is not None and loss < progress.best_loss:
+            progress.best_epoch, progress.best_loss = progress.epoch, loss
+            progress.best_weights = copy.deepcopy(dict(self.network.state_dict()))
+        return loss
 
     def _descend(self, epoch: int) -> float:
-        """One pass over the training rows; gives their mean loss."""
-        whole = self.batch_size == self.rows
-        # Of the epoch alone, so that a resumed run draws what an unbroken one does.
-        random = torch.Generator(self.device).manual_seed(self.settings.seed * 1_000_003 + epoch)
-        order = None if whole else torch.randperm(self.rows, generator=random, device=self.device)
-        total = torch.zeros((), dtype=torch.float64, device=self.device)
-        steps = math.ceil(self.rows / self.batch_size)
-        for place in range(steps):
-            rows = None if order is None else order[place * self.batch_size : (place + 1) * self.batch_size]
-            batch = self.batch if rows is None else [values.index_select(0, rows) for values in self.batch]
+        """The steps of an epoch; their mean loss over the training rows."""
+        steps = len(self.batches)
+        # Summed on the device: reading each loss would wait for the device at each step.
+        total = torch.zeros((), dtype=torch.float64, device=next(self.network.parameters()).device)
+        for place, (batch, fraction) in enumerate(self.batches.epoch(epoch)):
             if self.settings.schedule == "cosine":
-                share = (epoch + place / steps) / self.settings.epochs
+                done = (epoch + place / steps) / self.settings.epochs
                 for parameters in self.optimizer.param_groups:
-                    parameters["lr"] = self.settings.learning_rate * (1 + math.cos(math.pi * share)) / 2
-            loss = self._stepped([*batch, *self._masks(len(batch[0]), random)], epoch)
-            if whole:
+                    parameters["lr"] = self.settings.learning_rate * (1 + math.cos(math.pi * done)) / 2
+            loss = self._step(batch, epoch)
+            if steps == 1:
                 return loss.item()
-            total += loss * (len(batch[0]) / self.rows)
+            total += loss * fraction
         return total.item()
 
-    def _stepped(self, batch: Batch, epoch: int) -> Tensor:
+    def _step(self, batch: Batch, epoch: int) -> Tensor:
         try:
             loss = self.step(batch)
         except RuntimeError as error:
             # torch's cross-entropy refuses probabilities that are NaN in words of its own.
             if not self.network(*batch[: len(self.network.signature.inputs)]).isfinite().all():
-                raise TrainingDiverged(f"training diverged in epoch {epoch}; try a lower learning rate") from error
+                raise _diverged(epoch) from error
             raise
         self.optimizer.step()
         return loss
 
-    def _masks(self, rows: int, random: torch.Generator) -> list[Tensor]:
-        kept = 1 - self.settings.dropout
-        if kept == 1:
-            return []
-        return [
-            torch.empty(rows, width, device=self.device).bernoulli_(kept, generator=random).div_(kept)
-            for width in self.network.dropped
-        ]
+    def _sha256(self) -> str:
+        """The SHA-256 of all that the weights depend on, and of the names that the state_dict carries."""
+        dataset, network = self.dataset, self.network
+        others = [part.sha256 for part in (dataset.validation, dataset.test) if part is not None]
+        shapes = [(name, tuple(value.shape)) for name, value in network.state_dict().items()]
+        depends_on = (
+            dataset.training_sha256,
+            others,
+            dataset.signature,
+            asdict(self.settings),
+            self.group.size,
+            type(network).__name__,
+            shapes,
+            torch.__version__,
+        )
+        return hashlib.sha256(repr(depends_on).encode()).hexdigest()
 
 
-class _DistributedStep:
-    """A step of several processes: each takes its share of the rows, and all end with the gradient of all of them."""
-
-    def __init__(self, objective: Objective, group: Group) -> None:
-        self._wrapped = DistributedDataParallel(objective)
-        self._group = group
-
-    def __call__(self, batch: Batch) -> Tensor:
-        rows, group = len(batch[0]), self._group
-        mine = [values[group.rank :: group.size] for values in batch]
-        # Torch takes the mean over processes; of a process without rows, a row that counts nothing.
-        share = len(mine[0]) * group.size / rows
-        self._wrapped.zero_grad()
-        loss: Tensor = self._wrapped(*(mine if share else [values[:1] for values in batch])) * share
-        loss.backward()  # type: ignore[no-untyped-call]
-        total = loss.detach() / group.size
-        torch.distributed.all_reduce(total)
-        return total
-
-
-def _identity(dataset: Dataset, settings: Settings, network: Network, group: Group) -> str:
-    """The SHA-256 of all that the weights depend on, and the names that ride along with them."""
-    watched = [part.sha256 for part in (dataset.validation, dataset.test) if part is not None]
-    run = (dataset.training_sha256, watched, dataset.signature, asdict(settings), group.size, str(network))
-    return hashlib.sha256(repr((*run, torch.__version__)).encode()).hexdigest()
+def _diverged(epoch: int) -> TrainingDiverged:
+    return TrainingDiverged(f"training diverged in epoch {epoch}; try a lower learning rate")
 
 
 def _optimizer(network: Network, settings: Settings) -> torch.optim.Optimizer:
@@ -261,34 +241,9 @@ def _optimizer(network: Network, settings: Settings) -> torch.optim.Optimizer:
     )
 
 
-def _tensors(part: Part, network: Network, balanced: bool, device: torch.device) -> list[Tensor]:
-    """The rows of `part` as the tensors that `Objective` takes, on `device`."""
-    arrays: list[Any] = [part.inputs[tensor.name] for tensor in network.signature.inputs]
-    arrays.append(part.target)
-    if balanced:
-        _, places, counts = np.unique(part.target, return_inverse=True, return_counts=True)
-        arrays.append((len(part) / len(counts) / counts)[places].astype(np.float32))
-    return [torch.from_numpy(np.ascontiguousarray(values)).to(device) for values in arrays]
-
-
-def _mean_loss(objective: Objective, tensors: list[Tensor]) -> float:
-    rows, total = len(tensors[0]), 0.0
-    training = objective.network.training
-    objective.network.eval()
-    with torch.inference_mode():
-        for start in range(0, rows, _BLOCK):
-            block = [values[start : start + _BLOCK] for values in tensors]
-            try:
-                total += objective(*block).item() * (len(block[0]) / rows)
-            except RuntimeError as error:
-                raise TrainingDiverged("the weights lead to NaN; try a lower learning rate") from error
-    objective.network.train(training)
-    return total
-
-
 @contextlib.contextmanager
 def _threads(network: nn.Module, settings: Settings) -> Iterator[None]:
-    """One thread for networks so small that more cost time, which gives the same weights with any number of cores."""
+    """One thread for small networks: it is faster, and gives the same weights on any number of cores."""
     largest = max(parameter.numel() for parameter in network.parameters())
     before = torch.get_num_threads()
     if largest * (settings.batch_size or 1) < _MANY_PRODUCTS:

@@ -1,4 +1,4 @@
-"""The network of the example, and what all networks have in common."""
+"""What all networks have in common: a signature, which their state_dict carries, and a loss."""
 
 from typing import Any
 
@@ -12,43 +12,48 @@ class Network(nn.Module):
     """A module whose state_dict says what its features and labels are.
 
     Attributes:
-        signature: stored in and read from the state_dict's metadata.
-        data_sha256: of the rows that it was trained on; stored there too once it is known.
+        signature: the inputs and outputs; the state_dict's metadata carries it.
+        data_sha256: the SHA-256 of the rows that the network was trained on, None if not known; carried likewise.
     """
 
     def __init__(self, signature: Signature) -> None:
         super().__init__()
         self.signature = signature
         self.data_sha256: str | None = None
-        self.register_state_dict_post_hook(_write_signature)  # type: ignore[no-untyped-call]
-        self.register_load_state_dict_pre_hook(_read_signature)  # type: ignore[no-untyped-call]
+        self.register_state_dict_post_hook(_write_metadata)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_pre_hook(_read_metadata)  # type: ignore[no-untyped-call]
+
+    def __repr__(self) -> str:
+        features, size = len(self.signature.features), sum(parameter.numel() for parameter in self.parameters())
+        return f"{type(self).__name__}({self.signature.task}, {features:,} features, {size:,} parameters)"
 
     @property
-    def dropped(self) -> tuple[int, ...]:
+    def dropout_widths(self) -> tuple[int, ...]:
         """The widths of the layers that dropout applies to, in the order in which `loss` takes their masks."""
         return ()
 
     def loss(
         self, inputs: tuple[Tensor, ...], target: Tensor, weight: Tensor | None, masks: tuple[Tensor, ...]
     ) -> Tensor:
-        """What training makes small, the mean over rows: a scalar.
+        """The mean loss over rows, which training makes small: a float32 scalar.
 
         Args:
             inputs: the tensors of the signature's inputs, in their order.
             target: shape (rows,), as `Part.target`.
-            weight: of each row, shape (rows,); None if all count the same.
-            masks: what the dropped layers are multiplied by, each of shape (rows, width); none outside training.
+            weight: of each row, float32 of shape (rows,); None if all rows count the same.
+            masks: of dropout: what the values of each of these layers are multiplied by, float32 of shape
+                (rows, width); none outside training, or without dropout.
         """
         raise NotImplementedError
 
 
-def _write_signature(module: Network, state: Any, prefix: str, local_metadata: dict[str, Any]) -> None:
+def _write_metadata(module: Network, state: Any, prefix: str, local_metadata: dict[str, Any]) -> None:
     local_metadata[CHECKPOINT_SIGNATURE_KEY] = module.signature.to_dict()
     if module.data_sha256 is not None:
         local_metadata[CHECKPOINT_DATA_KEY] = module.data_sha256
 
 
-def _read_signature(module: Network, state: Any, prefix: str, local_metadata: dict[str, Any], *_: Any) -> None:
+def _read_metadata(module: Network, state: Any, prefix: str, local_metadata: dict[str, Any], *_: Any) -> None:
     if CHECKPOINT_SIGNATURE_KEY in local_metadata:
         module.signature = Signature.from_dict(local_metadata[CHECKPOINT_SIGNATURE_KEY])
     if isinstance(data_sha256 := local_metadata.get(CHECKPOINT_DATA_KEY), str):

@@ -1,7 +1,7 @@
 """model.pt: a plain state_dict, with the signature in its metadata.
 
-Exactly what `torch.save(model.state_dict(), "model.pt")` writes, so that anybody's class with the same attributes loads
-it, and what anybody's script saved that way can be loaded here. Nothing is unpickled but tensors and plain types.
+It is exactly what `torch.save(model.state_dict(), "model.pt")` writes. Any class with the same attributes loads it, and
+what any script saved that way can be loaded here. Only tensors and plain types are unpickled.
 """
 
 import io
@@ -26,32 +26,35 @@ from edge_train.networks.table_net import TableNet
 
 _KEYS = {"linear_1.weight", "linear_1.bias", "linear_2.weight", "linear_2.bias"}
 _LAYER = re.compile(r"layers\.(\d+)\.weight")
-_CATEGORIES = re.compile(r"categories\.(\d+)\.weight")
+_EMBEDDING = re.compile(r"embeddings\.(\d+)\.weight")
+_DEVIATION = "numeric.standard_deviation"
 
 
 def save_checkpoint(model: Network, path: Path) -> None:
     """Write the state_dict of `model` to `path`.
 
     Raises:
-        CannotWrite: it cannot be written there; an earlier file stays as it was.
+        CannotWrite: the file cannot be written; an earlier file stays as it was.
     """
     write_files({path: checkpoint_bytes(model)})
 
 
 def checkpoint_bytes(model: Network) -> bytes:
-    """What `save_checkpoint` writes; the same weights and signature give the same bytes."""
-    # Into memory: given a path, torch.save puts the file's name into its content.
+    """The content that `save_checkpoint` writes; the same weights and signature give the same bytes."""
+    # In memory: given a path, torch.save writes the file's name into the file.
     content = io.BytesIO()
     torch.save(model.state_dict(), content)
     return content.getvalue()
 
 
 def load_checkpoint(path: Path) -> Network:
-    """The network in `path`, in evaluation mode on the CPU; its sizes follow from the shapes of the weights.
+    """The network in the file at `path`, in evaluation mode on the CPU.
+
+    The shapes of the weights give its sizes.
 
     Raises:
-        CheckpointError: there is no such file, or it is not the state_dict of a `NeuralNet` or a `TableNet` in finite
-            float32.
+        CheckpointError: the file does not exist, or is not the state_dict of a `NeuralNet` or a `TableNet` with finite
+            float32 weights.
     """
     state = _read(path)
     _check_keys(state, path)
@@ -63,11 +66,11 @@ def load_checkpoint(path: Path) -> Network:
         raise
     except InvalidModel as error:
         raise CheckpointError(f"{path}: {error}") from error
-    except Exception as error:  # shapes that do not fit, or metadata that is none
+    except Exception as error:  # shapes that do not fit, or metadata of another form
         raise CheckpointError(f"{path} does not fit its network: {' '.join(str(error).split())[:300]}") from error
     if isinstance(model, NeuralNet) and len(model.signature.features) != model.linear_1.in_features:
         raise CheckpointError(
-            f"{path}: its signature names {len(model.signature.features)} features, its weights take "
+            f"{path}: its signature has {len(model.signature.features)} features, but its weights take "
             f"{model.linear_1.in_features}"
         )
     return model.eval()
@@ -76,21 +79,21 @@ def load_checkpoint(path: Path) -> Network:
 def _read(path: Path) -> Mapping[str, Tensor]:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about how odd the file is, which the error will say
+            warnings.simplefilter("ignore")  # the error says what is wrong with the file
             state = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
     except pickle.UnpicklingError as error:
         raise CheckpointError(
-            f"{path} is no state_dict that can be read without running code from it; "
-            "save it with torch.save(model.state_dict(), ...)"
+            f"{path} cannot be read without running code that is in it; save a state_dict with "
+            "torch.save(model.state_dict(), ...)"
         ) from error
-    except Exception as error:  # bytes that are no checkpoint end in whatever the unpickler stumbles over
+    except Exception as error:  # the unpickler raises anything on bytes that are not a checkpoint
         raise CheckpointError(
             f"{path} is not a checkpoint, or a damaged one; save one with torch.save(model.state_dict(), ...)"
         ) from error
     if not isinstance(state, Mapping):
-        raise CheckpointError(f"{path} holds no state_dict; save it with torch.save(model.state_dict(), ...)")
+        raise CheckpointError(f"{path} does not hold a state_dict; save one with torch.save(model.state_dict(), ...)")
     return state
 
 
@@ -98,16 +101,16 @@ def _neural_net(state: Mapping[str, Tensor], path: Path) -> NeuralNet:
     first, second = state["linear_1.weight"], state["linear_2.weight"]
     if first.ndim != 2 or not first.numel() or second.shape[:1] != (1,):
         shapes = f"{list(first.shape)} and {list(second.shape)}"
-        raise CheckpointError(f"{path}: the weights have the shapes {shapes}; (hidden, input) and (1, hidden) expected")
+        raise CheckpointError(f"{path}: the weights have the shapes {shapes}, not (hidden, input) and (1, hidden)")
     return NeuralNet(first.shape[1], first.shape[0])
 
 
 def _table_net(state: Mapping[str, Tensor], path: Path) -> TableNet:
-    layers, categories = _in_order(_LAYER, state), _in_order(_CATEGORIES, state)
-    if "numbers.scale" in state and not (state["numbers.scale"] > 0).all():
-        raise CheckpointError(f"{path}: numbers.scale is not positive")
+    layers, embeddings = _in_order(_LAYER, state), _in_order(_EMBEDDING, state)
+    if _DEVIATION in state and not (state[_DEVIATION] > 0).all():
+        raise CheckpointError(f"{path}: {_DEVIATION} is not positive")
     hidden = [layer.shape[0] for layer in layers[:-1]]
-    return TableNet(Signature.from_dict(_signature(state)), hidden, [points.shape[1] for points in categories])
+    return TableNet(Signature.from_dict(_signature(state)), hidden, [vectors.shape[1] for vectors in embeddings])
 
 
 def _signature(state: Mapping[str, Tensor]) -> Any:
@@ -119,7 +122,8 @@ def _check_keys(state: Mapping[str, Tensor], path: Path) -> None:
     if set(state) != _KEYS and not is_table_net:
         found = ", ".join(sorted(map(str, state))[:8]) or "nothing"
         raise CheckpointError(
-            f"{path} is not the state_dict of a NeuralNet or a TableNet: {sorted(_KEYS)} expected, found {found}"
+            f"{path} is not the state_dict of a NeuralNet or a TableNet; it should have the keys "
+            f"{', '.join(sorted(_KEYS))}, but has {found}"
         )
 
 
@@ -132,8 +136,8 @@ def _check_tensors(state: Mapping[str, Tensor], path: Path) -> None:
     for key, tensor in state.items():
         if not isinstance(tensor, Tensor) or tensor.dtype != torch.float32:
             found = str(tensor.dtype) if isinstance(tensor, Tensor) else type(tensor).__name__
-            raise CheckpointError(f"{path}: {key} is {found}; save the state_dict of model.float()")
+            raise CheckpointError(f"{path}: {key} is {found}, not torch.float32; save the state_dict of model.float()")
         if tensor.layout != torch.strided or tensor.is_meta:
             raise CheckpointError(f"{path}: {key} is a sparse or meta tensor; save it as a dense one")
         if not tensor.isfinite().all():
-            raise CheckpointError(f"{path}: {key} holds NaN or infinity; train again with a lower learning rate")
+            raise CheckpointError(f"{path}: {key} has NaN or infinity in it; train again with a lower learning rate")

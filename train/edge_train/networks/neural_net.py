@@ -7,14 +7,15 @@ from edge_train.networks.base import Network
 
 
 class NeuralNet(Network):
-    """Two linear layers: rows of shape (batch, input_size) to the probability of label 1, shape (batch, 1).
+    """Two linear layers with a ReLU between them, and a sigmoid.
 
-    The state_dict has the keys linear_1.weight, linear_1.bias, linear_2.weight and linear_2.bias and nothing else, so
-    that any class with these two attributes loads it. Until training or a checkpoint gives another signature, the
-    features are x1, x2, ... and the labels 0 and 1.
+    The state_dict has the keys linear_1.weight, linear_1.bias, linear_2.weight and linear_2.bias and no others, so that
+    any class with these two attributes loads it. Unless training or a checkpoint sets another signature, the features
+    are x1, x2, ... and the labels 0 and 1.
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
+        """Make an untrained network of `input_size` features and `hidden_size` hidden units."""
         super().__init__(network_signature(default_features(input_size), (0, 1)))
         self.linear_1 = nn.Linear(input_size, hidden_size)
         self.relu = nn.ReLU()
@@ -22,7 +23,11 @@ class NeuralNet(Network):
         self.sigmoid = nn.Sigmoid()
 
     def forward(self, x: Tensor) -> Tensor:
-        """The probability of label 1, shape (batch, 1), for `x`, shape (batch, input_size)."""
+        """The probability of label 1, float32 of shape (batch, 1).
+
+        Args:
+            x: the rows, float32 of shape (batch, input_size).
+        """
         return self.sigmoid(self.linear_2(self.relu(self.linear_1(x))))  # type: ignore[no-any-return]
 
     def loss(
@@ -34,5 +39,5 @@ class NeuralNet(Network):
 
 
 def network_signature(features: tuple[Feature, ...], labels: tuple[Label, Label]) -> Signature:
-    """The signature of a `NeuralNet`, whose forward takes `x` and gives the probability of `labels[1]`."""
+    """The signature of a `NeuralNet`, whose forward takes `x` and returns the probability of `labels[1]`."""
     return Signature(inputs=(Input("x", features),), output="probability", labels=labels)

@@ -1,8 +1,8 @@
-"""The network for tables: raw columns in, gaps and categories included, an answer in the target's own terms out."""
+"""The network for tables: raw columns in, with missing values and categories, and the classes or values out."""
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,111 +14,123 @@ from edge_runtime.contract.category_codes import FIRST_CATEGORY, MISSING
 from edge_runtime.contract.signature import Feature, Signature
 from edge_train.networks.base import Network
 
-# Up to so many categories have an axis each; more share a space that is learned.
+# Up to so many categories are one-hot encoded; more are embedded in fewer dimensions, which are learned.
 ONE_HOT = 8
 _WIDEST = 32
-# How far the quartiles of a normal distribution are apart, what is far, and what can be squared: in deviations.
-_QUARTILES, _FAR, _SQUARABLE = 1.349, 10.0, 1e6
+# The distance between the quartiles of a normal distribution, in standard deviations.
+_QUARTILES = 1.349
+# The clip limit, in standard deviations, and the largest number that can be squared safely.
+_CLIP_LIMIT, _SQUARABLE = 10.0, 1e6
 
 
-class Numbers(nn.Module):
-    """Standardises numbers, whatever their outliers, puts the mean in gaps, and says beside them where the gaps were.
+class NumericColumns(nn.Module):
+    """Standardises numbers, replaces missing values by the mean, and marks them in columns of their own.
 
-    What is far out does not press all others together: mean and deviation are those of numbers within ten deviations of
-    the median, as the quartiles tell them (winsorized), and standardised numbers end smoothly within (-10, 10), as in
-    Holzmüller et al., Better by Default (2024).
+    Outliers have little influence: the mean and the standard deviation are those of the numbers clipped to ten standard
+    deviations around the median, as the quartiles estimate them, and standardised numbers are clipped smoothly to
+    (-10, 10), as in Holzmüller et al., Better by Default (2024).
 
     Attributes:
-        center: the winsorized mean, shape (features,).
-        scale: the winsorized standard deviation, shape (features,); 1 where it is 0.
+        mean: float32 of shape (features,).
+        standard_deviation: float32 of shape (features,); 1 for a feature that hardly varies.
+        width: how many columns `forward` returns: one for each feature, and one more for each with missing values.
     """
 
-    center: Tensor
-    scale: Tensor
-    gaps: Tensor
+    mean: Tensor
+    standard_deviation: Tensor
+    marked: Tensor
 
     def __init__(self, features: Sequence[Feature]) -> None:
-        """Do nothing yet to the numbers of `features`: center 0, scale 1."""
+        """Start with mean 0 and standard deviation 1 for all `features`."""
         super().__init__()
-        self.register_buffer("center", torch.zeros(len(features)))
-        self.register_buffer("scale", torch.ones(len(features)))
-        # Where training saw no gap, what an indicator means cannot be learned: there a gap is the center and no more.
-        indicated = [place for place, feature in enumerate(features) if feature.missing]
-        self.register_buffer("gaps", torch.tensor(indicated, dtype=torch.int64), persistent=False)
-        self.width = len(features) + len(indicated)
+        self.register_buffer("mean", torch.zeros(len(features)))
+        self.register_buffer("standard_deviation", torch.ones(len(features)))
+        # Without missing values in training, a mark's meaning cannot be learned: there the mean has to do.
+        marked = [place for place, feature in enumerate(features) if feature.missing]
+        self.register_buffer("marked", torch.tensor(marked, dtype=torch.int64), persistent=False)
+        self.width = len(features) + len(marked)
 
     def fit(self, x: npt.NDArray[np.float32]) -> None:
-        """Take center and scale from what `x`, shape (rows, features), has of each feature.
+        """Set mean and standard deviation from training rows.
 
-        A feature that is constant, or whose spread float32 cannot hold, keeps scale 1.
+        Args:
+            x: shape (rows, features), NaN being a missing value; every feature has a value in some row.
         """
         for place, column in enumerate(x.T):
             known = column[~np.isnan(column)].astype(np.float64)
             low, median, high = np.percentile(known, [25, 50, 75])
-            # Of numbers of which half are the same, the quartiles tell nothing.
-            if reach := _FAR * (high - low) / _QUARTILES:
+            # If half of the numbers are the same, the quartiles say nothing.
+            if reach := _CLIP_LIMIT * (high - low) / _QUARTILES:
                 known = known.clip(median - reach, median + reach)
-            self.center[place] = known.mean()
-            scale = known.std()
-            if known.min() < known.max() and scale >= np.finfo(np.float32).tiny:
-                self.scale[place] = scale
+            self.mean[place] = known.mean()
+            deviation = known.std()
+            # float32 may not hold the deviation of numbers that are very close to each other.
+            if known.min() < known.max() and deviation >= np.finfo(np.float32).tiny:
+                self.standard_deviation[place] = deviation
 
     def forward(self, x: Tensor) -> Tensor:
-        """Numbers without gaps, shape (batch, width), for `x`, shape (batch, features)."""
-        gaps = x.isnan()
-        scaled = torch.where(gaps, 0.0, ((x - self.center) / self.scale).clamp(-_SQUARABLE, _SQUARABLE))
-        clipped = scaled / (1 + (scaled / _FAR) ** 2).sqrt()
-        if not len(self.gaps):
+        """Standardised numbers without missing values, float32 of shape (batch, width).
+
+        Args:
+            x: float32 of shape (batch, features), NaN being a missing value.
+        """
+        missing = x.isnan()
+        standardised = ((x - self.mean) / self.standard_deviation).clamp(-_SQUARABLE, _SQUARABLE)
+        standardised = torch.where(missing, 0.0, standardised)
+        clipped = standardised / (1 + (standardised / _CLIP_LIMIT) ** 2).sqrt()
+        if not len(self.marked):
             return clipped
-        return torch.cat([clipped, gaps[:, self.gaps].to(x.dtype)], 1)
+        return torch.cat([clipped, missing[:, self.marked].to(x.dtype)], 1)
 
 
-class Categories(nn.Module):
-    """A point for each category of one column: an axis for each of a few, places that are learned for many.
+class CategoryEmbedding(nn.Module):
+    """A vector for each category of one column: one-hot for few categories, learned for many.
 
-    An unknown category is at the mean of all points, weighted by how often training saw them, and so is a gap where
-    training saw none.
+    An unknown category has the mean of all vectors, weighted by their frequency in training, and so has a missing value
+    if there was none in training.
 
     Attributes:
-        weight: the points, shape (categories, width), that of a gap before them where training saw one.
-        share: how often training saw each of them, shape (categories,); sums to 1.
+        weight: the vectors, float32 of shape (categories, width), before them that of a missing value if there were any
+            in training.
+        frequency: the fraction of the training rows that have each of them, float32 of shape (len(weight),).
+        width: the length of a vector.
     """
 
-    share: Tensor
+    frequency: Tensor
     weight: Tensor
 
     def __init__(self, feature: Feature, width: int | None = None) -> None:
-        """Points for the categories of `feature`; of `width` dimensions, or as many as suit their number."""
+        """Start with vectors for the categories of `feature`, of length `width` or as suits their number."""
         super().__init__()
-        self.sees_gaps = bool(feature.missing)
-        points = len(feature.categories) + self.sees_gaps
-        self.width = width or (points if points <= ONE_HOT else min(_WIDEST, 4 + round(points**0.5)))
-        if self.width == points:
-            self.register_buffer("weight", torch.eye(points))
+        self.embeds_missing = bool(feature.missing)
+        count = len(feature.categories) + self.embeds_missing
+        self.width = width or (count if count <= ONE_HOT else min(_WIDEST, 4 + round(count**0.5)))
+        if self.width == count:
+            self.register_buffer("weight", torch.eye(count))
         else:
-            self.weight = nn.Parameter(torch.randn(points, self.width) * self.width**-0.5)
-        self.register_buffer("share", torch.full((points,), 1 / points))
+            self.weight = nn.Parameter(torch.randn(count, self.width) * self.width**-0.5)
+        self.register_buffer("frequency", torch.full((count,), 1 / count))
 
     def fit(self, codes: npt.NDArray[np.int64]) -> None:
-        """Count how often each category is there in `codes`, shape (rows,)."""
-        first = MISSING if self.sees_gaps else FIRST_CATEGORY
-        counts = np.bincount(codes, minlength=first + len(self.share))[first:]
-        self.share.copy_(torch.from_numpy(counts / counts.sum()))
+        """Set the frequencies from the category codes of training rows, shape (rows,)."""
+        first = MISSING if self.embeds_missing else FIRST_CATEGORY
+        counts = np.bincount(codes, minlength=first + len(self.frequency))[first:]
+        self.frequency.copy_(torch.from_numpy(counts / counts.sum()))
 
     def forward(self, codes: Tensor) -> Tensor:
-        """The points of `codes`, shape (batch,), as shape (batch, width)."""
-        unknown = (self.share @ self.weight)[None]
-        points = [unknown, self.weight] if self.sees_gaps else [unknown, unknown, self.weight]
-        return functional.embedding(codes, torch.cat(points))
+        """The vectors of category codes: int64 of shape (batch,) to float32 of shape (batch, width)."""
+        unknown = (self.frequency @ self.weight)[None]
+        vectors = [unknown, self.weight] if self.embeds_missing else [unknown, unknown, self.weight]
+        return functional.embedding(codes, torch.cat(vectors))
 
 
 class TableNet(Network):
-    """A multilayer perceptron on raw columns: numbers with NaN for gaps, codes of texts (`category_codes`).
+    """A multilayer perceptron on raw columns: numbers with NaN for missing values, and category codes.
 
-    What it gives is what its signature says: the probability of `labels[1]`, shape (batch, 1); of each label, shape
-    (batch, classes); or the value, shape (batch, 1), in the target's own unit.
+    Its output is what the signature says: the probability of `labels[1]`, shape (batch, 1); of each label, shape
+    (batch, classes); or the value in the target's unit, shape (batch, 1).
 
-    Everything that a row goes through is in here: `fit` takes what it needs from the training rows.
+    The network holds all preprocessing; `fit` sets it from the training rows.
     """
 
     prior: Tensor
@@ -135,23 +147,24 @@ class TableNet(Network):
 
         Args:
             signature: its features, labels and task.
-            hidden: the widths of the hidden layers; none make a linear model.
-            widths: of the points of each categorical feature, as a checkpoint has them; by default as suits how many
-                categories there are.
-            smoothing: see `Settings.smoothing`; of training alone.
+            hidden: the widths of the hidden layers; without any it is a linear model.
+            widths: the lengths of the vectors of each categorical feature, as a checkpoint has them; by default as
+                suits the number of categories.
+            smoothing: see `Settings.smoothing`; it applies to training alone.
         """
         super().__init__(signature)
         self.smoothing = smoothing
-        numbers = [feature for tensor in signature.inputs if not tensor.holds_strings for feature in tensor.features]
-        texts = [feature for tensor in signature.inputs if tensor.holds_strings for feature in tensor.features]
-        self.numbers = Numbers(numbers) if numbers else None
-        self.categories = nn.ModuleList(map(Categories, texts, widths or [None] * len(texts)))
-        width = (self.numbers.width if self.numbers else 0) + sum(one.width for one in self.categories)  # type: ignore[misc]
+        numeric = [feature for tensor in signature.inputs if not tensor.holds_strings for feature in tensor.features]
+        categorical = [feature for tensor in signature.inputs if tensor.holds_strings for feature in tensor.features]
+        self.numeric = NumericColumns(numeric) if numeric else None
+        embeddings = list(map(CategoryEmbedding, categorical, widths or [None] * len(categorical)))
+        self.embeddings = nn.ModuleList(embeddings)
+        width = (self.numeric.width if self.numeric else 0) + sum(embedding.width for embedding in embeddings)
         sizes = [width, *hidden, len(signature.labels) if self.is_multiclass else 1]
         self.layers = nn.ModuleList(nn.Linear(before, after) for before, after in itertools.pairwise(sizes))
-        # How often training has each class, for smoothing alone.
+        # The fraction of the training rows that are of each class, which smoothing alone needs.
         self.register_buffer("prior", torch.full((len(signature.labels),), 1 / max(1, len(signature.labels))), False)
-        # Mean and standard deviation of the values to predict.
+        # The mean and the standard deviation of the values to predict.
         self.register_buffer("target", torch.tensor([0.0, 1.0]) if signature.task == "regression" else None)
 
     @property
@@ -160,46 +173,46 @@ class TableNet(Network):
         return self.signature.task == "multiclass_classification"
 
     @property
-    def dropped(self) -> tuple[int, ...]:
-        """The widths of the hidden layers; see `Network.dropped`."""
-        return tuple(layer.out_features for layer in self.layers[:-1])  # type: ignore[misc]
+    def dropout_widths(self) -> tuple[int, ...]:
+        """The widths of the hidden layers; see `Network.dropout_widths`."""
+        return tuple(cast(nn.Linear, layer).out_features for layer in self.layers[:-1])
 
-    def location(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Center and scale of the numbers that it was fitted to, each of shape (numeric and boolean features,)."""
-        assert self.numbers is not None
-        return self.numbers.center.double().numpy(), self.numbers.scale.double().numpy()
+    def mean_and_standard_deviation(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Those of the numeric and boolean features in training, each of shape (features,); there must be some."""
+        assert self.numeric is not None
+        return self.numeric.mean.double().numpy(), self.numeric.standard_deviation.double().numpy()
 
     def fit(self, inputs: Mapping[str, npt.NDArray[Any]], target: npt.NDArray[Any], balanced: bool = False) -> None:
-        """Take from training rows what preprocessing needs: means, spreads, how often each category is there.
+        """Set the preprocessing from training rows: means, standard deviations and frequencies.
 
         Args:
             inputs: by name, as `Part.inputs`.
             target: shape (rows,), as `Part.target`.
-            balanced: whether classes count the same, however many rows they have.
+            balanced: whether all classes count the same, however many rows they have.
         """
         for tensor in self.signature.inputs:
             values = inputs[tensor.name]
             if not tensor.holds_strings:
-                assert self.numbers is not None
-                self.numbers.fit(values)
+                assert self.numeric is not None
+                self.numeric.fit(values)
                 continue
-            for categories, codes in zip(self.categories, values.T, strict=True):
-                categories.fit(codes)  # type: ignore[operator]
+            for embedding, codes in zip(self.embeddings, values.T, strict=True):
+                cast(CategoryEmbedding, embedding).fit(codes)
         if self.target is None and not balanced:
             counts = np.bincount(target.astype(np.int64), minlength=len(self.prior))
             self.prior.copy_(torch.from_numpy(counts / counts.sum()))
         if self.target is not None:
             wide = target.astype(np.float64)
-            # Values that are all the same have no spread to divide by.
+            # Values that are all the same have a standard deviation of 0, which cannot be divided by.
             self.target.copy_(torch.tensor([wide.mean(), wide.std() if wide.min() < wide.max() else 1.0]))
 
     def forward(self, x: Tensor | None = None, text: Tensor | None = None) -> Tensor:
-        """The answers to rows.
+        """The output for rows, float32; see the class for its shape.
 
         Args:
-            x: numbers, shape (batch, number of numeric and boolean features), float32, NaN being a gap; None if the
+            x: numbers, float32 of shape (batch, numeric and boolean features), NaN being a missing value; None if the
                 signature has none.
-            text: codes, shape (batch, number of categorical features), int64; None if the signature has none.
+            text: category codes, int64 of shape (batch, categorical features); None if the signature has none.
         """
         outputs = self._outputs(x, text, ())
         if self.is_multiclass:
@@ -212,7 +225,7 @@ class TableNet(Network):
         self, inputs: tuple[Tensor, ...], target: Tensor, weight: Tensor | None, masks: tuple[Tensor, ...]
     ) -> Tensor:
         """The cross-entropy in nats, or the squared error in units of the target's variance; see `Network.loss`."""
-        x, text = inputs if len(inputs) == 2 else (*inputs, None) if self.numbers is not None else (None, *inputs)
+        x, text = inputs if len(inputs) == 2 else (*inputs, None) if self.numeric is not None else (None, *inputs)
         outputs = self._outputs(x, text, masks)
         smoothing = self.smoothing if self.training else 0.0
         if self.is_multiclass:
@@ -222,17 +235,17 @@ class TableNet(Network):
         elif self.target is not None:
             losses = (outputs[:, 0] - (target - self.target[0]) / self.target[1]) ** 2
         else:
-            # Towards the prior: a rare class would be overrated by what goes to all classes alike.
+            # Towards the prior: smoothing towards equal classes would overrate a rare one.
             target = target * (1 - smoothing) + smoothing * self.prior[1]
             losses = functional.binary_cross_entropy_with_logits(outputs[:, 0], target, reduction="none")
         return (losses if weight is None else losses * weight).mean()
 
     def _outputs(self, x: Tensor | None, text: Tensor | None, masks: tuple[Tensor, ...]) -> Tensor:
         parts = []
-        if self.numbers is not None:
-            parts.append(self.numbers(x))
+        if self.numeric is not None:
+            parts.append(self.numeric(x))
         if text is not None:
-            parts += [categories(text[:, place]) for place, categories in enumerate(self.categories)]
+            parts += [embedding(text[:, place]) for place, embedding in enumerate(self.embeddings)]
         values = torch.cat(parts, 1)
         for place, layer in enumerate(self.layers[:-1]):
             values = layer(values).relu()

@@ -1,6 +1,6 @@
-"""Tables as they stand in files: CSV, TSV, Parquet and JSON Lines, plain or compressed by gzip.
+"""Reading tables from files: CSV, TSV, Parquet and JSON Lines, plain or compressed by gzip.
 
-What the cells mean is found in `columns`; here they are read, by Arrow, a column at a time.
+Arrow reads the cells; `columns` finds what they mean.
 """
 
 import csv
@@ -26,15 +26,16 @@ _PARQUET = {".parquet", ".pq"}
 
 
 def read_table(path: Path) -> pa.Table:
-    """The table in `path`, of the format that its name ends in: CSV unless it is .tsv, .parquet, .jsonl or alike.
+    """The table in the file at `path`; the end of the name gives the format, CSV unless it is .tsv, .parquet or .jsonl.
 
     Returns:
-        An Arrow table of at least one row; the columns of a CSV or TSV file are texts, as they stand there, those of
-        the others of the types they have there.
+        An Arrow table of at least one row. The columns of a CSV or TSV file are strings, exactly as in the file; those
+        of the other formats are of the types in the file.
 
     Raises:
-        TableError: it cannot be read; the header is missing, or names a column twice or not at all; a line has another
-            number of cells than the header, is not UTF-8, or is no JSON. The message names the line where it can.
+        TableError: the file cannot be read; the header is missing, has a column without a name or two of one name; or
+            a line has another number of cells than the header, is not UTF-8, or is not JSON. The message names the line
+            if that is known.
     """
     suffixes = [suffix.lower() for suffix in path.suffixes]
     is_gzip = suffixes[-1:] == [".gz"]
@@ -47,9 +48,8 @@ def read_table(path: Path) -> pa.Table:
     if not start:
         raise TableError(f"{path} is empty; a header line with the names of the columns is needed")
     if is_gzip != (start[:2] == b"\x1f\x8b"):
-        raise TableError(
-            f"{path} is {'no' if is_gzip else 'a'} gzip file; let its name end {'without' if is_gzip else 'in'} .gz"
-        )
+        found, name = ("not a", "without") if is_gzip else ("a", "in")
+        raise TableError(f"{path} is {found} gzip file; its name should end {name} .gz")
     try:
         if start == b"PAR1" or suffix in _PARQUET:
             table = _read_parquet(path, is_gzip)
@@ -59,7 +59,7 @@ def read_table(path: Path) -> pa.Table:
             table = _read_csv(path, is_gzip, delimiter_of(str(path)) or ",")
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise TableError(f"{path} is a damaged gzip file: {_first_line(error)}") from error
-    except OSError as error:  # of the disk, or Arrow's of compressed data
+    except OSError as error:  # from the disk, or from Arrow if compressed data are damaged
         reason = f"is damaged: {_first_line(error)}" if error.strerror is None else f"cannot be read: {error.strerror}"
         raise TableError(f"{path} {reason}") from error
     table = table.rename_columns([name.strip() for name in table.column_names])
@@ -72,6 +72,7 @@ def read_table(path: Path) -> pa.Table:
 def _check_names(names: Sequence[str], path: Path) -> None:
     if not names:
         raise TableError(f"{path} has no columns")
+    seen = set()
     for number, name in enumerate(names, start=1):
         if not name:
             raise TableError(
@@ -81,31 +82,32 @@ def _check_names(names: Sequence[str], path: Path) -> None:
         if len(name.splitlines()) > 1:
             raise TableError(f"{path}: the name of column {number} has more than one line")
         if "\0" in name:
-            raise TableError(f"{path}: the name of column {number} holds a null; save the table as UTF-8 text")
-        if names.count(name) > 1:
-            raise TableError(f"{path}: the header names {name} more than once")
+            raise TableError(f"{path}: the name of column {number} has a null in it; save the table as UTF-8 text")
+        if name in seen:
+            raise TableError(f"{path}: two columns have the name {name!r}; rename one of them")
+        seen.add(name)
 
 
 def _read_csv(path: Path, is_gzip: bool, delimiter: str) -> pa.Table:
-    # The header alone: no quote that is never closed may take in the whole file.
+    # Only the first lines, so that a quote that is never closed does not take in the whole file.
     cells = _cells(itertools.islice(_lines(path, is_gzip), 1000), path, delimiter)
     names = next((found for _, found in cells if found), None)
     if names is None:
         raise TableError(f"{path} is empty; a header line with the names of the columns is needed")
     trimmed = [name.strip() for name in names]
-    # What pandas writes where columns have no names.
+    # pandas writes 0,1,2,... if columns have no names.
     if all(map(is_number, trimmed)) and trimmed != list(map(str, range(len(names)))):
-        raise TableError(f"{path}: the first line holds numbers, not names; put the names of the columns above it")
+        raise TableError(f"{path}: the first line has numbers, not names; add a line above it with the columns' names")
     if len(names) == 1 and any(mark in names[0] for mark in ",;|\t"):
-        hint = "commas, or name it .tsv if they are by tabs" if delimiter == "," else "tabs, or name it .csv"
-        raise TableError(f"{path}: the header is one column, {trimmed[0]!r}; separate columns by {hint}")
-    # Before Arrow reads, which would merge columns of one name.
+        fix = "commas, or name a file with tabs .tsv" if delimiter == "," else "tabs, or name a file with commas .csv"
+        raise TableError(f"{path}: the header has only one column, {trimmed[0]!r}; separate columns by {fix}")
+    # Before Arrow reads it: Arrow would merge columns of the same name.
     _check_names(trimmed, path)
     try:
         table = pa.csv.read_csv(
             _stream(path, is_gzip),
             parse_options=pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-            # As texts: Arrow would guess types, and take codes such as 007 for numbers, texts for times.
+            # As strings: Arrow would guess types, take codes such as 007 for numbers, and some strings for times.
             convert_options=pa.csv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
             ),
@@ -113,16 +115,16 @@ def _read_csv(path: Path, is_gzip: bool, delimiter: str) -> pa.Table:
     except pa.ArrowException as error:
         _find_fault(path, is_gzip, delimiter, len(names))
         raise TableError(f"{path} cannot be read: {_first_line(error)}") from error
-    # Arrow closes a quote at the end of the file, whatever the cell has swallowed.
+    # Arrow closes an open quote at the end of the file, however many lines are in the cell.
     if table.num_rows and "\n" in table.column(table.num_columns - 1)[-1].as_py():
         _find_fault(path, is_gzip, delimiter, len(names))
     return table
 
 
 def _find_fault(path: Path, is_gzip: bool, delimiter: str, width: int) -> None:
-    """Raise TableError with the line at which a CSV file is not as it should be, if there is one.
+    """Raise TableError with the line at which a CSV file is wrong, if there is one.
 
-    Arrow tells it by the number of the record, if at all: this reads all of the file again, to tell it well.
+    Arrow gives the number of the record at most; this reads the whole file again to find the line.
     """
     for line, cells in _cells(_lines(path, is_gzip), path, delimiter):
         if cells and len(cells) != width:
@@ -130,7 +132,7 @@ def _find_fault(path: Path, is_gzip: bool, delimiter: str, width: int) -> None:
 
 
 def _cells(lines: Iterator[str], path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """The records of a CSV file, each with the number of its last line."""
+    """The records of a CSV file, each with the number of its last line. Raises TableError."""
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
         for cells in reader:
@@ -152,14 +154,14 @@ def _lines(path: Path, is_gzip: bool) -> Iterator[str]:
 
 def _read_json(path: Path, is_gzip: bool) -> pa.Table:
     try:
-        # Blocks as large as Arrow allows: a line must fit into one, and its types hold for all of it.
+        # Large blocks: a line must fit into one, and Arrow takes all types from the first.
         table = pa.json.read_json(_stream(path, is_gzip), read_options=pa.json.ReadOptions(block_size=64 << 20))
-        table.validate(full=True)  # texts that are no UTF-8
+        table.validate(full=True)  # finds strings that are not UTF-8
     except pa.ArrowException as error:
         _find_json_fault(path, is_gzip)
-        # Arrow counts rows from 0, in each block anew.
+        # Arrow counts rows from 0 in each block, which says nothing.
         reason = _first_line(error).partition(" in row ")[0]
-        raise TableError(f"{path} is not JSON Lines, an object by column name on each line: {reason}") from error
+        raise TableError(f"{path} is not JSON Lines, with an object by column name on each line: {reason}") from error
     return table
 
 
@@ -170,7 +172,7 @@ def _find_json_fault(path: Path, is_gzip: bool) -> None:
         bool: "true or false",
         int: "a number",
         float: "a number",
-        str: "a text",
+        str: "a string",
         list: "a list",
         dict: "an object",
     }
@@ -182,7 +184,7 @@ def _find_json_fault(path: Path, is_gzip: bool) -> None:
         except (ValueError, RecursionError) as error:
             raise TableError(f"{path} line {number}: not JSON: {error}; an object on each line is needed") from error
         if not isinstance(values, dict):
-            raise TableError(f"{path} line {number} is no object with the values by column name")
+            raise TableError(f"{path} line {number} is not an object with the values by column name")
         for name, value in values.items():
             found = names.get(type(value))
             if found is not None and types.setdefault(name, found) != found:
@@ -197,7 +199,7 @@ def _read_parquet(path: Path, is_gzip: bool) -> pa.Table:
             table = file.read()
         table.validate(full=True)
     except pa.ArrowException as error:
-        raise TableError(f"{path} is no Parquet file that can be read: {_first_line(error)}") from error
+        raise TableError(f"{path} is not a Parquet file, or a damaged one: {_first_line(error)}") from error
     return table
 
 

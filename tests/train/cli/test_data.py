@@ -1,0 +1,147 @@
+"""From a table and the options that name its columns to rows."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from terminals import Terminal
+
+from edge_runtime.contract.progress import Progress
+from edge_train import TableError
+from edge_train.cli import data
+from edge_train.cli.command import main
+from edge_train.cli.data import TableOptions, example_dataset, table_dataset
+
+Command = Callable[..., Any]
+
+
+def kinds(table: Path, target: str = "y", **options: Any) -> dict[str, str]:
+    dataset = table_dataset(TableOptions(table, target, **options), seed=0)
+    return {feature.name: feature.kind for feature in dataset.signature.features}
+
+
+def test_what_was_found_is_printed(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dataset = table_dataset(TableOptions(table, "island", drop=["id"]), seed=0)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["column", "taken", "as", "missing", "values"]
+    assert [line.split()[0] for line in lines[1:8]] == ["code", "flag", "note", "constant", "mass", "y", "target"]
+    assert lines[8:] == [
+        "dropped 20 rows: island is missing",
+        "28 rows to train, 4 to validate, 8 to test, 4 features, classes Biscoe and Dream",
+    ]
+    assert len(dataset.train) == 28
+
+
+def test_the_example(capsys: pytest.CaptureFixture[str]) -> None:
+    dataset = example_dataset(3)
+    assert capsys.readouterr().out == "80 rows to train, 20 to test, 2 features, classes 0 and 1\n"
+    assert dataset.train.inputs["x"].shape == (80, 2)
+
+
+def test_other_processes_than_the_first_print_nothing(
+    table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    example_dataset(0)
+    kinds(table)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_options_say_what_columns_are(table: Path) -> None:
+    found = kinds(table, "mass", numeric=["constant"], categorical=["code,note"], drop=["id", "flag, island,"])
+    assert found == {"code": "categorical", "note": "categorical", "constant": "numeric", "y": "categorical"}
+
+
+def test_the_fraction_to_validate(table: Path) -> None:
+    options = TableOptions(table, "y")
+    assert table_dataset(options, seed=0, validation=0).validation is None
+    half, default = table_dataset(options, seed=0, validation=0.5), table_dataset(options, seed=0)
+    assert half.validation is not None
+    assert default.validation is not None
+    assert (len(half.validation), len(default.validation)) == (24, 6)
+
+
+def test_a_name_with_commas_is_one_name() -> None:
+    path = Path("t.csv")
+    path.write_text('"a,b",a,b,y\n' + "".join(f"{row},{row},{row},{row % 2}\n" for row in range(20)))
+    assert list(kinds(path, drop=["a,b"])) == ["a", "b"]
+    assert list(kinds(path, drop=["b,a"])) == ["a,b"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"target": "Y"}, "t.csv has no column 'Y'; did you mean 'y'?"),
+        (
+            {"target": "zebra"},
+            "t.csv has no column 'zebra'; its columns are id, code, island, flag, note, constant, mass, y",
+        ),
+        ({"numeric": ["mas"]}, "t.csv has no column 'mas'; did you mean 'mass'?"),
+        ({"categorical": ["code", "iland"]}, "t.csv has no column 'iland'; did you mean 'island'?"),
+        ({"drop": ["id,cod,flag"]}, "t.csv has no column 'cod'; did you mean 'code'?"),
+        (
+            {"drop": ["id", "mass"], "numeric": ["mass"]},
+            "--drop and --numeric both name mass; remove it from one of them",
+        ),
+        ({"categorical": ["mass"], "numeric": ["mass"]}, "--categorical and --numeric both name mass; remove"),
+        ({"categorical": ["code"], "drop": ["code"]}, "--categorical and --drop both name code; remove"),
+        ({"numeric": ["y"]}, "y is the target, and --numeric names it too; --task says what the target holds"),
+        ({"drop": ["y"]}, "y is the target, and --drop names it too"),
+        ({"target": "mass", "class_weight": "balanced"}, "if mass holds classes, add --task classification"),
+    ],
+)
+def test_options_that_do_not_fit_the_table(table: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(TableError) as raised:
+        kinds(table, **options)
+    assert str(raised.value).startswith(message) or str(raised.value).endswith(message)
+
+
+def test_without_a_column_the_reasons_are_given() -> None:
+    path = Path("money.csv")
+    path.write_text("price,same,y\n" + "".join(f"${row}.00,5,{row % 2}\n" for row in range(30)))
+    with pytest.raises(TableError) as raised:
+        kinds(path)
+    assert str(raised.value) == (
+        "money.csv: no column is left to learn from (price: 30 different strings, most of them in one row only; "
+        "same: the same value in every row); take some with --numeric or --categorical"
+    )
+    with pytest.raises(TableError, match=r"no column is left to learn from$"):
+        kinds(path, drop=["price", "same"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere.csv", "--target", "y", "--output", "new"], "error: nowhere.csv cannot be read: No such file"),
+        (["t.csv", "--target", "island\x1b[31m", "--output", "new"], r"has no column 'island\x1b[31m'; did you mean"),
+        (["t.csv", "--target", "y", "--numeric", "island"], "t.csv row 1: island is 'Biscoe', not a number"),
+    ],
+)
+def test_a_wrong_table_leaves_everything_as_it_was(
+    command: Command, table: Path, arguments: list[str], message: str
+) -> None:
+    Path("model.pt").write_bytes(b"earlier")
+    result = command(main, *arguments)
+    assert (result.code, result.out) == (1, "")
+    assert message in result.err
+    assert result.err.count("\n") == 1
+    assert Path("model.pt").read_bytes() == b"earlier"
+    assert sorted(path.name for path in Path().iterdir()) == ["model.pt", "t.csv"]
+
+
+def test_a_table_that_takes_long_to_read_has_a_bar(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal, read_table = Terminal(), data.read_table
+
+    def read(path: Path) -> Any:
+        terminal.wait_for("reading")
+        return read_table(path)
+
+    monkeypatch.setattr(data, "Progress", functools.partial(Progress, delay=0))
+    monkeypatch.setattr(data, "read_table", read)
+    named = table.rename("t\x07.csv")
+    monkeypatch.setattr("sys.stderr", terminal)
+    kinds(named)
+    assert "reading t\\x07.csv  0:0" in terminal.getvalue()

@@ -1,0 +1,61 @@
+"""Where results go, and whether they can be written there."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from edge_train import CannotWrite
+from edge_train.cli.outputs import Outputs, check_outputs, prepare_outputs
+
+# Even the superuser cannot make it.
+NOWHERE = Path("/proc/nothing")
+linux = pytest.mark.skipif(not Path("/proc").is_dir(), reason="/proc is Linux's")
+
+
+def test_the_files() -> None:
+    outputs = Outputs(Path("out"))
+    assert (outputs.model, outputs.metrics) == (Path("out/model.pt"), Path("out/metrics.json"))
+
+
+def test_checking_makes_nothing() -> None:
+    check_outputs(Outputs(Path("a/b"), Path("c"), Path("d/e/f")))
+    check_outputs(Outputs(Path()))
+    check_outputs(Outputs(Path("a").absolute()))
+    assert list(Path().iterdir()) == []
+
+
+def test_preparing_makes_the_folders() -> None:
+    prepare_outputs(Outputs(Path("a/b"), Path("c")))
+    assert sorted(map(str, Path().rglob("*"))) == ["a", "a/b", "c"]
+
+
+@linux
+@pytest.mark.parametrize(
+    "outputs", [Outputs(NOWHERE), Outputs(Path(), plots=NOWHERE), Outputs(Path(), checkpoint=NOWHERE / "deeper")]
+)
+def test_a_folder_that_cannot_be_made(outputs: Outputs) -> None:
+    with pytest.raises(CannotWrite, match="no file can be written in /proc/nothing"):
+        check_outputs(outputs)
+
+
+def test_a_file_is_not_a_folder() -> None:
+    Path("file").touch()
+    Path("broken").symlink_to("nowhere")
+    for folder in (Path("file"), Path("file/deeper"), Path("broken")):
+        with pytest.raises(CannotWrite, match=f"no file can be written in {folder}: N"):
+            check_outputs(Outputs(folder))
+
+
+def test_a_folder_is_not_a_file() -> None:
+    for name in ("model.pt", "metrics.json"):
+        (Path(name) / name).mkdir(parents=True)
+        with pytest.raises(CannotWrite, match=f"{name} is a folder"):
+            check_outputs(Outputs(Path(name)))
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="needs a user for whom a folder can be closed")
+def test_a_folder_that_may_not_be_written_in() -> None:
+    Path("closed").mkdir(mode=0o500)
+    with pytest.raises(CannotWrite, match="no file can be written in closed/new: Permission denied"):
+        check_outputs(Outputs(Path("closed/new")))

@@ -1,0 +1,127 @@
+"""What is shown of a table before training."""
+
+import re
+import shlex
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_runtime import Feature, Input, Signature
+from edge_train import Column, Dataset, DroppedColumn, Part, Target
+from edge_train.cli.summary import column_lines, dropped_lines, size_line, target_line
+
+
+def numeric(name: str, *values: float) -> Column:
+    return Column(name, "numeric", np.array(values, np.float32))
+
+
+def categorical(name: str, count: int) -> Column:
+    categories = tuple(f"c{place}" for place in range(count))
+    return Column(name, "categorical", np.arange(count, dtype=np.int32), categories)
+
+
+def cells(*columns: Column | DroppedColumn) -> list[list[str]]:
+    return [re.split("  +", line) for line in column_lines(columns)]
+
+
+def test_columns() -> None:
+    found = cells(
+        numeric("mass", 1.5, 88.25, np.nan),
+        Column("flag", "boolean", np.array([1, 0, np.nan, 0], np.float32)),
+        categorical("island", 5),
+        categorical("city", 1234),
+        DroppedColumn("note", "60 different strings, most of them in one row only"),
+    )
+    assert found == [
+        ["column", "taken as", "missing", "values"],
+        ["mass", "numeric", "33.3%", "1.5 to 88.25"],
+        ["flag", "boolean", "25.0%", "33.3% true"],
+        ["island", "categorical", "none", "c0, c1, c2, c3, c4"],
+        ["city", "categorical", "none", "c0, c1, c2, c3, c4, ... 1,234 in all"],
+        ["note", "dropped", "60 different strings, most of them in one row only"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "count"), [((0, 1), 0), ((0, 1, 2), 3), (tuple(range(12)), 12), (tuple(range(13)), 0), ((0, 1, 2.5), 0)]
+)
+def test_few_integers_may_be_codes(values: tuple[float, ...], count: int) -> None:
+    text = cells(numeric("Support calls", *values, np.nan))[1][3]
+    assert text.startswith(f"0 to {max(values):g}")
+    advice = f", {count} integers: if they are codes, --categorical 'Support calls'"
+    assert text.endswith(advice) if count else "codes" not in text
+
+
+@pytest.mark.parametrize("name", ["Support calls", "it's", "$HOME", "a;b", 'say "b"', "-x"])
+def test_an_advice_can_be_pasted_into_a_shell(name: str) -> None:
+    line = column_lines([numeric(name, 1, 2, 3)])[1]
+    assert shlex.split(line[line.index("--categorical") :]) == ["--categorical", name]
+
+
+def target(labels: tuple[Any, ...], values: Any, task: Any) -> Target:
+    return Target("y", task, np.array(values), np.arange(len(values)), labels)
+
+
+@pytest.mark.parametrize(
+    ("labels", "values", "task", "shown"),
+    [
+        (("no", "yes"), [0.0, 1.0, 1.0], "binary_classification", "2 classes: no (1), yes (2)"),
+        ((0, 1), [0.0, 1.0], "binary_classification", "2 classes: 0 (1), 1 (1)"),
+        ((False, True), [0.0, 1.0], "binary_classification", "2 classes: False (1), True (1)"),
+        (
+            (1, 2, 3),
+            [0, 1, 2, 2],
+            "multiclass_classification",
+            "3 classes: 1 (1), 2 (1), 3 (2); --task regression if they are values",
+        ),
+        (
+            tuple("abcdefghijkl"),
+            list(range(12)),
+            "multiclass_classification",
+            "12 classes: a (1), b (1), c (1), d (1), e (1), f (1), g (1), h (1), i (1), j (1), ...",
+        ),
+        ((), [1.5, 2.5], "regression", "values from 1.5 to 2.5 (--task classification if they are classes)"),
+    ],
+)
+def test_target(labels: tuple[Any, ...], values: Any, task: Any, shown: str) -> None:
+    assert target_line(target(labels, values, task)) == f"target y: {shown}"
+
+
+def dataset(*names: str, labels: tuple[Any, ...] = ("no", "yes"), task: Any = "binary_classification") -> Dataset:
+    part = Part({"x": np.zeros((1234, len(names)), np.float32)}, np.zeros(1234, np.float32))
+    features = tuple(map(Feature, names))
+    return Dataset(part, None, part, Signature((Input("x", features),), "y", labels, task))
+
+
+def test_size() -> None:
+    assert size_line(dataset("a", "b")) == "1,234 rows to train, 1,234 to test, 2 features, classes no and yes"
+    assert size_line(dataset("a", labels=(), task="regression")) == "1,234 rows to train, 1,234 to test, 1 feature"
+
+
+def test_what_was_dropped() -> None:
+    columns = [numeric("a", 1), numeric("b", 1), numeric("c", 1)]
+    y = target(("no", "yes"), [0.0, 1.0], "binary_classification")
+    assert dropped_lines(dataset("b"), columns, y, rows=1002) == [
+        "dropped 1,000 rows: y is missing",
+        "dropped a, c: no value in the training rows",
+    ]
+    assert dropped_lines(dataset("a", "b", "c"), columns, y, rows=2) == []
+
+
+def test_names_and_values_control_no_terminal() -> None:
+    hostile = "mass\nrows 9\x1b[31m\u202e"
+    lines = column_lines(
+        [
+            numeric(hostile, 1, 2, 3),
+            Column("c", "categorical", np.zeros(1, np.int32), (hostile,)),
+            DroppedColumn(hostile, hostile),
+        ]
+    )
+    y = Target(hostile, "binary_classification", np.array([0.0, 1.0]), np.arange(2), (hostile, "b"))
+    lines += [target_line(y), size_line(dataset("a", labels=(hostile, "b")))]
+    lines += dropped_lines(dataset("a"), [numeric(hostile, 1)], y, rows=3)
+    assert len(lines) == 4 + 2 + 2
+    for line in lines:
+        assert line.isprintable()
+    assert sum("mass\\nrows 9\\x1b[31m\\u202e" in line for line in lines) == 7

@@ -1,0 +1,122 @@
+"""From the options to the rows: which table, which of its columns, which target."""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import shorten
+from typing import Literal
+
+from edge_runtime.contract.progress import Progress
+from edge_runtime.contract.terminal import printable
+from edge_train.cli.summary import column_lines, dropped_lines, size_line, target_line
+from edge_train.dataset import Dataset
+from edge_train.errors import TableError
+from edge_train.loop import torchrun
+from edge_train.table.columns import Column, DroppedColumn, find_columns, no_such_column
+from edge_train.table.files import read_table
+from edge_train.table.target import Target, TargetKind, find_target
+
+_LONGEST_REASONS = 300  # characters
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """Which table to learn from, and what its columns are.
+
+    Attributes:
+        path: the file.
+        target: the column to predict.
+        task: what the target holds; None to find it from its values.
+        class_weight: "balanced" if all classes are to have the same weight.
+        numeric: columns of numbers, each a name or several names separated by commas.
+        categorical: columns of categories, likewise.
+        drop: columns to drop, likewise.
+    """
+
+    path: Path
+    target: str
+    task: TargetKind | None = None
+    class_weight: Literal["balanced"] | None = None
+    numeric: Sequence[str] = ()
+    categorical: Sequence[str] = ()
+    drop: Sequence[str] = ()
+
+
+def example_dataset(seed: int) -> Dataset:
+    """The four blobs of the example; prints how many there are."""
+    from edge_train.example import four_blobs  # scikit-learn takes a second to import
+
+    dataset = four_blobs(seed)
+    _print(size_line(dataset))
+    return dataset
+
+
+def table_dataset(options: TableOptions, seed: int, validation: float | None = None) -> Dataset:
+    """The rows of a table; prints what was found in its columns.
+
+    Args:
+        options: the table and its columns.
+        seed: the seed of the split.
+        validation: the fraction of the rows to validate, see `split`; None for its default.
+
+    Raises:
+        TableError: the table or an option is wrong.
+    """
+    path = options.path
+    with Progress(f"reading {printable(path)}") if torchrun.rank() == 0 else contextlib.nullcontext():
+        found, target, rows = _read(options)
+    columns = [column for column in found if isinstance(column, Column)]
+    if not columns:
+        reasons = "; ".join(f"{column.name}: {column.reason}" for column in found if isinstance(column, DroppedColumn))
+        raise TableError(
+            f"{path}: no column is left to learn from"
+            + (f" ({shorten(reasons, _LONGEST_REASONS)}); take some with --numeric or --categorical" if reasons else "")
+        )
+    _print(*column_lines(found), target_line(target))
+    from edge_train.table.split import VALIDATION_FRACTION, split  # scikit-learn takes a second to import
+
+    dataset = split(columns, target, seed, validation=VALIDATION_FRACTION if validation is None else validation)
+    _print(*dropped_lines(dataset, columns, target, rows), size_line(dataset))
+    return dataset
+
+
+def _read(options: TableOptions) -> tuple[list[Column | DroppedColumn], Target, int]:
+    """The columns of the table but the target, the target, and how many rows the table has."""
+    path, table = options.path, read_table(options.path)
+    names, rows = table.column_names, table.num_rows
+    if options.target not in names:
+        raise no_such_column(path, options.target, names)
+    given = {"--numeric": options.numeric, "--categorical": options.categorical, "--drop": options.drop}
+    chosen = {option: _column_names(words, names, path) for option, words in given.items()}
+    _check_contradictions(chosen, options.target)
+    target = find_target(table, options.target, path, options.task)
+    if options.class_weight is not None and target.task == "regression":
+        raise TableError(f"--class-weight is for classes; if {target.name} holds classes, add --task classification")
+    # No other reference stays, so that the memory of each column is freed once it is converted.
+    only_reference = [table.drop_columns([*chosen["--drop"], options.target])]
+    del table
+    return find_columns(only_reference.pop(), path, chosen["--numeric"], chosen["--categorical"]), target, rows
+
+
+def _column_names(words: Sequence[str], names: Sequence[str], path: Path) -> list[str]:
+    """The columns that the words of an option name: each is a name, or several separated by commas."""
+    columns = [part.strip() for word in words for part in ([word] if word in names else word.split(","))]
+    for column in filter(None, columns):
+        if column not in names:
+            raise no_such_column(path, column, names)
+    return list(dict.fromkeys(filter(None, columns)))
+
+
+def _check_contradictions(chosen: Mapping[str, Sequence[str]], target: str) -> None:
+    for option, columns in chosen.items():
+        if target in columns:
+            raise TableError(f"{target} is the target, and {option} names it too; --task says what the target holds")
+        for other, others in chosen.items():
+            if option < other and (both := [column for column in columns if column in others]):
+                raise TableError(f"{option} and {other} both name {both[0]}; remove it from one of them")
+
+
+def _print(*lines: str) -> None:
+    if torchrun.rank() == 0:
+        print(*lines, sep="\n", flush=True)

@@ -1,0 +1,165 @@
+"""The options of `edge-train`, and what is wrong with them before any work starts."""
+
+import math
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from edge_runtime.contract import shell
+from edge_runtime.contract.errors import UnknownDevice
+from edge_runtime.contract.values import FLOAT32_MAX
+from edge_train.cli.outputs import Outputs, check_outputs
+from edge_train.loop.settings import EXAMPLE_DEFAULTS, Optimizer, Schedule, table_defaults, with_choices
+
+app = typer.Typer(**shell.SETTINGS)
+
+_DEVICE = re.compile("auto|cpu|cuda(:[0-9]+)?")
+
+
+@app.command()
+def train(
+    table: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[TABLE]",
+            help="Table with a header: .csv, .tsv, .parquet or .jsonl, also .gz. Without one, the example is trained.",
+        ),
+    ] = None,
+    target: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column to predict.")] = None,
+    task: Annotated[
+        Literal["classification", "regression"] | None,
+        typer.Option(help="What the target holds; by default found from its values."),
+    ] = None,
+    numeric: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="Column of numbers; repeat the option, or separate names by commas."),
+    ] = None,
+    categorical: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="Column of categories: strings, or integers that are codes."),
+    ] = None,
+    drop: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="Column to drop.")] = None,
+    class_weight: Annotated[
+        Literal["balanced"] | None, typer.Option(help="Give all classes the same weight, however rare.")
+    ] = None,
+    output: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder for model.pt and metrics.json.")] = Path(),
+    plots: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Folder for plots of losses and test results.")
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="Seed of the split, the weights and the order of rows.")
+    ] = 0,
+    hidden: Annotated[
+        str | None,
+        typer.Option(metavar="N,N,...", help="Units of each hidden layer: 128,64 for a table, 5 for the example."),
+    ] = None,
+    dropout: Annotated[
+        float | None, typer.Option(min=0, max=0.99, help="Fraction of hidden values to drop out, 0.2 for a table.")
+    ] = None,
+    optimizer: Annotated[Optimizer | None, typer.Option(help="adamw for a table, sgd for the example.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="0.001 with adamw, 0.03 with sgd.")] = None,
+    weight_decay: Annotated[float | None, typer.Option(min=0, help="0.05 with adamw, 0 with sgd.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Rows in a step: 32 to 512 for a table, all rows for the example.")
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Most passes over the training rows: 20 to 200 for a table, 2000 for the example."),
+    ] = None,
+    schedule: Annotated[
+        Schedule | None, typer.Option(help="Of the learning rate: cosine for a table, constant for the example.")
+    ] = None,
+    validation: Annotated[
+        float | None,
+        typer.Option(min=0, max=0.9, help="Fraction of the training rows that tell when to stop, 0.15; 0 for none."),
+    ] = None,
+    patience: Annotated[
+        int | None, typer.Option(min=1, help="Epochs without a smaller validation loss until training stops, 40.")
+    ] = None,
+    device: Annotated[
+        str, typer.Option(metavar="DEVICE", help="cpu, cuda, cuda:N, or auto: CUDA for large tables.")
+    ] = "auto",
+    checkpoint: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Folder that keeps the progress of this run, to resume it.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the run in --checkpoint as if it had not been interrupted.")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=shell.version_of("edge-train"), is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Train a network and write model.pt: edge-train, or edge-train table.csv --target column."""
+    if table is None:
+        for_tables = {
+            "--target": target,
+            "--task": task,
+            "--numeric": numeric,
+            "--categorical": categorical,
+            "--drop": drop,
+            "--class-weight": class_weight,
+            "--dropout": dropout,
+            "--validation": validation,
+            "--patience": patience,
+        }
+        if given := [option for option, value in for_tables.items() if value is not None]:
+            raise shell.UsageError(f"{given[0]} needs a TABLE")
+    elif target is None:
+        raise shell.UsageError(f"which column of {table} is to be predicted? Name it with --target COLUMN")
+    fractions = {"--dropout": dropout, "--weight-decay": weight_decay, "--validation": validation}
+    if bad := [option for option, value in fractions.items() if value is not None and not math.isfinite(value)]:
+        raise shell.UsageError(f"{bad[0]} must be a finite number")
+    if learning_rate is not None and not 0 < learning_rate <= FLOAT32_MAX:
+        raise shell.UsageError("--learning-rate must be a positive number that float32 holds")
+    if resume and checkpoint is None:
+        raise shell.UsageError("--resume needs --checkpoint FOLDER, where the progress of the run is")
+    if patience is not None and validation == 0:
+        raise shell.UsageError("--patience needs rows to validate; remove --patience or --validation 0")
+    if class_weight is not None and task == "regression":
+        raise shell.UsageError("--class-weight is for classes; remove --class-weight or --task regression")
+    if not _DEVICE.fullmatch(device):
+        raise UnknownDevice(f"unknown device {device!r}; use auto, cpu, cuda or cuda:N")
+    choices = {
+        "hidden": None if hidden is None else _widths(hidden, is_example=table is None),
+        "dropout": dropout,
+        "optimizer": optimizer,
+        "learning_rate": learning_rate,
+        "weight_decay": weight_decay,
+        "batch_size": batch_size,
+        "epochs": epochs,
+        "patience": patience,
+        "schedule": schedule,
+        "balanced": None if class_weight is None else True,
+        "seed": seed,
+    }
+    outputs = Outputs(output, plots, checkpoint)
+    check_outputs(outputs)
+    # Arrow, scikit-learn and torch take seconds to import: each comes when all that can be checked before is right.
+    from edge_train.cli.data import TableOptions, example_dataset, table_dataset
+
+    if table is None or target is None:
+        dataset, defaults = example_dataset(seed), EXAMPLE_DEFAULTS
+    else:
+        columns = (numeric or (), categorical or (), drop or ())
+        dataset = table_dataset(TableOptions(table, target, task, class_weight, *columns), seed, validation)
+        defaults = table_defaults(len(dataset.train))
+    from edge_train.cli.run import run
+
+    run(dataset, with_choices(defaults, choices), device, outputs, resume=resume, is_example=table is None)
+
+
+def _widths(hidden: str, is_example: bool) -> tuple[int, ...]:
+    try:
+        widths = tuple(map(int, hidden.split(",")))
+    except ValueError:
+        widths = ()
+    if not widths or not all(0 < width <= 65536 for width in widths):
+        raise shell.UsageError(f"--hidden {hidden}: give 1 to 65536 units for each layer, such as 64,32")
+    if is_example and len(widths) != 1:
+        raise shell.UsageError("the example's network has one hidden layer: --hidden N")
+    return widths

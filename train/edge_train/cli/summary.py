@@ -1,0 +1,83 @@
+"""What was found in a table, in lines for the terminal."""
+
+import shlex
+from collections.abc import Sequence
+
+import numpy as np
+
+from edge_runtime.contract.terminal import aligned, printable
+from edge_train.dataset import Dataset
+from edge_train.table.columns import Column, DroppedColumn
+from edge_train.table.target import Target
+
+# So many different integers may be codes.
+_FEW_INTEGERS = 12
+_SHOWN_CATEGORIES, _SHOWN_CLASSES = 5, 10
+
+
+def column_lines(columns: Sequence[Column | DroppedColumn]) -> list[str]:
+    """A table of the columns: what each is taken as, how many values are missing, and which values it has."""
+    rows = [("column", "taken as", "missing", "values")]
+    for column in columns:
+        if isinstance(column, DroppedColumn):
+            rows.append((column.name, "dropped", "", column.reason))
+        else:
+            missing = f"{column.missing.mean():.1%}" if column.missing.any() else "none"
+            rows.append((column.name, column.kind, missing, _values(column)))
+    return aligned(rows)
+
+
+def target_line(target: Target) -> str:
+    """What is to be predicted: the classes and how many rows each has, or the range of the values."""
+    if target.task == "regression":
+        low, high = target.values.min(), target.values.max()
+        found = f"values from {low:.6g} to {high:.6g} (--task classification if they are classes)"
+        return printable(f"target {target.name}: {found}")
+    counts = np.bincount(target.values.astype(np.int64))
+    classes = [f"{label} ({count:,})" for label, count in zip(target.labels, counts, strict=True)]
+    shown = ", ".join(classes[:_SHOWN_CLASSES]) + (", ..." if len(classes) > _SHOWN_CLASSES else "")
+    are_numbers = not isinstance(target.labels[0], str | bool)
+    advice = "; --task regression if they are values" if are_numbers and len(classes) > 2 else ""
+    return printable(f"target {target.name}: {len(classes)} classes: {shown}{advice}")
+
+
+def dropped_lines(dataset: Dataset, columns: Sequence[Column], target: Target, rows: int) -> list[str]:
+    """What was dropped besides columns that hold nothing to learn from.
+
+    Args:
+        dataset: the parts of the table.
+        columns: those that the parts were made of.
+        target: the target.
+        rows: how many rows the table has.
+    """
+    lines = []
+    if rows > len(target.rows):
+        lines.append(f"dropped {rows - len(target.rows):,} rows: {target.name} is missing")
+    taken = {feature.name for feature in dataset.signature.features}
+    if empty := [column.name for column in columns if column.name not in taken]:
+        lines.append(f"dropped {', '.join(empty)}: no value in the training rows")
+    return list(map(printable, lines))
+
+
+def size_line(dataset: Dataset) -> str:
+    """How many rows each part has, how many features a row has, and two classes' names."""
+    signature = dataset.signature
+    classes = ""
+    if signature.task == "binary_classification":
+        classes = f", classes {signature.labels[0]} and {signature.labels[1]}"
+    return printable(f"{dataset.size}{classes}")
+
+
+def _values(column: Column) -> str:
+    if column.kind == "boolean":
+        return f"{np.nanmean(column.values):.1%} true"
+    if column.kind == "categorical":
+        shown = ", ".join(map(str, column.categories[:_SHOWN_CATEGORIES]))
+        count = len(column.categories)
+        return shown if count <= _SHOWN_CATEGORIES else f"{shown}, ... {count:,} in all"
+    known = column.values[~column.missing]
+    text = f"{known.min():.6g} to {known.max():.6g}"
+    different = np.unique(known)
+    if 2 < len(different) <= _FEW_INTEGERS and (different == np.floor(different)).all():
+        text += f", {len(different)} integers: if they are codes, --categorical {shlex.quote(column.name)}"
+    return text
