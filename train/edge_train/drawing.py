@@ -1,4 +1,6 @@
-"""What the plots of training and the report of an export draw alike: colours, and probabilities over a plane."""
+"""What the plots of training and the report of an export draw alike: colours, and values over a plane."""
+
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -6,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colorbar import Colorbar
 from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 # The colour-blind tell these apart (Okabe and Ito, Color Universal Design, 2008). Their eighth is black, the colour of
 # text and axes.
@@ -35,28 +38,43 @@ def draw_probability(
     Returns:
         The colour bar.
     """
-    figure = axes.get_figure()
-    assert isinstance(figure, Figure)
-    # The colours are half transparent, and the page around the picture may be dark.
-    axes.set_facecolor("white")
-    image = axes.imshow(
-        probability,
-        origin="lower",
-        extent=(*_ends(across), *_ends(up)),
-        aspect="auto",
-        interpolation="none",
-        cmap="RdBu_r",
-        norm=BoundaryNorm(np.linspace(0, 1, _STEPS + 1), 256),
-        alpha=0.6,
+    image = draw_on_plane(
+        axes, across, up, probability, cmap="RdBu_r", norm=BoundaryNorm(np.linspace(0, 1, _STEPS + 1), 256), alpha=0.6
     )
-    bar = figure.colorbar(image, label=f"probability of {label}", ticks=np.linspace(0, 1, 6))
-    # As hundreds of rectangles it would be most of an SVG picture.
-    assert bar.solids is not None
-    bar.solids.set_rasterized(True)
+    bar = add_colorbar(axes, image, f"probability of {label}")
+    bar.set_ticks(np.linspace(0, 1, 6).tolist())
     known = probability[np.isfinite(probability)]
     if known.size and known.min() < threshold < known.max():
         # Not quite black: the report's dark page turns black lines white.
         axes.contour(across, up, np.ma.masked_invalid(probability), [threshold], colors="#111111", linewidths=1)
+    return bar
+
+
+def draw_on_plane(
+    axes: Axes, across: npt.NDArray[np.float64], up: npt.NDArray[np.float64], values: npt.NDArray[Any], **style: Any
+) -> AxesImage:
+    """Draw a value, or a colour, at each point of a plane.
+
+    Args:
+        axes: what to draw on. It becomes white, since colours may be half transparent and the page dark.
+        across: the places of the columns, evenly spaced, shape (columns,), two or more.
+        up: the places of the rows, likewise, shape (rows,).
+        values: shape (rows, columns), or (rows, columns, 4) for colours.
+        style: see matplotlib's `imshow`.
+    """
+    axes.set_facecolor("white")
+    extent = (*_ends(across), *_ends(up))
+    return axes.imshow(values, origin="lower", extent=extent, aspect="auto", interpolation="none", **style)
+
+
+def add_colorbar(axes: Axes, image: AxesImage, label: str) -> Colorbar:
+    """Add the colour bar of `image` to the figure of `axes`."""
+    figure = axes.get_figure()
+    assert isinstance(figure, Figure)
+    bar = figure.colorbar(image, label=label)
+    # As hundreds of rectangles it would be most of an SVG picture.
+    assert bar.solids is not None
+    bar.solids.set_rasterized(True)
     return bar
 
 

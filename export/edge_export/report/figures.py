@@ -17,9 +17,7 @@ from matplotlib.ticker import LogLocator
 from edge_export.results import Export
 from edge_export.verify.compare import Comparison, tolerance_used
 from edge_export.verify.quantization_budget import MANY
-
-# Told apart by the colour-blind (Okabe and Ito, 2008).
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
+from edge_train.drawing import COLORS
 
 # What matplotlib draws in these takes the page's colours instead.
 _PAGE_COLORS = {"#000000": "currentColor", "#0072b2": "var(--blue)", "#d55e00": "var(--orange)"}

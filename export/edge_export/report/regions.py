@@ -2,24 +2,21 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.colorbar import Colorbar
-from matplotlib.colors import BoundaryNorm, LogNorm, to_hex, to_rgba_array
-from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
+from matplotlib.colors import LogNorm, to_hex, to_rgba_array
 
 from edge_export.capture.program import Program
-from edge_export.report.figures import COLORS, powers_of_ten, shortened, svg
+from edge_export.report.figures import powers_of_ten, shortened, svg
 from edge_export.tensors import Array, Tensors
 from edge_export.verify.input_distributions import input_distributions
 from edge_runtime import Feature, Signature
 from edge_runtime.contract.signature import Label
 from edge_runtime.contract.values import FLOAT32_MAX
 from edge_runtime.verification import distance
+from edge_train.drawing import COLORS, add_colorbar, draw_on_plane, draw_probability
 
 _SIDE = 200
 _SWEEP = 21
@@ -165,51 +162,33 @@ def _ranges(features: Sequence[Feature], mean: Array, deviation: Array) -> tuple
 
 def _probability(plane: Plane, values: Array, threshold: float, label: Label, title: str) -> Markup:
     def draw(axes: Axes) -> None:
-        steps = BoundaryNorm(np.linspace(0, 1, 21), 256)
-        image = _image(axes, plane, values, cmap="RdBu_r", norm=steps, alpha=0.6)
-        _colorbar(axes, image, f"probability of {shortened(label)}").set_ticks(np.linspace(0, 1, 6).tolist())
-        numbers = values[np.isfinite(values)]
-        if numbers.size and numbers.min() < threshold < numbers.max():
-            # Not quite black, which would turn white on a dark page: the picture has a white ground of its own.
-            axes.contour(
-                plane.across, plane.up, np.ma.masked_invalid(values), [threshold], colors="#111111", linewidths=1
-            )
+        _name_axes(axes, plane)
+        draw_probability(axes, plane.across, plane.up, values, threshold, shortened(label))
 
     return svg(title, draw)
 
 
 def _labels(plane: Plane, picture: Array, title: str) -> Markup:
     def draw(axes: Axes) -> None:
-        _image(axes, plane, picture)
+        _name_axes(axes, plane)
+        draw_on_plane(axes, plane.across, plane.up, picture)
 
     return svg(title, draw)
 
 
 def _difference(plane: Plane, apart: Array) -> Markup:
     def draw(axes: Axes) -> None:
+        _name_axes(axes, plane)
         high = np.floor(np.log10(apart.max())) + 1
         # A few powers of ten are enough to see where it is large.
         low = max(np.floor(np.log10(apart[apart > 0].min())), high - 6)
-        image = _image(axes, plane, np.ma.masked_equal(apart, 0), cmap="viridis", norm=LogNorm(10**low, 10**high))
-        powers_of_ten(_colorbar(axes, image, "difference of probability").ax.yaxis)
+        norm = LogNorm(10**low, 10**high)
+        image = draw_on_plane(axes, plane.across, plane.up, np.ma.masked_equal(apart, 0), cmap="viridis", norm=norm)
+        powers_of_ten(add_colorbar(axes, image, "difference of probability").ax.yaxis)
 
     return svg("where they differ", draw)
 
 
-def _image(axes: Axes, plane: Plane, values: Array, **style: Any) -> AxesImage:
-    """`values` on the grid, on white, in points that stay points."""
-    axes.set_facecolor("white")
-    ends = (plane.across[0], plane.across[-1], plane.up[0], plane.up[-1])
-    for name, feature in zip("xy", plane.features, strict=True):
-        axes.set(**{f"{name}label": shortened(feature.name)})
-    return axes.imshow(values, origin="lower", extent=ends, aspect="auto", interpolation="none", **style)
-
-
-def _colorbar(axes: Axes, image: AxesImage, label: str) -> Colorbar:
-    figure = axes.get_figure()
-    assert isinstance(figure, Figure)
-    bar = figure.colorbar(image, label=label)
-    # Hundreds of rectangles would be most of the page.
-    assert bar.solids is not None
-    bar.solids.set_rasterized(True)
-    return bar
+def _name_axes(axes: Axes, plane: Plane) -> None:
+    across, up = plane.features
+    axes.set(xlabel=shortened(across.name), ylabel=shortened(up.name))

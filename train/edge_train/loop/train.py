@@ -219,7 +219,7 @@ class _Training:
         depends_on = (
             dataset.training_sha256,
             others,
-            dataset.signature,
+            dataset.signature.to_json(),
             asdict(self.settings),
             self.group.size,
             type(network).__name__,
