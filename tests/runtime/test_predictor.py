@@ -195,3 +195,9 @@ def test_in_words(tmp_path: Path) -> None:
     assert repr(Predictor(tmp_path / "a\nb.onnx", "cpu")) == (
         "Predictor('a\\nb.onnx', without a signature, CPUExecutionProvider)"
     )
+
+
+def test_the_labels_are_not_changed_by_mistake(predictor: Predictor) -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        predictor.classes_[0] = 5
+    assert predictor.classes_ is predictor.classes_
