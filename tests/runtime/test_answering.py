@@ -222,3 +222,55 @@ def test_memory_does_not_grow_with_calls_or_sizes(with_metadata: WithMetadata) -
     before = resident()
     call(range(2, 3000, 3))
     assert resident() - before < 4 * 2**20
+
+
+class Untouchable:
+    """In the place of the reader of rows, for calls that must not need it."""
+
+    def tensors(self, rows: object) -> Any:
+        raise AssertionError("the row was converted")
+
+
+@pytest.mark.parametrize("row", [[0.5, 1], (0.5, 1), [True, np.float32(1)]])
+def test_a_plain_row_is_written_into_bound_buffers(predictor: Predictor, row: Any) -> None:
+    """Which takes a third of the time of converting it to an array."""
+    one, many = predictor.predict_one(list(row)), outputs(predictor, [list(row)])
+    predictor.answering.reader = Untouchable()  # type: ignore[assignment]
+    assert predictor.predict_one(row) == one
+    if type(row) is list:
+        for form in (row, [row]):
+            np.testing.assert_array_equal(outputs(predictor, form), many)
+    for form in (np.array(row), {"x1": 1, "x2": 2}):
+        with pytest.raises(AssertionError, match="the row was converted"):
+            predictor.predict_one(form)
+
+
+@pytest.mark.parametrize(
+    ("rows", "is_copied"), [(1, True), (8192, True), (8193, False), (0, False)], ids=["one", "most", "more", "none"]
+)
+def test_small_calls_go_through_bound_buffers(rows: int, is_copied: bool) -> None:
+    """Up to 16,384 numbers; larger ones read and write their own arrays."""
+    predictor = Predictor(MODELS / "three_labels.onnx", device="cpu")
+    outputs(predictor, drawn(rows))
+    many = predictor.answering._buffers.many
+    assert (many is not None and len(many.input) == rows) == is_copied
+    outputs(predictor, drawn(rows))
+    # They are bound again only for another number of rows.
+    assert predictor.answering._buffers.many is many
+
+
+def test_calls_that_are_split_do_not_go_through_bound_buffers(with_metadata: WithMetadata) -> None:
+    predictor = opened("three_labels", with_metadata)
+    outputs(predictor, drawn(20))
+    assert predictor.answering._buffers.many is None
+    outputs(predictor, drawn(19))
+    assert predictor.answering._buffers.many is not None
+
+
+def test_a_row_that_is_all_of_a_call_beside_another_list(predictor: Predictor) -> None:
+    """[[1, 2], [3, 4]] is two rows, and [[[1, 2]]] none."""
+    predictor.predict_one([0, 0])
+    assert len(outputs(predictor, [[1, 2], [3, 4]])) == 2
+    for wrong in ([[[1, 2]]], [[1, 2], 3], []):
+        with pytest.raises(InvalidInput):
+            outputs(predictor, wrong)

@@ -116,5 +116,11 @@ def test_codes_and_categories_without_missing_values() -> None:
     ]
 
 
+def test_half_a_range_is_not_known() -> None:
+    for feature in (Feature("a", minimum=0.0), Feature("a", maximum=1.0), Feature("a")):
+        signature = Signature((Input("x", (feature,)),), "y", (), "regression")
+        assert unseen(signature, {"x": np.array([[1e9], [-1e9]], np.float32)}) == [{}, {}]
+
+
 def test_no_rows() -> None:
     assert unseen(tables.ISLANDS, {"text": np.zeros((0, 2), object)}) == []

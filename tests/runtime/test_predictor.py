@@ -105,7 +105,8 @@ def test_nan_leads_to_nan_and_the_first_label(predictor: Predictor) -> None:
         ([], "found 0"),
         (5, "found 1"),
         ([[[1, 2]]], r"found shape \(1, 1, 2\)"),
-        ([[1, 2], [3]], "not an array"),
+        ([[1, 2], [3]], "rows: all must have the same length, found 1 and 2 values"),
+        ([[1, 2], 3], "not an array"),
         (["-1", "1"], "found strings"),
         ([[1, "b"]], "found strings"),
         ([[1, None]], "found objects"),
@@ -195,3 +196,9 @@ def test_in_words(tmp_path: Path) -> None:
     assert repr(Predictor(tmp_path / "a\nb.onnx", "cpu")) == (
         "Predictor('a\\nb.onnx', without a signature, CPUExecutionProvider)"
     )
+
+
+def test_the_labels_are_not_changed_by_mistake(predictor: Predictor) -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        predictor.classes_[0] = 5
+    assert predictor.classes_ is predictor.classes_

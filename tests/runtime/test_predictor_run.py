@@ -103,3 +103,22 @@ def test_missing_input(predictor: Predictor) -> None:
     ):
         with pytest.raises(InvalidInput, match=message):
             predictor.run({**others, **more})
+
+
+def test_what_a_model_takes_in_one_line() -> None:
+    outputs = Predictor(MODELS / "outputs.onnx", device="cpu")
+    two = Predictor(MODELS / "two_inputs.onnx", device="cpu")
+    takes_x, takes_two = (
+        "the model takes x: float32 [batch, 2]: ",
+        ("the model takes a: float32 [batch, 1]; b: float32 [batch, 1]: "),
+    )
+    for predictor, given, message in (
+        (outputs, {}, f"{takes_x}missing x"),
+        (outputs, {"X": 1}, f"{takes_x}missing x, unknown X; did you mean 'x'?"),
+        (outputs, {"x": 1, 5: 1, "z": 1}, f"{takes_x}unknown 5, z"),
+        (two, {}, f"{takes_two}missing a, b"),
+        (two, {"a": 1}, f"{takes_two}missing b"),
+    ):
+        with pytest.raises(InvalidInput) as raised:
+            predictor.run(given)
+        assert str(raised.value) == message

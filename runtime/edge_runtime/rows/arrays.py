@@ -95,8 +95,24 @@ def as_array(value: Any, name: str) -> npt.NDArray[Any]:
             array = array.astype(np.float64)
         return array
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
-        # Ragged lists; integers beyond float64; a torch tensor on a GPU or with a gradient.
+        check_lengths(value, name)
+        # Integers beyond float64; a torch tensor on a GPU or with a gradient.
         raise InvalidInput(f"{name}: not an array: {error}") from error
+
+
+def check_lengths(rows: Any, name: str) -> None:
+    """Refuse rows of different lengths, which numpy does not convert, or converts to an array of lists.
+
+    Args:
+        rows: a list or a tuple of rows, or anything else, which is not checked.
+        name: what to call it in the message.
+
+    Raises:
+        InvalidInput: two rows that are lists or tuples have different lengths.
+    """
+    lengths = {len(row) for row in rows if isinstance(row, list | tuple)} if isinstance(rows, list | tuple) else set()
+    if len(lengths) > 1:
+        raise InvalidInput(f"{name}: all must have the same length, found {min(lengths)} and {max(lengths)} values")
 
 
 def cast(array: npt.NDArray[Any], dtype: np.dtype[Any], names: tuple[str, ...]) -> npt.NDArray[Any]:

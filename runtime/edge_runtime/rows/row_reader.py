@@ -17,7 +17,7 @@ import numpy.typing as npt
 from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.signature import Feature, Signature
 from edge_runtime.contract.values import listed, misspelt, read_value, row_values
-from edge_runtime.rows.arrays import as_array, as_matrix, as_table, cast
+from edge_runtime.rows.arrays import as_array, as_matrix, as_table, cast, check_lengths
 from edge_runtime.rows.row import Row
 
 # The usual types of what a list holds if it does not name its values. They need no further checks.
@@ -119,6 +119,7 @@ class RowReader:
         if isinstance(rows, list | tuple):
             if len(rows) == len(self._names) and not any(isinstance(one, list | tuple | np.ndarray) for one in rows):
                 return [[value] for value in rows]
+            check_lengths(rows, "rows")
             try:
                 # Left to itself, numpy would convert numbers beside strings to strings.
                 rows = np.array(rows, np.object_)

@@ -1,20 +1,17 @@
-"""--describe and --verify."""
+"""--describe: what a model is."""
 
-import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import tables
 from paths import MODELS
 
-from edge_runtime import ReferenceBatch
+from edge_runtime import Predictor
 from edge_runtime.cli.command import main
-from edge_runtime.engine.devices import cuda_driver_problem
-from edge_runtime.engine.session import import_onnxruntime
+from edge_runtime.cli.describe import description_text
 
 MODEL, PENGUINS, ISLANDS, MASS, THREE_LABELS = (
     MODELS / f"{name}.onnx" for name in ("four_blobs", "penguins", "islands", "mass", "three_labels")
@@ -33,117 +30,6 @@ def model(certified: Callable[..., bytes], tmp_path: Path) -> Callable[..., Path
         return path
 
     return write
-
-
-@pytest.fixture
-def wrong(reference: tuple[ReferenceBatch, ...]) -> tuple[ReferenceBatch, ...]:
-    """Reference rows with other outputs than those of outputs.onnx."""
-    expected = {**reference[0].expected, "y": reference[0].expected["y"] + np.float32(1)}
-    return (dataclasses.replace(reference[0], expected=expected), *reference[1:])
-
-
-def test_passed(command: Command, model: Callable[..., Path]) -> None:
-    version = import_onnxruntime().__version__
-    assert command(main, model(), "--verify", "--device", "cpu") == (
-        0,
-        f"""\
-compared with torch                  rows  largest error  tolerance  tolerance used
-ordinary rows: y                        4        0.0e+00    1.5e-05              0%
-ordinary rows: largest                  4        0.0e+00    0.0e+00              0%
-ordinary rows: positive                 4        0.0e+00    0.0e+00              0%
-rows with NaN or infinity: y            2        0.0e+00    1.5e-05              0%
-rows with NaN or infinity: largest      2        0.0e+00    0.0e+00              0%
-rows with NaN or infinity: positive     2        0.0e+00    0.0e+00              0%
-provider  CPUExecutionProvider, ONNX Runtime {version} (1.99.0 at export)
-file      as it was exported
-passed: 6 reference rows on CPUExecutionProvider
-""",
-        "",
-    )
-
-
-def test_failed(command: Command, model: Callable[..., Path], wrong: Any) -> None:
-    result = command(main, model(reference=wrong), "--verify", "--device", "cpu")
-    assert result.code == 1
-    assert "ordinary rows: y                        4        1.0e+00    1.5e-05        6553600%\n" in result.out
-    assert "passed" not in result.out
-    assert result.err == (
-        "error: not verified on CPUExecutionProvider: "
-        "ordinary rows: y[0, 0] is 2.5, but torch's is 3.5, with a tolerance of 1.5e-05\n"
-    )
-
-
-def test_changed_file(command: Command, model: Callable[..., Path]) -> None:
-    path = model()
-    path.write_bytes(path.read_bytes().replace(b"2**-16", b"2**-15"))
-    result = command(main, path, "--verify", "--device", "cpu")
-    assert result.code == 1
-    assert "file      changed after its export\n" in result.out
-    assert result.err == (
-        "error: not verified on CPUExecutionProvider: "
-        "the file was changed after its export, although its outputs on the reference rows are still within tolerance\n"
-    )
-
-
-def test_json(command: Command, model: Callable[..., Path], wrong: Any) -> None:
-    passed = command(main, model(), "--verify", "--format", "json", "--device", "cpu")
-    assert (passed.code, passed.err, passed.out.count("\n")) == (0, "", 1)
-    report = json.loads(passed.out, parse_constant=pytest.fail)
-    assert report["passed"]
-    assert (report["rows"], report["problems"], len(report["checks"])) == (6, [], 6)
-    assert report["intact"]
-    assert report["signature_intact"]
-    assert report["provider"] == "CPUExecutionProvider"
-    assert (report["onnxruntime"], report["versions"]["onnxruntime"]) == (import_onnxruntime().__version__, "1.99.0")
-    expected = {**wrong[0].expected, "largest": 1 - wrong[0].expected["largest"]}
-    path = model(reference=(dataclasses.replace(wrong[0], expected=expected),))
-    failed = command(main, path, "--verify", "--format", "json", "--device", "cpu")
-    assert failed.code == 1
-    assert failed.err.startswith("error: not verified")
-    report = json.loads(failed.out, parse_constant=pytest.fail)
-    assert not report["passed"]
-    assert len(report["problems"]) == 2
-    checks = {check["output"]: check for check in report["checks"]}
-    assert checks["y"] == {
-        "kind": "ordinary rows",
-        "output": "y",
-        "rows": 3,
-        "error": 1,
-        "tolerance": 2**-16,
-        "tolerance_used": 2**16,
-        "problem": "y[0, 0] is 2.5, but torch's is 3.5, with a tolerance of 1.5e-05",
-        "passed": False,
-    }
-    assert (checks["largest"]["error"], checks["largest"]["tolerance_used"]) == (None, None)
-    assert checks["positive"]["passed"]
-
-
-def test_nothing_to_verify(command: Command) -> None:
-    result = command(main, MODELS / "tensors.onnx", "--verify")
-    assert (result.code, result.out) == (1, "")
-    assert result.err == "error: the model has no certificate to verify it against; edge-export writes one\n"
-
-
-def test_a_damaged_certificate(command: Command, model: Callable[..., Path]) -> None:
-    path = model()
-    path.write_bytes(path.read_bytes().replace(b'"dtype": "bool"', b'"dtype": "boot"'))
-    for option in ("--verify", "--describe"):
-        result = command(main, path, option)
-        assert (result.code, result.out) == (1, "")
-        assert result.err == "error: the certificate is damaged: an array has the unknown type 'boot'\n"
-    path.write_bytes(model().read_bytes().replace(b'"schema_version": 1', b'"schema_version": 3'))
-    result = command(main, path, "--verify")
-    assert (result.code, result.out) == (1, "")
-    assert "pip install --upgrade edge-predict" in result.err
-
-
-def test_device(command: Command, model: Callable[..., Path]) -> None:
-    if cuda_driver_problem() is None:
-        assert "passed: 6 reference rows on CUDAExecutionProvider" in command(main, model(), "--verify").out
-    else:
-        result = command(main, model(), "--verify", "--device", "cuda")
-        assert (result.code, result.out) == (1, "")
-        assert "device 'cuda' cannot be used" in result.err
 
 
 def test_describe(command: Command, model: Callable[..., Path]) -> None:
@@ -266,3 +152,54 @@ def test_describe_several_labels(command: Callable[..., Any]) -> None:
     described = json.loads(command(main, THREE_LABELS, "--describe", "--format", "json").out)
     assert described["signature"]["labels"] == ["right", "up", "left"]
     assert described["outputs"] == [{"name": "probabilities", "type": "tensor(float)", "shape": ["batch", 3]}]
+
+
+def described(command: Command, path: Path, with_metadata: Callable[[bytes, str, str], bytes], **feature: Any) -> str:
+    """The line on a feature `f` of this kind."""
+    plain = tables.MASS.to_dict()
+    plain["inputs"][0]["features"][0] = {"name": "f", "kind": "numeric", **feature}
+    path.write_bytes(with_metadata(MASS.read_bytes(), "edge_predict.signature", json.dumps(plain)))
+    (line,) = (line for line in command(main, path, "--describe").out.splitlines() if line.startswith("feature   f: "))
+    return line.removeprefix("feature   f: ")
+
+
+@pytest.mark.parametrize(
+    ("feature", "line"),
+    [
+        ({}, "numeric"),
+        ({"minimum": 1.0}, "numeric"),
+        ({"maximum": 1.0}, "numeric"),
+        ({"minimum": 1.25, "maximum": 1e9}, "numeric, 1.25 to 1e+09 in training"),
+        ({"missing": 0.0}, "numeric, never missing in training"),
+        ({"missing": 0.0009}, "numeric, less than 0.1% missing in training"),
+        ({"missing": 0.001}, "numeric, 0.1% missing in training"),
+        ({"missing": 0.25}, "numeric, 25% missing in training"),
+        ({"missing": 0.123}, "numeric, 12.3% missing in training"),
+        ({"missing": 1.0}, "numeric, 100% missing in training"),
+    ],
+)
+def test_describe_a_feature(
+    command: Command, tmp_path: Path, with_metadata: Callable[..., bytes], feature: dict[str, Any], line: str
+) -> None:
+    assert described(command, tmp_path / "model.onnx", with_metadata, **feature) == line
+
+
+@pytest.mark.parametrize(("count", "end"), [(9, "c8"), (10, "c8, c9"), (11, "c8, c9, ... 1 more")])
+def test_ten_categories_are_shown(
+    command: Command, tmp_path: Path, with_metadata: Callable[..., bytes], count: int, end: str
+) -> None:
+    plain = tables.ISLANDS.to_dict()
+    plain["inputs"][0]["features"][0] = {
+        "name": "island",
+        "kind": "categorical",
+        "categories": [f"c{number}" for number in range(count)],
+    }
+    model = tmp_path / "model.onnx"
+    model.write_bytes(with_metadata(ISLANDS.read_bytes(), "edge_predict.signature", json.dumps(plain)))
+    assert f"island: categorical, c0, c1, c2, c3, c4, c5, c6, c7, {end}\n" in command(main, model, "--describe").out
+
+
+def test_details_are_shown_only_if_wanted(model: Callable[..., Path]) -> None:
+    predictor = Predictor(model(), device="cpu")
+    assert "tolerance" not in description_text(predictor)
+    assert "tolerance" in description_text(predictor, details=True)

@@ -180,3 +180,15 @@ def test_a_header_of_a_table_of_strings(command: Command, tmp_path: Path) -> Non
     assert command(main, ISLANDS, "--input", rows).out == command(main, ISLANDS, "Dream", 2007).out + (
         command(main, ISLANDS, "Foo", "").out
     )
+
+
+@pytest.mark.parametrize("output_format", ["csv", "json", "text"])
+def test_what_comes_first_comes_once(command: Command, tmp_path: Path, output_format: str) -> None:
+    """Rows are answered in batches of 4,096."""
+    rows = tmp_path / "rows.csv"
+    rows.write_text("Dream,2007\n" * 9000)
+    lines = command(main, ISLANDS, "--input", rows, "--format", output_format).out.splitlines()
+    has_header = output_format == "csv"
+    assert len(lines) == 9000 + has_header
+    assert len(set(lines)) == 1 + has_header
+    assert lines[0].startswith("label,probability" if has_header else lines[1])

@@ -1,5 +1,7 @@
 import errno
 import os
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -107,3 +109,35 @@ def test_make_folder(tmp_path: Path) -> None:
         make_folder(tmp_path / "file")
     with pytest.raises(CannotWrite, match="no file can be written in"):
         make_folder(Path("/proc/nothing"))
+
+
+def test_files_are_written_beside_their_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under names that tell what they are, if a crash leaves them behind."""
+    moved: list[str] = []
+    replace = Path.replace
+
+    def recording(beside: Path, target: Path) -> Path:
+        moved.append(beside.name)
+        assert (beside.parent, beside.read_bytes()) == (tmp_path, b"new")
+        return replace(beside, target)
+
+    monkeypatch.setattr(Path, "replace", recording)
+    write_files({tmp_path / "model.pt": b"new"})
+    (name,) = moved
+    assert re.fullmatch(r"\.model\.pt\.[0-9a-f]{8}\.tmp", name)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda folder: write_files({folder: b""}), "{0} cannot be written: Is a directory"),
+        (lambda folder: write_files({folder / "a" / "b": b""}), "{0}/a/b cannot be written: No such file or directory"),
+        (prepare_file, "{0} is a folder; move it, or choose another folder"),
+        (lambda folder: make_folder(folder / "file"), "no file can be written in {0}/file: File exists"),
+    ],
+)
+def test_what_goes_wrong_in_words(tmp_path: Path, call: Callable[[Path], None], message: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CannotWrite) as raised:
+        call(tmp_path)
+    assert str(raised.value) == message.format(tmp_path)

@@ -1,4 +1,5 @@
 import contextlib
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -244,3 +245,8 @@ def test_nothing_to_seal(certificate: Make) -> None:
 def test_a_string_that_looks_like_the_seal(certificate: Make) -> None:
     text = f'"content_sha256": "{64 * "0"}"'
     assert content_sha256(certificate(tolerance_rule=text).to_json().encode()) is not None
+
+
+def test_the_hash_is_that_of_the_file_with_zeros_for_its_digits(certificate: Make) -> None:
+    content = b"graph" + certificate().to_json().encode() + b"weights"
+    assert content_sha256(seal(content)) == hashlib.sha256(content).hexdigest()

@@ -9,11 +9,12 @@ from edge_runtime.contract.progress import Progress
 
 
 class Terminal(io.StringIO):
-    """A terminal that tells when something is written to it."""
+    """A terminal that tells when something is written to it, and what was flushed."""
 
     def __init__(self) -> None:
         super().__init__()
         self.written = threading.Event()
+        self.flushed = ""
 
     def isatty(self) -> bool:
         return True
@@ -22,6 +23,10 @@ class Terminal(io.StringIO):
         count = super().write(text)
         self.written.set()
         return count
+
+    def flush(self) -> None:
+        super().flush()
+        self.flushed = self.getvalue()
 
     def screen(self) -> str:
         """What is in the last line: a carriage return goes back to its start."""
@@ -108,3 +113,47 @@ def test_what_is_printed_above_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
             assert terminal.screen() == ""
             terminal.write("a note\n")
     assert terminal.screen().rstrip("\n") == "a note"
+
+
+@pytest.mark.parametrize(
+    ("label", "total", "done", "columns", "shown"),
+    [
+        ("verifying", 4, 0, 80, "verifying  [........................]   0%  2:05"),
+        ("verifying", 4, 1, 80, "verifying  [######..................]  25%  2:05"),
+        ("verifying", 4, 9, 80, "verifying  [########################] 100%  2:05"),
+        ("searching", None, 3, 80, "searching  2:05"),
+        # The last column stays free: some terminals begin a new line there.
+        ("verifying", 4, 1, 21, "verifying  [######.."),
+        ("searching", None, 0, 15, "searching  2:0"),
+    ],
+)
+def test_one_drawing(
+    monkeypatch: pytest.MonkeyPatch, label: str, total: int | None, done: int, columns: int, shown: str
+) -> None:
+    terminal = stderr_is_a_terminal(monkeypatch)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    progress = Progress(label, total)
+    progress.advance(done)
+    progress._start = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: 125.9)
+    progress._draw()
+    assert terminal.getvalue() == f"\r{shown}"
+    assert terminal.flushed == terminal.getvalue()
+    # A shorter one covers what is left of it.
+    progress.begin("x")
+    assert (progress.label, progress.total, progress.done) == ("x", None, 0)
+    progress._draw()
+    assert terminal.screen() == "x  2:05"
+    progress._erase()
+    assert terminal.screen() == ""
+    assert terminal.flushed == terminal.getvalue()
+    progress._erase()
+    assert terminal.flushed == terminal.getvalue()
+
+
+def test_the_defaults() -> None:
+    progress = Progress()
+    assert (progress.label, progress.total, progress.done, progress._delay) == ("", None, 0, 2.0)
+    progress.advance()
+    progress.advance(3)
+    assert progress.done == 4

@@ -1,4 +1,6 @@
 import io
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -97,6 +99,8 @@ def application() -> typer.Typer:
         (["--number", "3"], 3, ""),
         (["--number", "9"], 130, ""),
         (["--version"], 0, f"edge-test {edge_runtime.__version__}\n"),
+        # It ends the command.
+        (["--version", "--number", "3"], 0, f"edge-test {edge_runtime.__version__}\n"),
     ],
 )
 def test_an_application(capsys: Captured, arguments: list[str], code: int, out: str) -> None:
@@ -127,10 +131,36 @@ def test_the_arguments_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_help_is_printed_without_rich(capsys: Captured) -> None:
     assert shell.run(application(), ["--help"]) == 0
-    assert "  --number " in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "  --number " in out
+    assert "completion" not in out
+    assert out.isascii()
 
 
 def test_what_is_not_an_exit_code(capsys: Captured) -> None:
     failures: list[Any] = [InvalidInput(""), InvalidInput(5)]
     assert [shell.call(ending_with(failure)) for failure in failures] == [1, 1]
     assert capsys.readouterr().err == "error: \nerror: 5\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        ("BrokenPipeError(32, 'Broken pipe')", ""),
+        ("OSError(28, 'No space left on device')", "error: the answers cannot be written: No space left on device\n"),
+        ("OSError('no more')", "error: the answers cannot be written: no more\n"),
+    ],
+)
+def test_what_goes_wrong_with_stdout(error: str, message: str) -> None:
+    """In a process of its own, whose stdout is replaced: it must not fail again when the process ends."""
+    script = f"""
+import sys
+from edge_runtime.contract import shell
+def command():
+    print("in the buffer", end="")
+    raise {error}
+sys.exit(shell.call(command))
+"""
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=buffered)
+    assert (result.returncode, result.stdout, result.stderr) == (1, "", message)

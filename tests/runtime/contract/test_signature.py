@@ -182,6 +182,7 @@ def test_what_is_known_of_a_feature() -> None:
     plain_feature = tables.PENGUINS.to_dict()["inputs"][0]["features"][2]
     assert plain_feature == {"name": "ringed", "kind": "boolean"}
     assert [tensor.holds_strings for tensor in tables.PENGUINS.inputs] == [False, True]
+    assert Input("t", (Feature("a", "categorical"),)).holds_strings
     assert default_features(2) == (Feature("x1"), Feature("x2"))
 
 
@@ -201,18 +202,12 @@ def test_an_input_holds_either_numbers_or_strings() -> None:
 
 
 def test_spellings() -> None:
-    feature = Feature("f", "categorical", categories=("1.0", "1", "True", "a", "nan"))
+    feature = Feature("f", "categorical", categories=("1.0", "1", "True", "FALSE", "a", "nan"))
     spellings = feature.spellings
-    assert [spellings[key] for key in (1.0, "1", "1.0", (True,), "True", "a")] == [
-        "1.0",
-        "1",
-        "1.0",
-        "True",
-        "True",
-        "a",
-    ]
+    keys: list[object] = [1.0, "1", "1.0", (True,), "True", (False,), "FALSE", "a"]
+    assert [spellings[key] for key in keys] == ["1.0", "1", "1.0", "True", "True", "FALSE", "FALSE", "a"]
     assert "true" not in spellings
-    assert (False,) not in spellings
+    assert (True,) not in Feature("f", "categorical", categories=("a", "1")).spellings
 
 
 def test_in_words() -> None:
@@ -221,3 +216,67 @@ def test_in_words() -> None:
     assert repr(tables.PENGUINS.inputs[0]) == "Input('x', 3 features)"
     assert repr(Input("x\n", (Feature("a"),))) == "Input('x\\n', 1 feature)"
     assert repr(tables.ISLAND) == "Feature('island', categorical)"
+
+
+def test_the_json_of_artifacts() -> None:
+    """The same byte for byte from run to run, with the characters as they are."""
+    feature = Feature("Länge", "categorical", missing=0.5, categories=("ä", "b"))
+    signature = Signature((Input("t", (feature,)),), "p", ("no", "yes"))
+    assert signature.to_json() == (
+        '{"inputs": [{"features": [{"categories": ["ä", "b"], "kind": "categorical", "missing": 0.5, '
+        '"name": "Länge"}], "name": "t"}], "labels": ["no", "yes"], "output": "p", "schema_version": 2, '
+        '"task": "binary_classification", "threshold": 0.5}'
+    )
+    assert signature.to_dict()["labels"] == ["no", "yes"]
+    assert tables.PENGUINS.to_dict()["columns"] == ["island", "bill", "mass", "ringed", "year"]
+    assert "columns" not in signature.to_dict()
+    assert "labels" not in tables.MASS.to_dict()
+
+
+TWO = [{"name": "a", "kind": "numeric"}, {"name": "a", "kind": "numeric"}]
+CATEGORICAL = {"name": "a", "kind": "categorical"}
+
+
+def inputs(*features: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"name": "x", "features": list(features)}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"task": "weather"}, "unknown task 'weather'"),
+        ({"inputs": []}, "it has no features"),
+        ({"inputs": inputs(*TWO)}, "two features have the same name"),
+        ({"columns": ["x2"]}, "its columns are not the names of its features"),
+        ({"inputs": inputs({"name": "a", "kind": "odd"})}, "unknown kind of feature 'odd'"),
+        (
+            {"inputs": inputs()},
+            "an input must have features, and categorical features must have an input of their own",
+        ),
+        (
+            {"inputs": inputs({**CATEGORICAL, "categories": ["a", 1]})},
+            "the categories are neither all strings nor all integers",
+        ),
+        ({"inputs": inputs({**CATEGORICAL, "categories": ["a", "a"]})}, "a category is empty, or appears twice"),
+        ({"labels": "ab"}, "labels is not a list"),
+        ({"labels": [1, "1"]}, "the labels are not all of the same type"),
+        ({"labels": ["a"]}, "two different labels are needed, found ['a']"),
+        (
+            {"labels": ["a"], "task": "multiclass_classification"},
+            "two different labels or more are needed, found ['a']",
+        ),
+        ({"labels": [1.0, float("inf")]}, "the label inf is not finite"),
+        ({"labels": ["a", "b\nc"]}, "the label 'b\\nc' has more than one line"),
+        ({"threshold": "half"}, "'half' is not a finite number"),
+        ({"threshold": True}, "True is not a finite number"),
+        ({"output": 5}, "5 is not a string"),
+        ({"schema_version": "1"}, "schema_version is '1'"),
+    ],
+)
+def test_what_is_wrong_with_it(changes: dict[str, Any], reason: str) -> None:
+    with pytest.raises(InvalidModel) as raised:
+        Signature.from_dict(plain(**changes))
+    assert str(raised.value) == f"the signature is damaged: {reason}"
+    with pytest.raises(InvalidModel) as raised:
+        Signature.from_json(json.dumps(plain(**changes)))
+    assert str(raised.value) == f"the signature is damaged: {reason}"

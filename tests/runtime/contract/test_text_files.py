@@ -33,7 +33,12 @@ def test_utf8_with_or_without_a_byte_order_mark(tmp_path: Path, mark: str) -> No
     [
         ("rows.csv", None, "rows.csv cannot be read: No such file or directory"),
         ("rows.csv", b"a\xff", "rows.csv is not UTF-8 text: invalid start byte at byte 1"),
-        ("rows.csv", b"PAR1", "rows.csv is a Parquet file, but rows must be CSV, TSV or JSON Lines"),
+        (
+            "rows.csv",
+            b"PAR1\x15\x04",
+            "rows.csv is a Parquet file, but rows must be CSV, TSV or JSON Lines; save them as one of these, "
+            "or pass a data frame to Predictor.predict",
+        ),
         ("rows.csv.gz", b"plain", "rows.csv.gz cannot be read: Not a gzipped file"),
         ("rows.csv.gz", gzip.compress(b"a")[:-1], "rows.csv.gz is damaged: Compressed file ended"),
         ("rows.csv.gz", gzip.compress(b"")[:10] + b"\xff" * 90, "rows.csv.gz is damaged: Error -3"),

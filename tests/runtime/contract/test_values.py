@@ -12,13 +12,12 @@ from edge_runtime import Feature, InvalidInput
 from edge_runtime.contract.values import (
     MISSING_WORDS,
     category_string,
+    has_codes,
     is_missing,
     is_number,
-    listed,
     parse_number,
     read_value,
     read_word,
-    row_values,
 )
 
 NUMBER, NUMBER_OR_MISSING = Feature("n"), Feature("n", missing=0.0)
@@ -80,8 +79,9 @@ def test_words_that_are_not_numbers(text: str, message: str) -> None:
     assert not is_number(text)
 
 
-@pytest.mark.parametrize("word", sorted(MISSING_WORDS))
+@pytest.mark.parametrize("word", ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "?"])
 def test_missing_words(word: str) -> None:
+    assert word in MISSING_WORDS
     for text in (word, f" {word}\t\n"):
         assert is_missing(text)
         for read in (read_word, read_value):
@@ -266,35 +266,6 @@ def test_not_codes(value: Any) -> None:
         read_value(value, CODE)
 
 
-def test_values_of_a_mapping() -> None:
-    features = (Feature("a"), Feature("b", missing=0.0), Feature("c", missing=0.1))
-    assert row_values({"c": 3, "b": 2, "more": 4, "a": 1}, features) == [1, 2, 3]
-    assert row_values({"a": 1, "b": None}, features) == [1, None, None]
-    with pytest.raises(InvalidInput, match=r"^missing a, b$"):
-        row_values({"c": 1}, features)
-
-
-def test_a_mapping_with_a_misspelt_name() -> None:
-    features = (Feature("island"), Feature("bill_mm"), Feature("year", missing=0.1))
-    message = r"^missing bill_mm; 'bil_mm' is not a feature; did you mean 'bill_mm'\?$"
-    for row in ({"island": 1, "bil_mm": 2}, {5: 1, "wing": 0, "island": 1, "bil_mm": 2}):
-        with pytest.raises(InvalidInput, match=message):
-            row_values(row, features)
-    # A name that the features have is not misspelt, however much it is like another one.
-    with pytest.raises(InvalidInput, match=r"^missing a2$"):
-        row_values({"a1": 1}, (Feature("a1"), Feature("a2")))
-    # Thousands of other names take no time.
-    with pytest.raises(InvalidInput, match=r"^missing island, bill_mm$"):
-        row_values({f"column {number}": 1 for number in range(100_000)}, features)
-
-
-def test_many_names_in_one_line() -> None:
-    names = [f"x{number}" for number in range(1, 15)]
-    assert listed(names) == "x1, x2, x3, x4, x5, x6, x7, x8, x9, x10, x11, x12, ... x14"
-    assert listed(names[:12]) == "x1, x2, x3, x4, x5, x6, x7, x8, x9, x10, x11, x12"
-    assert listed(iter(["a"])) == "a"
-
-
 def test_numbers_find_the_category_that_they_are_spelled_by() -> None:
     feature = Feature("size", "categorical", categories=("007", "1.0", "1.5", "True", "big"))
     for value, text in (
@@ -313,3 +284,35 @@ def test_numbers_find_the_category_that_they_are_spelled_by() -> None:
         assert read_value(value, feature) == text
     # A category that is spelled as the runtime does comes first.
     assert read_value(1.0, Feature("size", "categorical", categories=("1", "1.0"))) == "1"
+
+
+@pytest.mark.parametrize(
+    ("value", "feature", "message"),
+    [
+        ([1], NUMBER, "[1] is not a number"),
+        (10**39, NUMBER, f"{10**39} does not fit float32"),
+        (10**400, NUMBER, "the number does not fit float32"),
+        ("yes", BOOLEAN, "'yes' is neither true nor false"),
+        ([1], STRING, "[1] is neither a string nor a number"),
+        ("a\0", STRING, "'a\\x00' has a character that a tensor of strings cannot hold"),
+        (3.5, CODE, "3.5 is not an integer"),
+        (True, CODE, "True is not an integer"),
+        ("a", CODE, "'a' is not a number"),
+        (None, BOOLEAN, "the value is missing, and missing values are not accepted for this feature"),
+    ],
+)
+def test_what_is_wrong_with_a_value(value: Any, feature: Feature, message: str) -> None:
+    with pytest.raises(InvalidInput) as raised:
+        read_value(value, feature)
+    assert str(raised.value) == message
+
+
+def test_an_array_is_not_missing() -> None:
+    assert not is_missing(np.array([math.nan, 1]))
+    assert not is_missing(np.array([math.nan, math.nan]))
+
+
+def test_features_of_codes() -> None:
+    assert has_codes(Feature("c", "categorical", categories=(1,)))
+    assert not has_codes(Feature("c", "categorical", categories=("1",)))
+    assert not has_codes(Feature("c", "categorical"))

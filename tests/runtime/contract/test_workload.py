@@ -11,6 +11,8 @@ PLAIN: dict[str, Any] = {"schema_version": 1, "independent": True, "cost": 12.5,
 
 def test_round_trip() -> None:
     workload = Workload(independent=True, cost=12.5, bytes=40)
+    # Artifacts are the same byte for byte.
+    assert workload.to_json() == '{"bytes": 40, "cost": 12.5, "independent": true, "schema_version": 1}'
     assert json.loads(workload.to_json()) == PLAIN
     assert Workload.from_json(workload.to_json()) == workload
     assert Workload.from_json(json.dumps({**PLAIN, "more": 1, "independent": False})) == Workload(False, 12.5, 40)
@@ -41,6 +43,21 @@ def test_round_trip() -> None:
 def test_not_a_workload(changes: dict[str, Any]) -> None:
     with pytest.raises(InvalidModel, match="the workload"):
         Workload.from_json(json.dumps({**PLAIN, **changes}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"cost": "2"}, "the workload is damaged: cost is '2' and bytes 40"),
+        ({"bytes": 0}, "the workload is damaged: cost is 12.5 and bytes 0"),
+        ({"independent": 1}, "the workload is damaged: independent is 1"),
+        ({"schema_version": 2}, "the workload has schema version 2, and this edge-predict reads versions up to 1"),
+    ],
+)
+def test_what_is_wrong_with_it(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidModel) as raised:
+        Workload.from_json(json.dumps({**PLAIN, **changes}))
+    assert str(raised.value).startswith(message)
 
 
 def test_the_largest_and_the_smallest() -> None:

@@ -4,16 +4,14 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 from paths import MODELS
 
-from edge_runtime import InferenceFailed, Predictor
+from edge_runtime import InferenceFailed
 from edge_runtime.contract.workload import Workload
 from edge_runtime.engine import batch_splitting
 from edge_runtime.engine.batch_splitting import run_in_batches
@@ -51,6 +49,7 @@ def test_every_row_is_done_once(rows: int, threads: int | None) -> None:
         (8000, 1000.0, 2**20, 8, 16 * [500]),
         # With one thread of ours, all of ONNX Runtime's compute a batch: it may be four times as large.
         (65_536, 100.0, 64, 1, 2 * [32_768]),
+        (98_304, 100.0, 64, 1, 3 * [32_768]),
         # One batch for each thread at least, as many for all, and all of a size but the last.
         (1_000_000, 1.0, 1, 2, 2 * [500_000]),
         (10_000, 50_000.0, 40, 4, 4 * [2500]),
@@ -187,88 +186,6 @@ def test_the_threads_stay_for_the_next_call() -> None:
         with pytest.raises(InferenceFailed):
             run_in_batches(10_000, COSTLY, 4, fail)
     assert sum(sizes(10_000, COSTLY, 4)) == 10_000
-
-
-@pytest.mark.parametrize("problem", ["cannot schedule new futures after shutdown", "can't start new thread"])
-def test_without_worker_threads_the_caller_does_all(monkeypatch: pytest.MonkeyPatch, problem: str) -> None:
-    def refuse() -> Any:
-        raise RuntimeError(problem)
-
-    monkeypatch.setattr(batch_splitting._pool, "_made", refuse)
-    threads: set[int] = set()
-    run_in_batches(10_000, COSTLY, 4, lambda start, stop: threads.add(threading.get_ident()))
-    assert threads == {threading.get_ident()}
-
-
-def test_a_call_that_has_not_begun_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All worker threads are busy: the caller must not wait for them."""
-    busy = threading.Event()
-    executor = ThreadPoolExecutor(1)
-    waiting = executor.submit(busy.wait, HANG)
-    pool = batch_splitting._ThreadPool()
-    monkeypatch.setattr(pool, "_made", lambda: executor)
-    monkeypatch.setattr(batch_splitting, "_pool", pool)
-    assert sum(sizes(10_000, COSTLY, 2)) == 10_000
-    assert not waiting.done()
-    busy.set()
-    assert waiting.result(HANG)
-
-
-@pytest.mark.skipif(batch_splitting._current_processor is None, reason="this platform does not tell the processor")
-def test_worker_threads_stay_off_the_callers_processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    moved: list[tuple[int, set[int]]] = []
-    monkeypatch.setattr(os, "sched_getaffinity", lambda thread: {0, 1, 2})
-    monkeypatch.setattr(os, "sched_setaffinity", lambda thread, processors: moved.append((thread, set(processors))))
-    monkeypatch.setattr(batch_splitting, "_current_processor", lambda: 1)
-    pool = batch_splitting._ThreadPool()
-    first = pool.submit(lambda: None, 1)
-    first[0].result(HANG)
-    # The new thread moves itself.
-    assert moved == [(0, {0, 2})]
-    moved.clear()
-    pool.submit(lambda: None, 1)[0].result(HANG)
-    assert moved == []
-    monkeypatch.setattr(batch_splitting, "_current_processor", lambda: 2)
-    pool.submit(lambda: None, 1)[0].result(HANG)
-    assert moved == [(pool._threads[0], {0, 1})]
-    monkeypatch.setattr(os, "sched_getaffinity", lambda thread: {2})
-    moved.clear()
-    pool.submit(lambda: None, 1)[0].result(HANG)
-    assert moved == []
-
-
-def test_a_thread_that_must_not_be_moved(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(thread: int, processors: set[int]) -> None:
-        raise OSError
-
-    monkeypatch.setattr(os, "sched_getaffinity", lambda thread: {0, 1, 2}, raising=False)
-    monkeypatch.setattr(os, "sched_setaffinity", refuse, raising=False)
-    pool = batch_splitting._ThreadPool()
-    for processor in (1, 2):
-        monkeypatch.setattr(batch_splitting, "_current_processor", lambda processor=processor: processor)
-        assert pool.submit(lambda: None, 1)[0].result(HANG) is None
-
-
-def test_without_sched_getcpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(name: object) -> Any:
-        raise OSError
-
-    monkeypatch.setattr(batch_splitting.ctypes, "CDLL", refuse)
-    assert batch_splitting._find_current_processor() is None
-
-
-def test_idle_threads_do_not_compute(with_metadata: Callable[[bytes, str, str], bytes]) -> None:
-    """While this thread does a fixed amount of work, threads that spin would use processors too."""
-    content = with_metadata((MODELS / "four_blobs.onnx").read_bytes(), "edge_predict.workload", COSTLY.to_json())
-    predictor = Predictor(content, device="cpu")
-    rows = [[0.0, 0.0]] * 100_000
-    predictor.predict_proba(rows)
-    predictor.run({"x": rows[:15]})
-    process, own = time.process_time(), time.thread_time()
-    while time.thread_time() - own < 0.5:
-        pass
-    used_here = time.thread_time() - own
-    assert time.process_time() - process - used_here < 0.1
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform cannot fork")

@@ -190,6 +190,11 @@ def test_tensors_on_a_gpu_for_a_model_on_the_cpu() -> None:
     assert str(raised.value) == "x is on a GPU, but the model runs on CPUExecutionProvider; pass an array"
 
 
+@pytest.mark.parametrize(("device", "number"), [("cuda", 0), ("cuda:0", 0), ("cuda:3", 3), ("cpu", 0)])
+def test_one_of_several_gpus(fake: FakeOnnxRuntime, device: str, number: int) -> None:
+    assert Predictor(OUTPUTS, device)._session.device_id == number
+
+
 def test_where_a_tensor_is() -> None:
     assert cuda.is_on_cuda(FakeTensor(ROWS))
     assert not cuda.is_on_cuda(FakeTensor(ROWS, device=1))

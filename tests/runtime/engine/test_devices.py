@@ -54,6 +54,7 @@ def test_unknown_devices(device: str, advice: str) -> None:
     with pytest.raises(UnknownDevice) as raised:
         Predictor(MODEL, device)
     assert str(raised.value).startswith(f"unknown device {device!r}{advice}")
+    assert str(raised.value).endswith(" use auto, cpu, cuda, cuda:N, or the name of an ONNX Runtime provider")
 
 
 def test_a_provider_that_is_not_there() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import fake_onnxruntime
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from paths import MODELS
 
-from edge_runtime import InferenceFailed, Predictor
+from edge_runtime import InferenceFailed, Predictor, TensorSpec
 from edge_runtime.contract.metadata_keys import WORKLOAD_KEY
 from edge_runtime.contract.workload import Workload
 from edge_runtime.engine import batch_splitting, feed_runner, placement
@@ -33,13 +34,20 @@ def placed(with_metadata: WithMetadata) -> Callable[..., Placement]:
     return make
 
 
+# How many threads each call that is split may use.
+used_threads: list[int | None] = []
+
+
 @pytest.fixture
 def batches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The number of rows of each batch, of the calls that are split."""
     counts: list[int] = []
     run_in_batches = batch_splitting.run_in_batches
+    used_threads.clear()
 
     def counting(rows: int, workload: Workload, threads: int | None, work: Callable[[int, int], None]) -> None:
+        used_threads.append(threads)
+
         def counted(start: int, stop: int) -> None:
             counts.append(stop - start)
             work(start, stop)
@@ -73,6 +81,7 @@ def test_batches_give_what_rows_give(
         np.testing.assert_array_equal(found, np.concatenate(parts), strict=True)
         assert sum(batches) == count
     assert len(batches) > 1
+    assert used_threads == 3 * [threads]
     batches.clear()
     all_outputs(split).run({"x": drawn(19)})
     assert batches == []
@@ -165,18 +174,66 @@ def test_large_weights_are_not_loaded_twice(
     np.testing.assert_array_equal(result, found.main.run(["probabilities"], {"x": drawn(20_000)})[0])
     assert sum(batches) == 20_000
     assert found._single is None
+    # One batch after the other, each on all of ONNX Runtime's threads.
+    assert used_threads == [1]
 
 
 def test_a_model_that_returns_another_number_of_rows(
     placed: Callable[..., Placement], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = placed("three_labels")
+    found = placed("three_labels", threads=1)
     single = found.single_threaded()
     assert single is not None
     run = single.run
     monkeypatch.setattr(single, "run", lambda names, feed: [output[:-1] for output in run(names, feed)])
-    with pytest.raises(InferenceFailed, match=r"^the model returns \d+ rows for \d+$"):
-        all_outputs(found).run({"x": drawn(1000)})
+    for rows in (20, 1000):
+        with pytest.raises(InferenceFailed) as raised:
+            all_outputs(found).run({"x": drawn(rows)})
+        first = sizes_of(rows)[0]
+        assert str(raised.value) == f"the model returns {first - 1} rows for {first}"
+
+
+def sizes_of(rows: int) -> list[int]:
+    sizes: list[int] = []
+    batch_splitting.run_in_batches(rows, COSTLY, 1, lambda start, stop: sizes.append(stop - start))
+    return sizes
+
+
+def spec(name: str, type_: str, *shape: int | str | None) -> TensorSpec:
+    return TensorSpec(name, f"tensor({type_})", shape)
+
+
+X, Y = spec("x", "float", "b", 2), spec("y", "float", "b", 3)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "counts_rows", "may_split"),
+    [
+        ([X], [Y], True, True),
+        ([X, spec("t", "string", "b", 1)], [Y, spec("z", "int64", "b")], True, True),
+        ([], [Y], False, False),
+        ([spec("s", "float")], [Y], False, False),
+        ([spec("x", "float", 4, 2)], [spec("y", "float", 4, 3)], False, False),
+        ([spec("x", "float", None, 2)], [spec("y", "float", None, 3)], False, False),
+        ([X, spec("z", "float", "other", 2)], [Y], False, False),
+        ([X, spec("s", "float")], [Y], False, False),
+        ([X, spec("z", "bfloat16", "b", 2)], [Y], False, False),
+        ([X], [Y, spec("z", "float", "other")], True, False),
+        ([X], [Y, spec("z", "float")], True, False),
+        ([X], [spec("y", "float", "b", None)], True, False),
+        ([X], [spec("y", "float", "b", "width")], True, False),
+        ([X], [spec("y", "bfloat16", "b", 3)], True, False),
+        ([X], [spec("y", "string", "b", 3)], True, False),
+        ([X], [spec("y", "float", "b", 3, "width")], True, False),
+    ],
+)
+def test_which_calls_may_be_split(
+    inputs: list[TensorSpec], outputs: list[TensorSpec], counts_rows: bool, may_split: bool
+) -> None:
+    """Rows are counted if all inputs have the batch; results have known shapes if all outputs have it too."""
+    placed: Any = SimpleNamespace(main=SimpleNamespace(inputs=inputs))
+    runner = FeedRunner(placed, outputs)
+    assert (runner._counts_rows, runner._may_split) == (counts_rows, may_split)
 
 
 @pytest.mark.parametrize("gone", [False, True])

@@ -80,7 +80,8 @@ def test_packages_are_known_by_their_folders(tmp_path: Path) -> None:
         (
             ["onnxruntime"],
             "pass",
-            r"the onnxruntime package is incomplete; fix it with pip install --force-reinstall 'edge-predict\[cpu\]'",
+            r"the onnxruntime package is incomplete; fix it with "
+            r"pip install --force-reinstall 'edge-predict\[cpu\]' \(or \[gpu\]\)$",
         ),
     ],
 )

@@ -141,6 +141,15 @@ def test_auto_uses_cuda_for_the_calls_that_are_done_sooner_there(
 
 
 @pytest.mark.parametrize("fake", ["comes up"], indirect=True)
+@pytest.mark.parametrize(("device", "provider"), [("auto", CUDA), ("cpu", CPU), ("cuda", CUDA)])
+def test_a_model_that_does_not_say_its_workload(fake: FakeOnnxRuntime, device: str, provider: str) -> None:
+    """With "auto" all of its calls run on CUDA."""
+    found = Placement(MODEL, device, 2)
+    assert (found.main.provider, found.cuda, found.workload) == (provider, None, None)
+    assert found.session_for(10**6, feed(1)) is found.main
+
+
+@pytest.mark.parametrize("fake", ["comes up"], indirect=True)
 def test_auto_opens_cuda_once(fake: FakeOnnxRuntime, placed: Callable[..., Placement]) -> None:
     found = placed("auto", cost=1e9)
     sessions: list[Session] = []

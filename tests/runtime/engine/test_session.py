@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from paths import MODELS
 
 from edge_runtime import InferenceFailed, InvalidInput, InvalidModel, ModelNotFound, TensorSpec
 from edge_runtime.engine.installation import import_onnxruntime
-from edge_runtime.engine.session import Session
+from edge_runtime.engine.session import Session, _spec
 
 
 def test_what_it_says_of_itself() -> None:
@@ -22,6 +23,12 @@ def test_what_it_says_of_itself() -> None:
     assert {"edge_predict.signature", "edge_predict.certificate", "edge_predict.workload"} <= session.metadata.keys()
     tensors = {spec.name: spec for spec in Session(MODELS / "tensors.onnx", "cpu").inputs}
     assert (tensors["bool"].shape, tensors["scalar"].shape, tensors["uint8"].shape) == ((None,), (), (3,))
+
+
+def test_shapes_in_onnxruntimes_words() -> None:
+    tensor = SimpleNamespace(name="x", type="tensor(float)", shape=["batch", 3, "?", "", -1, None, 0])
+    assert _spec(tensor) == TensorSpec("x", "tensor(float)", ("batch", 3, None, None, None, None, 0))
+    assert _spec(SimpleNamespace(name="x", type="tensor(float)", shape=None)).shape == ()
 
 
 def test_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,8 +105,9 @@ def test_a_session_survives_a_fork(end: str) -> None:
     script = f"""
 import os, sys
 from pathlib import Path
+from types import SimpleNamespace
 import numpy as np
-from edge_runtime.engine.session import Session
+from edge_runtime.engine.session import Session, _spec
 session = Session(Path({str(MODEL)!r}), "cpu")
 feed = {{"x": np.random.default_rng(0).normal(size=(200_000, 2)).astype(np.float32)}}
 (before,) = session.run(["probability"], feed)
