@@ -17,7 +17,8 @@ RAMP = np.broadcast_to((ACROSS + 2) / 4, (21, 41))
 
 def drawn(probability: np.ndarray, threshold: float = 0.5) -> Figure:
     figure = Figure()
-    draw_probability(figure.add_subplot(), ACROSS, UP, probability, threshold, "yes $x$")
+    bar = draw_probability(figure.add_subplot(facecolor="none"), ACROSS, UP, probability, threshold, "yes $x$")
+    assert bar.ax is figure.axes[1]
     return figure
 
 
@@ -76,4 +77,11 @@ def test_what_is_not_a_number_stays_white() -> None:
     assert figure.axes[0].get_facecolor() == (1, 1, 1, 1)
     assert len(lines(figure)) == 1
     assert lines(drawn(np.full((21, 41), np.nan))) == []
-    figure.savefig(io.BytesIO(), format="svg")
+
+
+def test_pictures_stay_small_as_svg() -> None:
+    """Each point, and each step of the colour bar, would be a shape of its own."""
+    content = io.StringIO()
+    drawn(RAMP).savefig(content, format="svg")
+    assert content.getvalue().count("<image") == 2
+    assert content.getvalue().count("<path") < 60

@@ -63,6 +63,7 @@ def test_values() -> None:
     assert measures["rmse"] == pytest.approx(np.sqrt((0.25 + 1 + 4) / 4))
     assert measures["r2"] == pytest.approx(1 - 5.25 / ((true - 3) ** 2).sum())
     assert measured([[1.5]], true[:1], (), "regression")["r2"] is None
+    assert measured([[1], [2]], true[:2], (), "regression")["r2"] == 1
 
 
 def test_more_rows_than_a_block() -> None:
@@ -79,6 +80,8 @@ def test_as_text() -> None:
         "yes please         1           1",
     ]
     assert "predicted" not in as_text(found, tuple(range(13)))
+    twelve = {"confusion_matrix": [[1] * 12] * 12}
+    assert len(as_text(twelve, tuple(range(12))).splitlines()) == 13
     assert as_text(found, ("no", "yes please")).splitlines()[:2] == [
         "accuracy           0.6667",
         "balanced accuracy  0.75",

@@ -1,12 +1,17 @@
 """Command lines that are wrong by themselves."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edge_train import Dataset, Settings, four_blobs, table_defaults
 from edge_train.cli.command import main
+from edge_train.cli.data import TableOptions, table_dataset
+from edge_train.cli.outputs import Outputs
+from edge_train.loop.settings import EXAMPLE_DEFAULTS
 
 Command = Callable[..., Any]
 
@@ -25,9 +30,14 @@ Command = Callable[..., Any]
         (["--learning-rate", "nan"], "--learning-rate must be a positive number"),
         (["--hidden", "0"], "--hidden 0: give 1 to 65536 units"),
         (["--hidden", "5,x"], "--hidden"),
+        (["--hidden", "65537"], "--hidden"),
         (["--hidden", "10000000000000"], "--hidden"),
         (["--hidden", "5,5"], "the example's network has one hidden layer: --hidden N"),
         (["--seed", "-1"], "--seed"),
+        (["--seed", str(2**32)], "--seed"),
+        (["--batch-size", "0"], "--batch-size"),
+        (["t.csv", "--target", "x", "--patience", "0"], "--patience"),
+        (["t.csv", "--target", "x", "--weight-decay", "-1"], "--weight-decay"),
         (["t.csv", "--target", "x", "--dropout", "1"], "--dropout"),
         (["t.csv", "--target", "x", "--dropout", "nan"], "--dropout must be a finite number"),
         (["t.csv", "--target", "x", "--weight-decay", "inf"], "--weight-decay must be a finite number"),
@@ -51,6 +61,79 @@ def test_wrong_usage(command: Command, tmp_path: Path, arguments: list[str], mes
     assert message in result.err
     assert result.err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What the command would train, with which settings."""
+    called: list[dict[str, Any]] = []
+
+    def run(dataset: Dataset, settings: Settings, device: str, outputs: Outputs, **others: bool) -> None:
+        called.append({"dataset": dataset, "settings": settings, "device": device, "outputs": outputs, **others})
+
+    monkeypatch.setattr("edge_train.cli.run.run", run)
+    return called
+
+
+def test_without_options_the_example_is_trained(command: Command, runs: list[dict[str, Any]]) -> None:
+    assert command(main).code == 0
+    (run,) = runs
+    assert run["dataset"].training_sha256 == four_blobs(0).training_sha256
+    assert (run["settings"], run["device"], run["outputs"]) == (EXAMPLE_DEFAULTS, "auto", Outputs(Path()))
+    assert (run["resume"], run["is_example"]) == (False, True)
+
+
+def test_without_options_a_table_is_trained_as_suits_its_size(
+    command: Command, table: Path, runs: list[dict[str, Any]]
+) -> None:
+    assert command(main, table, "--target", "y").code == 0
+    (run,) = runs
+    assert len(run["dataset"].train) == 42
+    assert (run["settings"], run["is_example"]) == (table_defaults(42), False)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "setting"),
+    [
+        ("--hidden", "65536,1", {"hidden": (65536, 1)}),
+        ("--dropout", "0", {"dropout": 0.0}),
+        ("--dropout", "0.99", {"dropout": 0.99}),
+        ("--optimizer", "sgd", {"optimizer": "sgd", "learning_rate": 0.03, "weight_decay": 0.0}),
+        ("--learning-rate", "3e38", {"learning_rate": 3e38}),
+        ("--weight-decay", "0", {"weight_decay": 0.0}),
+        ("--batch-size", "1", {"batch_size": 1}),
+        ("--epochs", "1", {"epochs": 1}),
+        ("--patience", "1", {"patience": 1}),
+        ("--schedule", "constant", {"schedule": "constant"}),
+        ("--class-weight", "balanced", {"balanced": True}),
+        ("--seed", str(2**32 - 1), {"seed": 2**32 - 1}),
+    ],
+)
+def test_each_option_is_a_setting(
+    command: Command, table: Path, runs: list[dict[str, Any]], option: str, value: str, setting: dict[str, Any]
+) -> None:
+    result = command(main, table, "--target", "y", option, value)
+    assert (result.code, result.err) == (0, "")
+    (run,) = runs
+    assert run["settings"] == replace(table_defaults(42), **setting)
+
+
+def test_the_other_options(command: Command, table: Path, runs: list[dict[str, Any]]) -> None:
+    folders = ["--output", "out", "--plots", "plots", "--checkpoint", "kept"]
+    others = ["--resume", "--device", "cuda:12", "--validation", "0.5", "--seed", "7"]
+    assert command(main, table, "--target", "y", *folders, *others).code == 0
+    (run,) = runs
+    assert run["outputs"] == Outputs(Path("out"), Path("plots"), Path("kept"))
+    assert (run["device"], run["resume"]) == ("cuda:12", True)
+    dataset = table_dataset(TableOptions(table, "y"), seed=7, validation=0.5)
+    assert run["dataset"].training_sha256 == dataset.training_sha256
+    assert command(main, "--seed", 7).code == 0
+    assert runs[1]["dataset"].training_sha256 == four_blobs(7).training_sha256
+
+
+def test_outputs_are_checked_before_the_table_is_read(command: Command, table: Path) -> None:
+    result = command(main, "nowhere.csv", "--target", "y", "--output", table)
+    assert result.err == "error: no file can be written in t.csv: Not a directory\n"
 
 
 @pytest.mark.parametrize("device", ["tpu", "cud", "cuda:", "cuda:x", "cuda:0,1", "CPU", ""])

@@ -50,8 +50,9 @@ def test_a_file_is_not_a_folder() -> None:
 def test_a_folder_is_not_a_file() -> None:
     for name in ("model.pt", "metrics.json"):
         (Path(name) / name).mkdir(parents=True)
-        with pytest.raises(CannotWrite, match=f"{name} is a folder"):
-            check_outputs(Outputs(Path(name)))
+        for look in (check_outputs, prepare_outputs):
+            with pytest.raises(CannotWrite, match=f"{name} is a folder"):
+                look(Outputs(Path(name)))
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="needs a user for whom a folder can be closed")

@@ -81,6 +81,12 @@ def target(labels: tuple[Any, ...], values: Any, task: Any) -> Target:
             "multiclass_classification",
             "12 classes: a (1), b (1), c (1), d (1), e (1), f (1), g (1), h (1), i (1), j (1), ...",
         ),
+        (
+            tuple("abcdefghij"),
+            list(range(10)),
+            "multiclass_classification",
+            "10 classes: a (1), b (1), c (1), d (1), e (1), f (1), g (1), h (1), i (1), j (1)",
+        ),
         ((), [1.5, 2.5], "regression", "values from 1.5 to 2.5 (--task classification if they are classes)"),
     ],
 )

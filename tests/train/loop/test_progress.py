@@ -86,12 +86,31 @@ def test_a_damaged_file_is_refused_and_left_as_it_is(folder: Path, resume: bool)
     Checkpointer(folder, resume=False).save("abc", progress(5))
     path = folder / "training.pt"
     content = path.read_bytes()
-    torch.save({"weights": 1}, folder / "other.pt")
-    for damaged in (b"", b"junk", content[: len(content) // 2], (folder / "other.pt").read_bytes()):
+    others = []
+    for other in ({"weights": 1}, {"run": "abc", "progress": {"finished": False, "unknown": 1}}, [1]):
+        torch.save(other, path)
+        others.append(path.read_bytes())
+    for damaged in (b"", b"junk", content[: len(content) // 2], *others):
         path.write_bytes(damaged)
         with pytest.raises(CheckpointError, match="is not a training run, or a damaged one; remove the file"):
             Checkpointer(folder, resume).load("abc")
         assert path.read_bytes() == damaged
+
+
+class Harmful:
+    """What runs code if it is unpickled."""
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (Path("harmed"),)
+
+
+def test_code_in_a_file_is_not_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder.parent)
+    folder.mkdir()
+    torch.save({"run": "abc", "progress": vars(progress(5)), "more": Harmful()}, folder / "training.pt")
+    with pytest.raises(CheckpointError, match="is not a training run, or a damaged one"):
+        Checkpointer(folder, resume=True).load("abc")
+    assert not Path("harmed").exists()
 
 
 def test_what_a_killed_run_was_writing_is_removed(folder: Path) -> None:

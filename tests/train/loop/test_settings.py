@@ -34,6 +34,7 @@ def test_defaults_are_those_of_the_help() -> None:
         0.05,
     )
     assert (table.dropout, table.smoothing, table.schedule, table.patience) == (0.2, 0.05, "cosine", 40)
+    assert example.smoothing == 0
     for settings in (example, table):
         assert (settings.balanced, settings.seed) == (False, 0)
 

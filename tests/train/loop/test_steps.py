@@ -52,6 +52,20 @@ def batch(network: Network, rows: int, weighted: bool, dropout: bool) -> list[to
     return tensors
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("dropout", [False, True])
+def test_the_objective_is_the_loss_of_its_batch(weighted: bool, dropout: bool) -> None:
+    """It tells inputs, target, weight and masks apart."""
+    numbers, categories = Feature("n"), Feature("c", "categorical", categories=(1, 2))
+    signature = Signature((Input("x", (numbers,)), Input("text", (categories,))), "o", (0, 1))
+    network = TableNet(signature, (5, 4)).train()
+    tensors = batch(network, 9, weighted, dropout)
+    found = Objective(network, 2, weighted)(*tensors)
+    weight, masks = (tensors[3] if weighted else None), tuple(tensors[3 + weighted :])
+    assert len(masks) == 2 * dropout
+    assert torch.equal(found, network.loss((tensors[0], tensors[1]), tensors[2], weight, masks))
+
+
 SIZES = st.lists(st.integers(1, 70), min_size=1, max_size=3)
 
 

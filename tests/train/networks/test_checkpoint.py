@@ -101,6 +101,27 @@ def test_a_damaged_table_model(path: Path) -> None:
             load_checkpoint(path)
 
 
+def test_small_deviations_are_loaded(path: Path) -> None:
+    model = table_model()
+    assert model.numeric is not None
+    model.numeric.standard_deviation.fill_(1e-6)
+    save_checkpoint(model, path)
+    loaded = load_checkpoint(path)
+    assert isinstance(loaded, TableNet)
+    assert loaded.numeric is not None
+    assert torch.equal(loaded.numeric.standard_deviation, model.numeric.standard_deviation)
+
+
+def test_keys_and_signature_must_both_be_those_of_a_network(path: Path) -> None:
+    with_signature = NeuralNet(2, 5).state_dict()
+    with_signature["more"] = torch.ones(2)
+    without_signature = dict(table_model().state_dict())
+    for content in (with_signature, without_signature):
+        torch.save(content, path)
+        with pytest.raises(CheckpointError, match="is not the state_dict of a NeuralNet or a TableNet"):
+            load_checkpoint(path)
+
+
 def test_metadata_survives_loading_into_our_own_class(path: Path) -> None:
     save_checkpoint(named_model(), path)
     ours = NeuralNet(2, 5)

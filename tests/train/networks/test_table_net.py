@@ -84,6 +84,17 @@ def test_numbers_are_standardised_and_missing_values_the_mean() -> None:
     assert (found[:, 3] == missing).all()
 
 
+def test_the_mean_is_of_numbers_clipped_to_ten_deviations_around_the_median() -> None:
+    """The quartiles estimate the deviation: those of a normal distribution are 1.349 apart."""
+    x = np.array([[0], [1], [2], [3], [4], [5], [6], [7], [1000]], np.float32)
+    numbers = NumericColumns([Feature("x", missing=0.0)])
+    numbers.fit(x)
+    deviation = (6 - 2) / 1.349
+    clipped = x.astype(np.float64).clip(4 - 10 * deviation, 4 + 10 * deviation)
+    assert numbers.mean.item() == pytest.approx(clipped.mean(), rel=1e-6)
+    assert numbers.standard_deviation.item() == pytest.approx(clipped.std(), rel=1e-6)
+
+
 def test_outliers_have_little_influence() -> None:
     feature = Feature("x", missing=0.0)
     x = np.random.default_rng(0).normal(5, 2, (1000, 1)).astype(np.float32)
@@ -126,6 +137,15 @@ def test_few_categories_are_one_hot_and_many_are_embedded(count: int) -> None:
         assert found.shape == (count, categories.width)
         assert categories.width < count
         assert torch.equal(found, categories.weight)
+
+
+@pytest.mark.parametrize(("count", "width"), [(8, 8), (9, 7), (100, 14), (1000, 32), (10**5, 32)])
+def test_the_length_of_a_vector_grows_with_the_categories_up_to_a_limit(count: int, width: int) -> None:
+    embedding = CategoryEmbedding(Feature("c", "categorical", missing=0.0, categories=tuple(range(count))))
+    assert (embedding.width, embedding.weight.shape) == (width, (count, width))
+    if count > ONE_HOT:
+        lengths = embedding.weight.norm(dim=1)
+        assert lengths.square().mean().item() == pytest.approx(1, abs=0.4)
 
 
 @pytest.mark.parametrize("missing", [0.0, 0.25])
@@ -237,6 +257,35 @@ def test_mean_and_standard_deviation() -> None:
     mean, deviation = network.mean_and_standard_deviation()
     np.testing.assert_allclose(mean, np.nanmean(rows(300)["x"].astype(float), axis=0), rtol=1e-6)
     np.testing.assert_allclose(deviation, np.nanstd(rows(300)["x"].astype(float), axis=0), rtol=1e-6)
+
+
+def test_fitting_sets_all_preprocessing_and_before_there_is_none() -> None:
+    network, values, places = (
+        TableNet(signature("multiclass_classification"), ()),
+        rows(300),
+        target("multiclass_classification", 300),
+    )
+    assert network.smoothing == 0
+    assert network.numeric is not None
+    few, many = network.embeddings
+    assert (network.numeric.mean == 0).all()
+    assert (network.numeric.standard_deviation == 1).all()
+    torch.testing.assert_close(few.frequency, torch.full((3,), 1 / 3))
+    torch.testing.assert_close(many.frequency, torch.full((41,), 1 / 41))
+    torch.testing.assert_close(network.prior, torch.full((3,), 1 / 3))
+    network.fit(values, places)
+    torch.testing.assert_close(network.numeric.mean[0].item(), float(values["x"][:, 0].mean()), rtol=1e-3, atol=0)
+    for embedding, codes, first in zip(network.embeddings, values["text"].T, (FIRST_CATEGORY, MISSING), strict=True):
+        counts = np.bincount(codes, minlength=first + len(embedding.frequency))[first:]
+        np.testing.assert_allclose(embedding.frequency, counts / 300, rtol=1e-6)
+    np.testing.assert_allclose(network.prior, np.bincount(places) / 300, rtol=1e-6)
+    # If all classes are to count the same, smoothing goes to all of them equally.
+    balanced = TableNet(signature("multiclass_classification"), ())
+    balanced.fit(values, places, balanced=True)
+    torch.testing.assert_close(balanced.prior, torch.full((3,), 1 / 3))
+    regression = TableNet(signature("regression"), ())
+    assert regression.target is not None
+    assert regression.target.tolist() == [0, 1]
 
 
 def test_in_one_line() -> None:

@@ -95,7 +95,7 @@ def test_values_may_be_missing_in_json_rows(read: Any) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is empty; a header"),
+        (b"", r"table\.csv is empty$"),
         (b"\n\n", "is empty; a header"),
         (b"\xef\xbb\xbf", "is empty; a header"),
         (b"x,c\n", "a header but no rows"),
@@ -138,6 +138,7 @@ def test_other_separators_in_tsv(read: Any) -> None:
         ('[{"a": 1}]', "line 1 is not an object"),
         ("1\n2\n", "line 1 is not an object"),
         ('{"a": 1}\n{oops\n', "line 2: not JSON"),
+        ('{"a": 1}\n\n{oops\n', "line 3: not JSON"),
         ('{"a": 1}\n{"a": 2}\n{"a": "x"}\n', "line 3: a is a string, but a number in earlier lines"),
         ('{"a": true}\n{"a": [2]}\n', "line 2: a is a list, but true or false"),
         ('{"a": 1}\n{"a": 1, "a": 2}\n', "specified twice"),
@@ -188,6 +189,31 @@ def test_damaged_gzip(read: Any) -> None:
         read(content, "table.csv.gz")
     with pytest.raises(TableError, match=r"is not a gzip file; its name should end without \.gz"):
         read(CSV, "table.csv.gz")
+
+
+def test_gzip_that_is_damaged_behind_the_header(read: Any) -> None:
+    """The first lines are read by themselves."""
+    numbers = "".join(f"{number},{number * 7919 % 10007}\n" for number in range(50_000))
+    content = bytearray(gzip.compress(f"a,b\n{numbers}".encode()))
+    with pytest.raises(TableError, match="damaged"):
+        read(content[: len(content) * 3 // 4], "table.csv.gz")
+    content[len(content) * 3 // 4] ^= 0xFF
+    with pytest.raises(TableError, match="damaged"):
+        read(content, "table.csv.gz")
+
+
+def test_what_arrow_cannot_read_is_an_error_all_the_same(read: Any) -> None:
+    """Nothing is wrong with such a long line but its length."""
+    columns = range(100_000)
+    header, row = ",".join(f"column {place}" for place in columns), ",".join(f"{place:030}" for place in columns)
+    with pytest.raises(TableError, match=r"table\.csv cannot be read: "):
+        read(f"{header}\n{row}\n{row}\n")
+
+
+@pytest.mark.parametrize("name", ["table.jsonl", "table.parquet", "table.tsv"])
+def test_empty_files(read: Any, name: str) -> None:
+    with pytest.raises(TableError, match=f"{name} is empty$"):
+        read(b"", name)
 
 
 def test_no_file(tmp_path: Path) -> None:

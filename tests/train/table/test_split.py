@@ -129,6 +129,11 @@ def test_too_little(table: Any, options: Any, message: str) -> None:
         dataset({name: list(values) for name, values in table.items()}, **options)
 
 
+def test_a_row_to_train_remains_with_any_fraction() -> None:
+    data = dataset({"a": list(range(6)), "y": [0, 1] * 3}, validation=0.9)
+    assert [len(part) for part in parts(data)] == [2, 2, 2]
+
+
 @pytest.mark.parametrize("rows", [6, 7, 9])
 def test_tiny_tables_can_be_split(rows: int) -> None:
     data = dataset({"a": list(range(rows)), "y": [row % 2 for row in range(rows)]})

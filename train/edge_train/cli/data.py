@@ -85,8 +85,6 @@ def _read(options: TableOptions) -> tuple[list[Column | DroppedColumn], Target, 
     """The columns of the table but the target, the target, and how many rows the table has."""
     path, table = options.path, read_table(options.path)
     names, rows = table.column_names, table.num_rows
-    if options.target not in names:
-        raise no_such_column(path, options.target, names)
     given = {"--numeric": options.numeric, "--categorical": options.categorical, "--drop": options.drop}
     chosen = {option: _column_names(words, names, path) for option, words in given.items()}
     _check_contradictions(chosen, options.target)

@@ -46,7 +46,7 @@ def read_table(path: Path) -> pa.Table:
     except OSError as error:
         raise TableError(f"{path} cannot be read: {error.strerror}") from error
     if not start:
-        raise TableError(f"{path} is empty; a header line with the names of the columns is needed")
+        raise TableError(f"{path} is empty")
     if is_gzip != (start[:2] == b"\x1f\x8b"):
         found, name = ("not a", "without") if is_gzip else ("a", "in")
         raise TableError(f"{path} is {found} gzip file; its name should end {name} .gz")
@@ -195,7 +195,6 @@ def _read_parquet(path: Path, is_gzip: bool) -> pa.Table:
     source = pa.BufferReader(_stream(path, is_gzip).read()) if is_gzip else path
     try:
         with pa.parquet.ParquetFile(source) as file:
-            _check_names([name.strip() for name in file.schema_arrow.names], path)
             table = file.read()
         table.validate(full=True)
     except pa.ArrowException as error:

@@ -220,8 +220,7 @@ def _strings_of_numbers(cells: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _encoded(cells: pa.ChunkedArray) -> pa.DictionaryArray:
     """The different cells, and the place of each cell among them."""
-    encoded = pc.dictionary_encode(cells).combine_chunks()
-    return encoded.chunk(0) if isinstance(encoded, pa.ChunkedArray) else encoded
+    return pc.dictionary_encode(cells).combine_chunks()
 
 
 def _simplified(cells: pa.ChunkedArray) -> pa.ChunkedArray:
