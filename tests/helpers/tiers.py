@@ -1,0 +1,25 @@
+"""Which tests are left to `make test-all`, and how many examples hypothesis draws."""
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+
+def mostly_slow(values: Iterable[Any], fast: Collection[Any]) -> list[Any]:
+    """`values` as parameters of a test, marked as slow unless they are among `fast`."""
+    values = list(values)
+    assert set(fast) <= set(values)
+    return [value if value in fast else pytest.param(*_each(value), marks=pytest.mark.slow) for value in values]
+
+
+def examples(few: int, many: int) -> settings:
+    """`few` examples in `make test`, `many` in `make test-all`: for what takes seconds an example."""
+    profile = settings.default
+    assert profile is not None
+    return settings(max_examples=few if profile.derandomize else many)
+
+
+def _each(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
