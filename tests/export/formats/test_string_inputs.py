@@ -1,6 +1,8 @@
 """Strings in place of codes: as operators in the graph, and as what a file is run on."""
 
 import unicodedata
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,15 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import ModelProto
 from onnx_models import to_bytes
-from table_module import STRINGS, signature
+from table_module import NUMBERS, STRINGS, signature
 from torch import Tensor, nn
 
 from edge_export import Export, ExportError
 from edge_export.capture.capture import capture
+from edge_export.cli.command import main
 from edge_export.formats.onnx_file import load_onnx, onnx_model
 from edge_export.formats.string_inputs import as_strings, string_features, with_string_inputs
 from edge_runtime import Predictor, Signature
 from edge_runtime.contract.category_codes import UNKNOWN, codes_of, encode
+from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
 from edge_runtime.contract.signature import Feature, Input
 
 
@@ -169,3 +173,59 @@ def test_strings_in_a_branch() -> None:
         np.testing.assert_allclose(found, expected, atol=1e-6)
         # While it is compared with torch it is given codes, which become strings again.
         np.testing.assert_array_equal(load_onnx(content)({"text": codes})["probability"], found)
+
+
+class TwoStrings(nn.Module):
+    """Its arguments are in another order than in its signature, and one of two string inputs has one column."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        inputs = (Input("x", NUMBERS[2:3]), Input("words", STRINGS[:1]), Input("text", STRINGS[1:]))
+        self.signature = Signature(inputs, "value", (), "regression")
+        self.tables = nn.ModuleList(nn.Embedding(len(feature.categories) + 2, 1) for feature in STRINGS)
+
+    def forward(self, text: Tensor, words: Tensor, x: Tensor) -> Tensor:
+        codes = torch.cat([words, text], dim=1)
+        return torch.stack([x, *(table(codes[:, column]) for column, table in enumerate(self.tables))]).sum(0)
+
+
+ARGUMENTS = {"text": np.zeros((2, 2), np.int64), "words": np.zeros((2, 1), np.int64), "x": np.zeros((2, 1), np.float32)}
+
+
+def two_strings() -> TwoStrings:
+    return TwoStrings()
+
+
+def assert_answers(file: bytes | Path) -> None:
+    rows = {"text": [["12", "dream"]], "words": [["São Tomé"]], "x": [[3]]}
+    found = Predictor(file).run({name: np.array(row) for name, row in rows.items()})
+    with torch.no_grad():
+        expected = TwoStrings()(torch.tensor([[4, 3]]), torch.tensor([[2]]), torch.tensor([[3.0]]))
+    np.testing.assert_allclose(found["value"], expected, atol=1e-6)
+
+
+def test_arguments_in_another_order() -> None:
+    assert_answers(onnx_bytes(capture(TwoStrings(), ARGUMENTS)))
+
+
+@pytest.mark.slow
+def test_weights_of_the_users_module_with_strings(command: Callable[..., Any], tmp_path: Path) -> None:
+    torch.save(TwoStrings().state_dict(), tmp_path / "model.pt")
+    np.savez(tmp_path / "example.npz", **ARGUMENTS)  # type: ignore[arg-type]
+    place = ["--module", f"{__name__}:two_strings", "--example", tmp_path / "example.npz"]
+    result = command(main, tmp_path / "model.pt", *place, "--format", "onnx")
+    assert (result.code, result.err) == (0, "")
+    assert_answers(tmp_path / "model.onnx")
+
+
+@pytest.mark.slow
+def test_a_saved_program_with_strings(command: Callable[..., Any], tmp_path: Path) -> None:
+    arguments = tuple(torch.from_numpy(values) for values in ARGUMENTS.values())
+    rows = torch.export.Dim("rows")
+    exported = torch.export.export(TwoStrings().eval(), arguments, dynamic_shapes=[{0: rows}] * 3)
+    extra = {SIGNATURE_KEY: TwoStrings().signature.to_json()}
+    torch.export.save(exported, tmp_path / "model.pt2", extra_files=extra)
+    result = command(main, tmp_path / "model.pt2", "--format", "onnx")
+    assert (result.code, result.err) == (0, "")
+    assert_answers(tmp_path / "model.onnx")
