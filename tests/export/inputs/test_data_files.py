@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from layers import layer, rows
-from table_module import STRINGS, Table, drawn_rows, example
+from table_module import STRINGS, drawn_rows
 from torch import Tensor
 
 from edge_export import ExportError
@@ -35,11 +35,6 @@ def two_inputs() -> Program:
 def numbers() -> Program:
     """Its features are x1 and x2."""
     return capture(NeuralNet(2, 3), torch.zeros(2, 2))
-
-
-@pytest.fixture(scope="module")
-def table() -> Program:
-    return capture(Table(), example(Table()))
 
 
 # ------------------------------------------------------------------------------------------------------------- archives

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from layers import layer
-from table_module import STRINGS, Table, drawn_rows, example
+from table_module import STRINGS, drawn_rows
 from torch import Tensor
 
 from edge_export import ExportError
@@ -26,11 +26,6 @@ def program() -> Program:
     length = ("batch", "length")
     example = (torch.randn(3, 5, 2), torch.ones(3, 5, dtype=torch.int32), torch.ones(3, 5, dtype=torch.bool))
     return capture(layer(two_axes), example, {"sequence": length, "ids": length, "keep": length})
-
-
-@pytest.fixture(scope="module")
-def table() -> Program:
-    return capture(Table(), example(Table()))
 
 
 def data(rows: int = 4, length: int = 6, **changes: Any) -> dict[str, Any]:
