@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from exports import from_torchscript
+from exports import from_torchscript, the_one
 from layers import layer, rows
 from torch import Tensor
 
+from edge_export import Export
 from edge_export.capture.capture import capture
 from edge_export.capture.program import Program
 from edge_export.errors import ExportError
@@ -53,6 +54,14 @@ def test_it_runs_as_the_program_does(program: Program, content: bytes) -> None:
     found = load_torchscript(content, program)(x)
     assert list(found) == ["probability"]
     np.testing.assert_array_equal(found["probability"], program.run(x)["probability"])
+
+
+def test_it_takes_codes(table: Program, table_exports: list[Export]) -> None:
+    """TorchScript has no strings."""
+    content = the_one(table_exports, "torchscript").content
+    codes = {"x": np.full((2, 5), np.nan, np.float32), "text": np.array([[7, 4, 4], [0, 1, 2]])}
+    found = load_torchscript(content, table)(codes)["probability"]
+    np.testing.assert_allclose(found, table.run(codes)["probability"], atol=1e-6)
 
 
 def test_no_path_of_this_machine(content: bytes) -> None:
