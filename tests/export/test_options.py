@@ -89,7 +89,7 @@ def test_choices_that_contradict_each_other(options: Options, message: str) -> N
     assert str(raised.value) == message
 
 
-def test_torchscript_beside_lower_precisions_is_no_contradiction() -> None:
+def test_torchscript_may_stand_beside_lower_precisions() -> None:
     choose({"formats": ["torchscript"], "precisions": ["float32", "float16"]})
     choose({"formats": ["torchscript", "onnx"], "precisions": ["float16"]})
 

@@ -158,7 +158,7 @@ def test_data(command: Command, checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("x1,x2\n1,two\n")
     result = command(main, checkpoint, "--format", "onnx", "--data", tmp_path / "rows.csv")
     assert (result.code, result.out) == (1, "")
-    assert result.err.startswith(f"error: {tmp_path / 'rows.csv'} line 2: x2: 'two' is ")
+    assert result.err.startswith(f"error: {tmp_path / 'rows.csv'} line 2: x2: 'two' is not a number")
     assert names(tmp_path) == ["model.pt", "rows.csv"]
     (tmp_path / "rows.csv").write_text("x1,x2\n1,2\n0.3,-4\n")
     result = command(main, checkpoint, "--format", "onnx", "--details", "--data", tmp_path / "rows.csv")
