@@ -217,10 +217,9 @@ def judge(original: bytes, changed: bytes) -> Counter[str]:
     certificate = Predictor(original, device="cpu").certificate
     assert certificate is not None
     try:
-        counts["caught"] += not Predictor(changed, device="cpu").verify().passed
+        counts["said to be changed"] += not Predictor(changed, device="cpu").verify().intact
     except EdgePredictError:
         counts["does not open"] += 1
-        counts["caught"] += 1
     try:
         resealed = seal(changed)
         predictor = Predictor(resealed, device="cpu")

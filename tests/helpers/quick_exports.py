@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 import pytest
+from tiers import is_thorough
 from torch.onnx._internal.exporter._registration import ONNXRegistry
 
 from edge_export.pipeline import float32
@@ -27,6 +28,12 @@ def few_probes() -> Iterator[None]:
         patch.setattr(reference, "DRAWS", 4)
         patch.setattr(reference, "COSTLY", math.inf)
         yield
+
+
+def probes_for(request: pytest.FixtureRequest) -> contextlib.AbstractContextManager[None]:
+    """Few probe inputs for a test of `make test`, all of them in slow tests and in all of `make test-all`."""
+    is_slow = request.node.get_closest_marker("slow") is not None
+    return contextlib.nullcontext() if is_slow or is_thorough() else few_probes()
 
 
 @contextlib.contextmanager

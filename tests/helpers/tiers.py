@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 
 def mostly_slow(values: Iterable[Any], fast: Collection[Any]) -> list[Any]:
@@ -15,10 +15,15 @@ def mostly_slow(values: Iterable[Any], fast: Collection[Any]) -> list[Any]:
 
 
 def examples(few: int, many: int) -> settings:
-    """`few` examples in `make test`, `many` in `make test-all`: for what takes seconds an example."""
-    profile = settings.default
-    assert profile is not None
-    return settings(max_examples=few if profile.derandomize else many)
+    """`few` examples in `make test`, `many` in `make test-all`, not shrunk: for tests that take seconds an example."""
+    phases = (Phase.explicit, Phase.reuse, Phase.generate)
+    return settings(max_examples=many if is_thorough() else few, phases=phases)
+
+
+def is_thorough() -> bool:
+    """Whether this is a run of `make test-all`, which draws many examples."""
+    assert settings.default is not None
+    return not settings.default.derandomize
 
 
 def _each(value: Any) -> tuple[Any, ...]:
