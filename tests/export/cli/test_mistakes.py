@@ -45,7 +45,7 @@ MISTAKES: Mapping[str, Mistake] = {
     "a report over an output": Mistake(["model.pt", "--report", "model.onnx"], 1, "model.onnx would be overwritten"),
     "a file for a folder": Mistake(["model.pt", "--output", "model.pt"], 1, "no file can be written in model.pt: "),
     "a folder that cannot be made": Mistake(["model.pt", "--output", "/proc/new"], 1, "can be written in /proc/new"),
-    "a folder for the report": Mistake(["model.pt", "--report", "folder"], 1, "folder is a folder; move it, or choose another"),
+    "a folder for the report": Mistake(["model.pt", "--report", "folder"], 1, "folder is a folder; move it, or"),
 }
 
 SCRIPT = """
