@@ -39,7 +39,7 @@ def random_network(seed: int) -> Program:
     random = np.random.default_rng(seed)
     torch.manual_seed(seed)
     if random.integers(2):
-        table_net = random_table_net(seed, texts=False)
+        table_net = random_table_net(seed, strings=False)
         return capture(table_net, torch.zeros(2, len(table_net.signature.features)))
     model = NeuralNet(int(random.integers(1, 65)), int(random.integers(1, 129)))
     with torch.no_grad():

@@ -159,7 +159,7 @@ def _graph(module: nn.Module, shape: tuple[int, ...]) -> tuple[Callable[[], None
     Captured after some calls on a stream of their own, as torch's documentation has it.
     """
     source = torch.zeros(shape, device="cuda")
-    stream = torch.cuda.Stream()
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         for _ in range(3):
@@ -176,7 +176,7 @@ def _through_dlpack(predictor: Predictor, rows: Tensor) -> Prepared:
     name, output = predictor.inputs[0].name, predictor.outputs[0].name
 
     def call() -> Tensor:
-        answer = torch.from_dlpack(predictor.run({name: rows})[output])
+        answer = torch.utils.dlpack.from_dlpack(predictor.run({name: rows})[output])
         torch.cuda.synchronize()
         return answer
 

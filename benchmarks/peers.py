@@ -5,6 +5,7 @@ it has at hand, array or tensor: `predict_one` alone looks up the label too, and
 probability.
 """
 
+import importlib
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -158,13 +159,13 @@ def _torch(module: nn.Module) -> Peer:
 def _torchscript(model: Model) -> Peer:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        traced = torch.jit.trace(model.module(), torch.from_numpy(model.rows(1)))
+        traced = torch.jit.trace(model.module(), torch.from_numpy(model.rows(1)))  # type: ignore[no-untyped-call]
         return _torch(torch.jit.optimize_for_inference(torch.jit.freeze(traced)))
 
 
 def _openvino(model: Model) -> Peer:
-    import openvino
-
+    # By name, since not everyone who checks types has it.
+    openvino: Any = importlib.import_module("openvino")
     # On processors with bfloat16 OpenVINO computes in it by default: faster, and not the same answers.
     compiled = openvino.Core().compile_model(model.onnx, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     request = compiled.create_infer_request()

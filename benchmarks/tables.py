@@ -111,8 +111,8 @@ def _print_missing(cells: Mapping[str, Cell]) -> None:
         for name, reason in found["missing"].items():
             places.setdefault((reason, name), []).append(where)
     lines: dict[tuple[str, str], list[str]] = {}
-    for (reason, name), where in places.items():
-        lines.setdefault((reason, "all" if len(where) == len(cells) else "; ".join(where)), []).append(name)
+    for (reason, name), missing in places.items():
+        lines.setdefault((reason, "all" if len(missing) == len(cells) else "; ".join(missing)), []).append(name)
     for (reason, where), names in lines.items():
         print(f"  skipped ({where}): {'; '.join(names)}: {reason}")
 

@@ -7,7 +7,6 @@ Run it on a machine that does nothing else. It makes no judgement by its exit co
 
 import argparse
 import itertools
-import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -115,15 +114,15 @@ def _ours(x: Array, y: Array, rows: Array, held: Array) -> Array:
     """What `edge-train` with default flags learns from `rows` and says of `held`; it needs no rows for a test here."""
     table = pa.table({**{f"x{place}": column for place, column in enumerate(x[rows].T)}, "y": y[rows]})
     target = find_target(table, "y", "the table")
-    found = find_columns(table.drop_columns(["y"]), "the table")
-    columns = [column for column in found if isinstance(column, Column)]
+    columns = [column for column in find_columns(table.drop_columns(["y"]), "the table") if isinstance(column, Column)]
     dataset = split(columns, target, seed=0, test=False)
     model = train(dataset, table_defaults(len(dataset.train))).model
     taken = [int(feature.name.removeprefix("x")) for feature in dataset.signature.features]
     found = answers(model, Part({"x": x[held][:, taken]}, y[held]))
     if not model.signature.labels:
         return found
-    return np.array(model.signature.labels)[model.signature.predicted(found)]
+    labels: Array = np.array(model.signature.labels)[model.signature.predicted(found)]
+    return labels
 
 
 def print_example(rounds: int) -> None:
@@ -206,4 +205,4 @@ def loader_loop(x: Array, y: Array, settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -44,9 +44,9 @@ def train(model: Digits, x: Tensor, y: Tensor) -> None:
     """Teach `model` the rows `x`, shape (rows, 64), of the digits `y`, shape (rows,)."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     for _ in range(EPOCHS):
-        for rows in torch.randperm(len(x)).split(32):
+        for rows in torch.split(torch.randperm(len(x)), 32):
             optimizer.zero_grad()
-            nn.functional.cross_entropy(model.logits(x[rows]), y[rows]).backward()
+            nn.functional.cross_entropy(model.logits(x[rows]), y[rows]).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
 
 

@@ -1,5 +1,6 @@
 """What tests of all three packages share. Imports nothing but the runtime: the wheel's tests run without the rest."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -7,6 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from hypothesis import settings
+
+# `make test` draws the same few examples each time, `make test-all` many new ones.
+settings.register_profile("test", max_examples=20, deadline=None, derandomize=True)
+settings.register_profile("all", max_examples=200, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "test"))
 
 
 class Result(NamedTuple):
@@ -29,7 +36,7 @@ def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
 
 @pytest.fixture(scope="session")
 def breast_cancer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """scikit-learn's breast-cancer data as examples/tables.py writes it, the class as text in `diagnosis`."""
+    """scikit-learn's breast-cancer data as examples/tables.py writes it, the class as a string in `diagnosis`."""
     folder = tmp_path_factory.mktemp("tables")
     example = Path(__file__).parents[1] / "examples" / "tables.py"
     subprocess.run([sys.executable, str(example), str(folder)], check=True, stdout=subprocess.DEVNULL)

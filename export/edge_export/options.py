@@ -10,7 +10,7 @@ from typing import Any, TypedDict, TypeVar
 from edge_export.budget import Budget
 from edge_export.errors import ExportError
 from edge_export.formats.choices import Format, Precision
-from edge_runtime.contract.atomic_files import make_folder, prepare_file
+from edge_runtime.contract.atomic_files import prepare_file
 from edge_runtime.contract.progress import SILENT, Progress
 
 
@@ -97,7 +97,7 @@ def check_paths(folder: Path, stem: str, choices: Choices, read: Sequence[Path])
 
     Raises:
         ExportError: a file does not exist or would be overwritten.
-        CannotWrite: the folder or the report cannot be written.
+        CannotWrite: a folder cannot be made or written in, or there is a folder at the path of a file.
     """
     read = [*read, *([choices.data] if isinstance(choices.data, Path) else [])]
     for path in read:
@@ -113,9 +113,8 @@ def check_paths(folder: Path, stem: str, choices: Choices, read: Sequence[Path])
         if path.resolve() in taken:
             raise ExportError(f"{path} would be overwritten by this export; rename it or choose another folder")
         taken.add(path.resolve())
-    make_folder(folder)
-    if choices.report is not None:
-        prepare_file(choices.report)
+    for path in written:
+        prepare_file(path)
 
 
 def file_path(folder: Path, stem: str, kind: Format, precision: Precision) -> Path:

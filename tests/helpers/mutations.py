@@ -9,7 +9,7 @@ alone, as if the file had been sealed again after the change.
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,16 @@ from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
 from edge_runtime.contract.signature import Signature
 from edge_train import four_blobs, save_checkpoint, train
 
-KINDS = ("convolutions", "residual", "two inputs, two outputs", "dict in, dict out", "embedding of integers", "buffers")
+MODULES = (
+    "convolutions",
+    "residual",
+    "two inputs, two outputs",
+    "dict in, dict out",
+    "embedding of integers",
+    "buffers",
+)
+TABLE = "a table with strings and missing values"
+ARTIFACTS = ("four blobs", *MODULES, TABLE)
 
 # Operators that take and give the same tensors as one another.
 INTERCHANGEABLE = (
@@ -37,26 +46,24 @@ INTERCHANGEABLE = (
 )
 
 
-def artifacts() -> dict[str, bytes]:
-    """The seed artifact, one of each of several kinds of modules, and one that takes strings and missing values."""
-    made = {}
+def artifact(name: str) -> bytes:
+    """The ONNX file of that name: of the example, of a table, or of a module of another kind."""
     with tempfile.TemporaryDirectory() as folder:
-        checkpoint = Path(folder) / "model.pt"
-        save_checkpoint(train(four_blobs(0)).model, checkpoint)
-        made["four blobs"] = export_checkpoint(checkpoint)[0].content
-        for kind in KINDS:
-            torch.manual_seed(0)
-            exhibit = ZOO[kind]
-            (one,) = export(exhibit.module(), exhibit.example(), Path(folder) / "m.onnx", **exhibit.options)
-            made[kind] = one.content
-        module = Table()
-        (one,) = export(module, example(module), Path(folder) / "m.onnx")
-        made["a table with strings and missing values"] = one.content
-    return made
+        if name == "four blobs":
+            checkpoint = Path(folder) / "model.pt"
+            save_checkpoint(train(four_blobs(0)).model, checkpoint)
+            return export_checkpoint(checkpoint)[0].content
+        path = Path(folder) / "model.onnx"
+        if name == TABLE:
+            table = Table()
+            return export(table, example(table), path)[0].content
+        torch.manual_seed(0)
+        exhibit = ZOO[name]
+        return export(exhibit.module(), exhibit.example(), path, **exhibit.options)[0].content
 
 
 def mutations(content: bytes, count: int, seed: int) -> Iterator[tuple[str, bytes]]:
-    """Single changes to the artifact `content`, each with its kind; not sealed anew."""
+    """Single changes to the artifact `content`, each with its kind; not sealed again."""
     random = np.random.default_rng(seed)
     kinds = (_weight, _weight, _weight, _weight_bit, _operator, _attribute, _signature, _byte)
     made = 0
@@ -177,7 +184,7 @@ def _byte(content: bytes, random: np.random.Generator) -> bytes | None:
 
 
 def outputs_moved(original: bytes, changed: bytes, certificate: Certificate) -> bool | None:
-    """Whether bare ONNX Runtime gives outputs on the reference rows that are beyond tolerance; None if it fails."""
+    """Whether bare ONNX Runtime gives outputs on the reference rows beyond their tolerance; None if it gives none."""
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 4
     sessions = []
@@ -229,24 +236,24 @@ def judge(original: bytes, changed: bytes) -> Counter[str]:
     return counts
 
 
-def survey(count: int, seed: int = 0) -> tuple[Counter[str], Counter[str]]:
-    """`count` changes over all artifacts: what became of them, and of the unchanged artifacts."""
-    made = artifacts()
+def survey(names: Sequence[str], count: int, seed: int = 0) -> tuple[Counter[str], Counter[str]]:
+    """`count` changes over the artifacts of these names: what became of them, and of the unchanged artifacts."""
     totals: Counter[str] = Counter()
     unchanged: Counter[str] = Counter()
-    for number, original in enumerate(made.values()):
+    for number, name in enumerate(names):
+        original = artifact(name)
         for same in (original, seal(onnx.load_from_string(original).SerializeToString(deterministic=True))):
             unchanged["made"] += 1
             unchanged["false alarms"] += not Predictor(same, device="cpu").verify().passed
-        for kind, changed in mutations(original, -(-count // len(made)), seed + number):
-            counts = judge(original, changed)
-            totals.update(counts)
+        for kind, changed in mutations(original, -(-count // len(names)), seed + number):
+            totals.update(judge(original, changed))
             totals[f"of these, {kind}"] += 1
     return totals, unchanged
 
 
 if __name__ == "__main__":
-    for title, counts in zip(("changed", "unchanged"), survey(int((sys.argv[1:] or ["1000"])[0])), strict=True):
+    wanted = int((sys.argv[1:] or ["1000"])[0])
+    for title, counts in zip(("changed", "unchanged"), survey(ARTIFACTS, wanted), strict=True):
         print(title)
         for name, number in counts.items():
             print(f"  {number:5} {name}")

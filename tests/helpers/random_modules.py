@@ -15,18 +15,20 @@ class Attention(nn.Module):
         self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.attention(x, x, x, need_weights=False)[0]
+        attended: Tensor = self.attention(x, x, x, need_weights=False)[0]
+        return x + attended
 
 
 class States(nn.Module):
-    """A recurrent layer less its last state."""
+    """A recurrent layer without its last state."""
 
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
         self.layer = layer
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layer(x)[0]
+        states: Tensor = self.layer(x)[0]
+        return states
 
 
 class Sum(nn.Module):
@@ -35,7 +37,8 @@ class Sum(nn.Module):
         self.layer = layer
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.layer(x)
+        change: Tensor = self.layer(x)
+        return x + change
 
 
 class MeanOver(nn.Module):

@@ -11,14 +11,14 @@ TASKS: tuple[Task, ...] = ("binary_classification", "multiclass_classification",
 WORDS = ("a", "b ", " c", "São Tomé", "Ünï", "日本", "NA?", "x\ty", "male", "Male", "0", "007")
 
 
-def random_table_net(seed: int, texts: bool = True) -> TableNet:
-    """An untrained network of a random task, for up to 12 numbers or booleans and, with `texts`, up to 4 categories.
+def random_table_net(seed: int, strings: bool = True) -> TableNet:
+    """An untrained network of a random task, for up to 12 numbers or booleans and, with `strings`, up to 4 categories.
 
-    Numbers span six orders of magnitude, weights two; half of the columns had missing values in training.
+    Numbers span six orders of magnitude, weights two; half of the columns have missing values in training.
     """
     random = np.random.default_rng(seed)
-    count, categorical = random.integers(1, 13), random.integers(0, 5) if texts else 0
-    if texts and categorical and random.random() < 0.2:
+    count, categorical = int(random.integers(1, 13)), int(random.integers(0, 5)) if strings else 0
+    if strings and categorical and random.random() < 0.2:
         count = 0
     missing = [float(random.random() < 0.5) * 0.1 for _ in range(count + categorical)]
     numbers = tuple(
@@ -43,7 +43,7 @@ def random_table_net(seed: int, texts: bool = True) -> TableNet:
 
 
 def random_rows(signature: Signature, random: np.random.Generator) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """A hundred rows without missing values, and targets for them, to fit a network to."""
+    """A hundred rows without missing values, and targets for them, as a network is fitted to."""
     inputs = {}
     for tensor in signature.inputs:
         if tensor.holds_strings:
@@ -55,10 +55,10 @@ def random_rows(signature: Signature, random: np.random.Generator) -> tuple[dict
                 1,
             )
             continue
-        scale, center = 10 ** random.uniform(-3, 3, size=(2, len(tensor.features)))
-        x = center + scale * random.normal(size=(100, len(tensor.features)))
+        scale, mean = 10 ** random.uniform(-3, 3, size=(2, len(tensor.features)))
+        x = mean + scale * random.normal(size=(100, len(tensor.features)))
         boolean = [feature.kind == "boolean" for feature in tensor.features]
-        inputs[tensor.name] = np.where(boolean, x > center, x).astype(np.float32)
+        inputs[tensor.name] = np.where(boolean, x > mean, x).astype(np.float32)
     if signature.task == "regression":
         return inputs, (10 ** random.uniform(-2, 4) * random.normal(size=100)).astype(np.float32)
     return inputs, random.integers(0, len(signature.labels), 100)

@@ -1,4 +1,4 @@
-"""Modules of many kinds, each with the inputs that it is exported with: what users may bring besides the example."""
+"""Modules of many kinds, each with the inputs that it is exported with: what users have besides the example."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -40,7 +40,8 @@ class BatchNormNet(nn.Module):
         self.layers(3 + 2 * torch.randn(64, 3, 9))
 
     def forward(self, signal: Tensor) -> Tensor:
-        return self.layers(signal)
+        found: Tensor = self.layers(signal)
+        return found
 
 
 class Residual(nn.Module):
@@ -64,7 +65,8 @@ class Recurrent(nn.Module):
 
     def forward(self, sequence: Tensor) -> Tensor:
         states, _ = self.recurrent(sequence)
-        return self.head(states[:, -1])
+        found: Tensor = self.head(states[:, -1])
+        return found
 
 
 class MaskedAttention(nn.Module):
@@ -75,7 +77,8 @@ class MaskedAttention(nn.Module):
 
     def forward(self, sequence: Tensor, padding: Tensor) -> Tensor:
         attended, _ = self.attention(sequence, sequence, sequence, key_padding_mask=padding, need_weights=False)
-        return self.norm(sequence + attended)
+        found: Tensor = self.norm(sequence + attended)
+        return found
 
 
 class CausalAttention(nn.Module):
@@ -126,7 +129,8 @@ class NoBatch(nn.Module):
         self.layer = nn.Linear(6, 6)
 
     def forward(self, state: Tensor) -> Tensor:
-        return torch.linalg.vector_norm(self.layer(state)) * state
+        size: Tensor = torch.linalg.vector_norm(self.layer(state))
+        return size * state
 
 
 class Einsum(nn.Module):
@@ -146,7 +150,8 @@ class Decision(nn.Module):
         self.layer = nn.Linear(4, 1)
 
     def forward(self, x: Tensor, enabled: Tensor) -> Tensor:
-        return (self.layer(x).squeeze(-1) > 0) & enabled
+        score: Tensor = self.layer(x)
+        return (score.squeeze(-1) > 0) & enabled
 
 
 class Branching(nn.Module):
@@ -157,11 +162,15 @@ class Branching(nn.Module):
         self.calm, self.wild = nn.Linear(3, 2), nn.Linear(3, 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cond(x.sum() > 0, lambda v: self.calm(v), lambda v: torch.sin(self.wild(v)), (x,))
+        found: Tensor = torch.cond(x.sum() > 0, lambda v: self.calm(v), lambda v: torch.sin(self.wild(v)), (x,))
+        return found
 
 
 class Normalised(nn.Module):
-    """Buffers: preprocessing that is exported with the network."""
+    """Buffers: preprocessing that is part of the network."""
+
+    mean: Tensor
+    table: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -180,7 +189,8 @@ class Transformer(nn.Module):
         self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
 
     def forward(self, ids: Tensor) -> Tensor:
-        return self.encoder(self.embedding(ids))
+        found: Tensor = self.encoder(self.embedding(ids))
+        return found
 
 
 LENGTH = {"dynamic": {"sequence": ("batch", "length")}}

@@ -25,7 +25,7 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     except DeviceUnavailable as error:
         pytest.skip(str(error))
     folder = tmp_path_factory.mktemp("artifacts")
-    paths = {}
+    paths: dict[str, Path] = {}
     for name, exhibit in ZOO.items():
         torch.manual_seed(0)
         path = folder / f"{len(paths)}.onnx"
@@ -104,7 +104,7 @@ def test_tensors_on_the_gpu_are_not_copied(artifacts: dict[str, Path], device: s
         images = torch.randn(count, 1, 12, 12, device="cuda")
         ((_, found),) = predictor.run({name: images}).items()
         expected = Predictor(artifacts["convolutions"], device="cpu").run({name: images.cpu().numpy()})
-        there = torch.from_dlpack(found)
+        there = torch.utils.dlpack.from_dlpack(found)
         assert there.is_cuda
         np.testing.assert_allclose(there.cpu().numpy(), next(iter(expected.values())), atol=1e-5)
     for wrong in (images.double(), images[:, :, :5], images.transpose(2, 3)[:, :, ::2]):

@@ -5,10 +5,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from exports import onnx_bytes
-from hypothesis import Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from random_modules import random_module
 from random_tables import random_table_net, zeros
+from tiers import examples
 
 from edge_export.capture.capture import capture
 from edge_export.formats.onnx_file import load_onnx
@@ -38,16 +39,18 @@ class Network(NamedTuple):
         return model.eval()
 
 
+SEEDS = st.integers(0, 2**32 - 1)
+
 networks = st.builds(
     Network,
     input_size=st.integers(1, 64),
     hidden_size=st.integers(1, 128),
     gain=st.sampled_from([0.0, 0.1, 1.0, 3.0, 10.0, 30.0]),
-    seed=st.integers(0, 2**32 - 1),
+    seed=SEEDS,
 )
 
 
-@settings(deadline=None, max_examples=6)
+@examples(2, 60)
 @given(networks, st.data())
 def test_three_runtimes_agree(network: Network, data: st.DataObject) -> None:
     model = network.model()
@@ -82,9 +85,9 @@ def test_three_runtimes_agree(network: Network, data: st.DataObject) -> None:
     )
 
 
-# A seed does not get simpler by getting smaller.
-@settings(deadline=None, max_examples=5, phases=(Phase.explicit, Phase.reuse, Phase.generate))
-@given(st.integers(0, 2**32 - 1))
+# Some seconds an example, so `make test-all` stops at 40.
+@examples(1, 40)
+@given(SEEDS)
 def test_random_tables(seed: int) -> None:
     """Columns of every kind with missing values, all three tasks: the file takes strings, TorchScript their codes."""
     model = random_table_net(seed)
@@ -95,9 +98,8 @@ def test_random_tables(seed: int) -> None:
     compare(load_torchscript(torchscript_bytes(program), program), expected, program, f"table {seed}")
 
 
-# A seed does not get simpler by getting smaller.
-@settings(deadline=None, max_examples=5, phases=(Phase.explicit, Phase.reuse, Phase.generate))
-@given(st.integers(0, 2**32 - 1))
+@examples(1, 40)
+@given(SEEDS)
 def test_random_modules_of_many_layers(seed: int) -> None:
     """Convolutions, recurrent layers, attention, norms and activations, put together at random."""
     module, example, dynamic = random_module(seed)

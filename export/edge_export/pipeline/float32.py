@@ -84,7 +84,7 @@ def _verified(
         if worst is not None:
             searched.append(worst)
             calls = tuple(reference.references.of_call(call) for call in worst.calls)
-            comparisons += compare(run, [ProbeReference(worst, calls)], program, str(path), progress)
+            comparisons += compare(run, [ProbeReference(worst, calls)], program, str(path))
     except ParityError as error:
         _write_reproduction(plan, path, content, error)
         raise

@@ -1,7 +1,7 @@
 """Holds an exported model against the reference, element by element; `reference` has the standard."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -37,8 +37,8 @@ class Element:
     """
 
     kind: str
-    tensors: Tensors
-    strings: Tensors
+    tensors: Tensors = field(repr=False)
+    strings: Tensors = field(repr=False)
     batched: bool
     output: str
     index: tuple[int, ...]

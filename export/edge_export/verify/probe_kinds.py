@@ -13,7 +13,7 @@ NOT_FINITE = "rows with NaN or infinity"
 SEARCHED = "worst rows found by search"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ProbeInputs:
     """Inputs of one kind, on which an exported model is compared with torch.
 
@@ -24,3 +24,6 @@ class ProbeInputs:
 
     kind: str
     calls: tuple[Tensors, ...]
+
+    def __repr__(self) -> str:
+        return f"ProbeInputs({self.kind!r}, calls={len(self.calls)})"

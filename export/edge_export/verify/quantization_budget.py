@@ -30,7 +30,7 @@ MANY = 64
 _SECONDS, _FEWEST_CALLS, _MOST_CALLS = 0.5, 5, 1000
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Change:
     """How far the answers of a model in a lower precision are from float32's, row by row over all batches.
 
@@ -42,6 +42,9 @@ class Change:
 
     changes: npt.NDArray[np.float64]
     flipped: npt.NDArray[np.bool_] | None
+
+    def __repr__(self) -> str:
+        return f"Change(rows={self.rows}, flips={self.flips}, largest={self.largest:.2g})"
 
     @property
     def rows(self) -> int:

@@ -1,86 +1,101 @@
+"""The ONNX file: standard, the same every time, and with nothing in it of the machine that made it."""
+
 import getpass
 import hashlib
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple, cast
 
 import numpy as np
 import onnx
 import pytest
 import torch
+from exports import onnx_bytes
+from layers import layer, rows
+from onnx import ModelProto
 from paths import FOUR_BLOBS as COMMITTED
+from torch import Tensor
 
 from edge_export.capture.capture import capture
+from edge_export.capture.program import Program
 from edge_export.errors import ExportError
-from edge_export.formats.onnx_file import IR_VERSION, OPSET
-from edge_export.formats.onnx_file import onnx_model as onnx_bytes
+from edge_export.formats import onnx_file
+from edge_export.formats.onnx_file import IR_VERSION, OPSET, load_onnx, onnx_model, serialized, with_metadata
 from edge_runtime import Predictor, Signature
 from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
 from edge_train import Network, NeuralNet, TableNet, four_blobs, save_checkpoint
 
 
+class Made(NamedTuple):
+    network: Network
+    program: Program
+    content: bytes
+
+
 @pytest.fixture(scope="module", params=[False, True], ids=["example", "table"])
-def model(request: pytest.FixtureRequest) -> Network:
+def made(request: pytest.FixtureRequest) -> Made:
     torch.manual_seed(0)
     blobs = four_blobs(0)
-    if not request.param:
-        return NeuralNet(2, 5).eval()
-    model = TableNet(blobs.signature, (5,))
-    model.fit(blobs.train.inputs, blobs.train.target)
-    return model.eval()
+    network: Network
+    if request.param:
+        network = TableNet(blobs.signature, (5,))
+        network.fit(blobs.train.inputs, blobs.train.target)
+    else:
+        network = NeuralNet(2, 5)
+    program = capture(network.eval(), torch.zeros(2, 2))
+    return Made(network, program, onnx_bytes(program))
 
 
-@pytest.fixture(scope="module")
-def content(model: Network) -> bytes:
-    return onnx_bytes(capture(model, torch.zeros(2, 2)))
+def sizes_of(tensor: onnx.ValueInfoProto) -> list[str | int]:
+    return [size.dim_param or size.dim_value for size in tensor.type.tensor_type.shape.dim]
 
 
-def test_what_is_promised(model: Network, content: bytes) -> None:
-    proto = onnx.load_from_string(content)
+def test_what_is_promised(made: Made) -> None:
+    proto = onnx.load_from_string(made.content)
     onnx.checker.check_model(proto, full_check=True)
     assert [(opset.domain, opset.version) for opset in proto.opset_import] == [("", OPSET)]
     assert (OPSET, IR_VERSION, proto.ir_version) == (18, 8, 8)
-    dimensions = [
-        dimension.dim_param or dimension.dim_value
-        for tensor in (*proto.graph.input, *proto.graph.output)
-        for dimension in tensor.type.tensor_type.shape.dim
-    ]
-    assert dimensions == ["batch", 2, "batch", 1]
+    assert [sizes_of(tensor) for tensor in (*proto.graph.input, *proto.graph.output)] == [["batch", 2], ["batch", 1]]
     assert [(entry.key, Signature.from_json(entry.value)) for entry in proto.metadata_props] == [
-        (SIGNATURE_KEY, model.signature)
+        (SIGNATURE_KEY, made.network.signature)
     ]
 
 
-def test_no_trace_of_this_machine(content: bytes) -> None:
-    text = content.decode("latin-1")
+def test_no_trace_of_this_machine(made: Made) -> None:
+    text = made.content.decode("latin-1")
     for trace in (str(Path.cwd()), str(Path.home()), "site-packages", ".py", "File "):
         assert trace not in text
+    proto = onnx.load_from_string(made.content)
     # As a byte it may be the length of something.
-    assert "/" not in str(onnx.load_from_string(content))
+    assert "/" not in str(proto)
     if (user := getpass.getuser()) != "root":
         assert user not in text
-    proto = onnx.load_from_string(content)
     assert not any(node.metadata_props or node.doc_string for node in proto.graph.node)
 
 
-def test_same_model_same_bytes(model: Network, content: bytes, tmp_path: Path) -> None:
-    assert onnx_bytes(capture(model, torch.zeros(2, 2))) == content
-    save_checkpoint(model, tmp_path / "model.pt")
+def test_same_model_same_bytes(made: Made) -> None:
+    assert onnx_bytes(capture(made.network, torch.zeros(2, 2))) == made.content
+
+
+@pytest.mark.slow
+def test_same_model_same_bytes_in_another_process(made: Made, tmp_path: Path) -> None:
+    save_checkpoint(made.network, tmp_path / "model.pt")
     script = """
 import hashlib, sys
 from pathlib import Path
-from edge_export.formats.onnx_file import onnx_bytes
+from edge_export.formats.onnx_file import onnx_model, serialized
 from edge_export.inputs.model_files import load_program
-print(hashlib.sha256(onnx_bytes(load_program(Path(sys.argv[1]))[0])).hexdigest())
+print(hashlib.sha256(serialized(onnx_model(load_program(Path(sys.argv[1]))[0]))).hexdigest())
 """
     command = [sys.executable, "-c", script, str(tmp_path / "model.pt")]
     printed = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
-    assert printed.stdout.strip() == hashlib.sha256(content).hexdigest()
+    assert printed.stdout.strip() == hashlib.sha256(made.content).hexdigest()
     assert printed.stderr == ""
 
 
-def test_the_committed_model_is_still_what_is_exported(tmp_path: Path) -> None:
-    """The runtime's tests stand on a committed file; it must not drift from what the exporter writes."""
+def test_the_committed_model_is_still_what_is_exported() -> None:
+    """The runtime's tests use a committed file; it must not drift from what the exporter writes."""
     committed = onnx.load(COMMITTED)
     model = NeuralNet(2, 5)
     initializers = committed.graph.initializer
@@ -88,24 +103,72 @@ def test_the_committed_model_is_still_what_is_exported(tmp_path: Path) -> None:
     model.load_state_dict(weights)
     (signature,) = [entry.value for entry in committed.metadata_props if entry.key == SIGNATURE_KEY]
     model.signature = Signature.from_json(signature)
-    rows = np.random.default_rng(0).normal(size=(100, 2))
+    x = np.random.default_rng(0).normal(size=(100, 2))
     np.testing.assert_array_equal(
-        Predictor(onnx_bytes(capture(model, torch.zeros(2, 2)))).predict_proba(rows),
-        Predictor(COMMITTED).predict_proba(rows),
+        Predictor(onnx_bytes(capture(model, torch.zeros(2, 2)))).predict_proba(x),
+        Predictor(COMMITTED).predict_proba(x),
     )
 
 
-def test_an_operation_without_counterpart_is_named() -> None:
-    class Unheard(torch.nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return torch.special.bessel_j0(x)
-
-    with pytest.raises(ExportError, match=r"ONNX has no counterpart of the operation prims.bessel_j0"):
-        onnx_bytes(capture(Unheard(), torch.zeros(2, 2)))
+def lengths(self: object, x: Tensor) -> dict[str, Tensor]:
+    return {"twice": torch.cat([x, x], 1), "first": x[:, :1], "positive": x[x > 0]}
 
 
-def test_a_network_that_its_signature_does_not_describe_is_refused() -> None:
-    model = NeuralNet(2, 5)
-    model.linear_1 = torch.nn.Linear(3, 5)
-    with pytest.raises(ExportError, match=r"the signature describes inputs .*\('x', 2\).*takes \[\('x', 3\)\]"):
-        capture(model, torch.zeros(2, 3))
+def test_dimensions_have_the_names_of_the_program() -> None:
+    graph = onnx_model(capture(layer(lengths), rows(4, 5), {"x": ("batch", "length")})).graph
+    assert [sizes_of(tensor) for tensor in graph.input] == [["batch", "length"]]
+    # What has another size than any input, such as how many are positive, has no name.
+    assert [sizes_of(tensor) for tensor in graph.output] == [["batch", "2*length"], ["batch", 1], [0]]
+
+
+def test_a_graph_that_is_not_as_promised_is_refused(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_file, "_name_dimensions", lambda model, program: None)
+    with pytest.raises(ExportError, match=r"^the exported graph takes \{'x': .*\}, not \{'x': .*'batch', 2"):
+        onnx_model(made.program)
+
+
+def changed(made: Made) -> ModelProto:
+    model = onnx.load_from_string(made.content)
+    model.graph.output[0].name = "other"
+    return model
+
+
+def test_a_graph_that_is_not_valid_is_refused(made: Made) -> None:
+    with pytest.raises(ExportError, match=r"^the exported graph is not valid ONNX: "):
+        onnx_file._check(changed(made), made.program)
+
+
+# --------------------------------------------------------------------------------------------------- bytes, metadata
+
+
+def test_metadata_come_behind_the_file(made: Made) -> None:
+    content = with_metadata(made.content, {"first": "1", "second": "ü"})
+    assert content.startswith(made.content)
+    before, after = onnx.load_from_string(made.content), onnx.load_from_string(content)
+    entries = [(entry.key, entry.value) for entry in after.metadata_props]
+    assert entries == [(SIGNATURE_KEY, before.metadata_props[0].value), ("first", "1"), ("second", "ü")]
+    del before.metadata_props[:], after.metadata_props[:]
+    assert before == after
+    assert with_metadata(made.content, {}) == made.content
+
+
+def test_a_model_that_one_file_cannot_hold() -> None:
+    class Large:
+        def SerializeToString(self, **_: bool) -> bytes:  # noqa: N802
+            raise ValueError("Message exceeds maximum protobuf size of 2GB")
+
+    with pytest.raises(ExportError, match=r"^the model is larger than 2 GiB, which one ONNX file cannot hold$"):
+        serialized(cast(ModelProto, Large()))
+
+
+def test_a_file_that_onnx_runtime_cannot_load() -> None:
+    with pytest.raises(ExportError, match=r"^ONNX Runtime cannot load what was made of this module: ") as raised:
+        load_onnx(b"not a model")
+    assert "edge-export makes one" not in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_file_that_is_loaded_runs(made: Made) -> None:
+    x = {"x": np.array([[0.5, -1.0], [2.0, 0.0]], np.float32)}
+    (found,) = load_onnx(made.content)(x).values()
+    np.testing.assert_allclose(found, made.program.run(x)["probability"], atol=1e-6)

@@ -1,119 +1,71 @@
+"""The HTML page: everything that was found, on one page that needs nothing else."""
+
 import os
 import re
-import warnings
-from collections.abc import Sequence
-from html.parser import HTMLParser
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from exports import the_one
+from layers import layer, rows
+from markupsafe import Markup, escape
+from pages import SECTIONS, Classifier, Page, written
+from table_module import TASKS, OnlyNumbers, OnlyStrings, Table, TableModule, example
+from tiers import mostly_slow
+from torch import nn
 from zoo import ZOO
 
-from edge_export import Export, export, export_checkpoint
-from edge_export.budget import Budget
+from edge_export import Budget, Export, export
 from edge_export.capture.capture import capture
 from edge_export.capture.program import Program
+from edge_export.report import figures, regions
 from edge_export.report.page import write_report
-from edge_export.report.regions import plane, regions
-from edge_runtime import Feature, Signature
-from edge_runtime.contract.signature import Input, Task
-from edge_train import four_blobs, load_checkpoint, save_checkpoint, train
-
-SECTIONS = ("files", "signature", "proof", "worst", "regions", "precisions", "certificate")
+from edge_runtime import Feature
+from edge_runtime.contract.signature import Task
+from edge_train import load_checkpoint
 
 
-class Page(HTMLParser):
-    """What is on a page; fails where an element is not closed."""
+@pytest.fixture(autouse=True)
+def empty_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures with a title alone, which take no time; slow tests and those that ask for it have real ones."""
+    if "real_pictures" in request.fixturenames or request.node.get_closest_marker("slow"):
+        return
 
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.html = html
-        self.open: list[str] = []
-        self.ids: list[str] = []
-        self.tags: list[str] = []
-        self.addresses: list[str] = re.findall(r"url\(([^)]*)", html)
-        self.words: list[str] = []
-        self.feed(html)
-        self.close()
-        assert not self.open
+    def svg(title: str, draw: Callable[..., None]) -> Markup:
+        return Markup(f"<svg><title>{escape(title)}</title></svg>")
 
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
-
-    @property
-    def sections(self) -> tuple[str, ...]:
-        return tuple(name for name in SECTIONS if name in self.ids)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_startendtag(tag, attrs)
-        if tag != "meta":
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.ids += [value for name, value in attrs if name == "id" and value]
-        self.addresses += [str(value) for name, value in attrs if name.rpartition(":")[2] in ("href", "src")]
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
+    for module in (figures, regions):
+        monkeypatch.setattr(module, "svg", svg)
 
 
-class Classifier(nn.Module):
-    """Labels from the first and the last of its features."""
-
-    def __init__(self, features: Sequence[Feature], labels: Sequence[Any], task: Task = "multiclass_classification"):
-        super().__init__()
-        torch.manual_seed(0)
-        self.layer = nn.Linear(2, 1 if task == "binary_classification" else len(labels))
-        self.signature = Signature((Input("x", tuple(features)),), "answer", tuple(labels), task)
-
-    def forward(self, x: Tensor) -> Tensor:
-        found = self.layer(x[:, [0, -1]])
-        return torch.sigmoid(found) if self.signature.task == "binary_classification" else torch.softmax(found, -1)
-
-
-def written(program: Program, exports: Sequence[Export]) -> Page:
-    """The page on `exports`, which warns of nothing and loads nothing."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", "`torch.jit")
-        html = write_report(program, exports)
-    page = Page(html)
-    assert "script" not in page.tags
-    assert all(address.startswith(("#", "data:image/png;base64,")) for address in page.addresses)
-    assert "@import" not in html
-    return page
-
-
-def report(module: nn.Module, example: Any, folder: Path, **options: Any) -> Page:
-    exports = export(module, example, folder / "model.onnx", **options)
-    return written(capture(module, example, options.get("dynamic")), exports)
+@pytest.fixture
+def real_pictures() -> None:
+    """Nothing in place of the pictures."""
 
 
 @pytest.fixture(scope="module")
-def example(tmp_path_factory: pytest.TempPathFactory) -> tuple[Program, list[Export]]:
-    """The example in every format."""
-    path = tmp_path_factory.mktemp("example") / "model.pt"
-    save_checkpoint(train(four_blobs(0)).model, path)
-    exports = export_checkpoint(path, formats=["onnx", "torchscript", "ort"], precisions=["float32", "float16"])
-    return capture(load_checkpoint(path), torch.zeros(2, 2)), exports
+def program(trained: Path) -> Program:
+    return capture(load_checkpoint(trained), torch.zeros(2, 2))
 
 
-def test_the_example(example: tuple[Program, list[Export]]) -> None:
-    program, exports = example
-    page = written(program, exports)
+def report(module: nn.Module, given: Any, folder: Path, **options: Any) -> Page:
+    exports = export(module, given, folder / "model.onnx", **options)
+    return written(capture(module, given, options.get("dynamic")), exports)
+
+
+# ---------------------------------------------------------------------------------------------------------- the example
+
+
+def test_everything_on_the_example(program: Program, example_exports: list[Export]) -> None:
+    page = written(program, example_exports)
     assert page.sections == SECTIONS
-    assert len(page.html) < 1_000_000
     assert "Everything passed." in page.text
     assert page.text.startswith("Export of model.onnx")
-    for made in exports:
+    for made in example_exports:
         assert f"{made.path.name} {made.format} {made.precision} {len(made.content):,}" in page.text
         for comparison in made.comparisons:
             assert f"{comparison.probe.kind} {comparison.rows:,}" in page.text
@@ -131,13 +83,45 @@ def test_the_example(example: tuple[Program, list[Export]]) -> None:
                 assert name.replace("_", " ") in page.text
                 assert digits in page.text
     # Two pictures on each float32 file, three on each precision, and two on sizes and times.
-    assert page.tags.count("svg") == 2 * 3 + 3 * 2 + 2
+    assert page.tags.count("svg") == 2 * 3 + 3 * 4 + 2
 
 
-def test_the_same_files_give_the_same_page(example: tuple[Program, list[Export]]) -> None:
-    assert write_report(*example) == write_report(*example)
+def test_the_largest_use_of_a_tolerance_is_on_top(program: Program, example_exports: list[Export]) -> None:
+    made = the_one(example_exports, "onnx")
+    elements = sum(comparison.errors.size for comparison in made.comparisons)
+    used = max(comparison.tolerance_used for comparison in made.comparisons)
+    text = written(program, [made]).text
+    assert f"{elements:,} elements of outputs were compared with torch in float64, and each is within" in text
+    assert f"the worst one uses {used:.0%} of it." in text
 
 
+@pytest.mark.usefixtures("real_pictures")
+def test_a_page_with_its_pictures(program: Program, example_exports: list[Export]) -> None:
+    made = [the_one(example_exports, "onnx")]
+    page = written(program, made)
+    assert len(page.html) < 500_000
+    assert page.tags.count("svg") == 2 + 3
+    assert "distance from torch in float64" in page.text
+    assert "decision regions" in page.text.lower()
+
+
+@pytest.mark.slow
+def test_the_same_files_give_the_same_page(program: Program, example_exports: list[Export]) -> None:
+    assert write_report(program, example_exports) == write_report(program, example_exports)
+
+
+def test_the_same_files_give_the_same_text(program: Program, example_exports: list[Export]) -> None:
+    assert write_report(program, example_exports) == write_report(program, example_exports)
+
+
+def test_it_is_written_beside_the_files(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "page.html"
+    (made,) = export(nn.Linear(3, 2), rows(), tmp_path / "model.onnx", report=path)
+    assert Page(path.read_text()).text.startswith("Export of model.onnx")
+    assert made.path.exists()
+
+
+@pytest.mark.usefixtures("real_pictures")
 def test_what_users_write_stays_text(tmp_path: Path) -> None:
     features = [
         Feature(f"<script>alert({i})</script> $x^{i & 1} & \\frac ]]> -->\n\x0b" + "x" * i * 20) for i in range(3)
@@ -151,22 +135,35 @@ def test_what_users_write_stays_text(tmp_path: Path) -> None:
     assert "<b>bold" not in page.html
 
 
+def test_a_name_that_is_not_text(program: Program, example_exports: list[Export]) -> None:
+    made = replace(the_one(example_exports, "onnx"), path=Path(os.fsdecode(b"folder/\xff model.onnx")))
+    page = written(program, [made])
+    page.html.encode()
+    assert "edge-predict '? model.onnx' --verify" in page.text
+
+
+# -------------------------------------------------------------------------------------------------------- other exports
+
+
 @pytest.mark.parametrize(
-    "name", ["no batch", "dict in, dict out", "boolean output", "embedding of integers", "branches"]
+    "name",
+    mostly_slow(
+        ["no batch", "dict in, dict out", "boolean output", "embedding of integers", "branches"], ["dict in, dict out"]
+    ),
 )
 def test_any_module(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     exhibit = ZOO[name]
     options = {"formats": ["onnx", "torchscript"], "finite_only": True, "note": lambda _: None, **exhibit.options}
     page = report(exhibit.module(), exhibit.example(), tmp_path, **options)
-    assert page.sections == ("files", "signature", "proof", "worst", "precisions", "certificate")
+    assert page.sections == ("files", "signature", "verification", "worst", "precisions", "certificate")
     assert "Only float32 was made" in page.text
 
 
 def test_inputs_without_rows_are_shown_whole(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    page = report(ZOO["no batch"].module(), torch.randn(6), tmp_path, dynamic={"state": ()}, finite_only=True)
-    assert re.search(r"state \[(\S+, ){5}\S+\]", page.text)
+    page = report(layer(lambda self, x: x.exp()), rows(6), tmp_path, dynamic={"x": ()}, finite_only=True)
+    assert re.search(r"x \[(\S+, ){5}\S+\]", page.text)
+    assert "time, one row" not in page.text
 
 
 def test_torchscript_alone_carries_no_certificate(tmp_path: Path) -> None:
@@ -182,7 +179,7 @@ def test_lower_precisions_alone(tmp_path: Path) -> None:
     data = {"x": np.random.default_rng(0).normal(size=(200, 2)).astype(np.float32)}
     options = {"precisions": ["int8"], "data": data, "budget": Budget(1, 1)}
     page = report(module, torch.randn(8, 2), tmp_path, **options)
-    assert page.sections == ("files", "signature", "proof", "regions", "precisions", "certificate")
+    assert page.sections == ("files", "signature", "verification", "regions", "precisions", "certificate")
     assert "There is no float32 file here" in page.text
     assert "on rows of the given data" in page.text
 
@@ -193,58 +190,37 @@ def test_no_file() -> None:
 
 
 def test_dimensions_are_named(tmp_path: Path) -> None:
-    class Longer(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            return torch.cat([x, x], 1)
-
-    page = report(Longer(), torch.randn(3, 5), tmp_path, dynamic={"x": ("batch", "length")})
+    module = layer(lambda self, x: torch.cat([x, x], 1))
+    page = report(module, rows(3, 5), tmp_path, formats=["torchscript"], dynamic={"x": ("batch", "length")})
     assert "input x float32 [batch, length] output output float32 [batch, 2*length]" in page.text
     assert "length is 1 or more" in page.text
 
 
-def test_a_name_that_is_no_text(tmp_path: Path) -> None:
-    module = Classifier([Feature("a"), Feature("b")], [0, 1], "binary_classification")
-    path = Path(os.fsdecode(bytes(tmp_path) + b"/\xff model.onnx"))
-    page = written(capture(module, torch.randn(8, 2)), export(module, torch.randn(8, 2), path))
-    page.html.encode()
-    assert "edge-predict '? model.onnx' --verify" in page.text
+# --------------------------------------------------------------------------------------------------------------- tables
 
 
-@pytest.mark.parametrize("task", ["binary_classification", "multiclass_classification"])
-@pytest.mark.parametrize("size", [0.0, 3e38, np.inf, np.nan])
-def test_regions_of_any_numbers(size: float, task: Task) -> None:
-    module = Classifier(
-        [Feature("a", "numeric", -1e308, 1e308), Feature("b", "numeric", 2.0, 2.0)], ["no", "yes"], task
-    )
-    nn.init.constant_(module.layer.weight, size)
-    program = capture(module, torch.randn(8, 2))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        drawn = plane(program)
-        assert drawn is not None
-        values = drawn.run(program.run, "answer")
-        assert values is not None
-        same = regions(drawn, values, values, module.signature, "model.onnx")
-        other = regions(drawn, values, np.where(values > 0.4, 0.4, values), module.signature, "model.onnx")
-    assert (len(same.figures), same.flips, same.largest) == (2, 0, 0.0)
-    assert same.points == 200 * 200
-    assert len(other.figures) == 2 + bool(other.largest)
+def assert_of_table(page: Page, kind: type[TableModule], task: Task) -> None:
+    takes_strings, takes_numbers = kind is not OnlyNumbers, kind is not OnlyStrings
+    assert ("TorchScript has no strings" in page.text) == takes_strings
+    assert ("<td>string</td>" in page.html) == takes_strings
+    assert ("São Tomé, a b,  , nan, Ünï, 日本" in page.html) == takes_strings
+    assert ("2.5 to 6.5" in page.text) == takes_numbers
+    assert ("30.0% of the rows" in page.text) == takes_numbers
+    assert ("Regression:" in page.text) == (task == "regression")
+    assert ("regions" in page.ids) == (kind is OnlyNumbers and task != "regression")
+    assert ("text [&#39;" in page.html) == takes_strings
 
 
-def test_the_plane_is_of_the_features_that_matter() -> None:
-    ranges = [(-1, 1), (-1, 1), (-1e6, 1e6), (-1, 1)]
-    module = Classifier([Feature(f"x{i}", "numeric", *ends) for i, ends in enumerate(ranges)], [0, 1, 2])
-    drawn = plane(capture(module, torch.randn(8, 4)))
-    assert drawn is not None
-    assert [feature.name for feature in drawn.features] == ["x0", "x3"]
-    assert drawn.across[0] == pytest.approx(-1.3)
-    assert drawn.up[-1] == pytest.approx(1.3)
+def test_a_table(table: Program, table_exports: list[Export]) -> None:
+    assert_of_table(written(table, table_exports), Table, TASKS[0])
 
 
-def test_no_picture_of_what_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    program = capture(Classifier([Feature("a"), Feature("b")], range(3)), torch.randn(8, 2))
-    assert plane(program) is not None
-    assert plane(capture(Classifier([Feature("a"), Feature("b")], range(101)), torch.randn(8, 2))) is None
-    assert plane(capture(Classifier([Feature("a")], range(3)), torch.randn(8, 1))) is None
-    monkeypatch.setattr("edge_export.report.regions._MOST_COST", 1000)
-    assert plane(program) is None
+# Each kind of inputs and each task, not each with each.
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "task"), [(Table, TASKS[1]), (OnlyStrings, TASKS[2]), (OnlyNumbers, TASKS[0]), (OnlyNumbers, TASKS[2])]
+)
+def test_tables(tmp_path: Path, kind: Callable[[Task], TableModule], task: Task) -> None:
+    module = kind(task)
+    page = report(module, example(module), tmp_path, formats=["onnx", "torchscript"])
+    assert_of_table(page, type(module), task)

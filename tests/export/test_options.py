@@ -1,0 +1,183 @@
+"""What the user may choose: checked before any work."""
+
+import os
+import warnings
+from pathlib import Path
+from typing import Unpack
+
+import numpy as np
+import pytest
+
+from edge_export import Budget, ExportError, Format, Precision
+from edge_export.options import Choices, Options, check_paths, choose, file_path
+from edge_runtime.contract.errors import CannotWrite
+from edge_runtime.contract.progress import SILENT, Progress
+
+ONNX, TORCHSCRIPT, ORT = Format
+FLOAT32, FLOAT16, INT8, INT8_DYNAMIC = Precision
+
+
+def test_the_defaults() -> None:
+    assert choose({}) == Choices(
+        formats=(ONNX,),
+        precisions=(FLOAT32,),
+        data=None,
+        budget=Budget(),
+        finite_only=False,
+        report=None,
+        reproduce=None,
+        note=warnings.warn,
+        progress=SILENT,
+    )
+
+
+def test_everything_that_is_given_is_kept() -> None:
+    notes: list[str] = []
+    progress, rows = Progress(), {"x": np.zeros(3)}
+    choices = choose(
+        {
+            "formats": ["ort", "onnx"],
+            "precisions": ["int8", "float32"],
+            "data": rows,
+            "budget": Budget(0.5, 0.5),
+            "finite_only": True,
+            "report": "page.html",
+            "reproduce": Path("shown"),
+            "note": notes.append,
+            "progress": progress,
+        }
+    )
+    assert (choices.formats, choices.precisions) == ((ORT, ONNX), (INT8, FLOAT32))
+    assert choices.data is rows
+    assert (choices.budget, choices.finite_only) == (Budget(0.5, 0.5), True)
+    assert (choices.report, choices.reproduce) == (Path("page.html"), Path("shown"))
+    assert choices.progress is progress
+    choices.note("a line")
+    assert notes == ["a line"]
+
+
+def test_names_may_be_given_as_strings_alone_and_twice() -> None:
+    choices = choose({"formats": "ort", "precisions": ["float16", Precision.FLOAT16, "float32"], "data": "rows.csv"})
+    assert (choices.formats, choices.precisions) == ((ORT,), (FLOAT16, FLOAT32))
+    assert choices.data == Path("rows.csv")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"formats": ["pickle"]}, "'pickle' is not a valid Format; the choices are onnx, torchscript, ort"),
+        (
+            {"precisions": ["int4"]},
+            "'int4' is not a valid Precision; the choices are float32, float16, int8, int8-dynamic",
+        ),
+        ({"formats": []}, "no format is chosen, so that nothing would be made"),
+        ({"precisions": ()}, "no precision is chosen, so that nothing would be made"),
+        (
+            {"formats": ["torchscript"], "precisions": ["float16", "int8-dynamic"]},
+            "TorchScript is made in float32 only; choose another format for a lower precision",
+        ),
+        (
+            {"precisions": ["float32", "int8"]},
+            "int8 is calibrated on rows like those that the model will meet; give some with --data (data=...), or "
+            "choose int8-dynamic",
+        ),
+    ],
+)
+def test_choices_that_contradict_each_other(options: Options, message: str) -> None:
+    with pytest.raises(ExportError) as raised:
+        choose(options)
+    assert str(raised.value) == message
+
+
+def test_torchscript_may_stand_beside_lower_precisions() -> None:
+    choose({"formats": ["torchscript"], "precisions": ["float32", "float16"]})
+    choose({"formats": ["torchscript", "onnx"], "precisions": ["float16"]})
+
+
+@pytest.mark.parametrize(
+    ("kind", "precision", "name"),
+    [
+        (ONNX, FLOAT32, "model.onnx"),
+        (ORT, INT8_DYNAMIC, "model.int8-dynamic.ort"),
+        (ONNX, FLOAT16, "model.float16.onnx"),
+    ],
+)
+def test_where_files_go(kind: Format, precision: Precision, name: str) -> None:
+    assert file_path(Path("folder"), "model", kind, precision) == Path("folder", name)
+
+
+# ---------------------------------------------------------------------------------------------------------------- paths
+
+
+def check(folder: Path, *read: Path, **options: Unpack[Options]) -> None:
+    check_paths(folder, "model", choose(options), read)
+
+
+def test_the_folder_is_made(tmp_path: Path) -> None:
+    check(tmp_path / "new" / "folder", report=tmp_path / "other" / "page.html")
+    assert (tmp_path / "new" / "folder").is_dir()
+    assert (tmp_path / "other").is_dir()
+    assert not list((tmp_path / "new" / "folder").iterdir())
+
+
+def test_files_that_are_not_there(tmp_path: Path) -> None:
+    there, nowhere = tmp_path / "there.pt", tmp_path / "nowhere.csv"
+    there.touch()
+    check(tmp_path / "out", there)
+    with pytest.raises(ExportError, match=rf"^{nowhere}: no such file$"):
+        check(tmp_path / "out", there, nowhere)
+    with pytest.raises(ExportError, match=rf"^{nowhere}: no such file$"):
+        check(tmp_path / "out", there, data=nowhere)
+    with pytest.raises(ExportError, match=rf"^{tmp_path} is a folder, not a file$"):
+        check(tmp_path / "out", tmp_path)
+    with pytest.raises(ExportError, match=rf"^{tmp_path} is a folder, not a file$"):
+        check(tmp_path / "out", data=str(tmp_path))
+
+
+def test_nothing_is_made_if_a_file_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(ExportError):
+        check(tmp_path / "out", tmp_path / "nowhere.pt")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "model.float16.onnx", "link.pt"])
+def test_what_is_read_is_not_written_over(tmp_path: Path, name: str) -> None:
+    read = tmp_path / name
+    (tmp_path / "model.onnx").touch()
+    if name == "link.pt":
+        read.symlink_to("model.onnx")
+    else:
+        read.touch()
+    precisions = ["float32", "float16"]
+    message = "would be overwritten by this export; rename it or choose another folder"
+    with pytest.raises(ExportError, match=message):
+        check(tmp_path, read, precisions=precisions)
+    with pytest.raises(ExportError, match=message):
+        check(tmp_path, data=read, precisions=precisions)
+    check(tmp_path / "elsewhere", read)
+
+
+def test_no_file_is_written_twice(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=rf"^{tmp_path / 'model.onnx'} would be overwritten by this export"):
+        check(tmp_path, report=tmp_path / "model.onnx")
+
+
+def test_places_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CannotWrite, match=rf"^no file can be written in {tmp_path / 'file'}: "):
+        check(tmp_path / "file")
+    with pytest.raises(CannotWrite, match=rf"^no file can be written in {tmp_path / 'file' / 'new'}: "):
+        check(tmp_path / "file" / "new")
+    for name in ("page.html", "model.float16.onnx"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(CannotWrite, match=r"page\.html is a folder"):
+        check(tmp_path, report=tmp_path / "page.html")
+    with pytest.raises(CannotWrite, match=r"model\.float16\.onnx is a folder"):
+        check(tmp_path, precisions=["float32", "float16"])
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_a_folder_without_permission(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(CannotWrite, match="Permission denied"):
+        check(tmp_path)

@@ -1,0 +1,203 @@
+"""The standard: what an exported model must compute, and how far from it each element may be."""
+
+import copy
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from layers import layer, rows
+from torch import Tensor
+
+from edge_export import ExportError
+from edge_export.capture.capture import capture
+from edge_export.capture.program import Program
+from edge_export.verify.decision_boundary import boundary_rows
+from edge_export.verify.probe_inputs import ordinary
+from edge_export.verify.probe_kinds import BOUNDARY, ProbeInputs
+from edge_export.verify.random_rounding import HALF_UNIT
+from edge_export.verify.reference import COSTLY, DRAWS, MULTIPLE, ProbeReference, References, TensorReference
+from edge_export.verify.sampler import Sampler
+from edge_runtime.contract.progress import Progress
+from edge_train import Network
+
+INF, NAN = math.inf, math.nan
+
+
+def reference(
+    float32: list[float],
+    float64: list[float],
+    sensitivity: list[float],
+    magnitude: float = 0.0,
+    finite_only: bool = False,
+) -> TensorReference:
+    return TensorReference(
+        np.array(float32, np.float32), np.array(float64), np.array(sensitivity), np.array(magnitude), finite_only
+    )
+
+
+def test_eight_is_the_multiple() -> None:
+    assert (MULTIPLE, DRAWS, HALF_UNIT) == (8.0, 16, 2.0**-24)
+
+
+def test_the_largest_of_three_measures_is_the_tolerance() -> None:
+    # torch's own error, the sensitivity, half a unit of the element's own size, and of the usual size.
+    float64 = [0.0, 0.0, 4.0, 0.5]
+    tensor = reference([1e-5, 0.0, 4.0, 0.5], float64, [2e-5, 1e-3, 0.0, 0.0], magnitude=2.0)
+    np.testing.assert_allclose(tensor.tolerance, 8 * np.array([2e-5, 1e-3, 4 * HALF_UNIT, 2 * HALF_UNIT]))
+    own = reference([1e-4], [0.0], [2e-5])
+    np.testing.assert_allclose(own.tolerance, [8 * np.float32(1e-4)])
+    np.testing.assert_array_equal(tensor.expected, float64)
+    assert tensor.trusted.all()
+
+
+def test_torch_itself_is_expected_where_it_overflowed() -> None:
+    tensor = reference([1.0, INF, NAN, NAN, 1.0], [0.0, 5.0, 3.0, NAN, 1.0], [1e-6] * 5, magnitude=1.0)
+    assert tensor.trusted.tolist() == [False, False, False, False, True]
+    np.testing.assert_array_equal(tensor.expected, np.array([1.0, INF, NAN, NAN, 1.0], np.float32))
+    # Its own error, which is large there, widens nothing.
+    np.testing.assert_allclose(tensor.tolerance, 8 * np.array([1e-6, 1e-6, 1e-6, 1e-6, 1e-6]))
+    np.testing.assert_array_equal(tensor.torch_errors, [1.0, INF, NAN, NAN, 0.0])
+
+
+def test_the_same_infinity_is_no_error() -> None:
+    tensor = reference([INF, -INF, INF], [INF, -INF, -INF], [0.0] * 3)
+    assert tensor.trusted.tolist() == [True, True, False]
+    np.testing.assert_array_equal(tensor.torch_errors, [0.0, 0.0, INF])
+
+
+def test_what_is_not_finite_on_either_side_can_be_excluded() -> None:
+    sides = ([1.0, INF, NAN, 2.0], [1.0, 5.0, 3.0, INF], [0.0] * 4)
+    assert np.isfinite(reference(*sides).tolerance).all()
+    np.testing.assert_array_equal(np.isinf(reference(*sides, finite_only=True).tolerance), [False, True, True, True])
+    assert reference(*sides).is_finite.tolist() == [True, False, False, False]
+
+
+def test_integers_and_booleans_must_be_equal_unless_they_are_open() -> None:
+    tensor = TensorReference(np.array([3, 4]), np.array([3, 4]), np.array([0.0, INF]), np.zeros(()), True)
+    assert tensor.is_discrete
+    np.testing.assert_array_equal(tensor.tolerance, [0.0, INF])
+    np.testing.assert_array_equal(tensor.expected, [3, 4])
+
+
+# ----------------------------------------------------------------------------------------------------- what torch gives
+
+
+def of_one_call(program: Program, finite_only: bool = False, **tensors: Any) -> dict[str, TensorReference]:
+    arrays = {name: np.array(values, np.float32) for name, values in tensors.items()}
+    return References(program, finite_only).of_call(arrays)
+
+
+def test_one_call() -> None:
+    program = capture(layer(lambda self, x: (x / 3, x > 0.5, x * 2)), rows())
+    x = [[0.1, 0.5, 1.0]]
+    third, above, twice = of_one_call(program, x=x).values()
+    np.testing.assert_array_equal(third.float64, np.array(x, np.float32).astype(np.float64) / 3)
+    np.testing.assert_array_equal(third.float32, np.array(x, np.float32) / np.float32(3))
+    assert (third.sensitivity > 0).all()
+    assert (third.sensitivity < 1e-7).all()
+    # float32 computes it exactly, so no rounding moves it.
+    np.testing.assert_array_equal(twice.sensitivity, 0)
+    assert above.float32.tolist() == [[False, False, True]]
+    np.testing.assert_array_equal(above.sensitivity, 0)
+
+
+def test_a_decision_that_roundings_change_is_open() -> None:
+    program = capture(layer(lambda self, x: x / 3 > x * (1 / 3)), rows())
+    (found,) = of_one_call(program, x=[[0.1, 0.7, 3.0]]).values()
+    assert np.isinf(found.sensitivity).any()
+    far = capture(layer(lambda self, x: x / 3 > x * (1 / 2)), rows())
+    (found,) = of_one_call(far, x=[[0.1, 0.7, 3.0]]).values()
+    np.testing.assert_array_equal(found.sensitivity, 0)
+
+
+def test_ordinary_rows_tell_the_usual_magnitude() -> None:
+    program = capture(layer(lambda self, x: (x * torch.tensor([1.0, 10.0, 100.0]), x.unsqueeze(1))), rows())
+    references = References(program)
+    ones = {"x": np.ones((4, 3), np.float32)}
+    known = references.of_probes([ProbeInputs("ordinary", (ones, ones)), ProbeInputs("others", (ones,))])
+    by_column = known[1].calls[0]["output_0"].magnitude
+    # Columns of a fixed number have one each; where NaN or infinity comes out, they do not count.
+    np.testing.assert_allclose(by_column, [1, 10, 100])
+    infinite = {"x": np.array([[np.inf, 1, 2], [np.nan, 1, 2]], np.float32)}
+    references.of_probes([ProbeInputs("ordinary", (infinite,))])
+    np.testing.assert_allclose(references.of_call(ones)["output_0"].magnitude, [0, 10, 200])
+
+
+def test_progress_counts_calls() -> None:
+    program = capture(layer(lambda self, x: x * 2), rows())
+    progress = Progress()
+    References(program).of_probes([ordinary(Sampler(program))], progress)
+    assert progress.done == len(ordinary(Sampler(program)).calls)
+
+
+def test_costly_programs_have_fewer_draws(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert References(program).draws == DRAWS
+    monkeypatch.setitem(vars(program), "cost", COSTLY)
+    assert References(program).draws == DRAWS // 4
+
+
+def other_branch(self: object, x: Tensor) -> Tensor:
+    return x if x.shape[0] < 6 else x[:3]
+
+
+def test_a_graph_that_holds_for_the_example_alone() -> None:
+    program = capture(layer(other_branch), rows())
+    with pytest.raises(ExportError) as raised:
+        of_one_call(program, x=np.ones((9, 3)))
+    assert str(raised.value) == (
+        "output has the shape [3, 3] for inputs of the shapes [[9, 3]], and [9, 3] in what torch.export captured: the "
+        "captured graph holds only for the example's branch or size"
+    )
+
+
+def test_an_output_whose_size_depends_on_roundings() -> None:
+    program = capture(layer(lambda self, x: x.nonzero()), rows())
+    with pytest.raises(ExportError) as raised:
+        of_one_call(program, x=[[1, 0, 2]])
+    assert str(raised.value) == (
+        "the number of elements of output depends on how float32 rounds, so that it cannot be compared; return a "
+        "tensor of a fixed size, such as a mask"
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------- the example
+
+
+def test_the_tolerance_is_tight(references: list[ProbeReference]) -> None:
+    """A few units in the last place, on a network that is well behaved."""
+    for known in references:
+        for call in known.calls:
+            tensor = call["probability"]
+            assert tensor.tolerance.max() < 2e-5
+            saturated = np.abs(tensor.float64 - 0.5) > 0.499999
+            assert (tensor.tolerance[saturated] < 1.5e-6).all()
+            assert (tensor.tolerance >= MULTIPLE * HALF_UNIT * np.abs(np.nan_to_num(tensor.expected))).all()
+
+
+def test_computed_again_the_same(program: Program, references: list[ProbeReference]) -> None:
+    again = References(program)
+    again.of_probes([references[0].probe])
+    for known in references[1:]:
+        call = again.of_call(known.probe.calls[0])
+        for part in ("sensitivity", "tolerance", "expected"):
+            np.testing.assert_array_equal(
+                getattr(call["probability"], part), getattr(known.calls[0]["probability"], part)
+            )
+
+
+def test_a_row_on_a_steep_slope_has_a_larger_tolerance_and_others_have_not(model: Network) -> None:
+    """With weights a hundred times larger float32 hardly knows the output on the boundary, and well elsewhere."""
+    steep = copy.deepcopy(model)
+    with torch.no_grad():
+        for parameter in steep.parameters():
+            parameter.mul_(100)
+    program = capture(steep, torch.zeros(2, 2))
+    references, sampler = References(program), Sampler(program)
+    common = ordinary(sampler)
+    boundary = boundary_rows(sampler, references.exact)
+    assert boundary is not None
+    known = references.of_probes([common, ProbeInputs(BOUNDARY, (boundary,))])
+    assert known[1].calls[0]["probability"].tolerance.max() > 1e-3
+    assert np.median(known[0].calls[-1]["probability"].tolerance) < 1.5 * MULTIPLE * HALF_UNIT
