@@ -78,7 +78,7 @@ def test_the_module_knows_its_training_data(table: Program) -> None:
 
 
 class WithoutMoments(Table):
-    location = None  # type: ignore[assignment]
+    mean_and_standard_deviation = None  # type: ignore[assignment]
 
 
 def test_the_signature_is_enough() -> None:

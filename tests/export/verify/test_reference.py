@@ -61,7 +61,7 @@ def test_torch_itself_is_expected_where_it_overflowed() -> None:
     np.testing.assert_array_equal(tensor.torch_errors, [1.0, INF, NAN, NAN, 0.0])
 
 
-def test_the_same_infinity_is_no_error() -> None:
+def test_the_same_infinity_is_not_an_error() -> None:
     tensor = reference([INF, -INF, INF], [INF, -INF, -INF], [0.0] * 3)
     assert tensor.trusted.tolist() == [True, True, False]
     np.testing.assert_array_equal(tensor.torch_errors, [0.0, 0.0, INF])

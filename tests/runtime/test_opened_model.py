@@ -1,4 +1,4 @@
-"""`Predictor.run` for models without a signature: several inputs, every type."""
+"""`OpenedModel`: models without a signature, several inputs, every type, through `Predictor.run`."""
 
 from typing import Any
 

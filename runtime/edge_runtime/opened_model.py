@@ -1,0 +1,157 @@
+"""`OpenedModel`: an ONNX model that runs here, tensors in and tensors out, and that can be verified."""
+
+import functools
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edge_runtime.contract.errors import InvalidInput, NoCertificate, VerificationFailed
+from edge_runtime.contract.metadata_keys import CERTIFICATE_KEY
+from edge_runtime.contract.tensors import TensorSpec
+from edge_runtime.contract.terminal import suggestion
+from edge_runtime.engine import cuda
+from edge_runtime.engine.devices import CUDA
+from edge_runtime.engine.feed_runner import FeedRunner
+from edge_runtime.engine.placement import Placement
+from edge_runtime.rows.arrays import as_tensor
+
+if TYPE_CHECKING:
+    from edge_runtime.contract.certificate import Certificate
+    from edge_runtime.verification import Verification
+
+
+class OpenedModel:
+    """An opened ONNX model, whatever its tensors mean.
+
+    Several threads may use it at the same time. Pickling keeps the path or the content, and opens the model again.
+
+    Attributes:
+        inputs: the input tensors that the file declares.
+        outputs: the output tensors that the file declares.
+        provider: the ONNX Runtime provider that the model runs on, such as "CPUExecutionProvider". With device="auto"
+            large calls may run on CUDA besides.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | bytes,
+        device: str = "auto",
+        verify: bool = False,
+        threads: int | None = None,
+    ) -> None:
+        """Open a model.
+
+        Args:
+            model: the path of an ONNX file (.onnx, or .ort in ONNX Runtime's own format), or the content of one.
+            device: "auto" uses the CPU, and CUDA, if it works, for the calls that are done sooner there, and for all
+                calls of a file that does not say how much work its rows take. "cpu", "cuda" or "cuda:N" uses that
+                device or raises, and so does the name of an ONNX Runtime provider.
+            verify: whether to raise unless the model passes `verify`.
+            threads: the most processors that one call may use on the CPU; by default all of this process.
+
+        Raises:
+            ModelNotFound: the file does not exist.
+            InvalidModel: it is not an ONNX model, is damaged, or is newer than this version reads.
+            InvalidInput: `threads` is not a positive integer.
+            UnknownDevice: no device has this name.
+            DeviceUnavailable: the device cannot be used here; the message says why.
+            RuntimeNotInstalled: ONNX Runtime is missing, or two of its packages overwrite each other.
+            NoCertificate: with `verify`, the model does not carry a certificate.
+            VerificationFailed: with `verify`, the model is not verified here; the message says why.
+        """
+        source = bytes(model) if isinstance(model, bytes | bytearray | memoryview) else Path(model)
+        self._placement = Placement(source, device, threads)
+        self._session = self._placement.main
+        # What opens the same model again, in another process and another folder too.
+        self._arguments = (self._session.source, device, verify, threads)
+        self.inputs: tuple[TensorSpec, ...] = self._session.inputs
+        self.outputs: tuple[TensorSpec, ...] = self._session.outputs
+        self._input_names = {spec.name for spec in self.inputs}
+        self._output_names = [spec.name for spec in self.outputs]
+        self._runner = FeedRunner(self._placement, self.outputs)
+        self.provider: str = self._session.provider
+        if verify and not (verification := self.verify()).passed:
+            raise VerificationFailed(verification.failure)
+
+    def __reduce__(self) -> tuple[type["OpenedModel"], tuple[Path | bytes, str, bool, int | None]]:
+        return type(self), self._arguments
+
+    def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """All outputs of any ONNX model, by name.
+
+        Args:
+            inputs: a value for every input tensor, by name, with the declared shape. Any number is cast to a float, and
+                integers to other integer types if they fit. If the model runs on CUDA, values may be tensors on the GPU
+                of any library that supports DLPack, such as torch and CuPy, with exactly the declared types; they are
+                not copied.
+
+        Returns:
+            The outputs by name, as ONNX Runtime returns them: arrays for tensors. If an input is on the GPU, they stay
+            there, as objects that torch.from_dlpack and cupy.from_dlpack take without a copy.
+
+        Raises:
+            InvalidInput: an input is missing, unknown, or does not have the declared kind and shape.
+            InferenceFailed: ONNX Runtime failed while computing.
+        """
+        if inputs.keys() != self._input_names:
+            raise self._wrong_inputs(inputs)
+        feed, on_cuda = {}, ""
+        for spec in self.inputs:
+            value = inputs[spec.name]
+            if type(value) is not np.ndarray and cuda.is_on_cuda(value):
+                feed[spec.name], on_cuda = value, spec.name
+            else:
+                feed[spec.name] = as_tensor(value, spec)
+        if on_cuda:
+            session = self._session if self.provider == CUDA else self._placement.cuda
+            if session is None:
+                raise InvalidInput(f"{on_cuda} is on a GPU, but the model runs on {self.provider}; pass an array")
+            return cuda.run_there(session, feed)
+        return dict(zip(self._output_names, self._runner.run(feed), strict=True))
+
+    @functools.cached_property
+    def certificate(self) -> "Certificate | None":
+        """The certificate that the model carries; None if it does not carry one.
+
+        Raises:
+            InvalidModel: it is damaged, or its schema is newer than this version reads.
+        """
+        # Most programs only predict.
+        from edge_runtime.contract import certificate
+
+        text = self._session.metadata.get(CERTIFICATE_KEY)
+        return None if text is None else certificate.Certificate.from_json(text)
+
+    def verify(self, on_batch: Callable[[], object] | None = None) -> "Verification":
+        """Replay the certificate: compare torch's outputs at export with what the model returns here and now.
+
+        Args:
+            on_batch: called after each reference batch, to show progress.
+
+        Returns:
+            What was found, also if the model does not pass. If large calls may run on CUDA besides the CPU, both are
+            verified, and the result is CUDA's, unless the CPU does not pass.
+
+        Raises:
+            NoCertificate: the model does not carry a certificate.
+            InvalidModel: its certificate is damaged, or its schema is newer than this version reads.
+            ModelNotFound: the file does not exist any more.
+        """
+        if self.certificate is None:
+            raise NoCertificate("the model has no certificate to verify it against; edge-export writes one")
+        from edge_runtime.verification import replay
+
+        found = replay(self._session, self.certificate, on_batch)
+        beside = self._placement.cuda if found.passed else None
+        return found if beside is None else replay(beside, self.certificate, on_batch)
+
+    def _wrong_inputs(self, inputs: Mapping[str, Any]) -> InvalidInput:
+        missing = [spec.name for spec in self.inputs if spec.name not in inputs]
+        unknown = [str(name) for name in inputs if name not in self._input_names]
+        found = [f"missing {', '.join(missing)}"] if missing else []
+        if unknown:
+            found.append(f"unknown {', '.join(unknown)}{suggestion(unknown[0], missing or self._input_names)}")
+        return InvalidInput(f"the model takes {'; '.join(map(str, self.inputs)) or 'no inputs'}: {', '.join(found)}")
