@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from edge_runtime.contract.errors import CannotWrite, DeviceUnavailable
     from edge_train.dataset import Dataset, Part
-    from edge_train.errors import CheckpointError, TableError, TrainingDiverged
+    from edge_train.errors import CheckpointError, TableError, TrainingDiverged, UnknownNetwork
     from edge_train.example import four_blobs
     from edge_train.loop.distributed import ProcessGroup
     from edge_train.loop.progress import Checkpointer
@@ -58,6 +58,7 @@ __all__ = [
     "Target",
     "TrainingDiverged",
     "TrainingRun",
+    "UnknownNetwork",
     "find_columns",
     "find_target",
     "four_blobs",
@@ -89,6 +90,7 @@ _HOMES = {
     "Target": "edge_train.table.target",
     "TrainingDiverged": "edge_train.errors",
     "TrainingRun": "edge_train.loop.train",
+    "UnknownNetwork": "edge_train.errors",
     "find_columns": "edge_train.table.columns",
     "find_target": "edge_train.table.target",
     "four_blobs": "edge_train.example",

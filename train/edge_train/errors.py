@@ -11,5 +11,9 @@ class CheckpointError(EdgePredictError, ValueError):
     """The file is not a network's state_dict, or not the progress of this training run."""
 
 
+class UnknownNetwork(CheckpointError):
+    """The file holds other keys than a `NeuralNet` or a `TableNet` has: the weights of somebody's own module, perhaps."""
+
+
 class TrainingDiverged(EdgePredictError, ArithmeticError):
     """The loss or the weights are no longer finite."""

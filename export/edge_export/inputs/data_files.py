@@ -13,6 +13,7 @@ from edge_export.tensors import BATCH, Tensors
 from edge_runtime import Feature, Signature
 from edge_runtime.contract.category_codes import encode, last_code
 from edge_runtime.contract.text_files import delimiter_of, open_text, reading_text
+from edge_runtime.rows.arrays import cast_in_range
 from edge_runtime.rows.text_rows import read_rows
 
 
@@ -93,12 +94,9 @@ def fitted(data: Tensors, program: Program, source: str) -> Tensors:
         for size, found in zip(spec.shape, values.shape, strict=True):
             if isinstance(size, str) and named.setdefault(size, found) != found:
                 raise ExportError(f"{source}: {size} is {named[size]} in one array and {found} in {spec.name}")
-        with np.errstate(over="ignore"):
-            cast = values.astype(spec.dtype)
-        lost = np.isinf(cast) & np.isfinite(values) if spec.dtype.kind == "f" else cast != values
-        if lost.any():
-            raise ExportError(f"{source}: {spec.name} holds {values[lost].flat[0]}, which does not fit {spec.dtype}")
-        taken[spec.name] = cast
+        taken[spec.name], beyond = cast_in_range(values, spec.dtype)
+        if beyond is not None:
+            raise ExportError(f"{source}: {spec.name} holds {values[beyond]}, which does not fit {spec.dtype}")
     if empty := [name for name, size in named.items() if size == 0]:
         raise ExportError(f"{source} has no rows" if empty == [BATCH] else f"{source} is empty along {empty[0]}")
     return taken

@@ -21,6 +21,7 @@ from edge_export.tensors import Axes
 from edge_runtime import Signature
 from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
 from edge_train import load_checkpoint
+from edge_train.errors import UnknownNetwork
 
 
 def load_program(
@@ -51,7 +52,13 @@ def load_program(
     elif path.suffix == ".pt2":
         program = _load_exported(path)
     else:
-        model = load_checkpoint(path)
+        try:
+            model = load_checkpoint(path)
+        except UnknownNetwork as error:
+            raise ExportError(
+                f"{error}; for a module of your own, name what makes it and the file of an example: "
+                "--module package.module:name --example example.npz"
+            ) from error
         zeros = {
             tensor.name: torch.zeros(
                 2, len(tensor.features), dtype=torch.int64 if tensor.holds_strings else torch.float32

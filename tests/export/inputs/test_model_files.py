@@ -90,6 +90,15 @@ def test_a_checkpoint_of_a_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ]
 
 
+def test_weights_of_another_module_lead_to_the_option_that_takes_them(command: Command, tmp_path: Path) -> None:
+    torch.save(Plain().state_dict(), tmp_path / "mine.pt")
+    found = command(main, tmp_path / "mine.pt")
+    assert found.code == 1
+    assert found.err.count("\n") == 1
+    assert "but has layer.bias, layer.weight; for a module of your own" in found.err
+    assert found.err.endswith("--module package.module:name --example example.npz\n")
+
+
 def test_errors_are_of_the_one_tree(tmp_path: Path) -> None:
     (tmp_path / "text.pt").write_text("text")
     for name, message in (("nowhere.pt", "cannot be read: No such file"), ("text.pt", "not a checkpoint")):

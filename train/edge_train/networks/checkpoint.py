@@ -19,7 +19,7 @@ from edge_runtime.contract.atomic_files import write_files
 from edge_runtime.contract.errors import InvalidModel
 from edge_runtime.contract.metadata_keys import CHECKPOINT_SIGNATURE_KEY
 from edge_runtime.contract.signature import Signature
-from edge_train.errors import CheckpointError
+from edge_train.errors import CheckpointError, UnknownNetwork
 from edge_train.networks.base import Network
 from edge_train.networks.neural_net import NeuralNet
 from edge_train.networks.table_net import TableNet
@@ -53,8 +53,8 @@ def load_checkpoint(path: Path) -> Network:
     The shapes of the weights give its sizes.
 
     Raises:
-        CheckpointError: the file does not exist, or is not the state_dict of a `NeuralNet` or a `TableNet` with finite
-            float32 weights.
+        UnknownNetwork: it is not the state_dict of a `NeuralNet` or a `TableNet`.
+        CheckpointError: the file does not exist, is not a state_dict, or its weights are not finite float32 numbers.
     """
     state = _read(path)
     _check_keys(state, path)
@@ -121,7 +121,7 @@ def _check_keys(state: Mapping[str, Tensor], path: Path) -> None:
     is_table_net = _signature(state) is not None and any(_LAYER.fullmatch(str(key)) for key in state)
     if set(state) != _KEYS and not is_table_net:
         found = ", ".join(sorted(map(str, state))[:8]) or "nothing"
-        raise CheckpointError(
+        raise UnknownNetwork(
             f"{path} is not the state_dict of a NeuralNet or a TableNet; it should have the keys "
             f"{', '.join(sorted(_KEYS))}, but has {found}"
         )
