@@ -12,7 +12,7 @@ class CheckpointError(EdgePredictError, ValueError):
 
 
 class UnknownNetwork(CheckpointError):
-    """The file holds other keys than a `NeuralNet` or a `TableNet` has: the weights of somebody's own module, perhaps."""
+    """The file has other keys than a `NeuralNet` or a `TableNet`: the weights of somebody's own module, perhaps."""
 
 
 class TrainingDiverged(EdgePredictError, ArithmeticError):

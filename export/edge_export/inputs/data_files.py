@@ -24,10 +24,11 @@ def read_tensors(path: Path) -> Tensors:
         ExportError: it cannot be read, or is not an .npz file. Nothing is unpickled.
     """
     try:
-        archive = np.load(path, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise ExportError(f"{path} holds one array without a name; save it with numpy.savez(path, name=array)")
-        with archive:
+        # Opened here: given a path, numpy leaves the file open if it is not an archive.
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise ExportError(f"{path} holds one array without a name; save it with numpy.savez(path, name=array)")
             return dict(archive)
     except OSError as error:
         raise ExportError(f"{path} cannot be read: {error.strerror or error}") from error
