@@ -49,5 +49,6 @@ def changed(
     arrays = dict(getattr(reference[position], part))
     arrays[name] = arrays[name].copy()
     arrays[name][index] = value
-    batch = dataclasses.replace(reference[position], **{part: arrays})
+    changes: dict[str, Any] = {part: arrays}
+    batch = dataclasses.replace(reference[position], **changes)
     return (*reference[:position], batch, *reference[position + 1 :])

@@ -13,4 +13,5 @@ class PlainNet(nn.Module):
         self.sigmoid = nn.Sigmoid()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.sigmoid(self.linear_2(self.relu(self.linear_1(x))))
+        probability: torch.Tensor = self.sigmoid(self.linear_2(self.relu(self.linear_1(x))))
+        return probability

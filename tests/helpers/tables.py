@@ -1,5 +1,6 @@
 """The signatures and weights of the runtime's models of tables, and what they compute, in numpy."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -38,12 +39,13 @@ MASS_MEAN = np.array([44.0, 17.0])
 MASS_WEIGHT = np.array([[90.0], [-25.5]])
 
 
-def penguins(rows: list[tuple[str, float, float, float, str]]) -> Any:
+def penguins(rows: Sequence[tuple[str, float, float, float, str]]) -> Any:
     """The probabilities of penguins.onnx, shape (rows, 3), of rows as the tensors hold them."""
     x = np.array([[mass, bill, ringed] for _, bill, mass, ringed, _ in rows])
     logits = np.where(np.isnan(x), MEAN, x) @ WEIGHT
     for feature, table, column in ((ISLAND, OF_ISLAND, 0), (YEAR, OF_YEAR, 4)):
-        codes = {text: code for code, text in enumerate(["", *map(str, feature.categories)], start=1)}
+        texts = ["", *map(str, feature.categories)]
+        codes: dict[object, int] = {text: code for code, text in enumerate(texts, start=1)}
         logits = logits + table[[codes.get(row[column], 0) for row in rows]]
     e = np.exp(logits - logits.max(axis=1, keepdims=True))
     return e / e.sum(axis=1, keepdims=True)

@@ -77,7 +77,8 @@ def meet_in_file(path: str, rank: int, size: int) -> None:
     def init_process_group(backend: str, timeout: Any) -> None:
         join(backend, init_method=f"file://{path}", timeout=timeout, rank=rank, world_size=size)
 
-    distributed.init_process_group = init_process_group
+    module: Any = distributed
+    module.init_process_group = init_process_group
 
 
 def send_signal(number: int, where: str, call: int = 1, after: bool = False, to: str = "") -> None:

@@ -240,9 +240,9 @@ def test_a_plain_row_is_written_into_bound_buffers(predictor: Predictor, row: An
     if type(row) is list:
         for form in (row, [row]):
             np.testing.assert_array_equal(outputs(predictor, form), many)
-    for form in (np.array(row), {"x1": 1, "x2": 2}):
+    for other in (np.array(row), {"x1": 1, "x2": 2}):
         with pytest.raises(AssertionError, match="the row was converted"):
-            predictor.predict_one(form)
+            predictor.predict_one(other)
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,7 @@ def test_what_a_model_takes_in_one_line() -> None:
         "the model takes x: float32 [batch, 2]: ",
         ("the model takes a: float32 [batch, 1]; b: float32 [batch, 1]: "),
     )
+    given: Any
     for predictor, given, message in (
         (outputs, {}, f"{takes_x}missing x"),
         (outputs, {"X": 1}, f"{takes_x}missing x, unknown X; did you mean 'x'?"),

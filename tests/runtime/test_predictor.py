@@ -1,5 +1,6 @@
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,14 +40,16 @@ def weights() -> dict[str, np.ndarray]:
 def expected(rows: object) -> np.ndarray:
     w = weights()
     hidden = np.maximum(np.asarray(rows, float) @ w["linear_1.weight"].T + w["linear_1.bias"], 0)
-    return 1 / (1 + np.exp(-(hidden @ w["linear_2.weight"] + w["linear_2.bias"])))
+    probabilities: np.ndarray = 1 / (1 + np.exp(-(hidden @ w["linear_2.weight"] + w["linear_2.bias"])))
+    return probabilities
 
 
 def test_known_output(predictor: Predictor) -> None:
     np.testing.assert_allclose(predictor.predict_proba(ROWS)[:, 1], expected(ROWS), rtol=0, atol=1e-6)
     assert predictor.predict(ROWS).tolist() == [1, 0, 1, 0, 1, 0]
-    assert predictor.predict_one([-1, 1]) == Prediction(1, pytest.approx(0.9927064, abs=1e-6))
-    assert predictor.predict_one([1, 1]) == Prediction(0, pytest.approx(1 - 0.0214547, abs=1e-6))
+    for row, label, probability in (([-1, 1], 1, 0.9927064), ([1, 1], 0, 1 - 0.0214547)):
+        near: Any = pytest.approx(probability, abs=1e-6)
+        assert predictor.predict_one(row) == Prediction(label, near)
 
 
 @settings(deadline=None)
@@ -135,6 +138,7 @@ def test_predict_one_takes_one_row(predictor: Predictor) -> None:
 
 def test_model_from_memory() -> None:
     content = (MODELS / "four_blobs.onnx").read_bytes()
+    model: Any
     for model in (content, bytearray(content), memoryview(content)):
         assert Predictor(model).predict([-1, 1]).tolist() == [1]
 

@@ -19,7 +19,8 @@ def predictor() -> Predictor:
 
 def expected(rows: Any) -> np.ndarray:
     e = np.exp(np.asarray(rows, float) @ np.array([[2, 0, -2], [0, 3, 0]]))
-    return e / e.sum(axis=1, keepdims=True)
+    probabilities: np.ndarray = e / e.sum(axis=1, keepdims=True)
+    return probabilities
 
 
 def test_answers(predictor: Predictor) -> None:
@@ -28,7 +29,8 @@ def test_answers(predictor: Predictor) -> None:
     assert probabilities.dtype == np.float32
     assert predictor.predict(ROWS).tolist() == ["right", "up", "left", "right"]
     assert predictor.classes_.tolist() == ["right", "up", "left"]
-    assert predictor.predict_one([-1, 0]) == Prediction("left", pytest.approx(expected([[-1, 0]])[0, 2], abs=1e-6))
+    near: Any = pytest.approx(expected([[-1, 0]])[0, 2], abs=1e-6)
+    assert predictor.predict_one([-1, 0]) == Prediction("left", near)
     assert predictor.predict([-1, 0]).tolist() == ["left"]
     assert predictor.predict(np.empty((0, 2))).shape == (0,)
     assert predictor.predict_proba(np.empty((0, 2))).shape == (0, 3)

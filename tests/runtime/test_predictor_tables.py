@@ -65,8 +65,9 @@ def test_numbers_and_strings(penguins: Predictor) -> None:
     assert penguins.predict(ROWS).tolist() == labels
     assert penguins.predict(list(map(named, ROWS))).tolist() == labels
     for row, label, probability in zip(ROWS, labels, expected.max(axis=1), strict=True):
+        near: Any = pytest.approx(probability, abs=1e-6)
         for form in (row, tuple(row), [row], named(row), [named(row)]):
-            assert penguins.predict_one(form) == Prediction(label, pytest.approx(probability, abs=1e-6))
+            assert penguins.predict_one(form) == Prediction(label, near)
             assert penguins.predict(form).tolist() == [label]
     assert [feature.name for feature in penguins.required_signature.features] == list(tables.PENGUINS.columns)
 
@@ -103,16 +104,17 @@ def test_strings_alone(islands: Predictor) -> None:
     assert islands.predict(rows).tolist() == ["yes", "no", "yes", "no"]
     assert islands.predict(np.array([["Dream", "2007"]])).tolist() == ["yes"]
     answer = islands.predict_one(rows[3])
-    assert answer == Prediction("no", pytest.approx(1 / (1 + math.exp(logits[3])), abs=1e-6))
+    near: Any = pytest.approx(1 / (1 + math.exp(logits[3])), abs=1e-6)
+    assert answer == Prediction("no", near)
     assert type(answer.probability) is float
 
 
 def test_regression(mass: Predictor) -> None:
-    rows = [[40, 20], [50.5, None], [45, "NA"]]
+    rows: list[list[Any]] = [[40, 20], [50.5, None], [45, "NA"]]
     expected = [40 * 90 - 20 * 25.5, 50.5 * 90 - 17 * 25.5, 45 * 90 - 17 * 25.5]
     values = mass.predict(rows)
     np.testing.assert_allclose(values, expected, rtol=1e-6)
-    assert (values.shape, values.dtype) == ((3,), np.float32)
+    assert (values.shape, values.dtype) == ((3,), np.dtype(np.float32))
     for row, value in zip(rows, expected, strict=True):
         for form in (row, dict(zip(("bill", "depth"), row, strict=True))):
             answer = mass.predict_one(form)

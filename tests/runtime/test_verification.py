@@ -20,7 +20,7 @@ from edge_runtime import (
     Verification,
 )
 from edge_runtime.contract.certificate import seal
-from edge_runtime.engine.session import import_onnxruntime
+from edge_runtime.engine.installation import import_onnxruntime
 
 WEIGHT = np.array([2.5, -1.25], np.float32).tobytes()
 ORDINARY, SPECIAL = "ordinary rows", "rows with NaN or infinity"
@@ -214,7 +214,11 @@ def test_what_does_not_fit_the_graph(
 
 def test_a_certificate_without_reference_rows(certified: Make, reference: Reference) -> None:
     assert verified(certified(reference=())).problems == ("the certificate does not have reference rows",)
-    none = {"y": np.zeros((0, 2), np.float32), "largest": np.zeros(0, np.int64), "positive": np.zeros((0, 2), bool)}
+    none: dict[str, np.ndarray] = {
+        "y": np.zeros((0, 2), np.float32),
+        "largest": np.zeros(0, np.int64),
+        "positive": np.zeros((0, 2), bool),
+    }
     tolerance = {name: array.astype(np.float32) for name, array in none.items()}
     empty = ReferenceBatch(ORDINARY, {"x": np.zeros((0, 2), np.float32)}, none, tolerance)
     assert verified(certified(reference=(empty,))).problems == ("the certificate does not have reference rows",)

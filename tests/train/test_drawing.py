@@ -25,7 +25,8 @@ def drawn(probability: np.ndarray, threshold: float = 0.5) -> Figure:
 def lines(figure: Figure) -> list[np.ndarray]:
     """The places of the threshold's lines."""
     contours = [child for child in figure.axes[0].get_children() if isinstance(child, QuadContourSet)]
-    return [path.vertices for contour in contours for path in contour.get_paths() if len(path.vertices)]
+    places = [np.asarray(path.vertices) for contour in contours for path in contour.get_paths()]
+    return [line for line in places if len(line)]
 
 
 def test_colours_are_told_apart_and_none_is_black() -> None:
@@ -38,7 +39,9 @@ def test_points_lie_where_they_belong() -> None:
     axes, (image,) = figure.axes[0], figure.axes[0].images
     # The outermost points are half a step inside.
     assert image.get_extent() == pytest.approx([-2.05, 2.05, -0.25, 10.25])
-    assert np.allclose(image.get_array(), RAMP)
+    shown = image.get_array()
+    assert shown is not None
+    assert np.allclose(shown, RAMP)
     assert axes.get_xlim() == pytest.approx((-2.05, 2.05))
     assert axes.get_ylim() == pytest.approx((-0.25, 10.25))
     # Red where it is likely, blue where it is not, in steps of 5 %.

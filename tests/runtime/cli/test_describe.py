@@ -159,7 +159,8 @@ def described(command: Command, path: Path, with_metadata: Callable[[bytes, str,
     plain = tables.MASS.to_dict()
     plain["inputs"][0]["features"][0] = {"name": "f", "kind": "numeric", **feature}
     path.write_bytes(with_metadata(MASS.read_bytes(), "edge_predict.signature", json.dumps(plain)))
-    (line,) = (line for line in command(main, path, "--describe").out.splitlines() if line.startswith("feature   f: "))
+    text: str = command(main, path, "--describe").out
+    (line,) = (line for line in text.splitlines() if line.startswith("feature   f: "))
     return line.removeprefix("feature   f: ")
 
 

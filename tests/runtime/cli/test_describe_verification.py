@@ -13,7 +13,7 @@ from paths import MODELS
 from edge_runtime import ReferenceBatch
 from edge_runtime.cli.command import main
 from edge_runtime.engine.devices import cuda_driver_problem
-from edge_runtime.engine.session import import_onnxruntime
+from edge_runtime.engine.installation import import_onnxruntime
 
 THREE_LABELS = MODELS / "three_labels.onnx"
 

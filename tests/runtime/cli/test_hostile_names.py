@@ -38,15 +38,18 @@ Command = Callable[..., Any]
 WithMetadata = Callable[[bytes, str, str], bytes]
 
 
+def with_hostile_category(categories: Any) -> Any:
+    """`categories` with CATEGORY in place of Dream."""
+    return tuple(CATEGORY if one == "Dream" else one for one in categories)
+
+
 def hostile(signature: Signature, labels: tuple[str, ...]) -> Signature:
     """`signature` with the names of HOSTILE, and with a hostile category in place of Dream."""
     inputs = []
     for tensor in signature.inputs:
         features = tuple(
             dataclasses.replace(
-                feature,
-                name=HOSTILE[feature.name],
-                categories=tuple(CATEGORY if one == "Dream" else one for one in feature.categories),
+                feature, name=HOSTILE[feature.name], categories=with_hostile_category(feature.categories)
             )
             for feature in tensor.features
         )

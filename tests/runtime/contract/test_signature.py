@@ -16,8 +16,10 @@ features = st.builds(
     Feature, name=st.text(), kind=st.just("numeric"), minimum=st.none() | numbers, maximum=st.none() | numbers
 )
 labels = st.one_of(
-    st.lists(kind, min_size=2, max_size=2, unique_by=str).map(tuple)
-    for kind in (st.integers(), st.text().map(lambda text: " ".join(text.splitlines())), st.booleans(), numbers)
+    [
+        st.lists(kind, min_size=2, max_size=2, unique_by=str).map(tuple)
+        for kind in (st.integers(), st.text().map(lambda text: " ".join(text.splitlines())), st.booleans(), numbers)
+    ]
 )
 signatures = st.builds(
     Signature,

@@ -119,7 +119,11 @@ def test_how_many_threads(
 
 def test_threads_compute_at_the_same_time(pool: RecordingPool) -> None:
     together = threading.Barrier(3)
-    run_in_batches(1000, COSTLY, 3, lambda start, stop: together.wait(HANG) and None)
+
+    def meet(start: int, stop: int) -> None:
+        together.wait(HANG)
+
+    run_in_batches(1000, COSTLY, 3, meet)
     assert pool.wanted == [2]
 
 

@@ -108,14 +108,19 @@ def test_without_graphs_calls_need_not_wait_for_each_other(
 
 def test_a_session_that_records_takes_one_call_at_a_time(fake: FakeOnnxRuntime) -> None:
     session = Predictor(FOUR_BLOBS, "cuda")._session
-    turn = session.turn
+    turn: Any = session.turn
     assert turn is not None
     held: list[bool] = []
     run = session._run
-    session._run = lambda *arguments: (held.append(turn._is_owned()), run(*arguments))[1]  # type: ignore[attr-defined]
+
+    def watched(*arguments: Any) -> Any:
+        held.append(turn._is_owned())
+        return run(*arguments)
+
+    session._run = watched
     session.run(["probability"], {"x": ROWS})
     assert held == [True]
-    assert not turn._is_owned()  # type: ignore[attr-defined]
+    assert not turn._is_owned()
 
 
 @pytest.mark.parametrize("device", ["cuda", "auto"])

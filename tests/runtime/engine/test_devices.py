@@ -136,7 +136,7 @@ def test_the_driver_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_why_cuda_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    ort = SimpleNamespace(get_available_providers=lambda: [CPU])
+    ort: Any = SimpleNamespace(get_available_providers=lambda: [CPU])
     monkeypatch.setattr(devices, "import_onnxruntime", lambda: ort)
     monkeypatch.setattr(devices, "cuda_driver_problem", lambda: "the NVIDIA driver does not find a GPU")
     problem = devices.cuda_problem(MODEL)

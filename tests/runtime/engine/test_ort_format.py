@@ -8,7 +8,7 @@ import pytest
 
 from edge_runtime import InvalidModel, Predictor
 from edge_runtime.contract.certificate import seal
-from edge_runtime.engine.session import import_onnxruntime
+from edge_runtime.engine.installation import import_onnxruntime
 
 WEIGHT = np.array([2.5, -1.25], np.float32).tobytes()
 

@@ -1,5 +1,6 @@
 """The worker threads of batch splitting."""
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -123,7 +124,7 @@ def test_without_sched_getcpu(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(name: object) -> Any:
         raise OSError
 
-    monkeypatch.setattr(batch_splitting.ctypes, "CDLL", refuse)
+    monkeypatch.setattr(ctypes, "CDLL", refuse)
     assert batch_splitting._find_current_processor() is None
 
 

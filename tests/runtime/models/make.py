@@ -32,7 +32,7 @@ sys.path.insert(0, str(HERE.parents[1] / "helpers"))
 
 import tables  # noqa: E402
 
-TENSORS = {
+TENSORS: dict[str, tuple[int, list[str | int | None]]] = {
     "float16": (TensorProto.FLOAT16, ["batch", 2]),
     "float32": (TensorProto.FLOAT, ["batch", 2]),
     "float64": (TensorProto.DOUBLE, ["batch"]),
@@ -43,6 +43,9 @@ TENSORS = {
     "string": (TensorProto.STRING, ["batch"]),
     "scalar": (TensorProto.FLOAT, []),
 }
+
+# Nodes of a graph, and their weights.
+Parts = tuple[list[onnx.NodeProto], list[onnx.TensorProto]]
 
 
 def make_four_blobs(path: Path) -> None:
@@ -98,13 +101,13 @@ def make_outputs(path: Path) -> None:
         ],
         [
             numpy_helper.from_array(np.array([2.5, -1.25], np.float32), "weight"),
-            numpy_helper.from_array(np.float32(0), "zero"),
+            numpy_helper.from_array(np.array(0, np.float32), "zero"),
         ],
     )
     write(graph, path)
 
 
-def encoded(column: int, feature: Feature, table: np.ndarray, output: str) -> tuple[list, list]:
+def encoded(column: int, feature: Feature, table: np.ndarray, output: str) -> Parts:
     """Nodes and weights that give a row of `table` for a string in a column of `text`: unknown, missing, categories."""
     keys = ["", *map(str, feature.categories)]
     nodes = [
@@ -121,13 +124,13 @@ def encoded(column: int, feature: Feature, table: np.ndarray, output: str) -> tu
         helper.make_node("Gather", [f"{output}_table", f"{output}_code"], [output]),
     ]
     weights = [
-        numpy_helper.from_array(np.int64(column), f"{output}_column"),
+        numpy_helper.from_array(np.array(column, np.int64), f"{output}_column"),
         numpy_helper.from_array(table.astype(np.float32), f"{output}_table"),
     ]
     return nodes, weights
 
 
-def without_missing_values(mean: np.ndarray) -> tuple[list, list]:
+def without_missing_values(mean: np.ndarray) -> Parts:
     """Nodes and a weight that give `x` with `mean` in place of its missing values, as `filled`."""
     nodes = [
         helper.make_node("IsNaN", ["x"], ["is_missing"]),

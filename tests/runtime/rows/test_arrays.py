@@ -77,7 +77,7 @@ def test_a_whole_array_has_one_name() -> None:
 def test_strings() -> None:
     for array in (np.array(["a", "ö"]), np.array(["a", "ö"], object)):
         found = cast(array, np.dtype(object), ("t",))
-        assert (found.dtype, found.tolist()) == (object, ["a", "ö"])
+        assert (found.dtype, found.tolist()) == (np.dtype(object), ["a", "ö"])
 
 
 @pytest.mark.parametrize(
@@ -144,8 +144,8 @@ def test_a_matrix_of_the_declared_type_is_not_copied() -> None:
         found = as_matrix(other, FLOAT32, ("a", "b"))
         assert found.flags.c_contiguous
         np.testing.assert_array_equal(found, rows, strict=True)
-    for other in (rows.astype(np.float64), rows.tolist(), rows.astype(np.int8)):
-        np.testing.assert_array_equal(as_matrix(other, FLOAT32, ("a", "b")), rows, strict=True)
+    for converted in (rows.astype(np.float64), rows.tolist(), rows.astype(np.int8)):
+        np.testing.assert_array_equal(as_matrix(converted, FLOAT32, ("a", "b")), rows, strict=True)
     with pytest.raises(InvalidInput, match="a row has 3 values"):
         as_matrix(rows, FLOAT32, ("a", "b", "c"))
     with pytest.raises(InvalidInput, match=r"^rows: all must have the same length, found 1 and 2 values$"):

@@ -55,7 +55,11 @@ def test_forms_of_the_same_rows(reader: RowReader, form: Callable[[], Any]) -> N
 
 
 def test_values_that_were_read_already(reader: RowReader) -> None:
-    rows = [["Dream", 40.5, 3000.0, 1.0, "2007"], ["", NAN, NAN, 0.0, ""], ["Foo", 50.0, 9000.0, 0.0, "2050"]]
+    rows: list[list[float | str]] = [
+        ["Dream", 40.5, 3000.0, 1.0, "2007"],
+        ["", NAN, NAN, 0.0, ""],
+        ["Foo", 50.0, 9000.0, 0.0, "2050"],
+    ]
     assert_same(reader.tensors_of_read(rows))
     assert_same(reader.tensors_of_read(rows[:1]), slice(0, 1))
 

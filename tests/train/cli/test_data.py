@@ -9,7 +9,7 @@ import pytest
 from terminals import Terminal
 
 from edge_runtime.contract.progress import Progress
-from edge_train import TableError
+from edge_train import TableError, read_table
 from edge_train.cli import data
 from edge_train.cli.command import main
 from edge_train.cli.data import TableOptions, example_dataset, table_dataset
@@ -133,7 +133,7 @@ def test_a_wrong_table_leaves_everything_as_it_was(
 
 
 def test_a_table_that_takes_long_to_read_has_a_bar(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal, read_table = Terminal(), data.read_table
+    terminal = Terminal()
 
     def read(path: Path) -> Any:
         terminal.wait_for("reading")

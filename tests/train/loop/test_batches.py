@@ -24,7 +24,7 @@ SETTINGS = Settings((50, 7), dropout=0.3, batch_size=100)
 def part(rows: int = ROWS, rare: float = 0.5) -> Part:
     """Rows that can be told apart, in an order other than that of the signature's inputs."""
     numbers = np.arange(rows, dtype=np.float32)
-    inputs = {"text": (2 + numbers % 2)[:, None].astype(np.int64), "x": numbers[:, None]}
+    inputs: dict[str, np.ndarray] = {"text": (2 + numbers % 2)[:, None].astype(np.int64), "x": numbers[:, None]}
     return Part(inputs, (numbers < rare * rows).astype(np.float32))
 
 

@@ -1,5 +1,6 @@
 """The file of a run's progress."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,6 @@ import pytest
 import torch
 
 from edge_train import CannotWrite, Checkpointer, CheckpointError
-from edge_train.loop import progress as progress_module
 from edge_train.loop.progress import TrainingProgress
 
 
@@ -20,7 +20,7 @@ def folder(tmp_path: Path) -> Path:
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that are the time now."""
     now = [1000.0]
-    monkeypatch.setattr(progress_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     return now
 
 

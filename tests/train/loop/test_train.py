@@ -121,6 +121,7 @@ def test_weights_that_diverge_in_the_last_step_are_an_error(monkeypatch: pytest.
     """The loss is found before the step, so that it is still finite."""
     data = replace(four_blobs(0), test=None)
     network = new_network(data, EXAMPLE_DEFAULTS)
+    assert isinstance(network, NeuralNet)
     step = torch.optim.SGD.step
 
     def overflow(optimizer: Any, *arguments: Any) -> None:
@@ -137,9 +138,12 @@ def plain_batches(data: Dataset, settings: Settings) -> torch.Tensor:
     network = new_network(data, settings).train()
     tensors = [torch.from_numpy(data.train.inputs[tensor.name]) for tensor in data.signature.inputs]
     tensors.append(torch.from_numpy(data.train.target))
-    kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.SGD
-    fused = {"fused": True} if settings.optimizer == "adamw" else {}
-    optimizer = kind(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, **fused)  # type: ignore[operator]
+    rate, decay = settings.learning_rate, settings.weight_decay
+    optimizer: torch.optim.Optimizer
+    if settings.optimizer == "adamw":
+        optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=decay, fused=True)
+    else:
+        optimizer = torch.optim.SGD(network.parameters(), lr=rate, weight_decay=decay)
     size = settings.batch_size or len(data.train)
     steps = -(-len(data.train) // size)
     schedule = torch.optim.lr_scheduler.LambdaLR(

@@ -1,5 +1,7 @@
 """What a network's state_dict carries besides weights."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -17,7 +19,8 @@ class Linear(Network):
         self.layer = nn.Linear(2, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layer(x)
+        answer: Tensor = self.layer(x)
+        return answer
 
 
 def test_the_state_dict_carries_the_signature_and_the_hash_of_the_rows() -> None:
@@ -37,11 +40,12 @@ def test_a_state_dict_without_metadata_changes_neither() -> None:
 
 
 def test_a_hash_that_is_not_known_is_not_written() -> None:
-    assert list(Linear(SIGNATURE).state_dict()._metadata[""]) == ["version", "edge_predict"]
+    state: Any = Linear(SIGNATURE).state_dict()
+    assert list(state._metadata[""]) == ["version", "edge_predict"]
 
 
 def test_a_damaged_signature_is_refused() -> None:
-    state = Linear(SIGNATURE).state_dict()
+    state: Any = Linear(SIGNATURE).state_dict()
     state._metadata[""]["edge_predict"]["labels"] = []
     with pytest.raises(InvalidModel, match="the signature is damaged"):
         Linear(OTHER).load_state_dict(state)

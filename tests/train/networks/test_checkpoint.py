@@ -144,10 +144,15 @@ def test_same_model_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "another name.pt").read_bytes()
 
 
+def metadata(model: nn.Module) -> Any:
+    content: Any = model.state_dict()
+    return content._metadata
+
+
 def test_a_model_can_be_copied_and_pickled() -> None:
     model = named_model()
     for again in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
-        assert again.state_dict()._metadata == model.state_dict()._metadata
+        assert metadata(again) == metadata(model)
 
 
 def state(**changes: Any) -> dict[str, Any]:
@@ -212,7 +217,7 @@ def test_missing_or_a_folder(tmp_path: Path) -> None:
     ],
 )
 def test_bad_signature(path: Path, signature: Any, message: str) -> None:
-    content = NeuralNet(2, 5).state_dict()
+    content: Any = NeuralNet(2, 5).state_dict()
     content._metadata[""]["edge_predict"] = signature
     torch.save(content, path)
     with pytest.raises(CheckpointError, match=message):

@@ -18,7 +18,8 @@ def network() -> NeuralNet:
 def formula(network: NeuralNet, x: np.ndarray) -> np.ndarray:
     weight_1, bias_1, weight_2, bias_2 = (value.double().numpy() for value in network.state_dict().values())
     hidden = np.maximum(x @ weight_1.T + bias_1, 0)
-    return 1 / (1 + np.exp(-(hidden @ weight_2.T + bias_2)))
+    probability: np.ndarray = 1 / (1 + np.exp(-(hidden @ weight_2.T + bias_2)))
+    return probability
 
 
 def test_linear_relu_linear_sigmoid(network: NeuralNet) -> None:

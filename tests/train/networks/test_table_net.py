@@ -180,11 +180,13 @@ def test_the_output_is_what_the_signature_says(task: str, inputs: Any) -> None:
 def test_regression_is_in_the_targets_unit() -> None:
     network = fitted("regression").eval()
     assert network.target is not None
-    nn.init.zeros_(network.layers[-1].weight)
-    nn.init.zeros_(network.layers[-1].bias)
+    last = network.layers[-1]
+    assert isinstance(last, nn.Linear)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
     found = network(**tensors(rows(5)))
     torch.testing.assert_close(found, torch.full((5, 1), float(target("regression", 300).mean())))
-    nn.init.ones_(network.layers[-1].bias)
+    nn.init.ones_(last.bias)
     torch.testing.assert_close(network(**tensors(rows(5))) - found, network.target[1].expand(5, 1), rtol=1e-3, atol=0)
 
 
@@ -245,7 +247,7 @@ def test_missing_and_unknown_values_never_become_nan(task: str) -> None:
     inputs = tuple(tensors(values).values())
     assert network(*inputs).isfinite().all()
     loss = network.loss(inputs, torch.from_numpy(target(task, 200)), None, ())
-    loss.backward()
+    torch.autograd.backward(loss)
     assert loss.isfinite()
     for parameter in network.parameters():
         assert parameter.grad is not None
@@ -276,6 +278,7 @@ def test_fitting_sets_all_preprocessing_and_before_there_is_none() -> None:
     network.fit(values, places)
     torch.testing.assert_close(network.numeric.mean[0].item(), float(values["x"][:, 0].mean()), rtol=1e-3, atol=0)
     for embedding, codes, first in zip(network.embeddings, values["text"].T, (FIRST_CATEGORY, MISSING), strict=True):
+        assert isinstance(embedding, CategoryEmbedding)
         counts = np.bincount(codes, minlength=first + len(embedding.frequency))[first:]
         np.testing.assert_allclose(embedding.frequency, counts / 300, rtol=1e-6)
     np.testing.assert_allclose(network.prior, np.bincount(places) / 300, rtol=1e-6)

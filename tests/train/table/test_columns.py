@@ -59,7 +59,7 @@ def categories(column: Column | DroppedColumn) -> list[Any]:
 def test_numbers_and_booleans(cells: Any, kind: str, expected: list[Any]) -> None:
     column = found(cells)
     assert isinstance(column, Column)
-    assert (column.kind, column.values.dtype) == (kind, np.float32)
+    assert (column.kind, column.values.dtype) == (kind, np.dtype(np.float32))
     assert values(column) == expected
 
 

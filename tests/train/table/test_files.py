@@ -28,7 +28,8 @@ def read(tmp_path: Path) -> Callable[..., dict[str, list[Any]]]:
     def read(content: str | bytes, name: str = "table.csv") -> dict[str, list[Any]]:
         path = tmp_path / name
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return read_table(path).to_pydict()
+        columns: dict[str, list[Any]] = read_table(path).to_pydict()
+        return columns
 
     return read
 

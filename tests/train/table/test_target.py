@@ -18,7 +18,8 @@ def found(cells: Any, kind: TargetKind | None = None) -> Target:
 
 def answers(target: Target) -> list[Any]:
     if target.task == "regression":
-        return target.values.tolist()
+        values: list[Any] = target.values.tolist()
+        return values
     return [target.labels[int(place)] for place in target.values]
 
 
