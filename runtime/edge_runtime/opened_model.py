@@ -37,7 +37,7 @@ class OpenedModel:
 
     def __init__(
         self,
-        model: str | os.PathLike[str] | bytes,
+        model: str | os.PathLike[str] | bytes | bytearray | memoryview,
         device: str = "auto",
         verify: bool = False,
         threads: int | None = None,

@@ -28,7 +28,7 @@ class Predictor(OpenedModel):
     # Its docstring is OpenedModel's.
     def __init__(
         self,
-        model: str | os.PathLike[str] | bytes,
+        model: str | os.PathLike[str] | bytes | bytearray | memoryview,
         device: str = "auto",
         verify: bool = False,
         threads: int | None = None,

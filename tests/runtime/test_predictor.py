@@ -138,7 +138,6 @@ def test_predict_one_takes_one_row(predictor: Predictor) -> None:
 
 def test_model_from_memory() -> None:
     content = (MODELS / "four_blobs.onnx").read_bytes()
-    model: Any
     for model in (content, bytearray(content), memoryview(content)):
         assert Predictor(model).predict([-1, 1]).tolist() == [1]
 
