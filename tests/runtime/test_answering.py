@@ -137,12 +137,14 @@ def test_results_stay_as_they_are(predictor: Predictor) -> None:
 
 def test_from_many_threads_at_once(predictor: Predictor) -> None:
     known = {count: outputs(predictor, drawn(count)) for count in (1, 3, 64, 9000)}
+    predicted = {count: predictor.predict(drawn(count)) for count in known}
     one = predictor.predict_one([0.25, -1.5])
 
     def use() -> None:
         for _ in range(10):
             for count, answers in known.items():
                 np.testing.assert_array_equal(outputs(predictor, drawn(count)), answers)
+                np.testing.assert_array_equal(predictor.predict(drawn(count)), predicted[count])
             assert predictor.predict_one([0.25, -1.5]) == one
 
     in_threads(use, 8)

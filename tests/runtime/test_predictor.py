@@ -155,16 +155,14 @@ def test_pickle_opens_the_model_again(predictor: Predictor, tmp_path: Path, monk
 
 def test_threads_share_a_predictor(predictor: Predictor) -> None:
     rows = np.random.default_rng(0).normal(size=(500, 2))
-    expected_answers = predictor.predict_proba(rows)
-    wrong = []
+    probabilities, labels = predictor.predict_proba(rows), predictor.predict(rows)
 
     def work() -> None:
-        for index, row in enumerate(rows):
-            if not np.allclose(predictor.predict_proba(row), expected_answers[index], atol=2e-7):
-                wrong.append(index)
+        for row, expected, label in zip(rows, probabilities, labels, strict=True):
+            np.testing.assert_allclose(predictor.predict_proba(row)[0], expected, rtol=0, atol=2e-7)
+            assert predictor.predict(row) == label
 
     in_threads(work, 8)
-    assert not wrong
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted in /proc")

@@ -152,14 +152,14 @@ def test_predict_one_takes_one_row(penguins: Predictor) -> None:
 
 def test_pickled_and_shared(penguins: Predictor) -> None:
     again = pickle.loads(pickle.dumps(penguins))
-    expected = penguins.predict_proba(ROWS)
-    wrong: list[int] = []
+    probabilities, labels = penguins.predict_proba(ROWS), penguins.predict(ROWS)
 
     def work() -> None:
-        wrong.extend(1 for _ in range(50) if not np.array_equal(again.predict_proba(ROWS), expected))
+        for _ in range(50):
+            np.testing.assert_array_equal(again.predict_proba(ROWS), probabilities)
+            np.testing.assert_array_equal(again.predict(ROWS), labels)
 
     in_threads(work, 4)
-    assert not wrong
 
 
 def test_a_row_of_two_inputs_of_numbers() -> None:
