@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from edge_runtime.answering import Prediction
     from edge_runtime.contract.certificate import Certificate, ReferenceBatch
     from edge_runtime.contract.tensors import TensorSpec
+    from edge_runtime.opened_model import OpenedModel
     from edge_runtime.predictor import Predictor
     from edge_runtime.verification import Check, Verification
 
@@ -51,6 +52,7 @@ __all__ = [
     "NoCertificate",
     "NoProbabilities",
     "NoSignature",
+    "OpenedModel",
     "Prediction",
     "Predictor",
     "ReferenceBatch",
@@ -70,6 +72,7 @@ __getattr__ = lazy_names(
         "Certificate": "edge_runtime.contract.certificate",
         "Check": "edge_runtime.verification",
         "ReferenceBatch": "edge_runtime.contract.certificate",
+        "OpenedModel": "edge_runtime.opened_model",
         "Prediction": "edge_runtime.answering",
         "Predictor": "edge_runtime.predictor",
         "TensorSpec": "edge_runtime.contract.tensors",

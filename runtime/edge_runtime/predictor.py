@@ -15,12 +15,13 @@ from edge_runtime.opened_model import OpenedModel
 
 
 class Predictor(OpenedModel):
-    """An opened model that answers rows. Several threads may use it at the same time.
+    """An opened model that answers rows; `run`, `certificate` and `verify` are those of every `OpenedModel`.
+
+    Several threads may use it at the same time.
 
     Attributes:
         signature: the meaning of rows and answers; None for an ONNX file without one, which only `run` can use.
-        inputs: the input tensors that the file declares.
-        outputs: the output tensors that the file declares.
+        inputs, outputs: the tensors that the file declares.
         provider: the ONNX Runtime provider that the model runs on, such as "CPUExecutionProvider". With device="auto"
             large calls may run on CUDA besides.
     """
