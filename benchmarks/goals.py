@@ -8,7 +8,7 @@ from benchmarks.peers import ORT_BINDING, ORT_DEFAULT, ORT_ONE, OURS, TORCH, TOR
 from benchmarks.results import Results
 from benchmarks.shell import BARE_SCRIPT, TORCH_SCRIPT
 from benchmarks.sizes import BARE, PACKAGE
-from benchmarks.timing import Cell, Spread
+from benchmarks.timing import Cell, Quartiles
 
 
 @dataclass(frozen=True)
@@ -25,18 +25,18 @@ class Outcome:
 
     what: str
     goal: str
-    cells: Mapping[str, Spread]
+    cells: Mapping[str, Quartiles]
     limit: float
     at_least: bool = False
 
     @property
-    def worst(self) -> tuple[str, Spread] | None:
+    def worst(self) -> tuple[str, Quartiles] | None:
         """The ratio farthest on the wrong side; None if nothing was measured."""
         sign = -1 if self.at_least else 1
         return max(self.cells.items(), key=lambda cell: sign * cell[1]["median"], default=None)
 
     @property
-    def missed(self) -> dict[str, Spread]:
+    def missed(self) -> dict[str, Quartiles]:
         """The ratios that do not reach the goal."""
         return {where: value for where, value in self.cells.items() if not self._reaches(value["median"])}
 
@@ -85,7 +85,11 @@ def outcomes(results: Results) -> list[Outcome]:
         _at_most(
             "Predictor(path) over InferenceSession(path)",
             1.2,
-            {model: spread for model, cell in results.get("loading", {}).items() for spread in cell["over"].values()},
+            {
+                model: quartiles
+                for model, cell in results.get("loading", {}).items()
+                for quartiles in cell["over"].values()
+            },
         ),
         _at_most(
             "installed size of edge-predict[cpu] over numpy + onnxruntime",
@@ -105,7 +109,7 @@ def skipped(results: Results) -> Iterator[str]:
                 yield f"{model}, {rows_in(batch)}: {reason}"
 
 
-def _throughput(models: Mapping[str, Mapping[str, Cell]]) -> Iterator[tuple[str, Spread]]:
+def _throughput(models: Mapping[str, Mapping[str, Cell]]) -> Iterator[tuple[str, Quartiles]]:
     for model, cells in models.items():
         for batch, cell in cells.items():
             if (better := _better_ort(cell)) is not None:
@@ -118,15 +122,15 @@ def _better_ort(cell: Cell) -> str | None:
     return min(known, key=lambda name: cell["seconds"][name]["median"], default=None)
 
 
-def _over(cells: Mapping[str, Cell], peer: str) -> dict[str, Spread]:
+def _over(cells: Mapping[str, Cell], peer: str) -> dict[str, Quartiles]:
     return {model: cell["over"][peer] for model, cell in cells.items() if peer in cell["over"]}
 
 
-def _only(spreads: Mapping[str, Spread], name: str) -> dict[str, Spread]:
-    return {key: value for key, value in spreads.items() if key == name}
+def _only(cells: Mapping[str, Quartiles], name: str) -> dict[str, Quartiles]:
+    return {key: value for key, value in cells.items() if key == name}
 
 
-def _at_most(what: str, limit: float, cells: Mapping[str, Spread]) -> Outcome:
+def _at_most(what: str, limit: float, cells: Mapping[str, Quartiles]) -> Outcome:
     return Outcome(what, f"<= {limit:g}", cells, limit)
 
 

@@ -17,7 +17,7 @@ import torch
 
 from benchmarks.models import Array, Model
 from benchmarks.peers import ORT_DEFAULT, ORT_ONE, OURS, Missing, Peer, check, contestants
-from benchmarks.timing import Call, Cell, Spread, cell, interleaved, ratio, settle, spread
+from benchmarks.timing import Call, Cell, Quartiles, cell, interleaved, ratio, settle, summary
 from edge_runtime import Predictor
 
 BATCHES = (1, 8, 64, 1024, 16_384, 1_000_000)
@@ -42,9 +42,9 @@ class Rates(TypedDict):
         gain: the second over the first.
     """
 
-    single: Spread
-    several: Spread
-    gain: Spread
+    single: Quartiles
+    several: Quartiles
+    gain: Quartiles
 
 
 def latency(model: Model, rounds: int, seconds: float) -> Cell:
@@ -100,7 +100,7 @@ def _one_batch(
 def threads(model: Model, rounds: int) -> dict[str, dict[str, Rates]]:
     """Rows a second from one thread and from several, by batch and contestant.
 
-    A contestant that spreads one call over the processors by itself has less to gain: both rates belong to it.
+    A contestant that splits one call over the processors by itself has less to gain: both rates belong to it.
     """
     peers, _ = contestants(model)
     found: dict[str, dict[str, Rates]] = {}
@@ -117,8 +117,8 @@ def threads(model: Model, rounds: int) -> dict[str, dict[str, Rates]]:
                     rates[name][many].append(batch * _calls_a_second(call, THREADS if many else 1))
         for name, (single, several) in rates.items():
             found[str(batch)][name] = {
-                "single": spread(single),
-                "several": spread(several),
+                "single": summary(single),
+                "several": summary(several),
                 "gain": ratio(several, single),
             }
     return found

@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 
 from benchmarks.models import EXAMPLE, prepared
-from benchmarks.timing import Call, interleaved, spread
+from benchmarks.timing import Call, interleaved, summary
 from edge_runtime import Predictor
 from edge_runtime.engine.bound_buffers import BoundBuffers
 from edge_runtime.engine.session import Session
@@ -56,7 +56,7 @@ def main() -> None:
     }
     samples = interleaved(calls, ROUNDS, SECONDS)
     for name, values in samples.items():
-        found = spread(values)
+        found = summary(values)
         print(f"{name:<48}{found['median'] * 1e6:6.2f} us ({found['low'] * 1e6:.2f}-{found['high'] * 1e6:.2f})")
 
 

@@ -12,7 +12,7 @@ from statistics import median
 from typing import TypedDict
 
 from benchmarks.models import Model
-from benchmarks.timing import Spread, ratio, spread
+from benchmarks.timing import Quartiles, ratio, summary
 
 COMMAND = "edge-predict model.onnx -1 1"
 BARE_SCRIPT = "onnxruntime script"
@@ -99,11 +99,11 @@ class Shell(TypedDict):
     """
 
     rounds: int
-    seconds: dict[str, Spread]
-    memory: dict[str, Spread]
-    over: dict[str, Spread]
-    memory_over: dict[str, Spread]
-    help_over: Spread
+    seconds: dict[str, Quartiles]
+    memory: dict[str, Quartiles]
+    over: dict[str, Quartiles]
+    memory_over: dict[str, Quartiles]
+    help_over: Quartiles
 
 
 def commands(model: Model, folder: Path) -> dict[str, list[str]]:
@@ -133,15 +133,15 @@ def shell(model: Model, folder: Path, rounds: int, seconds: float) -> Shell:
     others = [name for name in found if name != COMMAND]
     return {
         "rounds": len(wall[COMMAND]),
-        "seconds": {name: spread(values) for name, values in wall.items()},
-        "memory": {name: spread(values) for name, values in memory.items()},
+        "seconds": {name: summary(values) for name, values in wall.items()},
+        "memory": {name: summary(values) for name, values in memory.items()},
         "over": {name: ratio(wall[COMMAND], wall[name]) for name in others},
         "memory_over": {name: ratio(memory[COMMAND], memory[name]) for name in others},
         "help_over": ratio(wall[HELP], [nothing + HELP_ALLOWANCE for nothing in wall[NOTHING]]),
     }
 
 
-def startup(model: Model, folder: Path, walls: Mapping[str, Spread], rounds: int) -> dict[str, dict[str, float]]:
+def startup(model: Model, folder: Path, walls: Mapping[str, Quartiles], rounds: int) -> dict[str, dict[str, float]]:
     """Seconds of each part of the three commands that answer a row.
 
     Imports come from `python -X importtime`, each module's own time for the package that it belongs to, or for the

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from benchmarks.goals import outcomes, rows_in, skipped
 from benchmarks.inference import THREADS
 from benchmarks.results import Results
-from benchmarks.timing import Cell, Spread
+from benchmarks.timing import Cell, Quartiles
 from edge_runtime.contract.terminal import aligned
 
 
@@ -51,7 +51,7 @@ def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]
         print(f"  {line}")
 
 
-def duration(value: Spread) -> str:
+def duration(value: Quartiles) -> str:
     """Seconds in the unit that fits, with their quartiles."""
     unit, factor = next(
         (u, f) for u, f in (("s", 1.0), ("ms", 1e3), ("us", 1e6)) if value["median"] * f >= 1 or f == 1e6
@@ -59,7 +59,7 @@ def duration(value: Spread) -> str:
     return f"{value['median'] * factor:.3g} {unit} ({value['low'] * factor:.3g}-{value['high'] * factor:.3g})"
 
 
-def plain(value: Spread) -> str:
+def plain(value: Quartiles) -> str:
     """A ratio with its quartiles, or alone where it has none."""
     if value["low"] == value["high"]:
         return f"{value['median']:.3f}"

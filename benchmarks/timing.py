@@ -20,7 +20,7 @@ LEAST_ROUNDS = 5
 _LONG_CALL = 0.01
 
 
-class Spread(TypedDict):
+class Quartiles(TypedDict):
     """The middle of some values, and the quartiles on both sides of it."""
 
     median: float
@@ -39,21 +39,21 @@ class Cell(TypedDict):
     """
 
     rounds: int
-    seconds: dict[str, Spread]
-    over: dict[str, Spread]
+    seconds: dict[str, Quartiles]
+    over: dict[str, Quartiles]
     missing: dict[str, str]
 
 
-def spread(values: Iterable[float]) -> Spread:
+def summary(values: Iterable[float]) -> Quartiles:
     """Median and quartiles."""
     listed = list(values)
     low, _, high = quantiles(listed, n=4, method="inclusive") if len(listed) > 1 else listed * 3
     return {"median": median(listed), "low": low, "high": high}
 
 
-def ratio(over: Iterable[float], under: Iterable[float]) -> Spread:
+def ratio(over: Iterable[float], under: Iterable[float]) -> Quartiles:
     """The ratios of values from the same rounds, which a slow spell of the machine strikes alike."""
-    return spread(above / below for above, below in zip(over, under, strict=True))
+    return summary(above / below for above, below in zip(over, under, strict=True))
 
 
 def cell(samples: Samples, missing: Mapping[str, str] | None = None) -> Cell:
@@ -61,7 +61,7 @@ def cell(samples: Samples, missing: Mapping[str, str] | None = None) -> Cell:
     first, *others = samples
     return {
         "rounds": len(samples[first]),
-        "seconds": {name: spread(values) for name, values in samples.items()},
+        "seconds": {name: summary(values) for name, values in samples.items()},
         "over": {name: ratio(samples[first], samples[name]) for name in others},
         "missing": dict(missing or {}),
     }

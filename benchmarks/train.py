@@ -27,7 +27,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.machine import machine
-from benchmarks.timing import interleaved, ratio, spread
+from benchmarks.timing import interleaved, ratio, summary
 from edge_train import (
     Column,
     Dataset,
@@ -133,7 +133,7 @@ def print_example(rounds: int) -> None:
         torch.equal(one, other) for one, other in zip(found.model.parameters(), expected[0].parameters(), strict=True)
     )
     times = interleaved({"ours": lambda: train(dataset), "plain": lambda: plain_loop(dataset)}, rounds, 120)
-    over, seconds = ratio(times["ours"], times["plain"]), {name: spread(values) for name, values in times.items()}
+    over, seconds = ratio(times["ours"], times["plain"]), {name: summary(values) for name, values in times.items()}
     print(f"\nthe example's {EXAMPLE_DEFAULTS.epochs:,} epochs, {'the same bits' if same else 'OTHER BITS'}")
     for name, value in seconds.items():
         print(
@@ -180,7 +180,7 @@ def print_large(rounds: int) -> None:
     times = interleaved(calls, rounds, 600)
     print(f"\n{ROWS:,} rows of {COLUMNS} columns, batches of {BATCH}, hidden layers {HIDDEN}, {EPOCHS} epochs")
     for name, values in times.items():
-        value = spread(EPOCHS * ROWS / value for value in values)
+        value = summary(EPOCHS * ROWS / value for value in values)
         print(f"  {name:<28} {value['median']:>10,.0f} rows/s  ({value['low']:,.0f} to {value['high']:,.0f})")
     for ours in list(calls)[:2]:
         gain = ratio(times["torch DataLoader"], times[ours])

@@ -96,9 +96,14 @@ def check_paths(folder: Path, stem: str, choices: Choices, read: Sequence[Path])
         read: the other files that are read.
 
     Raises:
-        ExportError: a file does not exist or would be overwritten.
+        ExportError: a file does not exist, has a name that exports have, or would be overwritten.
         CannotWrite: a folder cannot be made or written in, or there is a folder at the path of a file.
     """
+    for path in read:
+        if path.suffix in {f".{kind}" for kind in Format}:
+            raise ExportError(
+                f"{path} has the name of a file that an export makes; give what it is made from, such as model.pt"
+            )
     read = [*read, *([choices.data] if isinstance(choices.data, Path) else [])]
     for path in read:
         if not path.exists():
@@ -121,6 +126,18 @@ def file_path(folder: Path, stem: str, kind: Format, precision: Precision) -> Pa
     """Where the file of a format and a precision goes: model.onnx, model.int8.onnx."""
     middle = "" if precision == Precision.FLOAT32 else f".{precision}"
     return folder / f"{stem}{middle}.{kind}"
+
+
+def split_factory(factory: str) -> tuple[str, str]:
+    """`package.module:name` as the name of the module and that of what is in it.
+
+    Raises:
+        ExportError: it is not written so.
+    """
+    module, _, name = factory.partition(":")
+    if not module or not name:
+        raise ExportError(f"{factory!r} does not name a module; write it as package.module:name")
+    return module, name
 
 
 _Member = TypeVar("_Member", bound=StrEnum)

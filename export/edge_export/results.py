@@ -8,6 +8,7 @@ from edge_export.formats.choices import Format, Precision
 from edge_export.verify.compare import Comparison
 from edge_export.verify.quantization_budget import Measured
 from edge_runtime import Certificate
+from edge_runtime.contract.terminal import printable
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -40,7 +41,7 @@ class Export:
         """The file and what was found, in one line."""
         size = len(self.content)
         unit = f"{size} bytes" if size < 1000 else f"{size / 1e3:.0f} kB" if size < 1e6 else f"{size / 1e6:.1f} MB"
-        return f"{self.path} {unit}: {self._finding}"
+        return f"{printable(self.path)} {unit}: {self._finding}"
 
     @property
     def _finding(self) -> str:

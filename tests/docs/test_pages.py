@@ -36,4 +36,7 @@ def clone_into(folder: Path) -> None:
     for name, path in tracked_files().items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, folder / name)
+    # Older than the environment, so that make does not set it up anew, which would empty this one.
+    for name in ("pyproject.toml", "constraints.txt"):
+        os.utime(folder / name, (0, 0))
     (folder / ".venv").symlink_to(Path(sys.executable).parents[1])

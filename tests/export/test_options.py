@@ -151,10 +151,15 @@ def test_what_is_read_is_not_written_over(tmp_path: Path, name: str) -> None:
     precisions = ["float32", "float16"]
     message = "would be overwritten by this export; rename it or choose another folder"
     with pytest.raises(ExportError, match=message):
-        check(tmp_path, read, precisions=precisions)
-    with pytest.raises(ExportError, match=message):
         check(tmp_path, data=read, precisions=precisions)
-    check(tmp_path / "elsewhere", read)
+    check(tmp_path / "elsewhere", data=read)
+
+
+def test_an_artifact_is_not_exported_again(tmp_path: Path) -> None:
+    for name in ("model.onnx", "model.ort", "model.torchscript"):
+        (tmp_path / name).touch()
+        with pytest.raises(ExportError, match=f"{name} has the name of a file that an export makes; give what"):
+            check(tmp_path / "elsewhere", tmp_path / name)
 
 
 def test_no_file_is_written_twice(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def export(
     # torch and onnx take seconds to import; mistakes in the command line are found before.
     from edge_export.budget import Budget
     from edge_export.errors import ExportError
-    from edge_export.options import Options, check_paths, choose
+    from edge_export.options import Options, check_paths, choose, split_factory
     from edge_runtime.contract.progress import Progress
 
     with Progress("loading torch") as progress:
@@ -97,6 +97,8 @@ def export(
             options["reproduce"] = reproduce
         try:
             options["budget"] = Budget(max_flips, max_change)
+            if module is not None:
+                split_factory(module)
             choices = choose(options)
         except ExportError as error:
             raise shell.UsageError(str(error)) from error

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib
+import inspect
 import io
 import sys
 import textwrap
@@ -17,9 +18,11 @@ from edge_export.capture.program import Program
 from edge_export.capture.quiet import quiet
 from edge_export.errors import ExportError
 from edge_export.inputs.data_files import read_tensors
+from edge_export.options import split_factory
 from edge_export.tensors import Axes
 from edge_runtime import Signature
 from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
+from edge_runtime.contract.terminal import suggestion
 from edge_train import load_checkpoint
 from edge_train.errors import UnknownNetwork
 
@@ -48,7 +51,7 @@ def load_program(
             raise ExportError("--module needs --example, an .npz file with an array for each input of its forward")
         module = _make(factory)
         _load_weights(module, path)
-        program = capture(module, _example(example), dynamic)
+        program = capture(module, _example(example, module), dynamic)
     elif path.suffix == ".pt2":
         program = _load_exported(path)
     else:
@@ -72,14 +75,17 @@ def load_program(
 
 
 def _make(factory: str) -> nn.Module:
-    module_name, _, name = factory.partition(":")
-    if not name:
-        raise ExportError(f"{factory!r} does not name a module; write it as package.module:name")
+    module_name, name = split_factory(factory)
     # As `python -m` does; a command's own folder is first otherwise.
     if "" not in sys.path:
         sys.path.insert(0, "")
     try:
-        made = getattr(importlib.import_module(module_name), name)()
+        home = importlib.import_module(module_name)
+        if not hasattr(home, name):
+            raise ExportError(f"{module_name} has no {name}{suggestion(name, vars(home))}")
+        made = getattr(home, name)()
+    except ExportError:
+        raise
     except (Exception, SystemExit) as error:  # a script that reads the command line may end the process
         raise ExportError(f"{factory} cannot be made: {cause(error)}") from error
     if not isinstance(made, nn.Module):
@@ -87,13 +93,20 @@ def _make(factory: str) -> nn.Module:
     return made
 
 
-def _example(path: Path) -> dict[str, Tensor]:
-    tensors = {}
+def _example(path: Path, module: nn.Module) -> dict[str, Tensor]:
+    """The arrays in an .npz file, which are the arguments of the module's forward by name."""
+    tensors: dict[str, Tensor] = {}
     for name, values in read_tensors(path).items():
         try:
             tensors[name] = torch.from_numpy(values)
         except TypeError as error:
             raise ExportError(f"{path}: {name} is {values.dtype}; torch has no tensors of that type") from error
+    forward = inspect.signature(module.forward)
+    try:
+        forward.bind(**tensors)
+    except TypeError as error:
+        held, taken = ", ".join(tensors) or "nothing", ", ".join(forward.parameters)
+        raise ExportError(f"{path} holds {held}; the module's forward takes {taken}") from error
     return tensors
 
 

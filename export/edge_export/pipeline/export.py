@@ -68,10 +68,10 @@ def export(
 
 
 def export_checkpoint(
-    checkpoint: Path,
-    folder: Path | None = None,
+    checkpoint: str | Path,
+    folder: str | Path | None = None,
     factory: str | None = None,
-    example: Path | None = None,
+    example: str | Path | None = None,
     dynamic: Mapping[str, Axes] | None = None,
     **options: Unpack[Options],
 ) -> list[Export]:
@@ -91,7 +91,9 @@ def export_checkpoint(
         others: as `export`.
     """
     choices = choose(options)
-    folder = checkpoint.parent if folder is None else folder
+    checkpoint = Path(checkpoint)
+    folder = checkpoint.parent if folder is None else Path(folder)
+    example = None if example is None else Path(example)
     check_paths(folder, checkpoint.stem, choices, [checkpoint, *([] if example is None else [example])])
     choices.progress.begin(f"loading {checkpoint.name}")
     program, hashes = load_program(checkpoint, factory, example, dynamic)

@@ -86,8 +86,8 @@ def plane(program: Program) -> Plane | None:
     """The plane to draw: of the only two features, else of those that move the output most.
 
     How far one moves it: the range of each of the output's columns as it goes through its own range alone, and the
-    largest of these. None where there are no two numbers to choose, where texts stand beside them, or a picture would
-    take long.
+    largest of these. None where there are no two numbers to choose, where the model takes strings too, or a picture
+    would take long.
     """
     signature = program.classifier
     if signature is None or not program.is_batched or len(program.inputs) != 1:

@@ -85,8 +85,8 @@ def quantized_reference_batch(
         row = _size(program, batch) // count
         wanted = int(np.clip(_MOST_BYTES // (2 * max(1, row)), 1, min(count, 2 * _MOST_ROWS)))
         order = np.argsort(-change.changes[:count], kind="stable")
-        spread = np.linspace(0, count - 1, wanted - wanted // 2).astype(np.intp)
-        batch = take(batch, np.unique(np.concatenate([order[: wanted // 2], spread])))
+        evenly = np.linspace(0, count - 1, wanted - wanted // 2).astype(np.intp)
+        batch = take(batch, np.unique(np.concatenate([order[: wanted // 2], evenly])))
     expected, tolerance = dict(program.run(batch)), {}
     # A dynamic precision gives other answers for a row beside other rows: these have not been measured yet.
     found = run(batch)
@@ -146,7 +146,7 @@ def arrays_sha256(arrays: Tensors) -> str:
 
 
 def _chosen(program: Program, probe: ProbeInputs, most_bytes: int) -> Iterator[Tensors]:
-    """Calls that stand for `probe`: rows of its largest call, spread over it, or its smallest and largest calls."""
+    """Calls that stand for `probe`: rows from all over its largest call, or its smallest and largest calls."""
 
     def size(batch: Tensors) -> int:
         return _size(program, batch)

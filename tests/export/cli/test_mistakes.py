@@ -40,7 +40,9 @@ MISTAKES: Mapping[str, Mistake] = {
     "--module without --example": Mistake(["model.pt", "--module", "a:b"], 2, "--module needs --example, an .npz"),
     "--dynamic without axes": Mistake([*MODULE, "--dynamic", "x"], 2, "--dynamic x: write it as name=axis,axis, such"),
     "--dynamic without a name": Mistake([*MODULE, "--dynamic", "=batch"], 2, "write it as name=axis,axis"),
-    "an output over MODEL": Mistake(["model.onnx"], 1, "model.onnx would be overwritten by this export; rename it or"),
+    "an artifact for MODEL": Mistake(
+        ["model.onnx"], 1, "model.onnx has the name of a file that an export makes; give "
+    ),
     "an output over --data": Mistake(["model.pt", "--data", "model.onnx"], 1, "model.onnx would be overwritten by"),
     "a report over an output": Mistake(["model.pt", "--report", "model.onnx"], 1, "model.onnx would be overwritten"),
     "a file for a folder": Mistake(["model.pt", "--output", "model.pt"], 1, "no file can be written in model.pt: "),

@@ -88,8 +88,8 @@ def test_a_name_with_commas_is_one_name() -> None:
         ),
         ({"categorical": ["mass"], "numeric": ["mass"]}, "--categorical and --numeric both name mass; remove"),
         ({"categorical": ["code"], "drop": ["code"]}, "--categorical and --drop both name code; remove"),
-        ({"numeric": ["y"]}, "y is the target, and --numeric names it too; --task says what the target holds"),
-        ({"drop": ["y"]}, "y is the target, and --drop names it too"),
+        ({"numeric": ["y"]}, "y is the target, which --numeric cannot name; remove it from --numeric"),
+        ({"drop": ["y"]}, "y is the target, which --drop cannot name"),
         ({"target": "mass", "class_weight": "balanced"}, "if mass holds classes, add --task classification"),
     ],
 )

@@ -147,13 +147,13 @@ def test_strings_that_name_rows_are_told_from_categories_by_how_often_they_occur
 @pytest.mark.parametrize(
     ("cells", "message"),
     [
-        (["1", "2", "", "1O", "5"], r"t\.csv row 4: c is '1O', not a number .* --categorical c$"),
+        (["1", "2", "", "1O", "5"], r"t\.csv row 4: c is '1O', not a number; .* --categorical c$"),
         (["1", "2", "1_000"], "row 3: c is '1_000', not a number"),
         (["1", "2", "1,5"], "row 3"),
         (["1", "2", "1\0"], "row 3"),
         (["1", "inf"], "row 2: c is 'inf', not a finite number"),
         ([1.0, float("-inf")], "row 2: c is -inf, not a finite number"),
-        (["1", "1e300"], "row 2: c is '1e300', not a finite number that float32 holds"),
+        (["1", "1e300"], "row 2: c is '1e300', not a finite number within float32's range"),
         (["1", "1e400"], "row 2"),
         (["1", "9" * 5000], "row 2: c is '999"),
         (

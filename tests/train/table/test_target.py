@@ -111,7 +111,7 @@ def test_rows_without_a_target_are_dropped(cells: Any, kind: TargetKind | None) 
         (
             ["1", "2", "", "4O", "5.5"],
             None,
-            r"row 4: y is '4O', not a number .* as classes with --task classification$",
+            r"row 4: y is '4O', not a number; .* as classes with --task classification$",
         ),
         (["no", "yes"], "regression", "row 1: y is 'no'"),
         (["a\nb", "c"], None, r"y has the class 'a\\nb'; a class must be one line"),

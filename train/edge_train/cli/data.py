@@ -109,7 +109,7 @@ def _column_names(words: Sequence[str], names: Sequence[str], path: Path) -> lis
 def _check_contradictions(chosen: Mapping[str, Sequence[str]], target: str) -> None:
     for option, columns in chosen.items():
         if target in columns:
-            raise TableError(f"{target} is the target, and {option} names it too; --task says what the target holds")
+            raise TableError(f"{target} is the target, which {option} cannot name; remove it from {option}")
         for other, others in chosen.items():
             if option < other and (both := [column for column in columns if column in others]):
                 raise TableError(f"{option} and {other} both name {both[0]}; remove it from one of them")

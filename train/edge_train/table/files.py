@@ -25,7 +25,7 @@ _JSON = {".jsonl", ".ndjson", ".json"}
 _PARQUET = {".parquet", ".pq"}
 
 
-def read_table(path: Path) -> pa.Table:
+def read_table(path: str | Path) -> pa.Table:
     """The table in the file at `path`; the end of the name gives the format, CSV unless it is .tsv, .parquet or .jsonl.
 
     Returns:
@@ -37,6 +37,7 @@ def read_table(path: Path) -> pa.Table:
             a line has another number of cells than the header, is not UTF-8, or is not JSON. The message names the line
             if that is known.
     """
+    path = Path(path)
     suffixes = [suffix.lower() for suffix in path.suffixes]
     is_gzip = suffixes[-1:] == [".gz"]
     suffix = next(iter(suffixes[-2:-1] if is_gzip else suffixes[-1:]), "")

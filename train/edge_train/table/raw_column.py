@@ -103,7 +103,7 @@ class RawColumn:
         wide: npt.NDArray[np.float64] = numbers.to_numpy().astype(np.float64, copy=False)
         bad = np.isinf(wide) | (np.abs(wide) > FLOAT32_MAX)
         if bad.any():
-            self._refuse(int(bad.argmax()), "not a finite number that float32 holds; fix the cell, or empty it")
+            self._refuse(int(bad.argmax()), "not a finite number within float32's range; fix the cell, or empty it")
         known = wide[~np.isnan(wide)]
         if not len(known):
             raise self._unusable("has no value in any row")
@@ -154,11 +154,12 @@ class RawColumn:
         for place, word in enumerate(encoded.dictionary.to_pylist()):
             try:
                 numbers.append(parse_number(word))
-            except InvalidInput:
+            except InvalidInput as error:
                 row = pc.index(encoded.indices, place).as_py()
                 categories = f"categories with --categorical {shlex.quote(self.name)}"
                 advice = "classes with --task classification" if self._is_target else categories
-                self._refuse(row, f"not a number that float32 holds; fix the cell, or take the column as {advice}")
+                problem = "too large for float32" if str(error).endswith("float32") else "not a number"
+                self._refuse(row, f"{problem}; fix the cell, or take the column as {advice}")
         return pa.chunked_array([pa.array(numbers, pa.float64()).take(encoded.indices)])
 
     def _strings(self) -> pa.ChunkedArray:
