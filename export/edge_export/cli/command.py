@@ -22,11 +22,13 @@ def export(
     ] = None,
     formats: Annotated[
         list[Format] | None,
-        typer.Option("--format", help="What to make; repeat for several; onnx and torchscript by default."),
+        typer.Option("--format", help="Format of the files; repeat for several; onnx and torchscript by default."),
     ] = None,
     precisions: Annotated[
         list[Precision] | None,
-        typer.Option("--precision", help="Of ONNX and ORT files; repeat for several; float32 by default."),
+        typer.Option(
+            "--precision", help="Precision of the ONNX and ORT files; repeat for several; float32 by default."
+        ),
     ] = None,
     data: Annotated[
         Path | None,
@@ -34,17 +36,28 @@ def export(
     ] = None,
     max_flips: Annotated[
         float,
-        typer.Option(metavar="FRACTION", min=0, max=1, help="Of rows whose label a lower precision may change."),
+        typer.Option(
+            metavar="FRACTION", min=0, max=1, help="Largest fraction of rows whose label a lower precision may change."
+        ),
     ] = 0.01,
     max_change: Annotated[
         float,
-        typer.Option(metavar="CHANGE", min=0, help="Of a probability, or as a fraction of an output's largest value."),
+        typer.Option(
+            metavar="CHANGE",
+            min=0,
+            help="Largest change that a lower precision may cause: of a probability, or of another output, as a "
+            "fraction of its largest value.",
+        ),
     ] = 0.05,
     module: Annotated[
-        str | None, typer.Option(metavar="PACKAGE.MODULE:NAME", help="Makes the module that MODEL's weights fit.")
+        str | None,
+        typer.Option(metavar="PACKAGE.MODULE:NAME", help="What makes the module that MODEL's weights are for."),
     ] = None,
     example: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="With --module: an .npz with its forward's inputs by name.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="With --module: an .npz file with an array for each argument of its forward."
+        ),
     ] = None,
     dynamic: Annotated[
         list[str] | None,
@@ -66,7 +79,9 @@ def export(
     ] = False,
     version: Annotated[
         bool,
-        typer.Option("--version", help="Show the version.", callback=shell.version_of("edge-export"), is_eager=True),
+        typer.Option(
+            "--version", help="Print the version and exit.", callback=shell.version_of("edge-export"), is_eager=True
+        ),
     ] = False,
 ) -> None:
     """Export MODEL to files that are compared with torch before they are put in place."""

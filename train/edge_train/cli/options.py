@@ -49,34 +49,54 @@ def train(
         Path | None, typer.Option(metavar="FOLDER", help="Folder for plots of losses and test results.")
     ] = None,
     seed: Annotated[
-        int, typer.Option(min=0, max=2**32 - 1, help="Seed of the split, the weights and the order of rows.")
+        int,
+        typer.Option(metavar="N", min=0, max=2**32 - 1, help="Seed of the split, the weights and the order of rows."),
     ] = 0,
     hidden: Annotated[
         str | None,
         typer.Option(metavar="N,N,...", help="Units of each hidden layer: 128,64 for a table, 5 for the example."),
     ] = None,
     dropout: Annotated[
-        float | None, typer.Option(min=0, max=0.99, help="Fraction of hidden values to drop out, 0.2 for a table.")
+        float | None,
+        typer.Option(
+            metavar="FRACTION", min=0, max=0.99, help="Fraction of hidden values to drop out, 0.2 for a table."
+        ),
     ] = None,
-    optimizer: Annotated[Optimizer | None, typer.Option(help="adamw for a table, sgd for the example.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="0.001 with adamw, 0.03 with sgd.")] = None,
-    weight_decay: Annotated[float | None, typer.Option(min=0, help="0.05 with adamw, 0 with sgd.")] = None,
+    optimizer: Annotated[
+        Optimizer | None, typer.Option(help="Optimizer: adamw for a table, sgd for the example.")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(metavar="RATE", help="Learning rate: 0.001 with adamw, 0.03 with sgd.")
+    ] = None,
+    weight_decay: Annotated[
+        float | None, typer.Option(metavar="NUMBER", min=0, help="Weight decay: 0.05 with adamw, 0 with sgd.")
+    ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Rows in a step: 32 to 512 for a table, all rows for the example.")
+        int | None,
+        typer.Option(metavar="N", min=1, help="Rows in a step: 32 to 512 for a table, all rows for the example."),
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, help="Most passes over the training rows: 20 to 200 for a table, 2000 for the example."),
+        typer.Option(
+            metavar="N", min=1, help="Most passes over the training rows: 20 to 200 for a table, 2000 for the example."
+        ),
     ] = None,
     schedule: Annotated[
-        Schedule | None, typer.Option(help="Of the learning rate: cosine for a table, constant for the example.")
+        Schedule | None,
+        typer.Option(help="How the learning rate changes: cosine for a table, constant for the example."),
     ] = None,
     validation: Annotated[
         float | None,
-        typer.Option(min=0, max=0.9, help="Fraction of the training rows that tell when to stop, 0.15; 0 for none."),
+        typer.Option(
+            metavar="FRACTION",
+            min=0,
+            max=0.9,
+            help="Fraction of the training rows that tell when to stop, 0.15; 0 for none.",
+        ),
     ] = None,
     patience: Annotated[
-        int | None, typer.Option(min=1, help="Epochs without a smaller validation loss until training stops, 40.")
+        int | None,
+        typer.Option(metavar="N", min=1, help="Epochs without a smaller validation loss until training stops, 40."),
     ] = None,
     device: Annotated[
         str, typer.Option(metavar="DEVICE", help="cpu, cuda, cuda:N, or auto: CUDA for large tables.")
