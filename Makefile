@@ -90,6 +90,8 @@ test-wheel: $(READY)  ## test the built wheel with the cpu extra, without torch,
 
 test-oldest: EXTRA := cpu
 test-oldest: CONSTRAINTS := tests/oldest.txt
+# What was in order when old packages were released may be deprecated today.
+test-oldest: WARNINGS := -W default::DeprecationWarning
 test-oldest: $(READY)  ## the same with the oldest packages that the runtime supports
 	$(TEST_WHEEL)
 
@@ -111,7 +113,7 @@ $(BUILD_WHEEL)
 @$(PYTHON) -m venv --clear build/$@
 @build/$@/$(SCRIPTS)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) \
 	"$$(echo build/wheel/*.whl)[$(EXTRA)]" pytest hypothesis
-@EDGE_PREDICT_WHEEL=$(EXTRA) build/$@/$(SCRIPTS)/pytest tests/runtime
+@EDGE_PREDICT_WHEEL=$(EXTRA) build/$@/$(SCRIPTS)/pytest $(WARNINGS) tests/runtime
 endef
 
 # Packages that few targets need are added to the environment by the first of them.
