@@ -119,14 +119,18 @@ def export(
             raise shell.UsageError(str(error)) from error
         read = [model] if example is None else [model, example]
         check_paths(model.parent if output is None else output, model.stem, choices, read)
-        from edge_export.cli.details import details_of
+        from edge_export.cli.details import LEGEND, details_of
         from edge_export.pipeline.export import export_checkpoint
 
-        for made in export_checkpoint(model, output, module, example, axes, **options):
+        exports = export_checkpoint(model, output, module, example, axes, **options)
+        for made in exports:
             progress.write(made.summary)
             if details:
                 for line in details_of(made):
                     progress.write(f"  {line}")
+        if details and any(made.comparisons for made in exports):
+            for line in LEGEND:
+                progress.write(line)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -12,9 +12,15 @@ _HEADER = (
     "torch's error",
     "this file's",
     "tolerance",
-    "used",
+    "tolerance used",
     "decided",
     "excluded",
+)
+
+LEGEND = (
+    "tolerance used: the largest error of an element, as a fraction of its own tolerance",
+    "decided: decisions, such as labels, that float32 can make, so that they are torch's in every file",
+    "excluded: elements that float32 cannot resolve, and with --finite those that are not finite",
 )
 
 

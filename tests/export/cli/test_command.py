@@ -52,9 +52,10 @@ def test_details(command: Command, checkpoint: Path) -> None:
     )
     assert (result.code, result.err) == (0, "")
     lines = result.out.splitlines()
-    files = [place for place, line in enumerate(lines) if not line.startswith("  ")]
+    assert [line.partition(":")[0] for line in lines[-3:]] == ["tolerance used", "decided", "excluded"]
+    files = [place for place, line in enumerate(lines[:-3]) if not line.startswith("  ")]
     assert [lines[place].split()[0].rpartition("/")[2] for place in files] == ["model.onnx", "model.float16.onnx"]
-    float32, float16 = lines[1 : files[1]], lines[files[1] + 1 :]
+    float32, float16 = lines[1 : files[1]], lines[files[1] + 1 : -3]
     assert float32[0].startswith("  compared with torch in float64  ")
     assert [line[2:30].strip() for line in float32[1:]] == [
         "rows like the training data",

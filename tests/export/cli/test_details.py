@@ -35,11 +35,11 @@ def test_what_was_compared() -> None:
         )
     )
     table = """
-compared with torch in float64        rows  calls  torch's error  this file's  tolerance  used  decided  excluded
-rows like the training data         12,000     12        2.0e-07      3.0e-07    1.0e-05   26%   11,900         0
-rows on the\\nboundary           none found      0        0.0e+00      0.0e+00    0.0e+00    0%        -         0
-extreme rows                         1,000      1        2.0e-07      3.0e-07    1.0e-05  100%        -         7
-"""
+compared with torch in float64        rows  calls  torch's error  this file's  tolerance  tolerance used  decided  excluded
+rows like the training data         12,000     12        2.0e-07      3.0e-07    1.0e-05             26%   11,900         0
+rows on the\\nboundary           none found      0        0.0e+00      0.0e+00    0.0e+00              0%        -         0
+extreme rows                         1,000      1        2.0e-07      3.0e-07    1.0e-05            100%        -         7
+"""  # noqa: E501
     assert lines == table.strip().splitlines()
 
 
