@@ -95,6 +95,5 @@ def note(message: str) -> None:
 
 
 def _fail(error: object, code: int) -> int:
-    # Messages of other libraries may have several lines.
-    note(f"error: {' '.join(str(error).split())}")
+    note(f"error: {error}")
     return code

@@ -1,4 +1,4 @@
-"""Text for a terminal: escaped control characters, aligned columns, and suggestions for mistyped words."""
+"""Text for a terminal: control characters escaped, messages in one line, columns, suggestions for mistyped words."""
 
 from collections.abc import Collection, Iterable, Sequence
 
@@ -9,6 +9,14 @@ def printable(text: object) -> str:
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def one_line(message: object) -> str:
+    """The message of another library in one line: its line breaks and what surrounds them become single spaces.
+
+    Not for text that a person will use again, such as the name of a column: two spaces in it become one.
+    """
+    return " ".join(str(message).split())
 
 
 def aligned(rows: Sequence[Sequence[object]], right: Collection[int] = ()) -> list[str]:

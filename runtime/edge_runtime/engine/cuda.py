@@ -8,7 +8,7 @@ from typing import Any
 from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.tensors import TensorSpec
 from edge_runtime.engine.installation import import_onnxruntime
-from edge_runtime.engine.ort_errors import translated
+from edge_runtime.engine.ort_errors import reason_of, translated
 from edge_runtime.engine.session import Session
 
 # kDLCUDA of the DLPack protocol, https://dmlc.github.io/dlpack/latest/c_api.html
@@ -96,7 +96,7 @@ def _as_value(ort: Any, value: Any, spec: TensorSpec, session: Session) -> Any:
     try:
         found = ort.OrtValue.from_dlpack(value)
     except Exception as error:
-        raise InvalidInput(f"{spec.name} cannot be used on the GPU as it is: {error}") from error
+        raise InvalidInput(f"{spec.name} cannot be used on the GPU as it is: {reason_of(error)}") from error
     shape = list(found.shape())
     if found.data_type() != spec.type or not spec.takes(shape):
         raise InvalidInput(f"the model takes {spec}, found {found.data_type()} of shape {shape} on a GPU")

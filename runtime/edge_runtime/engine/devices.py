@@ -11,10 +11,9 @@ from pathlib import Path
 from types import ModuleType
 
 from edge_runtime.contract.errors import UnknownDevice
-from edge_runtime.contract.terminal import suggestion
+from edge_runtime.contract.terminal import one_line, suggestion
 from edge_runtime.engine.installation import import_onnxruntime
 from edge_runtime.engine.model_file import is_ort_format
-from edge_runtime.engine.ort_errors import one_line
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 from edge_runtime.contract.errors import RuntimeNotInstalled
+from edge_runtime.contract.terminal import one_line
 
 
 @functools.cache
@@ -26,7 +27,7 @@ def import_onnxruntime() -> ModuleType:
             reason = "ONNX Runtime is not installed; install it with pip install 'edge-predict[cpu]' (or [gpu])"
         else:
             reason = (
-                f"{found[0]} is installed but cannot be loaded ({error}); reinstall it with "
+                f"{found[0]} is installed but cannot be loaded ({one_line(error)}); reinstall it with "
                 f"pip install --force-reinstall {found[0]}"
             )
         raise RuntimeNotInstalled(reason) from error

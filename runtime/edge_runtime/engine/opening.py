@@ -9,7 +9,7 @@ from typing import Any
 
 from edge_runtime.contract.errors import DeviceUnavailable
 from edge_runtime.engine.devices import CPU, CUDA, candidates, library_problem, provider_problem
-from edge_runtime.engine.ort_errors import loading_error, one_line
+from edge_runtime.engine.ort_errors import loading_error, reason_of
 from edge_runtime.engine.processor_limits import available_processors
 
 _REDIRECTING = threading.Lock()
@@ -49,7 +49,7 @@ def open_session(
         except Exception as error:
             if provider == CPU:
                 raise loading_error(error, name) from error
-            problem = one_line(error)
+            problem = reason_of(error)
             continue
         # ONNX Runtime silently falls back to the CPU: only the opened session tells.
         if session.get_providers()[0] == provider:

@@ -9,6 +9,7 @@ from edge_runtime.contract.errors import (
     InvalidModel,
     ModelNotFound,
 )
+from edge_runtime.contract.terminal import one_line
 
 
 def translated(error: Exception, model: str) -> EdgePredictError:
@@ -16,7 +17,7 @@ def translated(error: Exception, model: str) -> EdgePredictError:
 
     Its exceptions derive from Exception directly, and only the names of their classes say what kind they are.
     """
-    reason = one_line(error)
+    reason = reason_of(error)
     match type(error).__name__:
         case "NoSuchFile":
             return ModelNotFound(f"{model}: no such file, or one that it refers to is missing: {reason}")
@@ -33,11 +34,10 @@ def loading_error(error: Exception, name: str) -> EdgePredictError:
     translation = translated(error, name)
     if isinstance(translation, ModelNotFound):
         return translation
-    reason = re.sub("^Load model from .*? failed:", "", one_line(error)).rstrip(".")
+    reason = re.sub("^Load model from .*? failed:", "", reason_of(error)).rstrip(".")
     return InvalidModel(f"{name} is not a model that ONNX Runtime can load ({reason}); edge-export makes one")
 
 
-def one_line(error: Exception) -> str:
-    """The message of `error`, without ONNX Runtime's prefix and without line breaks."""
-    text = " ".join(str(error).split())
-    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
+def reason_of(error: Exception) -> str:
+    """The message of `error` in one line, without ONNX Runtime's prefix."""
+    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", one_line(error))

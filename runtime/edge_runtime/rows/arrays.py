@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.tensors import TensorSpec
+from edge_runtime.contract.terminal import one_line
 from edge_runtime.contract.values import listed
 
 
@@ -97,7 +98,7 @@ def as_array(value: Any, name: str) -> npt.NDArray[Any]:
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         check_lengths(value, name)
         # Integers beyond float64; a torch tensor on a GPU or with a gradient.
-        raise InvalidInput(f"{name}: not an array: {error}") from error
+        raise InvalidInput(f"{name}: not an array: {one_line(error)}") from error
 
 
 def check_lengths(rows: Any, name: str) -> None:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.signature import Feature, Signature
+from edge_runtime.contract.terminal import one_line
 from edge_runtime.contract.values import listed, misspelt, read_value, row_values
 from edge_runtime.rows.arrays import as_array, as_matrix, as_table, cast, check_lengths
 from edge_runtime.rows.row import Row
@@ -124,7 +125,7 @@ class RowReader:
                 # Left to itself, numpy would convert numbers beside strings to strings.
                 rows = np.array(rows, np.object_)
             except ValueError as error:
-                raise InvalidInput(f"rows: not an array: {error}") from error
+                raise InvalidInput(f"rows: not an array: {one_line(error)}") from error
         return list(as_table(rows if isinstance(rows, np.ndarray) else as_array(rows, "rows"), self._names).T)
 
     def _columns_by_name(self, rows: Any) -> list[Any] | None:

@@ -26,7 +26,9 @@ def ending_with(error: BaseException) -> Callable[[], None]:
     ("error", "code", "message"),
     [
         (InvalidInput("x1: 'a' is not a number"), 1, "error: x1: 'a' is not a number\n"),
-        (InvalidInput("of\n  several\r\nlines"), 1, "error: of several lines\n"),
+        # Advice is pasted, so that a column is named with all of its spaces.
+        (InvalidInput("'Support  calls\t'"), 1, "error: 'Support  calls\\t'\n"),
+        (InvalidInput("of\nseveral lines"), 1, "error: of\\nseveral lines\n"),
         (InvalidInput("\x1b[31m\u202e"), 1, "error: \\x1b[31m\\u202e\n"),
         (shell.UsageError("no values"), 2, "error: no values (see --help)\n"),
         (KeyboardInterrupt(), 130, ""),

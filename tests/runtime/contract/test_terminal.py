@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_runtime.contract.terminal import aligned, printable, suggestion
+from edge_runtime.contract.terminal import aligned, one_line, printable, suggestion
 
 
 @given(st.text())
@@ -25,6 +25,10 @@ def test_what_is_printed_controls_no_terminal_and_is_one_line(text: str) -> None
 )
 def test_escapes(text: object, shown: str) -> None:
     assert printable(text) == shown
+
+
+def test_messages_of_other_libraries() -> None:
+    assert one_line(ValueError("of\n  several\r\n\tlines\n")) == "of several lines"
 
 
 def test_columns_stand_below_each_other() -> None:

@@ -2,7 +2,7 @@ import pytest
 
 from edge_runtime import EdgePredictError, InferenceFailed, InvalidInput, InvalidModel, ModelNotFound
 from edge_runtime.engine.installation import import_onnxruntime
-from edge_runtime.engine.ort_errors import loading_error, one_line, translated
+from edge_runtime.engine.ort_errors import loading_error, reason_of, translated
 
 
 def raised_by_onnxruntime(name: str, message: str) -> Exception:
@@ -64,5 +64,5 @@ def test_while_loading() -> None:
         ("", ""),
     ],
 )
-def test_one_line(message: str, line: str) -> None:
-    assert one_line(Exception(message)) == line
+def test_reason(message: str, line: str) -> None:
+    assert reason_of(Exception(message)) == line
