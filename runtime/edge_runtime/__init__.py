@@ -8,34 +8,41 @@ predictor.predict_one([-1, 1])  # Prediction(label=1, probability=0.992706418037
 ```
 """
 
-from typing import TYPE_CHECKING
-
-from edge_runtime.contract.errors import (
-    CannotWrite,
-    DeviceUnavailable,
-    EdgePredictError,
-    InferenceFailed,
-    InvalidInput,
-    InvalidModel,
-    ModelNotFound,
-    NoCertificate,
-    NoProbabilities,
-    NoSignature,
-    RuntimeNotInstalled,
-    UnknownDevice,
-    VerificationFailed,
-)
-from edge_runtime.contract.lazy import lazy_names
-from edge_runtime.contract.signature import Feature, Input, Signature
-from edge_runtime.contract.version import __version__
+# Type checkers take this name for true. Neither typing nor anything else is imported before the first use of a name,
+# so that the command can be interrupted quietly from the start, and numpy is loaded with what needs it.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from edge_runtime.answering import Prediction
     from edge_runtime.contract.certificate import Certificate, ReferenceBatch
+    from edge_runtime.contract.errors import (
+        CannotWrite,
+        DeviceUnavailable,
+        EdgePredictError,
+        InferenceFailed,
+        InvalidInput,
+        InvalidModel,
+        ModelNotFound,
+        NoCertificate,
+        NoProbabilities,
+        NoSignature,
+        RuntimeNotInstalled,
+        UnknownDevice,
+        VerificationFailed,
+    )
+    from edge_runtime.contract.signature import Feature, Input, Signature
     from edge_runtime.contract.tensors import TensorSpec
+    from edge_runtime.contract.version import __version__
     from edge_runtime.opened_model import OpenedModel
     from edge_runtime.predictor import Predictor
     from edge_runtime.verification import Check, Verification
+else:
+
+    def __getattr__(name):
+        from edge_runtime.contract.lazy import lazy_names
+
+        return lazy_names(__name__, _HOMES)(name)
+
 
 __all__ = [
     "CannotWrite",
@@ -65,20 +72,33 @@ __all__ = [
     "__version__",
 ]
 
-# Their modules need numpy, which is loaded with the first use of one.
-__getattr__ = lazy_names(
-    __name__,
-    {
-        "Certificate": "edge_runtime.contract.certificate",
-        "Check": "edge_runtime.verification",
-        "ReferenceBatch": "edge_runtime.contract.certificate",
-        "OpenedModel": "edge_runtime.opened_model",
-        "Prediction": "edge_runtime.answering",
-        "Predictor": "edge_runtime.predictor",
-        "TensorSpec": "edge_runtime.contract.tensors",
-        "Verification": "edge_runtime.verification",
-    },
-)
+_HOMES = {
+    "CannotWrite": "edge_runtime.contract.errors",
+    "Certificate": "edge_runtime.contract.certificate",
+    "Check": "edge_runtime.verification",
+    "DeviceUnavailable": "edge_runtime.contract.errors",
+    "EdgePredictError": "edge_runtime.contract.errors",
+    "Feature": "edge_runtime.contract.signature",
+    "InferenceFailed": "edge_runtime.contract.errors",
+    "Input": "edge_runtime.contract.signature",
+    "InvalidInput": "edge_runtime.contract.errors",
+    "InvalidModel": "edge_runtime.contract.errors",
+    "ModelNotFound": "edge_runtime.contract.errors",
+    "NoCertificate": "edge_runtime.contract.errors",
+    "NoProbabilities": "edge_runtime.contract.errors",
+    "NoSignature": "edge_runtime.contract.errors",
+    "OpenedModel": "edge_runtime.opened_model",
+    "Prediction": "edge_runtime.answering",
+    "Predictor": "edge_runtime.predictor",
+    "ReferenceBatch": "edge_runtime.contract.certificate",
+    "RuntimeNotInstalled": "edge_runtime.contract.errors",
+    "Signature": "edge_runtime.contract.signature",
+    "TensorSpec": "edge_runtime.contract.tensors",
+    "UnknownDevice": "edge_runtime.contract.errors",
+    "Verification": "edge_runtime.verification",
+    "VerificationFailed": "edge_runtime.contract.errors",
+    "__version__": "edge_runtime.contract.version",
+}
 
 
 def __dir__() -> list[str]:

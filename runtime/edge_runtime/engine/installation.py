@@ -2,8 +2,10 @@
 
 import contextlib
 import functools
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -19,7 +21,8 @@ def import_onnxruntime() -> ModuleType:
         RuntimeNotInstalled: it is missing, cannot be loaded, or two of its packages overwrite each other.
     """
     try:
-        import onnxruntime
+        with _interrupts_held():
+            import onnxruntime
     except ImportError as error:
         found = _distributions(sys.path)
         _check_single(found)
@@ -39,6 +42,26 @@ def import_onnxruntime() -> ModuleType:
             "pip install --force-reinstall 'edge-predict[cpu]' (or [gpu])"
         )
     return onnxruntime  # type: ignore[no-any-return]
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C within this counts once it is over: a C extension that is interrupted while it loads reports a failure of
+    its own, or loses the interrupt.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    # Only the main thread handles signals. What is not callable is not Python's: the system ends the process at once.
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+        yield
+        return
+    held: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: held.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if held:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _distributions(folders: Sequence[str]) -> list[str]:

@@ -176,3 +176,25 @@ def test_interrupt() -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 130
         assert "Traceback" not in process.stderr.read()
+
+
+INTERRUPTED_AT_IMPORT = """
+import os, signal, sys
+wanted = sys.argv.pop(1)
+class AtImport:
+    def find_spec(self, name, path=None, target=None):
+        if name == wanted:
+            print("interrupted", file=sys.stderr, flush=True)
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, AtImport())
+from edge_runtime.cli.command import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
+@pytest.mark.parametrize("module", ["edge_runtime.contract", "edge_runtime.contract.values", "typer", "numpy"])
+def test_interrupted_while_it_loads(module: str) -> None:
+    arguments = [module, str(MODEL), "--verify"]
+    result = subprocess.run([sys.executable, "-c", INTERRUPTED_AT_IMPORT, *arguments], capture_output=True, text=True)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "interrupted\n")

@@ -1,12 +1,15 @@
 """Whether ONNX Runtime is installed, and how."""
 
+import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from concurrency import in_threads
 from paths import FOUR_BLOBS as MODEL
 
 from edge_runtime import Predictor, RuntimeNotInstalled
@@ -102,3 +105,56 @@ except RuntimeNotInstalled as error:
 """
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert re.match(message, found.stdout.rstrip("\n")), found
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
+@pytest.mark.parametrize("reaction", ["pass", "raise ImportError('initialization failed') from None"])
+def test_interrupted_while_onnxruntime_is_loaded(tmp_path: Path, reaction: str) -> None:
+    """Its C extension loses the interrupt, or takes it for a failure of its own."""
+    (tmp_path / "onnxruntime.py").write_text(
+        f"""
+import os, signal
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    any(range(1000))
+except KeyboardInterrupt:
+    {reaction}
+print("loaded")
+"""
+    )
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    result = subprocess.run(
+        [sys.executable, "-m", "edge_runtime", str(MODEL), "-1", "1"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (130, "loaded\n", "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
+def test_other_handlers_of_interrupts_stay() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    calls: list[int] = []
+
+    def handler(number: int, frame: object) -> None:
+        calls.append(number)
+
+    try:
+        signal.signal(signal.SIGINT, handler)
+        with installation._interrupts_held():
+            signal.raise_signal(signal.SIGINT)
+            assert not calls
+        assert calls == [signal.SIGINT]
+        assert signal.getsignal(signal.SIGINT) is handler
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        with installation._interrupts_held():
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("anew")
+def test_threads_load_it_too() -> None:
+    """Only the main thread may hold interrupts."""
+    in_threads(installation.import_onnxruntime, 1)
