@@ -68,6 +68,9 @@ class Answering:
         self._binds_many = self._is_bindable and session.provider == CPU
         self._buffers = SharedBuffers() if session.provider == CUDA else ThreadBuffers()
 
+    def __repr__(self) -> str:
+        return f"Answering({self._signature!r}, {self._placement.main.provider})"
+
     def one(self, row: Any) -> Prediction | float:
         """See `Predictor.predict_one`."""
         free = self._buffers.free

@@ -93,9 +93,11 @@ class OpenedModel:
             there, as objects that torch.from_dlpack and cupy.from_dlpack take without a copy.
 
         Raises:
-            InvalidInput: an input is missing, unknown, or does not have the declared kind and shape.
+            InvalidInput: it is not a mapping; or an input is missing, unknown, or does not have the declared kind and shape.
             InferenceFailed: ONNX Runtime failed while computing.
         """
+        if not isinstance(inputs, Mapping):
+            raise InvalidInput(f"run takes a dict of tensors by input name, found {type(inputs).__name__}; {self._taken}")
         if inputs.keys() != self._input_names:
             raise self._wrong_inputs(inputs)
         feed, on_cuda = {}, ""
@@ -154,4 +156,8 @@ class OpenedModel:
         found = [f"missing {', '.join(missing)}"] if missing else []
         if unknown:
             found.append(f"unknown {', '.join(unknown)}{suggestion(unknown[0], missing or self._input_names)}")
-        return InvalidInput(f"the model takes {'; '.join(map(str, self.inputs)) or 'no inputs'}: {', '.join(found)}")
+        return InvalidInput(f"{self._taken}: {', '.join(found)}")
+
+    @property
+    def _taken(self) -> str:
+        return f"the model takes {'; '.join(map(str, self.inputs)) or 'no inputs'}"

@@ -45,6 +45,10 @@ class Check:
         """Whether the error of every element is within its tolerance."""
         return self.problem is None
 
+    def __repr__(self) -> str:
+        found = f"passed at {self.tolerance_used:.0%} of its tolerance" if self.passed else f"failed: {self.problem}"
+        return f"Check({self.kind!r}, {self.output!r}, {self.rows} rows, {found})"
+
 
 @dataclass(frozen=True)
 class Verification:
@@ -76,8 +80,10 @@ class Verification:
         return not self.problems
 
     def __repr__(self) -> str:
-        found = f"passed: {self.rows} reference rows on {self.provider}" if self.passed else self.failure
-        return f"Verification({found})"
+        if self.passed:
+            return f"Verification(passed: {self.rows} reference rows on {self.provider})"
+        more = f"; and {len(self.problems) - 1} more" if len(self.problems) > 1 else ""
+        return f"Verification(not passed on {self.provider}: {self.problems[0]}{more})"
 
     @property
     def failure(self) -> str:
@@ -139,7 +145,7 @@ def distance(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[np.f
 
 def _problems(rows: int, intact: bool, signature_intact: bool, checks: tuple[Check, ...]) -> Iterator[str]:
     if not rows:
-        yield "the certificate does not have reference rows"
+        yield "the certificate has no reference rows"
     if not intact:
         holds = rows and all(check.passed for check in checks)
         addition = ", although its outputs on the reference rows are still within tolerance" if holds else ""

@@ -119,6 +119,11 @@ def test_what_a_model_takes_in_one_line() -> None:
         (outputs, {"x": 1, 5: 1, "z": 1}, f"{takes_x}unknown 5, z"),
         (two, {}, f"{takes_two}missing a, b"),
         (two, {"a": 1}, f"{takes_two}missing b"),
+        (
+            outputs,
+            [[1, 2]],
+            "run takes a dict of tensors by input name, found list; the model takes x: float32 [batch, 2]",
+        ),
     ):
         with pytest.raises(InvalidInput) as raised:
             predictor.run(given)

@@ -193,6 +193,9 @@ def test_in_words(tmp_path: Path) -> None:
     assert repr(Predictor(content, "cpu")) == (
         f"Predictor(<{len(content):,} bytes>, binary_classification, CPUExecutionProvider)"
     )
+    assert repr(Predictor(FOUR_BLOBS, "cpu").answering) == (
+        "Answering(Signature(binary_classification, 2 features, 2 labels), CPUExecutionProvider)"
+    )
     (tmp_path / "a\nb.onnx").write_bytes((MODELS / "tensors.onnx").read_bytes())
     assert repr(Predictor(tmp_path / "a\nb.onnx", "cpu")) == (
         "Predictor('a\\nb.onnx', without a signature, CPUExecutionProvider)"

@@ -1,5 +1,6 @@
 """`Predictor.verify`: the certificate of a file, a content, and on two devices."""
 
+import dataclasses
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -94,7 +95,13 @@ def test_in_words(certified: Make, reference: Reference) -> None:
     assert repr(predictor.certificate) == "Certificate(float32, 6 reference rows of 2 kinds)"
     assert repr(reference[0]) == "ReferenceBatch('ordinary rows', 3 rows)"
     failed = Predictor(certified(reference=changed(reference, "expected", "y", (0, 0), 3)), device="cpu").verify()
-    assert repr(failed) == f"Verification({failed.failure})"
+    problem = failed.problems[0]
+    assert repr(failed) == f"Verification(not passed on CPUExecutionProvider: {problem})"
+    several = dataclasses.replace(failed, problems=("one", "two", "three"))
+    assert repr(several) == "Verification(not passed on CPUExecutionProvider: one; and 2 more)"
+    good, bad = predictor.verify().checks[0], failed.checks[0]
+    assert repr(good) == "Check('ordinary rows', 'y', 4 rows, passed at 0% of its tolerance)"
+    assert repr(bad) == f"Check('ordinary rows', 'y', 4 rows, failed: {bad.problem})"
 
 
 def test_both_devices_are_verified(certified: Make, reference: Reference, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,8 @@
     csv    value
 
 Text is for reading: probabilities are rounded to four decimals and values to six digits, and characters that are not
-printable are escaped. JSON and CSV are exact: they have the shortest digits that give the same float again. With
+printable are escaped. JSON and CSV are exact: they have the shortest digits that give the same float again. On a
+terminal CSV is escaped too, so that no label controls it; in a file or a pipe the labels are as they are. With
 --flag-unseen follows what is unlike the training data: `unseen: mass: 9000 is far above ...` in text, an object in
 JSON, a column in CSV.
 """
@@ -19,6 +20,7 @@ import functools
 import io
 import itertools
 import math
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -116,5 +118,6 @@ def _json_number(value: Any) -> float | None:
 
 def _csv_line(cells: list[Any]) -> str:
     line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow([str(cell) for cell in cells])
+    shown = printable if sys.stdout.isatty() else str
+    csv.writer(line, lineterminator="\n").writerow([shown(cell) for cell in cells])
     return line.getvalue()

@@ -4,6 +4,7 @@ import math
 from typing import TYPE_CHECKING, TypeAlias
 
 from edge_runtime.cli.json_lines import json_line
+from edge_runtime.contract.errors import InvalidModel
 from edge_runtime.contract.terminal import aligned, printable
 
 if TYPE_CHECKING:
@@ -22,10 +23,9 @@ _SHOWN = 10
 def description_json(predictor: "Predictor") -> str:
     """What a model takes, returns and runs on, and all of its certificate but the arrays.
 
-    Raises:
-        InvalidModel: the certificate is damaged, or newer than this version reads.
+    If the certificate cannot be read, it is null, and `certificate_problem` says why.
     """
-    certificate = predictor.certificate
+    certificate, problem = _certificate(predictor)
     return json_line(
         {
             "signature": None if predictor.signature is None else predictor.signature.to_dict(),
@@ -35,6 +35,7 @@ def description_json(predictor: "Predictor") -> str:
             ],
             "provider": predictor.provider,
             "certificate": None if certificate is None else certificate.summary(),
+            **({} if problem is None else {"certificate_problem": problem}),
         }
     )
 
@@ -45,10 +46,8 @@ def description_text(predictor: "Predictor", details: bool = False) -> str:
     Args:
         predictor: the opened model.
         details: whether to show the tolerance rule, versions, hashes and the budget of the certificate too.
-
-    Raises:
-        InvalidModel: the certificate is damaged, or newer than this version reads.
     """
+    certificate, problem = _certificate(predictor)
     lines: list[_Line] = [("input", spec) for spec in predictor.inputs]
     lines += [("output", spec) for spec in predictor.outputs]
     if predictor.signature is None:
@@ -56,10 +55,12 @@ def description_text(predictor: "Predictor", details: bool = False) -> str:
     else:
         lines += _signature_lines(predictor.signature)
     lines.append(("provider", predictor.provider))
-    if predictor.certificate is None:
+    if problem is not None:
+        lines.append(("verified", f"unknown: {problem}"))
+    elif certificate is None:
         lines.append(("verified", "no; the model has no certificate"))
     else:
-        lines += _certificate_lines(predictor.certificate, details)
+        lines += _certificate_lines(certificate, details)
     return _text(lines)
 
 
@@ -93,6 +94,14 @@ def verification_text(verification: "Verification") -> str:
     ]
     passed = f"passed: {verification.rows} reference rows on {verification.provider}\n" if verification.passed else ""
     return "".join(f"{line}\n" for line in aligned(table, right=range(1, 5))) + _text(lines) + passed
+
+
+def _certificate(predictor: "Predictor") -> tuple["Certificate | None", str | None]:
+    """The certificate, and why it cannot be read: a model with a damaged or a newer one still answers."""
+    try:
+        return predictor.certificate, None
+    except InvalidModel as error:
+        return None, str(error)
 
 
 def _text(lines: list[_Line]) -> str:

@@ -49,7 +49,7 @@ def predict(
     verify: Annotated[bool, typer.Option("--verify", help="Compare with torch's outputs at export.")] = False,
     version: Annotated[
         bool,
-        typer.Option("--version", help="Show the version.", callback=shell.version_of("edge-predict"), is_eager=True),
+        typer.Option("--version", help="Print the version and exit.", callback=shell.version_of("edge-predict"), is_eager=True),
     ] = False,
 ) -> None:
     """Answer rows with an exported model: edge-predict model.onnx -1 1."""
@@ -61,9 +61,9 @@ def predict(
     if output_format == "csv" and (show_description or verify):
         raise shell.UsageError(f"{'--verify' if verify else '--describe'} is written as text or json")
     if flag_unseen and (show_description or verify):
-        raise shell.UsageError("--flag-unseen goes with the values of one row, or with --input FILE")
+        raise shell.UsageError("--flag-unseen needs the values of one row, or --input FILE")
     if details and not show_description:
-        raise shell.UsageError("--details goes with --describe")
+        raise shell.UsageError("--details needs --describe")
     if input_file is not None:
         _answer_file(model, device, input_file, output_format, flag_unseen)
         return

@@ -12,7 +12,7 @@ from types import ModuleType
 
 from edge_runtime.contract.errors import UnknownDevice
 from edge_runtime.contract.terminal import one_line, suggestion
-from edge_runtime.engine.installation import import_onnxruntime
+from edge_runtime.engine.installation import import_onnxruntime, replacing
 from edge_runtime.engine.model_file import is_ort_format
 
 CPU = "CPUExecutionProvider"
@@ -76,10 +76,7 @@ def provider_problem(ort: ModuleType, provider: str, source: str | bytes) -> str
 def cuda_problem(source: Path | str | bytes) -> str | None:
     """Why the model `source` cannot run on CUDA here; None if only trying can tell."""
     if CUDA not in import_onnxruntime().get_available_providers():
-        return (
-            "the installed onnxruntime does not have CUDA; fix it with "
-            "pip uninstall -y onnxruntime && pip install 'edge-predict[gpu-cuda]'"
-        )
+        return f"the installed onnxruntime does not have CUDA; {replacing(['onnxruntime'], 'gpu-cuda')}"
     if is_ort_format(source):
         # ONNX Runtime 1.31 crashes on some of them there, and silently runs others on the CPU.
         return "a file in ORT format runs only on the CPU; use the ONNX file on CUDA"

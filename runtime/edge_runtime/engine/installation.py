@@ -13,6 +13,11 @@ from edge_runtime.contract.errors import RuntimeNotInstalled
 from edge_runtime.contract.terminal import one_line
 
 
+def replacing(distributions: Sequence[str], extra: str) -> str:
+    """How to put the ONNX Runtime of `extra` in place of what is installed; all packages of it own the same folder."""
+    return f"fix it with pip uninstall -y {' '.join(distributions)} && pip install 'edge-predict[{extra}]'"
+
+
 @functools.cache
 def import_onnxruntime() -> ModuleType:
     """The onnxruntime module.
@@ -79,6 +84,6 @@ def _distributions(folders: Sequence[str]) -> list[str]:
 def _check_single(distributions: Sequence[str]) -> None:
     if len(distributions) > 1:
         raise RuntimeNotInstalled(
-            f"{' and '.join(distributions)} are both installed and overwrite each other; fix it with "
-            f"pip uninstall -y {' '.join(distributions)} && pip install 'edge-predict[cpu]' (or [gpu])"
+            f"{' and '.join(distributions)} are both installed and overwrite each other; "
+            f"{replacing(distributions, 'cpu')} (or [gpu])"
         )

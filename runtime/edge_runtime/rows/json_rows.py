@@ -20,19 +20,25 @@ def json_rows(
         if not line.strip():
             continue
         try:
-            values = json.loads(line, parse_float=parse_number)
+            # Without the line break, at which json would count a second line.
+            values = json.loads(line.rstrip(), parse_float=parse_number)
+            ignored: list[str] = []
             if isinstance(values, dict):
-                if ignored := [name for name in values if name not in names and name not in noted]:
-                    note(f"{source}: ignored columns: {', '.join(ignored)}")
-                    noted.update(ignored)
+                ignored = [name for name in values if name not in names and name not in noted]
                 values = row_values(values, features)
             if not isinstance(values, list):
                 raise InvalidInput("a JSON line must be an array of values, or an object by feature name")
             row = read_row(values, features, _read_json)
         except (InvalidInput, RecursionError) as error:
             raise InvalidInput(f"{source} line {number}: {error}") from error
+        except json.JSONDecodeError as error:
+            raise InvalidInput(f"{source} line {number}: not JSON: {error.msg} at character {error.colno}") from error
         except ValueError as error:
             raise InvalidInput(f"{source} line {number}: not JSON: {error}") from error
+        # The error of a row says itself that the misspelt name of a feature is ignored.
+        if ignored:
+            note(f"{source}: ignored columns: {', '.join(ignored)}")
+            noted.update(ignored)
         yield row
 
 

@@ -124,14 +124,21 @@ def test_nothing_to_verify(command: Command) -> None:
 def test_a_damaged_certificate(command: Command, model: Callable[..., Path]) -> None:
     path = model()
     path.write_bytes(path.read_bytes().replace(b'"dtype": "bool"', b'"dtype": "boot"'))
-    for option in ("--verify", "--describe"):
-        result = command(main, path, option)
-        assert (result.code, result.out) == (1, "")
-        assert result.err == "error: the certificate is damaged: an array has the unknown type 'boot'\n"
+    problem = "the certificate is damaged: an array has the unknown type 'boot'"
+    assert command(main, path, "--verify") == (1, "", f"error: {problem}\n")
+    assert f"verified  unknown: {problem}\n" in command(main, path, "--describe").out
     path.write_bytes(model().read_bytes().replace(b'"schema_version": 1', b'"schema_version": 3'))
     result = command(main, path, "--verify")
     assert (result.code, result.out) == (1, "")
     assert "pip install --upgrade edge-predict" in result.err
+    # The model itself can be used.
+    described = command(main, path, "--describe", "--details")
+    assert (described.code, described.err) == (0, "")
+    problem = result.err.removeprefix("error: ")
+    assert described.out.endswith(f"provider  CPUExecutionProvider\nverified  unknown: {problem}")
+    as_json = json.loads(command(main, path, "--describe", "--format", "json").out)
+    assert as_json["provider"] == "CPUExecutionProvider"
+    assert (as_json["certificate"], as_json["certificate_problem"]) == (None, problem.rstrip("\n"))
 
 
 def test_device(command: Command, model: Callable[..., Path]) -> None:

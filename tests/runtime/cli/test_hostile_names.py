@@ -142,6 +142,15 @@ def test_answers_are_exact_in_json_and_csv(command: Command, penguins: Path) -> 
     assert row[-1] == "; ".join(f"{name}: {reason}" for name, reason in answer["unseen"].items())
 
 
+def test_csv_on_a_terminal(command: Command, penguins: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    exact = command(main, penguins, *ROW, "--format", "csv", "--flag-unseen")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    shown = command(main, penguins, *ROW, "--format", "csv", "--flag-unseen")
+    assert_harmless(shown)
+    assert len(shown.out) > len(exact.out)
+    assert shown.out.startswith("label,probability,probability_\\x1b[8mAdelie,probability_Chinstrap\\u202e,")
+
+
 def test_text_shows_the_escapes(command: Command, penguins: Path) -> None:
     described = command(main, penguins, "--describe").out
     assert "labels    \\x1b[8mAdelie, Chinstrap\\u202e, Gentoo\\x00 (the one with" in described

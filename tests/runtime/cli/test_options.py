@@ -84,7 +84,7 @@ def test_wrong_usage(command: Command, arguments: list[object], parts: list[str]
         (["Dream", "bill=40", 3000, 1, 2007], ["'Dream' has no name"]),
         (["island=Dream", "bill=4", "ringed=2"], ["ringed: '2' is neither true nor false"]),
         (["ringed=1", "--nothing"], ["no such option: --nothing"]),
-        (["--flag-unseen", "--describe"], ["--flag-unseen goes with"]),
+        (["--flag-unseen", "--describe"], ["--flag-unseen needs the values of one row, or --input FILE"]),
         (["--flag-unseen"], ["give one of these: the values of one row"]),
     ],
 )

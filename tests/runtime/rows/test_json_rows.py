@@ -47,6 +47,16 @@ def test_every_ignored_name_is_noted_once() -> None:
     assert rows_of(text)[1] == ["rows: ignored columns: a", "rows: ignored columns: b, c"]
 
 
+def test_a_misspelt_name_is_not_noted_besides_its_error() -> None:
+    notes: list[str] = []
+    lines = ['{"x1": 1, "x2": 2, "a": 1}', '{"x1": 1, "xx2": 2, "b": 1}']
+    rows = json_rows(iter(lines), NUMBERS, "rows", notes.append)
+    next(rows)
+    with pytest.raises(InvalidInput, match="'xx2' is not a feature; did you mean 'x2'"):
+        next(rows)
+    assert notes == ["rows: ignored columns: a"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -92,8 +102,14 @@ def test_what_is_not_a_row_of_a_table(line: str, message: str) -> None:
 
 
 def test_what_is_not_json() -> None:
-    with pytest.raises(InvalidInput, match="rows line 2: not JSON: Expecting"):
-        rows_of("[1, 2]\n[1, 2\n")
+    with pytest.raises(InvalidInput) as raised:
+        rows_of("[1, 2]\n  [1, 2\n")
+    assert str(raised.value) == "rows line 2: not JSON: Expecting ',' delimiter at character 8"
+
+
+def test_more_digits_than_python_converts() -> None:
+    with pytest.raises(InvalidInput, match="rows line 1: not JSON: Exceeds the limit"):
+        rows_of(f"[1, {'1' * 5000}]\n")
 
 
 def test_deep_nesting() -> None:
