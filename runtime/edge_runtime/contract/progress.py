@@ -16,6 +16,7 @@ from typing import Self
 _DELAY = 2.0  # seconds before it appears
 _INTERVAL = 0.2  # seconds between two drawings
 _BAR = 24  # characters
+_SHORT_BAR = 8  # where there is little room
 
 
 class Progress:
@@ -82,12 +83,18 @@ class Progress:
 
     def _draw(self) -> None:
         minutes, seconds = divmod(int(time.monotonic() - self._start), 60)
-        text = f"{self.label}  {minutes}:{seconds:02}"
+        numbers = f"{minutes}:{seconds:02}"
+        # The last column stays free: some terminals begin a new line there.
+        room = shutil.get_terminal_size().columns - 1
         if self.total:
             fraction = min(1.0, self.done / self.total)
-            filled = round(_BAR * fraction)
-            text = f"{self.label}  [{'#' * filled}{'.' * (_BAR - filled)}] {fraction:4.0%}  {minutes}:{seconds:02}"
-        text = text[: shutil.get_terminal_size().columns - 1]
+            bar = _BAR if room > 2 * _BAR else _SHORT_BAR
+            filled = round(bar * fraction)
+            numbers = f"[{'#' * filled}{'.' * (bar - filled)}] {fraction:4.0%}  {numbers}"
+        label, left = self.label, room - len(numbers) - 2
+        if len(label) > left:
+            label = f"{label[: left - 3]}..." if left > 3 else ""
+        text = f"{label}  {numbers}"[-room:] if room > 0 else ""
         # Spaces over what is left of the last drawing, since not every terminal knows escapes.
         sys.stderr.write(f"\r{text}{' ' * (self._shown - len(text))}")
         sys.stderr.flush()

@@ -1,6 +1,11 @@
 """Text for a terminal: control characters escaped, messages in one line, columns, suggestions for mistyped words."""
 
+import os
 from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+
+# How many files of a folder are compared with a name that is not there, so that a full folder does not delay the error.
+_COMPARED = 1000
 
 
 def printable(text: object) -> str:
@@ -43,5 +48,16 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     import difflib
 
     spellings = {name.casefold(): name for name in known}
-    close = difflib.get_close_matches(word.casefold(), spellings, n=1)
-    return f"; did you mean {printable(spellings[close[0]])!r}?" if close else ""
+    # Few characters may be wrong, in long words too: those that only end alike are not meant for each other.
+    least_alike = max(0.6, 1 - 4 / max(len(word), 1))
+    close = difflib.get_close_matches(word.casefold(), spellings, n=1, cutoff=least_alike)
+    return f"; did you mean {spellings[close[0]]!r}?" if close else ""
+
+
+def no_such_file(path: Path) -> str:
+    """`modle.onnx: no such file; did you mean 'model.onnx'?`, or without a suggestion if none beside it is alike."""
+    try:
+        beside = os.listdir(path.parent)[:_COMPARED]
+    except OSError:
+        beside = []
+    return f"{path}: no such file{suggestion(path.name, beside)}"

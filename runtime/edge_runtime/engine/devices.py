@@ -17,6 +17,7 @@ from edge_runtime.engine.model_file import is_ort_format
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
+_ENDING = "ExecutionProvider"  # of every provider's name
 
 
 def cuda_driver_problem() -> str | None:
@@ -54,7 +55,7 @@ def candidates(device: str) -> list[tuple[str, dict[str, str]]]:
         # Graphs can only be recorded if the whole model runs on the GPU.
         cuda = [(CUDA, {**options, "enable_cuda_graph": "1"}), (CUDA, options)]
         return [*cuda, (CPU, {})] if device == "auto" else cuda
-    if device.endswith("ExecutionProvider"):
+    if device.endswith(_ENDING):
         return [(device, {})]
     # "gpu" is spelled like "cpu", but not meant so.
     meant = suggestion(device.lower().replace("gpu", "cuda"), ("auto", "cpu", "cuda", CPU, CUDA))
@@ -68,7 +69,10 @@ def provider_problem(ort: ModuleType, provider: str, source: str | bytes) -> str
     if provider == CUDA:
         return cuda_problem(source)
     if provider not in (available := ort.get_available_providers()):
-        meant = suggestion(provider, available)
+        # All of them end alike, so that any would look like any other.
+        kinds = {name.removesuffix(_ENDING): name for name in available}
+        alike = [name for kind, name in kinds.items() if suggestion(provider.removesuffix(_ENDING), [kind])]
+        meant = suggestion(provider, alike)
         return f"the installed onnxruntime does not have {provider}, only {', '.join(available)}{meant}"
     return None
 

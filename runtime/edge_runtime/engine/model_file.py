@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from edge_runtime.contract.errors import InvalidModel, ModelNotFound
+from edge_runtime.contract.terminal import no_such_file
 
 
 def stamp(path: Path) -> tuple[int, int, int, int]:
@@ -41,7 +42,7 @@ def readable(path: Path) -> str | bytes:
             if not file.read(1):
                 raise InvalidModel(f"{path} is empty; export the model again")
     except FileNotFoundError as error:
-        raise ModelNotFound(f"{path}: no such file") from error
+        raise ModelNotFound(no_such_file(path)) from error
     except OSError as error:
         raise InvalidModel(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:

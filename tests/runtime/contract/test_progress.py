@@ -123,8 +123,15 @@ def test_what_is_printed_above_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
         ("verifying", 4, 9, 80, "verifying  [########################] 100%  2:05"),
         ("searching", None, 3, 80, "searching  2:05"),
         # The last column stays free: some terminals begin a new line there.
-        ("verifying", 4, 1, 21, "verifying  [######.."),
-        ("searching", None, 0, 15, "searching  2:0"),
+        ("verifying", 4, 1, 50, "verifying  [######..................]  25%  2:05"),
+        ("verifying", 4, 1, 49, "verifying  [##......]  25%  2:05"),
+        ("verifying", 4, 1, 40, "verifying  [##......]  25%  2:05"),
+        ("answering /tables/rows.csv", 4, 1, 40, "answering /ta...  [##......]  25%  2:05"),
+        ("verifying", 4, 1, 28, "v...  [##......]  25%  2:05"),
+        ("verifying", 4, 1, 26, "  [##......]  25%  2:05"),
+        # The numbers say more than the bar.
+        ("verifying", 4, 1, 14, ".]  25%  2:05"),
+        ("searching", None, 0, 15, "searc...  2:05"),
     ],
 )
 def test_one_drawing(
@@ -149,6 +156,17 @@ def test_one_drawing(
     assert terminal.flushed == terminal.getvalue()
     progress._erase()
     assert terminal.flushed == terminal.getvalue()
+
+
+def test_a_terminal_without_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = stderr_is_a_terminal(monkeypatch)
+    progress = Progress("searching")
+    progress._start = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: 125.9)
+    for columns, shown in ((2, "5"), (1, "")):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        progress._draw()
+        assert terminal.screen() == shown
 
 
 def test_the_defaults() -> None:

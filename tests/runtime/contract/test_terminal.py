@@ -1,8 +1,10 @@
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_runtime.contract.terminal import aligned, one_line, printable, suggestion
+from edge_runtime.contract.terminal import aligned, no_such_file, one_line, printable, suggestion
 
 
 @given(st.text())
@@ -44,7 +46,25 @@ def test_columns_stand_below_each_other() -> None:
         ("bill_m", "; did you mean 'Bill_mm'?"),
         ("zebra", ""),
         ("", ""),
+        ("iland", "; did you mean 'island'?"),
+        # Escaped once, and in quotes that fit.
+        ("b\x1b[31mre", "; did you mean 'b\\x1b[31mred'?"),
+        ("it's", "; did you mean \"it's\"?"),
+        ("CUDAExecutionProvidr", "; did you mean 'CUDAExecutionProvider'?"),
+        ("CoreMLExecutionProvidr", ""),
     ],
 )
 def test_suggestion(word: str, meant: str) -> None:
-    assert suggestion(word, ["species", "Bill_mm", "island"]) == meant
+    known = ["species", "Bill_mm", "island", "b\x1b[31mred", "it's", "CUDAExecutionProvider", "CPUExecutionProvider"]
+    assert suggestion(word, known) == meant
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    assert no_such_file(tmp_path / "modle.onnx") == f"{tmp_path / 'modle.onnx'}: no such file"
+    (tmp_path / "model.onnx").touch()
+    assert no_such_file(tmp_path / "modle.onnx") == (
+        f"{tmp_path / 'modle.onnx'}: no such file; did you mean 'model.onnx'?"
+    )
+    assert no_such_file(tmp_path / "rows.csv") == f"{tmp_path / 'rows.csv'}: no such file"
+    nowhere = tmp_path / "nowhere" / "model.onnx"
+    assert no_such_file(nowhere) == f"{nowhere}: no such file"

@@ -60,6 +60,9 @@ def test_unknown_devices(device: str, advice: str) -> None:
 def test_a_provider_that_is_not_there() -> None:
     with pytest.raises(DeviceUnavailable, match=r"does not have NothingExecutionProvider, only .*CPUExecutionProvider"):
         Predictor(MODEL, "NothingExecutionProvider")
+    # The names of all providers end alike.
+    with pytest.raises(DeviceUnavailable, match=r"does not have CoreMLExecutionProvider, only [A-Za-z, ]*$"):
+        Predictor(MODEL, "CoreMLExecutionProvider")
     with pytest.raises(DeviceUnavailable, match=r"does not have CPPExecutionProvider, .*did you mean 'CPUExec"):
         Predictor(MODEL, "CPPExecutionProvider")
 
