@@ -93,11 +93,14 @@ class OpenedModel:
             there, as objects that torch.from_dlpack and cupy.from_dlpack take without a copy.
 
         Raises:
-            InvalidInput: it is not a mapping; or an input is missing, unknown, or does not have the declared kind and shape.
+            InvalidInput: `inputs` is not a mapping, or an input is missing, unknown, or does not have the declared kind
+                and shape.
             InferenceFailed: ONNX Runtime failed while computing.
         """
         if not isinstance(inputs, Mapping):
-            raise InvalidInput(f"run takes a dict of tensors by input name, found {type(inputs).__name__}; {self._taken}")
+            raise InvalidInput(
+                f"run takes a dict of tensors by input name, found {type(inputs).__name__}; {self._taken}"
+            )
         if inputs.keys() != self._input_names:
             raise self._wrong_inputs(inputs)
         feed, on_cuda = {}, ""

@@ -13,7 +13,7 @@ from edge_runtime.cli.answers import Format, answer_words, answer_writer
 from edge_runtime.contract import shell
 from edge_runtime.contract.errors import InvalidInput, UnknownDevice, VerificationFailed
 from edge_runtime.contract.progress import Progress
-from edge_runtime.contract.terminal import printable, suggestion
+from edge_runtime.contract.terminal import printable
 from edge_runtime.contract.text_files import delimiter_of, open_text, reading_text
 from edge_runtime.rows.text_rows import in_batches, read_rows
 
@@ -49,13 +49,16 @@ def predict(
     verify: Annotated[bool, typer.Option("--verify", help="Compare with torch's outputs at export.")] = False,
     version: Annotated[
         bool,
-        typer.Option("--version", help="Print the version and exit.", callback=shell.version_of("edge-predict"), is_eager=True),
+        typer.Option(
+            "--version", help="Print the version and exit.", callback=shell.version_of("edge-predict"), is_eager=True
+        ),
     ] = False,
 ) -> None:
     """Answer rows with an exported model: edge-predict model.onnx -1 1."""
     values = values or []
     if unknown := [value for value in values if _is_option(value)]:
-        raise shell.UsageError(_no_such_option(unknown[0], context))
+        advice = "; write a value that begins with - as name=value"
+        raise shell.UsageError(shell.no_such_option(unknown[0], context, advice))
     if sum([bool(values), input_file is not None, show_description, verify]) != 1:
         raise shell.UsageError("give one of these: the values of one row, --input FILE, --describe or --verify")
     if output_format == "csv" and (show_description or verify):
@@ -91,12 +94,6 @@ def _is_option(value: str) -> bool:
     except ValueError:
         return True
     return False
-
-
-def _no_such_option(value: str, context: typer.Context) -> str:
-    known = [name for parameter in context.command.params for name in parameter.opts if name.startswith("--")]
-    meant = suggestion(value.partition("=")[0], [*known, "--help"])
-    return f"no such option: {value}{meant or '; write a value that begins with - as name=value'}"
 
 
 def _opened(model: str, device: str) -> "Predictor":

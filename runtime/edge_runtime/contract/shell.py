@@ -5,12 +5,13 @@ Exit codes: 0 done; 1 it could not be done, or a check did not hold; 2 wrong usa
 
 import io
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from edge_runtime.contract.errors import EdgePredictError
-from edge_runtime.contract.terminal import printable
+from edge_runtime.contract.terminal import one_line, printable, suggestion
 from edge_runtime.contract.version import __version__
 
 if TYPE_CHECKING:
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
 
 # Without rich and completion, which would double the time of --help.
 SETTINGS: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None, "pretty_exceptions_enable": False}
+
+
+# The extras of this package, and the modules that they install.
+EXTRAS = {
+    "export": frozenset({"jinja2", "matplotlib", "onnx", "onnxscript", "torch"}),
+    "train": frozenset({"matplotlib", "pyarrow", "sklearn", "torch"}),
+}
 
 
 class UsageError(Exception):
@@ -46,17 +54,11 @@ def call(command: Callable[[], object]) -> int:
     except KeyboardInterrupt:
         return 130
     except ModuleNotFoundError as error:
-        return _fail(
-            f"{error.name} is not installed; training and export need pip install 'edge-predict[export,train]'", 1
-        )
+        return _fail(_not_installed(error.name or ""), 1)
     except MemoryError:
         return _fail("not enough memory", 1)
     except OSError as error:
-        # Files have errors of their own, so this is stdout. Its buffer would fail again when Python closes it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):
-            return 1  # without a message: the reader has closed the pipe, and wants no more answers
-        return _fail(f"the answers cannot be written: {error.strerror or error}", 1)
+        return _system_failure(error)
     return code if isinstance(code, int) else 0
 
 
@@ -72,7 +74,19 @@ def _parsed(app: "typer.Typer", arguments: Sequence[str] | None) -> object:
     except typer.Abort as error:
         raise KeyboardInterrupt from error
     except usage_error as error:
-        raise UsageError(cast(Any, error).format_message()) from error
+        raise UsageError(_in_our_words(cast(Any, error))) from error
+
+
+def no_such_option(word: str, context: "typer.Context", otherwise: str = "") -> str:
+    """The message for an option that the command does not have.
+
+    Args:
+        word: the option, with its value after an equals sign or without.
+        context: typer's context of the command.
+        otherwise: what to add if no option is spelled like it.
+    """
+    known = [name for parameter in context.command.params for name in parameter.opts if name.startswith("--")]
+    return f"no such option: {word}{suggestion(word.partition('=')[0], [*known, '--help']) or otherwise}"
 
 
 def version_of(command: str) -> Callable[[bool], None]:
@@ -92,6 +106,73 @@ def note(message: str) -> None:
     """Print a line on stderr."""
     if sys.stderr is not None:
         print(printable(message), file=sys.stderr)
+
+
+def _in_our_words(error: Any) -> str:
+    """The message of a usage error of typer, whose words differ between its versions and from those of this package.
+
+    typer does not export the classes of its errors; only their names tell them apart.
+    """
+    message: str = error.message.removesuffix(".")
+    match type(error).__name__:
+        case "NoSuchOption":
+            return no_such_option(error.option_name, error.ctx)
+        case "BadOptionUsage":
+            return f"{error.option_name} {'needs a value' if 'requires' in message else 'takes no value'}"
+        case "MissingParameter":
+            return f"{_shown_name(error.param)} is missing"
+        case "BadParameter" if error.param is not None:
+            return f"{_shown_name(error.param)}: {_wrong_value(message, error.param.type)}"
+    if unexpected := re.search(r"unexpected extra argument.* \((.*)\)$", message):
+        return f"unexpected arguments: {unexpected[1]}"
+    return one_line(message)
+
+
+def _shown_name(parameter: Any) -> str:
+    """--epochs, or MODEL."""
+    is_option = parameter.param_type_name == "option"
+    return str(parameter.opts[0] if is_option else (parameter.metavar or parameter.name.upper()).strip("[]."))
+
+
+def _wrong_value(message: str, kind: Any) -> str:
+    """What is wrong with a value: typer's message on it, and the type of its option."""
+    value, _, wanted = message.rpartition(" is not ")
+    if choices := [str(choice) for choice in getattr(kind, "choices", ())]:
+        advice = suggestion(value[1:-1], choices) or f"; use {' or '.join(choices)}"
+        return f"unknown value {value}{advice}"
+    if wanted.startswith("in the range"):
+        return f"{value} is not {f'{kind.min} or more' if kind.max is None else f'from {kind.min} to {kind.max}'}"
+    if wanted.startswith("a valid int"):
+        return f"{value} is not a whole number"
+    return f"{value} is not a number" if wanted.startswith("a valid float") else message
+
+
+def _not_installed(module: str) -> str:
+    """What to install for a module that is missing."""
+    package = module.partition(".")[0]
+    extras = [extra for extra, modules in EXTRAS.items() if package in modules]
+    if len(extras) > 1:
+        # Export uses parts of training, but not the other way round.
+        extras = ["export" if "edge_export" in sys.modules else "train"]
+    advice = f"; install it with pip install 'edge-predict[{extras[0]}]'" if extras else ""
+    return f"{module} is not installed{advice}"
+
+
+def _system_failure(error: OSError) -> int:
+    """The exit code for an error of the system that nothing else has explained, after its message."""
+    message = str(error.strerror or error)
+    if error.filename is not None:
+        message = f"{error.filename}: {message}"
+    try:
+        # What could not be written to stdout is still in its buffer.
+        sys.stdout.flush()
+    except OSError:
+        message = f"the output cannot be written: {message}"
+        # The buffer would fail again when Python closes it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
+        return 1  # without a message: the reader has closed the pipe, and wants no more answers
+    return _fail(message, 1)
 
 
 def _fail(error: object, code: int) -> int:

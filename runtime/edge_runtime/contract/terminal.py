@@ -1,6 +1,5 @@
 """Text for a terminal: control characters escaped, messages in one line, columns, suggestions for mistyped words."""
 
-import os
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
@@ -57,7 +56,7 @@ def suggestion(word: str, known: Iterable[str]) -> str:
 def no_such_file(path: Path) -> str:
     """`modle.onnx: no such file; did you mean 'model.onnx'?`, or without a suggestion if none beside it is alike."""
     try:
-        beside = os.listdir(path.parent)[:_COMPARED]
+        beside = [one.name for one, _ in zip(path.parent.iterdir(), range(_COMPARED), strict=False)]
     except OSError:
         beside = []
     return f"{path}: no such file{suggestion(path.name, beside)}"

@@ -51,8 +51,9 @@ def import_onnxruntime() -> ModuleType:
 
 @contextlib.contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Ctrl-C within this counts once it is over: a C extension that is interrupted while it loads reports a failure of
-    its own, or loses the interrupt.
+    """Ctrl-C within this counts once it is over.
+
+    A C extension that is interrupted while it loads reports a failure of its own, or loses the interrupt.
     """
     handler = signal.getsignal(signal.SIGINT)
     # Only the main thread handles signals. What is not callable is not Python's: the system ends the process at once.

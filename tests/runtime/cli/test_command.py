@@ -135,7 +135,7 @@ def test_full_disk() -> None:
     with Path("/dev/full").open("w") as full:
         result = subprocess.run([*PROGRAM, "-1", "1"], stdout=full, stderr=subprocess.PIPE, text=True)
     assert result.returncode == 1
-    assert result.stderr == "error: the answers cannot be written: No space left on device\n"
+    assert result.stderr == "error: the output cannot be written: No space left on device\n"
 
 
 def test_closed_streams() -> None:

@@ -1,18 +1,28 @@
 import io
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
-from typing import Annotated, Any
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import pytest
 import typer
+from paths import ROOT
 
 import edge_runtime
 from edge_runtime import InvalidInput
 from edge_runtime.contract import shell
 
 Captured = pytest.CaptureFixture[str]
+
+
+class Kind(Enum):
+    ONNX = "onnx"
+    TORCHSCRIPT = "torchscript"
 
 
 def ending_with(error: BaseException) -> Callable[[], None]:
@@ -32,11 +42,6 @@ def ending_with(error: BaseException) -> Callable[[], None]:
         (InvalidInput("\x1b[31m\u202e"), 1, "error: \\x1b[31m\\u202e\n"),
         (shell.UsageError("no values"), 2, "error: no values (see --help)\n"),
         (KeyboardInterrupt(), 130, ""),
-        (
-            ModuleNotFoundError("No module named 'torch'", name="torch"),
-            1,
-            "error: torch is not installed; training and export need pip install 'edge-predict[export,train]'\n",
-        ),
         (MemoryError(), 1, "error: not enough memory\n"),
     ],
 )
@@ -111,19 +116,61 @@ def test_an_application(capsys: Captured, arguments: list[str], code: int, out: 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "parts"),
+    ("arguments", "message"),
     [
-        (["--nothing"], ["--nothing"]),
-        (["--numbr", "3"], ["--numbr", "--number"]),
-        (["--number", "a"], ["--number", "'a'"]),
+        ([], "TABLE is missing"),
+        (["t", "u"], "--name is missing"),
+        (["t", "u", "v w", "--name", "n"], "unexpected arguments: u v w"),
+        (["--nothing"], "no such option: --nothing"),
+        (["--epoch", "3"], "no such option: --epoch; did you mean '--epochs'?"),
+        (["--epoch=3"], "no such option: --epoch; did you mean '--epochs'?"),
+        (["--halp"], "no such option: --halp; did you mean '--help'?"),
+        (["-q"], "no such option: -q"),
+        (["--epochs"], "--epochs needs a value"),
+        (["--resume=3"], "--resume takes no value"),
+        (["--epochs", "ten"], "--epochs: 'ten' is not a whole number"),
+        (["--epochs", "1.5"], "--epochs: '1.5' is not a whole number"),
+        (["--epochs", "a is not b"], "--epochs: 'a is not b' is not a whole number"),
+        (["--epochs", "0"], "--epochs: 0 is not 1 or more"),
+        (["--number", "a"], "--number: 'a' is not a whole number"),
+        (["--rate", "a"], "--rate: 'a' is not a number"),
+        (["--fraction", "half"], "--fraction: 'half' is not a number"),
+        (["--fraction", "2"], "--fraction: 2.0 is not from 0 to 0.99"),
+        (["--weight", "balance"], "--weight: unknown value 'balance'; did you mean 'balanced'?"),
+        (["--weight", "x"], "--weight: unknown value 'x'; use balanced"),
+        (["--format", "onx"], "--format: unknown value 'onx'; did you mean 'onnx'?"),
+        (["--format", "pdf\n"], "--format: unknown value 'pdf\\n'; use onnx or torchscript"),
+        (["--check"], "--check: of our own"),
+        (["--fail"], "of our own"),
     ],
 )
-def test_wrong_usage_is_one_line(capsys: Captured, arguments: list[str], parts: list[str]) -> None:
-    assert shell.run(application(), arguments) == 2
-    out, err = capsys.readouterr()
-    assert (out, err.count("\n"), err[:7], err[-14:]) == ("", 1, "error: ", " (see --help)\n")
-    for part in parts:
-        assert part in err
+def test_wrong_usage(capsys: Captured, arguments: list[str], message: str) -> None:
+    """In the same words, whatever version of typer finds it."""
+    app = typer.Typer(**shell.SETTINGS)
+
+    def check(wanted: bool) -> None:
+        if wanted:
+            raise typer.BadParameter("of our own")
+
+    @app.command()
+    def command(
+        table: Annotated[str, typer.Argument(metavar="TABLE")],
+        name: Annotated[str, typer.Option()] = ...,  # type: ignore[assignment]
+        epochs: Annotated[int, typer.Option(min=1)] = 1,
+        number: int = 0,
+        rate: float = 0,
+        fraction: Annotated[float, typer.Option(min=0, max=0.99)] = 0,
+        weight: Literal["balanced"] = "balanced",
+        output_format: Annotated[list[Kind] | None, typer.Option("--format")] = None,
+        resume: Annotated[bool, typer.Option("--resume")] = False,
+        checked: Annotated[bool, typer.Option("--check", callback=check)] = False,
+        fail: Annotated[bool, typer.Option("--fail")] = False,
+    ) -> None:
+        raise typer.BadParameter("of our own")
+
+    given = arguments if not arguments or "u" in arguments else ["t", "--name", "n", *arguments]
+    assert shell.run(app, given) == 2
+    assert capsys.readouterr() == ("", f"error: {message} (see --help)\n")
 
 
 def test_the_arguments_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,24 +192,81 @@ def test_what_is_not_an_exit_code(capsys: Captured) -> None:
     assert capsys.readouterr().err == "error: \nerror: 5\n"
 
 
-@pytest.mark.parametrize(
-    ("error", "message"),
-    [
-        ("BrokenPipeError(32, 'Broken pipe')", ""),
-        ("OSError(28, 'No space left on device')", "error: the answers cannot be written: No space left on device\n"),
-        ("OSError('no more')", "error: the answers cannot be written: no more\n"),
-    ],
-)
-def test_what_goes_wrong_with_stdout(error: str, message: str) -> None:
-    """In a process of its own, whose stdout is replaced: it must not fail again when the process ends."""
+def ending(raised: str, stdout: Any = subprocess.PIPE) -> tuple[int, str | None, str]:
+    """How a command ends that prints and then raises, in a process of its own: that may not fail again at its end."""
     script = f"""
 import sys
 from edge_runtime.contract import shell
 def command():
     print("in the buffer", end="")
-    raise {error}
+    {raised}
 sys.exit(shell.call(command))
 """
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=buffered)
-    assert (result.returncode, result.stdout, result.stderr) == (1, "", message)
+    program = [sys.executable, "-c", script]
+    result = subprocess.run(program, stdout=stdout, stderr=subprocess.PIPE, text=True, env=buffered)
+    return result.returncode, result.stdout, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("raised", "message"),
+    [
+        ("open('nowhere')", "error: nowhere: No such file or directory\n"),
+        ("raise OSError(28, 'No space left on device')", "error: No space left on device\n"),
+        ("raise OSError('no more')", "error: no more\n"),
+        ("raise BrokenPipeError(32, 'Broken pipe')", ""),
+    ],
+)
+def test_errors_of_the_system(raised: str, message: str) -> None:
+    """What was printed before is still written."""
+    assert ending(raised) == (1, "in the buffer", message)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("raised", ["pass", "print('more', flush=True)", "print('x' * 10**6)"])
+def test_a_full_disk(raised: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        message = "error: the output cannot be written: No space left on device\n"
+        assert ending(raised, full) == (1, None, message)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGPIPE")
+def test_a_closed_pipe() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        assert ending("pass", writer) == (1, None, "")
+    finally:
+        os.close(writer)
+
+
+def test_the_extras_are_those_of_the_package() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    names = {"scikit-learn": "sklearn"}
+    for extra, modules in shell.EXTRAS.items():
+        packages = [re.match(r"[\w-]+", requirement)[0] for requirement in extras[extra]]  # type: ignore[index]
+        assert {names.get(package, package) for package in packages} == modules
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        ("torch", "torch is not installed; install it with pip install 'edge-predict[train]'"),
+        ("torch.nn", "torch.nn is not installed; install it with pip install 'edge-predict[train]'"),
+        ("matplotlib", "matplotlib is not installed; install it with pip install 'edge-predict[train]'"),
+        ("sklearn", "sklearn is not installed; install it with pip install 'edge-predict[train]'"),
+        ("jinja2", "jinja2 is not installed; install it with pip install 'edge-predict[export]'"),
+        ("onnx.helper", "onnx.helper is not installed; install it with pip install 'edge-predict[export]'"),
+        ("numpy", "numpy is not installed"),
+        ("torchvision", "torchvision is not installed"),
+    ],
+)
+def test_a_missing_module(capsys: Captured, monkeypatch: pytest.MonkeyPatch, module: str, message: str) -> None:
+    monkeypatch.delitem(sys.modules, "edge_export", raising=False)
+    missing = ending_with(ModuleNotFoundError(f"No module named {module!r}", name=module))
+    assert shell.call(missing) == 1
+    assert capsys.readouterr().err == f"error: {message}\n"
+    monkeypatch.setitem(sys.modules, "edge_export", edge_runtime)
+    assert shell.call(missing) == 1
+    shared = module.partition(".")[0] in ("torch", "matplotlib")
+    assert capsys.readouterr().err == f"error: {message.replace('[train]', '[export]') if shared else message}\n"

@@ -49,7 +49,7 @@ def test_columns_stand_below_each_other() -> None:
         ("iland", "; did you mean 'island'?"),
         # Escaped once, and in quotes that fit.
         ("b\x1b[31mre", "; did you mean 'b\\x1b[31mred'?"),
-        ("it's", "; did you mean \"it's\"?"),
+        ("it's", '; did you mean "it\'s"?'),
         ("CUDAExecutionProvidr", "; did you mean 'CUDAExecutionProvider'?"),
         ("CoreMLExecutionProvidr", ""),
     ],
