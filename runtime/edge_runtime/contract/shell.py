@@ -3,6 +3,7 @@
 Exit codes: 0 done; 1 it could not be done, or a check did not hold; 2 wrong usage; 130 interrupted.
 """
 
+import errno
 import io
 import os
 import re
@@ -163,16 +164,17 @@ def _system_failure(error: OSError) -> int:
     message = str(error.strerror or error)
     if error.filename is not None:
         message = f"{error.filename}: {message}"
+    # Only writing fills a disk. Of other errors the buffer of stdout tells: what could not be written is still in it.
+    is_output = error.errno == errno.ENOSPC
     try:
-        # What could not be written to stdout is still in its buffer.
         sys.stdout.flush()
     except OSError:
-        message = f"the output cannot be written: {message}"
+        is_output = True
         # The buffer would fail again when Python closes it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if isinstance(error, BrokenPipeError):
         return 1  # without a message: the reader has closed the pipe, and wants no more answers
-    return _fail(message, 1)
+    return _fail(f"the output cannot be written: {message}" if is_output else message, 1)
 
 
 def _fail(error: object, code: int) -> int:

@@ -46,10 +46,12 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     # Only errors need it, and it takes milliseconds to import.
     import difflib
 
-    spellings = {name.casefold(): name for name in known}
+    # Without the dashes that all options begin with.
+    word = word.casefold().lstrip("-")
+    spellings = {name.casefold().lstrip("-"): name for name in known}
     # Few characters may be wrong, in long words too: those that only end alike are not meant for each other.
     least_alike = max(0.6, 1 - 4 / max(len(word), 1))
-    close = difflib.get_close_matches(word.casefold(), spellings, n=1, cutoff=least_alike)
+    close = difflib.get_close_matches(word, spellings, n=1, cutoff=least_alike)
     return f"; did you mean {spellings[close[0]]!r}?" if close else ""
 
 

@@ -192,7 +192,7 @@ def test_what_is_not_an_exit_code(capsys: Captured) -> None:
     assert capsys.readouterr().err == "error: \nerror: 5\n"
 
 
-def ending(raised: str, stdout: Any = subprocess.PIPE) -> tuple[int, str | None, str]:
+def ending(raised: str, stdout: Any = subprocess.PIPE, unbuffered: str = "") -> tuple[int, str | None, str]:
     """How a command ends that prints and then raises, in a process of its own: that may not fail again at its end."""
     script = f"""
 import sys
@@ -202,9 +202,9 @@ def command():
     {raised}
 sys.exit(shell.call(command))
 """
-    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     program = [sys.executable, "-c", script]
-    result = subprocess.run(program, stdout=stdout, stderr=subprocess.PIPE, text=True, env=buffered)
+    result = subprocess.run(program, stdout=stdout, stderr=subprocess.PIPE, text=True, env=environment)
     return result.returncode, result.stdout, result.stderr
 
 
@@ -212,7 +212,7 @@ sys.exit(shell.call(command))
     ("raised", "message"),
     [
         ("open('nowhere')", "error: nowhere: No such file or directory\n"),
-        ("raise OSError(28, 'No space left on device')", "error: No space left on device\n"),
+        ("raise OSError(13, 'Permission denied')", "error: Permission denied\n"),
         ("raise OSError('no more')", "error: no more\n"),
         ("raise BrokenPipeError(32, 'Broken pipe')", ""),
     ],
@@ -223,11 +223,12 @@ def test_errors_of_the_system(raised: str, message: str) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("raised", ["pass", "print('more', flush=True)", "print('x' * 10**6)"])
-def test_a_full_disk(raised: str) -> None:
+def test_a_full_disk(raised: str, unbuffered: str) -> None:
     with Path("/dev/full").open("w") as full:
         message = "error: the output cannot be written: No space left on device\n"
-        assert ending(raised, full) == (1, None, message)
+        assert ending(raised, full, unbuffered) == (1, None, message)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGPIPE")

@@ -51,11 +51,22 @@ def test_columns_stand_below_each_other() -> None:
         ("b\x1b[31mre", "; did you mean 'b\\x1b[31mred'?"),
         ("it's", '; did you mean "it\'s"?'),
         ("CUDAExecutionProvidr", "; did you mean 'CUDAExecutionProvider'?"),
+        ("--reprt", ""),
+        ("--islnd", "; did you mean 'island'?"),
         ("CoreMLExecutionProvidr", ""),
     ],
 )
 def test_suggestion(word: str, meant: str) -> None:
-    known = ["species", "Bill_mm", "island", "b\x1b[31mred", "it's", "CUDAExecutionProvider", "CPUExecutionProvider"]
+    known = [
+        "species",
+        "Bill_mm",
+        "island",
+        "b\x1b[31mred",
+        "it's",
+        "--dropout",
+        "CUDAExecutionProvider",
+        "CPUExecutionProvider",
+    ]
     assert suggestion(word, known) == meant
 
 
