@@ -7,9 +7,9 @@ export(module, example_inputs, "model.onnx")
 ```
 """
 
-from typing import TYPE_CHECKING
-
-from edge_runtime.contract.lazy import lazy_names
+# Type checkers take this name for true. Neither typing nor anything else is imported before the first use of a name,
+# so that the command can be interrupted quietly from the start.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from edge_export.budget import Budget
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from edge_export.results import Export
     from edge_export.verify.compare import Comparison, ParityError
     from edge_export.verify.quantization_budget import Measured
+else:
+
+    def __getattr__(name):
+        from edge_runtime.contract.lazy import lazy_names
+
+        return lazy_names(__name__, _HOMES)(name)
+
 
 __all__ = [
     "Budget",
@@ -34,19 +41,16 @@ __all__ = [
     "export_checkpoint",
 ]
 
-__getattr__ = lazy_names(
-    __name__,
-    {
-        "Budget": "edge_export.budget",
-        "BudgetExceeded": "edge_export.errors",
-        "Comparison": "edge_export.verify.compare",
-        "Export": "edge_export.results",
-        "ExportError": "edge_export.errors",
-        "Format": "edge_export.formats.choices",
-        "Measured": "edge_export.verify.quantization_budget",
-        "ParityError": "edge_export.verify.compare",
-        "Precision": "edge_export.formats.choices",
-        "export": "edge_export.pipeline.export",
-        "export_checkpoint": "edge_export.pipeline.export",
-    },
-)
+_HOMES = {
+    "Budget": "edge_export.budget",
+    "BudgetExceeded": "edge_export.errors",
+    "Comparison": "edge_export.verify.compare",
+    "Export": "edge_export.results",
+    "ExportError": "edge_export.errors",
+    "Format": "edge_export.formats.choices",
+    "Measured": "edge_export.verify.quantization_budget",
+    "ParityError": "edge_export.verify.compare",
+    "Precision": "edge_export.formats.choices",
+    "export": "edge_export.pipeline.export",
+    "export_checkpoint": "edge_export.pipeline.export",
+}

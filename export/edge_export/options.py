@@ -12,6 +12,7 @@ from edge_export.errors import ExportError
 from edge_export.formats.choices import Format, Precision
 from edge_runtime.contract.atomic_files import prepare_file
 from edge_runtime.contract.progress import SILENT, Progress
+from edge_runtime.contract.terminal import unreadable
 
 
 class Options(TypedDict, total=False):
@@ -106,8 +107,10 @@ def check_paths(folder: Path, stem: str, choices: Choices, read: Sequence[Path])
             )
     read = [*read, *([choices.data] if isinstance(choices.data, Path) else [])]
     for path in read:
-        if not path.exists():
-            raise ExportError(f"{path}: no such file")
+        try:
+            path.stat()
+        except OSError as error:
+            raise ExportError(unreadable(path, error)) from error
         if path.is_dir():
             raise ExportError(f"{path} is a folder, not a file")
     written = [file_path(folder, stem, kind, precision) for kind in choices.formats for precision in choices.precisions]

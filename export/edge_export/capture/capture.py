@@ -33,6 +33,7 @@ from edge_export.capture.recurrent import any_length
 from edge_export.errors import ExportError
 from edge_export.tensors import BATCH, Axes
 from edge_runtime import Signature
+from edge_runtime.contract.terminal import one_line
 
 _CHANGED_INPUT = OutputKind.USER_INPUT_MUTATION
 
@@ -221,10 +222,9 @@ def _bind(module: nn.Module, example_inputs: Any, kwargs: Mapping[str, Any] | No
     try:
         return inspect.signature(module.forward).bind(*args, **named)
     except TypeError as error:
-        hint = "; a dict means arguments by name; as a single argument it is written ({...},)"
-        raise ExportError(
-            f"the example inputs do not fit the module's forward: {error}{hint if args == () and named else ''}"
-        ) from error
+        is_dict = args == () and named
+        hint = "; a dict means arguments by name; as a single argument it is written ({...},)" if is_dict else ""
+        raise ExportError(f"the example inputs do not fit the module's forward: {one_line(error)}{hint}") from error
 
 
 def _enlarge(names: dict[str, Tensor], axes: Mapping[str, Axes]) -> dict[str, int]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from edge_export.errors import ExportError
 from edge_runtime import Predictor
+from edge_runtime.contract.terminal import one_line
 from edge_runtime.engine.installation import import_onnxruntime
 
 
@@ -41,7 +42,7 @@ def ort_bytes(content: bytes) -> bytes:
             converted = _rebuilt(path.read_bytes())
             Predictor(converted, device="cpu")
         except Exception as error:
-            reason = " ".join(str(error).split())
+            reason = one_line(error)
             raise ExportError(f"ONNX Runtime cannot convert this model to ORT format: {reason}") from error
     return converted
 

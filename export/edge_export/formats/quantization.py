@@ -34,6 +34,7 @@ from edge_export.formats.choices import Precision
 from edge_export.formats.onnx_file import serialized
 from edge_export.tensors import Tensors
 from edge_runtime import Signature
+from edge_runtime.contract.terminal import one_line
 from edge_runtime.engine.session import Session
 
 _PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
@@ -169,7 +170,7 @@ def _converted(original: ModelProto, precision: Precision, convert: Callable[[Mo
     except ExportError:
         raise
     except Exception as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise ExportError(f"{precision} is not possible for this model; export it as float32: {reason}") from error
     return result
 

@@ -12,6 +12,7 @@ from edge_export.formats.string_inputs import string_features
 from edge_export.tensors import BATCH, Tensors
 from edge_runtime import Feature, Signature
 from edge_runtime.contract.category_codes import encode, last_code
+from edge_runtime.contract.terminal import unreadable
 from edge_runtime.contract.text_files import delimiter_of, open_text, reading_text
 from edge_runtime.rows.arrays import cast_in_range
 from edge_runtime.rows.text_rows import read_rows
@@ -31,7 +32,7 @@ def read_tensors(path: Path) -> Tensors:
                 raise ExportError(f"{path} holds one array without a name; save it with numpy.savez(path, name=array)")
             return dict(archive)
     except OSError as error:
-        raise ExportError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise ExportError(unreadable(path, error)) from error
     except ExportError:
         raise
     except Exception as error:  # numpy raises many kinds of errors for bytes that are not an archive

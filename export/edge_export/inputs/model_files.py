@@ -22,7 +22,7 @@ from edge_export.options import split_factory
 from edge_export.tensors import Axes
 from edge_runtime import Signature
 from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
-from edge_runtime.contract.terminal import suggestion
+from edge_runtime.contract.terminal import suggestion, unreadable
 from edge_train import load_checkpoint
 from edge_train.errors import UnknownNetwork
 
@@ -115,7 +115,7 @@ def _load_weights(module: nn.Module, path: Path) -> None:
         with quiet():
             state = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise ExportError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise ExportError(unreadable(path, error)) from error
     except Exception as error:  # the unpickler raises many kinds of errors for bytes that are not a checkpoint
         raise ExportError(
             f"{path} is not a state_dict that can be read without running code from it; "
@@ -133,7 +133,7 @@ def _load_exported(path: Path) -> Program:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise ExportError(f"{path} cannot be read: {error.strerror}") from error
+        raise ExportError(unreadable(path, error)) from error
     try:
         with quiet():
             exported = torch.export.load(io.BytesIO(content), extra_files=extra)

@@ -55,8 +55,10 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {spellings[close[0]]!r}?" if close else ""
 
 
-def no_such_file(path: Path) -> str:
-    """`modle.onnx: no such file; did you mean 'model.onnx'?`, or without a suggestion if none beside it is alike."""
+def unreadable(path: Path, error: OSError) -> str:
+    """Why `path` cannot be read, such as `modle.onnx: no such file; did you mean 'model.onnx'?`."""
+    if not isinstance(error, FileNotFoundError):
+        return f"{path} cannot be read: {error.strerror or error}"
     try:
         beside = [one.name for one, _ in zip(path.parent.iterdir(), range(_COMPARED), strict=False)]
     except OSError:

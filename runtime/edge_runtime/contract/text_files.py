@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TextIO
 
 from edge_runtime.contract.errors import EdgePredictError, InvalidInput
-from edge_runtime.contract.terminal import no_such_file
+from edge_runtime.contract.terminal import unreadable
 
 
 def open_text(path: str) -> TextIO:
@@ -46,9 +46,7 @@ def reading_text(source: object, kind: type[EdgePredictError]) -> Iterator[None]
         yield
     except UnicodeDecodeError as error:
         raise kind(f"{source} is not UTF-8 text: {error.reason} at byte {error.start}") from error
-    except FileNotFoundError as error:
-        raise kind(no_such_file(Path(str(source)))) from error
     except OSError as error:
-        raise kind(f"{source} cannot be read: {error.strerror or error}") from error
+        raise kind(unreadable(Path(str(source)), error)) from error
     except (EOFError, zlib.error) as error:
         raise kind(f"{source} is damaged: {error}") from error

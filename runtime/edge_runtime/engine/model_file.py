@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from edge_runtime.contract.errors import InvalidModel, ModelNotFound
-from edge_runtime.contract.terminal import no_such_file
+from edge_runtime.contract.terminal import unreadable
 
 
 def stamp(path: Path) -> tuple[int, int, int, int]:
@@ -41,10 +41,9 @@ def readable(path: Path) -> str | bytes:
                 return file.read()
             if not file.read(1):
                 raise InvalidModel(f"{path} is empty; export the model again")
-    except FileNotFoundError as error:
-        raise ModelNotFound(no_such_file(path)) from error
     except OSError as error:
-        raise InvalidModel(f"{path} cannot be read: {error.strerror}") from error
+        kind = ModelNotFound if isinstance(error, FileNotFoundError) else InvalidModel
+        raise kind(unreadable(path, error)) from error
     except ValueError as error:
         if isinstance(error, InvalidModel):
             raise

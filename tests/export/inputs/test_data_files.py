@@ -112,7 +112,7 @@ def one_array(path: Path) -> None:
         (pickled_within, "cannot be read without running code from it"),
         (one_array, "holds one array without a name; save it with numpy.savez"),
         (Path.mkdir, "cannot be read: Is a directory"),
-        (lambda path: None, "cannot be read: No such file or directory"),
+        (lambda path: None, ": no such file"),
     ],
 )
 def test_files_that_are_not_archives(tmp_path: Path, make: Callable[[Path], Any], message: str) -> None:
@@ -120,7 +120,8 @@ def test_files_that_are_not_archives(tmp_path: Path, make: Callable[[Path], Any]
     make(path)
     with pytest.raises(ExportError) as raised:
         read_tensors(path)
-    assert str(raised.value).startswith(f"{path} {message}")
+    assert str(raised.value).startswith(str(path))
+    assert message in str(raised.value)
     assert "\n" not in str(raised.value)
     assert not (tmp_path / "ran").exists()
 
@@ -178,7 +179,7 @@ def test_a_table_needs_features(tmp_path: Path, two_inputs: Program, numbers: Pr
     (tmp_path / "rows.csv").write_text("1,2\n")
     with pytest.raises(ExportError, match=r"no named features; give an \.npz file with an array for each input"):
         read_data(tmp_path / "rows.csv", two_inputs)
-    with pytest.raises(ExportError, match=r"nowhere\.csv cannot be read: No such file"):
+    with pytest.raises(ExportError, match=r"nowhere\.csv: no such file"):
         read_data(tmp_path / "nowhere.csv", numbers)
     with pytest.raises(ExportError, match="cannot be read: Is a directory"):
         read_data(tmp_path, numbers)

@@ -101,7 +101,7 @@ def test_weights_of_another_module_lead_to_the_option_that_takes_them(command: C
 
 def test_errors_are_of_the_one_tree(tmp_path: Path) -> None:
     (tmp_path / "text.pt").write_text("text")
-    for name, message in (("nowhere.pt", "cannot be read: No such file"), ("text.pt", "not a checkpoint")):
+    for name, message in (("nowhere.pt", "no such file"), ("text.pt", "not a checkpoint")):
         with pytest.raises(CheckpointError, match=message):
             load_program(tmp_path / name)
 
@@ -190,7 +190,7 @@ def checkpoint(path: Path) -> None:
         (other_archive, "is not a program of torch.export"),
         (checkpoint, "is not a program of torch.export"),
         (Path.mkdir, "cannot be read: Is a directory"),
-        (lambda path: None, "cannot be read: No such file or directory"),
+        (lambda path: None, ": no such file"),
     ],
 )
 def test_files_that_are_not_programs(
@@ -200,7 +200,8 @@ def test_files_that_are_not_programs(
     make(path)
     with pytest.raises(ExportError) as raised:
         load_program(path)
-    assert str(raised.value).startswith(f"{path} {message}")
+    assert str(raised.value).startswith(str(path))
+    assert message in str(raised.value)
     assert "\n" not in str(raised.value)
     # torch says nothing besides.
     assert capfd.readouterr() == ("", "")

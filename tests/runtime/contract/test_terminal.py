@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_runtime.contract.terminal import aligned, no_such_file, one_line, printable, suggestion
+from edge_runtime.contract.terminal import aligned, one_line, printable, suggestion, unreadable
 
 
 @given(st.text())
@@ -71,11 +71,11 @@ def test_suggestion(word: str, meant: str) -> None:
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    assert no_such_file(tmp_path / "modle.onnx") == f"{tmp_path / 'modle.onnx'}: no such file"
+    assert unreadable(tmp_path / "modle.onnx", FileNotFoundError()) == f"{tmp_path / 'modle.onnx'}: no such file"
     (tmp_path / "model.onnx").touch()
-    assert no_such_file(tmp_path / "modle.onnx") == (
+    assert unreadable(tmp_path / "modle.onnx", FileNotFoundError()) == (
         f"{tmp_path / 'modle.onnx'}: no such file; did you mean 'model.onnx'?"
     )
-    assert no_such_file(tmp_path / "rows.csv") == f"{tmp_path / 'rows.csv'}: no such file"
+    assert unreadable(tmp_path / "rows.csv", FileNotFoundError()) == f"{tmp_path / 'rows.csv'}: no such file"
     nowhere = tmp_path / "nowhere" / "model.onnx"
-    assert no_such_file(nowhere) == f"{nowhere}: no such file"
+    assert unreadable(nowhere, FileNotFoundError()) == f"{nowhere}: no such file"

@@ -115,7 +115,7 @@ def test_without_a_column_the_reasons_are_given() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere.csv", "--target", "y", "--output", "new"], "error: nowhere.csv cannot be read: No such file"),
+        (["nowhere.csv", "--target", "y", "--output", "new"], "error: nowhere.csv: no such file"),
         (["t.csv", "--target", "island\x1b[31m", "--output", "new"], r"has no column 'island\x1b[31m'; did you mean"),
         (["t.csv", "--target", "y", "--numeric", "island"], "t.csv row 1: island is 'Biscoe', not a number"),
     ],

@@ -50,8 +50,8 @@ Command = Callable[..., Any]
             "--class-weight is for classes; remove --class-weight or --task regression",
         ),
         (["--resume"], "--resume needs --checkpoint FOLDER"),
-        (["--nothing"], "No such option: --nothing"),
-        (["--targt", "x"], "No such option: --targt (Possible options: --target, --task)"),
+        (["--nothing"], "no such option: --nothing"),
+        (["--targt", "x"], "no such option: --targt; did you mean '--target'?"),
         (["--epoch", "3"], "--epochs"),
     ],
 )

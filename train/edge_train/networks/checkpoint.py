@@ -19,6 +19,7 @@ from edge_runtime.contract.atomic_files import write_files
 from edge_runtime.contract.errors import InvalidModel
 from edge_runtime.contract.metadata_keys import CHECKPOINT_SIGNATURE_KEY
 from edge_runtime.contract.signature import Signature
+from edge_runtime.contract.terminal import one_line, unreadable
 from edge_train.errors import CheckpointError, UnknownNetwork
 from edge_train.networks.base import Network
 from edge_train.networks.neural_net import NeuralNet
@@ -67,7 +68,7 @@ def load_checkpoint(path: Path) -> Network:
     except InvalidModel as error:
         raise CheckpointError(f"{path}: {error}") from error
     except Exception as error:  # shapes that do not fit, or metadata of another form
-        raise CheckpointError(f"{path} does not fit its network: {' '.join(str(error).split())[:300]}") from error
+        raise CheckpointError(f"{path} does not fit its network: {one_line(error)[:300]}") from error
     if isinstance(model, NeuralNet) and len(model.signature.features) != model.linear_1.in_features:
         raise CheckpointError(
             f"{path}: its signature has {len(model.signature.features)} features, but its weights take "
@@ -82,7 +83,7 @@ def _read(path: Path) -> Mapping[str, Tensor]:
             warnings.simplefilter("ignore")  # the error says what is wrong with the file
             state = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+        raise CheckpointError(unreadable(path, error)) from error
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path} cannot be read without running code that is in it; save a state_dict with "

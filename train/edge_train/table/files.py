@@ -17,6 +17,7 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet
 
+from edge_runtime.contract.terminal import unreadable
 from edge_runtime.contract.text_files import delimiter_of
 from edge_runtime.contract.values import is_number
 from edge_train.errors import TableError
@@ -45,7 +46,7 @@ def read_table(path: str | Path) -> pa.Table:
         with path.open("rb") as file:
             start = file.read(4)
     except OSError as error:
-        raise TableError(f"{path} cannot be read: {error.strerror}") from error
+        raise TableError(unreadable(path, error)) from error
     if not start:
         raise TableError(f"{path} is empty")
     if is_gzip != (start[:2] == b"\x1f\x8b"):
@@ -61,8 +62,8 @@ def read_table(path: str | Path) -> pa.Table:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise TableError(f"{path} is a damaged gzip file: {_first_line(error)}") from error
     except OSError as error:  # from the disk, or from Arrow if compressed data are damaged
-        reason = f"is damaged: {_first_line(error)}" if error.strerror is None else f"cannot be read: {error.strerror}"
-        raise TableError(f"{path} {reason}") from error
+        damaged = f"{path} is damaged: {_first_line(error)}"
+        raise TableError(damaged if error.strerror is None else unreadable(path, error)) from error
     table = table.rename_columns([name.strip() for name in table.column_names])
     _check_names(table.column_names, path)
     if not table.num_rows:

@@ -1,0 +1,141 @@
+"""The options of `edge-export`, and what is wrong with them before any work starts."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_export.formats.choices import Format, Precision
+from edge_runtime.contract import shell
+
+app = typer.Typer(**shell.SETTINGS)
+
+
+@app.command()
+def export(
+    model: Annotated[
+        Path,
+        typer.Argument(metavar="MODEL", help="A model.pt, a .pt2 of torch.export, or with --module any state_dict."),
+    ],
+    output: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where the files go; beside MODEL by default.")
+    ] = None,
+    formats: Annotated[
+        list[Format] | None,
+        typer.Option("--format", help="Format of the files; repeat for several; onnx and torchscript by default."),
+    ] = None,
+    precisions: Annotated[
+        list[Precision] | None,
+        typer.Option(
+            "--precision", help="Precision of the ONNX and ORT files; repeat for several; float32 by default."
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Rows to compare, calibrate and measure on: CSV, JSON Lines or .npz."),
+    ] = None,
+    max_flips: Annotated[
+        float,
+        typer.Option(
+            metavar="FRACTION", min=0, max=1, help="Largest fraction of rows whose label a lower precision may change."
+        ),
+    ] = 0.01,
+    max_change: Annotated[
+        float,
+        typer.Option(
+            metavar="CHANGE",
+            min=0,
+            help="Largest change that a lower precision may cause: of a probability, or of another output, as a "
+            "fraction of its largest value.",
+        ),
+    ] = 0.05,
+    module: Annotated[
+        str | None,
+        typer.Option(metavar="PACKAGE.MODULE:NAME", help="What makes the module that MODEL's weights are for."),
+    ] = None,
+    example: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="With --module: an .npz file with an array for each argument of its forward."
+        ),
+    ] = None,
+    dynamic: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=AXIS,...",
+            help="With --module: names for the axes of an input whose size may change, _ for a fixed axis; "
+            "by default the first axis is the batch.",
+        ),
+    ] = None,
+    finite: Annotated[
+        bool, typer.Option("--finite", help="Exclude what is not finite in torch from the comparison.")
+    ] = False,
+    report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an HTML page on all of it.")] = None,
+    reproduce: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="On a mismatch, write a script that shows it.")
+    ] = None,
+    details: Annotated[
+        bool, typer.Option("--details", help="Show what was compared or measured for each file.")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and exit.", callback=shell.version_of("edge-export"), is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Export MODEL to files that are compared with torch before they are put in place."""
+    if (example is not None or dynamic) and module is None:
+        raise shell.UsageError("--example and --dynamic are for --module")
+    if module is not None and example is None:
+        raise shell.UsageError("--module needs --example, an .npz file with an array for each input of its forward")
+    axes = dict(map(_axes, dynamic or []))
+    # torch and onnx take seconds to import; mistakes in the command line are found before.
+    from edge_export.budget import Budget
+    from edge_export.errors import ExportError
+    from edge_export.options import Options, check_paths, choose, split_factory
+    from edge_runtime.contract.progress import Progress
+
+    with Progress("loading torch") as progress:
+        options = Options(
+            formats=[kind for kind in Format if kind in (formats or (Format.ONNX, Format.TORCHSCRIPT))],
+            precisions=[precision for precision in Precision if precision in (precisions or (Precision.FLOAT32,))],
+            finite_only=finite,
+            note=shell.note,
+            progress=progress,
+        )
+        if data is not None:
+            options["data"] = data
+        if report is not None:
+            options["report"] = report
+        if reproduce is not None:
+            options["reproduce"] = reproduce
+        try:
+            options["budget"] = Budget(max_flips, max_change)
+            if module is not None:
+                split_factory(module)
+            choices = choose(options)
+        except ExportError as error:
+            raise shell.UsageError(str(error)) from error
+        read = [model] if example is None else [model, example]
+        check_paths(model.parent if output is None else output, model.stem, choices, read)
+        from edge_export.cli.details import LEGEND, details_of
+        from edge_export.pipeline.export import export_checkpoint
+
+        exports = export_checkpoint(model, output, module, example, axes, **options)
+        for made in exports:
+            progress.write(made.summary)
+            if details:
+                for line in details_of(made):
+                    progress.write(f"  {line}")
+        if details and any(made.comparisons for made in exports):
+            for line in LEGEND:
+                progress.write(line)
+
+
+def _axes(text: str) -> tuple[str, list[str | None]]:
+    """`ids=batch,length` as the name of an input and those of its axes."""
+    name, equals, axes = text.partition("=")
+    if not equals or not name:
+        raise shell.UsageError(f"--dynamic {text}: write it as name=axis,axis, such as ids=batch,length")
+    return name, [None if axis in ("_", "") else axis for axis in axes.split(",")]
