@@ -2,13 +2,14 @@
 
 import os
 import shutil
+import subprocess
 import sys
 import venv
 from pathlib import Path
 
 import pytest
 from markdown_pages import Page, blocks, is_run
-from paths import tracked_files
+from paths import ROOT, tracked_files
 
 PAGES = {
     name: path
@@ -30,6 +31,24 @@ def test_page(name: str, tmp_path: Path, environment: dict[str, str]) -> None:
     page = PAGES[name]
     clone_into(tmp_path)
     assert Page(page, tmp_path, environment).run() == sum(map(is_run, blocks(page.read_text())))
+    assert not_ignored(tmp_path) == []
+
+
+def not_ignored(folder: Path) -> list[str]:
+    """What a page left in a clone that git would show as untracked."""
+    files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    left = {path.as_posix() for path in files if path.parts[0] != ".venv"} - set(tracked_files())
+    command = ["git", "check-ignore", "--no-index", "--stdin"]
+    result = subprocess.run(command, cwd=ROOT, input="\n".join(left), capture_output=True, text=True)
+    assert result.returncode in (0, 1), result.stderr
+    return sorted(left - set(result.stdout.splitlines()))
+
+
+def test_what_git_would_show_is_found(tmp_path: Path) -> None:
+    for name in ("README.md", "model.onnx", "unheard_of.txt", "tables/birds.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert not_ignored(tmp_path) == ["unheard_of.txt"]
 
 
 def clone_into(folder: Path) -> None:
