@@ -2,12 +2,14 @@
 
 import os
 import shutil
+import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import pytest
 from markdown_pages import Page, blocks, is_run
-from paths import tracked_files
+from paths import ROOT, tracked_files
 
 PAGES = {
     name: path
@@ -29,6 +31,24 @@ def test_page(name: str, tmp_path: Path, environment: dict[str, str]) -> None:
     page = PAGES[name]
     clone_into(tmp_path)
     assert Page(page, tmp_path, environment).run() == sum(map(is_run, blocks(page.read_text())))
+    assert not_ignored(tmp_path) == []
+
+
+def not_ignored(folder: Path) -> list[str]:
+    """What a page left in a clone that git would show as untracked."""
+    files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    left = {path.as_posix() for path in files if path.parts[0] != ".venv"} - set(tracked_files())
+    command = ["git", "check-ignore", "--no-index", "--stdin"]
+    result = subprocess.run(command, cwd=ROOT, input="\n".join(left), capture_output=True, text=True)
+    assert result.returncode in (0, 1), result.stderr
+    return sorted(left - set(result.stdout.splitlines()))
+
+
+def test_what_git_would_show_is_found(tmp_path: Path) -> None:
+    for name in ("README.md", "model.onnx", "unheard_of.txt", "tables/birds.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert not_ignored(tmp_path) == ["unheard_of.txt"]
 
 
 def clone_into(folder: Path) -> None:
@@ -36,7 +56,31 @@ def clone_into(folder: Path) -> None:
     for name, path in tracked_files().items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, folder / name)
-    # Older than the environment, so that make does not set it up anew, which would empty this one.
-    for name in ("pyproject.toml", "constraints.txt"):
-        os.utime(folder / name, (0, 0))
-    (folder / ".venv").symlink_to(Path(sys.executable).parents[1])
+    lend_environment(Path(sys.executable).parents[1], folder / ".venv")
+
+
+def lend_environment(environment: Path, folder: Path) -> None:
+    """Make `folder` a virtual environment that is `environment`, but that can be cleared without harm to it.
+
+    A link to all of it would not do: if pyproject.toml is newer than the environment, a page's `make` clears what is
+    there, through the link. For that reason `make` also finds it ready, whichever runtime it wants.
+    """
+    folder.mkdir()
+    for entry in environment.iterdir():
+        if not entry.name.startswith("ready-"):
+            (folder / entry.name).symlink_to(entry)
+    for runtime in ("cpu", "gpu-cuda"):
+        (folder / f"ready-{runtime}").touch()
+
+
+def test_clearing_a_lent_environment_leaves_the_lender_as_it_was(tmp_path: Path) -> None:
+    lender, borrower = tmp_path / "lender", tmp_path / "borrower"
+    for name in ("bin/python", "lib/package.py", "pyvenv.cfg", "ready-cpu"):
+        (lender / name).parent.mkdir(parents=True, exist_ok=True)
+        (lender / name).write_text(name)
+    lend_environment(lender, borrower)
+    assert (borrower / "bin" / "python").read_text() == "bin/python"
+    venv.EnvBuilder(clear=True).create(borrower)
+    assert (lender / "bin" / "python").read_text() == "bin/python"
+    assert (lender / "lib" / "package.py").exists()
+    assert (lender / "pyvenv.cfg").read_text() == "pyvenv.cfg"

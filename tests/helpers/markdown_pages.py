@@ -10,12 +10,12 @@ A block begins with three backticks and words that say what it is:
 
 and how it is run:
 
-    figures-vary   numbers may differ from run to run or from machine to machine
+    figures-vary   numbers may differ from run to run or from machine to machine, by a factor of two at most
     fails          the last command exits with another code than 0
     not-run        it is for the reader alone (the page says why)
     file=NAME      it is the content of a file, which is written
 
-`...` stands for anything in what is printed, as in doctest.
+`...` stands for anything in what is printed, as in doctest: also for numbers that vary more, such as times.
 """
 
 import doctest
@@ -29,7 +29,10 @@ from pathlib import Path
 from typing import Any
 
 _FENCE = re.compile(r"^( *)```(.*)$")
-_NUMBER = re.compile(r"\d[\d,_]*(?:\.\d+)?(?:e[+-]?\d+)?")
+# Not the digits of a name, as in x1 and float32.
+_FIGURE = re.compile(r"(?<![\w.])(\d+(?:[,_]\d{3})*(?:\.\d+)?(?:e[+-]?\d+)?)")
+_FACTOR = 2  # by which a figure may differ, either way
+_TINY = 1e-6  # what may be found where 0 is written
 _FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 _TIMEOUT = 600  # seconds, against a command that never ends
 
@@ -178,9 +181,48 @@ def is_run(block: Block) -> bool:
 
 def same(wanted: str, found: str, figures_vary: bool) -> bool:
     """Whether `found` is what the page says, white space apart."""
-    if figures_vary:
-        wanted, found = _NUMBER.sub("0", wanted), _NUMBER.sub("0", found)
-    return doctest.OutputChecker().check_output(wanted, found, _FLAGS)
+    if doctest.OutputChecker().check_output(wanted, found, _FLAGS):
+        return True
+    return figures_vary and _same_but_for_figures(" ".join(wanted.split()), " ".join(found.split()))
+
+
+def _same_but_for_figures(wanted: str, found: str) -> bool:
+    first, *others = wanted.split("...")
+    end = _end(first, found, 0)
+    if end is None or not others:
+        return end == len(found)
+    *middle, last = others
+    for piece in middle:
+        ends = (_end(piece, found, start) for start in range(end, len(found) + 1))
+        end = next((one for one in ends if one is not None), None)
+        if end is None:
+            return False
+    return any(_end(last, found, start) == len(found) for start in range(end, len(found) + 1))
+
+
+def _end(piece: str, found: str, start: int) -> int | None:
+    """Where `piece` ends in `found` if it begins at `start`, figures alike; None if it is not there."""
+    for index, part in enumerate(_FIGURE.split(piece)):
+        if index % 2:
+            figure = _FIGURE.match(found, start)
+            if figure is None or not _alike(_value(part), _value(figure[0])):
+                return None
+            start = figure.end()
+        elif found.startswith(part, start):
+            start += len(part)
+        else:
+            return None
+    return start
+
+
+def _alike(wanted: float, found: float) -> bool:
+    if wanted == 0:
+        return found < _TINY
+    return wanted / _FACTOR <= found <= wanted * _FACTOR
+
+
+def _value(figure: str) -> float:
+    return float(re.sub("[,_]", "", figure))
 
 
 class _Checker(doctest.OutputChecker):
@@ -188,6 +230,4 @@ class _Checker(doctest.OutputChecker):
         self._figures_vary = figures_vary
 
     def check_output(self, want: str, got: str, optionflags: int) -> bool:
-        if self._figures_vary:
-            want, got = _NUMBER.sub("0", want), _NUMBER.sub("0", got)
-        return super().check_output(want, got, optionflags)
+        return same(want, got, self._figures_vary)
