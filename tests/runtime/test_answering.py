@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from concurrency import call_within, in_threads
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from paths import MODELS
 
@@ -57,7 +57,6 @@ def expected(predictor: Predictor, rows: np.ndarray) -> np.ndarray:
 
 
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=6))
-@settings(max_examples=20, deadline=None)
 def test_any_sizes_one_after_the_other(counts: list[int]) -> None:
     """Buffers that were bound for one size say nothing of another."""
     for name in ("four_blobs", "three_labels", "mass"):
