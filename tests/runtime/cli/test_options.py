@@ -40,6 +40,11 @@ def test_version_and_help(command: Command) -> None:
         assert option in shown.out
 
 
+def test_a_wrong_value_is_wrong_usage_with_options_too(command: Command) -> None:
+    result = command(main, MODELS / "four_blobs.onnx", "a", 1, "--format", "json")
+    assert (result.code, result.out, result.err) == (2, "", "error: x1: 'a' is not a number (see --help)\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
