@@ -53,7 +53,14 @@ def answer_writer(
     """
     signature, answering = predictor.required_signature, predictor.answering
     labels = signature.labels
-    render = {"text": _as_text, "json": _as_json, "csv": _as_csv}[output_format]
+    # Asked once, not for every row.
+    shown = printable if sys.stdout.isatty() else str
+    renderers: dict[str, Callable[..., str]] = {
+        "text": _as_text,
+        "json": _as_json,
+        "csv": functools.partial(_as_csv, shown),
+    }
+    render = renderers[output_format]
 
     def lines(rows: Sequence[Row]) -> str:
         feed = answering.reader.tensors_of_read(rows)
@@ -67,7 +74,7 @@ def answer_writer(
         return "".join(map(functools.partial(render, labels), predicted, outputs, flags))
 
     names = ["label", "probability", *(f"probability_{label}" for label in labels)] if labels else ["value"]
-    header = _csv_line([*names, "unseen"] if flag_unseen else names)
+    header = _csv_line(shown, [*names, "unseen"] if flag_unseen else names)
     return header if output_format == "csv" else "", lines
 
 
@@ -102,9 +109,15 @@ def _as_json(labels: tuple[Label, ...], predicted: int, output: "npt.NDArray[Any
     return json_line(answer)
 
 
-def _as_csv(labels: tuple[Label, ...], predicted: int, output: "npt.NDArray[Any]", unseen: Unseen | None) -> str:
+def _as_csv(
+    shown: Callable[[object], str],
+    labels: tuple[Label, ...],
+    predicted: int,
+    output: "npt.NDArray[Any]",
+    unseen: Unseen | None,
+) -> str:
     cells = [labels[predicted], output[predicted], *output] if labels else [output[0]]
-    return _csv_line(cells if unseen is None else [*cells, _reasons(unseen)])
+    return _csv_line(shown, cells if unseen is None else [*cells, _reasons(unseen)])
 
 
 def _reasons(unseen: Unseen) -> str:
@@ -116,8 +129,7 @@ def _json_number(value: Any) -> float | None:
     return float(str(value)) if math.isfinite(value) else None
 
 
-def _csv_line(cells: list[Any]) -> str:
+def _csv_line(shown: Callable[[object], str], cells: list[Any]) -> str:
     line = io.StringIO()
-    shown = printable if sys.stdout.isatty() else str
-    csv.writer(line, lineterminator="\n").writerow([shown(cell) for cell in cells])
+    csv.writer(line, lineterminator="\n").writerow(map(shown, cells))
     return line.getvalue()
