@@ -59,7 +59,25 @@ def make_folder(folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+    except OSError as error:
+        raise _no_file_in(folder, error) from error
+    check_folder(folder)
+
+
+def check_folder(folder: Path) -> None:
+    """Check that files can be made in `folder` or, if it is missing, in the folder that it would be made in.
+
+    Raises:
+        CannotWrite: they cannot.
+    """
+    # os.path, since Path.exists raises an error on a folder that may not be read.
+    there = next(parent for parent in (folder, *folder.parents) if os.path.lexists(parent))
+    try:
+        with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
-        raise CannotWrite(f"no file can be written in {folder}: {error.strerror}") from error
+        raise _no_file_in(folder, error) from error
+
+
+def _no_file_in(folder: Path, error: OSError) -> CannotWrite:
+    return CannotWrite(f"no file can be written in {folder}: {error.strerror}")

@@ -1,12 +1,9 @@
 """Where the results of a run go."""
 
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_runtime.contract.atomic_files import make_folder, prepare_file
-from edge_runtime.contract.errors import CannotWrite
+from edge_runtime.contract.atomic_files import check_folder, make_folder, prepare_file
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,7 @@ def check_outputs(outputs: Outputs) -> None:
     """
     for folder in (outputs.folder, outputs.plots, outputs.checkpoint):
         if folder is not None:
-            _check_folder(folder)
+            check_folder(folder)
     for path in (outputs.model, outputs.metrics):
         if path.is_dir():
             prepare_file(path)
@@ -58,13 +55,3 @@ def prepare_outputs(outputs: Outputs) -> None:
     prepare_file(outputs.metrics)
     if outputs.plots is not None:
         make_folder(outputs.plots)
-
-
-def _check_folder(folder: Path) -> None:
-    # os.path, since Path.exists raises an error on a folder that may not be read.
-    there = next(parent for parent in (folder, *folder.parents) if os.path.lexists(parent))
-    try:
-        with tempfile.TemporaryFile(dir=there):
-            pass
-    except OSError as error:
-        raise CannotWrite(f"no file can be written in {folder}: {error.strerror}") from error
