@@ -119,7 +119,8 @@ def _made(plan: Plan, reference: Reference) -> list[Export]:
     choices = plan.choices
     kinds = [kind for kind in choices.formats if kind != Format.TORCHSCRIPT]
     if not kinds:
-        return _only_torchscript(plan, reference)
+        made = make_torchscript(plan, reference)
+        return [] if made is None else [made]
     model = onnx_model(plan.program)
     # Serialized once: what is compared with torch is what is shipped.
     onnx = onnx_content(model, plan)
@@ -140,11 +141,6 @@ def _made(plan: Plan, reference: Reference) -> list[Export]:
             elif (made := make_torchscript(plan, reference)) is not None:
                 exports.append(made)
     return exports
-
-
-def _only_torchscript(plan: Plan, reference: Reference) -> list[Export]:
-    made = make_torchscript(plan, reference)
-    return [] if made is None else [made]
 
 
 @contextlib.contextmanager
