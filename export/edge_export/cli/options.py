@@ -77,12 +77,7 @@ def export(
     details: Annotated[
         bool, typer.Option("--details", help="Show what was compared or measured for each file.")
     ] = False,
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", help="Print the version and exit.", callback=shell.version_of("edge-export"), is_eager=True
-        ),
-    ] = False,
+    version: Annotated[bool, shell.version_option("edge-export")] = False,
 ) -> None:
     """Export MODEL to files that are compared with torch before they are put in place."""
     if (example is not None or dynamic) and module is None:

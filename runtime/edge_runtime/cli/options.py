@@ -47,12 +47,7 @@ def predict(
     ] = False,
     details: Annotated[bool, typer.Option("--details", help="With --describe: versions, hashes and more.")] = False,
     verify: Annotated[bool, typer.Option("--verify", help="Compare with torch's outputs at export.")] = False,
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", help="Print the version and exit.", callback=shell.version_of("edge-predict"), is_eager=True
-        ),
-    ] = False,
+    version: Annotated[bool, shell.version_option("edge-predict")] = False,
 ) -> None:
     """Answer rows with an exported model: edge-predict model.onnx -1 1."""
     values = values or []

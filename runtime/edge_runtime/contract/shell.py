@@ -35,7 +35,14 @@ class UsageError(Exception):
 
 def run(app: "typer.Typer", arguments: Sequence[str] | None = None) -> int:
     """Run `app` on `arguments` (the process's own, if None) and return the exit code."""
-    return call(lambda: _parsed(app, arguments))
+    code = call(lambda: _parsed(app, arguments))
+    if arguments is None:
+        import signal
+
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            # Python takes a while to clean up after torch, and would print a traceback.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return code
 
 
 def call(command: Callable[[], object]) -> int:
@@ -90,17 +97,16 @@ def no_such_option(word: str, context: "typer.Context", otherwise: str = "") -> 
     return f"no such option: {word}{suggestion(word.partition('=')[0], [*known, '--help']) or otherwise}"
 
 
-def version_of(command: str) -> Callable[[bool], None]:
-    """The callback of the option --version of `command`: it prints the version and ends the command."""
+def version_option(command: str) -> Any:
+    """The option --version of `command`, for typer: it prints the version and ends the command."""
+    import typer
 
     def show(wanted: bool) -> None:
         if wanted:
-            import typer
-
             print(f"{command} {__version__}")
             raise typer.Exit
 
-    return show
+    return typer.Option("--version", help="Print the version and exit.", callback=show, is_eager=True)
 
 
 def note(message: str) -> None:

@@ -1,6 +1,7 @@
 import io
 import os
 import re
+import signal
 import subprocess
 import sys
 import tomllib
@@ -90,7 +91,7 @@ def application() -> typer.Typer:
     @app.command()
     def command(
         number: int = 0,
-        version: Annotated[bool, typer.Option(callback=shell.version_of("edge-test"), is_eager=True)] = False,
+        version: Annotated[bool, shell.version_option("edge-test")] = False,
     ) -> int:
         if number == 9:
             raise typer.Abort
@@ -113,6 +114,20 @@ def application() -> typer.Typer:
 def test_an_application(capsys: Captured, arguments: list[str], code: int, out: str) -> None:
     assert shell.run(application(), arguments) == code
     assert capsys.readouterr() == (out, "")
+
+
+def test_ctrl_c_ends_every_command_quietly_once_its_work_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given the process's own arguments; code that passes others keeps its handler."""
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(sys, "argv", ["edge-test", "--version"])
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        shell.run(application(), ["--version"])
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        shell.run(application())
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize(

@@ -107,12 +107,7 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run in --checkpoint as if it had not been interrupted.")
     ] = False,
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=shell.version_of("edge-train"), is_eager=True, help="Print the version and exit."
-        ),
-    ] = False,
+    version: Annotated[bool, shell.version_option("edge-train")] = False,
 ) -> None:
     """Train a network and write model.pt: edge-train, or edge-train table.csv --target column."""
     if table is None:
