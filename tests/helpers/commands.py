@@ -1,5 +1,7 @@
 """What is expected of a command."""
 
+import subprocess
+import sys
 from typing import Any
 
 
@@ -10,3 +12,9 @@ def assert_one_line(result: Any, code: int, *parts: str) -> None:
     assert result.err.count("\n") == 1, result
     for part in parts:
         assert part in result.err, result
+
+
+def assert_python_runs(script: str) -> None:
+    """`script`, in a Python of its own, ends well and says nothing on stderr; 60 seconds only end a hang."""
+    result = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stderr) == (0, "")

@@ -21,6 +21,12 @@ PENGUINS = Signature(
     "multiclass_classification",
     columns=("island", "bill", "mass", "ringed", "year"),
 )
+ROWS: list[list[Any]] = [
+    ["Torgersen", 39.1, 3750, True, 2007],
+    ["Dream", None, 3000, False, None],
+    [None, 50, None, 0, 2009],
+    ["Foo", 46.5, 4500, "true", 1999],
+]
 MEAN = np.array([4200.0, 44.0, 0.5])
 WEIGHT = np.array([[-0.002, 0.0, 0.002], [-0.0625, 0.125, 0.03125], [0.5, -0.25, 0.75]])
 # For an unknown category, for a missing value, and for each category.
@@ -37,6 +43,11 @@ MASS = Signature(
 )
 MASS_MEAN = np.array([44.0, 17.0])
 MASS_WEIGHT = np.array([[90.0], [-25.5]])
+
+
+def named(row: list[Any]) -> dict[str, Any]:
+    """A row of penguins by column name."""
+    return dict(zip(PENGUINS.columns, row, strict=True))
 
 
 def penguins(rows: Sequence[tuple[str, float, float, float, str]]) -> Any:

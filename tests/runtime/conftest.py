@@ -1,4 +1,4 @@
-"""Certified models, made without torch or onnx: numpy plays torch, and metadata is appended to a file's bytes."""
+"""Models of tables, and certified models, made without torch or onnx: numpy plays torch, and metadata is appended."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 from certificates import OUTPUTS, appended, reference_batch
+from paths import MODELS
 
-from edge_runtime import Certificate, ReferenceBatch
+from edge_runtime import Certificate, Predictor, ReferenceBatch
 from edge_runtime.contract.certificate import seal
 from edge_runtime.contract.metadata_keys import CERTIFICATE_KEY
 
@@ -54,3 +55,18 @@ def certified(certificate: Callable[..., Certificate]) -> Callable[..., bytes]:
         return seal(appended(content, CERTIFICATE_KEY, certificate(**changes).to_json()))
 
     return make
+
+
+@pytest.fixture(scope="module")
+def penguins() -> Predictor:
+    return Predictor(MODELS / "penguins.onnx", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def islands() -> Predictor:
+    return Predictor(MODELS / "islands.onnx", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def mass() -> Predictor:
+    return Predictor(MODELS / "mass.onnx", device="cpu")

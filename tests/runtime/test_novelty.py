@@ -1,37 +1,17 @@
 """What in rows is unlike everything in the training data."""
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
 import tables
 from paths import MODELS
+from tables import ROWS, named
 
 from edge_runtime import Feature, Input, NoSignature, Predictor, Signature
 from edge_runtime.novelty import unseen
 
 NAN = math.nan
-ROWS: list[list[Any]] = [
-    ["Torgersen", 39.1, 3750, True, 2007],
-    ["Dream", None, 3000, False, None],
-    [None, 50, None, 0, 2009],
-    ["Foo", 46.5, 4500, "true", 1999],
-]
-
-
-def named(row: list[Any]) -> dict[str, Any]:
-    return dict(zip(tables.PENGUINS.columns, row, strict=True))
-
-
-@pytest.fixture(scope="module")
-def penguins() -> Predictor:
-    return Predictor(MODELS / "penguins.onnx", device="cpu")
-
-
-@pytest.fixture(scope="module")
-def mass() -> Predictor:
-    return Predictor(MODELS / "mass.onnx", device="cpu")
 
 
 def test_unseen(penguins: Predictor, mass: Predictor) -> None:

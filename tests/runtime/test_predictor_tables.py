@@ -11,6 +11,7 @@ import pytest
 import tables
 from concurrency import in_threads
 from paths import MODELS
+from tables import ROWS, named
 
 from edge_runtime import (
     Certificate,
@@ -22,37 +23,12 @@ from edge_runtime import (
 )
 
 NAN = math.nan
-ROWS: list[list[Any]] = [
-    ["Torgersen", 39.1, 3750, True, 2007],
-    ["Dream", None, 3000, False, None],
-    [None, 50, None, 0, 2009],
-    ["Foo", 46.5, 4500, "true", 1999],
-]
 READ = [
     ("Torgersen", 39.1, 3750, 1, "2007"),
     ("Dream", NAN, 3000, 0, ""),
     ("", 50, NAN, 0, "2009"),
     ("Foo", 46.5, 4500, 1, "1999"),
 ]
-
-
-def named(row: list[Any]) -> dict[str, Any]:
-    return dict(zip(tables.PENGUINS.columns, row, strict=True))
-
-
-@pytest.fixture(scope="module")
-def penguins() -> Predictor:
-    return Predictor(MODELS / "penguins.onnx", device="cpu")
-
-
-@pytest.fixture(scope="module")
-def islands() -> Predictor:
-    return Predictor(MODELS / "islands.onnx", device="cpu")
-
-
-@pytest.fixture(scope="module")
-def mass() -> Predictor:
-    return Predictor(MODELS / "mass.onnx", device="cpu")
 
 
 def test_numbers_and_strings(penguins: Predictor) -> None:

@@ -20,18 +20,6 @@ MODEL, PENGUINS, ISLANDS, MASS, THREE_LABELS = (
 Command = Callable[..., Any]
 
 
-@pytest.fixture
-def model(certified: Callable[..., bytes], tmp_path: Path) -> Callable[..., Path]:
-    """A file with a certificate, with changes."""
-
-    def write(**changes: Any) -> Path:
-        path = tmp_path / "model.onnx"
-        path.write_bytes(certified(**changes))
-        return path
-
-    return write
-
-
 def test_describe(command: Command, model: Callable[..., Path]) -> None:
     budget = {"largest error": 0.01, "calibration rows": 512}
     summary = """\

@@ -21,18 +21,6 @@ Command = Callable[..., Any]
 
 
 @pytest.fixture
-def model(certified: Callable[..., bytes], tmp_path: Path) -> Callable[..., Path]:
-    """A file with a certificate, with changes."""
-
-    def write(**changes: Any) -> Path:
-        path = tmp_path / "model.onnx"
-        path.write_bytes(certified(**changes))
-        return path
-
-    return write
-
-
-@pytest.fixture
 def wrong(reference: tuple[ReferenceBatch, ...]) -> tuple[ReferenceBatch, ...]:
     """Reference rows with other outputs than those of outputs.onnx."""
     expected = {**reference[0].expected, "y": reference[0].expected["y"] + np.float32(1)}

@@ -1,14 +1,13 @@
 """Batches of a call, over several threads."""
 
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from commands import assert_python_runs
 from paths import MODELS
 
 from edge_runtime import InferenceFailed
@@ -217,5 +216,4 @@ if not child:
 _, status = os.waitpid(child, 0)
 sys.exit(os.waitstatus_to_exitcode(status))
 """
-    result = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, timeout=60)
-    assert (result.returncode, result.stderr) == (0, "")
+    assert_python_runs(script)

@@ -1,8 +1,6 @@
 """Which session a call runs on. A fake onnxruntime is the machine with a GPU."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +8,7 @@ from typing import Any
 import fake_onnxruntime
 import numpy as np
 import pytest
+from commands import assert_python_runs
 from concurrency import in_threads
 from fake_onnxruntime import FakeOnnxRuntime
 from paths import MODELS
@@ -217,5 +216,4 @@ if not child:
 _, status = os.waitpid(child, 0)
 sys.exit(os.waitstatus_to_exitcode(status))
 """
-    result = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, timeout=60)
-    assert (result.returncode, result.stderr) == (0, "")
+    assert_python_runs(script)

@@ -1,11 +1,10 @@
 import os
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from commands import assert_python_runs
 from paths import FOUR_BLOBS as MODEL
 from paths import MODELS
 
@@ -120,5 +119,4 @@ if not child:
 _, status = os.waitpid(child, 0)
 sys.exit(os.waitstatus_to_exitcode(status))
 """
-    result = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, timeout=60)
-    assert (result.returncode, result.stderr) == (0, "")
+    assert_python_runs(script)

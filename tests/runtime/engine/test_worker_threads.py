@@ -2,8 +2,6 @@
 
 import ctypes
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -11,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from commands import assert_python_runs
 from paths import MODELS
 
 from edge_runtime import Predictor
@@ -104,8 +103,7 @@ if not child:
 _, status = os.waitpid(child, 0)
 sys.exit(os.waitstatus_to_exitcode(status))
 """
-    result = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, timeout=60)
-    assert (result.returncode, result.stderr) == (0, "")
+    assert_python_runs(script)
 
 
 def test_a_thread_that_must_not_be_moved(monkeypatch: pytest.MonkeyPatch) -> None:
