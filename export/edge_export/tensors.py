@@ -30,6 +30,16 @@ def take(rows: Tensors, indices: npt.NDArray[np.intp]) -> Tensors:
     return {name: values[indices] for name, values in rows.items()}
 
 
+def evenly_spaced(count: int, most: int) -> npt.NDArray[np.intp]:
+    """At most `most` of the places 0 to `count` - 1, evenly spaced from the first to the last."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.intp))
+
+
+def row_shapes(batch: Tensors) -> tuple[tuple[int, ...], ...]:
+    """The shape of one row of each tensor."""
+    return tuple(values.shape[1:] for values in batch.values())
+
+
 def join(batches: Sequence[Tensors]) -> Tensors:
     """The rows of several batches as one batch."""
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}

@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from edge_export.tensors import evenly_spaced
 from edge_runtime.contract.category_codes import codes_of
 from edge_runtime.contract.signature import Feature
 
@@ -34,7 +35,7 @@ def spellings(feature: Feature) -> tuple[npt.NDArray[np.object_], npt.NDArray[np
 def _variations(categories: list[str]) -> Iterator[str]:
     """Strings that an encoder that trims, folds, composes or cuts would take for one of `categories`, and others."""
     yield from _OTHERS
-    for place in np.unique(np.linspace(0, len(categories) - 1, min(_VARIED, len(categories))).astype(int)):
+    for place in evenly_spaced(len(categories), _VARIED):
         text = categories[place]
         yield from (text.upper(), text.lower(), text.title(), text.swapcase())
         yield from (f" {text}", f"{text} ", f"\t{text}", f"{text}\n", f"\u00a0{text}", f"{text}\u200b", f"\ufeff{text}")

@@ -14,7 +14,16 @@ from edge_export.budget import Budget
 from edge_export.capture.program import Program
 from edge_export.formats.onnx_file import OPSET
 from edge_export.formats.string_inputs import as_strings
-from edge_export.tensors import Run, Tensors, count_rows, largest_magnitude, take, within
+from edge_export.tensors import (
+    Run,
+    Tensors,
+    count_rows,
+    evenly_spaced,
+    largest_magnitude,
+    row_shapes,
+    take,
+    within,
+)
 from edge_export.verify.compare import Comparison
 from edge_export.verify.probe_kinds import ProbeInputs
 from edge_export.verify.quantization_budget import Change
@@ -85,8 +94,8 @@ def quantized_reference_batch(
         row = _size(program, batch) // count
         wanted = int(np.clip(_MOST_BYTES // (2 * max(1, row)), 1, min(count, 2 * _MOST_ROWS)))
         order = np.argsort(-change.changes[:count], kind="stable")
-        evenly = np.linspace(0, count - 1, wanted - wanted // 2).astype(np.intp)
-        batch = take(batch, np.unique(np.concatenate([order[: wanted // 2], evenly])))
+        others = evenly_spaced(count, wanted - wanted // 2)
+        batch = take(batch, np.unique(np.concatenate([order[: wanted // 2], others])))
     expected, tolerance = dict(program.run(batch)), {}
     # A dynamic precision gives other answers for a row beside other rows: these have not been measured yet.
     found = run(batch)
@@ -151,7 +160,7 @@ def _chosen(program: Program, probe: ProbeInputs, most_bytes: int) -> Iterator[T
     def size(batch: Tensors) -> int:
         return _size(program, batch)
 
-    if program.is_batched and len({_row_shapes(batch) for batch in probe.calls}) == 1:
+    if program.is_batched and len({row_shapes(batch) for batch in probe.calls}) == 1:
         rows = max(probe.calls, key=size)
         rows = take(rows, np.flatnonzero(within(rows, _LARGEST)))
         count = count_rows(rows)
@@ -159,7 +168,7 @@ def _chosen(program: Program, probe: ProbeInputs, most_bytes: int) -> Iterator[T
             return
         # A row, and about as much again for its outputs.
         wanted = int(np.clip(most_bytes // (2 * max(1, size(rows) // count)), 1, min(count, _MOST_ROWS)))
-        yield take(rows, np.unique(np.linspace(0, count - 1, wanted).astype(np.intp)))
+        yield take(rows, evenly_spaced(count, wanted))
         return
     ordered = sorted((batch for batch in probe.calls if within(batch, _LARGEST).all()), key=size)
     if not ordered:
@@ -170,10 +179,6 @@ def _chosen(program: Program, probe: ProbeInputs, most_bytes: int) -> Iterator[T
         if 2 * size(batch) <= left:
             left -= 2 * size(batch)
             yield batch
-
-
-def _row_shapes(batch: Tensors) -> tuple[tuple[int, ...], ...]:
-    return tuple(values.shape[1:] for values in batch.values())
 
 
 def _size(program: Program, batch: Tensors) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from edge_export.tensors import Tensors
+from edge_export.tensors import Tensors, evenly_spaced
 from edge_export.verify.input_distributions import InputDistribution
 
 # All patterns of up to so many columns are compared, those of more columns are sampled.
@@ -30,7 +30,7 @@ def missing_patterns(columns: int, most: int, random: np.random.Generator) -> np
     """
     if columns <= _ALL_OF:
         every: npt.NDArray[np.bool_] = np.arange(2**columns)[:, None] >> np.arange(columns) & 1 == 1
-        return every.take(np.unique(np.linspace(0, len(every) - 1, min(most, len(every))).astype(int)), axis=0)
+        return every.take(evenly_spaced(len(every), most), axis=0)
     alone = np.eye(columns, dtype=bool)
     ends = np.stack([np.zeros(columns, bool), np.ones(columns, bool)])
     count = max(0, min(2**_ALL_OF, most) - len(ends) - 2 * columns)

@@ -7,7 +7,7 @@ import numpy as np
 
 from edge_export.capture.program import Program
 from edge_export.errors import ExportError
-from edge_export.tensors import BATCH, Tensors, count_rows, join, take
+from edge_export.tensors import BATCH, Tensors, count_rows, evenly_spaced, join, take
 from edge_export.verify.decision_boundary import boundary_rows
 from edge_export.verify.float64 import Arithmetic
 from edge_export.verify.input_distributions import InputDistribution
@@ -144,7 +144,7 @@ def planted_values(sampler: Sampler, kind: str, values: Sequence[float]) -> Prob
             continue
         ordinary_row = {**sampler.draw(1), name: sampler.mean_row(known)}
         count = ordinary_row[name].size
-        places = [slice(None), *np.unique(np.linspace(0, count - 1, min(count, _MOST_ELEMENTS)).astype(int))]
+        places = [slice(None), *evenly_spaced(count, _MOST_ELEMENTS)]
         for place in places:
             for value in values:
                 planted = ordinary_row[name].copy()
@@ -152,8 +152,8 @@ def planted_values(sampler: Sampler, kind: str, values: Sequence[float]) -> Prob
                 rows.append({**ordinary_row, name: planted})
     if not rows:
         return ProbeInputs(kind, ())
-    most = min(len(rows), sampler.most_rows if sampler.program.is_batched else _MOST_CALLS)
-    rows = [rows[index] for index in np.unique(np.linspace(0, len(rows) - 1, most).astype(int))]
+    most = sampler.most_rows if sampler.program.is_batched else _MOST_CALLS
+    rows = [rows[index] for index in evenly_spaced(len(rows), most)]
     return ProbeInputs(kind, _in_calls(sampler, join(rows)) if sampler.program.is_batched else tuple(rows))
 
 
@@ -181,6 +181,6 @@ def _in_calls(sampler: Sampler, rows: Tensors) -> tuple[Tensors, ...]:
     if sampler.is_costly:
         return (rows,)
     count = count_rows(rows)
-    alone = np.unique(np.linspace(0, count - 1, min(count, _ONE_BY_ONE)).astype(int))
+    alone = evenly_spaced(count, _ONE_BY_ONE)
     parts = [slice(None), *(slice(index, index + 1) for index in alone), slice(2), slice(-2, None)]
     return tuple({name: values[part] for name, values in rows.items()} for part in parts)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from edge_export.capture.program import Program, size_hint
 from edge_export.errors import ExportError
-from edge_export.tensors import Tensors, count_rows, join, take
+from edge_export.tensors import Tensors, count_rows, evenly_spaced, join, row_shapes, take
 from edge_export.verify.float64 import Arithmetic
 from edge_export.verify.probe_kinds import ProbeInputs
 from edge_runtime.contract.workload import Workload
@@ -48,8 +48,8 @@ def _mixed(probes: Sequence[ProbeInputs]) -> list[Tensors]:
             continue
         largest = max(probe.calls, key=count_rows)
         count = count_rows(largest)
-        rows = take(largest, np.unique(np.linspace(0, count - 1, min(count, _MOST_ROWS)).astype(np.intp)))
-        mixed.setdefault(tuple(values.shape[1:] for values in rows.values()), []).append(rows)
+        rows = take(largest, evenly_spaced(count, _MOST_ROWS))
+        mixed.setdefault(row_shapes(rows), []).append(rows)
     return list(map(join, mixed.values()))
 
 
