@@ -74,8 +74,8 @@ _MULTIPLYING = _WITH_BIAS | _ADDING | {_aten.bmm, _aten.dot, _aten.matmul, _aten
 # By how many units in their last place the terms of such a sum are off, and by how many times the root of their
 # number: added up one after another, each partial sum is rounded.
 _TERM, _PER_ROOT = 1.6, 0.1
-# The same of a convolution that is computed from tiles, by Winograd's algorithm F(4x4, 3x3), which a library
-# may choose for kernels of three: standard deviations of up to 19 were measured, of 40 in the corner of a tile.
+# The same of a convolution that is computed from tiles, by Winograd's algorithm F(4x4, 3x3), which
+# libraries choose for kernels of three: standard deviations of up to 19 were measured, of 40 in the corner of a tile.
 _BY_TILES = 32.0
 _SUMMING_NAMES = """
     adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d avg_pool1d avg_pool2d avg_pool3d
