@@ -15,7 +15,9 @@ app = typer.Typer(**shell.SETTINGS)
 def export(
     model: Annotated[
         Path,
-        typer.Argument(metavar="MODEL", help="A model.pt, a .pt2 of torch.export, or with --module any state_dict."),
+        typer.Argument(
+            metavar="MODEL", help="A model.pt, a .pt2 of torch.export, or with --module any file of weights."
+        ),
     ],
     output: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Where the files go; beside MODEL by default.")

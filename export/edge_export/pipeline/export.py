@@ -79,9 +79,9 @@ def export_checkpoint(
 
     Args:
         checkpoint: a model.pt as `edge_train.save_checkpoint` writes it, or a plain state_dict of a `NeuralNet`; a .pt2
-            as torch.export.save writes it; with `factory`, any state_dict.
+            as torch.export.save writes it; with `factory`, any file of weights.
         folder: where the files go, made if missing; beside the checkpoint if None.
-        factory: "package.module:name" of what makes the module that the state_dict is for.
+        factory: "package.module:name" of what makes the module that the weights are for.
         example: an .npz file of its inputs by name.
         dynamic: as in `export`; with `factory` only.
         options: see `Options`.
@@ -96,7 +96,7 @@ def export_checkpoint(
     example = None if example is None else Path(example)
     check_paths(folder, checkpoint.stem, choices, [checkpoint, *([] if example is None else [example])])
     choices.progress.begin(f"loading {checkpoint.name}")
-    program, hashes = load_program(checkpoint, factory, example, dynamic)
+    program, hashes = load_program(checkpoint, factory, example, dynamic, choices.note)
     return _put_in_place(make_plan(program, folder, checkpoint.stem, choices, hashes))
 
 
