@@ -98,7 +98,7 @@ def export(
     # torch and onnx take seconds to import; mistakes in the command line are found before.
     from edge_export.budget import Budget
     from edge_export.errors import ExportError
-    from edge_export.options import Options, check_paths, choose, split_factory
+    from edge_export.options import Options, check_paths, choose, split_factory, stem_of
     from edge_runtime.contract.progress import Progress
 
     with Progress("loading torch") as progress:
@@ -124,7 +124,7 @@ def export(
         except ExportError as error:
             raise shell.UsageError(str(error)) from error
         read = [model] if example is None else [model, example]
-        check_paths(model.parent if output is None else output, model.stem, choices, read)
+        check_paths(model.parent if output is None else output, stem_of(model), choices, read)
         from edge_export.cli.details import LEGEND, details_of
         from edge_export.pipeline.export import export_checkpoint
 

@@ -20,7 +20,7 @@ from edge_export.capture.program import Program
 from edge_export.capture.quiet import quiet
 from edge_export.errors import ExportError
 from edge_export.inputs.data_files import read_tensors
-from edge_export.inputs.weight_files import Contents, Kind, kind_of, read_contents
+from edge_export.inputs.weight_files import Contents, Kind, kind_of, read_contents, shards
 from edge_export.inputs.weights import load_weights
 from edge_export.options import split_factory
 from edge_export.tensors import Axes
@@ -151,4 +151,8 @@ def _load_exported(path: Path) -> Program:
 
 
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """The hash of a file; of weights in several files, that of the index and of them, one after the other."""
+    digest = hashlib.sha256()
+    for one in [path, *(shards(path) if kind_of(path) == Kind.SHARDED else [])]:
+        digest.update(one.read_bytes())
+    return digest.hexdigest()

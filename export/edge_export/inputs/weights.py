@@ -130,10 +130,12 @@ def _mismatches(match: Match) -> str:
     if match.missing:
         unexpected = [match.behind(one) for one in match.unexpected]
         missing = _listed([f"{key}{_similar(key, unexpected)}" for key in match.missing])
-        told.append(f"{_of(len(match.missing), len(match.expected))} missing: {missing}")
+        count = len(match.missing)
+        told.append(f"{count} of {len(match.expected)} keys {_are(count)} missing: {missing}")
     if match.unexpected:
         unknown = _listed([match.behind(one) for one in match.unexpected])
-        told.append(f"{_of(len(match.unexpected), len(match.saved))} not the module's: {unknown}")
+        count = len(match.unexpected)
+        told.append(f"{count} of {len(match.saved)} keys {_are(count)} not the module's: {unknown}")
     if match.of_other_shape:
         shapes = [
             f"of {key} is {list(match.found[key].value.shape)} in the file and {list(match.expected[key].shape)} in "
@@ -144,8 +146,8 @@ def _mismatches(match: Match) -> str:
     return "; ".join([_place(match), *told] if told and _place(match) else told)
 
 
-def _of(some: int, all_of_them: int) -> str:
-    return f"1 of {all_of_them} keys is" if some == 1 else f"these {some} of {all_of_them} keys are"
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _similar(key: str, known: Sequence[str]) -> str:

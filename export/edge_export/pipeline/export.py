@@ -13,7 +13,7 @@ from edge_export.capture.capture import adopt, capture
 from edge_export.formats.choices import Format, Precision
 from edge_export.formats.onnx_file import load_onnx, onnx_model
 from edge_export.inputs.model_files import load_program
-from edge_export.options import Options, check_paths, choose
+from edge_export.options import Options, check_paths, choose, stem_of
 from edge_export.pipeline.certified import content_of, onnx_content
 from edge_export.pipeline.float32 import make_float32, make_torchscript
 from edge_export.pipeline.lower_precision import make_lower_precision
@@ -94,10 +94,10 @@ def export_checkpoint(
     checkpoint = Path(checkpoint)
     folder = checkpoint.parent if folder is None else Path(folder)
     example = None if example is None else Path(example)
-    check_paths(folder, checkpoint.stem, choices, [checkpoint, *([] if example is None else [example])])
+    check_paths(folder, stem_of(checkpoint), choices, [checkpoint, *([] if example is None else [example])])
     choices.progress.begin(f"loading {checkpoint.name}")
     program, hashes = load_program(checkpoint, factory, example, dynamic, choices.note)
-    return _put_in_place(make_plan(program, folder, checkpoint.stem, choices, hashes))
+    return _put_in_place(make_plan(program, folder, stem_of(checkpoint), choices, hashes))
 
 
 def _put_in_place(plan: Plan) -> list[Export]:
