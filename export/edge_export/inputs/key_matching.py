@@ -1,5 +1,6 @@
 """Finds a module's weights among the tensors of a file: in which dictionary, and behind which prefix of the keys."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -155,11 +156,12 @@ def matches(saved: Sequence[Saved], expected: Mapping[str, Any]) -> list[Match]:
     found = _by_prefix(saved, expected, names, (), has_wrappers)
     if complete := [one for one in found if one.is_complete]:
         return complete
-    # The module itself may be a wrapper of what the file has the weights of.
-    for length in range(1, len(_common(names)) + 1):
-        shorter = {name[length:]: key for name, key in names.items()}
-        cut = next(iter(names))[:length]
-        inside = [one for one in _by_prefix(saved, expected, shorter, cut, has_wrappers) if not one.lead]
+    # The module itself may be a wrapper of what the file has the weights of, and share tensors with it.
+    memories = Counter(map(_memory, expected.values()))
+    cut = _common(name for name, key in names.items() if memories[_memory(expected[key])] == 1)
+    for length in range(1, len(cut) + 1):
+        inner = {name[length:]: key for name, key in names.items() if name[:length] == cut[:length]}
+        inside = [one for one in _by_prefix(saved, expected, inner, cut[:length], has_wrappers) if not one.lead]
         if complete := [one for one in inside if one.is_complete]:
             return complete
     return sorted(found, key=lambda one: (-len(one.found), not one.is_usual, len(one.prefix)))[:1]
@@ -217,9 +219,9 @@ def _segments(key: str, has_wrappers: bool) -> _Segments:
     return (*(owner for owner in owners if not (has_wrappers and owner in _WRAPPERS)), name)
 
 
-def _common(names: Iterable[Sequence[str]]) -> list[str]:
+def _common(names: Iterable[Sequence[str]]) -> _Segments:
     """The segments that all names begin with."""
-    return [parts[0] for parts in takewhile(lambda parts: len({*parts}) == 1, zip(*names, strict=False))]
+    return tuple(parts[0] for parts in takewhile(lambda parts: len({*parts}) == 1, zip(*names, strict=False)))
 
 
 def _stay_different(saved: Iterable[Saved], expected: Iterable[str]) -> bool:

@@ -139,6 +139,8 @@ def _pickled(path: Path) -> object:
             return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ExportError(unreadable(path, error)) from error
+    except MemoryError:
+        raise
     except Exception:  # for bytes that are not a checkpoint, and for classes that are not tensors or plain types
         pass
     try:
@@ -146,7 +148,7 @@ def _pickled(path: Path) -> object:
         if content.startswith(b"version https://git-lfs"):
             raise ExportError(f"{path} is a pointer of Git LFS in place of the file: fetch the file with git lfs pull")
         return read_without_classes(content)
-    except ExportError:
+    except (ExportError, MemoryError):
         raise
     except Exception as error:  # the unpickler raises errors of any class
         raise ExportError(

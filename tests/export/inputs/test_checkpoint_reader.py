@@ -187,3 +187,32 @@ def test_values_that_would_be_wrong_are_refused() -> None:
     conjugate = torch.ones(2, dtype=torch.complex64).conj()
     with pytest.raises(pickle.UnpicklingError, match="conjugated"):
         read_without_classes(zipped({"weight": conjugate}, 2))
+
+
+class FormerTensor:
+    """A tensor on a part of a storage, as torch 0.4 and earlier pickled it."""
+
+    class Storage:
+        pass
+
+    def __reduce__(self) -> Any:
+        return torch._utils._rebuild_tensor, (self.Storage(), 1, (3,), (1,))
+
+
+class FormerPickler(pickle.Pickler):
+    def persistent_id(self, saved: object) -> object:
+        if isinstance(saved, FormerTensor.Storage):
+            return "storage", torch.FloatStorage, "0", "cuda:0", 6, ("1", 2, 4)
+        return None
+
+
+def test_a_tensor_on_a_part_of_a_storage() -> None:
+    content = io.BytesIO()
+    for header in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}):
+        pickle.dump(header, content, 2)
+    FormerPickler(content, 2).dump({"weight": FormerTensor(), "path": Path("data")})
+    pickle.dump(["0"], content, 2)
+    content.write((6).to_bytes(8, "little") + np.arange(6, dtype="<f4").tobytes())
+    expected = torch.tensor([3.0, 4.0, 5.0])
+    found: Any = read_without_classes(content.getvalue())
+    assert torch.equal(found["weight"], expected)

@@ -58,6 +58,16 @@ def test_the_weights_of_a_part_of_the_module_that_is_all_of_it() -> None:
         assert (match.is_complete, match.cut) == (True, cut)
 
 
+def test_a_module_around_what_the_file_has_may_share_its_tensors() -> None:
+    inner = nn.ModuleDict({"embedding": nn.Embedding(5, 4), "layer": nn.Linear(4, 4)})
+    outer = nn.ModuleDict({"transformer": inner, "head": nn.Linear(4, 5, bias=False)})
+    outer["head"].weight = inner["embedding"].weight
+    found = [Saved((), key, tensor) for key, tensor in inner.state_dict().items()]
+    (match,) = matches(found, outer.state_dict(keep_vars=True))
+    assert (match.is_complete, match.cut) == (True, ("transformer",))
+    assert match.found["head.weight"].key == "embedding.weight"
+
+
 def test_all_places_where_they_are_complete() -> None:
     keys, shorter = [*MODULE], [*MODULE][:-1]
     found = [
