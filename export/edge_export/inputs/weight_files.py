@@ -117,7 +117,10 @@ def read_contents(path: Path) -> Contents:
         raise ExportError(f"{path} is a program of torch.export, which has the module in it: give it without --module")
     contents = Contents()
     for file in shards(path) if kind == Kind.SHARDED else [path]:
-        _collect(_safetensors(file) if kind_of(file) == Kind.SAFETENSORS else _pickled(file), (), contents, set())
+        if kind_of(file) == Kind.SAFETENSORS:
+            _collect(_safetensors(file), (), contents, set())
+        else:
+            _collect_pickled(file, contents)
     return contents
 
 
@@ -133,27 +136,30 @@ def _safetensors(path: Path) -> Mapping[str, Tensor]:
         raise ExportError(f"{path} is a damaged file of safetensors: {error}") from error
 
 
-def _pickled(path: Path) -> object:
+def _collect_pickled(path: Path, contents: Contents) -> None:
     try:
-        with quiet():
-            return torch.load(path, map_location="cpu", weights_only=True)
+        _collect(_unpickled(path), (), contents, set())
     except OSError as error:
         raise ExportError(unreadable(path, error)) from error
-    except MemoryError:
-        raise
-    except Exception:  # for bytes that are not a checkpoint, and for classes that are not tensors or plain types
-        pass
-    try:
-        content = path.read_bytes()
-        if content.startswith(b"version https://git-lfs"):
-            raise ExportError(f"{path} is a pointer of Git LFS in place of the file: fetch the file with git lfs pull")
-        return read_without_classes(content)
     except (ExportError, MemoryError):
         raise
-    except Exception as error:  # the unpickler raises errors of any class
+    except Exception as error:  # what is in a file can raise errors of any class
         raise ExportError(
             f"{path} is not a file of weights, or a damaged one; save one with torch.save(module.state_dict(), ...)"
         ) from error
+
+
+def _unpickled(path: Path) -> object:
+    try:
+        with quiet():
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, MemoryError):
+        raise
+    except Exception:  # for bytes that are not a checkpoint, and for classes that are not tensors or plain types
+        content = path.read_bytes()
+    if content.startswith(b"version https://git-lfs"):
+        raise ExportError(f"{path} is a pointer of Git LFS in place of the file: fetch the file with git lfs pull")
+    return read_without_classes(content)
 
 
 def _collect(node: object, path: tuple[str, ...], contents: Contents, seen: set[int]) -> None:
@@ -166,7 +172,8 @@ def _collect(node: object, path: tuple[str, ...], contents: Contents, seen: set[
             contents.classes[path] = node.origin
             contents.saved += [Saved(path, key, tensor) for key, tensor in _module_tensors(node, "", 0)]
             return
-        _collect(node.state, path, contents, seen)
+        if not isinstance(node.state, Placeholder):
+            _collect(node.state, path, contents, seen)
     if isinstance(node, dict):
         # A file can give an OrderedDict attributes that hide its methods.
         if isinstance(versions := getattr(node, "_metadata", None), dict):

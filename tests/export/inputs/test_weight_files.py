@@ -146,6 +146,15 @@ def test_what_is_not_an_index(tmp_path: Path, content: str) -> None:
         read_contents(tmp_path / "model.index.json")
 
 
+def with_an_endless_key(path: Path) -> None:
+    torch.save({1 << 100_000: torch.ones(1)}, path)
+
+
+def with_states_of_states(path: Path) -> None:
+    """Objects whose state is another object, and so on: BUILD after BUILD."""
+    path.write_bytes(b"\x80\x02" + b"ca\nb\n)\x81" * 50_000 + b"b" * 49_999 + b".")
+
+
 def damaged(path: Path) -> None:
     save_state(path)
     path.write_bytes(path.read_bytes()[:-200])
@@ -163,6 +172,7 @@ def damaged_safetensors(path: Path) -> None:
         (lambda path: path.write_bytes(b""), "is not a file of weights, or a damaged one"),
         (lambda path: path.write_bytes(b"\x80"), "is not a file of weights, or a damaged one"),
         (damaged, "is not a file of weights, or a damaged one"),
+        (with_an_endless_key, "is not a file of weights, or a damaged one"),
         (damaged_safetensors, "is a damaged file of safetensors: "),
         (
             lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n"),
@@ -185,6 +195,11 @@ def test_files_that_are_not_weights(
     assert message in str(raised.value)
     assert "\n" not in str(raised.value)
     assert capfd.readouterr() == ("", "")
+
+
+def test_states_of_states_without_end(tmp_path: Path) -> None:
+    with_states_of_states(tmp_path / "states.pt")
+    assert read_contents(tmp_path / "states.pt").saved == []
 
 
 def test_what_is_said_of_a_torchscript_file_gives_its_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
