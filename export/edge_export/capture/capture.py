@@ -16,7 +16,7 @@ from torch.export.graph_signature import OutputKind, SymIntArgument, TensorArgum
 from torch.nn.parameter import is_lazy
 from torch.utils import _pytree as pytree
 
-from edge_export.capture.attention import any_layout, attention_in_steps
+from edge_export.capture.attention import attention_in_steps
 from edge_export.capture.checks import (
     check_codes,
     check_graph,
@@ -26,6 +26,7 @@ from edge_export.capture.checks import (
     check_types,
 )
 from edge_export.capture.diagnostics import cause
+from edge_export.capture.in_place import in_functional_form
 from edge_export.capture.naming import dimension_ranges, named_axes, named_tensors, output_names
 from edge_export.capture.program import InputTensor, Program, placeholders
 from edge_export.capture.quiet import quiet
@@ -132,9 +133,8 @@ def _program(
     signature: Signature | None,
 ) -> Program:
     try:
-        with any_length(), any_layout(exported):
-            attention = torch.ops.aten.scaled_dot_product_attention.default
-            exported = exported.run_decompositions({attention: attention_in_steps})
+        attention = torch.ops.aten.scaled_dot_product_attention.default
+        exported = in_functional_form(exported, {attention: attention_in_steps})
     except Exception as error:
         raise ExportError(f"torch.export cannot bring this module into functional form: {cause(error)}") from error
     specs = exported.graph_signature.output_specs

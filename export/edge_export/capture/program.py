@@ -86,6 +86,11 @@ class Program:
         except Exception:
             return None
 
+    @cached_property
+    def captured(self) -> nn.Module:
+        """The captured graph in float32, called as `module` is; it refuses sizes that it does not hold for."""
+        return self.exported.module(check_guards=False)
+
     @property
     def classifier(self) -> Signature | None:
         """The signature of a program that returns the probabilities of labels; None for all others."""

@@ -16,7 +16,6 @@ docs/verification.md says why eight, with figures.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -86,13 +85,13 @@ class References:
             known.append((call, float64, self._moved(call, float64, draws)))
             progress.advance()
         self._usual = self._usual_errors(known)
-        self._elsewhere = self._factors_elsewhere(*known[0][:2])
+        self._elsewhere = self._factors_elsewhere(ordinary.calls[0])
         first = tuple(self._references(*each) for each in known)
         found = [ProbeReference(ordinary, first, self.of_call_closely)]
         for probe in others:
             calls = []
             for call in probe.calls:
-                calls.append(self._of_nonfinite(call) if probe.kind == NOT_FINITE else self.of_call(call))
+                calls.append(self.of_call(call) if probe.is_required or self._draws else self._reported(probe, call))
                 progress.advance()
             found.append(ProbeReference(probe, tuple(calls), self.of_call_closely))
         return found
@@ -114,21 +113,28 @@ class References:
         found = self._with_draws(tensors, MANY_DRAWS if self._draws else 0)
         return {name: replace(each, usual=each.usual * self._elsewhere.get(name, 1.0)) for name, each in found.items()}
 
-    def _of_nonfinite(self, tensors: Tensors) -> CallReference:
-        """As `of_call`, for NaN and infinity; of a costly program without float64, which has the same."""
-        if self._draws:
-            return self.of_call(tensors)
-        float32 = self.program.run(tensors)
-        float64 = {
-            name: values.astype(np.float64) if values.dtype.kind == "f" else values for name, values in float32.items()
-        }
-        return self._references(tensors, float64, {name: [] for name in float64})
+    def _reported(self, probe: ProbeInputs, tensors: Tensors) -> CallReference:
+        """As `of_call`, for a call of a costly program that is only reported: by fewer runs.
+
+        NaN and infinity are what they are in float64 too, and why torch is far off an extreme number need not be known.
+        """
+        if probe.kind == NOT_FINITE:
+            float32 = self.program.run(tensors)
+            float64 = {
+                name: values.astype(np.float64) if values.dtype.kind == "f" else values
+                for name, values in float32.items()
+            }
+        else:
+            float64 = self._in(self.exact, tensors)
+        return self._references(tensors, float64, {name: [] for name in float64}, explain=False)
 
     def _with_draws(self, tensors: Tensors, count: int) -> CallReference:
         float64 = self._in(self.exact, tensors)
         return self._references(tensors, float64, self._moved(tensors, float64, count))
 
-    def _references(self, tensors: Tensors, float64: Tensors, moved: Mapping[str, Sequence[Array]]) -> CallReference:
+    def _references(
+        self, tensors: Tensors, float64: Tensors, moved: Mapping[str, Sequence[Array]], explain: bool = True
+    ) -> CallReference:
         float32 = self.program.run(tensors)
         _check_shapes(tensors, float32, float64)
         references, doubtful = {}, False
@@ -144,7 +150,7 @@ class References:
             found = TensorReference(values, float64[name], sensitivity, usual, known, self._finite_only)
             references[name] = found
             doubtful |= bool(_is_doubtful(found).any())
-        if doubtful:
+        if doubtful and explain:
             self._explain(tensors, references)
         return references
 
@@ -165,10 +171,13 @@ class References:
                 moved[name].append(distance(usual[name], values) if is_float else large[name] != values)
         return moved
 
-    def _factors_elsewhere(self, call: Tensors, float64: Tensors) -> dict[str, float]:
+    def _factors_elsewhere(self, call: Tensors) -> dict[str, float]:
         """How many times as far roundings move each output if convolutions are computed from tiles, at least 1."""
         if not self.program.has_convolutions:
             return {}
+        if self.program.is_batched and not self._draws:
+            call = {name: values[:1] for name, values in call.items()}
+        float64 = self._in(self.exact, call)
         moved = self._in(RandomRounding(self.exact, 0, by_tiles=True), call)
         factors = {}
         for name, usual in self._usual.items():
@@ -193,13 +202,9 @@ class References:
     def _in_captured_graph(self, tensors: Tensors) -> Tensors:
         """What the captured graph gives in float32; nothing for sizes that it does not hold for."""
         try:
-            return self.program.call(self._captured, tensors)
+            return self.program.call(self.program.captured, tensors)
         except RuntimeError:
             return {}
-
-    @cached_property
-    def _captured(self) -> Callable[..., object]:
-        return self.program.exported.module(check_guards=False)
 
     def _in(self, arithmetic: Arithmetic, tensors: Tensors) -> dict[str, Array]:
         return {name: tensor.numpy() for name, tensor in arithmetic.run(tensors).items()}

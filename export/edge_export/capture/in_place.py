@@ -1,0 +1,138 @@
+"""A captured graph without in-place operations, and with some operations in the steps that torch computes them in."""
+
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch.export import ExportedProgram
+from torch.export.graph_signature import OutputKind
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from edge_export.capture.attention import any_layout
+from edge_export.capture.recurrent import any_length
+
+Steps = Mapping[torch._ops.OpOverload, Callable[..., Any]]
+
+
+def in_functional_form(exported: ExportedProgram, steps: Steps) -> ExportedProgram:
+    """`exported` as a program in which every value is computed once, and operations in `steps` are those steps.
+
+    torch can bring any program into this form, but traces all of it anew, which takes longer than the first time. Most
+    graphs need it in few places, and these are rewritten in `exported` itself.
+    """
+    replacements = _out_of_place(exported)
+    if replacements is None:
+        with any_length(), any_layout(exported):
+            functional: ExportedProgram = exported.run_decompositions(dict(steps))
+            return functional
+    for node, target in replacements.items():
+        operand = node.args[0]
+        assert isinstance(operand, fx.Node)
+        node.target = target
+        for user in [user for user in operand.users if _is_behind(user, node)]:
+            user.replace_input_with(operand, node)
+    for node in [node for node in exported.graph.nodes if node.target in steps]:
+        _replace_by_steps(node, steps[node.target])
+    exported.graph.lint()
+    exported.graph_module.recompile()
+    return exported
+
+
+def _out_of_place(exported: ExportedProgram) -> dict[fx.Node, torch._ops.OpOverload] | None:
+    """For each in-place operation the one that gives its result; None if more of the graph would have to change."""
+    outputs = exported.graph_signature.output_specs
+    if any(spec.kind != OutputKind.USER_OUTPUT for spec in outputs):
+        return None
+    if any(isinstance(part, fx.GraphModule) for name, part in exported.graph_module.named_modules() if name):
+        return None
+    found = {}
+    for node in exported.graph.nodes:
+        target = node.target
+        if node.op != "call_function" or target is operator.getitem or not isinstance(target, torch._ops.OpOverload):
+            continue
+        if not target._schema.is_mutable:
+            continue
+        replacement = _counterpart(target)
+        if replacement is None or not _is_alone(node):
+            return None
+        found[node] = replacement
+    return found
+
+
+def _counterpart(target: torch._ops.OpOverload) -> torch._ops.OpOverload | None:
+    """`aten.relu` for `aten.relu_`."""
+    name = target._schema.name.removeprefix("aten::")
+    packet = getattr(torch.ops.aten, name.removesuffix("_"), None) if name.endswith("_") else None
+    found = getattr(packet, target._overloadname, None)
+    return found if isinstance(found, torch._ops.OpOverload) and not found._schema.is_mutable else None
+
+
+def _is_alone(node: fx.Node) -> bool:
+    """Whether an in-place operation changes nothing but its operand: a new tensor of its type, with no view of it."""
+    operand = node.args[0]
+    if not isinstance(operand, fx.Node) or operand.op != "call_function" or operand in node.args[1:]:
+        return False
+    before, after = operand.meta.get("val"), node.meta.get("val")
+    if not isinstance(before, Tensor) or not isinstance(after, Tensor) or before.dtype != after.dtype:
+        return False
+    if before.shape != after.shape or _may_share(operand):
+        return False
+    earlier = [user for user in operand.users if user is not node and not _is_behind(user, node)]
+    return not any(_may_share(user) for user in earlier)
+
+
+def _may_share(node: fx.Node) -> bool:
+    """Whether the result of an operation may share memory with an operand."""
+    target = node.target
+    if not isinstance(target, torch._ops.OpOverload):
+        return True
+    if target._schema.is_mutable:
+        return False
+    aliases = any(returned.alias_info is not None for returned in target._schema.returns)
+    return target.is_view or aliases or target in _SOMETIMES_VIEWS
+
+
+_aten = torch.ops.aten
+_SOMETIMES_VIEWS = {
+    _aten.contiguous.default,
+    _aten.dropout.default,
+    _aten.flatten.using_ints,
+    _aten.reshape.default,
+    _aten.to.device,
+    _aten.to.dtype,
+    _aten.to.dtype_layout,
+    _aten.to.other,
+}
+
+
+def _is_behind(user: fx.Node, node: fx.Node) -> bool:
+    return user is not node and node < user
+
+
+def _replace_by_steps(node: fx.Node, steps: Callable[..., Any]) -> None:
+    """Put the operations of `steps` in the place of `node`."""
+    nodes = list(dict.fromkeys(node.all_input_nodes))
+
+    def compute(*values: Any) -> Any:
+        known = dict(zip(nodes, values, strict=True))
+        args, kwargs = fx.map_arg((node.args, node.kwargs), known.__getitem__)
+        return steps(*args, **kwargs)
+
+    traced = make_fx(compute, tracing_mode="real", pre_dispatch=True)(*[known.meta["val"] for known in nodes])
+    graph, placed = node.graph, dict[fx.Node, Any]()
+    given = iter(nodes)
+    with graph.inserting_before(node):
+        for inner in traced.graph.nodes:
+            if inner.op == "placeholder":
+                placed[inner] = next(given)
+            elif inner.op == "output":
+                node.replace_all_uses_with(placed[inner.args[0]])
+            else:
+                placed[inner] = graph.node_copy(inner, placed.__getitem__)
+                # Where the operation stands in the module's code.
+                for key in ("nn_module_stack", "stack_trace"):
+                    if key in node.meta:
+                        placed[inner].meta[key] = node.meta[key]
+    graph.erase_node(node)
