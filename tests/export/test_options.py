@@ -25,6 +25,8 @@ def test_the_defaults() -> None:
         budget=Budget(),
         finite_only=False,
         require_nonfinite=False,
+        opset=18,
+        custom_translation_table=None,
         report=None,
         reproduce=None,
         note=warnings.warn,
