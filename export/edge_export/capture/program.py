@@ -83,8 +83,14 @@ class Program:
         return self._called(module, self.arguments(tensors))
 
     def run_captured(self, tensors: Tensors) -> Tensors:
-        """What the graph computes for `tensors` in torch."""
-        return self._called(self.exported.module(check_guards=False), self.captured_arguments(tensors))
+        """What the graph computes for `tensors` in torch, without its assertions about sizes, which no file keeps."""
+        module = self.exported.module(check_guards=False)
+        assert isinstance(module, fx.GraphModule)
+        for node in list(module.graph.nodes):
+            if node.target is torch.ops.aten._assert_scalar.default:
+                module.graph.erase_node(node)
+        module.recompile()
+        return self._called(module, self.captured_arguments(tensors))
 
     def _called(self, module: Callable[..., Any], arguments: tuple[tuple[Any, ...], dict[str, Any]]) -> Tensors:
         args, kwargs = arguments
