@@ -5,17 +5,19 @@ import hashlib
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import onnx
 import pytest
 import torch
 from exports import onnx_bytes
-from layers import layer, rows
+from layers import assert_same, layer, rows
 from onnx import ModelProto
+from onnxscript import opset18
 from paths import FOUR_BLOBS as COMMITTED
-from torch import Tensor
+from tiers import mostly_slow
+from torch import Tensor, nn
 
 from edge_export.capture.capture import capture
 from edge_export.capture.program import Program
@@ -172,3 +174,44 @@ def test_a_file_that_is_loaded_runs(made: Made) -> None:
     x = {"x": np.array([[0.5, -1.0], [2.0, 0.0]], np.float32)}
     (found,) = load_onnx(made.content)(x).values()
     np.testing.assert_allclose(found, made.program.run(x)["probability"], atol=1e-6)
+
+
+# ---------------------------------------------------------------------------------------------- opset, own operations
+
+
+@pytest.mark.parametrize(("opset", "ir_version"), mostly_slow([(20, 9), (21, 10), (23, 11)], [(21, 10)]))
+def test_the_opset_that_is_asked_for(opset: int, ir_version: int) -> None:
+    program = capture(nn.Sequential(nn.Linear(3, 4), nn.GELU(), nn.LayerNorm(4)), rows(4, 3))
+    model = onnx_model(program, opset)
+    assert {known.domain: known.version for known in model.opset_import} == {"": opset}
+    assert model.ir_version == ir_version
+    x = {"input": rows(7, 3).numpy()}
+    assert_same(load_onnx(serialized(model))(x), program.run(x))
+
+
+def test_an_opset_that_cannot_be_written(made: Made) -> None:
+    with pytest.raises(
+        ExportError, match=r"cannot write this module in opset 99, only in \d+; choose a lower one with"
+    ):
+        onnx_model(made.program, 99)
+
+
+@torch.library.custom_op("edge_predict_tests::doubled", mutates_args=())
+def doubled(x: Tensor) -> Tensor:
+    """An operation that ONNX does not have."""
+    return x * 2
+
+
+doubled.register_fake(torch.empty_like)
+
+
+def test_an_operation_of_ones_own() -> None:
+    def in_onnx(x: Any) -> Any:
+        return opset18.Add(x, x)
+
+    program = capture(layer(lambda self, x: doubled(self.layer(x))), rows())
+    with pytest.raises(ExportError, match=r"ONNX has no counterpart of the operation edge_predict_tests\.doubled"):
+        onnx_model(program)
+    table = {torch.ops.edge_predict_tests.doubled.default: in_onnx}
+    x = {"x": rows(7, 3).numpy()}
+    assert_same(load_onnx(serialized(onnx_model(program, custom_translation_table=table)))(x), program.run(x))
