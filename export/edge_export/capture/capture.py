@@ -106,7 +106,7 @@ def _program(module: nn.Module, captured: Captured, axes: Mapping[str, Axes], si
         _keep_plain_tensors(exported)
     notes += [
         f"output{place} is a cache of earlier keys and values ({kind.__name__}), which an artifact cannot hold: it is "
-        "left out"
+        "dropped"
         for kind, place in captured.records.items()
         if is_cache(kind)
     ]

@@ -75,7 +75,7 @@ def _collect(values: Any, place: str, found: dict[type, str]) -> None:
 
 
 def _fields(record: Any) -> dict[Any, Any] | None:
-    """What `record` holds, by field, key or place; None if it is no record."""
+    """What `record` holds, by field, key or place; None if it is not a record."""
     if is_cache(type(record)):
         return {}
     if isinstance(record, (dict, UserDict)):
@@ -115,7 +115,7 @@ def _register(kind: type) -> None:
 
 
 def _made(kind: type, fields: Mapping[Any, Any]) -> Any:
-    """A record of the class `kind`; its constructor is left out, since torch also puts sizes where tensors were."""
+    """A record of the class `kind`; its constructor is not called, since torch also puts sizes where tensors were."""
     if issubclass(kind, tuple):
         return tuple.__new__(kind, fields.values())
     record: Any = kind.__new__(kind)

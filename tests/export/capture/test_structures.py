@@ -121,7 +121,7 @@ def test_records_are_looked_into_only_inside() -> None:
     assert plain(structure) == pytree.tree_structure({"logits": 0, "loss": 0, "hidden": {"0": 0}})
 
 
-def test_what_is_no_record_stays_a_leaf() -> None:
+def test_what_is_not_a_record_stays_a_leaf() -> None:
     assert records_in([X, None, 1, "a", (2.5, {"b": True}), object()]) == {}
 
 
@@ -148,7 +148,7 @@ def cache(monkeypatch: pytest.MonkeyPatch) -> type:
     return DynamicCache
 
 
-def test_a_cache_among_the_outputs_is_left_out_with_a_note(cache: type) -> None:
+def test_a_cache_among_the_outputs_is_dropped_with_a_note(cache: type) -> None:
     def forward(self: Any, x: Tensor) -> Any:
         made = cache()
         made.keys.append(x)
@@ -157,8 +157,8 @@ def test_a_cache_among_the_outputs_is_left_out_with_a_note(cache: type) -> None:
     program = capture(layer(forward), X)
     assert program.outputs == ("logits",)
     assert program.notes == (
-        "output.hidden is a cache of earlier keys and values (DynamicCache), which an artifact cannot hold: it is left "
-        "out",
+        "output.hidden is a cache of earlier keys and values (DynamicCache), which an artifact cannot hold: it is "
+        "dropped",
     )
     assert_same(in_file(program)(program.example), program.run(program.example))
 
