@@ -9,7 +9,7 @@ from typing import Any, TypedDict, TypeVar
 
 from edge_export.budget import Budget
 from edge_export.errors import ExportError
-from edge_export.formats.choices import Format, Precision
+from edge_export.formats.choices import LOWEST_OPSET, Format, Precision
 from edge_runtime.contract.atomic_files import prepare_file
 from edge_runtime.contract.progress import SILENT, Progress
 from edge_runtime.contract.terminal import unreadable
@@ -28,6 +28,9 @@ class Options(TypedDict, total=False):
     require_nonfinite: make it an error if a file does not do what torch does for NaN, infinity and extreme numbers; by
         default that is reported. What a signature says of missing values and of the numbers of a table is required
         always.
+    opset: the version of ONNX's operators that the file is written in: 18, the lowest, by default.
+    custom_translation_table: for operations of torch, functions of onnxscript that say what they are in ONNX, as
+        torch.onnx.export takes them.
     report: where to write an HTML page on all of it.
     reproduce: a folder for a script that shows a mismatch, if there is one.
     note: called with a line that the user should know although the export goes on; warns by default.
@@ -40,6 +43,8 @@ class Options(TypedDict, total=False):
     budget: Budget
     finite_only: bool
     require_nonfinite: bool
+    opset: int
+    custom_translation_table: Mapping[Any, Any]
     report: str | Path
     reproduce: str | Path
     note: Callable[[str], None]
@@ -56,6 +61,8 @@ class Choices:
     budget: Budget
     finite_only: bool
     require_nonfinite: bool
+    opset: int
+    custom_translation_table: Mapping[Any, Any] | None
     report: Path | None
     reproduce: Path | None
     note: Callable[[str], None]
@@ -83,6 +90,9 @@ def choose(options: Options) -> Choices:
             "int8 is calibrated on rows like those that the model will meet; give some with --data (data=...), or "
             "choose int8-dynamic"
         )
+    opset = options.get("opset", LOWEST_OPSET)
+    if opset < LOWEST_OPSET:
+        raise ExportError(f"opset {opset} is too low; the lowest is {LOWEST_OPSET}")
     report, reproduce = options.get("report"), options.get("reproduce")
     return Choices(
         formats=formats,
@@ -91,6 +101,8 @@ def choose(options: Options) -> Choices:
         budget=options.get("budget", Budget()),
         finite_only=options.get("finite_only", False),
         require_nonfinite=options.get("require_nonfinite", False),
+        opset=opset,
+        custom_translation_table=options.get("custom_translation_table"),
         report=None if report is None else Path(report),
         reproduce=None if reproduce is None else Path(reproduce),
         note=options.get("note", warnings.warn),

@@ -25,6 +25,8 @@ def test_the_defaults() -> None:
         budget=Budget(),
         finite_only=False,
         require_nonfinite=False,
+        opset=18,
+        custom_translation_table=None,
         report=None,
         reproduce=None,
         note=warnings.warn,
@@ -51,6 +53,8 @@ def test_everything_that_is_given_is_kept() -> None:
             "data": rows,
             "budget": Budget(0.5, 0.5),
             "finite_only": True,
+            "opset": 20,
+            "custom_translation_table": {print: repr},
             "report": "page.html",
             "reproduce": Path("shown"),
             "note": notes.append,
@@ -61,6 +65,7 @@ def test_everything_that_is_given_is_kept() -> None:
     assert choices.data is rows
     assert (choices.budget, choices.finite_only) == (Budget(0.5, 0.5), True)
     assert (choices.report, choices.reproduce) == (Path("page.html"), Path("shown"))
+    assert (choices.opset, choices.custom_translation_table) == (20, {print: repr})
     assert choices.progress is progress
     choices.note("a line")
     assert notes == ["a line"]
@@ -81,6 +86,7 @@ def test_names_may_be_given_as_strings_alone_and_twice() -> None:
             "'int4' is not a valid Precision; the choices are float32, float16, int8, int8-dynamic",
         ),
         ({"formats": []}, "no format is chosen, so that nothing would be made"),
+        ({"opset": 17}, "opset 17 is too low; the lowest is 18"),
         ({"precisions": ()}, "no precision is chosen, so that nothing would be made"),
         (
             {"formats": ["torchscript"], "precisions": ["float16", "int8-dynamic"]},

@@ -1,60 +1,87 @@
 """What a module must be and do to be captured; an ExportError says in one line what is missing."""
 
 import copy
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from edge_export.capture.attention import without_fast_path
+from edge_export.capture.call import with_fixed
+from edge_export.capture.copies import fresh, is_same
 from edge_export.capture.diagnostics import cause
+from edge_export.capture.distributions import without_validation
 from edge_export.capture.program import InputTensor, Program
 from edge_export.errors import ExportError
+from edge_export.tensors import Axes, Tensors
 from edge_runtime import Signature
 from edge_runtime.contract.category_codes import UNKNOWN, last_code
 
-EXPORTABLE_TYPES = {torch.float32, torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
+_REAL_TYPES = {torch.float16, torch.float32, torch.float64}
+_INTEGERS = {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
+# Of inputs and outputs: those that torch and numpy both have.
+EXPORTABLE_TYPES = _REAL_TYPES | _INTEGERS
+_WEIGHT_TYPES = EXPORTABLE_TYPES | {torch.bfloat16, torch.complex64, torch.complex128}
 
 
 def check_types(state: Mapping[str, Tensor]) -> None:
     """See that every parameter and buffer has a type that an artifact can hold. Raises ExportError."""
     for name, tensor in state.items():
-        if tensor.dtype not in EXPORTABLE_TYPES:
+        if tensor.dtype not in _WEIGHT_TYPES:
             raise ExportError(
                 f"{name} is {tensor.dtype}; export module.float(), and choose the precision of the files with "
                 "--precision (precisions=...)"
             )
 
 
-def check_runs(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], doubled: Sequence[str] = ()) -> None:
-    """See that the module runs on its example; `doubled` are dimensions that were 1 there. Raises ExportError."""
+def unfit(what: str, dtype: torch.dtype) -> str | None:
+    """What is wrong with `what`, such as "the input x", if the runtime, which has numpy's types, has no `dtype`."""
+    if dtype in EXPORTABLE_TYPES:
+        return None
+    if dtype == torch.bfloat16:
+        return f"{what} is {dtype}, which numpy does not have: make it float32, and convert it in the forward"
+    if dtype.is_complex:
+        return f"{what} is {dtype}, which ONNX Runtime neither takes nor gives: see torch.view_as_real"
+    return f"{what} is {dtype}, which an artifact cannot hold"
+
+
+def check_runs(
+    module: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    axes: Mapping[str, Axes] | None = None,
+    doubled: Sequence[str] = (),
+) -> tuple[Any, bool]:
+    """What a copy of the module returns on its example, and whether the call changes the module.
+
+    Raises:
+        ExportError: it fails; of the axes of its inputs, those named in `doubled` were of size 1 in the example.
+    """
     args, kwargs = copy.deepcopy((args, kwargs))  # it may change them
+    called = fresh(module, with_buffers=True)
     try:
-        with torch.no_grad(), without_fast_path():
-            module(*args, **kwargs)
+        with torch.no_grad(), without_fast_path(), without_validation():
+            returned = called(*args, **kwargs)
     except Exception as error:
-        sizes = f", when {' and '.join(doubled)} is 2 in place of 1" if doubled else ""
-        raise ExportError(f"the module fails on the example inputs{sizes}: {cause(error)}") from error
+        if not doubled:
+            raise ExportError(f"the module fails on the example inputs: {cause(error)}") from error
+        sizes = " and ".join(doubled)
+        raise ExportError(
+            f"the module fails on the example inputs, when {sizes} is 2 in place of 1: {cause(error)}; if it takes "
+            f"nothing but 1, say that the axis is fixed: {with_fixed(axes or {}, doubled)}"
+        ) from error
+    return returned, not is_same(called, module)
 
 
-def check_graph(exported: ExportedProgram, outputs: Sequence[str]) -> None:
-    """See that `exported` computes in types that an artifact can be held to."""
-    graphs = [part.graph for part in exported.graph_module.modules() if isinstance(part, fx.GraphModule)]
-    for node in itertools.chain.from_iterable(graph.nodes for graph in graphs):
-        value = node.meta.get("val")
-        if isinstance(value, Tensor) and value.dtype in (torch.float16, torch.bfloat16):
-            raise ExportError(
-                f"the module computes in {value.dtype} ({node.target}); export it in float32, and choose the precision "
-                "of the files with --precision (precisions=...)"
-            )
+def check_outputs(exported: ExportedProgram, outputs: Sequence[str]) -> None:
+    """See that what `exported` returns are types that an artifact can give. Raises ExportError."""
     for name, node in zip(outputs, exported.graph.output_node().args[0], strict=True):
-        if node.meta["val"].dtype not in {*EXPORTABLE_TYPES, torch.float64}:
-            raise ExportError(f"the output {name} is {node.meta['val'].dtype}, which an artifact cannot hold")
+        if (problem := unfit(f"the output {name}", node.meta["val"].dtype)) is not None:
+            raise ExportError(problem)
 
 
 def check_signature(signature: Signature, inputs: Sequence[InputTensor], outputs: Sequence[str]) -> None:
@@ -94,20 +121,27 @@ def check_codes(program: Program) -> None:
                     ) from error
 
 
-def check_repeats(program: Program) -> None:
-    """See that the module gives the same again on its example, and so does its graph."""
-    first, again = program.run(program.example), program.run(program.example)
-    captured = program.call(program.captured, program.example)
+def check_repeats(program: Program, given: Tensors) -> None:
+    """See that the module gives the same again on its example, and so does its graph, also for the inputs `given`."""
+    called = program.callable_module()
+    first, again = program.call(called, program.example), program.call(called, program.example)
     for name, values in first.items():
         if not _may_be_same(values, again[name]):
             raise ExportError(
                 f"the module returns another {name} when it is called again with the same inputs: it draws random "
                 "numbers, or keeps something from call to call; make that an input"
             )
+    _check_captured(program, program.example, first, "it computes differently while it is exported")
+    if any(values.shape != program.example[name].shape for name, values in given.items()):
+        _check_captured(program, given, program.run(given), "it computes differently for some sizes of its inputs")
+
+
+def _check_captured(program: Program, inputs: Tensors, expected: Tensors, reason: str) -> None:
+    captured = program.run_captured(inputs)
+    for name, values in expected.items():
         if values.dtype.kind == "f" and not _may_be_same(values, captured[name]):
             raise ExportError(
-                f"the module returns another {name} than the graph that torch.export made of it: it computes "
-                "differently while it is exported"
+                f"the module returns another {name} than the graph that torch.export made of it: {reason}"
             )
 
 

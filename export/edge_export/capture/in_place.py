@@ -19,6 +19,8 @@ Steps = Mapping[torch._ops.OpOverload, Callable[..., Any]]
 def in_functional_form(exported: ExportedProgram, steps: Steps) -> ExportedProgram:
     """`exported` as a program in which every value is computed once, and operations in `steps` are those steps.
 
+    Steps that return NotImplemented leave an operation as it is.
+
     torch can bring any program into this form, but traces all of it anew, which takes longer than the first time. Most
     graphs need it in few places, and these are rewritten in `exported` itself.
     """
@@ -111,6 +113,10 @@ def _is_behind(user: fx.Node, node: fx.Node) -> bool:
     return user is not node and node < user
 
 
+class _AsItIs(Exception):
+    """Raised while the steps of an operation are traced that needs none."""
+
+
 def _replace_by_steps(node: fx.Node, steps: Callable[..., Any]) -> None:
     """Put the operations of `steps` in the place of `node`."""
     nodes = list(dict.fromkeys(node.all_input_nodes))
@@ -118,9 +124,14 @@ def _replace_by_steps(node: fx.Node, steps: Callable[..., Any]) -> None:
     def compute(*values: Any) -> Any:
         known = dict(zip(nodes, values, strict=True))
         args, kwargs = fx.map_arg((node.args, node.kwargs), known.__getitem__)
-        return steps(*args, **kwargs)
+        if (found := steps(*args, **kwargs)) is NotImplemented:
+            raise _AsItIs
+        return found
 
-    traced = make_fx(compute, tracing_mode="real", pre_dispatch=True)(*[known.meta["val"] for known in nodes])
+    try:
+        traced = make_fx(compute, tracing_mode="real", pre_dispatch=True)(*[known.meta["val"] for known in nodes])
+    except _AsItIs:
+        return
     graph, placed = node.graph, dict[fx.Node, Any]()
     given = iter(nodes)
     with graph.inserting_before(node):

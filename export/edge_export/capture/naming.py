@@ -10,7 +10,7 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import OutputKind, TensorArgument
 from torch.utils import _pytree as pytree
 
-from edge_export.capture.checks import EXPORTABLE_TYPES
+from edge_export.capture.checks import unfit
 from edge_export.capture.program import InputTensor, placeholders
 from edge_export.errors import ExportError
 from edge_export.tensors import BATCH, Axes
@@ -27,10 +27,8 @@ def named_tensors(arguments: inspect.BoundArguments) -> dict[str, Tensor]:
             name = _path_name(path)
             while name in names:
                 name += "_"
-            if leaf.dtype not in EXPORTABLE_TYPES:
-                raise ExportError(
-                    f"the input {name} is {leaf.dtype}; only float32, integers and booleans can be exported"
-                )
+            if (problem := unfit(f"the input {name}", leaf.dtype)) is not None:
+                raise ExportError(problem)
             names[name] = leaf
     return names
 

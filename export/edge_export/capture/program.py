@@ -17,6 +17,9 @@ from torch.export.graph_signature import InputKind, TensorArgument
 from torch.utils import _pytree as pytree
 
 from edge_export.capture.attention import without_fast_path
+from edge_export.capture.copies import fresh
+from edge_export.capture.distributions import without_validation
+from edge_export.capture.structures import looked_into
 from edge_export.tensors import BATCH, Tensors
 from edge_runtime import Signature
 
@@ -41,13 +44,18 @@ class Program:
     """A module and the graph that torch.export made of it, on the CPU, in evaluation mode.
 
     Attributes:
-        module: computes as torch does; called with the structure of arguments that it was captured with.
+        module: computes as torch does; called with the structure of arguments that it was captured with. Nothing calls
+            it itself if it is stateful.
         exported: its graph; without in-place operations, so that every value in it is computed once.
         inputs: the tensors it takes, in the order of the graph.
         outputs: the names of the tensors that it returns, in the order of the graph.
         example: the inputs that it was captured with.
         dimensions: the smallest and largest size of each dimension that may change; the largest is None if unbounded.
         signature: what rows and answers mean, if known.
+        is_stateful: whether a call of the module changes its buffers or attributes, so that each has a copy of its own.
+        structure: of the arguments that the module is called with.
+        records: classes in what it takes and returns that torch's pytree does not know by itself.
+        notes: what the user should know although the export goes on, a line each.
     """
 
     module: nn.Module
@@ -57,24 +65,56 @@ class Program:
     example: Tensors
     dimensions: Mapping[str, tuple[int, int | None]]
     signature: Signature | None
+    structure: pytree.TreeSpec
+    is_stateful: bool
+    records: tuple[type, ...]
+    notes: tuple[str, ...]
 
     def run(self, tensors: Tensors) -> Tensors:
         """What torch computes for `tensors`, as the module is; exceptions are torch's own."""
-        return self.call(self.module, tensors)
+        return self.call(self.callable_module(), tensors)
+
+    def callable_module(self) -> nn.Module:
+        """The module to call, which no earlier call has changed."""
+        return fresh(self.module, with_buffers=True) if self.is_stateful else self.module
 
     def call(self, module: Callable[..., Any], tensors: Tensors) -> Tensors:
-        """What `module`, which takes and returns what this program does, computes for `tensors`."""
-        args, kwargs = self.arguments(tensors)
-        with torch.inference_mode(), without_fast_path():
+        """What `module`, which takes and returns what this program's module does, computes for `tensors`."""
+        return self._called(module, self.arguments(tensors))
+
+    def run_captured(self, tensors: Tensors) -> Tensors:
+        """What the graph computes for `tensors` in torch, without its assertions about sizes, which no file keeps."""
+        return self._called(self._captured, self.captured_arguments(tensors))
+
+    @cached_property
+    def _captured(self) -> fx.GraphModule:
+        module: Any = self.exported.module(check_guards=False)
+        for node in list(module.graph.nodes):
+            if node.target is torch.ops.aten._assert_scalar.default:
+                module.graph.erase_node(node)
+        module.recompile()
+        return module  # type: ignore[no-any-return]
+
+    def _called(self, module: Callable[..., Any], arguments: tuple[tuple[Any, ...], dict[str, Any]]) -> Tensors:
+        args, kwargs = arguments
+        with torch.inference_mode(), without_fast_path(), without_validation(), looked_into(self.records):
             found = [leaf for leaf in pytree.tree_leaves(module(*args, **kwargs)) if isinstance(leaf, Tensor)]
         return {name: leaf.numpy() for name, leaf in zip(self.outputs, found, strict=True)}
 
     def arguments(self, tensors: Tensors) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """`tensors` in the structure that the module is called with."""
+        return self._in_structure(tensors, self.structure)
+
+    def captured_arguments(self, tensors: Tensors) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """`tensors` in the structure that `exported` is called with, which has dicts in place of records."""
+        return self._in_structure(tensors, self.exported.call_spec.in_spec)
+
+    def _in_structure(self, tensors: Tensors, structure: pytree.TreeSpec) -> tuple[tuple[Any, ...], dict[str, Any]]:
         given = iter([torch.from_numpy(np.array(tensors[spec.name])) for spec in self.inputs])
         specs = [spec for spec in self.exported.graph_signature.input_specs if spec.kind == InputKind.USER_INPUT]
         leaves = [next(given) if isinstance(spec.arg, TensorArgument) else spec.arg.value for spec in specs]
-        args, kwargs = pytree.tree_unflatten(leaves, self.exported.call_spec.in_spec)
+        with looked_into(self.records):
+            args, kwargs = pytree.tree_unflatten(leaves, structure)
         return args, kwargs
 
     def try_run(self, tensors: Tensors) -> Tensors | None:
@@ -85,11 +125,6 @@ class Program:
             raise
         except Exception:
             return None
-
-    @cached_property
-    def captured(self) -> nn.Module:
-        """The captured graph in float32, called as `module` is; it refuses sizes that it does not hold for."""
-        return self.exported.module(check_guards=False)
 
     @property
     def classifier(self) -> Signature | None:

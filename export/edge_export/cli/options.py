@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from edge_export.formats.choices import Format, Precision
+from edge_export.formats.choices import LOWEST_OPSET, Format, Precision
 from edge_runtime.contract import shell
 
 app = typer.Typer(**shell.SETTINGS)
@@ -80,6 +80,10 @@ def export(
             "is made, and what it does is said.",
         ),
     ] = False,
+    opset: Annotated[
+        int,
+        typer.Option(metavar="N", min=LOWEST_OPSET, help="The version of ONNX's operators that files are written in."),
+    ] = LOWEST_OPSET,
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an HTML page on all of it.")] = None,
     reproduce: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="On a mismatch, write a script that shows it.")
@@ -107,6 +111,7 @@ def export(
             precisions=[precision for precision in Precision if precision in (precisions or (Precision.FLOAT32,))],
             finite_only=finite,
             require_nonfinite=require_nonfinite,
+            opset=opset,
             note=shell.note,
             progress=progress,
         )

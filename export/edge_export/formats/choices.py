@@ -20,3 +20,8 @@ class Precision(StrEnum):
     INT8 = "int8"
     # Weights in 8 bits; the ranges of activations are found anew in each call.
     INT8_DYNAMIC = "int8-dynamic"
+
+
+# The lowest opset that torch's exporter writes without converting; ONNX Runtime loads it from 1.14 on
+# (https://onnxruntime.ai/docs/reference/compatibility.html).
+LOWEST_OPSET = 18

@@ -2,31 +2,36 @@
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import onnx
 import torch
 from google.protobuf.message import Message
 from onnx import ModelProto
+from onnx.helper import find_min_ir_version_for
 
 from edge_export.capture.diagnostics import cause
 from edge_export.capture.program import Program
 from edge_export.capture.quiet import quiet
 from edge_export.errors import ExportError
+from edge_export.formats.choices import LOWEST_OPSET
 from edge_export.formats.string_inputs import as_strings
 from edge_export.tensors import Run
 from edge_runtime import InvalidModel, Predictor
 from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
 
-# The lowest opset that torch's exporter writes without converting, and the lowest IR version that goes with it: ONNX
-# Runtime loads them from 1.14 on (https://onnxruntime.ai/docs/reference/compatibility.html).
-OPSET = 18
-IR_VERSION = 8
 
-
-def onnx_model(program: Program) -> ModelProto:
+def onnx_model(
+    program: Program, opset: int = LOWEST_OPSET, custom_translation_table: Mapping[Any, Any] | None = None
+) -> ModelProto:
     """`program` as an ONNX model, with its signature in the metadata; equal programs give equal models.
 
     It takes what the program takes: category codes, not strings.
+
+    Args:
+        program: what is exported.
+        opset: the version of ONNX's operators that it is written in; the IR version is the lowest that goes with it.
+        custom_translation_table: for operations of torch, functions of onnxscript, as torch.onnx.export takes them.
 
     Raises:
         ExportError: torch cannot export the program, or the graph is not as promised.
@@ -37,7 +42,8 @@ def onnx_model(program: Program) -> ModelProto:
                 program.exported,
                 dynamo=True,
                 external_data=False,
-                opset_version=OPSET,
+                opset_version=opset,
+                custom_translation_table=None if custom_translation_table is None else dict(custom_translation_table),
                 input_names=[spec.name for spec in program.inputs],
                 output_names=list(program.outputs),
                 verbose=False,
@@ -48,7 +54,13 @@ def onnx_model(program: Program) -> ModelProto:
     model: ModelProto = made.model_proto
     _remove_traces(model)
     _name_dimensions(model, program)
-    model.ir_version = IR_VERSION
+    written = {known.domain: known.version for known in model.opset_import}[""]
+    if written != opset:
+        raise ExportError(
+            f"the installed torch and onnxscript cannot write this module in opset {opset}, only in {written}; "
+            "choose a lower one with --opset (opset=...)"
+        )
+    model.ir_version = find_min_ir_version_for(list(model.opset_import))
     model.producer_name, model.producer_version = "edge-predict", ""
     if program.signature is not None:
         model.metadata_props.add(key=SIGNATURE_KEY, value=program.signature.to_json())

@@ -7,6 +7,7 @@ import torch
 
 from edge_export.capture.attention import without_fast_path
 from edge_export.capture.diagnostics import cause
+from edge_export.capture.distributions import without_validation
 from edge_export.capture.program import Program
 from edge_export.capture.quiet import quiet
 from edge_export.errors import ExportError
@@ -27,12 +28,12 @@ def torchscript_bytes(program: Program) -> bytes:
     args, kwargs = program.arguments(program.example)
     extra = {} if program.signature is None else {SIGNATURE_KEY: program.signature.to_json()}
     # Tracing warns of what it fixes; that shows when the file is compared.
-    with quiet(), without_fast_path():
+    with quiet(), without_fast_path(), without_validation():
         try:
             inputs = {"example_kwarg_inputs": kwargs} if kwargs else {"example_inputs": args}
             if args and kwargs:
                 raise ExportError("its forward takes keyword arguments besides positional ones")
-            traced = torch.jit.trace(program.module, **inputs, strict=False, check_trace=False)  # type: ignore[no-untyped-call]
+            traced = torch.jit.trace(program.callable_module(), **inputs, strict=False, check_trace=False)  # type: ignore[no-untyped-call]
             torch.jit.save(traced, content, _extra_files=extra)
         except Exception as error:
             raise ExportError(f"TorchScript cannot hold this module: {cause(error)}") from error

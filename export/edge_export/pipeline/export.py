@@ -40,10 +40,10 @@ def export(
     All files are built and verified before the first one is put in place.
 
     Args:
-        module: a module of float32 parameters, or the ExportedProgram that torch.export made of one.
+        module: any module, or the ExportedProgram that torch.export made of one.
         example_inputs: what the module is called with: a tensor, a tuple of positional arguments, or a dict of
-            arguments by name; each may be a tuple, list or dict of tensors. None for an ExportedProgram, which has its
-            own.
+            arguments by name; each may be a tuple, list, dict or dataclass of tensors. None for an ExportedProgram,
+            which has its own.
         output: the path of the ONNX file; other files have its name with another ending.
         dynamic: for inputs by name, the names of the axes whose size may change, None for an axis of fixed size:
             {"ids": ("batch", "length")}. The first axis of an input that is not mentioned is the batch.
@@ -102,6 +102,8 @@ def export_checkpoint(
 
 def _put_in_place(plan: Plan) -> list[Export]:
     """Build and verify every file of `plan`, then write them all."""
+    for note in plan.program.notes:
+        plan.choices.note(note)
     with _one_thread():
         exports = _made(plan, make_reference(plan))
     files = {made.path: made.content for made in exports}
@@ -121,7 +123,7 @@ def _made(plan: Plan, reference: Reference) -> list[Export]:
     if not kinds:
         made = make_torchscript(plan, reference)
         return [] if made is None else [made]
-    model = onnx_model(plan.program)
+    model = onnx_model(plan.program, choices.opset, choices.custom_translation_table)
     # Serialized once: what is compared with torch is what is shipped.
     onnx = onnx_content(model, plan)
     float32: dict[Format, bytes] = {kind: content_of(kind, onnx) for kind in kinds}

@@ -48,6 +48,7 @@ def make_float32(plan: Plan, reference: Reference, kind: Format, onnx: bytes, co
         FLOAT32_RULE,
         None,
         plan.hashes,
+        plan.choices.opset,
     )
     return certified(plan, kind, onnx, found, reference.workload, comparisons)
 

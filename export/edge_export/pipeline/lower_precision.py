@@ -84,6 +84,7 @@ def _measured(
             "data": "given" if plan.data is not None else "drawn",
         },
         plan.hashes,
+        plan.choices.opset,
     )
     return certified(plan, kind, onnx, found, reference.workload, measured=measured)
 

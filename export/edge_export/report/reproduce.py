@@ -93,7 +93,7 @@ def write_reproduction(folder: Path, program: Program, artifact: str, content: b
     }
     np.savez(inputs, **plain)  # type: ignore[arg-type]
     shown = copy.copy(program.exported)
-    shown.example_inputs = program.arguments(mismatch.tensors)
+    shown.example_inputs = program.captured_arguments(mismatch.tensors)
     torch.export.save(shown, exported)
     run = _RUN_TORCHSCRIPT if artifact.endswith(".torchscript") else _RUN_ONNX
     script = _SCRIPT.format(

@@ -12,7 +12,6 @@ import torch
 
 from edge_export.budget import Budget
 from edge_export.capture.program import Program
-from edge_export.formats.onnx_file import OPSET
 from edge_export.formats.string_inputs import as_strings
 from edge_export.tensors import (
     Run,
@@ -116,6 +115,7 @@ def certificate(
     tolerance_rule: str,
     budget: Mapping[str, Any] | None,
     hashes: Mapping[str, str],
+    opset: int,
 ) -> Certificate:
     """The certificate of an artifact of `program` that was compared with the results `comparisons`."""
     signature = program.signature
@@ -130,7 +130,7 @@ def certificate(
             "torch": torch.__version__,
             "onnx": importlib.metadata.version("onnx"),
             "onnxruntime": onnxruntime.__version__,
-            "opset": str(OPSET),
+            "opset": str(opset),
         },
         hashes={**hashes, "weights": weights_sha256(program)},
         signature_sha256=None if signature is None else hashlib.sha256(signature.to_json().encode()).hexdigest(),
@@ -141,7 +141,11 @@ def weights_sha256(program: Program) -> str:
     """The SHA-256 of a module's parameters and buffers."""
     state = sorted(program.module.state_dict().items())
     # The others are what a module's get_extra_state adds.
-    return arrays_sha256({name: value.detach().numpy() for name, value in state if isinstance(value, torch.Tensor)})
+    tensors = {name: value.detach() for name, value in state if isinstance(value, torch.Tensor)}
+    # numpy has no bfloat16: its bits are taken.
+    return arrays_sha256(
+        {name: (t.view(torch.int16) if t.dtype == torch.bfloat16 else t).numpy() for name, t in tensors.items()}
+    )
 
 
 def arrays_sha256(arrays: Tensors) -> str:

@@ -202,7 +202,7 @@ class References:
     def _in_captured_graph(self, tensors: Tensors) -> Tensors:
         """What the captured graph gives in float32; nothing for sizes that it does not hold for."""
         try:
-            return self.program.call(self.program.captured, tensors)
+            return self.program.run_captured(tensors)
         except RuntimeError:
             return {}
 

@@ -92,8 +92,8 @@ def scaled(self: Any, x: Tensor, times: int) -> Any:
     [
         (nn.Dropout().train(), (X,), {}, "it draws random numbers"),
         (nn.BatchNorm1d(3).train(), (X,), {}, "the module changes its own running_mean, running_var"),
-        (nn.Linear(3, 3).double(), (X.double(),), {}, "the input input is torch.float64"),
-        (layer(lambda self, x: x + self.layer.weight.sum().double()).to(torch.float64), (X,), {}, "torch.float64"),
+        (nn.Linear(3, 3).bfloat16(), (X.bfloat16(),), {}, "the input input is torch.bfloat16"),
+        (layer(lambda self, x: x + self.layer.weight.float().sum()).to(torch.float8_e5m2), (X,), {}, "float8_e5m2"),
         (
             layer(scaled),
             (X, 3),

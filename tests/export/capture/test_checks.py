@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
+from exports import onnx_bytes
 from layers import Layer, assert_same, in_file, layer, refusal, rows
 from table_module import OnlyStrings, example, signature
 from tiers import mostly_slow
@@ -15,6 +16,7 @@ from edge_export import ExportError
 from edge_export.capture.capture import capture
 from edge_export.capture.checks import check_runs, check_signature, check_types
 from edge_export.capture.program import InputTensor
+from edge_export.formats.onnx_file import load_onnx
 
 X = rows()
 
@@ -31,22 +33,50 @@ def test_types_that_can_be_exported(dtype: torch.dtype) -> None:
     assert_same(in_file(program)(program.example), program.run(program.example))
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
-def test_weights_that_cannot_be_exported(dtype: torch.dtype) -> None:
-    message = refusal(nn.Linear(3, 3).to(dtype), X.to(dtype))
-    assert message.startswith(f"weight is {dtype}; export module.float(), and choose the precision of the files with ")
+@pytest.mark.parametrize("dtype", mostly_slow([torch.float64, torch.float16], [torch.float16]))
+def test_modules_of_other_precisions(dtype: torch.dtype) -> None:
+    program = capture(layer(lambda self, x: self.layer(x).tanh()).to(dtype), X.to(dtype))
+    assert program.inputs[0].dtype == np.dtype(str(dtype).removeprefix("torch."))
+    x = {"x": rows(7, 3).to(dtype).numpy()}
+    found, expected = in_file(program)(x)["output"], program.run(x)["output"]
+    assert found.dtype == expected.dtype == program.inputs[0].dtype
+    np.testing.assert_allclose(found, expected, rtol=4 * torch.finfo(dtype).eps, atol=4 * torch.finfo(dtype).eps)
+
+
+def test_parameters_and_buffers_of_another_type_than_the_inputs() -> None:
+    def forward(self: Any, x: Tensor) -> Tensor:
+        wide = (x.double() * self.scales).float()
+        turned = torch.view_as_real(torch.view_as_complex(wide.reshape(-1, 2, 2)) * self.phases)
+        found: Tensor = self.linear(x)[:, :1] + turned.flatten(1)
+        return found
+
+    module: Any = layer(forward)
+    module.register_buffer("scales", torch.tensor([1.0, 0.1, 0.2, 0.3], dtype=torch.float64))
+    module.phases = nn.Parameter(torch.polar(torch.ones(2), torch.tensor([0.5, 1.0])))
+    program = capture(module, rows(4, 4))
+    x = {"x": rows(7, 4).numpy()}
+    assert_same(in_file(program)(x), program.run(x))
 
 
 def test_every_weight_is_looked_at() -> None:
     check_types({"a": torch.zeros(2), "b": torch.zeros(2, dtype=torch.int16), "c": torch.zeros(2, dtype=torch.bool)})
-    with pytest.raises(ExportError, match=r"^d is torch\.float64"):
-        check_types({"a": torch.zeros(2), "d": torch.zeros(2).double()})
+    message = r"^d is torch\.float8_e5m2; export module\.float\(\), and choose the precision of the files with "
+    with pytest.raises(ExportError, match=message):
+        check_types({"a": torch.zeros(2), "d": torch.zeros(2).to(torch.float8_e5m2)})
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.complex64, torch.uint16])
-def test_inputs_that_cannot_be_exported(dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(
+    ("dtype", "reason"),
+    [
+        (torch.bfloat16, "which numpy does not have: make it float32, and convert it in the forward"),
+        (torch.complex64, "which ONNX Runtime neither takes nor gives: see torch.view_as_real"),
+        (torch.uint16, "which an artifact cannot hold"),
+    ],
+)
+def test_inputs_and_outputs_that_an_artifact_cannot_have(dtype: torch.dtype, reason: str) -> None:
     message = refusal(layer(lambda self, x: self.layer(x.real.float())), torch.ones(4, 3).to(dtype))
-    assert message == f"the input x is {dtype}; only float32, integers and booleans can be exported"
+    assert message == f"the input x is {dtype}, {reason}"
+    assert refusal(layer(lambda self, x: {"y": x.to(dtype)}), X) == f"the output y is {dtype}, {reason}"
 
 
 def with_autocast(self: Any, x: Tensor) -> Any:
@@ -54,16 +84,12 @@ def with_autocast(self: Any, x: Tensor) -> Any:
         return self.layer(x).float()
 
 
-@pytest.mark.parametrize(
-    ("forward", "message"),
-    [
-        (lambda self, x: self.layer((x.half() * 2).float()), "computes in torch.float16 (aten._to_copy.default)"),
-        (with_autocast, "computes in torch.bfloat16"),
-        (lambda self, x: {"y": x.cfloat()}, "the output y is torch.complex64, which an artifact cannot hold"),
-    ],
-)
-def test_types_on_the_way_that_cannot_be_exported(forward: Any, message: str) -> None:
-    assert message in refusal(layer(forward), X)
+def test_a_type_that_onnx_runtime_cannot_compute_in() -> None:
+    program = capture(layer(with_autocast), X)
+    with pytest.raises(
+        ExportError, match=r"it has no kernel on the CPU for \w+ in the types of this module: export it"
+    ):
+        load_onnx(onnx_bytes(program))
 
 
 def test_a_module_that_fails_on_its_example() -> None:
@@ -76,8 +102,10 @@ def test_a_module_that_fails_on_its_example() -> None:
     module, two = layer(forward), torch.zeros(2, 3)
     with pytest.raises(ExportError, match=r"^the module fails on the example inputs: ValueError: two rows"):
         check_runs(module, (two,), {})
-    with pytest.raises(ExportError, match=r"inputs, when batch and length is 2 in place of 1: ValueError: two rows"):
-        check_runs(module, (), {"x": two}, ["batch", "length"])
+    advice = r"; if it takes nothing but 1, say that the axis is fixed: dynamic=\{'x': \(\)\} \(--dynamic x=_\)$"
+    message = rf"inputs, when batch and length is 2 in place of 1: ValueError: two rows .*{advice}"
+    with pytest.raises(ExportError, match=message):
+        check_runs(module, (), {"x": two}, {"x": ("batch", "length")}, ["batch", "length"])
     assert not two.any()
     check_runs(module, (torch.zeros(3, 3),), {})
 

@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +43,10 @@ def raised(error: Exception, because: Exception | None = None) -> Exception:
         ("Found <class 'my.package.Answer'> in output, which", "torch.export cannot look into Answer: use a dict or"),
         ("Unsupported input type <class 'Answer'>. Export", "torch.export cannot look into Answer"),
         ("Must provide a tree_name", "torch.export cannot take **kwargs whose sizes change: name the arguments"),
+        (
+            "Could not find an implementation for Erf(13) node",
+            "it has no kernel on the CPU for Erf in the types of this",
+        ),
         ("object of torch.classes.quantized.Linear", "the module is quantized: export it in float32"),
     ],
 )
@@ -99,9 +102,9 @@ def test_a_branch_on_values_is_named_by_its_line(forward: Any, line: str, capfd:
     assert capfd.readouterr() == ("", "")
 
 
-@dataclass
 class Answer:
-    mean: Tensor
+    def __init__(self, mean: Tensor) -> None:
+        self.mean = mean
 
 
 @pytest.mark.parametrize(
@@ -147,6 +150,19 @@ class MaskedEncoder(nn.Module):
 )
 def test_what_torch_cannot_export(module: nn.Module, example: Any, message: str) -> None:
     assert message in refusal(module, example)
+
+
+def test_a_packed_sequence() -> None:
+    def forward(self: Any, x: Tensor, lengths: Tensor) -> Any:
+        packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        found, _ = self.recurrent(packed)
+        return nn.utils.rnn.pad_packed_sequence(found, batch_first=True)[0]
+
+    message = refusal(layer(forward), (rows(3, 5, 3), torch.tensor([5, 3, 2])))
+    assert (
+        "the sizes within a packed sequence depend on the lengths: run the layer on the padded rows instead, and"
+        in message
+    )
 
 
 def test_a_quantized_module() -> None:

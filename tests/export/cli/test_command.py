@@ -97,10 +97,11 @@ def test_options_reach_the_library(
     assert (calls[0]["formats"], calls[0]["precisions"]) == (["onnx", "torchscript"], ["float32"])
     assert not {"data", "report", "reproduce"} & set(calls[0])
     assert not calls[0]["finite_only"]
+    assert calls[0]["opset"] == 18
 
     arguments = "model.pt --output out --format ort --format onnx --precision int8 --precision float32 --data rows.csv "
     arguments += "--max-flips 0.2 --max-change 0.3 --module net:Net --example example.npz --dynamic ids=batch,_,length "
-    arguments += "--dynamic scale= --finite --report page.html --reproduce shown"
+    arguments += "--dynamic scale= --finite --opset 20 --report page.html --reproduce shown"
     assert command(main, *arguments.split()).code == 0
     given = calls[1]
     axes = {"ids": ["batch", None, "length"], "scale": [None]}
@@ -108,6 +109,7 @@ def test_options_reach_the_library(
     # In the order of the choices, whatever the order at the shell.
     assert (given["formats"], given["precisions"]) == (["onnx", "ort"], ["float32", "int8"])
     assert (given["budget"].flips, given["budget"].change, given["finite_only"]) == (0.2, 0.3, True)
+    assert given["opset"] == 20
     assert (given["data"], given["report"], given["reproduce"]) == (Path("rows.csv"), Path("page.html"), Path("shown"))
 
 

@@ -42,7 +42,7 @@ def certificate_of(program: Program, precision: str = "float32", off: float = 0.
     x = {"x": np.ones((2, 3), np.float32)}
     expected = {"output": program.run(x)["output"] + np.float32(off)}
     batch = ReferenceBatch("rows", x, expected, {"output": np.full((2, 3), 1e-5, np.float32)})
-    return certificate(program, (batch,), [], precision, "a rule", None, {})
+    return certificate(program, (batch,), [], precision, "a rule", None, {}, 18)
 
 
 def certify(

@@ -92,7 +92,7 @@ class Recorder:
         for module in (float32, lower_precision):
             monkeypatch.setattr(module, "certified", certify)
             monkeypatch.setattr(module, "certificate", lambda *given: given[3])
-        monkeypatch.setattr(pipeline, "onnx_model", lambda program: ModelProto(producer_name="float32"))
+        monkeypatch.setattr(pipeline, "onnx_model", lambda *_: ModelProto(producer_name="float32"))
         monkeypatch.setattr(certified, "serialized", serialized)
         monkeypatch.setattr(certified, "ort_bytes", lambda content: b"ORT " + content)
         monkeypatch.setattr(float32, "worst_rows", worst_rows)

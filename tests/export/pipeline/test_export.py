@@ -9,7 +9,7 @@ import onnx
 import pytest
 import torch
 from exports import from_torchscript, the_one
-from layers import layer, rows
+from layers import Layer, layer, rows
 from onnx import ModelProto
 from torch import Tensor, nn
 from torch.export import Dim
@@ -35,8 +35,8 @@ def names(folder: Path) -> list[str]:
 def damaged(monkeypatch: pytest.MonkeyPatch) -> None:
     """The exporter changes one weight on the way."""
 
-    def with_one_weight_changed(program: Any) -> ModelProto:
-        model = onnx_model(program)
+    def with_one_weight_changed(*given: Any) -> ModelProto:
+        model = onnx_model(*given)
         values = onnx.numpy_helper.to_array(model.graph.initializer[0]).copy()
         values.flat[0] += 0.01
         model.graph.initializer[0].raw_data = values.tobytes()
@@ -239,3 +239,31 @@ def test_an_output_whose_size_depends_on_values(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="the number of elements of output depends on how float32 rounds"):
         export(layer(lambda self, x: x.nonzero()), rows(), tmp_path / "m.onnx")
     assert names(tmp_path) == []
+
+
+class Counted(Layer):
+    seen: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("seen", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Any:
+        self.seen += 1
+        return self.layer(x)
+
+
+def test_notes_of_the_capture_and_the_opset_of_the_certificate(tmp_path: Path) -> None:
+    notes: list[str] = []
+    (made,) = export(Counted(), rows(), tmp_path / "m.onnx", opset=20, note=notes.append)
+    assert notes == ["the module changes its own seen as it runs, which no output depends on: the artifact does not"]
+    certificate = Predictor(made.path).certificate
+    assert certificate is not None
+    assert certificate.versions["opset"] == "20"
+    assert [known.version for known in onnx.load(made.path).opset_import] == [20]
+
+
+def test_a_module_for_one_row(tmp_path: Path) -> None:
+    module = layer(lambda self, x: self.layer(x.reshape(1, 3)))
+    (made,) = export(module, rows(1, 3), tmp_path / "m.onnx", dynamic={"x": ()})
+    assert Predictor(made.path).verify().passed

@@ -142,7 +142,8 @@ def test_the_certificate_of_the_example(example_exports: list[Export], trained: 
 def test_the_signature_and_the_weights_are_hashed(program: Program, model: nn.Module) -> None:
     signature = program.signature
     assert signature is not None
-    found = certificate(program, (), [], "float32", "rule", None, {"checkpoint": "0"})
+    found = certificate(program, (), [], "float32", "rule", None, {"checkpoint": "0"}, 19)
+    assert found.versions["opset"] == "19"
     assert found.signature_sha256 == hashlib.sha256(signature.to_json().encode()).hexdigest()
     state = {name: value.numpy() for name, value in sorted(model.state_dict().items())}
     assert (
