@@ -9,6 +9,7 @@ _HEADER = (
     "compared with torch in float64",
     "rows",
     "calls",
+    "not run",
     "torch's error",
     "this file's",
     "tolerance",
@@ -18,6 +19,7 @@ _HEADER = (
 )
 
 LEGEND = (
+    "not run: calls that were drawn, but on which the module itself raises, so that nothing can be compared",
     "tolerance used: the largest error of an element, as a fraction of its own tolerance",
     "decided: decisions, such as labels, that float32 can make, so that they are torch's in every file",
     "excluded: elements that float32 cannot resolve, and with --finite those that are not finite",
@@ -37,6 +39,7 @@ def _compared(comparison: Comparison) -> tuple[str, ...]:
         comparison.probe.kind,
         f"{comparison.rows:,}" if comparison.probe.calls else "none found",
         f"{len(comparison.probe.calls):,}",
+        f"{comparison.probe.not_run:,}",
         f"{comparison.torch_error:.1e}",
         f"{comparison.error:.1e}",
         f"{comparison.largest_tolerance:.1e}",

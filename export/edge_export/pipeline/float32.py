@@ -17,7 +17,6 @@ from edge_export.verify.certify import certificate, float32_rule, reference_batc
 from edge_export.verify.compare import Comparison, ParityError, compare
 from edge_export.verify.probe_kinds import ProbeInputs
 from edge_export.verify.reference import ProbeReference
-from edge_export.verify.sampler import Sampler
 from edge_export.verify.worst_case_search import STEPS, worst_rows
 
 
@@ -80,7 +79,7 @@ def _verified(
     try:
         comparisons = compare(run, reference.probes, program, str(path), progress)
         # With random numbers of its own, so that a file does not depend on what else is made.
-        worst = worst_rows(run, reference.references, Sampler(program, plan.data, seed=1), progress)
+        worst = worst_rows(run, reference.references, reference.sampler.again(seed=1), progress)
         if worst is not None:
             searched.append(worst)
             calls = tuple(reference.references.of_call(call) for call in worst.calls)

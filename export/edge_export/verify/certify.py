@@ -207,6 +207,7 @@ def _plain(comparison: Comparison) -> dict[str, Any]:
         "kind": comparison.probe.kind,
         "rows": comparison.rows,
         "calls": len(comparison.probe.calls),
+        "not_run": comparison.probe.not_run,
         "torch_error": comparison.torch_error,
         "error": comparison.error,
         "tolerance": comparison.largest_tolerance,

@@ -20,10 +20,14 @@ class ProbeInputs:
     Attributes:
         kind: what they have in common.
         calls: the tensors of each call.
+        not_run: how many more calls were drawn, on which the module itself raises.
+        problem: what it raises on the first of them; empty if it raises on none.
     """
 
     kind: str
     calls: tuple[Tensors, ...]
+    not_run: int = 0
+    problem: str = ""
 
     def __repr__(self) -> str:
         return f"ProbeInputs({self.kind!r}, calls={len(self.calls)})"

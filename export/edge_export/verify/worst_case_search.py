@@ -5,9 +5,9 @@ import numpy.typing as npt
 
 from edge_export.tensors import Run, Tensors, count_rows, take
 from edge_export.verify.compare import errors_of, tolerance_used
-from edge_export.verify.probe_inputs import runnable
 from edge_export.verify.probe_kinds import SEARCHED, ProbeInputs
 from edge_export.verify.reference import References
+from edge_export.verify.runnable_calls import runnable
 from edge_export.verify.sampler import Sampler
 from edge_runtime.contract.progress import SILENT, Progress
 
