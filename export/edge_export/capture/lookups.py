@@ -42,9 +42,9 @@ _FILLS = {
 _CASTS = {_aten._to_copy, _aten.to, _aten.type_as}
 # Where an operation has what is looked in, the places, and the axis that they are on (None for the first).
 _LOOKUPS: dict[Any, tuple[int, int, int | None]] = {
-    **{packet: (0, 1, None) for packet in (_aten.embedding, _aten.embedding_bag, _aten._embedding_bag)},
-    **{packet: (0, 2, 1) for packet in (_aten.index_select, _aten.gather, _aten.scatter, _aten.scatter_add)},
-    **{packet: (0, 2, 1) for packet in (_aten.scatter_reduce, _aten.index_add, _aten.index_copy, _aten.index_reduce)},
+    **dict.fromkeys((_aten.embedding, _aten.embedding_bag, _aten._embedding_bag), (0, 1, None)),
+    **dict.fromkeys((_aten.index_select, _aten.gather, _aten.scatter, _aten.scatter_add), (0, 2, 1)),
+    **dict.fromkeys((_aten.scatter_reduce, _aten.index_add, _aten.index_copy, _aten.index_reduce), (0, 2, 1)),
     _aten._embedding_bag_forward_only: (0, 1, None),
     _aten.take_along_dim: (0, 1, 2),
 }
@@ -122,13 +122,13 @@ def lookup_ranges(program: Program) -> dict[str, LookupRange]:
         changing = tuple(axis for axis, size in enumerate(spec.shape) if isinstance(size, str))
         sizes = [bound for bound, elements in sized.items() if elements[part].any()]
         size = sizes[0] if len(sizes) == 1 and sized[sizes[0]][part].all() else None
-        known = LookupRange(
+        together = LookupRange(
             _shared(low[part].reshape(shape), changing, LOWEST),
             -_shared(-high[part].reshape(shape), changing, -HIGHEST),
             size,
         )
-        if known.is_known and spec.dtype.kind != "b":
-            found[spec.name] = known
+        if together.is_known and spec.dtype.kind != "b":
+            found[spec.name] = together
     return found
 
 
@@ -177,9 +177,10 @@ def _given(program: Program, starts: dict[str, int]) -> Iterator[tuple[fx.Node, 
             values = program.example[inputs[node].name]
             numbers = starts[inputs[node].name] + torch.arange(values.size).reshape(values.shape)
             yield node, _Places(numbers, torch.zeros_like(numbers))
-        elif spec.kind != InputKind.USER_INPUT and isinstance(value := state.get(spec.target), Tensor):
-            if not value.is_floating_point() and value.numel() <= _MOST_ELEMENTS:
-                yield node, _constant(value)
+            continue
+        value = None if spec.kind == InputKind.USER_INPUT else state.get(spec.target)
+        if isinstance(value, Tensor) and not value.is_floating_point() and value.numel() <= _MOST_ELEMENTS:
+            yield node, _constant(value)
 
 
 def _constant(value: Tensor) -> _Places:
@@ -205,9 +206,11 @@ def _followed(node: fx.Node, known: dict[fx.Node, Any]) -> Any:
             return _Places(source, shift)
         return [_Places(*pair) for pair in zip(source, shift, strict=True)]
     leaves = [leaf for leaf in pytree.tree_leaves((args, kwargs), is_leaf=_is_places) if _is_places(leaf)]
-    is_small = isinstance(result, Tensor) and np.prod([size_hint(size) for size in result.shape]) <= _MOST_ELEMENTS
-    is_constant = packet in _FILLS or all((leaf.source == _CONSTANT).all() for leaf in leaves)
-    if is_small and is_constant and not result.is_floating_point():
+    # What a sum of fractions is cut to is not the sum of what they are cut to.
+    if not isinstance(result, Tensor) or result.is_floating_point():
+        return None
+    is_small = np.prod([size_hint(size) for size in result.shape]) <= _MOST_ELEMENTS
+    if is_small and (packet in _FILLS or all((leaf.source == _CONSTANT).all() for leaf in leaves)):
         return _constant(_on(node.target, args, kwargs, 1))
     if packet in (_aten.add, _aten.sub) and not kwargs:
         return _sum(args[0], args[1], node.target)
@@ -220,16 +223,17 @@ def _is_places(value: Any) -> bool:
 
 def _on(operation: Callable[..., Any], args: Any, kwargs: Any, part: int) -> Any:
     """The result of `operation` on the sources (`part` 0) or the shifts (1) of the integers that it takes."""
-    args, kwargs = pytree.tree_map(lambda leaf: leaf[part] if _is_places(leaf) else leaf, (args, kwargs), is_leaf=_is_places)
+    args, kwargs = pytree.tree_map(
+        lambda leaf: leaf[part] if _is_places(leaf) else leaf, (args, kwargs), is_leaf=_is_places
+    )
     return operation(*args, **kwargs)
 
 
 def _sum(one: Any, other: Any, operation: Callable[..., Any]) -> _Places | None:
-    """The sum or the difference of integers: known where the first or, in a sum, the second is a constant."""
+    """The sum or the difference of integers: known where the second or, in a sum, the first is a constant."""
     places = [value if _is_places(value) else _constant(torch.tensor(value)) for value in (one, other)]
-    if any(not isinstance(value, int) and not _is_places(value) for value in (one, other)):
-        return None  # a fraction moves what an integer stands for
-    first, second = torch.broadcast_tensors(places[0].source, places[1].source)
+    shape = torch.broadcast_shapes(*(value.source.shape for value in places))
+    first, second = (value.source.expand(shape) for value in places)
     source = torch.where(second == _CONSTANT, first, _UNKNOWN)
     if operation.overloadpacket is _aten.add:  # type: ignore[attr-defined]
         source = torch.where(first == _CONSTANT, second, source)
@@ -239,24 +243,25 @@ def _sum(one: Any, other: Any, operation: Callable[..., Any]) -> _Places | None:
 def _in_node(node: fx.Node, known: dict[fx.Node, Any]) -> Iterator[_Lookup]:
     """The uses of integers as places in one operation."""
     packet = node.target.overloadpacket if isinstance(node.target, torch._ops.OpOverload) else None
+    args: tuple[Any, ...] = node.args
     if packet in (_aten.index, _aten.index_put):
-        shape, indices = node.args[0].meta["val"].shape, node.args[1]  # type: ignore[union-attr]
+        shape, indices = args[0].meta["val"].shape, args[1]
         # A mask stands for several axes at once.
         if not any(index is not None and index.meta["val"].dtype in (torch.bool, torch.uint8) for index in indices):
             for size, index in zip(shape, indices, strict=False):
                 yield from _lookup(index, known, size, counts_from_end=True)
     elif packet is _aten.index_fill:
-        yield from _lookup(node.args[2], known, _size(node.args[0], node.args[1]), counts_from_end=True)
+        yield from _lookup(args[2], known, _size(args[0], args[1]), counts_from_end=True)
     elif packet is _aten.take:
-        yield from _lookup(node.args[1], known, node.args[0].meta["val"].numel(), counts_from_end=True)  # type: ignore[union-attr]
+        yield from _lookup(args[1], known, args[0].meta["val"].numel(), counts_from_end=True)
     elif packet is _aten.one_hot:
-        if len(node.args) > 1 and isinstance(node.args[1], int) and node.args[1] >= 0:
-            yield from _lookup(node.args[0], known, node.args[1])
+        if len(args) > 1 and isinstance(args[1], int) and args[1] >= 0:
+            yield from _lookup(args[0], known, args[1])
     elif packet in _LOOKUPS:
         looked_in, places, axis = _LOOKUPS[packet]
-        dim = 0 if axis is None else node.args[axis] if len(node.args) > axis else None
+        dim = 0 if axis is None else args[axis] if len(args) > axis else None
         if isinstance(dim, int):
-            yield from _lookup(node.args[places], known, _size(node.args[looked_in], dim))
+            yield from _lookup(args[places], known, _size(args[looked_in], dim))
 
 
 def _lookup(
@@ -268,5 +273,6 @@ def _lookup(
         yield _Lookup(places, low, size)
 
 
-def _size(node: Any, dim: Any) -> int | SymInt:
-    return node.meta["val"].shape[dim]  # type: ignore[no-any-return]
+def _size(node: fx.Node, dim: int) -> int | SymInt:
+    size: int | SymInt = node.meta["val"].shape[dim]
+    return size

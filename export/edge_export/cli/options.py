@@ -38,8 +38,8 @@ def export(
         list[str] | None,
         typer.Option(
             metavar="NAME=LOW:HIGH,...",
-            help="The smallest and largest value of an input that rows are drawn for, or of each place on its last axis; "
-            "repeat for several inputs.",
+            help="The smallest and largest value of an input that rows are drawn for, or of each place on its last "
+            "axis; repeat for several inputs.",
         ),
     ] = None,
     max_flips: Annotated[
@@ -155,8 +155,8 @@ def _limits(text: str) -> tuple[str, list[tuple[float, float]] | tuple[float, fl
         pairs = []
     if not equals or not name or not pairs:
         raise shell.UsageError(
-            f"--ranges {text}: write it as name=low:high, such as ids=0:899, with a pair for each place on the last axis "
-            "if these differ: codes=0:2,0:899"
+            f"--ranges {text}: write it as name=low:high, such as ids=0:899, or with a pair for each place on the last "
+            "axis: codes=0:2,0:899"
         )
     return name, pairs[0] if len(pairs) == 1 else pairs
 

@@ -55,8 +55,8 @@ def _read(given: Any, spec: InputTensor) -> tuple[Array, Array]:
     if pairs.ndim == 2 and (not spec.shape or spec.shape[-1] != len(pairs)):
         last = spec.shape[-1] if spec.shape else "none"
         raise ExportError(
-            f"ranges: {len(pairs)} pairs are given for {spec.name}; its last axis has the size {last}, and each place on "
-            "it needs one, or all together a single (low, high)"
+            f"ranges: {len(pairs)} pairs are given for {spec.name}, whose last axis has the size {last}: give one for "
+            "each place on it, or a single (low, high) for all"
         )
     if not np.isfinite(numbers).all():
         raise ExportError(f"ranges: {spec.name} has a range that is not finite")
@@ -74,5 +74,6 @@ def _read(given: Any, spec: InputTensor) -> tuple[Array, Array]:
 
 def _unreadable(spec: InputTensor, given: Any) -> ExportError:
     return ExportError(
-        f"ranges: {spec.name} has {given!r}; give (low, high), or a list of such pairs, one for each place on its last axis"
+        f"ranges: {spec.name} has {given!r}; give (low, high), or a list of such pairs, one for each place on its last "
+        "axis"
     )

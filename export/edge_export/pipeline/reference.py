@@ -55,8 +55,8 @@ def make_reference(plan: Plan) -> Reference:
     found = references.of_probes(probes, progress)
     for name in constant_outputs([{name: call[name].float64 for name in call} for call in found[0].calls]):
         plan.choices.note(
-            f"the output {name} is the same for all {probes[0].kind}, so that little of it is tested: is its last layer "
-            "zero-initialised?"
+            f"the output {name!r} is the same for all {probes[0].kind}, so that they test little of it: is its last "
+            "layer zero-initialised?"
         )
     return Reference(references, sampler, tuple(found), workload(plan.program, references.exact, probes))
 

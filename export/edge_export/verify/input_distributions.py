@@ -136,7 +136,9 @@ def input_distributions(
         if spec.name in tensors:
             known = _described(program, spec, tensors[spec.name].features, values)
         else:
-            known = _observed(program, spec, values if values is not None else program.example[spec.name])
+            known = _observed(spec, values if values is not None else program.example[spec.name])
+            if values is None and not known.is_floating and spec.name not in {**(lookups or {}), **(stated or {})}:
+                known = _widened(program, known)
         if not known.holds_codes:
             if lookups is not None and spec.name in lookups:
                 known = _looked_up(known, lookups[spec.name])
@@ -185,7 +187,7 @@ def _described(
         last = np.array([last_code(feature) for feature in features])
         return InputDistribution(spec, np.zeros(()), np.zeros(()), np.zeros_like(last), last, features=features)
     if data is not None and len(data) >= _FEW:
-        return replace(_observed(program, spec, data), features=features)
+        return replace(_observed(spec, data), features=features)
     return InputDistribution(spec, *_known_moments(program, features), features=features)
 
 
@@ -209,7 +211,7 @@ def _known_moments(
     return np.array(means), np.array(deviations)
 
 
-def _observed(program: Program, spec: InputTensor, values: Array) -> InputDistribution:
+def _observed(spec: InputTensor, values: Array) -> InputDistribution:
     """The distribution of `values`, which are some for the input `spec`."""
     nothing = np.zeros(())
     if spec.dtype.kind == "b":
@@ -218,8 +220,6 @@ def _observed(program: Program, spec: InputTensor, values: Array) -> InputDistri
     is_few = np.prod([values.shape[axis] for axis in changing]) < _FEW
     if spec.dtype.kind != "f":
         low, high = values.min(axis=changing, keepdims=True), values.max(axis=changing, keepdims=True)
-        if is_few and _runs_with(program, spec, values.min(), values.max()):
-            low, high = (np.full_like(low, end) for end in (values.min(), values.max()))
         return InputDistribution(spec, nothing, nothing, low, high)
     finite = np.where(np.isfinite(values), values, np.nan).astype(np.float64)
     if is_few:
@@ -231,10 +231,17 @@ def _observed(program: Program, spec: InputTensor, values: Array) -> InputDistri
     return InputDistribution(spec, mean, np.where(deviation > 0, deviation, 1.0))
 
 
-def _runs_with(program: Program, spec: InputTensor, low: Any, high: Any) -> bool:
-    """Whether the module takes the smallest and the largest integer of an input at every place in it."""
-    example = program.example
-    places = np.arange(example[spec.name].size).reshape(example[spec.name].shape) % 2
-    mixed = np.where(places, low, high).astype(spec.dtype)
+def _widened(program: Program, known: InputDistribution) -> InputDistribution:
+    """`known`, of integers of which the example has few, between the ends of all of them if the module takes these.
+
+    Few values of a column say little, and those of the other columns may be wrong in it.
+    """
+    low, high = known.low.min(), known.high.max()
+    example = program.example[known.spec.name]
+    if example.size // known.low.size >= _FEW:
+        return known
+    mixed = np.where(np.arange(example.size).reshape(example.shape) % 2, low, high).astype(example.dtype)
     calls = (np.full_like(mixed, low), np.full_like(mixed, high), mixed)
-    return all(program.failure({**example, spec.name: values}) is None for values in calls)
+    if any(program.failure({**program.example, known.spec.name: values}) is not None for values in calls):
+        return known
+    return replace(known, low=np.full_like(known.low, low), high=np.full_like(known.high, high))

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_export.tensors import BATCH, Tensors, count_rows, evenly_spaced, join, take
+from edge_export.tensors import BATCH, Tensors, count_rows, evenly_spaced, join, row_shapes, take
 from edge_export.verify.decision_boundary import boundary_rows
 from edge_export.verify.float64 import Arithmetic
 from edge_export.verify.input_distributions import InputDistribution
@@ -71,6 +71,8 @@ def all_probe_inputs(sampler: Sampler, exact: Arithmetic, finite_only: bool = Fa
 
 def ordinary_kind(sampler: Sampler) -> str:
     """What ordinary rows are like."""
+    if sampler.has_own:
+        return "rows of the sampler given"
     if sampler.data is not None:
         return "rows like the data"
     return "rows like the example" if sampler.program.signature is None else "rows like the training data"
@@ -152,9 +154,10 @@ def planted_values(sampler: Sampler, kind: str, values: Sequence[float]) -> Prob
                 rows.append({**ordinary_row, name: planted})
     if not rows:
         return ProbeInputs(kind, ())
-    most = sampler.most_rows if sampler.program.is_batched else _MOST_CALLS
-    rows = [rows[index] for index in evenly_spaced(len(rows), most)]
-    return ProbeInputs(kind, _in_calls(sampler, join(rows)) if sampler.program.is_batched else tuple(rows))
+    # A sampler of the user's may give rows of several lengths.
+    in_calls = sampler.program.is_batched and len(set(map(row_shapes, rows))) == 1
+    rows = [rows[index] for index in evenly_spaced(len(rows), sampler.most_rows if in_calls else _MOST_CALLS)]
+    return ProbeInputs(kind, _in_calls(sampler, join(rows)) if in_calls else tuple(rows))
 
 
 def _smallest_and_largest(sampler: Sampler, name: str, known: InputDistribution) -> list[Tensors]:
@@ -164,7 +167,7 @@ def _smallest_and_largest(sampler: Sampler, name: str, known: InputDistribution)
     for end in range(2):
         for place in places:
             row = sampler.draw(1)
-            values = sampler.draw(1)[name]
+            values = row[name].copy()
             extreme = known.highest(sizes_of(sampler.program, row)) if end else known.low
             values[place] = np.broadcast_to(extreme, values.shape)[place]
             rows.append({**row, name: values})

@@ -76,6 +76,11 @@ class Sampler:
         other.random = np.random.default_rng(seed)
         return other
 
+    @property
+    def has_own(self) -> bool:
+        """Whether the user's sampler draws some inputs."""
+        return self._own is not None
+
     @cached_property
     def lengths(self) -> dict[str, int]:
         """The dimensions besides the batch whose size is free to choose, with that in the example."""

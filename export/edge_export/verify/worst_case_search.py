@@ -35,6 +35,8 @@ def worst_rows(run: Run, references: References, sampler: Sampler, progress: Pro
     if not program.is_batched or sampler.is_costly or not can_move:
         return None
     pool, used = sampler.draw(min(_START, sampler.most_rows)), np.zeros(0)
+    if (problem := program.failure(pool)) is not None:
+        return ProbeInputs(SEARCHED, (), 1, problem)
     rows = min(_POOL, max(2, sampler.most_rows // 8))
     for step in STEPS:
         moved = sampler.near(pool, step) if step else pool

@@ -175,7 +175,7 @@ def ranges_in(metadata: Mapping[str, str], inputs: Sequence[TensorSpec]) -> Inpu
             and all(size in (1, known) for size, known in zip(one.shape, spec.shape, strict=True))
         )
         size = one.size
-        if not fits or size is not None and (size.input not in specs or size.axis >= len(specs[size.input].shape)):
+        if not fits or (size is not None and (size.input not in specs or size.axis >= len(specs[size.input].shape))):
             raise InvalidModel("the ranges of inputs do not describe this graph; export the model again")
     return ranges
 
