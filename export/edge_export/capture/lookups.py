@@ -232,7 +232,7 @@ def _on(operation: Callable[..., Any], args: Any, kwargs: Any, part: int) -> Any
 def _sum(one: Any, other: Any, operation: Callable[..., Any]) -> _Places | None:
     """The sum or the difference of integers: known where the second or, in a sum, the first is a constant."""
     places = [value if _is_places(value) else _constant(torch.tensor(value)) for value in (one, other)]
-    shape = torch.broadcast_shapes(*(value.source.shape for value in places))
+    shape = np.broadcast_shapes(*(tuple(value.source.shape) for value in places))
     first, second = (value.source.expand(shape) for value in places)
     source = torch.where(second == _CONSTANT, first, _UNKNOWN)
     if operation.overloadpacket is _aten.add:  # type: ignore[attr-defined]

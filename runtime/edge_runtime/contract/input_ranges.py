@@ -75,15 +75,20 @@ class InputRange:
         values = np.asarray(feed[self.name])
         if not values.size:
             return
-        if values.dtype.kind == "f":
-            values = np.trunc(values)
         low, high = self.bounds
         if self.size is not None:
             high = np.minimum(high, feed[self.size.input].shape[self.size.axis] + self.size.plus)
-        axes = self._shared_axes
-        # Not the other way round: NaN is not within any range.
-        if not ((values.min(axes) >= low.min(axes)).all() and (values.max(axes) <= high.max(axes)).all()):
-            raise self._outside(feed[self.name], (values >= low) & (values <= high), low, high)
+        if values.dtype.kind == "f":
+            # NaN is not within any range.
+            inside = (np.trunc(values) >= low) & (np.trunc(values) <= high) | (low == _LOWEST) & (high == _HIGHEST)
+        else:
+            axes = self._shared_axes
+            # Without an array as large as the input.
+            if not (values.min(axes) < low.min(axes)).any() and not (values.max(axes) > high.max(axes)).any():
+                return
+            inside = (values >= low) & (values <= high)
+        if not inside.all():
+            raise self._outside(values, inside, low, high)
 
     @cached_property
     def _shared_axes(self) -> tuple[int, ...]:
