@@ -168,14 +168,15 @@ def _within(known: InputDistribution, low: Array, high: Array) -> InputDistribut
     if not known.is_floating:
         return replace(known, low=low, high=high, size=None)
     both = np.isfinite(low) & np.isfinite(high)
-    middle = np.where(both, (low + high) / 2, 0.0)
+    first, last = np.where(both, low, 0.0), np.where(both, high, 0.0)
+    middle = first + (last - first) / 2
     return replace(
         known,
         low=low,
         high=high,
         mean=np.where(both, np.where(known.holds_integers, np.floor(middle), middle), known.mean),
         # That of a uniform distribution.
-        standard_deviation=np.where(both & (high > low), (high - low) / np.sqrt(12), known.standard_deviation),
+        standard_deviation=np.where(last > first, (last - first) / np.sqrt(12), known.standard_deviation),
     )
 
 

@@ -22,7 +22,7 @@ def runnable(program: Program, probe: ProbeInputs) -> ProbeInputs:
 def check_enough(program: Program, drawn: Sequence[Tensors], probe: ProbeInputs) -> None:
     """See that the module takes most of the ordinary calls that were drawn.
 
-    That it does not take a size, such as a batch of one row, is no fault of what was drawn.
+    A size that it does not take, such as a batch of one row, does not count against what was drawn.
 
     Args:
         program: the program.

@@ -58,7 +58,7 @@ WAYS: Mapping[str, tuple[Callable[[Any, Tensor], Tensor], list[tuple[int, int]] 
     "offsets": (lambda s, c: s.b(c + s.offsets), [(0, 89), (-10, 79), (-20, 69)]),
     "offsets on the left": (lambda s, c: s.b(s.offsets[None] + c + 1), [(-1, 88), (-11, 78), (-21, 68)]),
     "a code for missing values": (lambda s, c: s.b(c + 1), [(-1, 88)] * 3),
-    "pieces": (lambda s, c: s.a(c.split(1, 1)[1].squeeze(1)) + s.b(c.unbind(1)[2]), [NONE, (0, 2), (0, 89)]),
+    "pieces": (lambda s, c: s.a(torch.split(c, 1, 1)[1].squeeze(1)) + s.b(c.unbind(1)[2]), [NONE, (0, 2), (0, 89)]),
     "flattened": (lambda s, c: s.b(c.view(-1)).view(c.shape[0], -1), [(0, 89)] * 3),
     "in another order": (lambda s, c: s.a(c.flip(1).t()[0].int()), [NONE, NONE, (0, 2)]),
     "with a token before": (lambda s, c: s.b(F.pad(c, (1, 0))), None),
@@ -113,7 +113,9 @@ def test_places_that_depend_on_a_length() -> None:
 
 def test_numbers_that_stand_for_codes() -> None:
     def forward(self: Tables, x: Tensor, c: Tensor) -> Tensor:
-        return self.b(x[:, 0].long()) + self.a(x[:, 1].to(torch.int32) + 1) + self.b((x[:, 2] + 1).long()) + c[:, :1]
+        cast = self.b(x[:, 0].long()) + self.a(x[:, 1].to(torch.int32) + 1)
+        found: Tensor = cast + self.b((x[:, 2] + 1).long()) + c[:, :1]
+        return found
 
     found = lookup_ranges(capture(OfNumbers(forward), (rows(4, 4).abs().clamp(max=1), CODES)))["x"]
     # What x + 1 is cut to is not what x is cut to, and 1.
@@ -136,7 +138,8 @@ class Random(nn.Module):
             for place, (table, (_, _, in_pieces)) in enumerate(zip(self.tables, self.columns, strict=True))
             if place != self.place
         ]
-        return torch.stack([*found, found[0]]).sum(0)
+        total: Tensor = torch.stack([*found, found[0]]).sum(0)
+        return total
 
 
 @settings(deadline=None, max_examples=5)
@@ -145,12 +148,12 @@ class Random(nn.Module):
     data=st.data(),
 )
 def test_any_layout_of_tables(columns: list[tuple[int, int, bool]], data: st.DataObject) -> None:
-    left_out = data.draw(st.integers(0, len(columns) - 1))
+    dropped = data.draw(st.integers(0, len(columns) - 1))
     fixed = data.draw(st.booleans())
     row = torch.tensor([-offset for _, offset, _ in columns])
     example = row.expand(3, 4, len(columns)) if fixed else row.expand(3, len(columns))
-    found = lookup_ranges(capture(Random(columns, left_out).eval(), example.contiguous()))["c"]
+    found = lookup_ranges(capture(Random(columns, dropped).eval(), example.contiguous()))["c"]
     for place, (size, offset, _) in enumerate(columns):
-        expected = NONE if place == left_out else (-offset, size - 1 - offset)
+        expected = NONE if place == dropped else (-offset, size - 1 - offset)
         assert set(found.low[..., place].flat) == {expected[0]}
         assert set(found.high[..., place].flat) == {expected[1]}

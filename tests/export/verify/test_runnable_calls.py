@@ -67,7 +67,7 @@ def sorted_only(self: object, x: Tensor) -> Tensor:
 def test_most_calls_must_run(monkeypatch: pytest.MonkeyPatch) -> None:
     program = capture(layer(lambda self, x: x * 2), torch.arange(12.0).reshape(4, 3))
     monkeypatch.setattr(program.module.__class__, "forward", sorted_only)
-    good, bad = {"x": np.float32([[1, 2, 3]])}, {"x": np.float32([[3, 2, 1]])}
+    good, bad = {"x": np.array([[1, 2, 3]], np.float32)}, {"x": np.array([[3, 2, 1]], np.float32)}
     check(program, (good, bad))
     check(program, (good, good, bad))
     with pytest.raises(ExportError) as raised:

@@ -131,7 +131,7 @@ def test_integers_and_booleans_are_rows_of_the_data(lengths: Program) -> None:
     drawn = sampler.draw(200)
     found = [(tuple(n), tuple(mask)) for n, mask in zip(drawn["n"].tolist(), drawn["mask"].tolist(), strict=True)]
     assert set(found) <= known
-    assert len(set(found)) > 20
+    assert len(set(found)) > 10
     assert found != sorted(found)
     # Numbers are drawn anew.
     assert not np.isin(drawn["x"], data["x"]).any()

@@ -93,9 +93,9 @@ def test_in_a_file() -> None:
 def test_ranges_of_other_tensors(specs: tuple[TensorSpec, ...]) -> None:
     with pytest.raises(InvalidModel, match="the ranges of inputs do not describe this graph"):
         ranges_in({RANGES_KEY: RANGES.to_json()}, specs)
+    elsewhere = InputRanges((InputRange("last", (1,), (0,), (None,), SizeBound("ids", 2, 0)),))
     with pytest.raises(InvalidModel, match="do not describe"):
-        elsewhere = InputRange("last", (1,), (0,), (None,), SizeBound("ids", 2, 0))
-        ranges_in({RANGES_KEY: InputRanges((elsewhere,)).to_json()}, SPECS)
+        ranges_in({RANGES_KEY: elsewhere.to_json()}, SPECS)
 
 
 # --------------------------------------------------------------------------------------------------------------- checks
@@ -129,9 +129,9 @@ def test_one_end_alone_and_a_single_number() -> None:
     below, above = InputRange("n", (), (None,), (4,)), InputRange("n", (), (2,), (None,))
     for one in (below, above):
         one.check({"n": np.array(3)})
-    with pytest.raises(InvalidInput, match="^n is 5, but the model takes at most 4 there"):
+    with pytest.raises(InvalidInput, match=r"^n is 5, but the model takes at most 4 there"):
         below.check({"n": np.array(5)})
-    with pytest.raises(InvalidInput, match="^n is 1, but the model takes 2 or more there"):
+    with pytest.raises(InvalidInput, match=r"^n is 1, but the model takes 2 or more there"):
         above.check({"n": np.array(1)})
 
 
