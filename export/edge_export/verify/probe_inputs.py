@@ -151,13 +151,18 @@ def planted_values(sampler: Sampler, kind: str, values: Sequence[float]) -> Prob
             for value in values:
                 planted = ordinary_row[name].copy()
                 planted.reshape(-1)[place] = value
+                # What stands for an integer is none of these.
+                planted = np.where(known.holds_integers, ordinary_row[name], planted)
                 rows.append({**ordinary_row, name: planted})
     if not rows:
         return ProbeInputs(kind, ())
-    # A sampler of the user's may give rows of several lengths.
-    in_calls = sampler.program.is_batched and len(set(map(row_shapes, rows))) == 1
-    rows = [rows[index] for index in evenly_spaced(len(rows), sampler.most_rows if in_calls else _MOST_CALLS)]
-    return ProbeInputs(kind, _in_calls(sampler, join(rows)) if in_calls else tuple(rows))
+    if sampler.program.is_batched:
+        rows = [rows[index] for index in evenly_spaced(len(rows), sampler.most_rows)]
+        # A sampler of the user's may give rows of several lengths; and a row that the module does not take would cost
+        # all others.
+        if len(set(map(row_shapes, rows))) == 1 and sampler.program.failure(joined := join(rows)) is None:
+            return ProbeInputs(kind, _in_calls(sampler, joined))
+    return ProbeInputs(kind, tuple(rows[index] for index in evenly_spaced(len(rows), _MOST_CALLS)))
 
 
 def _smallest_and_largest(sampler: Sampler, name: str, known: InputDistribution) -> list[Tensors]:

@@ -89,9 +89,12 @@ def test_a_file_without_lookups_has_no_ranges(tmp_path: Path) -> None:
 
 def test_numbers_that_stand_for_codes_in_a_table_with_names(tmp_path: Path) -> None:
     """All ways to answer check them: single rows and many."""
-    module = layer(
-        lambda self, x: (x[:, 1:] + self.layer.weight.index_select(0, x[:, 0].long())).sum(1, True).sigmoid()
-    )
+
+    def forward(self: Any, x: Tensor) -> Tensor:
+        found: Tensor = x[:, 1:] + self.layer.weight.index_select(0, x[:, 0].long())
+        return found.sum(1, keepdim=True).sigmoid()
+
+    module = layer(forward)
     signature = Signature((Input("x", tuple(map(Feature, "abcd"))),), "chance", ("no", "yes"))
     (made,) = export(module, torch.ones(4, 4), tmp_path / "m.onnx", signature=signature)
     predictor = Predictor(made.path, verify=True)

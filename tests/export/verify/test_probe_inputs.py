@@ -9,7 +9,7 @@ import torch
 from layers import layer, rows
 from table_module import NUMBERS, STRINGS, TASKS, OnlyStrings, example
 from tiers import mostly_slow
-from torch import Tensor, nn
+from torch import Tensor
 
 from edge_export import ExportError
 from edge_export.capture.capture import capture
@@ -244,59 +244,3 @@ def test_a_module_that_fails_on_everything(program: Program, monkeypatch: pytest
         ExportError, match=r"the module itself fails on (\d+) of \1 calls drawn as .*: ValueError: no; say"
     ):
         probes_of(program)
-
-
-class Columns(nn.Module):
-    """Codes that look up tables of 3 and 90 rows."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.a, self.b = nn.Embedding(3, 2), nn.Embedding(90, 2)
-
-    def forward(self, x: Tensor, c: Tensor) -> Tensor:
-        found: Tensor = x + self.a(c[:, 0]) + self.b(c[:, 1])
-        return found
-
-
-@pytest.fixture(scope="module")
-def columns() -> Program:
-    return capture(Columns(), (rows(4, 2), torch.zeros(4, 2, dtype=torch.int64)))
-
-
-def test_every_column_of_codes_has_its_own_range(columns: Program) -> None:
-    probes = probes_of(columns)
-    assert not any(probe.not_run for probe in probes.values())
-    codes = joined(probes["rows like the example"], "c")
-    assert [set(column) for column in codes.T] == [set(range(3)), set(range(90))]
-    ends = joined(probes[EXTREME], "c")
-    assert {(0, 0), (2, 89)} <= set(map(tuple, ends.tolist()))
-    assert len(set(map(tuple, ends.tolist()))) > 2  # one column alone at an end
-
-
-def test_a_sampler_of_the_users_draws_what_is_compared() -> None:
-    """Offsets of a bag are sorted, and begin with 0; the number of ids is the sampler's."""
-
-    def draw(random: np.random.Generator, rows: int) -> Tensors:
-        ids = random.integers(0, 10, random.integers(rows, 20 + rows))
-        return {"input": ids, "offsets": np.sort(random.integers(0, len(ids), rows)) * (np.arange(rows) > 0)}
-
-    dynamic = {"input": ("ids",), "offsets": ("batch",)}
-    example = {"input": torch.arange(9), "offsets": torch.tensor([0, 3, 7])}
-    program = capture(nn.EmbeddingBag(10, 4), example, dynamic)
-    sampler = Sampler(program, own=draw)
-    assert sampler.lengths == {}
-    probes = {probe.kind: probe for probe in all_probe_inputs(sampler, Arithmetic(program))}
-    ordinary_rows = probes["rows of the sampler given"]
-    assert ordinary_rows.not_run == 0
-    assert [len(call["offsets"]) for call in ordinary_rows.calls] == [3, *BATCH_SIZES]
-    with pytest.raises(ExportError, match=r"offsets\[0\] has to be 0.*sampler=\.\.\."):
-        all_probe_inputs(Sampler(program), Arithmetic(program))
-
-
-def test_rows_of_several_lengths_are_planted_in_single_calls() -> None:
-    def draw(random: np.random.Generator, rows: int) -> Tensors:
-        return {"x": random.normal(size=(rows, random.integers(1, 9))).astype(np.float32)}
-
-    program = capture(layer(lambda self, x: x * 2), rows(4, 5), {"x": ("batch", "length")})
-    calls = planted_values(Sampler(program, own=draw), EXTREME, (0.0, 7.0)).calls
-    assert len({call["x"].shape for call in calls}) > 1
