@@ -48,13 +48,14 @@ def make_reference(plan: Plan) -> Reference:
     references = References(plan.program, plan.choices.finite_only)
     sampler = Sampler(plan.program, plan.data, stated=plan.ranges, own=plan.sampler)
     _check_data(plan, sampler)
-    probes = all_probe_inputs(sampler, references.exact, plan.choices.finite_only)
+    choices = plan.choices
+    probes = all_probe_inputs(sampler, references.exact, choices.finite_only, choices.require_nonfinite)
     if (line := failures(probes)) is not None:
-        plan.choices.note(line)
+        choices.note(line)
     progress.begin("running torch in float64", sum(len(probe.calls) for probe in probes))
     found = references.of_probes(probes, progress)
     for name in constant_outputs([{name: call[name].float64 for name in call} for call in found[0].calls]):
-        plan.choices.note(
+        choices.note(
             f"the output {name!r} is the same for all {probes[0].kind}, so that they test little of it: is its last "
             "layer zero-initialised?"
         )

@@ -27,7 +27,8 @@ from edge_export.tensors import (
 from edge_export.verify.compare import Comparison
 from edge_export.verify.probe_kinds import ProbeInputs
 from edge_export.verify.quantization_budget import Change
-from edge_export.verify.reference import MULTIPLE, CallReference, References
+from edge_export.verify.reference import CallReference, References
+from edge_export.verify.tensor_reference import MULTIPLE
 from edge_runtime import Certificate, ReferenceBatch, __version__
 
 # What the reference rows, their outputs and tolerances may take, so that a small model stays small.
@@ -45,20 +46,18 @@ QUANTIZED_RULE = (
 _QUANTIZED_KIND = "rows that the precision was measured on"
 
 
-def float32_rule(references: References) -> str:
-    """Where the tolerances of float32 come from, in one sentence."""
-    return (
-        f"an element may differ from torch in float64 by {MULTIPLE:g} times what float32 can resolve of it: the "
-        f"largest of torch float32's own error, of how far {references.draws} random choices of its roundings move it, "
-        "and of half a unit in the last place of the output's usual magnitude"
-    )
+FLOAT32_RULE = (
+    f"an element may differ from torch in float64 by {MULTIPLE:g} times what float32 can resolve of it: the largest of "
+    "how far roundings usually move its output, how far random choices of them move the element, torch float32's own "
+    "error there and in its row, and half a unit in its last place"
+)
 
 
 def reference_batches(references: References, probes: Sequence[ProbeInputs]) -> tuple[ReferenceBatch, ...]:
     """Rows of every kind with what torch computes for them, as many as fit into a certificate."""
     probes = [probe for probe in probes if probe.calls]
     return tuple(
-        _reference_batch(references.program, probe.kind, batch, references.of_call(batch))
+        _reference_batch(references.program, probe.kind, batch, references.of_reference_rows(batch))
         for probe in probes
         for batch in _chosen(references.program, probe, _MOST_BYTES // len(probes))
         # Some modules do not take a batch as small as this.
@@ -201,13 +200,27 @@ def _reference_batch(program: Program, kind: str, batch: Tensors, reference: Cal
     return ReferenceBatch(kind, dict(as_strings(batch, program.signature)), expected, tolerance)
 
 
+def _ranges(probe: ProbeInputs) -> dict[str, list[float]]:
+    """The smallest and the largest finite number of each input."""
+    ranges: dict[str, list[float]] = {}
+    for name in probe.calls[0] if probe.calls else ():
+        values = np.concatenate([call[name].reshape(-1) for call in probe.calls])
+        values = values[np.isfinite(values)]
+        if values.size:
+            ranges[name] = [float(values.min()), float(values.max())]
+    return ranges
+
+
 def _plain(comparison: Comparison) -> dict[str, Any]:
     decided = comparison.decided
     return {
         "kind": comparison.probe.kind,
+        "required": comparison.probe.is_required,
+        "failed": comparison.failed,
         "rows": comparison.rows,
         "calls": len(comparison.probe.calls),
         "not_run": comparison.probe.not_run,
+        "inputs": _ranges(comparison.probe),
         "torch_error": comparison.torch_error,
         "error": comparison.error,
         "tolerance": comparison.largest_tolerance,

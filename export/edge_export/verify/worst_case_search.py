@@ -36,7 +36,7 @@ def worst_rows(run: Run, references: References, sampler: Sampler, progress: Pro
         return None
     pool, used = sampler.draw(min(_START, sampler.most_rows)), np.zeros(0)
     if (problem := program.failure(pool)) is not None:
-        return ProbeInputs(SEARCHED, (), 1, problem)
+        return ProbeInputs(SEARCHED, (), not_run=1, problem=problem)
     rows = min(_POOL, max(2, sampler.most_rows // 8))
     for step in STEPS:
         moved = sampler.near(pool, step) if step else pool

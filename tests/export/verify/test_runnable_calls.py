@@ -86,10 +86,10 @@ def test_most_calls_must_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_said_of_failures() -> None:
     ran = ProbeInputs("rows like the example", calls_of(1, 2))
-    some = ProbeInputs(EXTREME, calls_of(1), 3, "ValueError: too large")
-    lengths = ProbeInputs(OTHER_LENGTHS, (), 9, "ValueError: too long")
+    some = ProbeInputs(EXTREME, calls_of(1), not_run=3, problem="ValueError: too large")
+    lengths = ProbeInputs(OTHER_LENGTHS, (), not_run=9, problem="ValueError: too long")
     assert failures([ran, lengths]) is None
-    assert failures([ran, lengths, some, ProbeInputs("others", (), 2, "no")]) == (
+    assert failures([ran, lengths, some, ProbeInputs("others", (), not_run=2, problem="no")]) == (
         "the module itself fails on some calls, which are not compared (3 of 4 with extreme rows, 2 of 2 with others): "
         "ValueError: too large"
     )
