@@ -23,6 +23,10 @@ class Options(TypedDict, total=False):
     data: rows like those that the model will meet, as arrays by input (for an input that the signature says holds
         strings: strings, or their codes), or as a file (.npz, CSV, JSON Lines). float32 is compared on them too; lower
         precisions are measured on them, and int8 is calibrated on half of them.
+    ranges: the smallest and largest value of inputs that rows are drawn for: (low, high), or such a pair for each place
+        on the last axis.
+    sampler: called with a numpy Generator and a number of rows, it returns arrays by input, where values depend on each
+        other: sorted offsets, lengths, masks. Inputs that it leaves out are drawn as always.
     budget: what a lower precision may cost.
     finite_only: exclude from the comparison what is not finite in torch.
     require_nonfinite: make it an error if a file does not do what torch does for NaN, infinity and extreme numbers; by
@@ -40,6 +44,8 @@ class Options(TypedDict, total=False):
     formats: Sequence[str]
     precisions: Sequence[str]
     data: Mapping[str, Any] | str | Path
+    ranges: Mapping[str, Any]
+    sampler: Callable[[Any, int], Mapping[str, Any]] | None
     budget: Budget
     finite_only: bool
     require_nonfinite: bool
@@ -58,6 +64,8 @@ class Choices:
     formats: tuple[Format, ...]
     precisions: tuple[Precision, ...]
     data: Mapping[str, Any] | Path | None
+    ranges: Mapping[str, Any]
+    sampler: Callable[[Any, int], Mapping[str, Any]] | None
     budget: Budget
     finite_only: bool
     require_nonfinite: bool
@@ -98,6 +106,8 @@ def choose(options: Options) -> Choices:
         formats=formats,
         precisions=precisions,
         data=Path(data) if isinstance(data, str) else data,
+        ranges=options.get("ranges", {}),
+        sampler=options.get("sampler"),
         budget=options.get("budget", Budget()),
         finite_only=options.get("finite_only", False),
         require_nonfinite=options.get("require_nonfinite", False),

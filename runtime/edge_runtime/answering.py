@@ -57,12 +57,14 @@ class Answering:
         # As numpy compares an array of this type with it.
         self._threshold = float(self._target.dtype.type(signature.threshold))
         self._runner = FeedRunner(placement, [self._target], self._is_binary)
-        # The shape of the output must be known before the call, and ONNX Runtime does not bind strings.
+        # The shape of the output must be known before the call, ONNX Runtime does not bind strings, and `FeedRunner`
+        # sees that integers are within their ranges.
         batch = self._source.shape[0]
         self._is_bindable = (
             isinstance(batch, str)
             and self._target.shape[0] == batch
             and self.reader.is_plain
+            and placement.ranges is None
             and session.provider in (CPU, CUDA)
         )
         self._binds_many = self._is_bindable and session.provider == CPU

@@ -93,8 +93,8 @@ class OpenedModel:
             there, as objects that torch.from_dlpack and cupy.from_dlpack take without a copy.
 
         Raises:
-            InvalidInput: `inputs` is not a mapping, or an input is missing, unknown, or does not have the declared kind
-                and shape.
+            InvalidInput: `inputs` is not a mapping, or an input is missing, unknown, does not have the declared kind
+                and shape, or holds an integer outside the range that the model looks up.
             InferenceFailed: ONNX Runtime failed while computing.
         """
         if not isinstance(inputs, Mapping):
@@ -114,7 +114,7 @@ class OpenedModel:
             session = self._session if self.provider == CUDA else self._placement.cuda
             if session is None:
                 raise InvalidInput(f"{on_cuda} is on a GPU, but the model runs on {self.provider}; pass an array")
-            return cuda.run_there(session, feed)
+            return cuda.run_there(session, feed, self._placement.ranges)
         return dict(zip(self._output_names, self._runner.run(feed), strict=True))
 
     @functools.cached_property

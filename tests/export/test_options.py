@@ -22,6 +22,8 @@ def test_the_defaults() -> None:
         formats=(ONNX,),
         precisions=(FLOAT32,),
         data=None,
+        ranges={},
+        sampler=None,
         budget=Budget(),
         finite_only=False,
         require_nonfinite=False,
@@ -46,11 +48,17 @@ def test_what_is_not_finite_cannot_be_excluded_and_required() -> None:
 def test_everything_that_is_given_is_kept() -> None:
     notes: list[str] = []
     progress, rows = Progress(), {"x": np.zeros(3)}
+
+    def draw(random: object, rows: int) -> dict[str, object]:
+        return {}
+
     choices = choose(
         {
             "formats": ["ort", "onnx"],
             "precisions": ["int8", "float32"],
             "data": rows,
+            "ranges": {"c": (0, 2)},
+            "sampler": draw,
             "budget": Budget(0.5, 0.5),
             "finite_only": True,
             "opset": 20,
@@ -63,6 +71,7 @@ def test_everything_that_is_given_is_kept() -> None:
     )
     assert (choices.formats, choices.precisions) == ((ORT, ONNX), (INT8, FLOAT32))
     assert choices.data is rows
+    assert (choices.ranges, choices.sampler) == ({"c": (0, 2)}, draw)
     assert (choices.budget, choices.finite_only) == (Budget(0.5, 0.5), True)
     assert (choices.report, choices.reproduce) == (Path("page.html"), Path("shown"))
     assert (choices.opset, choices.custom_translation_table) == (20, {print: repr})

@@ -18,6 +18,7 @@ from torch.utils import _pytree as pytree
 
 from edge_export.capture.attention import without_fast_path
 from edge_export.capture.copies import fresh
+from edge_export.capture.diagnostics import cause
 from edge_export.capture.distributions import without_validation
 from edge_export.capture.structures import looked_into
 from edge_export.tensors import BATCH, Tensors
@@ -126,6 +127,16 @@ class Program:
         except Exception:
             return None
 
+    def failure(self, tensors: Tensors) -> str | None:
+        """What the module itself raises on `tensors`, in one line; None if it runs."""
+        try:
+            self.run(tensors)
+        except MemoryError:
+            raise
+        except Exception as error:
+            return cause(error)
+        return None
+
     @property
     def classifier(self) -> Signature | None:
         """The signature of a program that returns the probabilities of labels; None for all others."""
@@ -148,16 +159,6 @@ class Program:
             name: tuple(axis > 0 and isinstance(size, int) for axis, size in enumerate(value.shape))
             for name, value in zip(self.outputs, tensors, strict=True)
         }
-
-    @property
-    def embedding_rows(self) -> dict[str, int]:
-        """For each input that is looked up in an embedding as it is, how many rows that has."""
-        found = {}
-        for spec, node in zip(self.inputs, placeholders(self.exported), strict=True):
-            for user in node.users:
-                if user.target is torch.ops.aten.embedding.default and user.args[1] is node:
-                    found[spec.name] = int(user.args[0].meta["val"].shape[0])  # type: ignore[union-attr]
-        return found
 
     @cached_property
     def varying(self) -> frozenset[fx.Node]:

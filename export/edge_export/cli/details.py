@@ -2,6 +2,7 @@
 
 from edge_export.results import Export
 from edge_export.verify.compare import Comparison
+from edge_export.verify.probe_kinds import ProbeInputs
 from edge_export.verify.quantization_budget import MANY, Measured
 from edge_runtime.contract.terminal import aligned
 
@@ -18,6 +19,7 @@ _HEADER = (
 )
 
 LEGEND = (
+    "calls: 12 of 14 means that the module itself raises on two, so that nothing can be compared on them",
     "tolerance used: the largest error of an element, as a fraction of its own tolerance",
     "decided: decisions, such as labels, that float32 can make, so that they are torch's in every file",
     "excluded: elements that float32 cannot resolve, and with --finite those that are not finite",
@@ -36,7 +38,7 @@ def _compared(comparison: Comparison) -> tuple[str, ...]:
     return (
         comparison.probe.kind,
         f"{comparison.rows:,}" if comparison.probe.calls else "none found",
-        f"{len(comparison.probe.calls):,}",
+        _calls(comparison.probe),
         f"{comparison.torch_error:.1e}",
         f"{comparison.error:.1e}",
         f"{comparison.largest_tolerance:.1e}",
@@ -44,6 +46,12 @@ def _compared(comparison: Comparison) -> tuple[str, ...]:
         "-" if decided is None else f"{decided[0]:,}",
         f"{comparison.excluded:,}",
     )
+
+
+def _calls(probe: ProbeInputs) -> str:
+    """How many calls were compared, and if the module itself raises on others, of how many."""
+    count = len(probe.calls)
+    return f"{count:,} of {count + probe.not_run:,}" if probe.not_run else f"{count:,}"
 
 
 def _measured(measured: Measured) -> list[str]:

@@ -36,6 +36,14 @@ def export(
         Path | None,
         typer.Option(metavar="FILE", help="Rows to compare, calibrate and measure on: CSV, JSON Lines or .npz."),
     ] = None,
+    ranges: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=LOW:HIGH,...",
+            help="The smallest and largest value of an input that rows are drawn for, or of each place on its last "
+            "axis; repeat for several inputs.",
+        ),
+    ] = None,
     max_flips: Annotated[
         float,
         typer.Option(
@@ -99,6 +107,7 @@ def export(
     if module is not None and example is None:
         raise shell.UsageError("--module needs --example, an .npz file with an array for each input of its forward")
     axes = dict(map(_axes, dynamic or []))
+    limits = dict(map(_limits, ranges or []))
     # torch and onnx take seconds to import; mistakes in the command line are found before.
     from edge_export.budget import Budget
     from edge_export.errors import ExportError
@@ -109,6 +118,7 @@ def export(
         options = Options(
             formats=[kind for kind in Format if kind in (formats or (Format.ONNX, Format.TORCHSCRIPT))],
             precisions=[precision for precision in Precision if precision in (precisions or (Precision.FLOAT32,))],
+            ranges=limits,
             finite_only=finite,
             require_nonfinite=require_nonfinite,
             opset=opset,
@@ -150,3 +160,25 @@ def _axes(text: str) -> tuple[str, list[str | None]]:
     if not equals or not name:
         raise shell.UsageError(f"--dynamic {text}: write it as name=axis,axis, such as ids=batch,length")
     return name, [None if axis in ("_", "") else axis for axis in axes.split(",")]
+
+
+def _limits(text: str) -> tuple[str, list[tuple[float, float]] | tuple[float, float]]:
+    """`codes=0:2,0:899` as the name of an input and the smallest and largest value at each place on its last axis."""
+    name, equals, limits = text.partition("=")
+    try:
+        pairs = [(_number(low), _number(high)) for low, high in (pair.split(":") for pair in limits.split(","))]
+    except ValueError:
+        pairs = []
+    if not equals or not name or not pairs:
+        raise shell.UsageError(
+            f"--ranges {text}: write it as name=low:high, such as ids=0:899, or with a pair for each place on the last "
+            "axis: codes=0:2,0:899"
+        )
+    return name, pairs[0] if len(pairs) == 1 else pairs
+
+
+def _number(text: str) -> float:
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)

@@ -22,7 +22,9 @@ from edge_export.pipeline.reference import Reference, make_reference
 from edge_export.results import Export
 from edge_export.tensors import Axes
 from edge_export.verify.compare import compare
+from edge_export.verify.lookup_trials import input_ranges
 from edge_runtime.contract.atomic_files import write_files
+from edge_runtime.contract.metadata_keys import RANGES_KEY
 from edge_runtime.contract.signature import Signature
 
 
@@ -124,6 +126,8 @@ def _made(plan: Plan, reference: Reference) -> list[Export]:
         made = make_torchscript(plan, reference)
         return [] if made is None else [made]
     model = onnx_model(plan.program, choices.opset, choices.custom_translation_table)
+    if (ranges := input_ranges(plan.program, reference.sampler.lookups)) is not None:
+        model.metadata_props.add(key=RANGES_KEY, value=ranges.to_json())
     # Serialized once: what is compared with torch is what is shipped.
     onnx = onnx_content(model, plan)
     float32: dict[Format, bytes] = {kind: content_of(kind, onnx) for kind in kinds}

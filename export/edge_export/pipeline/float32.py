@@ -15,7 +15,6 @@ from edge_export.tensors import Run
 from edge_export.verify.certify import FLOAT32_RULE, certificate, reference_batches
 from edge_export.verify.compare import Comparison, ParityError, compare
 from edge_export.verify.reference import ProbeReference
-from edge_export.verify.sampler import Sampler
 from edge_export.verify.worst_case_search import STEPS, worst_rows
 
 
@@ -80,7 +79,7 @@ def _verified(plan: Plan, reference: Reference, content: bytes, run: Run, kind: 
     try:
         comparisons = compare(run, reference.probes, program, str(path), progress)
         # With random numbers of its own, so that a file does not depend on what else is made.
-        worst = worst_rows(run, reference.references, Sampler(program, plan.data, seed=1), progress)
+        worst = worst_rows(run, reference.references, reference.sampler.again(seed=1), progress)
         if worst is not None:
             references = reference.references
             calls = tuple(map(references.of_call, worst.calls))

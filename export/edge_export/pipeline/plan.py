@@ -10,9 +10,12 @@ import numpy.typing as npt
 from edge_export.capture.program import Program
 from edge_export.formats.choices import Format, Precision
 from edge_export.inputs.data_files import fitted, read_data
+from edge_export.inputs.own_sampler import own_sampler
+from edge_export.inputs.stated_ranges import stated_ranges
 from edge_export.options import Choices, file_path
-from edge_export.tensors import Tensors
+from edge_export.tensors import Array, Tensors
 from edge_export.verify.certify import arrays_sha256
+from edge_export.verify.sampler import OwnSampler
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class Plan:
         stem: their name without its endings.
         choices: what to make, and how.
         data: rows like those that the model will meet, as the program takes them; None if there are none.
+        ranges: the smallest and largest value of inputs that the user states.
+        sampler: draws inputs as the user wants; None if nobody stated how.
         hashes: the SHA-256 of what the program was made from, and of the data, by name.
     """
 
@@ -33,6 +38,8 @@ class Plan:
     stem: str
     choices: Choices
     data: Tensors | None
+    ranges: Mapping[str, tuple[Array, Array]]
+    sampler: OwnSampler | None
     hashes: Mapping[str, str]
 
     def path(self, kind: Format, precision: Precision) -> Path:
@@ -56,7 +63,7 @@ def make_plan(program: Program, folder: Path, stem: str, choices: Choices, hashe
     """The plan of an export, with its data read.
 
     Raises:
-        ExportError: the data cannot be read or does not fit the program.
+        ExportError: the data cannot be read or do not fit the program, or a range does not.
         InvalidInput: a line of the data is not a row.
     """
     data: Tensors | None = None
@@ -66,4 +73,6 @@ def make_plan(program: Program, folder: Path, stem: str, choices: Choices, hashe
         data = fitted(choices.data, program, "data")
     if data is not None:
         hashes = {**hashes, "data": arrays_sha256(data)}
-    return Plan(program, folder, stem, choices, data, hashes)
+    ranges = stated_ranges(choices.ranges, program)
+    sampler = None if choices.sampler is None else own_sampler(choices.sampler, program)
+    return Plan(program, folder, stem, choices, data, ranges, sampler, hashes)

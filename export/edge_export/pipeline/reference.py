@@ -6,9 +6,11 @@ from edge_export.capture.diagnostics import cause
 from edge_export.errors import ExportError
 from edge_export.formats.choices import Precision
 from edge_export.pipeline.plan import Plan
+from edge_export.verify.constant_outputs import constant_outputs
 from edge_export.verify.probe_inputs import all_probe_inputs
 from edge_export.verify.reference import ProbeReference, References
 from edge_export.verify.row_independence import workload
+from edge_export.verify.runnable_calls import failures
 from edge_export.verify.sampler import Sampler
 from edge_runtime.contract.workload import Workload
 
@@ -44,12 +46,19 @@ def make_reference(plan: Plan) -> Reference:
     progress = plan.choices.progress
     progress.begin("drawing probe inputs")
     references = References(plan.program, plan.choices.finite_only)
-    sampler = Sampler(plan.program, plan.data)
+    sampler = Sampler(plan.program, plan.data, stated=plan.ranges, own=plan.sampler)
     _check_data(plan, sampler)
     choices = plan.choices
     probes = all_probe_inputs(sampler, references.exact, choices.finite_only, choices.require_nonfinite)
+    if (line := failures(probes)) is not None:
+        choices.note(line)
     progress.begin("running torch in float64", sum(len(probe.calls) for probe in probes))
     found = references.of_probes(probes, progress)
+    for name in constant_outputs([{name: call[name].float64 for name in call} for call in found[0].calls]):
+        choices.note(
+            f"the output {name!r} is the same for all {probes[0].kind}, so that they test little of it: is its last "
+            "layer zero-initialised?"
+        )
     return Reference(references, sampler, tuple(found), workload(plan.program, references.exact, probes))
 
 

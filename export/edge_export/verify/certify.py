@@ -223,6 +223,7 @@ def _plain(comparison: Comparison) -> dict[str, Any]:
         "failed": comparison.failed,
         "rows": comparison.rows,
         "calls": len(comparison.probe.calls),
+        "not_run": comparison.probe.not_run,
         "inputs": _ranges(comparison.probe),
         "torch_error": comparison.torch_error,
         "error": comparison.error,

@@ -36,7 +36,7 @@ def decisions(program: Program, outputs: Tensors) -> npt.NDArray[np.int64] | Non
 def boundary_rows(sampler: Sampler, exact: Arithmetic) -> Tensors | None:
     """Rows where a decision of the program changes in float64, and on both sides of them, nearer and farther.
 
-    None if the program decides nothing, or decides the same on all rows that were drawn.
+    None if the program decides nothing, decides the same on all rows that were drawn, or does not run on them.
 
     Args:
         sampler: draws the rows that the boundary is searched for between.
@@ -47,8 +47,7 @@ def boundary_rows(sampler: Sampler, exact: Arithmetic) -> Tensors | None:
     if not program.is_batched or not floating or decisions(program, program.run(program.example)) is None:
         return None
     rows = sampler.draw(max(2, min(_DRAWN_ROWS, sampler.most_rows)), width=2.0)
-    found = _decide(sampler.program, exact, rows)
-    if found is None:
+    if sampler.program.failure(rows) is not None or (found := _decide(sampler.program, exact, rows)) is None:
         return None
     pairs = _pairs(found)[: max(1, min(_MOST_PAIRS, sampler.most_rows // len(_STEPS)))]
     if not len(pairs):

@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from edge_export.capture.program import Program
-from edge_export.errors import ExportError
-from edge_export.tensors import BATCH, Tensors, count_rows, evenly_spaced, join, take
+from edge_export.tensors import BATCH, Tensors, count_rows, evenly_spaced, join, row_shapes, take
 from edge_export.verify.decision_boundary import boundary_rows
 from edge_export.verify.float64 import Arithmetic
 from edge_export.verify.input_distributions import InputDistribution
+from edge_export.verify.lookup_trials import sizes_of
 from edge_export.verify.missing_values import missing_patterns
 from edge_export.verify.probe_kinds import (
     BOUNDARY,
@@ -22,6 +21,7 @@ from edge_export.verify.probe_kinds import (
     OTHER_LENGTHS,
     ProbeInputs,
 )
+from edge_export.verify.runnable_calls import check_enough, runnable
 from edge_export.verify.sampler import Sampler
 
 # One, two, odd and large batches: ONNX Runtime and torch choose other kernels for each.
@@ -57,12 +57,12 @@ def all_probe_inputs(
             whatever the program's inputs mean.
 
     Raises:
-        ExportError: the module itself fails on all ordinary inputs.
+        ExportError: the module itself fails on most ordinary inputs.
     """
     program = sampler.program
-    first = runnable(program, ordinary(sampler))
-    if not first.calls:
-        raise ExportError("the module itself fails on inputs like its example, so that nothing can be compared")
+    likely = ordinary(sampler)
+    first = runnable(program, likely)
+    check_enough(program, likely.calls[1 if sampler.data is None else 2 :], first)
     others = [runnable(program, kind(sampler)) for kind in (every_category, missing_values, other_lengths)]
     boundary = runnable(program, decision_boundary(sampler, exact))
     if finite_only:
@@ -76,11 +76,13 @@ def all_probe_inputs(
         replace(runnable(program, planted_values(sampler, kind, values)), is_required=required[kind])
         for kind, values in kinds
     ]
-    return (first, *(probe for probe in others if probe.calls), boundary, *planted)
+    return (first, *(probe for probe in others if probe.calls or probe.not_run), boundary, *planted)
 
 
 def ordinary_kind(sampler: Sampler) -> str:
     """What ordinary rows are like."""
+    if sampler.has_own:
+        return "rows of the sampler given"
     if sampler.data is not None:
         return "rows like the data"
     return "rows like the example" if sampler.program.signature is None else "rows like the training data"
@@ -131,8 +133,7 @@ def other_lengths(sampler: Sampler) -> ProbeInputs:
     rows_of_calls = (1, 2) if BATCH in sampler.sizes else (None,)
     calls = [
         sampler.draw(rows, sizes={dimension: size})
-        for dimension, example in sampler.sizes.items()
-        if dimension != BATCH
+        for dimension, example in sampler.lengths.items()
         for size in sorted({*SIZES, 2 * example})
         for rows in rows_of_calls
     ]
@@ -152,35 +153,37 @@ def planted_values(sampler: Sampler, kind: str, values: Sequence[float]) -> Prob
         if not known.is_floating:
             rows += _smallest_and_largest(sampler, name, known) if kind == EXTREME else []
             continue
-        ordinary_row = {**sampler.draw(1), name: sampler.mean_row(known)}
+        ordinary_row = dict(sampler.draw(1))
+        ordinary_row[name] = sampler.mean_row(known, ordinary_row[name].shape)
         count = ordinary_row[name].size
         places = [slice(None), *evenly_spaced(count, _MOST_ELEMENTS)]
         for place in places:
             for value in values:
                 planted = ordinary_row[name].copy()
                 planted.reshape(-1)[place] = value
+                # What stands for an integer is none of these.
+                planted = np.where(known.holds_integers, ordinary_row[name], planted)
                 rows.append({**ordinary_row, name: planted})
     if not rows:
         return ProbeInputs(kind, ())
-    most = sampler.most_rows if sampler.program.is_batched else _MOST_CALLS
-    rows = [rows[index] for index in evenly_spaced(len(rows), most)]
-    return ProbeInputs(kind, _in_calls(sampler, join(rows)) if sampler.program.is_batched else tuple(rows))
-
-
-def runnable(program: Program, probe: ProbeInputs) -> ProbeInputs:
-    """`probe` without the calls on which the module itself fails: nothing can be compared on them."""
-    return ProbeInputs(probe.kind, tuple(call for call in probe.calls if program.try_run(call) is not None))
+    if sampler.program.is_batched:
+        rows = [rows[index] for index in evenly_spaced(len(rows), sampler.most_rows)]
+        # A sampler of the user's may give rows of several lengths; and a row that the module does not take would cost
+        # all others.
+        if len(set(map(row_shapes, rows))) == 1 and sampler.program.failure(joined := join(rows)) is None:
+            return ProbeInputs(kind, _in_calls(sampler, joined))
+    return ProbeInputs(kind, tuple(rows[index] for index in evenly_spaced(len(rows), _MOST_CALLS)))
 
 
 def _smallest_and_largest(sampler: Sampler, name: str, known: InputDistribution) -> list[Tensors]:
-    """Rows in which an input of integers or booleans is smallest or largest, or one column of category codes alone."""
-    columns = len(known.features) if known.holds_codes else 0
-    places: list[Any] = [..., *((..., column) for column in range(columns))]
+    """Rows in which an input of integers or booleans is smallest or largest, or one column of it alone."""
+    places: list[Any] = [..., *((..., column) for column in range(known.columns))]
     rows: list[Tensors] = []
-    for extreme in (known.low, known.high):
+    for end in range(2):
         for place in places:
             row = sampler.draw(1)
-            values = sampler.draw(1)[name]
+            values = row[name].copy()
+            extreme = known.highest(sizes_of(sampler.program, row)) if end else known.low
             values[place] = np.broadcast_to(extreme, values.shape)[place]
             rows.append({**row, name: values})
     return rows

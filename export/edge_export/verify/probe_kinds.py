@@ -21,11 +21,15 @@ class ProbeInputs:
         kind: what they have in common.
         calls: the tensors of each call.
         is_required: whether an exported model must do on them what torch does; else what it does is reported.
+        not_run: how many more calls were drawn, on which the module itself raises.
+        problem: what it raises on the first of them; empty if it raises on none.
     """
 
     kind: str
     calls: tuple[Tensors, ...]
     is_required: bool = True
+    not_run: int = 0
+    problem: str = ""
 
     def __repr__(self) -> str:
         return f"ProbeInputs({self.kind!r}, calls={len(self.calls)})"

@@ -5,9 +5,9 @@ import numpy.typing as npt
 
 from edge_export.tensors import Run, Tensors, count_rows, take
 from edge_export.verify.compare import errors_of, tolerance_used
-from edge_export.verify.probe_inputs import runnable
 from edge_export.verify.probe_kinds import SEARCHED, ProbeInputs
 from edge_export.verify.reference import References
+from edge_export.verify.runnable_calls import runnable
 from edge_export.verify.sampler import Sampler
 from edge_runtime.contract.progress import SILENT, Progress
 
@@ -35,6 +35,8 @@ def worst_rows(run: Run, references: References, sampler: Sampler, progress: Pro
     if not program.is_batched or sampler.is_costly or not can_move:
         return None
     pool, used = sampler.draw(min(_START, sampler.most_rows)), np.zeros(0)
+    if (problem := program.failure(pool)) is not None:
+        return ProbeInputs(SEARCHED, (), not_run=1, problem=problem)
     rows = min(_POOL, max(2, sampler.most_rows // 8))
     for step in STEPS:
         moved = sampler.near(pool, step) if step else pool

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from edge_runtime.contract.errors import InvalidInput
+from edge_runtime.contract.input_ranges import InputRanges
 from edge_runtime.contract.tensors import TensorSpec
 from edge_runtime.engine.installation import import_onnxruntime
 from edge_runtime.engine.ort_errors import reason_of, translated
@@ -56,27 +57,31 @@ def is_on_cuda(value: Any) -> bool:
         return False
 
 
-def run_there(session: Session, inputs: Mapping[str, Any]) -> dict[str, Any]:
+def run_there(session: Session, inputs: Mapping[str, Any], ranges: InputRanges | None = None) -> dict[str, Any]:
     """`Predictor.run` for inputs of which some are on the GPU; the others are arrays.
 
     Args:
         session: a session on CUDA.
         inputs: every input by name.
+        ranges: the ranges of inputs of integers, which are copied to the host to be checked; None if there are none.
 
     Returns:
         ONNX Runtime's OrtValues by name, on the GPU: torch.from_dlpack and cupy.from_dlpack take them without a copy,
         and their `numpy()` copies them to the host.
 
     Raises:
-        InvalidInput: an input does not have the declared type and shape, or is not contiguous.
+        InvalidInput: an input does not have the declared type and shape, is not contiguous, or is outside its range.
         InferenceFailed: ONNX Runtime failed while computing.
     """
     ort = import_onnxruntime()
     if not hasattr(ort.OrtValue, "from_dlpack"):
         raise InvalidInput(f"ONNX Runtime {session.version} cannot take tensors on a GPU; upgrade it, or pass arrays")
     binding = session.binding()
-    for spec in session.inputs:
-        binding.bind_ortvalue_input(spec.name, _as_value(ort, inputs[spec.name], spec, session))
+    values = {spec.name: _as_value(ort, inputs[spec.name], spec, session) for spec in session.inputs}
+    if ranges is not None:
+        ranges.check({name: values[name].numpy() for name in ranges.names})
+    for name, value in values.items():
+        binding.bind_ortvalue_input(name, value)
     for output in session.outputs:
         binding.bind_output(output.name, "cuda", session.device_id)
     try:

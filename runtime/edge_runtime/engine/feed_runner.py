@@ -30,6 +30,7 @@ class FeedRunner:
                 probabilities of both labels, shape (rows, 2).
         """
         self._placement = placement
+        self._ranges = placement.ranges
         self._outputs = tuple(outputs)
         self._names = [spec.name for spec in outputs]
         self._is_binary = is_binary
@@ -61,9 +62,11 @@ class FeedRunner:
             array, shape (rows, 2).
 
         Raises:
-            InvalidInput: ONNX Runtime refuses the inputs.
+            InvalidInput: ONNX Runtime refuses the inputs, or an integer is outside the range that the model looks up.
             InferenceFailed: it fails while computing, or returns another number of rows than the feed has.
         """
+        if self._ranges is not None:
+            self._ranges.check(feed)
         counts = {len(values) for values in feed.values()} if self._counts_rows else set()
         session = self._placement.main
         if len(counts) == 1:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy.typing as npt
 
 from edge_runtime.contract.errors import DeviceUnavailable, InvalidInput, InvalidModel
+from edge_runtime.contract.input_ranges import InputRanges, ranges_in
 from edge_runtime.contract.metadata_keys import WORKLOAD_KEY
 from edge_runtime.contract.workload import Workload
 from edge_runtime.engine.devices import CUDA, cuda_problem
@@ -38,6 +39,7 @@ class Placement:
     Attributes:
         main: the session for small calls, and for all calls unless the device is "auto".
         workload: the work for one row; None if the artifact does not say it.
+        ranges: the integers that inputs take, if the model looks something up at them; None if it does not.
         threads: the most processors that one call may use; None for all of this process.
     """
 
@@ -52,6 +54,7 @@ class Placement:
             raise InvalidInput(f"threads must be an integer of at least 1, found {threads!r}")
         self.threads = threads
         self.main = Session(model, "cpu" if device == "auto" else device, threads)
+        self.ranges: InputRanges | None = ranges_in(self.main.metadata, self.main.inputs)
         text = self.main.metadata.get(WORKLOAD_KEY)
         self.workload: Workload | None = None
         if text is not None:

@@ -5,11 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from layers import layer, rows
 from table_module import signature
 from torch import Tensor, nn
-from zoo import EmbeddingBagNet
 
 from edge_export.capture.capture import capture
 from edge_export.capture.program import InputTensor, Program
@@ -49,13 +47,23 @@ def test_what_the_module_fails_on_is_none(program: Program) -> None:
     assert program.try_run(program.example) is not None
 
 
+def test_what_the_module_raises_is_one_line(program: Program) -> None:
+    assert program.failure(program.example) is None
+    narrow = {name: np.ones((2, 1), np.float32) for name in ("batch_a", "batch_b")}
+    failure = program.failure({**narrow, "shift": np.ones((4, 3), np.float32)})
+    assert failure is not None
+    assert failure.startswith("RuntimeError: ")
+    assert "\n" not in failure
+
+
 def test_too_little_memory_is_not_taken_for_a_failure(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(self: Program, tensors: object) -> None:
         raise MemoryError
 
     monkeypatch.setattr(Program, "run", full)
-    with pytest.raises(MemoryError):
-        program.try_run(program.example)
+    for run in (program.try_run, program.failure):
+        with pytest.raises(MemoryError):
+            run(program.example)
 
 
 def test_outputs_with_columns(program: Program) -> None:
@@ -70,11 +78,6 @@ def test_only_probabilities_of_labels_make_a_classifier(program: Program) -> Non
     assert replace(program, signature=classes).classifier == classes
     assert replace(program, signature=values).classifier is None
     assert replace(program, signature=None).classifier is None
-
-
-def test_rows_of_an_embedding() -> None:
-    ids = torch.randint(0, 50, (4, 9))
-    assert capture(EmbeddingBagNet(), ids).embedding_rows == {"ids": 50}
 
 
 def test_a_batch_is_the_first_axis_of_every_input(program: Program) -> None:

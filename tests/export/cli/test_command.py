@@ -52,10 +52,10 @@ def test_details(command: Command, checkpoint: Path) -> None:
     )
     assert (result.code, result.err) == (0, "")
     lines = result.out.splitlines()
-    assert [line.partition(":")[0] for line in lines[-3:]] == ["tolerance used", "decided", "excluded"]
-    files = [place for place, line in enumerate(lines[:-3]) if not line.startswith("  ")]
+    assert [line.partition(":")[0] for line in lines[-4:]] == ["calls", "tolerance used", "decided", "excluded"]
+    files = [place for place, line in enumerate(lines[:-4]) if not line.startswith("  ")]
     assert [lines[place].split()[0].rpartition("/")[2] for place in files] == ["model.onnx", "model.float16.onnx"]
-    float32, float16 = lines[1 : files[1]], lines[files[1] + 1 : -3]
+    float32, float16 = lines[1 : files[1]], lines[files[1] + 1 : -4]
     assert float32[0].startswith("  compared with torch in float64  ")
     assert [line[2:30].strip() for line in float32[1:]] == [
         "rows like the training data",
@@ -205,3 +205,28 @@ def test_labels_reach_the_answer(command: Command, breast_cancer: Path, tmp_path
     expected = [line.rpartition(",")[2] for line in breast_cancer.read_text().splitlines()[1:]]
     assert len(answers) == len(expected) == 569
     assert np.mean([answer == label for answer, label in zip(answers, expected, strict=True)]) > 0.95
+
+
+def test_ranges_of_inputs(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("own_ranges.py").write_text(
+        "import torch\n"
+        "from torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def forward(self, x, n):\n"
+        "        if not torch.compiler.is_exporting() and n.min() < 2:\n"
+        "            raise ValueError('n is at least 2')\n"
+        "        return x / n\n"
+    )
+    import torch
+
+    torch.save({}, "weights.pt")
+    np.savez("inputs.npz", x=np.ones((4, 2), np.float32), n=np.array([[2, 3]] * 4))
+    common = ("weights.pt", "--module", "own_ranges:Net", "--example", "inputs.npz", "--format", "onnx")
+    result = command(main, *common, "--ranges", "n=2:9,-4:-3", "--ranges", "x=-0.5:1e3")
+    assert result.code == 1
+    assert "ranges: the module fails with n at 2, -4, an end of its range: ValueError: n is at least 2" in result.err
+    assert not Path("weights.onnx").exists()
+    result = command(main, *common, "--ranges", "n=2:9", "--ranges", "x=-0.5:1e3")
+    assert (result.code, result.err) == (0, "")
+    assert Predictor("weights.onnx", verify=True).run({"x": [[2, 4]], "n": [[2, 2]]})["output"].tolist() == [[1, 2]]

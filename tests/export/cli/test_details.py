@@ -1,5 +1,6 @@
 """The table of `edge-export --details`."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,15 @@ rows on the\\nboundary           none found      0        0.0e+00      0.0e+00  
 extreme rows                         1,000      1        2.0e-07      3.0e-07    1.0e-05            100%        -         7
 """  # noqa: E501
     assert lines == table.strip().splitlines()
+
+
+def test_calls_that_did_not_run_are_told() -> None:
+    some = comparison("rows like the example", 2, 0.5, None)
+    none = comparison("extreme rows", 0, 0.0, None)
+    found = [replace(known, probe=replace(known.probe, not_run=1200)) for known in (some, none)]
+    assert [line.split("  ")[0] for line in details_of(made(found))[1:]] == ["rows like the example", "extreme rows"]
+    assert " 2 of 1,202 " in details_of(made(found))[1]
+    assert " 0 of 1,200 " in details_of(made(found))[2]
 
 
 def test_what_was_measured() -> None:

@@ -40,6 +40,10 @@ MISTAKES: Mapping[str, Mistake] = {
     "--module without --example": Mistake(["model.pt", "--module", "a:b"], 2, "--module needs --example, an .npz"),
     "--dynamic without axes": Mistake([*MODULE, "--dynamic", "x"], 2, "--dynamic x: write it as name=axis,axis, such"),
     "--dynamic without a name": Mistake([*MODULE, "--dynamic", "=batch"], 2, "write it as name=axis,axis"),
+    "--ranges without a range": Mistake(["model.pt", "--ranges", "x"], 2, "--ranges x: write it as name=low:high"),
+    "--ranges without a name": Mistake(["model.pt", "--ranges", "=0:1"], 2, "--ranges =0:1: write it as name=low:high"),
+    "--ranges with one end": Mistake(["model.pt", "--ranges", "x=0:1,2"], 2, "--ranges x=0:1,2: write it as name=low:"),
+    "--ranges of words": Mistake(["model.pt", "--ranges", "x=a:b"], 2, "--ranges x=a:b: write it as name=low:high"),
     "an artifact for MODEL": Mistake(
         ["model.onnx"], 1, "model.onnx has the name of a file that an export makes; give "
     ),

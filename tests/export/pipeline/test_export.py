@@ -102,8 +102,14 @@ def test_the_same_module_gives_the_same_file(tmp_path: Path) -> None:
 def test_a_module_that_takes_no_row_alone(tmp_path: Path) -> None:
     torch.manual_seed(0)
     company = nn.BatchNorm1d(3, track_running_stats=False)
-    (made,) = export(company, torch.randn(4, 3), tmp_path / "m.onnx")
+    notes: list[str] = []
+    (made,) = export(company, torch.randn(4, 3), tmp_path / "m.onnx", note=notes.append)
     assert Predictor(made.path).verify().passed
+    (note,) = notes
+    assert note.startswith("the module itself fails on some calls, which are not compared (1 of ")
+    assert "Expected more than 1 value per channel" in note
+    assert made.certificate is not None
+    assert made.certificate.comparisons[0]["not_run"] == 1
 
 
 def test_torch_computes_on_one_thread_and_goes_on_with_as_many_as_before(tmp_path: Path) -> None:

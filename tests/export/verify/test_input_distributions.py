@@ -10,6 +10,7 @@ from table_module import NUMBERS, STRINGS, Table, example
 from torch import Tensor, nn
 
 from edge_export.capture.capture import capture
+from edge_export.capture.lookups import HIGHEST, LOWEST, LookupRange
 from edge_export.capture.program import InputTensor, Program
 from edge_export.tensors import Tensors
 from edge_export.verify.input_distributions import InputDistribution, input_distributions
@@ -35,10 +36,9 @@ def test_the_example_tells_without_a_signature(plain: Program) -> None:
     x = plain.example["x"].astype(np.float64)
     np.testing.assert_allclose(known["x"].mean, x.mean(axis=0, keepdims=True))
     np.testing.assert_allclose(known["x"].standard_deviation, x.std(axis=0, keepdims=True))
-    assert (known["count"].low, known["count"].high) == (-7, 32)
-    assert (known["flag"].low, known["flag"].high) == (0, 1)
-    # Whatever the example holds, an embedding may be asked for all of its rows.
-    assert (known["ids"].low, known["ids"].high) == (0, 2)
+    assert (known["count"].low.item(), known["count"].high.item()) == (-7, 32)
+    assert (known["flag"].low.item(), known["flag"].high.item()) == (0, 1)
+    assert (known["ids"].low.tolist(), known["ids"].high.tolist()) == ([[0, 0]], [[0, 0]])
     assert [known[name].is_floating for name in known] == [True, False, False, False]
     assert not any(distribution.holds_codes for distribution in known.values())
 
@@ -50,7 +50,7 @@ def test_data_tell_more_than_the_example(plain: Program) -> None:
     np.testing.assert_array_equal(known["x"].mean, [[8, 8, 8]])
     # A column that does not vary is moved all the same.
     np.testing.assert_array_equal(known["x"].standard_deviation, [[1, 1, 1]])
-    assert (known["count"].low, known["count"].high) == (100, 139)
+    assert (known["count"].low.item(), known["count"].high.item()) == (100, 139)
 
 
 def test_few_values_of_a_column_say_little() -> None:
@@ -112,6 +112,67 @@ def test_missing_values(table: Program) -> None:
         features=tuple(type(STRINGS[0])("f", "categorical", missing=m, categories=("a",)) for m in (1e-4, 0.05, 0.99)),
     )
     np.testing.assert_allclose(rare.missing_fractions, [0.02, 0.05, 0.5])
+
+
+# ------------------------------------------------------------------------------------------------------------- integers
+
+
+def test_lookups_tell_more_than_the_example(plain: Program) -> None:
+    """Whatever the example holds, an embedding may be asked for all of its rows."""
+    known = input_distributions(plain, None, {"ids": LookupRange(np.array([[0, LOWEST]]), np.array([[2, 7]]))})["ids"]
+    # Of the second column one end is known, and the other one is what the example shows.
+    assert (known.low.tolist(), known.high.tolist()) == ([[0, 0]], [[2, 7]])
+    assert known.columns == 2
+
+
+def test_what_the_user_states_comes_first(plain: Program) -> None:
+    lookups = {"ids": LookupRange(np.array([[0, 0]]), np.array([[2, 2]]))}
+    stated = {"ids": (np.array([[0, 1]]), np.array([[1, 2]])), "x": (np.array([[0.0]]), np.array([[1.0]]))}
+    known = input_distributions(plain, None, lookups, stated)
+    assert (known["ids"].low.tolist(), known["ids"].high.tolist()) == ([[0, 1]], [[1, 2]])
+    x = drawn(known["x"], batch=4000)
+    assert (x >= 0).all()
+    assert (x <= 1).all()
+    np.testing.assert_allclose([x.mean(), x.std()], [0.5, 1 / np.sqrt(12)], atol=0.02)
+
+
+def test_a_largest_value_that_depends_on_a_size() -> None:
+    program = capture(
+        layer(lambda self, x, last: x.gather(1, last[:, None])),
+        (rows(4, 5), torch.tensor([0, 1, 1, 0])),
+        {"x": ("batch", "length")},
+    )
+    lookups = {"last": LookupRange(np.array([0]), np.array([HIGHEST]), ("length", -1))}
+    known = input_distributions(program, None, lookups)["last"]
+    for length in (1, 9):
+        assert set(drawn(known, batch=300, length=length).tolist()) == set(range(length))
+
+
+def only_small(self: Any, c: Tensor) -> Tensor:
+    if not torch.compiler.is_exporting() and c[:, 1].max() > 3:
+        raise ValueError("too large")
+    return c * 2.0
+
+
+@pytest.mark.parametrize(
+    ("forward", "low", "high"),
+    [(lambda self, c: c * 2.0, [[-4, -4]], [[9, 9]]), (only_small, [[5, -4]], [[9, 3]])],
+)
+def test_few_integers_of_a_column_say_little_if_the_module_takes_those_of_the_others(
+    forward: Any, low: list[list[int]], high: list[list[int]]
+) -> None:
+    program = capture(layer(forward), torch.tensor([[5, -4], [9, 3]]))
+    known = input_distributions(program)["c"]
+    assert (known.low.tolist(), known.high.tolist()) == (low, high)
+    # Many say enough.
+    many = capture(layer(forward), torch.tensor([[5, -4], [9, 3]]).repeat(8, 1))
+    assert input_distributions(many)["c"].low.tolist() == [[5, -4]]
+
+
+def test_integers_are_drawn_in_each_column(plain: Program) -> None:
+    stated = {"ids": (np.array([[0, 1]]), np.array([[0, 2]]))}
+    ids = drawn(input_distributions(plain, None, None, stated)["ids"], batch=200)
+    assert [set(column) for column in ids.T] == [{0}, {1, 2}]
 
 
 # ---------------------------------------------------------------------------------------------------------------- draws

@@ -92,8 +92,11 @@ def test_there_is_nothing_to_search(forward: Any, example: Tensor, dynamic: Any)
 def test_a_module_that_fails_on_drawn_rows_is_not_searched(
     program: Program, known: References, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Program, "try_run", lambda self, tensors: None)
-    assert worst_rows(program.run, known, Sampler(program)) is None
+    sampler = Sampler(program)
+    monkeypatch.setattr(Program, "failure", lambda self, tensors: "ValueError: no")
+    found = worst_rows(program.run, known, sampler)
+    assert found is not None
+    assert (found.calls, found.not_run, found.problem) == ((), 1, "ValueError: no")
 
 
 def test_a_costly_program_is_not_searched(program: Program, known: References, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,11 +5,14 @@ from typing import Any
 import fake_onnxruntime
 import numpy as np
 import pytest
+from certificates import appended
 from concurrency import call_within, in_threads
 from fake_onnxruntime import FakeOnnxRuntime, FakeTensor
 from paths import FOUR_BLOBS, MODELS
 
 from edge_runtime import InferenceFailed, InvalidInput, Predictor
+from edge_runtime.contract.input_ranges import InputRange, InputRanges
+from edge_runtime.contract.metadata_keys import RANGES_KEY
 from edge_runtime.engine import cuda
 
 OUTPUTS = MODELS / "outputs.onnx"
@@ -206,3 +209,11 @@ def test_where_a_tensor_is() -> None:
     assert not cuda.is_on_cuda(ROWS)
     assert not cuda.is_on_cuda([1, 2])
     assert not cuda.is_on_cuda(None)
+
+
+def test_integers_on_the_gpu_are_within_their_ranges_too(fake: FakeOnnxRuntime) -> None:
+    ranges = InputRanges((InputRange("x", (1, 2), (-9, None), (9, None)),)).to_json()
+    predictor = Predictor(appended(OUTPUTS.read_bytes(), RANGES_KEY, ranges), "cuda")
+    predictor.run({"x": FakeTensor(ROWS)})
+    with pytest.raises(InvalidInput, match=r"^x\[1, 0\] is 10.0, but the model takes -9 to 9 there"):
+        predictor.run({"x": FakeTensor(np.array([[9, 99], [10, 0]], np.float32))})

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from paths import MODELS
 
-from edge_runtime import InferenceFailed, Predictor, TensorSpec
-from edge_runtime.contract.metadata_keys import WORKLOAD_KEY
+from edge_runtime import InferenceFailed, InvalidInput, Predictor, TensorSpec
+from edge_runtime.contract.input_ranges import InputRange, InputRanges
+from edge_runtime.contract.metadata_keys import RANGES_KEY, WORKLOAD_KEY
 from edge_runtime.contract.workload import Workload
 from edge_runtime.engine import batch_splitting, feed_runner, placement
 from edge_runtime.engine.feed_runner import FeedRunner
@@ -231,7 +232,7 @@ def test_which_calls_may_be_split(
     inputs: list[TensorSpec], outputs: list[TensorSpec], counts_rows: bool, may_split: bool
 ) -> None:
     """Rows are counted if all inputs have the batch; results have known shapes if all outputs have it too."""
-    placed: Any = SimpleNamespace(main=SimpleNamespace(inputs=inputs))
+    placed: Any = SimpleNamespace(main=SimpleNamespace(inputs=inputs), ranges=None)
     runner = FeedRunner(placed, outputs)
     assert (runner._counts_rows, runner._may_split) == (counts_rows, may_split)
 
@@ -263,3 +264,18 @@ def test_large_calls_may_run_on_cuda(placed: Callable[..., Placement], monkeypat
         assert fake.options == {}
         np.testing.assert_allclose(runner.run({"x": large})[0], expected[1], atol=1e-6)
         assert fake.options["use_tf32"] == "0"
+
+
+def test_integers_outside_their_range_are_refused_before_a_call_is_split(
+    with_metadata: WithMetadata, batches: list[int]
+) -> None:
+    ranges = InputRanges((InputRange("x", (1, 2), (-9, None), (9, None)),)).to_json()
+    content = with_metadata((MODELS / "three_labels.onnx").read_bytes(), RANGES_KEY, ranges)
+    found = Placement(with_metadata(content, WORKLOAD_KEY, COSTLY.to_json()), "cpu", None)
+    x = drawn(20_000).clip(-9, 9)
+    all_outputs(found).run({"x": x})
+    assert sum(batches) == 20_000
+    x[19_999, 0] = 10
+    with pytest.raises(InvalidInput, match=r"^x\[19999, 0\] is 10.0, but the model takes -9 to 9 there"):
+        all_outputs(found).run({"x": x})
+    assert sum(batches) == 20_000
