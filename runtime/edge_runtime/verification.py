@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_runtime.contract.certificate import Certificate, ReferenceBatch, content_sha256
+from edge_runtime.contract.certificate import Certificate, ReferenceBatch
 from edge_runtime.contract.errors import InferenceFailed, InvalidInput
 from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
 from edge_runtime.engine.session import Session
@@ -111,7 +111,7 @@ def replay(session: Session, certificate: Certificate, on_batch: Callable[[], ob
             on_batch()
     checks = tuple(map(_merged, found.values()))
     text = session.metadata.get(SIGNATURE_KEY)
-    intact = content_sha256(session.content()) == certificate.content_sha256
+    intact = session.content_sha256() == certificate.content_sha256
     signature_intact = certificate.signature_sha256 == (
         None if text is None else hashlib.sha256(text.encode()).hexdigest()
     )

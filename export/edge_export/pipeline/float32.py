@@ -5,6 +5,7 @@ from pathlib import Path
 
 from edge_export.errors import ExportError
 from edge_export.formats.choices import Format, Precision
+from edge_export.formats.external_data import Content
 from edge_export.formats.onnx_file import load_onnx
 from edge_export.formats.torchscript_file import load_torchscript, torchscript_bytes
 from edge_export.pipeline.certified import certified
@@ -21,7 +22,7 @@ from edge_export.verify.sampler import Sampler
 from edge_export.verify.worst_case_search import STEPS, worst_rows
 
 
-def make_float32(plan: Plan, reference: Reference, kind: Format, onnx: bytes, content: bytes) -> Export:
+def make_float32(plan: Plan, reference: Reference, kind: Format, onnx: Content, content: Content) -> Export:
     """The float32 file of `kind`, with a certificate.
 
     Args:
@@ -71,7 +72,7 @@ def make_torchscript(plan: Plan, reference: Reference) -> Export | None:
 
 
 def _verified(
-    plan: Plan, reference: Reference, content: bytes, run: Run, kind: Format
+    plan: Plan, reference: Reference, content: Content, run: Run, kind: Format
 ) -> tuple[list[Comparison], Sequence[ProbeInputs]]:
     """How a float32 file does against torch, and the rows on which it does worst."""
     path, program, progress = plan.path(kind, Precision.FLOAT32), plan.program, plan.choices.progress
@@ -91,7 +92,7 @@ def _verified(
     return comparisons, searched
 
 
-def _write_reproduction(plan: Plan, path: Path, content: bytes, error: ParityError) -> None:
+def _write_reproduction(plan: Plan, path: Path, content: Content, error: ParityError) -> None:
     if plan.choices.reproduce is not None and error.comparison.worst is not None:
         name = f"refused{path.suffix}"
         write_reproduction(plan.choices.reproduce, plan.program, name, content, error.comparison.worst)

@@ -7,6 +7,7 @@ from onnx import ModelProto
 
 from edge_export.errors import ExportError
 from edge_export.formats.choices import Format, Precision
+from edge_export.formats.external_data import Content
 from edge_export.formats.onnx_file import load_onnx
 from edge_export.formats.quantization import to_float16, to_int8, to_int8_dynamic
 from edge_export.formats.string_inputs import as_strings
@@ -57,13 +58,14 @@ def _measured(
     plan: Plan,
     reference: Reference,
     kind: Format,
-    onnx: bytes,
+    onnx: Content,
     baseline: bytes,
     precision: Precision,
     test: list[Tensors],
 ) -> Export:
     program, budget = plan.program, plan.choices.budget
     content = content_of(kind, onnx)
+    assert isinstance(content, bytes)  # a model with a data file is not converted
     rows = [as_strings(batch, program.signature) for batch in test]
     measured = measure(baseline, content, rows, plan.decide, plan.probabilities)
     change = measured.change

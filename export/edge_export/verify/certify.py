@@ -150,7 +150,8 @@ def arrays_sha256(arrays: Tensors) -> str:
     digest = hashlib.sha256()
     for name, values in arrays.items():
         digest.update(f"{name} {values.dtype} {list(values.shape)}\n".encode())
-        digest.update(json.dumps(values.tolist()).encode() if values.dtype == object else values.tobytes())
+        # A large table is hashed as it is, not as a copy.
+        digest.update(json.dumps(values.tolist()).encode() if values.dtype == object else np.ascontiguousarray(values).data)
     return digest.hexdigest()
 
 

@@ -33,8 +33,10 @@ class Arithmetic:
         """Widen the parameters, buffers and constants of `program`."""
         self._program = program
         self._exported = _with_norms_in_steps(program.exported)
+        # Rows are widened once they are looked up: a large table would take twice its memory again.
+        tables = _only_looked_up(self._exported)
         self._state = {
-            name: _widened(tensor)
+            name: tensor if name in tables else _widened(tensor)
             for name, tensor in {**self._exported.state_dict, **self._exported.constants}.items()
             if isinstance(tensor, Tensor)
         }
@@ -73,6 +75,8 @@ class Arithmetic:
         if operation in (_aten._assert_tensor_metadata.default, _aten._assert_scalar.default):
             return None  # about float32
         match operation:
+            case _aten.embedding.default:
+                return _widened(operation(*args, **kwargs))
             case _aten.view.default:
                 # In float64 an operation before it may lay out its result differently, which view refuses.
                 return _aten.reshape.default(*args)
@@ -111,6 +115,18 @@ def _with_norms_in_steps(exported: ExportedProgram) -> ExportedProgram:
     with quiet(), any_length():
         in_steps: ExportedProgram = exported.run_decompositions(table)
         return in_steps
+
+
+def _only_looked_up(exported: ExportedProgram) -> set[str]:
+    """The names of the parameters, buffers and constants of which the graph only looks up rows."""
+    specs = exported.graph_signature.input_specs
+    placeholders = [node for node in exported.graph.nodes if node.op == "placeholder"]
+    return {
+        spec.target
+        for spec, node in zip(specs, placeholders, strict=True)
+        if spec.target is not None
+        and all(user.target is _aten.embedding.default and user.args[1] is not node for user in node.users)
+    }
 
 
 class _Interpreter(fx.Interpreter):

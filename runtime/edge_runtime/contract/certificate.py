@@ -19,9 +19,9 @@ outputs, and the tolerance of each element. Schema version 1; an array is its li
 
 Schema version 2 adds arrays of strings, in C order: {"dtype": "string", "shape": [2, 1], "data": ["Biscoe", ""]}.
 
-`content_sha256` is the hash of the whole file, with its own 64 digits taken as zeros. `seal` writes it once the rest of
-the file is complete. It shows that a file was damaged or edited. It is not a cryptographic signature: an edited
-file can be sealed again.
+`content_sha256` is the hash of the whole file, with its own 64 digits taken as zeros, and of its data file behind it,
+if it has one (`contract.data_file`). `seal` writes it once the rest of the file is complete. It shows that a file was
+damaged or edited. It is not a cryptographic signature: an edited file can be sealed again.
 """
 
 import base64
@@ -31,12 +31,14 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_runtime.contract import schema
+from edge_runtime.contract.data_file import blocks
 from edge_runtime.contract.errors import InvalidModel
 from edge_runtime.contract.tensors import NUMPY_TYPES
 
@@ -44,7 +46,8 @@ SCHEMA_VERSION = 2
 
 _PARTS = ("inputs", "expected", "tolerance")
 _UNSEALED = "0" * 64
-_SEAL = re.compile(rb'"content_sha256": "([0-9a-f]{64})"')
+_SEAL = re.compile(rb'"content_sha256": "[0-9a-f]{64}"')
+_OPEN_SEAL = f'"content_sha256": "{_UNSEALED}"'.encode()
 _DTYPES = {dtype.name: dtype for dtype in map(np.dtype, NUMPY_TYPES.values()) if dtype != np.object_}
 
 
@@ -152,35 +155,48 @@ class Certificate:
         return f"Certificate({self.precision}, {self.rows} reference rows of {kinds} kinds)"
 
 
-def seal(content: bytes) -> bytes:
+def seal(content: bytes, data: Path | None = None) -> bytes:
     """`content` with its hash in the certificate.
 
     Args:
         content: the content of an .onnx or .ort file that carries one certificate, sealed or not.
+        data: the data file of the model, if it has one.
 
     Raises:
         InvalidModel: it does not carry a certificate, or carries more than one.
     """
-    digest = content_sha256(content)
+    digest = content_sha256(content, data)
     if digest is None:
         raise InvalidModel("the file must carry exactly one certificate to be sealed; export the model again")
     return _SEAL.sub(f'"content_sha256": "{digest}"'.encode(), content)
 
 
-def content_sha256(content: bytes) -> str | None:
-    """The SHA-256 of a file's content, with the 64 digits of the hash in its certificate taken as zeros.
+def content_sha256(model: bytes | Path, data: Path | None = None) -> str | None:
+    """The SHA-256 of a model's file, with the 64 digits of the hash in its certificate taken as zeros.
+
+    Args:
+        model: an .onnx or .ort file, or its content.
+        data: its data file, if it has one: its bytes follow those of `model`.
 
     Returns:
         64 hex digits; None if the file does not carry a certificate, or carries more than one.
+
+    Raises:
+        OSError: a file cannot be read.
     """
-    found = list(_SEAL.finditer(content))
-    if len(found) != 1:
+    digest, seals, rest = hashlib.sha256(), 0, b""
+    for block in blocks(model):
+        rest, found = _SEAL.subn(_OPEN_SEAL, rest + block if rest else block)
+        seals += found
+        # A seal may begin in what is kept back and end in the next block.
+        whole = max(0, len(rest) - len(_OPEN_SEAL) + 1)
+        digest.update(memoryview(rest)[:whole])
+        rest = rest[whole:]
+    digest.update(rest)
+    if seals != 1:
         return None
-    start, end = found[0].span(1)
-    view = memoryview(content)
-    digest = hashlib.sha256(view[:start])
-    digest.update(_UNSEALED.encode())
-    digest.update(view[end:])
+    for block in blocks(data) if data is not None else ():
+        digest.update(block)
     return digest.hexdigest()
 
 
