@@ -52,7 +52,7 @@ def data_path(model: Path) -> Path:
 
 def size_of(content: Content) -> int:
     """Its size in bytes, with that of the data file."""
-    return len(content) if isinstance(content, bytes) else len(content.model) + content.described.size
+    return len(content.model) + content.described.size if isinstance(content, WithData) else len(content)
 
 
 def needs_data_file(program: Program) -> bool:
@@ -85,7 +85,7 @@ def move_weights(model: ir.Model, data: Path) -> None:
                     offset,
                     tensor.nbytes,
                     tensor.dtype,
-                    shape=ir.Shape(tensor.shape),
+                    shape=ir.Shape(map(int, tensor.shape.numpy())),
                     name=name,
                     base_dir=data.parent,
                 )

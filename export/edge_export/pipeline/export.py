@@ -170,9 +170,7 @@ def _made(plan: Plan, reference: Reference, folder: Path | None = None) -> list[
     exports: list[Export] = []
     for precision in choices.precisions:
         if precision != Precision.FLOAT32:
-            # They are not made of a model with a data file.
-            contents = {kind: content for kind, content in float32.items() if isinstance(content, bytes)}
-            exports += make_lower_precision(plan, reference, model, contents, precision)
+            exports += make_lower_precision(plan, reference, model, float32, precision)
             continue
         for kind in choices.formats:
             if kind != Format.TORCHSCRIPT:

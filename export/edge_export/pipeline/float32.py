@@ -1,11 +1,12 @@
 """Making float32 files: each is compared with torch on all probe inputs, and on the rows where it does worst."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from edge_export.errors import ExportError
 from edge_export.formats.choices import Format, Precision
-from edge_export.formats.external_data import Content
+from edge_export.formats.external_data import Content, size_of
 from edge_export.formats.onnx_file import load_onnx
 from edge_export.formats.torchscript_file import load_torchscript, torchscript_bytes
 from edge_export.pipeline.certified import certified
@@ -18,6 +19,7 @@ from edge_export.verify.certify import certificate, float32_rule, reference_batc
 from edge_export.verify.compare import Comparison, ParityError, compare
 from edge_export.verify.probe_kinds import ProbeInputs
 from edge_export.verify.reference import ProbeReference
+from edge_export.verify.reference_rows import room_for_rows
 from edge_export.verify.sampler import Sampler
 from edge_export.verify.worst_case_search import STEPS, worst_rows
 
@@ -38,16 +40,17 @@ def make_float32(plan: Plan, reference: Reference, kind: Format, onnx: Content, 
     """
     comparisons, searched = _verified(plan, reference, content, load_onnx(content), kind)
     probes = [known.probe for known in reference.probes]
-    batches = reference_batches(reference.references, [*probes, *searched])
     found = certificate(
         plan.program,
-        batches,
+        (),
         comparisons,
         Precision.FLOAT32,
         float32_rule(reference.references),
         None,
         plan.hashes,
     )
+    room = room_for_rows(found, size_of(content))
+    found = replace(found, reference=reference_batches(reference.references, [*probes, *searched], room))
     return certified(plan, kind, onnx, found, reference.workload, comparisons)
 
 

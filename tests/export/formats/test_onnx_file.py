@@ -143,6 +143,7 @@ def test_a_graph_that_is_not_valid_is_refused(made: Made) -> None:
 
 def test_metadata_come_behind_the_file(made: Made) -> None:
     content = with_metadata(made.content, {"first": "1", "second": "ü"})
+    assert isinstance(content, bytes)
     assert content.startswith(made.content)
     before, after = onnx.load_from_string(made.content), onnx.load_from_string(content)
     entries = [(entry.key, entry.value) for entry in after.metadata_props]

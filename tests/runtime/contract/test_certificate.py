@@ -108,8 +108,8 @@ def test_unknown_keys_are_ignored(certificate: Make) -> None:
 
 
 def test_a_newer_schema_is_refused() -> None:
-    with pytest.raises(InvalidModel, match=r"the certificate has schema version 3.*upgrade"):
-        Certificate.from_json('{"schema_version": 3, "reference": "whatever version 3 means by that"}')
+    with pytest.raises(InvalidModel, match=r"the certificate has schema version 4.*upgrade"):
+        Certificate.from_json('{"schema_version": 4, "reference": "whatever version 4 means by that"}')
 
 
 ARRAY = {"dtype": "float32", "shape": [1, 2], "data": "AACAvwAAgD8="}
