@@ -135,7 +135,7 @@ def _folder_for_data(plan: Plan) -> Iterator[Path | None]:
         CannotWrite: it cannot be made.
     """
     choices = plan.choices
-    if Format.ONNX not in choices.formats or not needs_data_file(plan.program):
+    if choices.formats == (Format.TORCHSCRIPT,) or not needs_data_file(plan.program):
         yield None
         return
     others = [*({Format.ORT} & set(choices.formats)), *(set(choices.precisions) - {Precision.FLOAT32})]

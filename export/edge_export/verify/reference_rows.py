@@ -1,7 +1,7 @@
 """Which rows a certificate holds, so that it takes a small part of the file that carries it.
 
 Rows of every kind are stored whole if they fit. Else the certificate holds fewer: of large outputs some elements,
-spread over all of them; of inputs that are too large a row that a device computes by itself
+from all over them; of inputs that are too large a row that a device computes by itself
 (`edge_runtime.contract.reference_arrays`).
 """
 
@@ -100,7 +100,7 @@ def generated_batch(program: Program, kind: str, rows: Tensors, room: int, judge
     """
     rules: dict[str, Generated] = {}
     stored = as_strings(rows, program.signature)
-    for seed, (name, values) in enumerate(rows.items()):
+    for seed, (name, values) in enumerate(rows.items(), 1):
         if stored[name].dtype != object and values.size <= MOST_ELEMENTS:
             rule = _rule(values, seed)
             if rule is not None and _stored(name, compacted(values)) > max(_GENERATED, room // (4 * len(rows))):
@@ -217,7 +217,7 @@ def _fitted(
             return None
         counts = {name: min(values.size, max(1, counts[name])) for name, values in outputs.items()}
     expected, tolerance = judge(rows)
-    selected = {name: Selected.spread(values.shape) for name, values in expected.items()}
+    selected = {name: Selected.evenly(values.shape) for name, values in expected.items()}
     places = {name: one.places(counts[name]) for name, one in selected.items()}
     return ReferenceBatch(
         kind,

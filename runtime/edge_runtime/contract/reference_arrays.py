@@ -72,7 +72,7 @@ class Generated:
 
 @dataclass(frozen=True)
 class Selected:
-    """Elements of an output, spread over all of it: those at the places 0, `stride`, 2 * `stride`, ... modulo its size.
+    """Elements from all over an output: those at the places 0, `stride`, 2 * `stride`, ... modulo its size.
 
     Attributes:
         shape: the shape of the whole output.
@@ -83,7 +83,7 @@ class Selected:
     stride: int
 
     @classmethod
-    def spread(cls, shape: Sequence[int]) -> "Selected":
+    def evenly(cls, shape: Sequence[int]) -> "Selected":
         """The selection of an output of `shape` whose first elements lie apart, however many are taken."""
         size = max(1, math.prod(shape))
         stride = round(size * (math.sqrt(5) - 1) / 2) or 1

@@ -35,7 +35,7 @@ def names(folder: Path) -> list[str]:
 def damaged(monkeypatch: pytest.MonkeyPatch) -> None:
     """The exporter changes one weight on the way."""
 
-    def with_one_weight_changed(program: Any) -> ModelProto:
+    def with_one_weight_changed(program: Any, _: object) -> ModelProto:
         model = onnx_model(program)
         values = onnx.numpy_helper.to_array(model.graph.initializer[0]).copy()
         values.flat[0] += 0.01

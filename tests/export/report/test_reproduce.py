@@ -48,7 +48,7 @@ runpy.run_path("reproduce.py", run_name="__main__")
 def damaged(monkeypatch: pytest.MonkeyPatch) -> None:
     """The exporter changes one weight of each file on the way."""
 
-    def with_one_weight_changed(program: Program) -> ModelProto:
+    def with_one_weight_changed(program: Program, _: object) -> ModelProto:
         model = onnx_model(program)
         weights = [(i, onnx.numpy_helper.to_array(tensor)) for i, tensor in enumerate(model.graph.initializer)]
         place, values = next(
@@ -71,7 +71,7 @@ def damaged(monkeypatch: pytest.MonkeyPatch) -> None:
 def wrong_strings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two categories change places in the file's encoder."""
 
-    def swapped(model: ModelProto, signature: Signature | None) -> ModelProto:
+    def swapped(model: ModelProto, signature: Signature | None, _: object) -> ModelProto:
         changed = with_string_inputs(model, signature)
         node = next(node for node in changed.graph.node if node.op_type == "LabelEncoder")
         keys = next(attribute for attribute in node.attribute if attribute.name == "keys_strings").strings
