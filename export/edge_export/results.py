@@ -41,10 +41,8 @@ class Export:
     @property
     def summary(self) -> str:
         """The file and what was found, in one line."""
-        size = self.size
-        unit = f"{size} bytes" if size < 1000 else f"{size / 1e3:.0f} kB" if size < 1e6 else f"{size / 1e6:.1f} MB"
         files = self.path if self.data is None else f"{self.path}, {self.data.name}"
-        return f"{printable(files)} {unit}: {self._finding}"
+        return f"{printable(files)} {_in_units(self.size)}: {self._finding}"
 
     @property
     def size(self) -> int:
@@ -61,3 +59,11 @@ class Export:
         rows = sum(comparison.rows for comparison in self.comparisons)
         used = max((comparison.tolerance_used for comparison in self.comparisons), default=0.0)
         return f"verified against torch on {rows:,} rows; worst element at {used:.0%} of its tolerance"
+
+
+def _in_units(size: int) -> str:
+    if size < 1000:
+        return f"{size} bytes"
+    if size < 1e6:
+        return f"{size / 1e3:.0f} kB"
+    return f"{size / 1e6:.1f} MB" if size < 1e9 else f"{size / 1e9:.2f} GB"

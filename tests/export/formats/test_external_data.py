@@ -4,6 +4,8 @@ import copy
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,18 @@ from edge_runtime import CannotWrite, InvalidModel, ModelNotFound, Predictor
 from edge_runtime.contract.certificate import content_sha256
 
 IDS = {"input": np.array([[1, 2, 999]])}
+
+# In a process of its own, whose peak memory is this export's; it takes about a minute.
+LARGE = """
+import resource, sys, torch
+from torch import nn
+from edge_export import export
+
+torch.manual_seed(1)
+module = nn.Sequential(nn.Embedding(550_000, 1000), nn.Flatten(), nn.Linear(3000, 4))
+(made,) = export(module, torch.randint(550_000, (2, 3)), sys.argv[1])
+print(made.size, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -242,3 +256,16 @@ def test_with_a_report_and_torchscript(tmp_path: Path) -> None:
     made = made_in(tmp_path, table(), formats=["onnx", "torchscript"], report=tmp_path / "report.html")
     assert names(tmp_path) == ["model.onnx", "model.onnx.data", "model.torchscript", "report.html"]
     assert [one.data is None for one in made] == [False, True]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="counts memory in Linux's unit")
+def test_more_than_two_gigabytes(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    done = subprocess.run([sys.executable, "-c", LARGE, path], check=True, capture_output=True, text=True)
+    size, peak = map(int, done.stdout.split())
+    assert size > 2**31
+    assert peak < 3 * size
+    predictor = Predictor(path)
+    assert predictor.verify().passed
+    assert predictor.run({"input": [[0, 1, 549_999]]})["output"].shape == (1, 4)
