@@ -23,8 +23,9 @@ from edge_export.capture.program import Program
 from edge_export.formats.onnx_file import load_onnx
 from edge_export.verify.compare import compare
 from edge_export.verify.probe_inputs import all_probe_inputs
-from edge_export.verify.reference import MULTIPLE, ProbeReference, References
+from edge_export.verify.reference import ProbeReference, References
 from edge_export.verify.sampler import Sampler
+from edge_export.verify.tensor_reference import MULTIPLE
 from edge_export.verify.worst_case_search import worst_rows
 from edge_train import NeuralNet
 
@@ -63,7 +64,8 @@ def measure(programs: Iterator[Program], title: str) -> None:
         expected = references.of_probes(probes)
         run = load_onnx(onnx_bytes(program))
         if (worst := worst_rows(run, references, sampler)) is not None:
-            expected.append(ProbeReference(worst, tuple(map(references.of_call, worst.calls))))
+            calls = tuple(map(references.of_call, worst.calls))
+            expected.append(ProbeReference(worst, calls, references.of_call_closely))
         for comparison in compare(run, expected, program, f"network {seed}"):
             name = comparison.probe.kind.replace("the example", "the training data")
             ratios[name].append(comparison.tolerance_used * MULTIPLE)

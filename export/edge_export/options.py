@@ -25,6 +25,9 @@ class Options(TypedDict, total=False):
         precisions are measured on them, and int8 is calibrated on half of them.
     budget: what a lower precision may cost.
     finite_only: exclude from the comparison what is not finite in torch.
+    require_nonfinite: make it an error if a file does not do what torch does for NaN, infinity and extreme numbers; by
+        default that is reported. What a signature says of missing values and of the numbers of a table is required
+        always.
     report: where to write an HTML page on all of it.
     reproduce: a folder for a script that shows a mismatch, if there is one.
     note: called with a line that the user should know although the export goes on; warns by default.
@@ -36,6 +39,7 @@ class Options(TypedDict, total=False):
     data: Mapping[str, Any] | str | Path
     budget: Budget
     finite_only: bool
+    require_nonfinite: bool
     report: str | Path
     reproduce: str | Path
     note: Callable[[str], None]
@@ -51,6 +55,7 @@ class Choices:
     data: Mapping[str, Any] | Path | None
     budget: Budget
     finite_only: bool
+    require_nonfinite: bool
     report: Path | None
     reproduce: Path | None
     note: Callable[[str], None]
@@ -67,6 +72,11 @@ def choose(options: Options) -> Choices:
     precisions = _members(Precision, options.get("precisions", (Precision.FLOAT32,)), "precision")
     if formats == (Format.TORCHSCRIPT,) and Precision.FLOAT32 not in precisions:
         raise ExportError("TorchScript is made in float32 only; choose another format for a lower precision")
+    if options.get("finite_only") and options.get("require_nonfinite"):
+        raise ExportError(
+            "what is not finite cannot be both excluded and required; choose --finite (finite_only=True) or "
+            "--require-nonfinite (require_nonfinite=True)"
+        )
     data = options.get("data")
     if Precision.INT8 in precisions and data is None:
         raise ExportError(
@@ -80,6 +90,7 @@ def choose(options: Options) -> Choices:
         data=Path(data) if isinstance(data, str) else data,
         budget=options.get("budget", Budget()),
         finite_only=options.get("finite_only", False),
+        require_nonfinite=options.get("require_nonfinite", False),
         report=None if report is None else Path(report),
         reproduce=None if reproduce is None else Path(reproduce),
         note=options.get("note", warnings.warn),

@@ -24,10 +24,20 @@ def test_the_defaults() -> None:
         data=None,
         budget=Budget(),
         finite_only=False,
+        require_nonfinite=False,
         report=None,
         reproduce=None,
         note=warnings.warn,
         progress=SILENT,
+    )
+
+
+def test_what_is_not_finite_cannot_be_excluded_and_required() -> None:
+    with pytest.raises(ExportError) as raised:
+        choose({"finite_only": True, "require_nonfinite": True})
+    assert str(raised.value) == (
+        "what is not finite cannot be both excluded and required; choose --finite (finite_only=True) or "
+        "--require-nonfinite (require_nonfinite=True)"
     )
 
 

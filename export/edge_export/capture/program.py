@@ -97,14 +97,16 @@ class Program:
         return all(spec.shape[:1] == (BATCH,) for spec in self.inputs)
 
     @cached_property
-    def column_outputs(self) -> set[str]:
-        """The floating outputs whose last axis has a fixed size, so that each place on it has a meaning of its own."""
+    def fixed_axes(self) -> dict[str, tuple[bool, ...]]:
+        """For each axis of each output, whether its size is fixed, so that each place on it has a meaning of its own.
+
+        The first axis of an output holds rows or calls, even if there is only one.
+        """
         values = [getattr(node, "meta", {}).get("val") for node in self.exported.graph.output_node().args[0]]
         tensors = [value for value in values if isinstance(value, Tensor)]
         return {
-            name
+            name: tuple(axis > 0 and isinstance(size, int) for axis, size in enumerate(value.shape))
             for name, value in zip(self.outputs, tensors, strict=True)
-            if value.ndim > 1 and isinstance(value.shape[-1], int) and value.is_floating_point()
         }
 
     @property
@@ -118,18 +120,30 @@ class Program:
         return found
 
     @cached_property
+    def varying(self) -> frozenset[fx.Node]:
+        """The nodes of the graph whose values follow from the inputs; those of all others follow from weights alone."""
+        found = set(placeholders(self.exported))
+        for node in self.exported.graph.nodes:
+            if not found.isdisjoint(node.all_input_nodes):
+                found.add(node)
+        return frozenset(found)
+
+    @property
+    def has_convolutions(self) -> bool:
+        """Whether the program has convolutions, which processors' libraries compute in several ways."""
+        return any("conv" in str(node.target) for node in self.exported.graph.nodes if node.op == "call_function")
+
+    @cached_property
     def cost(self) -> float:
         """About how much torch computes for a row of the example, or for all of it if the program has no batch.
 
         In elements that it makes, and a fraction of its multiplications, which take less time each.
         """
         total = 0.0
-        # What is made of weights alone is made once, not for each row.
-        per_row = set(placeholders(self.exported))
         for node in self.exported.graph.nodes:
-            if node.op != "call_function" or per_row.isdisjoint(node.all_input_nodes):
+            # What is made of weights alone is made once, not for each row.
+            if node.op != "call_function" or node not in self.varying:
                 continue
-            per_row.add(node)
             value = node.meta.get("val")
             if not isinstance(value, Tensor):
                 continue

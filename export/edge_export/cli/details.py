@@ -40,7 +40,7 @@ def _compared(comparison: Comparison) -> tuple[str, ...]:
         f"{comparison.torch_error:.1e}",
         f"{comparison.error:.1e}",
         f"{comparison.largest_tolerance:.1e}",
-        f"{comparison.tolerance_used:.0%}",
+        f"{comparison.tolerance_used:.0%}" if comparison.holds else f"{comparison.failed:,} fail",
         "-" if decided is None else f"{decided[0]:,}",
         f"{comparison.excluded:,}",
     )

@@ -70,6 +70,14 @@ def export(
     finite: Annotated[
         bool, typer.Option("--finite", help="Exclude what is not finite in torch from the comparison.")
     ] = False,
+    require_nonfinite: Annotated[
+        bool,
+        typer.Option(
+            "--require-nonfinite",
+            help="Refuse a file that does not do what torch does for NaN, infinity and extreme numbers; by default it "
+            "is made, and what it does is said.",
+        ),
+    ] = False,
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an HTML page on all of it.")] = None,
     reproduce: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="On a mismatch, write a script that shows it.")
@@ -96,6 +104,7 @@ def export(
             formats=[kind for kind in Format if kind in (formats or (Format.ONNX, Format.TORCHSCRIPT))],
             precisions=[precision for precision in Precision if precision in (precisions or (Precision.FLOAT32,))],
             finite_only=finite,
+            require_nonfinite=require_nonfinite,
             note=shell.note,
             progress=progress,
         )

@@ -1,6 +1,5 @@
 """Making float32 files: each is compared with torch on all probe inputs, and on the rows where it does worst."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +14,8 @@ from edge_export.pipeline.reference import Reference
 from edge_export.report.reproduce import write_reproduction
 from edge_export.results import Export
 from edge_export.tensors import Run
-from edge_export.verify.certify import certificate, float32_rule, reference_batches
+from edge_export.verify.certify import FLOAT32_RULE, certificate, reference_batches
 from edge_export.verify.compare import Comparison, ParityError, compare
-from edge_export.verify.probe_kinds import ProbeInputs
 from edge_export.verify.reference import ProbeReference
 from edge_export.verify.reference_rows import room_for_rows
 from edge_export.verify.sampler import Sampler
@@ -38,19 +36,23 @@ def make_float32(plan: Plan, reference: Reference, kind: Format, onnx: Content, 
         ParityError: it does not compute what torch computes.
         ExportError: ONNX Runtime cannot load it, or it does not pass its own certificate.
     """
-    comparisons, searched = _verified(plan, reference, content, load_onnx(content), kind)
-    probes = [known.probe for known in reference.probes]
+    comparisons = _verified(plan, reference, content, load_onnx(content), kind)
+    for comparison in comparisons:
+        if not comparison.holds:
+            plan.choices.note(f"{plan.path(kind, Precision.FLOAT32)} {comparison.exception}")
+    # No other device is held to what the file does otherwise than torch.
+    probes = [comparison.probe for comparison in comparisons if comparison.holds]
     found = certificate(
         plan.program,
         (),
         comparisons,
         Precision.FLOAT32,
-        float32_rule(reference.references),
+        FLOAT32_RULE,
         None,
         plan.hashes,
     )
     room = room_for_rows(found, size_of(content))
-    found = replace(found, reference=reference_batches(reference.references, [*probes, *searched], room))
+    found = replace(found, reference=reference_batches(reference.references, probes, room))
     return certified(plan, kind, onnx, found, reference.workload, comparisons)
 
 
@@ -64,7 +66,7 @@ def make_torchscript(plan: Plan, reference: Reference) -> Export | None:
     try:
         content = torchscript_bytes(plan.program)
         run = load_torchscript(content, plan.program)
-        comparisons, _ = _verified(plan, reference, content, run, Format.TORCHSCRIPT)
+        comparisons = _verified(plan, reference, content, run, Format.TORCHSCRIPT)
     except (ExportError, ParityError) as error:
         # TorchScript is the second format: what it cannot hold does not stop the first.
         if plan.choices.formats == (Format.TORCHSCRIPT,):
@@ -74,25 +76,22 @@ def make_torchscript(plan: Plan, reference: Reference) -> Export | None:
     return Export(path, Format.TORCHSCRIPT, Precision.FLOAT32, content, comparisons, None, None)
 
 
-def _verified(
-    plan: Plan, reference: Reference, content: Content, run: Run, kind: Format
-) -> tuple[list[Comparison], Sequence[ProbeInputs]]:
-    """How a float32 file does against torch, and the rows on which it does worst."""
+def _verified(plan: Plan, reference: Reference, content: Content, run: Run, kind: Format) -> list[Comparison]:
+    """How a float32 file does against torch, also on the rows on which it does worst."""
     path, program, progress = plan.path(kind, Precision.FLOAT32), plan.program, plan.choices.progress
     progress.begin(f"verifying {path.name}", reference.calls + len(STEPS))
-    searched: list[ProbeInputs] = []
     try:
         comparisons = compare(run, reference.probes, program, str(path), progress)
         # With random numbers of its own, so that a file does not depend on what else is made.
         worst = worst_rows(run, reference.references, Sampler(program, plan.data, seed=1), progress)
         if worst is not None:
-            searched.append(worst)
-            calls = tuple(reference.references.of_call(call) for call in worst.calls)
-            comparisons += compare(run, [ProbeReference(worst, calls)], program, str(path))
+            references = reference.references
+            calls = tuple(map(references.of_call, worst.calls))
+            comparisons += compare(run, [ProbeReference(worst, calls, references.of_call_closely)], program, str(path))
     except ParityError as error:
         _write_reproduction(plan, path, content, error)
         raise
-    return comparisons, searched
+    return comparisons
 
 
 def _write_reproduction(plan: Plan, path: Path, content: Content, error: ParityError) -> None:

@@ -46,7 +46,8 @@ def make_reference(plan: Plan) -> Reference:
     references = References(plan.program, plan.choices.finite_only)
     sampler = Sampler(plan.program, plan.data)
     _check_data(plan, sampler)
-    probes = all_probe_inputs(sampler, references.exact, plan.choices.finite_only)
+    choices = plan.choices
+    probes = all_probe_inputs(sampler, references.exact, choices.finite_only, choices.require_nonfinite)
     progress.begin("running torch in float64", sum(len(probe.calls) for probe in probes))
     found = references.of_probes(probes, progress)
     return Reference(references, sampler, tuple(found), workload(plan.program, references.exact, probes))

@@ -18,7 +18,7 @@ from edge_export.tensors import Run, Tensors, count_rows, evenly_spaced, largest
 from edge_export.verify.compare import Comparison
 from edge_export.verify.probe_kinds import GENERATED, ProbeInputs
 from edge_export.verify.quantization_budget import Change
-from edge_export.verify.reference import MULTIPLE, CallReference, References
+from edge_export.verify.reference import CallReference, References
 from edge_export.verify.reference_rows import (
     MOST_ROWS,
     chosen_batches,
@@ -26,6 +26,7 @@ from edge_export.verify.reference_rows import (
     generated_batch,
     whole_batch,
 )
+from edge_export.verify.tensor_reference import MULTIPLE
 from edge_runtime import Certificate, ReferenceBatch, __version__
 
 QUANTIZED_RULE = (
@@ -35,13 +36,11 @@ QUANTIZED_RULE = (
 _QUANTIZED_KIND = "rows that the precision was measured on"
 
 
-def float32_rule(references: References) -> str:
-    """Where the tolerances of float32 come from, in one sentence."""
-    return (
-        f"an element may differ from torch in float64 by {MULTIPLE:g} times what float32 can resolve of it: the "
-        f"largest of torch float32's own error, of how far {references.draws} random choices of its roundings move it, "
-        "and of half a unit in the last place of the output's usual magnitude"
-    )
+FLOAT32_RULE = (
+    f"an element may differ from torch in float64 by {MULTIPLE:g} times what float32 can resolve of it: the largest of "
+    "how far roundings usually move its output, how far random choices of them move the element, torch float32's own "
+    "error there and in its row, and half a unit in its last place"
+)
 
 
 def reference_batches(
@@ -49,7 +48,10 @@ def reference_batches(
 ) -> tuple[ReferenceBatch, ...]:
     """Rows of every kind with what torch computes for them, in at most `most_bytes` of a certificate."""
     return chosen_batches(
-        references.program, probes, most_bytes, lambda batch: _expected_and_tolerance(references.of_call(batch))
+        references.program,
+        probes,
+        most_bytes,
+        lambda batch: _expected_and_tolerance(references.of_reference_rows(batch)),
     )
 
 
@@ -180,12 +182,26 @@ def _expected_and_tolerance(reference: CallReference) -> tuple[Tensors, Tensors]
     return expected, tolerance
 
 
+def _ranges(probe: ProbeInputs) -> dict[str, list[float]]:
+    """The smallest and the largest finite number of each input."""
+    ranges: dict[str, list[float]] = {}
+    for name in probe.calls[0] if probe.calls else ():
+        values = np.concatenate([call[name].reshape(-1) for call in probe.calls])
+        values = values[np.isfinite(values)]
+        if values.size:
+            ranges[name] = [float(values.min()), float(values.max())]
+    return ranges
+
+
 def _plain(comparison: Comparison) -> dict[str, Any]:
     decided = comparison.decided
     return {
         "kind": comparison.probe.kind,
+        "required": comparison.probe.is_required,
+        "failed": comparison.failed,
         "rows": comparison.rows,
         "calls": len(comparison.probe.calls),
+        "inputs": _ranges(comparison.probe),
         "torch_error": comparison.torch_error,
         "error": comparison.error,
         "tolerance": comparison.largest_tolerance,

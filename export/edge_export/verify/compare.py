@@ -11,7 +11,8 @@ from edge_export.formats.string_inputs import as_strings
 from edge_export.tensors import Array, Run, Tensors, count_rows, within
 from edge_export.verify.probe_inputs import MODERATE
 from edge_export.verify.probe_kinds import EXTREME, NOT_FINITE, ProbeInputs
-from edge_export.verify.reference import ProbeReference, TensorReference
+from edge_export.verify.reference import CallReference, ProbeReference
+from edge_export.verify.tensor_reference import TensorReference
 from edge_runtime.contract.errors import EdgePredictError
 from edge_runtime.contract.progress import SILENT, Progress
 from edge_runtime.verification import distance
@@ -116,9 +117,27 @@ class Comparison:
         return 0.0 if self.worst is None else self.worst.tolerance_used
 
     @property
+    def holds(self) -> bool:
+        """Whether no element is beyond its tolerance."""
+        return self.tolerance_used <= 1
+
+    @property
     def failed(self) -> int:
         """How many elements are beyond their tolerance."""
         return int((tolerance_used(self.errors, self.tolerance) > 1).sum())
+
+    @property
+    def exception(self) -> str:
+        """For which inputs a file is verified whose elements fail here, in one sentence without its subject."""
+        assert self.worst is not None
+        worst = self.worst
+        place = "".join(f"[{index}]" for index in worst.index)
+        holds_for = "finite inputs" if self.probe.kind == NOT_FINITE else "ordinary inputs"
+        return (
+            f"is verified for {holds_for}: on {self.probe.kind}, {self.failed:,} of {self.errors.size:,} elements are "
+            f"not as in torch ({worst.output}{place} is {worst.found:.6g}, torch gives {worst.float32:.6g}); "
+            "--require-nonfinite (require_nonfinite=True) refuses such a file"
+        )
 
 
 class ParityError(EdgePredictError, AssertionError):
@@ -177,12 +196,12 @@ def compare(
         progress: advanced by one step for each call.
 
     Raises:
-        ParityError: an element is beyond its tolerance; its `comparison` has the worst one.
+        ParityError: an element of required probe inputs is beyond its tolerance; its `comparison` has the worst one.
     """
     comparisons = [_compared(run, reference, program, progress) for reference in references]
-    worst = max(comparisons, key=lambda comparison: comparison.tolerance_used, default=None)
-    if worst is not None and worst.tolerance_used > 1:
-        failed = [comparison for comparison in comparisons if comparison.tolerance_used > 1]
+    failed = [each for each in comparisons if each.probe.is_required and not each.holds]
+    if failed:
+        worst = max(failed, key=lambda comparison: comparison.tolerance_used)
         raise ParityError(name, worst, only_overflow=all(comparison.only_overflow for comparison in failed))
     return comparisons
 
@@ -192,8 +211,14 @@ def _compared(run: Run, reference: ProbeReference, program: Program, progress: P
     own, errors, tolerance = [np.zeros(0)], [np.zeros(0)], [np.zeros(0)]
     worst: Element | None = None
     only_overflow = True
+    # More draws show whether a few that were small by chance are why an element fails.
+    closer = reference.closer if reference.probe.is_required else None
     for tensors, expected in zip(reference.probe.calls, reference.calls, strict=True):
         outputs = run(tensors)
+        if closer is not None and _fails(outputs, expected):
+            expected = closer(tensors)
+            # Once is enough to refuse a file.
+            closer = None if _fails(outputs, expected) else closer
         for name, tensor in expected.items():
             apart = errors_of(outputs[name], tensor)
             own.append(tensor.torch_errors[tensor.trusted & np.isfinite(tensor.tolerance)])
@@ -213,6 +238,14 @@ def _compared(run: Run, reference: ProbeReference, program: Program, progress: P
         decided=_decided(reference, program),
         worst=worst,
         only_overflow=only_overflow,
+    )
+
+
+def _fails(outputs: Tensors, expected: CallReference) -> bool:
+    """Whether an element is beyond its tolerance."""
+    return any(
+        bool((tolerance_used(errors_of(outputs[name], tensor), tensor.tolerance) > 1).any())
+        for name, tensor in expected.items()
     )
 
 

@@ -43,7 +43,8 @@ def boundary_rows(sampler: Sampler, exact: Arithmetic) -> Tensors | None:
         exact: runs the program in float64.
     """
     floating = [name for name, known in sampler.distributions.items() if known.is_floating]
-    if not sampler.program.is_batched or not floating:
+    program = sampler.program
+    if not program.is_batched or not floating or decisions(program, program.run(program.example)) is None:
         return None
     rows = sampler.draw(max(2, min(_DRAWN_ROWS, sampler.most_rows)), width=2.0)
     found = _decide(sampler.program, exact, rows)

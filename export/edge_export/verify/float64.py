@@ -3,27 +3,46 @@
 import contextlib
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, fx
-from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, TensorArgument
 from torch.utils import _pytree as pytree
 
 from edge_export.capture.diagnostics import cause
 from edge_export.capture.program import Program
-from edge_export.capture.quiet import quiet
-from edge_export.capture.recurrent import any_length
 from edge_export.errors import ExportError
 from edge_export.tensors import Tensors
+from edge_export.verify.norms import NORMS
 
 _aten = torch.ops.aten
 _control = torch.ops.higher_order
-_NORMS = {_aten.group_norm, _aten.instance_norm, _aten.layer_norm}
+_WIDE = {
+    torch.float32: torch.float64,
+    torch.float16: torch.float64,
+    torch.bfloat16: torch.float64,
+    torch.complex64: torch.complex128,
+}
+# Weights of more bytes are widened where they are used, each time: a second copy of a large model would not fit.
+_MOST_WIDENED = 2**26
 
 Operation = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in a graph an operation is.
+
+    Attributes:
+        dtype: the type of its result, if that is a tensor.
+        weights: the ids of those of its operands that come from weights alone.
+    """
+
+    dtype: torch.dtype | None = None
+    weights: frozenset[int] = frozenset()
 
 
 class Arithmetic:
@@ -32,14 +51,10 @@ class Arithmetic:
     def __init__(self, program: Program) -> None:
         """Widen the parameters, buffers and constants of `program`."""
         self._program = program
-        self._exported = _with_norms_in_steps(program.exported)
-        # Rows are widened once they are looked up: a large table would take twice its memory again.
-        tables = _only_looked_up(self._exported)
-        self._state = {
-            name: tensor if name in tables else _widened(tensor)
-            for name, tensor in {**self._exported.state_dict, **self._exported.constants}.items()
-            if isinstance(tensor, Tensor)
-        }
+        state = {**program.exported.state_dict, **program.exported.constants}
+        tensors = {name: tensor for name, tensor in state.items() if isinstance(tensor, Tensor)}
+        is_small = sum(tensor.nbytes for tensor in tensors.values()) <= _MOST_WIDENED
+        self._state = {name: _widened(tensor) if is_small else tensor.detach() for name, tensor in tensors.items()}
 
     def run(self, tensors: Tensors) -> dict[str, Tensor]:
         """What the program gives in float64 for `tensors`, by output.
@@ -49,7 +64,7 @@ class Arithmetic:
         """
         given = iter([_widened(torch.from_numpy(np.array(tensors[spec.name]))) for spec in self._program.inputs])
         placeholders = []
-        for spec in self._exported.graph_signature.input_specs:
+        for spec in self._program.exported.graph_signature.input_specs:
             if not isinstance(spec.arg, TensorArgument):
                 placeholders.append(getattr(spec.arg, "value", None))
             elif spec.kind == InputKind.USER_INPUT:
@@ -59,24 +74,24 @@ class Arithmetic:
                 placeholders.append(self._state[spec.target])
         try:
             with torch.no_grad(), _float64_by_default():
-                results = self._run_graph(self._exported.graph_module, placeholders)
+                results = self._run_graph(self._program.exported.graph_module, placeholders, self._program.varying)
         except Exception as error:
             raise ExportError(
                 f"the module cannot be verified, since it cannot run in float64: {cause(error)}"
             ) from error
-        found = [leaf for leaf in pytree.tree_leaves(results) if isinstance(leaf, Tensor)]
+        found = [_widened(leaf) for leaf in pytree.tree_leaves(results) if isinstance(leaf, Tensor)]
         return dict(zip(self._program.outputs, found, strict=True))
 
-    def _run_graph(self, module: fx.GraphModule, arguments: Sequence[Any]) -> Any:
-        return _Interpreter(module, self.compute).run(*arguments)
+    def _run_graph(
+        self, module: fx.GraphModule, arguments: Sequence[Any], varying: frozenset[fx.Node] | None = None
+    ) -> Any:
+        return _Interpreter(module, self.compute, varying).run(*arguments)
 
-    def compute(self, operation: Operation, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    def compute(self, operation: Operation, args: tuple[Any, ...], kwargs: Mapping[str, Any], place: Place) -> Any:
         """The result of one operation; `args` hold float64 where the program has float32."""
         if operation in (_aten._assert_tensor_metadata.default, _aten._assert_scalar.default):
             return None  # about float32
         match operation:
-            case _aten.embedding.default:
-                return _widened(operation(*args, **kwargs))
             case _aten.view.default:
                 # In float64 an operation before it may lay out its result differently, which view refuses.
                 return _aten.reshape.default(*args)
@@ -94,54 +109,73 @@ class Arithmetic:
                 return self._run_graph(args[1], args[2:])
         if isinstance(operation, torch._ops.HigherOrderOperator):
             raise NotImplementedError(f"{operation} is not supported yet")
+        if (steps := NORMS.get(getattr(operation, "overloadpacket", None))) is not None:
+            return steps(lambda step, *operands: self.compute(step, operands, {}, place), *args, **kwargs)
         return operation(*args, **kwargs)
 
 
-def _with_norms_in_steps(exported: ExportedProgram) -> ExportedProgram:
-    """`exported` with group, instance and layer norms as means, variances and products.
+class RangeWatch(Arithmetic):
+    """Runs a program in float64, and notes where the numbers on the way leave the range of their own type."""
 
-    A mean is rounded once for all elements that it is taken from, which roundings of the result one by one do not show.
-    """
-    named = [node.target for node in exported.graph.nodes if isinstance(node.target, torch._ops.OpOverload)]
-    if not any(operation.overloadpacket in _NORMS for operation in named):
-        return exported
-    known: Mapping[Any, Any] = torch.export.default_decompositions()
-    table: dict[Any, Any] = {
-        operation: known[operation]
-        for operation in known
-        if isinstance(operation, torch._ops.OpOverload) and operation.overloadpacket in _NORMS
-    }
-    table |= torch._decomp.get_decompositions([_aten.native_group_norm, _aten.native_layer_norm])
-    with quiet(), any_length():
-        in_steps: ExportedProgram = exported.run_decompositions(table)
-        return in_steps
+    def __init__(self, exact: Arithmetic) -> None:
+        """Watch what `exact` computes."""
+        self.__dict__.update(exact.__dict__)  # the weights, which are large, are shared
+        self._has_left = False
 
+    def has_left(self, tensors: Tensors) -> bool:
+        """Whether a number on the way is too large for its type, or not finite."""
+        self._has_left = False
+        self.run(tensors)
+        return self._has_left
 
-def _only_looked_up(exported: ExportedProgram) -> set[str]:
-    """The names of the parameters, buffers and constants of which the graph only looks up rows."""
-    specs = exported.graph_signature.input_specs
-    placeholders = [node for node in exported.graph.nodes if node.op == "placeholder"]
-    return {
-        spec.target
-        for spec, node in zip(specs, placeholders, strict=True)
-        if spec.target is not None
-        and all(user.target is _aten.embedding.default and user.args[1] is not node for user in node.users)
-    }
+    def compute(self, operation: Operation, args: tuple[Any, ...], kwargs: Mapping[str, Any], place: Place) -> Any:
+        """The result of one operation."""
+        result = super().compute(operation, args, kwargs, place)
+        if not self._has_left and place.dtype is not None and place.dtype.is_floating_point:
+            largest = torch.finfo(place.dtype).max
+            for tensor in pytree.tree_leaves(result):
+                if isinstance(tensor, Tensor) and tensor.is_floating_point():
+                    self._has_left |= not bool((tensor.abs() <= largest).all())
+        return result
 
 
 class _Interpreter(fx.Interpreter):
     """Walks a graph whose operations `compute` does, in float64 where the graph says float32."""
 
-    def __init__(self, module: fx.GraphModule, compute: Operation) -> None:
+    def __init__(self, module: fx.GraphModule, compute: Operation, varying: frozenset[fx.Node] | None) -> None:
         super().__init__(module)
         self._compute = compute
+        self._varying = varying
+        self._place = Place()
+
+    def run_node(self, n: fx.Node) -> Any:
+        """One node of the graph."""
+        if n.op == "call_function":
+            value = n.meta.get("val")
+            values = value if isinstance(value, tuple | list) else [value]
+            dtypes = [one.dtype for one in values if isinstance(one, Tensor) and one.dtype.is_floating_point]
+            dtype = dtypes[0] if dtypes else getattr(values[0], "dtype", None) if values else None
+            weights = [node for node in n.all_input_nodes if self._varying is not None and node not in self._varying]
+            self._place = Place(dtype, frozenset(id(self.env[node]) for node in weights))
+        return super().run_node(n)
 
     def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """One operation of the graph."""
         if target is operator.getitem:
             return target(*args)
-        args, kwargs = pytree.tree_map(_wide_type, (args, kwargs))
-        return self._compute(target, args, kwargs)
+        place = self._place
+        if target is _aten.embedding.default:
+            # Rows are widened once they are looked up: widening a large table for each call takes minutes.
+            return _wide(self._compute(target, args, kwargs, place))
+        if place.weights:
+            # Widening makes another tensor of a weight.
+            leaves = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+            wide = {id(leaf): _wide(leaf) for leaf in leaves}
+            place = Place(place.dtype, frozenset(id(wide[old]) for old in place.weights if old in wide))
+            args, kwargs = pytree.tree_map(lambda leaf: wide.get(id(leaf), _wide(leaf)), (args, kwargs))
+        else:
+            args, kwargs = pytree.tree_map(_wide, (args, kwargs))
+        return self._compute(target, args, kwargs, place)
 
 
 @contextlib.contextmanager
@@ -155,9 +189,12 @@ def _float64_by_default() -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-def _wide_type(value: Any) -> Any:
-    return torch.float64 if value is torch.float32 else value
+def _wide(value: Any) -> Any:
+    """A tensor in float64 for one of a narrower floating type, and that type for its; anything else as it is."""
+    if isinstance(value, torch.dtype):
+        return _WIDE.get(value, value)
+    return _widened(value) if isinstance(value, Tensor) else value
 
 
 def _widened(tensor: Tensor) -> Tensor:
-    return tensor.double() if tensor.is_floating_point() else tensor
+    return tensor.to(_WIDE.get(tensor.dtype, tensor.dtype))

@@ -22,10 +22,12 @@ class ProbeInputs:
     Attributes:
         kind: what they have in common.
         calls: the tensors of each call.
+        is_required: whether an exported model must do on them what torch does; else what it does is reported.
     """
 
     kind: str
     calls: tuple[Tensors, ...]
+    is_required: bool = True
 
     def __repr__(self) -> str:
         return f"ProbeInputs({self.kind!r}, calls={len(self.calls)})"

@@ -1,18 +1,21 @@
 """The reference: what torch computes in float64, and how far from it an exported model may be, element by element.
 
-The tolerance of an element is `MULTIPLE` times the largest of three things, each a measure of what float32 cannot
-resolve of that element: torch float32's own error; how far the element moves if the roundings of float32 fall otherwise
-(`random_rounding`); half a unit in the last place of the output's usual magnitude. If torch float32 itself is farther
-off than the last two explain, it overflowed on the way or met NaN: there the exported model must do what torch float32
-does. So a label can change only if the reference is closer to the threshold than the tolerance. Integers and booleans
-must be equal wherever float32 decides them: wherever they stay the same under roundings `MULTIPLE` times as large as
-float32's.
+The tolerance of an element is `MULTIPLE` times the largest of four things, each a measure of what float32 cannot
+resolve of that element: how far roundings usually move its output (`usual_errors`); how far they move this element
+(`random_rounding`), where that was drawn; torch float32's own error there and in its row; half a unit in its last
+place. It is never less than torch's largest error in the row, so that what is nearer to float64 than torch passes.
+
+Where torch float32 is farther off than roundings explain, float64 is still the reference, unless a number on the way
+was seen to leave float32's range, or the captured graph in float32 does not follow the module: there the exported model
+must do what the module does in float32. So a label can change only if the reference is closer to the threshold than
+the tolerance. Integers and booleans must be equal wherever float32 decides them: wherever they stay the same under
+roundings `MULTIPLE` times as large as float32's.
 
 docs/verification.md says why eight, with figures.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
 
@@ -22,89 +25,35 @@ import numpy.typing as npt
 from edge_export.capture.program import Program
 from edge_export.errors import ExportError
 from edge_export.tensors import Array, Tensors
-from edge_export.verify.float64 import Arithmetic
-from edge_export.verify.probe_kinds import ProbeInputs
-from edge_export.verify.random_rounding import HALF_UNIT, RandomRounding
+from edge_export.verify.float64 import Arithmetic, RangeWatch
+from edge_export.verify.probe_kinds import NOT_FINITE, ProbeInputs
+from edge_export.verify.random_rounding import RandomRounding
+from edge_export.verify.tensor_reference import MULTIPLE, TensorReference
+from edge_export.verify.usual_errors import UsualErrors
 from edge_runtime.contract.progress import SILENT, Progress
 from edge_runtime.verification import distance
 
-MULTIPLE = 8.0
-DRAWS = 16
-COSTLY = 2.0**18  # numbers that are computed for a row
-
-
-@dataclass(frozen=True)
-class TensorReference:
-    """What torch computes for one output of one call; all arrays have the output's shape.
-
-    Attributes:
-        float32: what the module computes as it is.
-        float64: what it computes in float64; for integers and booleans, what they then are.
-        sensitivity: how far `float64` moves under the roundings of float32; for integers and booleans, infinity if they
-            change under larger roundings, else 0.
-        magnitude: the output's usual magnitude, broadcastable to its shape.
-        finite_only: whether elements that are not finite in float32 or in float64 are excluded.
-    """
-
-    float32: Array
-    float64: Array
-    sensitivity: Array
-    magnitude: Array
-    finite_only: bool
-
-    @property
-    def is_discrete(self) -> bool:
-        """Whether the output holds integers or booleans."""
-        return bool(self.float32.dtype.kind != "f")
-
-    @cached_property
-    def resolution(self) -> Array:
-        """What float32 can resolve of each element, as far as the program alone determines it."""
-        if self.is_discrete:
-            return self.sensitivity
-        size = np.maximum(np.where(np.isfinite(self.float64), np.abs(self.float64), 0.0), self.magnitude)
-        resolution: Array = np.maximum(self.sensitivity, HALF_UNIT * size)
-        return resolution
-
-    @cached_property
-    def torch_errors(self) -> Array:
-        """The error of torch float32 against float64; NaN if either is NaN, 0 if both are the same infinity."""
-        unknown = np.isnan(self.float32) | np.isnan(self.float64)
-        return np.where(unknown, np.nan, distance(self.float32, self.float64))
-
-    @cached_property
-    def trusted(self) -> npt.NDArray[np.bool_]:
-        """Whether float32 did not overflow on the way, so that float64 is the reference."""
-        return np.nan_to_num(self.torch_errors, nan=np.inf) <= MULTIPLE * self.resolution
-
-    @cached_property
-    def expected(self) -> Array:
-        """What an exported model must compute."""
-        return np.where(self.trusted, self.float64, self.float32)
-
-    @cached_property
-    def tolerance(self) -> Array:
-        """How far from `expected` it may be; infinity for an excluded element."""
-        if self.is_discrete:
-            return self.sensitivity
-        tolerance = MULTIPLE * np.maximum(self.resolution, np.where(self.trusted, self.torch_errors, 0))
-        return np.where(self.is_finite, tolerance, np.inf) if self.finite_only else tolerance
-
-    @property
-    def is_finite(self) -> npt.NDArray[np.bool_]:
-        """Whether both float32 and float64 give a finite number."""
-        return np.isfinite(self.float32) & np.isfinite(self.float64)
-
+# Random choices of the roundings: of a call, of one that is looked at closely, and of one whose module is very costly.
+DRAWS, MANY_DRAWS, FEW_DRAWS = 4, 16, 2
+# Numbers that are computed for a row.
+COSTLY, VERY_COSTLY = 2.0**18, 2.0**22
 
 CallReference: TypeAlias = dict[str, TensorReference]
 
 
 @dataclass(frozen=True)
 class ProbeReference:
-    """What torch computes for probe inputs: for each call, by output."""
+    """What torch computes for probe inputs.
+
+    Attributes:
+        probe: the inputs.
+        calls: the references of each call, by output.
+        closer: those of a call with more draws.
+    """
 
     probe: ProbeInputs
     calls: tuple[CallReference, ...]
+    closer: Callable[[Tensors], CallReference] | None = None
 
 
 class References:
@@ -113,7 +62,6 @@ class References:
     Attributes:
         program: the program.
         exact: runs it in float64.
-        draws: how many random choices of roundings are drawn.
     """
 
     def __init__(self, program: Program, finite_only: bool = False) -> None:
@@ -121,22 +69,32 @@ class References:
         self.program = program
         self._finite_only = finite_only
         self.exact = Arithmetic(program)
-        # 4 draws of a module with many elements still find the largest of many.
-        self.draws = DRAWS if program.cost < COSTLY else DRAWS // 4
-        self._draws = [RandomRounding(self.exact, seed) for seed in range(self.draws)]
-        self._large_draws = [RandomRounding(self.exact, seed, MULTIPLE) for seed in range(self.draws)]
-        self._magnitudes: dict[str, Array] = {}
+        # Of a costly program only what is usual is drawn, and what seems to be wrong.
+        self._draws = DRAWS if program.cost < COSTLY else 0
+        self._usual: dict[str, Array] = {}
+        # How many times as far as here roundings may move each output on another processor.
+        self._elsewhere: dict[str, float] = {}
 
     def of_probes(self, probes: Sequence[ProbeInputs], progress: Progress = SILENT) -> list[ProbeReference]:
-        """The references of all `probes`; the first one, of ordinary rows, tells each output's usual magnitude."""
-        self._magnitudes = self._usual_magnitudes(probes[0])
-        found = []
-        for probe in probes:
+        """The references of all `probes`; the first one, of ordinary rows, tells what is usual."""
+        ordinary, *others = probes
+        known = []
+        for index, call in enumerate(ordinary.calls):
+            # A few calls tell what is usual.
+            draws = (FEW_DRAWS if self.program.cost >= VERY_COSTLY else DRAWS) if index == 0 else self._draws
+            float64 = self._in(self.exact, call)
+            known.append((call, float64, self._moved(call, float64, draws)))
+            progress.advance()
+        self._usual = self._usual_errors(known)
+        self._elsewhere = self._factors_elsewhere(*known[0][:2])
+        first = tuple(self._references(*each) for each in known)
+        found = [ProbeReference(ordinary, first, self.of_call_closely)]
+        for probe in others:
             calls = []
             for call in probe.calls:
-                calls.append(self.of_call(call))
+                calls.append(self._of_nonfinite(call) if probe.kind == NOT_FINITE else self.of_call(call))
                 progress.advance()
-            found.append(ProbeReference(probe, tuple(calls)))
+            found.append(ProbeReference(probe, tuple(calls), self.of_call_closely))
         return found
 
     def of_call(self, tensors: Tensors) -> CallReference:
@@ -145,45 +103,153 @@ class References:
         Raises:
             ExportError: an output has another shape in float64 or under other roundings.
         """
+        return self._with_draws(tensors, self._draws)
+
+    def of_call_closely(self, tensors: Tensors) -> CallReference:
+        """As `of_call`, with many draws."""
+        return self._with_draws(tensors, MANY_DRAWS)
+
+    def of_reference_rows(self, tensors: Tensors) -> CallReference:
+        """As `of_call`, for rows that other processors are held to: with many draws, unless the program is costly."""
+        found = self._with_draws(tensors, MANY_DRAWS if self._draws else 0)
+        return {name: replace(each, usual=each.usual * self._elsewhere.get(name, 1.0)) for name, each in found.items()}
+
+    def _of_nonfinite(self, tensors: Tensors) -> CallReference:
+        """As `of_call`, for NaN and infinity; of a costly program without float64, which has the same."""
+        if self._draws:
+            return self.of_call(tensors)
         float32 = self.program.run(tensors)
+        float64 = {
+            name: values.astype(np.float64) if values.dtype.kind == "f" else values for name, values in float32.items()
+        }
+        return self._references(tensors, float64, {name: [] for name in float64})
+
+    def _with_draws(self, tensors: Tensors, count: int) -> CallReference:
         float64 = self._in(self.exact, tensors)
+        return self._references(tensors, float64, self._moved(tensors, float64, count))
+
+    def _references(self, tensors: Tensors, float64: Tensors, moved: Mapping[str, Sequence[Array]]) -> CallReference:
+        float32 = self.program.run(tensors)
+        _check_shapes(tensors, float32, float64)
+        references, doubtful = {}, False
         for name, values in float32.items():
-            if values.shape != float64[name].shape:
-                raise ExportError(
-                    f"{name} has the shape {list(values.shape)} for inputs of the shapes "
-                    f"{[list(given.shape) for given in tensors.values()]}, and {list(float64[name].shape)} in what "
-                    "torch.export captured: the captured graph holds only for the example's branch or size"
-                )
-        is_discrete = any(values.dtype.kind != "f" for values in float32.values())
-        draws = [self._in(draw, tensors) for draw in self._draws]
-        large = [self._in(draw, tensors) for draw in self._large_draws] if is_discrete else draws
-        references = {}
-        for name, values in float32.items():
-            if any(draw[name].shape != values.shape for draw in large):
-                raise ExportError(
-                    f"the number of elements of {name} depends on how float32 rounds, so that it cannot be compared; "
-                    "return a tensor of a fixed size, such as a mask"
-                )
+            usual = self._usual.get(name, np.zeros(()))
             if values.dtype.kind == "f":
-                moved = [distance(draw[name], float64[name]) for draw in draws]
-                sensitivity = np.nan_to_num(np.max(moved, axis=0), posinf=0.0)
+                sensitivity = np.nan_to_num(np.max([*moved[name], np.zeros(values.shape)], axis=0), posinf=0.0)
+                usual = usual * _factor(moved[name], usual)
             else:
-                changed = np.any([draw[name] != float64[name] for draw in large], axis=0)
+                changed = np.any([*moved[name], np.zeros(values.shape, np.bool_)], axis=0)
                 sensitivity = np.where(changed, np.inf, 0.0)
-            magnitude = self._magnitudes.get(name, np.zeros(()))
-            references[name] = TensorReference(values, float64[name], sensitivity, magnitude, self._finite_only)
+            known = np.zeros((), np.bool_)
+            found = TensorReference(values, float64[name], sensitivity, usual, known, self._finite_only)
+            references[name] = found
+            doubtful |= bool(_is_doubtful(found).any())
+        if doubtful:
+            self._explain(tensors, references)
         return references
+
+    def _moved(self, tensors: Tensors, float64: Tensors, count: int) -> dict[str, list[Array]]:
+        """How far each of `count` draws moves each output; whether it changes integers and booleans."""
+        moved: dict[str, list[Array]] = {name: [] for name in float64}
+        is_discrete = any(values.dtype.kind != "f" for values in float64.values())
+        for seed in range(count):
+            usual = self._in(RandomRounding(self.exact, seed), tensors)
+            large = self._in(RandomRounding(self.exact, seed, MULTIPLE), tensors) if is_discrete else usual
+            for name, values in float64.items():
+                if usual[name].shape != values.shape or large[name].shape != values.shape:
+                    raise ExportError(
+                        f"the number of elements of {name} depends on how float32 rounds, so that it cannot be "
+                        "compared; return a tensor of a fixed size, such as a mask"
+                    )
+                is_float = values.dtype.kind == "f"
+                moved[name].append(distance(usual[name], values) if is_float else large[name] != values)
+        return moved
+
+    def _factors_elsewhere(self, call: Tensors, float64: Tensors) -> dict[str, float]:
+        """How many times as far roundings move each output if convolutions are computed from tiles, at least 1."""
+        if not self.program.has_convolutions:
+            return {}
+        moved = self._in(RandomRounding(self.exact, 0, by_tiles=True), call)
+        factors = {}
+        for name, usual in self._usual.items():
+            ratios = _ratios(distance(moved[name], float64[name]), usual)
+            factors[name] = max(1.0, float(np.sqrt(np.mean(ratios**2)))) if ratios.size else 1.0
+        return factors
+
+    def _explain(self, tensors: Tensors, references: CallReference) -> None:
+        """Find out why torch float32 is far off in `references` of one call: roundings, or something else."""
+        overflows = RangeWatch(self.exact).has_left(tensors)
+        captured = {} if overflows else self._in_captured_graph(tensors)
+        for name, found in references.items():
+            doubtful = _is_doubtful(found)
+            if not doubtful.any():
+                continue
+            # Where the graph in float32 is as far off as the module, both round alike.
+            if name in captured and captured[name].shape == doubtful.shape:
+                doubtful &= distance(captured[name], found.float64) < found.torch_errors / 4
+            known = (found.float32, found.float64, found.sensitivity, found.usual)
+            references[name] = TensorReference(*known, doubtful, self._finite_only)
+
+    def _in_captured_graph(self, tensors: Tensors) -> Tensors:
+        """What the captured graph gives in float32; nothing for sizes that it does not hold for."""
+        try:
+            return self.program.call(self._captured, tensors)
+        except RuntimeError:
+            return {}
+
+    @cached_property
+    def _captured(self) -> Callable[..., object]:
+        return self.program.exported.module(check_guards=False)
 
     def _in(self, arithmetic: Arithmetic, tensors: Tensors) -> dict[str, Array]:
         return {name: tensor.numpy() for name, tensor in arithmetic.run(tensors).items()}
 
-    def _usual_magnitudes(self, probe: ProbeInputs) -> dict[str, Array]:
-        """The root mean square of each output, for each place on its last axis if that has a fixed size."""
-        found = [self._in(self.exact, call) for call in probe.calls]
-        magnitudes = {}
-        for name in self.program.outputs:
-            values = [outputs[name] for outputs in found]
-            per_column = name in self.program.column_outputs
-            flat = np.concatenate([value.reshape(-1, *(value.shape[-1:] if per_column else ())) for value in values])
-            magnitudes[name] = np.sqrt((np.where(np.isfinite(flat), flat, 0.0).astype(np.float64) ** 2).mean(axis=0))
-        return magnitudes
+    def _usual_errors(
+        self, known: Sequence[tuple[Tensors, Tensors, Mapping[str, Sequence[Array]]]]
+    ) -> dict[str, Array]:
+        """How far roundings usually move each output, of calls with their results in float64 and how these move."""
+        types = {name: values.dtype for name, values in self.program.run(known[0][0]).items()}
+        usual = {
+            name: UsualErrors(self.program.fixed_axes[name], float(np.finfo(dtype).eps) / 2)
+            for name, dtype in types.items()
+            if dtype.kind == "f"
+        }
+        for _, float64, moved in known:
+            for name, errors in usual.items():
+                errors.add(float64[name], moved[name])
+        return {name: errors.pooled() for name, errors in usual.items()}
+
+
+def _is_doubtful(found: TensorReference) -> npt.NDArray[np.bool_]:
+    """Where torch float32 is farther off than the roundings that were drawn explain."""
+    if found.is_discrete:
+        return np.zeros(found.float32.shape, np.bool_)
+    return found.is_finite & (found.torch_errors > MULTIPLE * found.resolution)
+
+
+def _factor(moved: Sequence[Array], usual: Array) -> Array:
+    """How many times as far as usual roundings move each row, at least 1; broadcastable to the output's shape."""
+    if not moved or moved[0].size == 0:
+        return np.ones(())
+    axes = (0, *range(2, moved[0].ndim + 1)) if moved[0].ndim else (0,)
+    ratios = _ratios(np.stack(moved), usual)
+    factor: Array = np.maximum(1.0, np.sqrt(np.mean(ratios**2, axes, keepdims=True)))[0]
+    return factor
+
+
+def _ratios(moved: Array, usual: Array) -> Array:
+    """`moved` in units of `usual`; 0 where that is 0, or where one of two results is not finite."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = np.where(usual > 0, moved / usual, 0.0)
+    return np.where(np.isfinite(ratios), ratios, 0.0)
+
+
+def _check_shapes(tensors: Tensors, float32: Tensors, float64: Tensors) -> None:
+    """See that the captured graph gives what the module gives."""
+    for name, values in float32.items():
+        if values.shape != float64[name].shape:
+            raise ExportError(
+                f"{name} has the shape {list(values.shape)} for inputs of the shapes "
+                f"{[list(given.shape) for given in tensors.values()]}, and {list(float64[name].shape)} in what "
+                "torch.export captured: the captured graph holds only for the example's branch or size"
+            )

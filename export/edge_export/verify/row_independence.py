@@ -11,10 +11,11 @@ from edge_export.capture.program import Program, size_hint
 from edge_export.errors import ExportError
 from edge_export.tensors import Tensors, count_rows, evenly_spaced, join, row_shapes, take
 from edge_export.verify.float64 import Arithmetic
-from edge_export.verify.probe_kinds import ProbeInputs
+from edge_export.verify.probe_kinds import NOT_FINITE, ProbeInputs
+from edge_export.verify.reference import COSTLY
 from edge_runtime.contract.workload import Workload
 
-# Rows of each kind that are also computed alone.
+# Rows of each kind that are also computed alone; of a costly program one ordinary row and one with NaN.
 _MOST_ROWS = 12
 
 
@@ -31,24 +32,28 @@ def workload(program: Program, exact: Arithmetic, probes: Sequence[ProbeInputs])
     """
     if not program.is_batched:
         return None
-    # The place of a row must not matter either, which a few rows do not tell.
     ordinary = max(probes[0].calls, key=count_rows)
     count = count_rows(ordinary)
-    independent = _is_same_in_parts(exact, ordinary, [0, count // 3, count - count // 7, count]) and all(
-        _is_same_in_parts(exact, rows, range(count_rows(rows) + 1)) for rows in _mixed(probes)
-    )
+    if program.cost >= COSTLY:
+        mixed = _mixed([probes[0], *[probe for probe in probes if probe.kind == NOT_FINITE]], 1)
+    else:
+        mixed = _mixed(probes, _MOST_ROWS)
+    independent = all(_is_same_in_parts(exact, rows, range(count_rows(rows) + 1)) for rows in mixed)
+    if independent and program.cost < COSTLY:
+        # The place of a row must not matter either, which a few rows do not tell.
+        independent = _is_same_in_parts(exact, ordinary, [0, count // 3, count - count // 7, count])
     return Workload(independent, float(np.ceil(program.cost)), _widest(program))
 
 
-def _mixed(probes: Sequence[ProbeInputs]) -> list[Tensors]:
-    """Some rows of every kind, those of one shape beside each other: NaN in one row must not reach another."""
+def _mixed(probes: Sequence[ProbeInputs], most: int) -> list[Tensors]:
+    """At most `most` rows of every kind, beside each other if of one shape: NaN in one must not reach another."""
     mixed: dict[tuple[tuple[int, ...], ...], list[Tensors]] = {}
     for probe in probes:
         if not probe.calls:
             continue
         largest = max(probe.calls, key=count_rows)
         count = count_rows(largest)
-        rows = take(largest, evenly_spaced(count, _MOST_ROWS))
+        rows = take(largest, evenly_spaced(count, most))
         mixed.setdefault(row_shapes(rows), []).append(rows)
     return list(map(join, mixed.values()))
 

@@ -59,10 +59,10 @@ def test_too_little_memory_is_not_taken_for_a_failure(program: Program, monkeypa
 
 
 def test_outputs_with_columns(program: Program) -> None:
-    # Three places on the last axis have a meaning of their own; a boolean has none, nor has an axis of any size.
-    assert program.column_outputs == {"sum"}
+    # Three places on the last axis have a meaning of their own; those on an axis of any size have none.
+    assert program.fixed_axes["sum"] == (False, True)
     lengths = capture(layer(lambda self, x: (x, x.sum(2))), rows(2, 5, 3), {"x": ("batch", "length")})
-    assert lengths.column_outputs == {"output_0"}
+    assert lengths.fixed_axes["output_0"] == (False, False, True)
 
 
 def test_only_probabilities_of_labels_make_a_classifier(program: Program) -> None:

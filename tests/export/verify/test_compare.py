@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,14 +22,17 @@ from edge_export.tensors import Run, Tensors
 from edge_export.verify.compare import ParityError, compare, errors_of, tolerance_used
 from edge_export.verify.probe_inputs import all_probe_inputs
 from edge_export.verify.probe_kinds import BOUNDARY, EXTREME, NOT_FINITE, ProbeInputs
-from edge_export.verify.reference import MULTIPLE, ProbeReference, References, TensorReference
+from edge_export.verify.reference import ProbeReference, References
 from edge_export.verify.sampler import Sampler
+from edge_export.verify.tensor_reference import MULTIPLE, TensorReference
 from edge_runtime.contract.progress import Progress
 from edge_train import Network, NeuralNet
 
 ORDINARY = "rows like the training data"
 ROWS: Tensors = {"x": np.zeros((3, 5), np.float32), "text": np.zeros((3, 3), np.int64)}
 Array = np.ndarray[Any, Any]
+# Nothing is usual, and nothing unexplained.
+NOTHING = (np.zeros(()), np.zeros((), np.bool_))
 
 
 def as_run(compute: Callable[[Array], Array]) -> Run:
@@ -72,7 +76,7 @@ def test_what_float32_can_decide(program: Program, references: list[ProbeReferen
 
 def test_decisions_of_several_labels_and_of_none() -> None:
     three = np.array([[0.5, 0.4, 0.1], [0.45, 0.45, 0.1], [0.1, 0.1, 0.8]])
-    tensor = TensorReference(three.astype(np.float32), three, np.full((3, 3), 1e-3), np.zeros(()), False)
+    tensor = TensorReference(three.astype(np.float32), three, np.full((3, 3), 1e-3), *NOTHING, False)
     program = capture(Table("multiclass_classification"), tuple(map(torch.from_numpy, ROWS.values())))
     known = [ProbeReference(ProbeInputs("rows", (ROWS,)), ({"probability": tensor},))]
     (comparison,) = compare(lambda _: {"probability": three.astype(np.float32)}, known, program, "it")
@@ -88,7 +92,7 @@ def test_open_integers_are_excluded_and_others_are_decided() -> None:
         np.array([[True, False, True]]),
         np.array([[True, False, True]]),
         np.array([[0, np.inf, 0]]),
-        np.zeros(()),
+        *NOTHING,
         False,
     )
     known = [ProbeReference(ProbeInputs("rows", ({"x": np.zeros((1, 3), np.float32)},)), ({"output": tensor},))]
@@ -143,7 +147,6 @@ def wrong(kind: str, x: Array, outputs: Array) -> Array:
         ("a little too large", "the tolerance is "),
         ("one row of a large batch", "in a call of shape [8191, 2]"),
         ("batches of one", "in a call of shape [1, 2]"),
-        ("NaN hidden", NOT_FINITE),
         ("NaN made", EXTREME),
         ("infinity made", EXTREME),
         ("label flipped on the boundary", BOUNDARY),
@@ -159,6 +162,45 @@ def test_what_is_wrong_is_refused(
     assert "probability[" in message
     assert "torch gives " in message
     assert "the smallest tolerance that would pass is" in message
+
+
+def test_nan_and_infinity_are_reported_unless_they_are_required(
+    model: Network, program: Program, torch_side: References, references: list[ProbeReference]
+) -> None:
+    run = as_run(lambda x: wrong("NaN hidden", x, probability(model, x)))
+    (found,) = [each for each in compare(run, references, program, "it") if not each.holds]
+    assert found.probe.kind == NOT_FINITE
+    assert found.exception.startswith(f"is verified for finite inputs: on {NOT_FINITE}, {found.failed} of ")
+    assert "torch gives nan" in found.exception
+    required = all_probe_inputs(Sampler(program), torch_side.exact, require_nonfinite=True)
+    known = [ProbeReference(probe, each.calls) for probe, each in zip(required, references, strict=True)]
+    assert NOT_FINITE in str(refusal(run, known, program))
+
+
+def test_what_fails_by_chance_is_looked_at_more_closely() -> None:
+    """Draws that happened to be small refuse nothing; what stays beyond its tolerance then is refused."""
+    program = capture(layer(lambda self, x: x * 2), rows())
+    references = References(program)
+    probe = ProbeInputs("rows", (program.example, program.example))
+    known = references.of_probes([probe])
+    asked: list[Tensors] = []
+
+    def closer(tensors: Tensors) -> dict[str, TensorReference]:
+        asked.append(tensors)
+        found = references.of_call_closely(tensors)
+        return {name: replace(each, usual=each.usual + 1e-5) for name, each in found.items()}
+
+    with_closer = [ProbeReference(probe, known[0].calls, closer)]
+
+    def off(by: float) -> Run:
+        return lambda tensors: {"output": 2 * tensors["x"] + np.float32(by)}
+
+    assert compare(off(5e-5), with_closer, program, "it")[0].holds
+    assert len(asked) == 2
+    refusal(off(5e-5), known, program)
+    refusal(off(1e-2), with_closer, program)
+    # Once is enough to refuse.
+    assert len(asked) == 3
 
 
 def test_the_smallest_tolerance_that_would_pass(program: Program, references: list[ProbeReference]) -> None:
@@ -186,7 +228,7 @@ def test_another_shape_is_refused(program: Program, references: list[ProbeRefere
 
 def test_errors_and_what_they_use_of_the_tolerance() -> None:
     tensor = TensorReference(
-        np.array([1, np.nan, np.inf, 2], np.float32), np.array([1, np.nan, np.inf, 2]), np.zeros(4), np.zeros(()), False
+        np.array([1, np.nan, np.inf, 2], np.float32), np.array([1, np.nan, np.inf, 2]), np.zeros(4), *NOTHING, False
     )
     np.testing.assert_array_equal(errors_of(np.array([1.5, np.nan, np.inf, np.nan]), tensor), [0.5, 0, 0, np.inf])
     np.testing.assert_array_equal(errors_of(np.zeros(3), tensor), np.full(4, np.inf))

@@ -2,23 +2,26 @@
 
 import copy
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from layers import layer, rows
-from torch import Tensor
+from torch import Tensor, nn
 
 from edge_export import ExportError
 from edge_export.capture.capture import capture
 from edge_export.capture.program import Program
 from edge_export.verify.decision_boundary import boundary_rows
+from edge_export.verify.float64 import Arithmetic, RangeWatch
 from edge_export.verify.probe_inputs import ordinary
 from edge_export.verify.probe_kinds import BOUNDARY, ProbeInputs
 from edge_export.verify.random_rounding import HALF_UNIT
-from edge_export.verify.reference import COSTLY, DRAWS, MULTIPLE, ProbeReference, References, TensorReference
+from edge_export.verify.reference import COSTLY, DRAWS, MANY_DRAWS, ProbeReference, References
 from edge_export.verify.sampler import Sampler
+from edge_export.verify.tensor_reference import MULTIPLE, TensorReference
 from edge_runtime.contract.progress import Progress
 from edge_train import Network
 
@@ -29,31 +32,55 @@ def reference(
     float32: list[float],
     float64: list[float],
     sensitivity: list[float],
-    magnitude: float = 0.0,
+    usual: float = 0.0,
     finite_only: bool = False,
+    unexplained: Sequence[bool] = (),
 ) -> TensorReference:
     return TensorReference(
-        np.array(float32, np.float32), np.array(float64), np.array(sensitivity), np.array(magnitude), finite_only
+        np.array(float32, np.float32),
+        np.array(float64),
+        np.array(sensitivity),
+        np.array(usual),
+        np.array(unexplained or [False] * len(float32)),
+        finite_only,
     )
 
 
 def test_eight_is_the_multiple() -> None:
-    assert (MULTIPLE, DRAWS, HALF_UNIT) == (8.0, 16, 2.0**-24)
+    assert (MULTIPLE, DRAWS, MANY_DRAWS, HALF_UNIT) == (8.0, 4, 16, 2.0**-24)
 
 
-def test_the_largest_of_three_measures_is_the_tolerance() -> None:
-    # torch's own error, the sensitivity, half a unit of the element's own size, and of the usual size.
+def test_the_largest_of_the_measures_is_the_tolerance() -> None:
+    # torch's own error, the sensitivity, half a unit of the element's own size, and what is usual.
     float64 = [0.0, 0.0, 4.0, 0.5]
-    tensor = reference([1e-5, 0.0, 4.0, 0.5], float64, [2e-5, 1e-3, 0.0, 0.0], magnitude=2.0)
-    np.testing.assert_allclose(tensor.tolerance, 8 * np.array([2e-5, 1e-3, 4 * HALF_UNIT, 2 * HALF_UNIT]))
-    own = reference([1e-4], [0.0], [2e-5])
-    np.testing.assert_allclose(own.tolerance, [8 * np.float32(1e-4)])
+    tensor = reference([1e-5, 0.0, 4.0, 0.5], float64, [2e-6, 1e-3, 0.0, 0.0], usual=1e-7)
+    np.testing.assert_allclose(tensor.tolerance, 8 * np.array([np.float32(1e-5), 1e-3, 4 * HALF_UNIT, 1e-7]))
     np.testing.assert_array_equal(tensor.expected, float64)
     assert tensor.trusted.all()
 
 
-def test_torch_itself_is_expected_where_it_overflowed() -> None:
-    tensor = reference([1.0, INF, NAN, NAN, 1.0], [0.0, 5.0, 3.0, NAN, 1.0], [1e-6] * 5, magnitude=1.0)
+def test_torch_s_errors_in_a_row_widen_the_tolerance_of_all_of_it() -> None:
+    """Of many elements: 8 times their root mean square, and never less than the largest of them."""
+    float64 = np.zeros((2, 100))
+    float32 = float64.astype(np.float32)
+    float32[0, 0], float32[0, 1:] = 1e-3, 1e-6
+    tensor = TensorReference(float32, float64, np.zeros((2, 100)), np.full((1, 1), 1e-9), np.zeros((), np.bool_), False)
+    np.testing.assert_allclose(tensor.tolerance[0, 1:], 1e-3, rtol=1e-3)
+    np.testing.assert_allclose(tensor.tolerance[1], 8e-9)
+
+
+def test_a_large_number_widens_nothing_beside_a_small_one() -> None:
+    float32 = np.array([[1000.0001, 0.5]], np.float32)
+    float64 = float32 + np.array([[3e-5, 0.0]])
+    usual = np.array([[1e-4, 1e-8]])
+    tensor = TensorReference(float32, float64, np.zeros((1, 2)), usual, np.zeros((), np.bool_), False)
+    assert tensor.tolerance[0, 1] < 1e-6
+
+
+def test_torch_itself_is_expected_where_roundings_do_not_explain_it() -> None:
+    unexplained = [True, False, False, False, False]
+    values = ([1.0, INF, NAN, NAN, 1.0], [0.0, 5.0, 3.0, NAN, 1.0], [1e-6] * 5)
+    tensor = reference(*values, usual=1e-7, unexplained=unexplained)
     assert tensor.trusted.tolist() == [False, False, False, False, True]
     np.testing.assert_array_equal(tensor.expected, np.array([1.0, INF, NAN, NAN, 1.0], np.float32))
     # Its own error, which is large there, widens nothing.
@@ -75,7 +102,10 @@ def test_what_is_not_finite_on_either_side_can_be_excluded() -> None:
 
 
 def test_integers_and_booleans_must_be_equal_unless_they_are_open() -> None:
-    tensor = TensorReference(np.array([3, 4]), np.array([3, 4]), np.array([0.0, INF]), np.zeros(()), True)
+    open_places = np.array([0.0, INF])
+    tensor = TensorReference(
+        np.array([3, 4]), np.array([3, 4]), open_places, np.zeros(()), np.zeros((), np.bool_), True
+    )
     assert tensor.is_discrete
     np.testing.assert_array_equal(tensor.tolerance, [0.0, INF])
     np.testing.assert_array_equal(tensor.expected, [3, 4])
@@ -112,17 +142,17 @@ def test_a_decision_that_roundings_change_is_open() -> None:
     np.testing.assert_array_equal(found.sensitivity, 0)
 
 
-def test_ordinary_rows_tell_the_usual_magnitude() -> None:
+def test_ordinary_rows_tell_what_is_usual() -> None:
     program = capture(layer(lambda self, x: (x * torch.tensor([1.0, 10.0, 100.0]), x.unsqueeze(1))), rows())
     references = References(program)
-    ones = {"x": np.ones((4, 3), np.float32)}
+    ones = {"x": np.ones((40, 3), np.float32)}
     known = references.of_probes([ProbeInputs("ordinary", (ones, ones)), ProbeInputs("others", (ones,))])
-    by_column = known[1].calls[0]["output_0"].magnitude
-    # Columns of a fixed number have one each; where NaN or infinity comes out, they do not count.
-    np.testing.assert_allclose(by_column, [1, 10, 100])
-    infinite = {"x": np.array([[np.inf, 1, 2], [np.nan, 1, 2]], np.float32)}
+    # Columns of a fixed number have one each, which is half a unit of their magnitude if nothing is rounded.
+    np.testing.assert_allclose(known[1].calls[0]["output_0"].usual[:1], [HALF_UNIT * np.array([1, 10, 100])])
+    # Where NaN or infinity comes out, they do not count.
+    infinite = {"x": np.tile(np.array([[np.inf, 1, 2], [np.nan, 1, 2], [3, 1, 2]], np.float32), (80, 1))}
     references.of_probes([ProbeInputs("ordinary", (infinite,))])
-    np.testing.assert_allclose(references.of_call(ones)["output_0"].magnitude, [0, 10, 200])
+    np.testing.assert_allclose(references.of_call(ones)["output_0"].usual[:1], [HALF_UNIT * np.array([3, 10, 200])])
 
 
 def test_progress_counts_calls() -> None:
@@ -132,10 +162,48 @@ def test_progress_counts_calls() -> None:
     assert progress.done == len(ordinary(Sampler(program)).calls)
 
 
-def test_costly_programs_have_fewer_draws(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert References(program).draws == DRAWS
+def test_costly_programs_are_drawn_on_their_first_call(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    probe = ordinary(Sampler(program))
+    assert all(call["probability"].sensitivity.any() for call in References(program).of_probes([probe])[0].calls)
     monkeypatch.setitem(vars(program), "cost", COSTLY)
-    assert References(program).draws == DRAWS // 4
+    known = References(program).of_probes([probe])[0]
+    drawn = [call["probability"].sensitivity.any() for call in known.calls]
+    assert drawn == [True] + [False] * (len(drawn) - 1)
+    assert all((call["probability"].usual > 0).all() for call in known.calls)
+    # What seems to be wrong is looked at more closely.
+    assert known.closer is not None
+    assert known.closer(probe.calls[1])["probability"].sensitivity.any()
+
+
+class Otherwise(nn.Module):
+    """Its graph is not what it does: it knows when it is exported."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * (1.0 if torch.compiler.is_exporting() else 1.001)
+
+
+def test_a_graph_that_is_not_what_the_module_does_is_no_reference() -> None:
+    program = capture(Otherwise(), rows())
+    known = References(program).of_probes([ProbeInputs("rows", (program.example,))])[0].calls[0]["output"]
+    assert not known.trusted[program.example["x"] != 0].any()
+    np.testing.assert_array_equal(known.expected, program.run(program.example)["output"])
+
+
+def test_what_torch_computes_badly_does_not_count_against_a_file() -> None:
+    """Without overflow float64 stays the reference, however far off torch is: here by cancelling squares."""
+    program = capture(layer(lambda self, x: torch.cdist(x, x + 1e-3)), rows(30, 3))
+    x = {"x": np.linspace(900, 1000, 90).reshape(30, 3).astype(np.float32)}
+    known = References(program).of_probes([ProbeInputs("rows", (x,))])[0].calls[0]["output"]
+    assert known.trusted.all()
+    assert (known.tolerance >= known.torch_errors).all()
+
+
+def test_overflow_is_seen_on_the_way() -> None:
+    program = capture(layer(lambda self, x: torch.sigmoid(1e30 / (x * x) - 5.0)), rows())
+    x = {"x": np.array([[1e25, 1e3, 1.0]], np.float32)}
+    exact = Arithmetic(program)
+    assert RangeWatch(exact).has_left(x)
+    assert not RangeWatch(exact).has_left({"x": np.array([[1e10, 1e3, 1e5]], np.float32)})
 
 
 def other_branch(self: object, x: Tensor) -> Tensor:
@@ -172,7 +240,7 @@ def test_the_tolerance_is_tight(references: list[ProbeReference]) -> None:
             tensor = call["probability"]
             assert tensor.tolerance.max() < 2e-5
             saturated = np.abs(tensor.float64 - 0.5) > 0.499999
-            assert (tensor.tolerance[saturated] < 1.5e-6).all()
+            assert (tensor.tolerance[saturated] < 3e-6).all()
             assert (tensor.tolerance >= MULTIPLE * HALF_UNIT * np.abs(np.nan_to_num(tensor.expected))).all()
 
 
@@ -200,4 +268,4 @@ def test_a_row_on_a_steep_slope_has_a_larger_tolerance_and_others_have_not(model
     assert boundary is not None
     known = references.of_probes([common, ProbeInputs(BOUNDARY, (boundary,))])
     assert known[1].calls[0]["probability"].tolerance.max() > 1e-3
-    assert np.median(known[0].calls[-1]["probability"].tolerance) < 1.5 * MULTIPLE * HALF_UNIT
+    assert np.median(known[0].calls[-1]["probability"].tolerance) < 1e-5
