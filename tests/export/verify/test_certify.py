@@ -83,7 +83,7 @@ def test_large_rows_are_few() -> None:
     # 48 KiB in base64 for all kinds together: a row of 12 KiB, of 768 bytes, of 48.
     assert batches(3, 32) == [1, 1]
     assert batches(1, 32) == [2]
-    assert batches(2, 8) == [22, 22]
+    assert batches(2, 8) == [23, 23]
     assert batches(1, 2) == [32]
 
 
