@@ -23,9 +23,9 @@ from edge_export.verify.reference_rows import (
     MOST_BYTES,
     chosen_batches,
     compact_batch,
+    few_rows,
     generated_batch,
     room_for_rows,
-    smallest,
     whole_batch,
 )
 from edge_runtime import Predictor, ReferenceBatch
@@ -132,7 +132,7 @@ def test_rows_of_every_kind_with_many_outputs() -> None:
 def test_a_row_that_is_too_large_is_generated() -> None:
     program, probes = CASES["images"]()
     generated, extreme = chosen(program, probes, MOST_BYTES // 2)
-    assert (generated.kind, generated.rows) == (GENERATED, 1)
+    assert (generated.kind, generated.rows) == (GENERATED, 4)
     x = generated.inputs["x"]
     assert 0.4 < x.std() < 4
     assert probes[0].calls[0]["x"].min() <= x.min() < x.max() <= probes[0].calls[0]["x"].max()
@@ -156,8 +156,8 @@ def test_what_the_module_fails_on_is_not_kept(monkeypatch: pytest.MonkeyPatch) -
     program, probes = CASES["small rows"]()
     judge = functools.partial(judged, program)
     monkeypatch.setattr(Program, "try_run", lambda self, tensors: None)
-    row = smallest(program, probes[0])
-    assert len(row["x"]) == 1
+    row = few_rows(program, probes[0])
+    assert len(row["x"]) == 4
     assert chosen(program, probes, MOST_BYTES) == ()
     assert whole_batch(program, "rows", row, MOST_BYTES, judge) is None
     assert compact_batch(program, "rows", row, MOST_BYTES, judge) is None
