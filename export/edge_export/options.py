@@ -114,7 +114,8 @@ def check_paths(folder: Path, stem: str, choices: Choices, read: Sequence[Path])
     for path in read:
         if path.suffix in {f".{kind}" for kind in Format}:
             raise ExportError(
-                f"{path} has the name of a file that an export makes; give what it is made from, such as model.pt"
+                f"{path} has the name of a file that an export makes; give what it is made from, such as model.pt "
+                "(edge-predict runs .onnx and .ort files as they are)"
             )
     read = [*read, *([choices.data] if isinstance(choices.data, Path) else [])]
     for path in read:
@@ -140,6 +141,14 @@ def file_path(folder: Path, stem: str, kind: Format, precision: Precision) -> Pa
     """Where the file of a format and a precision goes: model.onnx, model.int8.onnx."""
     middle = "" if precision == Precision.FLOAT32 else f".{precision}"
     return folder / f"{stem}{middle}.{kind}"
+
+
+def stem_of(path: Path) -> str:
+    """The name that the files of an export have without their endings: model for model.pt.
+
+    Of weights in several files it is that of their index, model.safetensors.index.json.
+    """
+    return Path(path.name.removesuffix(".index.json")).stem
 
 
 def split_factory(factory: str) -> tuple[str, str]:

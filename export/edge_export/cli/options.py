@@ -15,7 +15,9 @@ app = typer.Typer(**shell.SETTINGS)
 def export(
     model: Annotated[
         Path,
-        typer.Argument(metavar="MODEL", help="A model.pt, a .pt2 of torch.export, or with --module any state_dict."),
+        typer.Argument(
+            metavar="MODEL", help="A model.pt, a .pt2 of torch.export, or with --module any file of weights."
+        ),
     ],
     output: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Where the files go; beside MODEL by default.")
@@ -96,7 +98,7 @@ def export(
     # torch and onnx take seconds to import; mistakes in the command line are found before.
     from edge_export.budget import Budget
     from edge_export.errors import ExportError
-    from edge_export.options import Options, check_paths, choose, split_factory
+    from edge_export.options import Options, check_paths, choose, split_factory, stem_of
     from edge_runtime.contract.progress import Progress
 
     with Progress("loading torch") as progress:
@@ -122,7 +124,7 @@ def export(
         except ExportError as error:
             raise shell.UsageError(str(error)) from error
         read = [model] if example is None else [model, example]
-        check_paths(model.parent if output is None else output, model.stem, choices, read)
+        check_paths(model.parent if output is None else output, stem_of(model), choices, read)
         from edge_export.cli.details import LEGEND, details_of
         from edge_export.pipeline.export import export_checkpoint
 

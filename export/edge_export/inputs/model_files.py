@@ -1,12 +1,14 @@
 """Where programs come from at the shell: a checkpoint of edge-train, a saved torch.export program, or any weights."""
 
+import contextlib
 import hashlib
 import importlib
 import inspect
 import io
+import pickle
 import sys
-import textwrap
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -18,13 +20,19 @@ from edge_export.capture.program import Program
 from edge_export.capture.quiet import quiet
 from edge_export.errors import ExportError
 from edge_export.inputs.data_files import read_tensors
+from edge_export.inputs.weight_files import Contents, Kind, kind_of, read_contents, shards
+from edge_export.inputs.weights import load_weights
 from edge_export.options import split_factory
 from edge_export.tensors import Axes
 from edge_runtime import Signature
 from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
 from edge_runtime.contract.terminal import suggestion, unreadable
 from edge_train import load_checkpoint
-from edge_train.errors import UnknownNetwork
+from edge_train.errors import CheckpointError, UnknownNetwork
+from edge_train.networks.base import Network
+
+# What --module comes with.
+_NEEDED = "name what makes it and the file of an example: --module package.module:name --example example.npz"
 
 
 def load_program(
@@ -32,16 +40,18 @@ def load_program(
     factory: str | None = None,
     example: Path | None = None,
     dynamic: Mapping[str, Axes] | None = None,
+    note: Callable[[str], None] = warnings.warn,
 ) -> tuple[Program, dict[str, str]]:
     """The program in `path`, and the hashes of what it was made from.
 
     Args:
         path: a model.pt as edge-train writes it; a .pt2 as torch.export.save writes it; or, with `factory`, a
-            state_dict.
+            file of weights.
         factory: "package.module:name" of what makes the module, called without arguments; found from the current
             folder too.
         example: an .npz file with the inputs of the module's forward by name.
         dynamic: see `capture`; for modules of a factory alone.
+        note: see `Options`.
 
     Raises:
         CheckpointError, ExportError: it cannot be read or captured.
@@ -50,18 +60,12 @@ def load_program(
         if example is None:
             raise ExportError("--module needs --example, an .npz file with an array for each input of its forward")
         module = _make(factory)
-        _load_weights(module, path)
+        load_weights(module, path, note)
         program = capture(module, _example(example, module), dynamic)
-    elif path.suffix == ".pt2":
+    elif path.suffix == ".pt2" or kind_of(path) == Kind.EXPORTED:
         program = _load_exported(path)
     else:
-        try:
-            model = load_checkpoint(path)
-        except UnknownNetwork as error:
-            raise ExportError(
-                f"{error}; for a module of your own, name what makes it and the file of an example: "
-                "--module package.module:name --example example.npz"
-            ) from error
+        model = _load_network(path)
         zeros = {
             tensor.name: torch.zeros(
                 2, len(tensor.features), dtype=torch.int64 if tensor.holds_strings else torch.float32
@@ -110,22 +114,23 @@ def _example(path: Path, module: nn.Module) -> dict[str, Tensor]:
     return tensors
 
 
-def _load_weights(module: nn.Module, path: Path) -> None:
-    try:
-        with quiet():
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise ExportError(unreadable(path, error)) from error
-    except Exception as error:  # the unpickler raises many kinds of errors for bytes that are not a checkpoint
-        raise ExportError(
-            f"{path} is not a state_dict that can be read without running code from it; "
-            "save it with torch.save(module.state_dict(), ...)"
-        ) from error
-    try:
-        module.load_state_dict(state)
-    except Exception as error:
-        # torch lists all missing and unexpected keys; the beginning of the list says enough.
-        raise ExportError(f"{path} does not fit the module: {textwrap.shorten(str(error), 300)}") from error
+def _load_network(path: Path) -> Network:
+    contents = Contents()
+    if kind_of(path) != Kind.OTHER:
+        contents = read_contents(path)
+    else:
+        try:
+            return load_checkpoint(path)
+        except UnknownNetwork as error:
+            raise ExportError(f"{error}; for a module of your own, {_NEEDED}") from error
+        except CheckpointError as error:
+            if isinstance(error.__cause__, pickle.UnpicklingError):
+                with contextlib.suppress(ExportError):
+                    contents = read_contents(path)
+            if not contents.saved:
+                raise
+    of_whole = "".join(f" of a whole module ({origin}), which is not made" for origin in contents.classes.values())
+    raise ExportError(f"{path} holds the weights{of_whole or ' of a module'}; {_NEEDED}")
 
 
 def _load_exported(path: Path) -> Program:
@@ -146,4 +151,8 @@ def _load_exported(path: Path) -> Program:
 
 
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """The hash of a file; of weights in several files, that of the index and of them, one after the other."""
+    digest = hashlib.sha256()
+    for one in [path, *(shards(path) if kind_of(path) == Kind.SHARDED else [])]:
+        digest.update(one.read_bytes())
+    return digest.hexdigest()

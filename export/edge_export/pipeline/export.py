@@ -18,7 +18,7 @@ from edge_export.formats.choices import Format, Precision
 from edge_export.formats.external_data import Content, data_path, needs_data_file
 from edge_export.formats.onnx_file import load_onnx, onnx_model
 from edge_export.inputs.model_files import load_program
-from edge_export.options import Options, check_paths, choose
+from edge_export.options import Options, check_paths, choose, stem_of
 from edge_export.pipeline.certified import content_of, onnx_content
 from edge_export.pipeline.float32 import make_float32, make_torchscript
 from edge_export.pipeline.lower_precision import make_lower_precision
@@ -85,9 +85,9 @@ def export_checkpoint(
 
     Args:
         checkpoint: a model.pt as `edge_train.save_checkpoint` writes it, or a plain state_dict of a `NeuralNet`; a .pt2
-            as torch.export.save writes it; with `factory`, any state_dict.
+            as torch.export.save writes it; with `factory`, any file of weights.
         folder: where the files go, made if missing; beside the checkpoint if None.
-        factory: "package.module:name" of what makes the module that the state_dict is for.
+        factory: "package.module:name" of what makes the module that the weights are for.
         example: an .npz file of its inputs by name.
         dynamic: as in `export`; with `factory` only.
         options: see `Options`.
@@ -100,10 +100,10 @@ def export_checkpoint(
     checkpoint = Path(checkpoint)
     folder = checkpoint.parent if folder is None else Path(folder)
     example = None if example is None else Path(example)
-    check_paths(folder, checkpoint.stem, choices, [checkpoint, *([] if example is None else [example])])
+    check_paths(folder, stem_of(checkpoint), choices, [checkpoint, *([] if example is None else [example])])
     choices.progress.begin(f"loading {checkpoint.name}")
-    program, hashes = load_program(checkpoint, factory, example, dynamic)
-    return _put_in_place(make_plan(program, folder, checkpoint.stem, choices, hashes))
+    program, hashes = load_program(checkpoint, factory, example, dynamic, choices.note)
+    return _put_in_place(make_plan(program, folder, stem_of(checkpoint), choices, hashes))
 
 
 def _put_in_place(plan: Plan) -> list[Export]:

@@ -24,7 +24,7 @@ SETTINGS: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None, "
 
 # The extras of this package, and the modules that they install.
 EXTRAS = {
-    "export": frozenset({"jinja2", "matplotlib", "onnx", "onnxscript", "torch"}),
+    "export": frozenset({"jinja2", "matplotlib", "onnx", "onnxscript", "safetensors", "torch"}),
     "train": frozenset({"matplotlib", "pyarrow", "sklearn", "torch"}),
 }
 

@@ -43,6 +43,9 @@ MISTAKES: Mapping[str, Mistake] = {
     "an artifact for MODEL": Mistake(
         ["model.onnx"], 1, "model.onnx has the name of a file that an export makes; give "
     ),
+    "an artifact for weights": Mistake(
+        ["model.onnx", *MODULE[1:]], 1, "(edge-predict runs .onnx and .ort files as they are)"
+    ),
     "an output over --data": Mistake(["model.pt", "--data", "model.onnx"], 1, "model.onnx would be overwritten by"),
     "a report over an output": Mistake(["model.pt", "--report", "model.onnx"], 1, "model.onnx would be overwritten"),
     "a file for a folder": Mistake(["model.pt", "--output", "model.pt"], 1, "no file can be written in model.pt: "),

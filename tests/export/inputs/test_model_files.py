@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from table_module import OnlyNumbers, OnlyStrings, Table, TableModule
 from tiers import mostly_slow
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from torch.export import Dim
 
 from edge_export import ExportError
 from edge_export.capture.program import Program
+from edge_export.capture.quiet import quiet
 from edge_export.cli.command import main
 from edge_export.inputs import model_files
 from edge_export.inputs.model_files import load_program
@@ -97,6 +99,64 @@ def test_weights_of_another_module_lead_to_the_option_that_takes_them(command: C
     assert found.err.count("\n") == 1
     assert "but has layer.bias, layer.weight; for a module of your own" in found.err
     assert found.err.endswith("--module package.module:name --example example.npz\n")
+
+
+def whole_module(path: Path) -> None:
+    torch.save(Plain(), path)
+
+
+def whole_module_in_a_dictionary(path: Path) -> None:
+    torch.save({"epoch": 3, "model": Plain()}, path)
+
+
+def with_a_numpy_scalar(path: Path) -> None:
+    torch.save({"loss": np.float64(0.5), "state_dict": Plain().state_dict()}, path)
+
+
+def in_a_dictionary(path: Path) -> None:
+    torch.save({"epoch": 3, "state_dict": Plain().state_dict()}, path)
+
+
+def safetensors_file(path: Path) -> None:
+    save_file(Plain().state_dict(), path)
+
+
+def torchscript_file(path: Path) -> None:
+    with quiet():
+        torch.jit.save(torch.jit.script(Plain()), path)
+
+
+WHOLE = f"holds the weights of a whole module ({__name__}.Plain), which is not made; name what makes it and the file"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (whole_module, WHOLE),
+        (whole_module_in_a_dictionary, WHOLE),
+        (with_a_numpy_scalar, "holds the weights of a module; name what makes it and the file of an example: --module"),
+        (in_a_dictionary, "but has epoch, state_dict; for a module of your own, name what makes it and the file"),
+        (safetensors_file, "holds the weights of a module; name what makes it and the file of an example: --module"),
+        (torchscript_file, "is a TorchScript file; save its weights by themselves, with torch.save(torch.jit.load("),
+    ],
+)
+@pytest.mark.parametrize("name", ["resnet.pth", "model.bin"])
+def test_a_file_without_its_module_leads_to_what_is_needed(
+    tmp_path: Path, name: str, make: Callable[[Path], None], message: str
+) -> None:
+    make(tmp_path / name)
+    with pytest.raises(ExportError) as raised:
+        load_program(tmp_path / name)
+    assert str(raised.value).startswith(str(tmp_path / name))
+    assert message in str(raised.value)
+    assert "--module" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_saved_program_by_another_name(tmp_path: Path) -> None:
+    save(Plain(), tmp_path / "model.pt2")
+    (tmp_path / "model.pt2").rename(tmp_path / "model.pt")
+    assert shapes(load_program(tmp_path / "model.pt")[0]) == [(4, 2)]
 
 
 def test_errors_are_of_the_one_tree(tmp_path: Path) -> None:

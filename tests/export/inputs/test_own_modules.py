@@ -1,6 +1,7 @@
 """The user's own module and its weights: --module, --example and --dynamic."""
 
 import hashlib
+import json
 import pickle
 import sys
 from collections.abc import Callable
@@ -84,6 +85,33 @@ def test_a_module_of_a_file_in_this_folder(command: Command, net: str) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+def test_a_checkpoint_of_a_trainer(command: Command, net: str) -> None:
+    module = import_module(net).Net()
+    state = nn.DataParallel(module).state_dict()
+    torch.save({"epoch": np.int64(3), "state_dict": state, "folder": Path("data")}, "last.ckpt")
+    options = ["--module", f"{net}:small", "--example", "rows.npz", "--format", "onnx"]
+    result = command(main, "last.ckpt", *options)
+    said = "last.ckpt: the weights are under 'state_dict', and all keys begin with 'module.'\n"
+    assert (result.code, result.err) == (0, said)
+    ids, scale = np.array([[3, 19, 0, 7]]), np.ones((1, 1), np.float32)
+    with torch.no_grad():
+        expected = module(torch.from_numpy(ids), torch.from_numpy(scale))
+    found = Predictor(Path("last.onnx")).run({"ids": ids, "scale": scale})["output"]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_weights_in_several_files(command: Command, net: str) -> None:
+    torch.save(torch.load("model.pt"), "part.bin")
+    weight_map = dict.fromkeys(torch.load("model.pt"), "part.bin")
+    Path("model.bin.index.json").write_text(json.dumps({"weight_map": weight_map}))
+    options = ["--module", f"{net}:small", "--example", "rows.npz", "--format", "onnx"]
+    assert command(main, "model.bin.index.json", *options).err == ""
+    content = Path("model.bin.index.json").read_bytes() + Path("part.bin").read_bytes()
+    certificate = Predictor(Path("model.onnx"), verify=True).certificate
+    assert certificate is not None
+    assert certificate.hashes["checkpoint"] == hashlib.sha256(content).hexdigest()
+
+
 def test_hashes_of_what_was_exported(net: str) -> None:
     program, hashes = load_program(Path("model.pt"), f"{net}:small", Path("rows.npz"))
     assert hashes == {"checkpoint": hashlib.sha256(Path("model.pt").read_bytes()).hexdigest()}
@@ -110,8 +138,11 @@ def test_the_current_folder_is_looked_in_by_the_command_too(net: str, monkeypatc
         ("NET:ends", "cannot be made: SystemExit: 2"),
         ("NET:nothing", "'int' object is not callable"),
         ("NET:gives_text", "gives str, not a torch.nn.Module"),
-        ("NET:large", "model.pt does not fit the module: Error(s) in loading state_dict for Net: size mismatch"),
-        ("torch.nn:Identity", "model.pt does not fit the module: Error(s) in loading state_dict"),
+        (
+            "NET:large",
+            "model.pt does not fit the module: the shape of head.weight is [3, 4] in the file and [5, 4] in the module",
+        ),
+        ("torch.nn:Identity", "model.pt does not fit the module, which has no weights; the file has embedding.weight"),
     ],
 )
 def test_factories_that_make_nothing(net: str, factory: str, message: str) -> None:
@@ -131,10 +162,6 @@ def with_payload(path: Path) -> None:
 
 def pickled(path: Path) -> None:
     path.write_bytes(pickle.dumps(Payload()))
-
-
-def whole_module(path: Path) -> None:
-    torch.save(nn.Linear(2, 1), path)
 
 
 def text_file(path: Path) -> None:
@@ -159,10 +186,6 @@ def of_a_large_module(path: Path) -> None:
     torch.save({f"layers.{place}.weight": torch.zeros(1) for place in range(500)}, path)
 
 
-def nested(path: Path) -> None:
-    torch.save({"model": torch.load(path), "epoch": 3}, path)
-
-
 def one_tensor(path: Path) -> None:
     torch.save(torch.zeros(3), path)
 
@@ -170,16 +193,14 @@ def one_tensor(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (with_payload, "is not a state_dict that can be read without running code from it; save it with torch.save"),
-        (pickled, "is not a state_dict that can be read without running code from it"),
-        (whole_module, "is not a state_dict that can be read without running code from it"),
-        (text_file, "is not a state_dict"),
-        (empty_file, "is not a state_dict"),
-        (without_a_key, "does not fit the module: Error(s) in loading state_dict for Net: Missing key(s)"),
-        (with_another_key, 'Unexpected key(s) in state_dict: "tail.bias"'),
-        (nested, "does not fit the module"),
-        (of_a_large_module, "does not fit the module: Error(s) in loading state_dict for Net: Missing key(s)"),
-        (one_tensor, "does not fit the module"),
+        (with_payload, "model.pt holds no weights; its keys are embedding.weight; save them with torch.save"),
+        (pickled, "model.pt holds no weights; save them with torch.save(module.state_dict(), ...)"),
+        (text_file, "is not a file of weights, or a damaged one; save one with torch.save"),
+        (empty_file, "is not a file of weights"),
+        (without_a_key, "does not fit the module: 1 of 3 keys is missing: head.bias"),
+        (with_another_key, "1 of 4 keys is not the module's: tail.bias"),
+        (of_a_large_module, "does not fit the module, which has embedding.weight, head.weight, head.bias; the file"),
+        (one_tensor, "holds no weights; save them with"),
         (lambda path: path.unlink(), "model.pt: no such file"),
     ],
 )
