@@ -19,10 +19,11 @@ class Export:
         path: where it is.
         format: its kind.
         precision: of its weights and arithmetic.
-        content: its bytes.
+        content: its bytes; without those of its data file.
         comparisons: how it did against torch, by kind of probe inputs; empty for lower precisions.
         measured: what a lower precision costs and gives; None for float32.
         certificate: the certificate that it carries; None for TorchScript, which carries none.
+        data: its data file beside it, which holds the weights of a model that is too large for one file; else None.
     """
 
     path: Path
@@ -32,6 +33,7 @@ class Export:
     comparisons: Sequence[Comparison]
     measured: Measured | None
     certificate: Certificate | None
+    data: Path | None = None
 
     def __repr__(self) -> str:
         return f"<Export {self.summary}>"
@@ -39,9 +41,13 @@ class Export:
     @property
     def summary(self) -> str:
         """The file and what was found, in one line."""
-        size = len(self.content)
-        unit = f"{size} bytes" if size < 1000 else f"{size / 1e3:.0f} kB" if size < 1e6 else f"{size / 1e6:.1f} MB"
-        return f"{printable(self.path)} {unit}: {self._finding}"
+        files = self.path if self.data is None else f"{self.path}, {self.data.name}"
+        return f"{printable(files)} {_in_units(self.size)}: {self._finding}"
+
+    @property
+    def size(self) -> int:
+        """The size of the file in bytes, with that of its data file."""
+        return len(self.content) + (0 if self.data is None else self.data.stat().st_size)
 
     @property
     def _finding(self) -> str:
@@ -54,3 +60,11 @@ class Export:
         rows = sum(comparison.rows for comparison in held)
         used = max((comparison.tolerance_used for comparison in held), default=0.0)
         return f"verified against torch on {rows:,} rows; worst element at {used:.0%} of its tolerance"
+
+
+def _in_units(size: int) -> str:
+    if size < 1000:
+        return f"{size} bytes"
+    if size < 1e6:
+        return f"{size / 1e3:.0f} kB"
+    return f"{size / 1e6:.1f} MB" if size < 1e9 else f"{size / 1e9:.2f} GB"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_runtime.contract.certificate import Certificate, ReferenceBatch, content_sha256
+from edge_runtime.contract.certificate import Certificate, ReferenceBatch
 from edge_runtime.contract.errors import InferenceFailed, InvalidInput
 from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
 from edge_runtime.engine.session import Session
@@ -111,7 +111,7 @@ def replay(session: Session, certificate: Certificate, on_batch: Callable[[], ob
             on_batch()
     checks = tuple(map(_merged, found.values()))
     text = session.metadata.get(SIGNATURE_KEY)
-    intact = content_sha256(session.content()) == certificate.content_sha256
+    intact = session.content_sha256() == certificate.content_sha256
     signature_intact = certificate.signature_sha256 == (
         None if text is None else hashlib.sha256(text.encode()).hexdigest()
     )
@@ -178,9 +178,14 @@ def _replayed(session: Session, batch: ReferenceBatch) -> Iterator[Check]:
 
 def _compared(batch: ReferenceBatch, name: str, output: Any) -> Check:
     expected, tolerance = batch.expected[name], batch.tolerance[name].astype(np.float64)
-    if not isinstance(output, np.ndarray) or (output.dtype, output.shape) != (expected.dtype, expected.shape):
+    selected = batch.selected.get(name)
+    shape = expected.shape if selected is None else selected.shape
+    if not isinstance(output, np.ndarray) or (output.dtype, output.shape) != (expected.dtype, shape):
         found = f"{output.dtype} {list(output.shape)}" if isinstance(output, np.ndarray) else type(output).__name__
-        return _incomparable(batch, name, f"{name} is {found}, but torch's is {expected.dtype} {list(expected.shape)}")
+        return _incomparable(batch, name, f"{name} is {found}, but torch's is {expected.dtype} {list(shape)}")
+    places = None if selected is None else selected.places(len(expected))
+    if places is not None:
+        output = output.reshape(-1)[places]
     decided = np.isfinite(tolerance)
     if not decided.any():
         return Check(batch.kind, name, batch.rows, 0.0, 0.0, 0.0, None)
@@ -193,6 +198,8 @@ def _compared(batch: ReferenceBatch, name: str, output: Any) -> Check:
     if (error > tolerance).any():
         index = np.argwhere(decided)[worst].tolist()
         given, wanted = output[tuple(index)], expected[tuple(index)]
+        if places is not None:
+            index = [int(one) for one in np.unravel_index(places[index[0]], shape)]
         problem = (
             f"{name}{index or ''} is {given!s}, but torch's is {wanted!s}, with a tolerance of {tolerance[worst]:.2g}"
         )

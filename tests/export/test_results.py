@@ -1,6 +1,7 @@
 """What is said of a file in one line, and that nothing of it fills the screen."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,20 @@ def comparison(rows: int, used: float) -> Comparison:
     probe = ProbeInputs("rows", ({"x": np.zeros((rows, 2), np.float32)},))
     worst = Element("rows", {}, {}, True, "y", (0, 0), 0.0, 0.0, 0.0, 0.0, 1.0, used)
     return Comparison(probe, rows, np.zeros(rows), np.zeros(rows), np.ones(rows), None, worst, False)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A data file of 2.2 GB that takes no room on the disk."""
+    with (tmp_path / "model.onnx.data").open("wb") as file:
+        file.truncate(2_200_000_000)
+    return tmp_path / "model.onnx.data"
+
+
+def test_the_size_of_two_files(data: Path) -> None:
+    both = replace(made(5442), data=data)
+    assert both.size == 2_200_005_442
+    assert both.summary.startswith("model.onnx, model.onnx.data 2.20 GB: verified against torch on ")
 
 
 def made(

@@ -29,7 +29,7 @@ def test_no_certificate() -> None:
 
 
 def test_a_certificate_that_cannot_be_read(certified: Make, with_metadata: Callable[[bytes, str, str], bytes]) -> None:
-    newer = certified().replace(b'"schema_version": 1', b'"schema_version": 3')
+    newer = certified().replace(b'"schema_version": 1', b'"schema_version": 4')
     damaged = certified().replace(b'"dtype": "bool"', b'"dtype": "boot"')
     no_json = with_metadata((MODELS / "tensors.onnx").read_bytes(), CERTIFICATE_KEY, "{")
     for content, message in ((newer, "upgrade"), (damaged, "is damaged"), (no_json, "is damaged")):

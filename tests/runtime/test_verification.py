@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from certificates import changed
+from certificates import changed, reference_batch
 from paths import MODELS
 
 from edge_runtime import (
@@ -20,6 +20,7 @@ from edge_runtime import (
     Verification,
 )
 from edge_runtime.contract.certificate import seal
+from edge_runtime.contract.reference_arrays import Generated, Selected
 from edge_runtime.engine.installation import import_onnxruntime
 
 WEIGHT = np.array([2.5, -1.25], np.float32).tobytes()
@@ -51,6 +52,34 @@ def test_passed(certified: Make) -> None:
     for check in verification.checks:
         assert check.rows == {ORDINARY: 4, SPECIAL: 2}[check.kind]
         assert (check.error, check.tolerance_used, check.problem, check.passed) == (0, 0, None, True)
+
+
+def selected(reference: Reference) -> Reference:
+    """The first batch with two of its output's elements, and its inputs as a rule."""
+    rule = Generated(1, -1.0, 2.0**-23, 2**24)
+    x = rule.array((4, 2), np.dtype(np.float32))
+    one = Selected.evenly((4, 2))
+    places = one.places(2)
+    batch = dataclasses.replace(reference_batch(ORDINARY, x.tolist()), generated={"x": rule}, selected={"y": one})
+    parts: dict[str, Any] = {
+        part: {**getattr(batch, part), "y": getattr(batch, part)["y"].reshape(-1)[places]}
+        for part in ("expected", "tolerance")
+    }
+    return (dataclasses.replace(batch, **parts), *reference[1:])
+
+
+def test_selected_elements_of_generated_rows(certified: Make, reference: Reference) -> None:
+    batches = selected(reference)
+    assert verified(certified(reference=batches)).passed
+    one = batches[0].selected["y"].places(2)[1]
+    wrong = changed(batches, "expected", "y", 1, 99)
+    verification = verified(certified(reference=wrong))
+    (problem,) = verification.problems
+    assert problem.startswith(f"{ORDINARY}: y[{one // 2}, {one % 2}] is ")
+    assert "but torch's is 99.0" in problem
+    other_shape = dataclasses.replace(batches[0], selected={"y": Selected.evenly((2, 4))})
+    (problem,) = verified(certified(reference=(other_shape,))).problems
+    assert problem == f"{ORDINARY}: y is float32 [4, 2], but torch's is float32 [2, 4]"
 
 
 def test_a_small_error(certified: Make, reference: Reference) -> None:

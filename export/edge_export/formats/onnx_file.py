@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import onnx
@@ -15,14 +17,18 @@ from edge_export.capture.program import Program
 from edge_export.capture.quiet import quiet
 from edge_export.errors import ExportError
 from edge_export.formats.choices import LOWEST_OPSET
+from edge_export.formats.external_data import Content, check_model, move_weights
 from edge_export.formats.string_inputs import as_strings
 from edge_export.tensors import Run
 from edge_runtime import InvalidModel, Predictor
-from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
+from edge_runtime.contract.metadata_keys import DATA_KEY, SIGNATURE_KEY
 
 
 def onnx_model(
-    program: Program, opset: int = LOWEST_OPSET, custom_translation_table: Mapping[Any, Any] | None = None
+    program: Program,
+    opset: int = LOWEST_OPSET,
+    custom_translation_table: Mapping[Any, Any] | None = None,
+    data: Path | None = None,
 ) -> ModelProto:
     """`program` as an ONNX model, with its signature in the metadata; equal programs give equal models.
 
@@ -32,9 +38,11 @@ def onnx_model(
         program: what is exported.
         opset: the version of ONNX's operators that it is written in; the IR version is the lowest that goes with it.
         custom_translation_table: for operations of torch, functions of onnxscript, as torch.onnx.export takes them.
+        data: the data file to write its weights to, if they are too large for one file.
 
     Raises:
         ExportError: torch cannot export the program, or the graph is not as promised.
+        CannotWrite: `data` cannot be written.
     """
     with quiet():
         try:
@@ -51,6 +59,8 @@ def onnx_model(
         except Exception as error:
             raise ExportError(f"torch cannot export this module to ONNX: {cause(error)}") from error
     assert made is not None
+    if data is not None:
+        move_weights(made.model, data)
     model: ModelProto = made.model_proto
     _remove_traces(model)
     _name_dimensions(model, program)
@@ -64,7 +74,7 @@ def onnx_model(
     model.producer_name, model.producer_version = "edge-predict", ""
     if program.signature is not None:
         model.metadata_props.add(key=SIGNATURE_KEY, value=program.signature.to_json())
-    _check(model, program)
+    _check(model, program, data)
     return model
 
 
@@ -77,12 +87,11 @@ def serialized(model: ModelProto) -> bytes:
     try:
         return model.SerializeToString(deterministic=True)  # type: ignore[no-any-return]
     except Exception as error:
-        # protobuf's limit; an artifact is one file, so that its weights cannot go missing.
-        raise ExportError("the model is larger than 2 GiB, which one ONNX file cannot hold") from error
+        raise ExportError("the graph without its large weights is larger than 2 GiB, protobuf's limit") from error
 
 
-def with_metadata(content: bytes, entries: Mapping[str, str]) -> bytes:
-    """An ONNX file with more entries of metadata: `content`, and the entries behind it.
+def with_metadata(content: Content, entries: Mapping[str, str]) -> Content:
+    """An ONNX file with more entries of metadata: `content`, and the entries behind it, that of a data file last.
 
     The fields of a protobuf message may be written one after the other, in any order
     (https://protobuf.dev/programming-guides/encoding/#last-one-wins), so the file that was compared with torch is in
@@ -91,18 +100,34 @@ def with_metadata(content: bytes, entries: Mapping[str, str]) -> bytes:
     metadata = ModelProto()
     for key, value in entries.items():
         metadata.metadata_props.add(key=key, value=value)
-    return content + serialized(metadata)
+    if isinstance(content, bytes):
+        return content + serialized(metadata)
+    metadata.metadata_props.add(key=DATA_KEY, value=content.described.to_json())
+    return replace(content, model=content.model + serialized(metadata))
 
 
-def load_onnx(content: bytes) -> Run:
-    """The model in an ONNX or ORT file as the runtime runs it on the CPU; given codes, it is run on strings.
+def opened(content: Content) -> Predictor:
+    """The model in a file as the runtime runs it on the CPU, on one thread.
+
+    Raises:
+        InvalidModel, RuntimeNotInstalled: as `Predictor`.
+    """
+    if isinstance(content, bytes):
+        return Predictor(content, device="cpu", threads=1)
+    path = content.data.with_suffix("")
+    path.write_bytes(content.model)
+    return Predictor(path, device="cpu", threads=1)
+
+
+def load_onnx(content: Content) -> Run:
+    """The model in an ONNX or ORT file as `opened` opens it; given codes, it is run on strings.
 
     Raises:
         ExportError: ONNX Runtime cannot load it.
         RuntimeNotInstalled: there is no ONNX Runtime.
     """
     try:
-        predictor = Predictor(content, device="cpu", threads=1)
+        predictor = opened(content)
     except InvalidModel as error:
         problem = error.__cause__ if isinstance(error.__cause__, Exception) else error
         raise ExportError(f"ONNX Runtime cannot load what was made of this module: {cause(problem)}") from error
@@ -137,9 +162,9 @@ def _name_dimensions(model: ModelProto, program: Program) -> None:
                 found.ClearField("dim_param")
 
 
-def _check(model: ModelProto, program: Program) -> None:
+def _check(model: ModelProto, program: Program, data: Path | None = None) -> None:
     try:
-        onnx.checker.check_model(model, full_check=True)
+        check_model(model, data)
     except Exception as error:
         raise ExportError(f"the exported graph is not valid ONNX: {cause(error)}") from error
     found = {

@@ -8,14 +8,15 @@ codes.
 import itertools
 import zlib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from edge_export.capture.diagnostics import cause
 from edge_export.errors import ExportError
+from edge_export.formats.external_data import check_model
 from edge_export.formats.unknown_categories import spellings
 from edge_export.tensors import Tensors
 from edge_runtime.contract.category_codes import UNKNOWN, codes_of, encode
@@ -32,12 +33,13 @@ def string_features(signature: Signature | None) -> dict[str, tuple[Feature, ...
     return {tensor.name: tensor.features for tensor in tensors if tensor.holds_strings}
 
 
-def with_string_inputs(model: ModelProto, signature: Signature | None) -> ModelProto:
+def with_string_inputs(model: ModelProto, signature: Signature | None, data: Path | None = None) -> ModelProto:
     """`model` with strings of shape (batch, features) for each input of int64 codes of that shape.
 
     Args:
         model: takes codes. It stays as it is.
         signature: says which inputs hold codes, and their categories.
+        data: the data file of the model, if it has one.
 
     Returns:
         A new model, or `model` itself if it has no such input.
@@ -66,7 +68,7 @@ def with_string_inputs(model: ModelProto, signature: Signature | None) -> ModelP
     del result.opset_import[:]
     result.opset_import.extend([*versions, helper.make_opsetid(_DOMAIN, _DOMAIN_VERSION)])
     try:
-        onnx.checker.check_model(result, full_check=True)
+        check_model(result, data)
     except Exception as error:
         raise ExportError(f"the graph is not valid ONNX with string inputs: {cause(error)}") from error
     return result

@@ -1,7 +1,10 @@
 """`export` and `export_checkpoint`: everything is built and verified before the first file is put in place."""
 
 import contextlib
+import os
+import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -10,7 +13,9 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from edge_export.capture.capture import adopt, capture
+from edge_export.errors import ExportError
 from edge_export.formats.choices import Format, Precision
+from edge_export.formats.external_data import Content, data_path, needs_data_file
 from edge_export.formats.onnx_file import load_onnx, onnx_model
 from edge_export.inputs.model_files import load_program
 from edge_export.options import Options, check_paths, choose, stem_of
@@ -24,6 +29,7 @@ from edge_export.tensors import Axes
 from edge_export.verify.compare import compare
 from edge_export.verify.lookup_trials import input_ranges
 from edge_runtime.contract.atomic_files import write_files
+from edge_runtime.contract.errors import CannotWrite
 from edge_runtime.contract.metadata_keys import RANGES_KEY
 from edge_runtime.contract.signature import Signature
 
@@ -106,31 +112,62 @@ def _put_in_place(plan: Plan) -> list[Export]:
     """Build and verify every file of `plan`, then write them all."""
     for note in plan.program.notes:
         plan.choices.note(note)
-    with _one_thread():
-        exports = _made(plan, make_reference(plan))
-    files = {made.path: made.content for made in exports}
-    if plan.choices.report is not None:
-        from edge_export.report.page import write_report  # matplotlib takes a second to import
+    with _folder_for_data(plan) as folder:
+        with _one_thread():
+            exports = _made(plan, make_reference(plan), folder)
+        files: dict[Path, bytes | Path] = {}
+        for made in exports:
+            if made.data is not None:
+                # Before the file that refers to it.
+                files[made.path.with_name(made.data.name)] = made.data
+            files[made.path] = made.content
+        if plan.choices.report is not None:
+            from edge_export.report.page import write_report  # matplotlib takes a second to import
 
-        plan.choices.progress.begin(f"writing {plan.choices.report.name}")
-        files[plan.choices.report] = write_report(plan.program, exports).encode()
-    write_files(files)
-    return exports
+            plan.choices.progress.begin(f"writing {plan.choices.report.name}")
+            files[plan.choices.report] = write_report(plan.program, exports).encode()
+        write_files(files)
+    return [made if made.data is None else replace(made, data=made.path.with_name(made.data.name)) for made in exports]
 
 
-def _made(plan: Plan, reference: Reference) -> list[Export]:
-    """Every file of `plan`, built and verified."""
+@contextlib.contextmanager
+def _folder_for_data(plan: Plan) -> Iterator[Path | None]:
+    """A folder for the data file of a model that is too large for one file, where it can be moved into place from.
+
+    Raises:
+        ExportError: a file of `plan` cannot hold so large a model.
+        CannotWrite: it cannot be made.
+    """
+    choices = plan.choices
+    if choices.formats == (Format.TORCHSCRIPT,) or not needs_data_file(plan.program):
+        yield None
+        return
+    others = [*({Format.ORT} & set(choices.formats)), *(set(choices.precisions) - {Precision.FLOAT32})]
+    if others:
+        raise ExportError(f"the model is larger than 2 GiB, too large for {others[0]}; export it as onnx in float32")
+    place = Path(os.path.realpath(data_path(plan.path(Format.ONNX, Precision.FLOAT32)))).parent
+    try:
+        folder = tempfile.TemporaryDirectory(dir=place, prefix=f".{plan.stem}.", suffix=".tmp")
+    except OSError as error:
+        raise CannotWrite(f"no file can be written in {place}: {error.strerror}") from error
+    with folder as name:
+        yield Path(name)
+
+
+def _made(plan: Plan, reference: Reference, folder: Path | None = None) -> list[Export]:
+    """Every file of `plan`, built and verified; `folder` is for the data file of a large model."""
     choices = plan.choices
     kinds = [kind for kind in choices.formats if kind != Format.TORCHSCRIPT]
     if not kinds:
         made = make_torchscript(plan, reference)
         return [] if made is None else [made]
-    model = onnx_model(plan.program, choices.opset, choices.custom_translation_table)
+    data = None if folder is None else folder / data_path(plan.path(Format.ONNX, Precision.FLOAT32)).name
+    model = onnx_model(plan.program, choices.opset, choices.custom_translation_table, data)
     if (ranges := input_ranges(plan.program, reference.sampler.lookups)) is not None:
         model.metadata_props.add(key=RANGES_KEY, value=ranges.to_json())
     # Serialized once: what is compared with torch is what is shipped.
-    onnx = onnx_content(model, plan)
-    float32: dict[Format, bytes] = {kind: content_of(kind, onnx) for kind in kinds}
+    onnx = onnx_content(model, plan, data)
+    float32: dict[Format, Content] = {kind: content_of(kind, onnx) for kind in kinds}
     is_compared = Format.ONNX in kinds and Precision.FLOAT32 in choices.precisions
     if not is_compared and choices.precisions != (Precision.FLOAT32,):
         # Lower precisions are made of it and measured against it, although it is not one of the files.

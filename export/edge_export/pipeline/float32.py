@@ -1,9 +1,11 @@
 """Making float32 files: each is compared with torch on all probe inputs, and on the rows where it does worst."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from edge_export.errors import ExportError
 from edge_export.formats.choices import Format, Precision
+from edge_export.formats.external_data import Content, size_of
 from edge_export.formats.onnx_file import load_onnx
 from edge_export.formats.torchscript_file import load_torchscript, torchscript_bytes
 from edge_export.pipeline.certified import certified
@@ -15,10 +17,11 @@ from edge_export.tensors import Run
 from edge_export.verify.certify import FLOAT32_RULE, certificate, reference_batches
 from edge_export.verify.compare import Comparison, ParityError, compare
 from edge_export.verify.reference import ProbeReference
+from edge_export.verify.reference_rows import room_for_rows
 from edge_export.verify.worst_case_search import STEPS, worst_rows
 
 
-def make_float32(plan: Plan, reference: Reference, kind: Format, onnx: bytes, content: bytes) -> Export:
+def make_float32(plan: Plan, reference: Reference, kind: Format, onnx: Content, content: Content) -> Export:
     """The float32 file of `kind`, with a certificate.
 
     Args:
@@ -38,10 +41,9 @@ def make_float32(plan: Plan, reference: Reference, kind: Format, onnx: bytes, co
             plan.choices.note(f"{plan.path(kind, Precision.FLOAT32)} {comparison.exception}")
     # No other device is held to what the file does otherwise than torch.
     probes = [comparison.probe for comparison in comparisons if comparison.holds]
-    batches = reference_batches(reference.references, probes)
     found = certificate(
         plan.program,
-        batches,
+        (),
         comparisons,
         Precision.FLOAT32,
         FLOAT32_RULE,
@@ -49,6 +51,8 @@ def make_float32(plan: Plan, reference: Reference, kind: Format, onnx: bytes, co
         plan.hashes,
         plan.choices.opset,
     )
+    room = room_for_rows(found, size_of(content))
+    found = replace(found, reference=reference_batches(reference.references, probes, room))
     return certified(plan, kind, onnx, found, reference.workload, comparisons)
 
 
@@ -72,7 +76,7 @@ def make_torchscript(plan: Plan, reference: Reference) -> Export | None:
     return Export(path, Format.TORCHSCRIPT, Precision.FLOAT32, content, comparisons, None, None)
 
 
-def _verified(plan: Plan, reference: Reference, content: bytes, run: Run, kind: Format) -> list[Comparison]:
+def _verified(plan: Plan, reference: Reference, content: Content, run: Run, kind: Format) -> list[Comparison]:
     """How a float32 file does against torch, also on the rows on which it does worst."""
     path, program, progress = plan.path(kind, Precision.FLOAT32), plan.program, plan.choices.progress
     progress.begin(f"verifying {path.name}", reference.calls + len(STEPS))
@@ -90,7 +94,7 @@ def _verified(plan: Plan, reference: Reference, content: bytes, run: Run, kind: 
     return comparisons
 
 
-def _write_reproduction(plan: Plan, path: Path, content: bytes, error: ParityError) -> None:
+def _write_reproduction(plan: Plan, path: Path, content: Content, error: ParityError) -> None:
     if plan.choices.reproduce is not None and error.comparison.worst is not None:
         name = f"refused{path.suffix}"
         write_reproduction(plan.choices.reproduce, plan.program, name, content, error.comparison.worst)

@@ -1,12 +1,15 @@
 """Making files in lower precisions: each is measured against float32, and held to a budget."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import cast
 
 import numpy as np
 from onnx import ModelProto
 
 from edge_export.errors import ExportError
 from edge_export.formats.choices import Format, Precision
+from edge_export.formats.external_data import Content, size_of
 from edge_export.formats.onnx_file import load_onnx
 from edge_export.formats.quantization import to_float16, to_int8, to_int8_dynamic
 from edge_export.formats.string_inputs import as_strings
@@ -17,6 +20,7 @@ from edge_export.results import Export
 from edge_export.tensors import Tensors, count_rows
 from edge_export.verify.certify import QUANTIZED_RULE, certificate, quantized_reference_batch
 from edge_export.verify.quantization_budget import check_budget, measure
+from edge_export.verify.reference_rows import room_for_rows
 
 _MOST_CALIBRATION_ROWS = 512
 _DRAWN_ROWS = 1024
@@ -25,7 +29,7 @@ _DRAWN_CALLS = 32
 
 
 def make_lower_precision(
-    plan: Plan, reference: Reference, model: ModelProto, float32: Mapping[Format, bytes], precision: Precision
+    plan: Plan, reference: Reference, model: ModelProto, float32: Mapping[Format, Content], precision: Precision
 ) -> list[Export]:
     """The files of `precision`, one of each format in `float32`.
 
@@ -33,7 +37,7 @@ def make_lower_precision(
         plan: what they are made for.
         reference: what torch computes.
         model: the float32 model, which takes codes.
-        float32: the float32 file of each format, without a certificate.
+        float32: the float32 file of each format, without a certificate and without a data file.
         precision: not float32.
 
     Raises:
@@ -57,21 +61,21 @@ def _measured(
     plan: Plan,
     reference: Reference,
     kind: Format,
-    onnx: bytes,
-    baseline: bytes,
+    onnx: Content,
+    baseline: Content,
     precision: Precision,
     test: list[Tensors],
 ) -> Export:
     program, budget = plan.program, plan.choices.budget
     content = content_of(kind, onnx)
     rows = [as_strings(batch, program.signature) for batch in test]
-    measured = measure(baseline, content, rows, plan.decide, plan.probabilities)
+    # A model with a data file is not converted.
+    measured = measure(cast(bytes, baseline), cast(bytes, content), rows, plan.decide, plan.probabilities)
     change = measured.change
     check_budget(change, budget, precision)
-    batch = quantized_reference_batch(program, load_onnx(content), test, change, budget, plan.probabilities)
     found = certificate(
         program,
-        (batch,),
+        (),
         [],
         precision,
         QUANTIZED_RULE,
@@ -86,6 +90,9 @@ def _measured(
         plan.hashes,
         plan.choices.opset,
     )
+    room = room_for_rows(found, size_of(content))
+    batch = quantized_reference_batch(program, load_onnx(content), test, change, budget, plan.probabilities, room)
+    found = replace(found, reference=(batch,))
     return certified(plan, kind, onnx, found, reference.workload, measured=measured)
 
 

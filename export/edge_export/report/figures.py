@@ -123,7 +123,7 @@ def sizes_figure(exports: Sequence[Export]) -> Markup:
     """The size of each file."""
 
     def draw(axes: Axes) -> None:
-        sizes = [len(made.content) / 1024 for made in exports]
+        sizes = [made.size / 1024 for made in exports]
         axes.bar_label(axes.barh(_kinds(exports), sizes, color=COLORS[0]), fmt="{:,.3g}", padding=2)
         axes.invert_yaxis()
         axes.margins(x=0.2)

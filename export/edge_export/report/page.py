@@ -123,4 +123,6 @@ def _reference_rows(certificate: Certificate) -> list[tuple[str, int]]:
 def _run(program: Program, made: Export) -> Run:
     if made.format == Format.TORCHSCRIPT:
         return load_torchscript(made.content, program)
-    return Predictor(made.content, device="cpu", threads=1).run
+    # The report is written before the files are in place.
+    model = made.content if made.data is None else made.data.with_suffix("")
+    return Predictor(model, device="cpu", threads=1).run

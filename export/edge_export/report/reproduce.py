@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from edge_export.capture.program import Program
+from edge_export.formats.external_data import Content
 from edge_export.formats.string_inputs import string_features
 from edge_export.verify.compare import Element
 from edge_runtime.contract.atomic_files import make_folder, write_files
@@ -73,14 +74,14 @@ _RUN_TORCHSCRIPT = """\
 """
 
 
-def write_reproduction(folder: Path, program: Program, artifact: str, content: bytes, mismatch: Element) -> None:
+def write_reproduction(folder: Path, program: Program, artifact: str, content: Content, mismatch: Element) -> None:
     """Write reproduce.py and what it needs into `folder`.
 
     Args:
         folder: made if it is missing.
         program: what was exported.
         artifact: the file name of what was refused.
-        content: its bytes.
+        content: its bytes; its data file, if it has one, is moved.
         mismatch: its worst element.
 
     Raises:
@@ -107,12 +108,13 @@ def write_reproduction(folder: Path, program: Program, artifact: str, content: b
         inputs=_STRING_INPUTS if string_features(program.signature) else _INPUTS,
         run=run.format(artifact=artifact),
     )
+    files: dict[Path, bytes | Path] = {
+        folder / "reproduce.py": script.encode(),
+        folder / "inputs.npz": inputs.getvalue(),
+        folder / "program.pt2": exported.getvalue(),
+        folder / artifact: content if isinstance(content, bytes) else content.model,
+    }
+    if not isinstance(content, bytes):
+        files[folder / content.data.name] = content.data
     make_folder(folder)
-    write_files(
-        {
-            folder / "reproduce.py": script.encode(),
-            folder / "inputs.npz": inputs.getvalue(),
-            folder / "program.pt2": exported.getvalue(),
-            folder / artifact: content,
-        }
-    )
+    write_files(files)

@@ -1,9 +1,10 @@
 """The certificate that an artifact carries: which reference rows it holds, and their tolerances."""
 
+import functools
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,31 +13,20 @@ import torch
 
 from edge_export.budget import Budget
 from edge_export.capture.program import Program
-from edge_export.formats.string_inputs import as_strings
-from edge_export.tensors import (
-    Run,
-    Tensors,
-    count_rows,
-    evenly_spaced,
-    largest_magnitude,
-    row_shapes,
-    take,
-    within,
-)
+from edge_export.tensors import Run, Tensors, count_rows, evenly_spaced, largest_magnitude, take
 from edge_export.verify.compare import Comparison
-from edge_export.verify.probe_kinds import ProbeInputs
+from edge_export.verify.probe_kinds import GENERATED, ProbeInputs
 from edge_export.verify.quantization_budget import Change
 from edge_export.verify.reference import CallReference, References
+from edge_export.verify.reference_rows import (
+    MOST_ROWS,
+    chosen_batches,
+    compact_batch,
+    generated_batch,
+    whole_batch,
+)
 from edge_export.verify.tensor_reference import MULTIPLE
 from edge_runtime import Certificate, ReferenceBatch, __version__
-
-# What the reference rows, their outputs and tolerances may take, so that a small model stays small.
-_MOST_BYTES = 48 * 1024
-_MOST_ROWS = 32
-
-# The root of float32's largest number. Beyond it a square overflows within an operation, and what comes out then
-# differs from one version of ONNX Runtime to the next, although nothing is wrong with the artifact.
-_LARGEST = 1.8e19
 
 QUANTIZED_RULE = (
     "an output may differ from torch in float64 by twice the largest change that this precision made on the rows it "
@@ -52,15 +42,15 @@ FLOAT32_RULE = (
 )
 
 
-def reference_batches(references: References, probes: Sequence[ProbeInputs]) -> tuple[ReferenceBatch, ...]:
-    """Rows of every kind with what torch computes for them, as many as fit into a certificate."""
-    probes = [probe for probe in probes if probe.calls]
-    return tuple(
-        _reference_batch(references.program, probe.kind, batch, references.of_reference_rows(batch))
-        for probe in probes
-        for batch in _chosen(references.program, probe, _MOST_BYTES // len(probes))
-        # Some modules do not take a batch as small as this.
-        if references.program.try_run(batch) is not None
+def reference_batches(
+    references: References, probes: Sequence[ProbeInputs], most_bytes: int
+) -> tuple[ReferenceBatch, ...]:
+    """Rows of every kind with what torch computes for them, in at most `most_bytes` of a certificate."""
+    return chosen_batches(
+        references.program,
+        probes,
+        most_bytes,
+        lambda batch: _expected_and_tolerance(references.of_reference_rows(batch)),
     )
 
 
@@ -71,6 +61,7 @@ def quantized_reference_batch(
     change: Change,
     budget: Budget,
     probabilities: Container[str],
+    most_bytes: int,
 ) -> ReferenceBatch:
     """Rows that a lower precision was measured on, those that it changes most among them, with torch's outputs.
 
@@ -84,27 +75,48 @@ def quantized_reference_batch(
         change: what was measured.
         budget: what it may cost.
         probabilities: the names of the outputs that hold probabilities.
+        most_bytes: what the rows may take in a certificate.
     """
     batch = batches[0]
     torch_outputs = program.run(batch)
-    if program.is_batched:
-        count = count_rows(batch)
-        row = _size(program, batch) // count
-        wanted = int(np.clip(_MOST_BYTES // (2 * max(1, row)), 1, min(count, 2 * _MOST_ROWS)))
-        order = np.argsort(-change.changes[:count], kind="stable")
+
+    def judge(rows: Tensors, most_change: float = budget.change) -> tuple[Tensors, Tensors]:
+        expected, tolerance = dict(program.run(rows)), {}
+        # A dynamic precision gives other answers for a row beside other rows: these have not been measured yet.
+        found = run(rows)
+        for name, values in expected.items():
+            if values.dtype.kind != "f":
+                tolerance[name] = np.where(found[name] == values, 0, np.inf).astype(np.float32)
+                continue
+            size = 1.0 if name in probabilities else largest_magnitude(torch_outputs[name]) or 1.0
+            largest = max(change.largest, largest_magnitude(found[name] - values) / size)
+            tolerance[name] = np.full(values.shape, size * min(most_change, 2 * largest), np.float32)
+        return expected, tolerance
+
+    if not program.is_batched:
+        candidates: Iterable[Tensors] = [batch]
+    else:
+        candidates = _most_changed(batch, change)
+    kind = _QUANTIZED_KIND
+    for rows in candidates:
+        if (whole := whole_batch(program, kind, rows, most_bytes, judge)) is not None:
+            return whole
+    found = compact_batch(program, kind, rows, most_bytes, judge)
+    # Generated rows were not measured: they may change by more.
+    found = found or generated_batch(program, GENERATED, rows, most_bytes, functools.partial(judge, most_change=np.inf))
+    assert found is not None, "the module ran on these rows before"
+    return found
+
+
+def _most_changed(batch: Tensors, change: Change) -> Iterator[Tensors]:
+    """Rows of `batch`, half of them those that change most: many, and ever fewer down to one."""
+    count = count_rows(batch)
+    order = np.argsort(-change.changes[:count], kind="stable")
+    wanted = min(count, 2 * MOST_ROWS)
+    while wanted:
         others = evenly_spaced(count, wanted - wanted // 2)
-        batch = take(batch, np.unique(np.concatenate([order[: wanted // 2], others])))
-    expected, tolerance = dict(program.run(batch)), {}
-    # A dynamic precision gives other answers for a row beside other rows: these have not been measured yet.
-    found = run(batch)
-    for name, values in expected.items():
-        if values.dtype.kind != "f":
-            tolerance[name] = np.where(found[name] == values, 0, np.inf).astype(np.float32)
-            continue
-        size = 1.0 if name in probabilities else largest_magnitude(torch_outputs[name]) or 1.0
-        largest = max(change.largest, largest_magnitude(found[name] - values) / size)
-        tolerance[name] = np.full(values.shape, size * min(budget.change, 2 * largest), np.float32)
-    return ReferenceBatch(_QUANTIZED_KIND, dict(as_strings(batch, program.signature)), expected, tolerance)
+        yield take(batch, np.unique(np.concatenate([order[: wanted // 2], others])))
+        wanted //= 2
 
 
 def certificate(
@@ -153,44 +165,14 @@ def arrays_sha256(arrays: Tensors) -> str:
     digest = hashlib.sha256()
     for name, values in arrays.items():
         digest.update(f"{name} {values.dtype} {list(values.shape)}\n".encode())
-        digest.update(json.dumps(values.tolist()).encode() if values.dtype == object else values.tobytes())
+        # A large table is hashed as it is, not as a copy.
+        digest.update(
+            json.dumps(values.tolist()).encode() if values.dtype == object else np.ascontiguousarray(values).data
+        )
     return digest.hexdigest()
 
 
-def _chosen(program: Program, probe: ProbeInputs, most_bytes: int) -> Iterator[Tensors]:
-    """Calls that stand for `probe`: rows from all over its largest call, or its smallest and largest calls."""
-
-    def size(batch: Tensors) -> int:
-        return _size(program, batch)
-
-    if program.is_batched and len({row_shapes(batch) for batch in probe.calls}) == 1:
-        rows = max(probe.calls, key=size)
-        rows = take(rows, np.flatnonzero(within(rows, _LARGEST)))
-        count = count_rows(rows)
-        if not count:
-            return
-        # A row, and about as much again for its outputs.
-        wanted = int(np.clip(most_bytes // (2 * max(1, size(rows) // count)), 1, min(count, _MOST_ROWS)))
-        yield take(rows, evenly_spaced(count, wanted))
-        return
-    ordered = sorted((batch for batch in probe.calls if within(batch, _LARGEST).all()), key=size)
-    if not ordered:
-        return
-    yield ordered[0]
-    left = most_bytes - size(ordered[0])
-    for batch in reversed(ordered[1:]):
-        if 2 * size(batch) <= left:
-            left -= 2 * size(batch)
-            yield batch
-
-
-def _size(program: Program, batch: Tensors) -> int:
-    """About the bytes that a certificate takes for `batch`."""
-    arrays = as_strings(batch, program.signature).values()
-    return sum(sum(map(len, values.flat)) if values.dtype == object else values.nbytes for values in arrays)
-
-
-def _reference_batch(program: Program, kind: str, batch: Tensors, reference: CallReference) -> ReferenceBatch:
+def _expected_and_tolerance(reference: CallReference) -> tuple[Tensors, Tensors]:
     expected, tolerance = {}, {}
     for name, tensor in reference.items():
         with np.errstate(over="ignore", invalid="ignore"):
@@ -201,7 +183,7 @@ def _reference_batch(program: Program, kind: str, batch: Tensors, reference: Cal
             # What float32 cannot hold of the reference itself must not count against the artifact.
             rounded = np.nan_to_num(np.abs(expected[name] - tensor.expected), nan=0.0, posinf=0.0)
             tolerance[name] = np.nextafter((tensor.tolerance + rounded).astype(np.float32), np.float32(np.inf))
-    return ReferenceBatch(kind, dict(as_strings(batch, program.signature)), expected, tolerance)
+    return expected, tolerance
 
 
 def _ranges(probe: ProbeInputs) -> dict[str, list[float]]:

@@ -164,6 +164,9 @@ class _Interpreter(fx.Interpreter):
         if target is operator.getitem:
             return target(*args)
         place = self._place
+        if target is _aten.embedding.default:
+            # Rows are widened once they are looked up: widening a large table for each call takes minutes.
+            return _wide(self._compute(target, args, kwargs, place))
         if place.weights:
             # Widening makes another tensor of a weight.
             leaves = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]

@@ -11,6 +11,8 @@ BOUNDARY = "rows on the decision boundary"
 EXTREME = "extreme rows"
 NOT_FINITE = "rows with NaN or infinity"
 SEARCHED = "worst rows found by search"
+# Of a certificate only.
+GENERATED = "generated rows"
 
 
 @dataclass(frozen=True, repr=False)

@@ -3,6 +3,7 @@
 import errno
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,10 +11,14 @@ from pathlib import Path
 from edge_runtime.contract.errors import CannotWrite
 
 
-def write_files(contents: Mapping[Path, bytes]) -> None:
+def write_files(contents: Mapping[Path, bytes | Path]) -> None:
     """Write each content to its path.
 
-    All are written beside their targets and flushed to the disk first. Then they are moved over their targets.
+    All are written beside their targets and flushed to the disk first. Then they are moved over their targets, in their
+    order.
+
+    Args:
+        contents: what to write by path: bytes, or the path of a finished file, which is moved.
 
     Raises:
         CannotWrite: a folder is missing or read-only, the disk is full, or a path is a folder. No target has changed.
@@ -26,9 +31,12 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
             if target.is_dir():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
             beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
-            with beside.open("xb") as file:
-                written[beside] = target
-                file.write(content)
+            written[beside] = target
+            if isinstance(content, Path):
+                shutil.move(content, beside)
+            with beside.open("xb" if isinstance(content, bytes) else "r+b") as file:
+                if isinstance(content, bytes):
+                    file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
         for beside, target in written.items():

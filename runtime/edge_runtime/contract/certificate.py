@@ -1,7 +1,7 @@
 """The certificate: what torch computed with the same weights, carried by the artifact so that it can be verified.
 
 Export writes it into the artifact's metadata as JSON, and the runtime reads it back to replay it: inputs, torch's
-outputs, and the tolerance of each element. Schema version 1; an array is its little-endian bytes in base64:
+outputs, and the tolerance of each element. Schema version 1; `contract.reference_arrays` has the arrays:
 
     {"schema_version": 1,
      "precision": "float32",
@@ -17,35 +17,45 @@ outputs, and the tolerance of each element. Schema version 1; an array is its li
      "signature_sha256": "<64 hex digits>",
      "content_sha256": "<64 hex digits>"}
 
-Schema version 2 adds arrays of strings, in C order: {"dtype": "string", "shape": [2, 1], "data": ["Biscoe", ""]}.
+Schema version 2 adds arrays of strings. Version 3 adds rows that are generated, outputs of which some elements are
+compared, and arrays that are stored in another type and shape.
 
-`content_sha256` is the hash of the whole file, with its own 64 digits taken as zeros. `seal` writes it once the rest of
-the file is complete. It shows that a file was damaged or edited. It is not a cryptographic signature: an edited
-file can be sealed again.
+`content_sha256` is the hash of the whole file, with its own 64 digits taken as zeros, and of its data file behind it,
+if it has one (`contract.data_file`). `seal` writes it once the rest of the file is complete. It shows that a file was
+damaged or edited. It is not a cryptographic signature: an edited file can be sealed again.
 """
 
-import base64
 import hashlib
 import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_runtime.contract import schema
+from edge_runtime.contract.data_file import blocks
 from edge_runtime.contract.errors import InvalidModel
-from edge_runtime.contract.tensors import NUMPY_TYPES
+from edge_runtime.contract.reference_arrays import (
+    Generated,
+    Selected,
+    plain_array,
+    plain_generated,
+    read_array,
+    read_generated,
+    read_selected,
+)
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _PARTS = ("inputs", "expected", "tolerance")
 _UNSEALED = "0" * 64
-_SEAL = re.compile(rb'"content_sha256": "([0-9a-f]{64})"')
-_DTYPES = {dtype.name: dtype for dtype in map(np.dtype, NUMPY_TYPES.values()) if dtype != np.object_}
+_SEAL = re.compile(rb'"content_sha256": "[0-9a-f]{64}"')
+_OPEN_SEAL = f'"content_sha256": "{_UNSEALED}"'.encode()
 
 
 # Without __eq__: numpy compares arrays element by element. Equal certificates have equal JSON.
@@ -57,20 +67,45 @@ class ReferenceBatch:
         kind: the kind of rows, such as "rows like the training data".
         inputs: the input tensors by name, with the types and shapes that the model declares.
         expected: torch's outputs by name.
-        tolerance: the largest error that each element may have, by output name: float32, the output's shape, zero or
-            more. For integers and booleans it is 0 if the element must be the same, and infinity if float32 cannot
+        tolerance: the largest error that each element may have, by output name: float32, the shape of `expected`, zero
+            or more. For integers and booleans it is 0 if the element must be the same, and infinity if float32 cannot
             decide it.
+        generated: the rules for those inputs that the certificate does not store.
+        selected: for each output of which only some elements are compared, which they are; `expected` and `tolerance`
+            have the shape (elements,) then.
     """
 
     kind: str
     inputs: Mapping[str, npt.NDArray[Any]]
     expected: Mapping[str, npt.NDArray[Any]]
     tolerance: Mapping[str, npt.NDArray[np.float32]]
+    generated: Mapping[str, Generated] = field(default_factory=dict)
+    selected: Mapping[str, Selected] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
         """How many rows it holds: the first dimension of its inputs, or 1 if all inputs are scalars."""
         return max((array.shape[0] for array in self.inputs.values() if array.ndim), default=1)
+
+    def plain(self, compact: bool) -> dict[str, Any]:
+        """This batch in plain Python types; `compact` as in schema version 3.
+
+        Raises:
+            TypeError, ValueError: see `Certificate.to_json`.
+        """
+        plain: dict[str, Any] = {"kind": self.kind}
+        for part in _PARTS:
+            plain[part] = {
+                name: plain_generated(array, self.generated[name])
+                if part == "inputs" and name in self.generated
+                else plain_array(array, compact)
+                for name, array in getattr(self, part).items()
+            }
+        if self.selected:
+            plain["selected"] = {
+                name: {"shape": list(one.shape), "stride": one.stride} for name, one in self.selected.items()
+            }
+        return plain
 
     def __repr__(self) -> str:
         return f"ReferenceBatch({self.kind!r}, {self.rows} rows)"
@@ -110,6 +145,8 @@ class Certificate:
     @property
     def _schema_version(self) -> int:
         """The oldest schema that can express this certificate, so that older versions can read it."""
+        if any(batch.generated or batch.selected for batch in self.reference):
+            return 3
         arrays = (array for batch in self.reference for part in _PARTS for array in getattr(batch, part).values())
         return 2 if any(array.dtype == np.object_ for array in arrays) else 1
 
@@ -128,10 +165,7 @@ class Certificate:
             TypeError, ValueError: a value is not plain or not finite, an array has a type that a certificate cannot
                 hold, or an array of objects holds something other than strings that UTF-8 can encode.
         """
-        reference = [
-            {"kind": batch.kind, **{part: _plain_arrays(getattr(batch, part)) for part in _PARTS}}
-            for batch in self.reference
-        ]
+        reference = [batch.plain(compact=self._schema_version > 2) for batch in self.reference]
         return json.dumps(
             {**self.summary(), "reference": reference}, ensure_ascii=False, sort_keys=True, allow_nan=False
         )
@@ -152,35 +186,48 @@ class Certificate:
         return f"Certificate({self.precision}, {self.rows} reference rows of {kinds} kinds)"
 
 
-def seal(content: bytes) -> bytes:
+def seal(content: bytes, data: Path | None = None) -> bytes:
     """`content` with its hash in the certificate.
 
     Args:
         content: the content of an .onnx or .ort file that carries one certificate, sealed or not.
+        data: the data file of the model, if it has one.
 
     Raises:
         InvalidModel: it does not carry a certificate, or carries more than one.
     """
-    digest = content_sha256(content)
+    digest = content_sha256(content, data)
     if digest is None:
         raise InvalidModel("the file must carry exactly one certificate to be sealed; export the model again")
     return _SEAL.sub(f'"content_sha256": "{digest}"'.encode(), content)
 
 
-def content_sha256(content: bytes) -> str | None:
-    """The SHA-256 of a file's content, with the 64 digits of the hash in its certificate taken as zeros.
+def content_sha256(model: bytes | Path, data: Path | None = None) -> str | None:
+    """The SHA-256 of a model's file, with the 64 digits of the hash in its certificate taken as zeros.
+
+    Args:
+        model: an .onnx or .ort file, or its content.
+        data: its data file, if it has one: its bytes follow those of `model`.
 
     Returns:
         64 hex digits; None if the file does not carry a certificate, or carries more than one.
+
+    Raises:
+        OSError: a file cannot be read.
     """
-    found = list(_SEAL.finditer(content))
-    if len(found) != 1:
+    digest, seals, rest = hashlib.sha256(), 0, b""
+    for block in blocks(model):
+        rest, found = _SEAL.subn(_OPEN_SEAL, rest + block if rest else block)
+        seals += found
+        # A seal may begin in what is kept back and end in the next block.
+        whole = max(0, len(rest) - len(_OPEN_SEAL) + 1)
+        digest.update(memoryview(rest)[:whole])
+        rest = rest[whole:]
+    digest.update(rest)
+    if seals != 1:
         return None
-    start, end = found[0].span(1)
-    view = memoryview(content)
-    digest = hashlib.sha256(view[:start])
-    digest.update(_UNSEALED.encode())
-    digest.update(view[end:])
+    for block in blocks(data) if data is not None else ():
+        digest.update(block)
     return digest.hexdigest()
 
 
@@ -209,44 +256,21 @@ def _reference_batch(plain: Mapping[str, Any]) -> ReferenceBatch:
             raise ValueError(f"the tolerance of {name} is not float32 or does not have its shape")
         if not (values >= 0).all():
             raise ValueError(f"the tolerance of {name} is not zero or more")
-    return ReferenceBatch(schema.text(plain["kind"]), inputs, expected, tolerance)
-
-
-def _plain_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, Any]:
-    return {name: _plain_array(array) for name, array in arrays.items()}
-
-
-def _plain_array(array: npt.NDArray[Any]) -> dict[str, Any]:
-    if array.dtype == np.object_:
-        strings = array.ravel().tolist()
-        "".join(strings).encode()
-        return {"dtype": "string", "shape": list(array.shape), "data": strings}
-    if array.dtype.name not in _DTYPES:
-        raise TypeError(f"a certificate cannot hold an array of {array.dtype}")
-    data = array.astype(array.dtype.newbyteorder("<")).tobytes()
-    return {"dtype": array.dtype.name, "shape": list(array.shape), "data": base64.b64encode(data).decode()}
+    generated = {
+        name: read_generated(array["generated"], inputs[name].dtype)
+        for name, array in plain["inputs"].items()
+        if "generated" in array
+    }
+    selected = {}
+    for name, selection in _object(plain.get("selected", {})).items():
+        if expected[name].ndim != 1:
+            raise ValueError(f"the selected elements of {name} are not in one row")
+        selected[name] = read_selected(selection, len(expected[name]))
+    return ReferenceBatch(schema.text(plain["kind"]), inputs, expected, tolerance, generated, selected)
 
 
 def _arrays(plain: object) -> dict[str, npt.NDArray[Any]]:
-    return {name: _array(array) for name, array in _object(plain).items()}
-
-
-def _array(plain: Mapping[str, Any]) -> npt.NDArray[Any]:
-    shape = plain["shape"]
-    # numpy would compute a size of -1 by itself.
-    if not all(type(size) is int and size >= 0 for size in shape):
-        raise ValueError(f"an array has the shape {shape}")
-    if plain["dtype"] == "string":
-        if not isinstance(plain["data"], list):
-            raise TypeError("an array of strings is not a list")
-        return np.array([schema.text(value) for value in plain["data"]], np.object_).reshape(shape)
-    dtype = _DTYPES.get(plain["dtype"])
-    if dtype is None:
-        raise ValueError(f"an array has the unknown type {plain['dtype']!r}")
-    data = base64.b64decode(plain["data"], validate=True)
-    if dtype == np.bool_ and not set(data) <= {0, 1}:
-        raise ValueError("a boolean is neither true nor false")
-    return np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype).reshape(shape)
+    return {name: read_array(array) for name, array in _object(plain).items()}
 
 
 def _object(plain: object) -> dict[str, Any]:

@@ -5,6 +5,7 @@ SIGNATURE_KEY = "edge_predict.signature"
 CERTIFICATE_KEY = "edge_predict.certificate"
 WORKLOAD_KEY = "edge_predict.workload"
 RANGES_KEY = "edge_predict.ranges"
+DATA_KEY = "edge_predict.data"
 
 # In the metadata of a checkpoint's state_dict, where torch keeps the versions of modules.
 CHECKPOINT_SIGNATURE_KEY = "edge_predict"

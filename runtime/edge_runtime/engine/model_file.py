@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from edge_runtime.contract.data_file import data_file_in
 from edge_runtime.contract.errors import InvalidModel, ModelNotFound
 from edge_runtime.contract.terminal import unreadable
 
@@ -49,3 +50,21 @@ def readable(path: Path) -> str | bytes:
             raise
         raise InvalidModel(f"{str(path)!r} is not a path: {error}") from error
     return str(path)
+
+
+def data_file_of(source: str | bytes) -> Path | None:
+    """The data file of a model, given by its path or its content, see `contract.data_file`; None if it has none.
+
+    Raises:
+        ModelNotFound: it is missing.
+        InvalidModel: it is cut, belongs to another model, or only the model's content is given.
+    """
+    if isinstance(source, bytes):
+        if (data := data_file_in(source)) is not None:
+            raise InvalidModel(f"the model has its weights in {data.name}, so open it by the path of the .onnx file")
+        return None
+    try:
+        data = data_file_in(Path(source))
+    except OSError as error:
+        raise InvalidModel(unreadable(Path(source), error)) from error
+    return None if data is None else data.beside(Path(source))

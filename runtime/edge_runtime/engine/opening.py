@@ -1,9 +1,11 @@
 """Opening a session of ONNX Runtime on the first provider that starts, with the settings for it."""
 
 import contextlib
+import mmap
 import os
 import sys
 import threading
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -22,6 +24,7 @@ def open_session(
     device: str,
     wanted: list[tuple[str, dict[str, str]]],
     threads: int | None,
+    data: Path | None = None,
 ) -> tuple[Any, dict[str, str]]:
     """Open a session on the first provider that starts.
 
@@ -32,6 +35,7 @@ def open_session(
         device: what the user asked for.
         wanted: the providers to try, with their options.
         threads: the most processors that one call may use on the CPU; None for all of this process.
+        data: the data file of the model, if it has one.
 
     Returns:
         The session, and the options of its provider.
@@ -45,7 +49,7 @@ def open_session(
         if problem := provider_problem(ort, provider, source):
             continue
         try:
-            session = _new_session(ort, source, provider, options, threads)
+            session = _new_session(ort, source, provider, options, threads, data)
         except Exception as error:
             if provider == CPU:
                 raise loading_error(error, name) from error
@@ -56,13 +60,42 @@ def open_session(
             return session, options
         problem = library_problem(ort, provider)
     # If the model cannot be opened on the CPU either, that is the error to report.
-    open_session(ort, source, name, "cpu", candidates("cpu"), 1)
+    open_session(ort, source, name, "cpu", candidates("cpu"), 1, data)
     raise DeviceUnavailable(f"device {device!r} cannot be used: {problem}")
 
 
 def _new_session(
-    ort: ModuleType, source: str | bytes, provider: str, options: dict[str, str], threads: int | None
+    ort: ModuleType,
+    source: str | bytes,
+    provider: str,
+    options: dict[str, str],
+    threads: int | None,
+    data: Path | None,
 ) -> Any:
+    settings = _settings(ort, provider, threads)
+
+    def opened() -> Any:
+        if provider == CPU:
+            return ort.InferenceSession(source, settings, providers=[provider])
+        # ONNX Runtime prints messages about missing libraries to stdout, which is for answers. One thread at a time
+        # redirects it: two would undo each other in the wrong order.
+        with _REDIRECTING, contextlib.redirect_stdout(sys.stderr):
+            if provider == CUDA and hasattr(ort, "preload_dlls"):
+                ort.preload_dlls()
+            return ort.InferenceSession(source, settings, providers=[(provider, options)], enable_fallback=0)
+
+    try:
+        return opened()
+    except Exception:
+        # Some versions refuse a data file that a link leads to, unless it is handed to them, which takes more memory.
+        if data is None or not hasattr(settings, "add_external_initializers_from_files_in_memory"):
+            raise
+    with data.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        settings.add_external_initializers_from_files_in_memory([data.name], [content], [len(content)])
+        return opened()
+
+
+def _settings(ort: ModuleType, provider: str, threads: int | None) -> Any:
     settings = ort.SessionOptions()
     settings.inter_op_num_threads = 1
     # ONNX Runtime would keep a memory pattern for each number of rows.
@@ -78,14 +111,7 @@ def _new_session(
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Errors are raised, so ONNX Runtime need not print them too.
     settings.log_severity_level = 4
-    if provider == CPU:
-        return ort.InferenceSession(source, settings, providers=[provider])
-    # ONNX Runtime prints messages about missing libraries to stdout, which is for answers. One thread at a time
-    # redirects it: two would undo each other in the wrong order.
-    with _REDIRECTING, contextlib.redirect_stdout(sys.stderr):
-        if provider == CUDA and hasattr(ort, "preload_dlls"):
-            ort.preload_dlls()
-        return ort.InferenceSession(source, settings, providers=[(provider, options)], enable_fallback=0)
+    return settings
 
 
 def _can_spin_briefly(ort: ModuleType) -> bool:

@@ -35,6 +35,10 @@ def loading_error(error: Exception, name: str) -> EdgePredictError:
     if isinstance(translation, ModelNotFound):
         return translation
     reason = re.sub("^Load model from .*? failed:", "", reason_of(error)).rstrip(".")
+    if "xternal data path" in reason or "xternal initializer" in reason:
+        return InvalidModel(
+            f"{name} has its weights in files beside it, so open it by its path, with all of them there ({reason})"
+        )
     return InvalidModel(f"{name} is not a model that ONNX Runtime can load ({reason}); edge-export makes one")
 
 

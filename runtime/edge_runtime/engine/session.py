@@ -12,7 +12,7 @@ from edge_runtime.contract.tensors import TensorSpec
 from edge_runtime.engine import private_calls
 from edge_runtime.engine.devices import candidates
 from edge_runtime.engine.installation import import_onnxruntime
-from edge_runtime.engine.model_file import readable, stamp
+from edge_runtime.engine.model_file import data_file_of, readable, stamp
 from edge_runtime.engine.opening import open_session
 from edge_runtime.engine.ort_errors import translated
 
@@ -48,7 +48,8 @@ class Session:
         ort = import_onnxruntime()
         name, source = ("the model", model) if isinstance(model, bytes) else (str(model), readable(model))
         self._stamp = (0, 0, 0, 0) if isinstance(source, bytes) else stamp(Path(source))
-        self._session, options = open_session(ort, source, name, device, wanted, threads)
+        self._data = data_file_of(source)
+        self._session, options = open_session(ort, source, name, device, wanted, threads, self._data)
         self._run = private_calls.run_of(self._session)
         _sessions.add(self)
         self.device_id = int(options.get("device_id", 0))
@@ -82,19 +83,27 @@ class Session:
 
     @property
     def size(self) -> int:
-        """The size of the model's file, in bytes."""
-        return len(self.source) if isinstance(self.source, bytes) else self._stamp[2]
+        """The size of the model's file, in bytes, with that of its data file."""
+        if isinstance(self.source, bytes):
+            return len(self.source)
+        return self._stamp[2] + (0 if self._data is None else stamp(self._data)[2])
 
-    def content(self) -> bytes:
-        """The bytes of the model's file as it is now.
+    def content_sha256(self) -> str | None:
+        """`contract.certificate.content_sha256` of the model's file, and its data file, as they are now.
 
         Raises:
-            ModelNotFound, InvalidModel: it does not exist any more, or cannot be read.
+            ModelNotFound, InvalidModel: a file does not exist any more, or cannot be read.
         """
-        if isinstance(self.source, bytes):
-            return self.source
-        readable(self.source)
-        return self.source.read_bytes()
+        # Most programs only predict.
+        from edge_runtime.contract.certificate import content_sha256
+
+        if not isinstance(self.source, bytes):
+            readable(self.source)
+            data_file_of(str(self.source))
+        try:
+            return content_sha256(self.source, self._data)
+        except OSError as error:
+            raise InvalidModel(f"{self.shown_source} cannot be read: {error.strerror}") from error
 
     def bound(self, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> Callable[[], None]:
         """A call that reads and writes these arrays in place. It does not keep them alive.

@@ -92,6 +92,8 @@ class Recorder:
         for module in (float32, lower_precision):
             monkeypatch.setattr(module, "certified", certify)
             monkeypatch.setattr(module, "certificate", lambda *given: given[3])
+            monkeypatch.setattr(module, "replace", lambda found, **_: found)
+            monkeypatch.setattr(module, "room_for_rows", lambda *rest: 0)
         monkeypatch.setattr(pipeline, "onnx_model", lambda *_: ModelProto(producer_name="float32"))
         monkeypatch.setattr(certified, "serialized", serialized)
         monkeypatch.setattr(certified, "ort_bytes", lambda content: b"ORT " + content)

@@ -71,7 +71,7 @@ def damaged(monkeypatch: pytest.MonkeyPatch) -> None:
 def wrong_strings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two categories change places in the file's encoder."""
 
-    def swapped(model: ModelProto, signature: Signature | None) -> ModelProto:
+    def swapped(model: ModelProto, signature: Signature | None, _: object) -> ModelProto:
         changed = with_string_inputs(model, signature)
         node = next(node for node in changed.graph.node if node.op_type == "LabelEncoder")
         keys = next(attribute for attribute in node.attribute if attribute.name == "keys_strings").strings

@@ -31,6 +31,7 @@ from edge_export.verify.probe_inputs import all_probe_inputs
 from edge_export.verify.probe_kinds import BOUNDARY, ProbeInputs
 from edge_export.verify.quantization_budget import Change
 from edge_export.verify.reference import ProbeReference, References
+from edge_export.verify.reference_rows import MOST_BYTES
 from edge_export.verify.sampler import Sampler
 from edge_runtime import Certificate, Predictor, __version__
 from edge_train import four_blobs
@@ -46,7 +47,7 @@ def test_rows_of_every_kind_that_has_some(kind: str) -> None:
     with few_probes():
         references = References(program, finite_only=True)
         probes = all_probe_inputs(Sampler(program), references.exact, finite_only=True)
-    kinds = {batch.kind for batch in reference_batches(references, probes)}
+    kinds = {batch.kind for batch in reference_batches(references, probes, MOST_BYTES)}
     assert {"rows like the example", "extreme rows"} <= kinds
     assert (BOUNDARY in kinds) == (kind == "boolean output")
 
@@ -55,7 +56,7 @@ def test_several_lengths() -> None:
     program = capture(layer(lambda self, x: x.sum(1)), rows(4, 5), {"x": ("batch", "length")})
     references = References(program, finite_only=True)
     probes = all_probe_inputs(Sampler(program), references.exact, finite_only=True)
-    lengths = {batch.inputs["x"].shape[1] for batch in reference_batches(references, probes)}
+    lengths = {batch.inputs["x"].shape[1] for batch in reference_batches(references, probes, MOST_BYTES)}
     assert {1, 64} <= lengths
     assert len(lengths) > 4
 
@@ -77,12 +78,12 @@ def test_large_rows_are_few() -> None:
 
     def batches(kinds: int, size: int) -> list[int]:
         probes = [ProbeInputs(str(kind), ({"x": rows(40, 3, size, size).numpy()},)) for kind in range(kinds)]
-        return [batch.rows for batch in reference_batches(References(program), probes)]
+        return [batch.rows for batch in reference_batches(References(program), probes, MOST_BYTES)]
 
-    # 48 KiB for all kinds together, half of them for the inputs: a row of 12 KiB, of 768 bytes, of 48.
-    assert batches(3, 32) == [1, 1, 1]
+    # 48 KiB in base64 for all kinds together: a row of 12 KiB, of 768 bytes, of 48.
+    assert batches(3, 32) == [1, 1]
     assert batches(1, 32) == [2]
-    assert batches(2, 8) == [16, 16]
+    assert batches(2, 8) == [23, 23]
     assert batches(1, 2) == [32]
 
 
@@ -99,7 +100,7 @@ def test_large_rows_are_few_in_a_file(tmp_path: Path) -> None:
 
 
 def test_the_tolerance_is_the_standards(torch_side: References, references: list[ProbeReference]) -> None:
-    batches = reference_batches(torch_side, [known.probe for known in references])
+    batches = reference_batches(torch_side, [known.probe for known in references], MOST_BYTES)
     assert len(batches) == len(references)
     for batch in batches:
         reference = torch_side.of_reference_rows(batch.inputs)["probability"]
@@ -112,14 +113,14 @@ def test_the_tolerance_is_the_standards(torch_side: References, references: list
 
 def test_integers_that_are_open_have_an_infinite_tolerance() -> None:
     program = capture(layer(lambda self, x: x / 3 > x * (1 / 3)), rows(40, 3))
-    (batch,) = reference_batches(References(program), [ProbeInputs("rows", (program.example,))])
+    (batch,) = reference_batches(References(program), [ProbeInputs("rows", (program.example,))], MOST_BYTES)
     assert set(np.unique(batch.tolerance["output"])) == {0.0, np.inf}
     assert batch.expected["output"].dtype == np.bool_
 
 
 def test_batches_that_the_module_does_not_take_are_not_kept(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Program, "try_run", lambda self, tensors: None)
-    assert reference_batches(References(program), [ProbeInputs("rows", (program.example,))]) == ()
+    assert reference_batches(References(program), [ProbeInputs("rows", (program.example,))], MOST_BYTES) == ()
 
 
 def test_the_certificate_of_the_example(example_exports: list[Export], trained: Path, model: nn.Module) -> None:
@@ -177,14 +178,16 @@ def test_rows_that_a_lower_precision_changes_most(program: Program) -> None:
     batch = {"x": np.random.default_rng(0).normal(size=(400, 2)).astype(np.float32)}
     changes = np.linspace(0, 0.01, 400)
     found = quantized_reference_batch(
-        program, program.run, [batch], Change(changes, None), Budget(0.1, 0.05), ["probability"]
+        program, program.run, [batch], Change(changes, None), Budget(0.1, 0.05), ["probability"], MOST_BYTES
     )
     assert found.rows <= 64
     assert (found.inputs["x"][:, None] == batch["x"][-32:]).all(axis=2).any(axis=0).all()
     # Twice the largest change, of a probability as it is.
     np.testing.assert_allclose(found.tolerance["probability"], 0.02, rtol=1e-6)
     np.testing.assert_array_equal(found.expected["probability"], program.run(found.inputs)["probability"])
-    strict = quantized_reference_batch(program, program.run, [batch], Change(changes, None), Budget(0.1, 0.012), [])
+    strict = quantized_reference_batch(
+        program, program.run, [batch], Change(changes, None), Budget(0.1, 0.012), [], MOST_BYTES
+    )
     largest = np.abs(program.run(batch)["probability"]).max()
     np.testing.assert_allclose(strict.tolerance["probability"], 0.012 * largest, rtol=1e-6)
 
@@ -197,7 +200,7 @@ def test_integers_of_a_lower_precision_must_stay_as_they_were_found() -> None:
         return {**outputs, "output_1": outputs["output_1"] & (tensors["x"][:, 0] != 7)}
 
     batch = {"x": np.arange(1, 13, dtype=np.float32).reshape(4, 3)}
-    found = quantized_reference_batch(program, run, [batch], Change(np.arange(4.0), None), Budget(1, 1), [])
+    found = quantized_reference_batch(program, run, [batch], Change(np.arange(4.0), None), Budget(1, 1), [], MOST_BYTES)
     changed = found.inputs["x"][:, 0] == 7
     assert changed.sum() == 1
     np.testing.assert_array_equal(found.tolerance["output_1"], np.where(changed, np.inf, 0))

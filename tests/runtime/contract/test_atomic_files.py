@@ -20,6 +20,19 @@ def test_writes_and_replaces(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
+def test_a_finished_file_is_moved(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "finished").write_bytes(b"large")
+    (tmp_path / "file.data").write_bytes(b"old")
+    write_files({tmp_path / "file.data": tmp_path / "work" / "finished", tmp_path / "file": b"small"})
+    assert ((tmp_path / "file.data").read_bytes(), (tmp_path / "file").read_bytes()) == (b"large", b"small")
+    assert list((tmp_path / "work").iterdir()) == []
+    with pytest.raises(CannotWrite, match=r"file\.data cannot be written"):
+        write_files({tmp_path / "file": b"new", tmp_path / "file.data": tmp_path / "work" / "finished"})
+    assert (tmp_path / "file").read_bytes() == b"small"
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "file.data", "work"]
+
+
 def test_the_users_umask_decides_who_may_read(tmp_path: Path) -> None:
     write_files({tmp_path / "ours": b""})
     (tmp_path / "theirs").write_bytes(b"")

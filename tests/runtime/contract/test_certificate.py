@@ -2,6 +2,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from edge_runtime import Certificate, InvalidModel, ReferenceBatch
+from edge_runtime.contract import data_file
 from edge_runtime.contract.certificate import content_sha256, seal
 
 Make = Callable[..., Certificate]
@@ -108,8 +110,8 @@ def test_unknown_keys_are_ignored(certificate: Make) -> None:
 
 
 def test_a_newer_schema_is_refused() -> None:
-    with pytest.raises(InvalidModel, match=r"the certificate has schema version 3.*upgrade"):
-        Certificate.from_json('{"schema_version": 3, "reference": "whatever version 3 means by that"}')
+    with pytest.raises(InvalidModel, match=r"the certificate has schema version 4.*upgrade"):
+        Certificate.from_json('{"schema_version": 4, "reference": "whatever version 4 means by that"}')
 
 
 ARRAY = {"dtype": "float32", "shape": [1, 2], "data": "AACAvwAAgD8="}
@@ -232,6 +234,19 @@ def test_seal(certificate: Make) -> None:
         damaged[position] ^= 1
         in_digits = start <= position < start + 64
         assert in_digits or content_sha256(bytes(damaged)) != digest, position
+
+
+def test_files_are_hashed_in_blocks(certificate: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A seal that lies across two blocks is found once, wherever it lies."""
+    content = b"graph" + certificate().to_json().encode() + b"weights"
+    (tmp_path / "model.onnx").write_bytes(content)
+    (tmp_path / "data").write_bytes(b"more weights")
+    for size in (1, 7, 64, 83, 84, 1000):
+        monkeypatch.setattr(data_file, "_BLOCK", size)
+        assert content_sha256(tmp_path / "model.onnx") == content_sha256(content)
+        assert content_sha256(content, tmp_path / "data") == hashlib.sha256(content + b"more weights").hexdigest()
+    (tmp_path / "twice").write_bytes(content + content)
+    assert content_sha256(tmp_path / "twice") is None
 
 
 def test_nothing_to_seal(certificate: Make) -> None:

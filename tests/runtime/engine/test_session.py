@@ -9,6 +9,7 @@ from paths import FOUR_BLOBS as MODEL
 from paths import MODELS
 
 from edge_runtime import InferenceFailed, InvalidInput, InvalidModel, ModelNotFound, TensorSpec
+from edge_runtime.contract.certificate import content_sha256
 from edge_runtime.engine.installation import import_onnxruntime
 from edge_runtime.engine.session import Session, _spec
 
@@ -37,18 +38,18 @@ def test_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     of_path, of_content = Session(Path("model.onnx"), "cpu"), Session(content, "cpu")
     assert (of_path.source, of_content.source) == (tmp_path / "model.onnx", content)
     assert (of_path.size, of_content.size) == (len(content), len(content))
-    assert (of_path.content(), of_content.content()) == (content, content)
+    assert of_path.content_sha256() == of_content.content_sha256() == content_sha256(content)
     assert repr(of_path) == "Session('model.onnx', CPUExecutionProvider)"
     assert repr(of_content) == f"Session(<{len(content):,} bytes>, CPUExecutionProvider)"
     assert of_path.is_unchanged()
     assert of_content.is_unchanged()
     (tmp_path / "model.onnx").write_bytes(content + b" ")
     assert not of_path.is_unchanged()
-    assert (of_path.size, of_path.content()) == (len(content), content + b" ")
+    assert (of_path.size, of_path.content_sha256()) == (len(content), content_sha256(content + b" "))
     (tmp_path / "model.onnx").unlink()
     assert not of_path.is_unchanged()
     with pytest.raises(ModelNotFound):
-        of_path.content()
+        of_path.content_sha256()
 
 
 def test_runs() -> None:

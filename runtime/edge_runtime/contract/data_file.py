@@ -1,0 +1,140 @@
+"""The data file of a large model: its weights, beside the .onnx file that refers to it by name.
+
+The data file ends with the SHA-256 of all bytes before, and the .onnx file's metadata repeats it: a data file that
+belongs to another .onnx file is found without reading it all. Schema version 1:
+
+    {"schema_version": 1, "name": "model.onnx.data", "size": 2204000032, "sha256": "<64 hex digits>"}
+
+In an artifact it is the last entry of the metadata, so that it is found before the model is opened.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_runtime.contract import schema
+from edge_runtime.contract.errors import InvalidModel, ModelNotFound
+from edge_runtime.contract.metadata_keys import DATA_KEY
+from edge_runtime.contract.terminal import unreadable
+
+SCHEMA_VERSION = 1
+
+_BLOCK = 1024 * 1024
+_DIGEST = 32
+# The entry is the last field of the file: its key, the value's tag and length, the value.
+_END = 4096
+_ENTRY = re.compile(re.escape(DATA_KEY.encode()) + rb"\x12[\x00-\xff]{1,3}?(\{[^{}]*\})\Z")
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """What an .onnx file says of its data file.
+
+    Attributes:
+        name: its file name; it lies in the folder of the .onnx file.
+        size: its size in bytes, with the digest at its end.
+        sha256: the SHA-256 of all its bytes before that digest.
+    """
+
+    name: str
+    size: int
+    sha256: str
+
+    def to_json(self) -> str:
+        """The JSON that an artifact carries under `DATA_KEY`."""
+        return json.dumps({**vars(self), "schema_version": SCHEMA_VERSION}, ensure_ascii=False, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "DataFile":
+        """What `text` says, as `to_json` wrote it.
+
+        Raises:
+            InvalidModel: it is damaged, or its schema is newer than this version reads.
+        """
+        with schema.reading("the entry of its data file"):
+            plain = schema.checked(json.loads(text), SCHEMA_VERSION, "the entry of its data file")
+            name, sha256, size = schema.text(plain["name"]), schema.text(plain["sha256"]), plain["size"]
+            if name in ("", ".", "..") or "\0" in name or re.search(r"[/\\]", name):
+                raise ValueError(f"{name!r} is not a file name")
+            if type(size) is not int or size < _DIGEST:
+                raise ValueError(f"its size is {size!r}")
+            return cls(name, size, sha256)
+
+    def beside(self, model: Path) -> Path:
+        """The path of the data file of the .onnx file `model`, after a check that it is that one.
+
+        Its size and its digest are compared, but its bytes are not read: that is for `content_sha256`.
+
+        Raises:
+            ModelNotFound: it is not there; the message says so if `model` was renamed.
+            InvalidModel: it is cut, or belongs to another model.
+        """
+        path = model.with_name(self.name)
+        if not path.exists() and model.is_symlink():
+            # A link to the .onnx file alone.
+            path = model.resolve().with_name(self.name)
+        try:
+            with path.open("rb") as file:
+                size = file.seek(0, 2)
+                file.seek(max(0, size - _DIGEST))
+                digest = file.read().hex()
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError):
+                raise InvalidModel(unreadable(path, error)) from error
+            original = self.name.removesuffix(".data")
+            renamed = f"{model.name} may have been renamed, call it {original} again" if model.name != original else ""
+            raise ModelNotFound(
+                f"{model} has its weights in {self.name}, and {model.parent} has no such file; "
+                f"{renamed or 'copy it there, under that name'}"
+            ) from error
+        if size < self.size:
+            raise InvalidModel(f"{path} is cut: it has {size:,} of {self.size:,} bytes; copy it again")
+        if (size, digest) != (self.size, self.sha256):
+            raise InvalidModel(
+                f"{path} belongs to another export than {model.name}; copy both files again, or export the model again"
+            )
+        return path
+
+
+def data_file_in(model: Path | bytes) -> DataFile | None:
+    """What an .onnx file, or its content, says of its data file; None if it has none.
+
+    Raises:
+        InvalidModel: what it says is damaged, or newer than this version reads.
+        OSError: it cannot be read.
+    """
+    if isinstance(model, bytes):
+        end = model[-_END:]
+    else:
+        with model.open("rb") as file:
+            file.seek(max(0, file.seek(0, 2) - _END))
+            end = file.read()
+    found = _ENTRY.search(end)
+    return None if found is None else DataFile.from_json(found[1].decode(errors="replace"))
+
+
+def finished(path: Path) -> DataFile:
+    """Write the digest at the end of a data file whose weights are written, and describe it.
+
+    Raises:
+        OSError: it cannot be read or written.
+    """
+    digest = hashlib.sha256()
+    for block in blocks(path):
+        digest.update(block)
+    with path.open("ab") as file:
+        file.write(digest.digest())
+        return DataFile(path.name, file.tell(), digest.hexdigest())
+
+
+def blocks(source: Path | bytes) -> Iterator[bytes]:
+    """The bytes of a file, or of its content, block by block: a large file does not fit into memory twice."""
+    if isinstance(source, bytes):
+        yield source
+        return
+    with source.open("rb") as file:
+        while block := file.read(_BLOCK):
+            yield block
