@@ -13,7 +13,7 @@ from edge_export.report.figures import powers_of_ten, shortened, svg
 from edge_export.tensors import Array, Tensors
 from edge_export.verify.input_distributions import input_distributions
 from edge_runtime import Feature, Signature
-from edge_runtime.contract.signature import Label
+from edge_runtime.contract.labels import Label
 from edge_runtime.contract.values import FLOAT32_MAX
 from edge_runtime.verification import distance
 from edge_train.drawing import COLORS, add_colorbar, draw_on_plane, draw_probability
