@@ -1,7 +1,7 @@
 """What to make of a module, and how: what the user may choose. Checked before any work, without importing torch."""
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +11,7 @@ from edge_export.budget import Budget
 from edge_export.errors import ExportError
 from edge_export.formats.choices import Format, Precision
 from edge_runtime.contract.atomic_files import prepare_file
+from edge_runtime.contract.labels import Label, checked_labels
 from edge_runtime.contract.progress import SILENT, Progress
 from edge_runtime.contract.terminal import unreadable
 
@@ -28,6 +29,9 @@ class Options(TypedDict, total=False):
     require_nonfinite: make it an error if a file does not do what torch does for NaN, infinity and extreme numbers; by
         default that is reported. What a signature says of missing values and of the numbers of a table is required
         always.
+    labels: the labels of the classes whose probabilities the module returns, one for each column: for modules of any
+        inputs, without a signature of their own. Of several outputs, the one named logits or else the first has them.
+    from_logits: the module returns logits; export their softmax, or of a single column the sigmoid.
     report: where to write an HTML page on all of it.
     reproduce: a folder for a script that shows a mismatch, if there is one.
     note: called with a line that the user should know although the export goes on; warns by default.
@@ -40,6 +44,8 @@ class Options(TypedDict, total=False):
     budget: Budget
     finite_only: bool
     require_nonfinite: bool
+    labels: Sequence[Label]
+    from_logits: bool
     report: str | Path
     reproduce: str | Path
     note: Callable[[str], None]
@@ -56,6 +62,8 @@ class Choices:
     budget: Budget
     finite_only: bool
     require_nonfinite: bool
+    labels: tuple[Label, ...]
+    from_logits: bool
     report: Path | None
     reproduce: Path | None
     note: Callable[[str], None]
@@ -83,6 +91,9 @@ def choose(options: Options) -> Choices:
             "int8 is calibrated on rows like those that the model will meet; give some with --data (data=...), or "
             "choose int8-dynamic"
         )
+    from_logits = options.get("from_logits", False)
+    if from_logits and "labels" not in options:
+        raise ExportError("--from-logits (from_logits=True) is for --labels (labels=...): probabilities of labels")
     report, reproduce = options.get("report"), options.get("reproduce")
     return Choices(
         formats=formats,
@@ -91,6 +102,8 @@ def choose(options: Options) -> Choices:
         budget=options.get("budget", Budget()),
         finite_only=options.get("finite_only", False),
         require_nonfinite=options.get("require_nonfinite", False),
+        labels=_labels(options["labels"]) if "labels" in options else (),
+        from_logits=from_logits,
         report=None if report is None else Path(report),
         reproduce=None if reproduce is None else Path(reproduce),
         note=options.get("note", warnings.warn),
@@ -152,6 +165,16 @@ def split_factory(factory: str) -> tuple[str, str]:
     if not module or not name:
         raise ExportError(f"{factory!r} does not name a module; write it as package.module:name")
     return module, name
+
+
+def _labels(labels: Iterable[Any]) -> tuple[Label, ...]:
+    if isinstance(labels, str):
+        raise ExportError(f"labels must be a list of labels, not the string {labels!r}")
+    try:
+        # numpy's numbers and strings are Python's then.
+        return checked_labels([label.item() if hasattr(label, "item") else label for label in labels])
+    except (TypeError, ValueError) as error:
+        raise ExportError(f"labels: {error}") from error
 
 
 _Member = TypeVar("_Member", bound=StrEnum)

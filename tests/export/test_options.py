@@ -25,6 +25,8 @@ def test_the_defaults() -> None:
         budget=Budget(),
         finite_only=False,
         require_nonfinite=False,
+        labels=(),
+        from_logits=False,
         report=None,
         reproduce=None,
         note=warnings.warn,
@@ -51,6 +53,8 @@ def test_everything_that_is_given_is_kept() -> None:
             "data": rows,
             "budget": Budget(0.5, 0.5),
             "finite_only": True,
+            "labels": np.array(["cat", "dog"]),  # type: ignore[typeddict-item]
+            "from_logits": True,
             "report": "page.html",
             "reproduce": Path("shown"),
             "note": notes.append,
@@ -62,6 +66,7 @@ def test_everything_that_is_given_is_kept() -> None:
     assert (choices.budget, choices.finite_only) == (Budget(0.5, 0.5), True)
     assert (choices.report, choices.reproduce) == (Path("page.html"), Path("shown"))
     assert choices.progress is progress
+    assert (choices.labels, choices.from_logits) == (("cat", "dog"), True)
     choices.note("a line")
     assert notes == ["a line"]
 
@@ -80,6 +85,14 @@ def test_names_may_be_given_as_strings_alone_and_twice() -> None:
             {"precisions": ["int4"]},
             "'int4' is not a valid Precision; the choices are float32, float16, int8, int8-dynamic",
         ),
+        (
+            {"from_logits": True},
+            "--from-logits (from_logits=True) is for --labels (labels=...): probabilities of labels",
+        ),
+        ({"labels": ["a", "a"]}, "labels: the label 'a' is there twice, as number 1 and 2 of 2"),
+        ({"labels": []}, "labels: two different labels or more are needed, found []"),
+        ({"labels": "cat"}, "labels must be a list of labels, not the string 'cat'"),
+        ({"labels": ["a", 1]}, "labels: the labels are not all of the same type"),
         ({"formats": []}, "no format is chosen, so that nothing would be made"),
         ({"precisions": ()}, "no precision is chosen, so that nothing would be made"),
         (

@@ -25,6 +25,7 @@ from edge_export.capture.checks import (
     check_signature,
     check_types,
 )
+from edge_export.capture.classes import Classes
 from edge_export.capture.diagnostics import cause
 from edge_export.capture.naming import dimension_ranges, named_axes, named_tensors, output_names
 from edge_export.capture.program import InputTensor, Program, placeholders
@@ -44,6 +45,7 @@ def capture(
     example_inputs: Any,
     dynamic: Mapping[str, Axes] | None = None,
     signature: Signature | None = None,
+    classes: Classes | None = None,
 ) -> Program:
     """Capture `module` with torch.export, on a copy of it.
 
@@ -55,6 +57,7 @@ def capture(
             named are fixed. Axes that share a name share their size. A tensor that is not mentioned has its first axis
             for the batch. Tensors within an argument are named argument_key, such as batch_image.
         signature: what rows and answers mean; the module's own attribute `signature` by default.
+        classes: the labels of its output, in place of a signature.
 
     Raises:
         ExportError: torch cannot export it; the message names the operation or the branch that is the cause.
@@ -64,6 +67,11 @@ def capture(
     leaves, tree = pytree.tree_flatten(dict(arguments.arguments))
     names = named_tensors(arguments)
     axes = named_axes(names, dynamic or {})
+    if signature is None and isinstance(found := getattr(module, "signature", None), Signature):
+        signature = found
+    if classes is not None:
+        signature = classes.signature(check_runs(module, arguments.args, arguments.kwargs), names, signature)
+        module.register_forward_hook(classes)
     sizes = _enlarge(names, axes)
     dims = {dimension: Dim(dimension) for dimension in sizes}
     wanted = iter(axes.values())
@@ -92,13 +100,11 @@ def capture(
             exported = exported_with(names)
         except ExportError:
             raise error from None
-    if signature is None and isinstance(found := getattr(module, "signature", None), Signature):
-        signature = found
     return _program(module, exported, names, axes, signature)
 
 
 @quiet()
-def adopt(exported: ExportedProgram, signature: Signature | None = None) -> Program:
+def adopt(exported: ExportedProgram, signature: Signature | None = None, classes: Classes | None = None) -> Program:
     """A program that was exported with torch.export, with the dimensions that were dynamic then.
 
     Raises:
@@ -110,7 +116,11 @@ def adopt(exported: ExportedProgram, signature: Signature | None = None) -> Prog
     args, kwargs = exported.example_inputs
     names = named_tensors(_bind(module, args, kwargs))
     check_types(exported.state_dict)
-    check_runs(module, args, kwargs)
+    returned = check_runs(module, args, kwargs)
+    if classes is not None:
+        signature = classes.signature(returned, names, signature)
+        exported = classes.with_probabilities(exported)
+        module = exported.module()
     symbols: dict[str, str] = {}
     axes: dict[str, Axes] = {}
     for name, node in zip(names, placeholders(exported), strict=True):

@@ -31,12 +31,12 @@ def check_types(state: Mapping[str, Tensor]) -> None:
             )
 
 
-def check_runs(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], doubled: Sequence[str] = ()) -> None:
-    """See that the module runs on its example; `doubled` are dimensions that were 1 there. Raises ExportError."""
+def check_runs(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], doubled: Sequence[str] = ()) -> Any:
+    """What the module returns for its example; `doubled` are dimensions that were 1 there. Raises ExportError."""
     args, kwargs = copy.deepcopy((args, kwargs))  # it may change them
     try:
         with torch.no_grad(), without_fast_path():
-            module(*args, **kwargs)
+            return module(*args, **kwargs)
     except Exception as error:
         sizes = f", when {' and '.join(doubled)} is 2 in place of 1" if doubled else ""
         raise ExportError(f"the module fails on the example inputs{sizes}: {cause(error)}") from error
@@ -61,6 +61,13 @@ def check_signature(signature: Signature, inputs: Sequence[InputTensor], outputs
     """See that `signature` is about these tensors."""
     described = {tensor.name: len(tensor.features) for tensor in signature.inputs}
     taken = {spec.name: spec.shape[-1] if len(spec.shape) == 2 else spec.shape for spec in inputs}
+    if not signature.has_features:
+        if described.keys() != taken.keys() or signature.output not in outputs:
+            raise ExportError(
+                f"the signature describes the inputs {', '.join(described)} and the output {signature.output}; "
+                f"the module takes {', '.join(taken)} and returns {', '.join(outputs)}"
+            )
+        return
     if described != taken or signature.output not in outputs:
         raise ExportError(
             f"the signature describes inputs of (name, features) {[*described.items()]} and the output "

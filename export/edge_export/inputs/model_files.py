@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from edge_export.capture.capture import adopt, capture
+from edge_export.capture.classes import Classes
 from edge_export.capture.diagnostics import cause
 from edge_export.capture.program import Program
 from edge_export.capture.quiet import quiet
@@ -32,6 +33,7 @@ def load_program(
     factory: str | None = None,
     example: Path | None = None,
     dynamic: Mapping[str, Axes] | None = None,
+    classes: Classes | None = None,
 ) -> tuple[Program, dict[str, str]]:
     """The program in `path`, and the hashes of what it was made from.
 
@@ -42,6 +44,7 @@ def load_program(
             folder too.
         example: an .npz file with the inputs of the module's forward by name.
         dynamic: see `capture`; for modules of a factory alone.
+        classes: see `capture`.
 
     Raises:
         CheckpointError, ExportError: it cannot be read or captured.
@@ -51,9 +54,9 @@ def load_program(
             raise ExportError("--module needs --example, an .npz file with an array for each input of its forward")
         module = _make(factory)
         _load_weights(module, path)
-        program = capture(module, _example(example, module), dynamic)
+        program = capture(module, _example(example, module), dynamic, classes=classes)
     elif path.suffix == ".pt2":
-        program = _load_exported(path)
+        program = _load_exported(path, classes)
     else:
         try:
             model = load_checkpoint(path)
@@ -68,7 +71,7 @@ def load_program(
             )
             for tensor in model.signature.inputs
         }
-        program = capture(model, zeros)
+        program = capture(model, zeros, classes=classes)
         if model.data_sha256 is not None:
             return program, {"checkpoint": _sha256(path), "training_data": model.data_sha256}
     return program, {"checkpoint": _sha256(path)}
@@ -128,7 +131,7 @@ def _load_weights(module: nn.Module, path: Path) -> None:
         raise ExportError(f"{path} does not fit the module: {textwrap.shorten(str(error), 300)}") from error
 
 
-def _load_exported(path: Path) -> Program:
+def _load_exported(path: Path, classes: Classes | None) -> Program:
     extra = {SIGNATURE_KEY: ""}
     try:
         content = path.read_bytes()
@@ -142,7 +145,8 @@ def _load_exported(path: Path) -> Program:
             f"{path} is not a program of torch.export, or was saved by another torch version: {cause(error)}; "
             "save one with torch.export.save"
         ) from error
-    return adopt(exported, Signature.from_json(extra[SIGNATURE_KEY]) if extra[SIGNATURE_KEY] else None)
+    signature = Signature.from_json(extra[SIGNATURE_KEY]) if extra[SIGNATURE_KEY] else None
+    return adopt(exported, signature, classes)
 
 
 def _sha256(path: Path) -> str:

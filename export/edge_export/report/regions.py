@@ -90,7 +90,7 @@ def plane(program: Program) -> Plane | None:
     would take long.
     """
     signature = program.classifier
-    if signature is None or not program.is_batched or len(program.inputs) != 1:
+    if signature is None or program.table is None or not program.is_batched or len(program.inputs) != 1:
         return None
     spec, features = program.inputs[0], signature.inputs[0].features
     numbers = [column for column, feature in enumerate(features) if feature.kind == "numeric"]

@@ -86,7 +86,7 @@ class InputDistribution:
 
 def input_distributions(program: Program, data: Tensors | None) -> dict[str, InputDistribution]:
     """The distribution of each input of `program`: that of `data`, else as training noted it, else of the example."""
-    signature = program.signature
+    signature = program.table
     if signature is None:
         rows = program.embedding_rows
         found = {spec.name: _observed(spec, (data or program.example)[spec.name]) for spec in program.inputs}

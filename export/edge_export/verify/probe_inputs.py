@@ -68,7 +68,7 @@ def all_probe_inputs(
     if finite_only:
         kinds: list[tuple[str, tuple[float, ...]]] = [(EXTREME, _SMALL_EXTREMES)]
     else:
-        huge = _HUGE if program.signature is not None else ()
+        huge = _HUGE if program.table is not None else ()
         kinds = [(EXTREME, (*_FINITE_EXTREMES, *huge)), (NOT_FINITE, _NOT_FINITE)]
     # A column of a table may hold any number; an image does not.
     required = {EXTREME: require_nonfinite or program.signature is not None, NOT_FINITE: require_nonfinite}
@@ -83,7 +83,7 @@ def ordinary_kind(sampler: Sampler) -> str:
     """What ordinary rows are like."""
     if sampler.data is not None:
         return "rows like the data"
-    return "rows like the example" if sampler.program.signature is None else "rows like the training data"
+    return "rows like the example" if sampler.program.table is None else "rows like the training data"
 
 
 def ordinary(sampler: Sampler) -> ProbeInputs:
