@@ -93,7 +93,7 @@ def choose(options: Options) -> Choices:
         )
     from_logits = options.get("from_logits", False)
     if from_logits and "labels" not in options:
-        raise ExportError("--from-logits (from_logits=True) is for --labels (labels=...): probabilities of labels")
+        raise ExportError("--from-logits (from_logits=True) is for --labels (labels=...)")
     report, reproduce = options.get("report"), options.get("reproduce")
     return Choices(
         formats=formats,

@@ -87,9 +87,12 @@ def test_names_may_be_given_as_strings_alone_and_twice() -> None:
         ),
         (
             {"from_logits": True},
-            "--from-logits (from_logits=True) is for --labels (labels=...): probabilities of labels",
+            "--from-logits (from_logits=True) is for --labels (labels=...)",
         ),
-        ({"labels": ["a", "a"]}, "labels: the label 'a' is there twice, as number 1 and 2 of 2"),
+        (
+            {"labels": ["a", "a"]},
+            "labels: the label 'a' is there twice, as number 1 and 2 of 2; give each class its own",
+        ),
         ({"labels": []}, "labels: two different labels or more are needed, found []"),
         ({"labels": "cat"}, "labels must be a list of labels, not the string 'cat'"),
         ({"labels": ["a", 1]}, "labels: the labels are not all of the same type"),

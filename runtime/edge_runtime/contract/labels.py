@@ -27,7 +27,9 @@ def checked_labels(plain: object, binary: bool = False) -> tuple[Label, ...]:
     for place, label in enumerate(plain, start=1):
         # As strings they must differ too, since JSON answers use them as keys.
         if (first := places.setdefault(str(label), place)) != place:
-            raise ValueError(f"the label {label!r} is there twice, as number {first} and {place} of {len(plain)}")
+            raise ValueError(
+                f"the label {label!r} is there twice, as number {first} and {place} of {len(plain)}; give each class its own"
+            )
         if isinstance(label, float) and not math.isfinite(label):
             raise ValueError(f"the label {label} is not finite")
         if isinstance(label, str) and len(label.splitlines()) > 1:

@@ -224,7 +224,7 @@ def test_inputs_of_any_shape(shape: list[int], columns: int, is_integer: bool) -
             self.layer = layer
 
         def forward(self, x: Tensor) -> Tensor:
-            scores: Tensor = self.layer(x.float().reshape(len(x), size))
+            scores: Tensor = self.layer(x.float().reshape(x.shape[0], size))
             return scores
 
     labels = tuple(range(max(columns, 2)))

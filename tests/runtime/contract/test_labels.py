@@ -20,7 +20,11 @@ def test_labels(labels: list[Any]) -> None:
     [
         (["a", "b", "c"], True, "two different labels are needed, found ['a', 'b', 'c']"),
         ([], False, "two different labels or more are needed, found []"),
-        (["crane", "b", "crane"], False, "the label 'crane' is there twice, as number 1 and 3 of 3"),
+        (
+            ["crane", "b", "crane"],
+            False,
+            "the label 'crane' is there twice, as number 1 and 3 of 3; give each class its own",
+        ),
         (["a", "b\u2028c"], False, "the label 'b\\u2028c' has more than one line"),
         ([0.0, float("nan")], False, "the label nan is not finite"),
     ],

@@ -282,7 +282,7 @@ def inputs(*features: dict[str, Any]) -> list[dict[str, Any]]:
             {"inputs": [*inputs({"name": "a", "kind": "numeric"}), {"name": "y"}], "schema_version": 3},
             "some of its inputs have features, and others have none",
         ),
-        ({"labels": ["a", "a"]}, "the label 'a' is there twice, as number 1 and 2 of 2"),
+        ({"labels": ["a", "a"]}, "the label 'a' is there twice, as number 1 and 2 of 2; give each class its own"),
         ({"inputs": inputs(*TWO)}, "two features have the same name"),
         ({"columns": ["x2"]}, "its columns are not the names of its features"),
         ({"inputs": inputs({"name": "a", "kind": "odd"})}, "unknown kind of feature 'odd'"),
