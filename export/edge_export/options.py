@@ -91,8 +91,8 @@ def choose(options: Options) -> Choices:
             "int8 is calibrated on rows like those that the model will meet; give some with --data (data=...), or "
             "choose int8-dynamic"
         )
-    from_logits = options.get("from_logits", False)
-    if from_logits and "labels" not in options:
+    labels, from_logits = options.get("labels"), options.get("from_logits", False)
+    if from_logits and labels is None:
         raise ExportError("--from-logits (from_logits=True) is for --labels (labels=...)")
     report, reproduce = options.get("report"), options.get("reproduce")
     return Choices(
@@ -102,7 +102,7 @@ def choose(options: Options) -> Choices:
         budget=options.get("budget", Budget()),
         finite_only=options.get("finite_only", False),
         require_nonfinite=options.get("require_nonfinite", False),
-        labels=_labels(options["labels"]) if "labels" in options else (),
+        labels=() if labels is None else _labels(labels),
         from_logits=from_logits,
         report=None if report is None else Path(report),
         reproduce=None if reproduce is None else Path(reproduce),

@@ -71,7 +71,7 @@ def all_probe_inputs(
         huge = _HUGE if program.table is not None else ()
         kinds = [(EXTREME, (*_FINITE_EXTREMES, *huge)), (NOT_FINITE, _NOT_FINITE)]
     # A column of a table may hold any number; an image does not.
-    required = {EXTREME: require_nonfinite or program.signature is not None, NOT_FINITE: require_nonfinite}
+    required = {EXTREME: require_nonfinite or program.table is not None, NOT_FINITE: require_nonfinite}
     planted = [
         replace(runnable(program, planted_values(sampler, kind, values)), is_required=required[kind])
         for kind, values in kinds

@@ -28,7 +28,8 @@ def checked_labels(plain: object, binary: bool = False) -> tuple[Label, ...]:
         # As strings they must differ too, since JSON answers use them as keys.
         if (first := places.setdefault(str(label), place)) != place:
             raise ValueError(
-                f"the label {label!r} is there twice, as number {first} and {place} of {len(plain)}; give each class its own"
+                f"the label {label!r} is there twice, as number {first} and {place} of {len(plain)}; "
+                "give each class its own"
             )
         if isinstance(label, float) and not math.isfinite(label):
             raise ValueError(f"the label {label} is not finite")
