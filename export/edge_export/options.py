@@ -1,7 +1,7 @@
 """What to make of a module, and how: what the user may choose. Checked before any work, without importing torch."""
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +11,7 @@ from edge_export.budget import Budget
 from edge_export.errors import ExportError
 from edge_export.formats.choices import LOWEST_OPSET, Format, Precision
 from edge_runtime.contract.atomic_files import prepare_file
+from edge_runtime.contract.labels import Label, checked_labels
 from edge_runtime.contract.progress import SILENT, Progress
 from edge_runtime.contract.terminal import unreadable
 
@@ -35,6 +36,9 @@ class Options(TypedDict, total=False):
     opset: the version of ONNX's operators that the file is written in: 18, the lowest, by default.
     custom_translation_table: for operations of torch, functions of onnxscript that say what they are in ONNX, as
         torch.onnx.export takes them.
+    labels: the labels of the classes whose probabilities the module returns, one for each column: for modules of any
+        inputs, without a signature of their own. Of several outputs, the one named logits or else the first has them.
+    from_logits: the module returns logits; export their softmax, or of a single column the sigmoid.
     report: where to write an HTML page on all of it.
     reproduce: a folder for a script that shows a mismatch, if there is one.
     note: called with a line that the user should know although the export goes on; warns by default.
@@ -51,6 +55,8 @@ class Options(TypedDict, total=False):
     require_nonfinite: bool
     opset: int
     custom_translation_table: Mapping[Any, Any]
+    labels: Sequence[Label]
+    from_logits: bool
     report: str | Path
     reproduce: str | Path
     note: Callable[[str], None]
@@ -71,6 +77,8 @@ class Choices:
     require_nonfinite: bool
     opset: int
     custom_translation_table: Mapping[Any, Any] | None
+    labels: tuple[Label, ...]
+    from_logits: bool
     report: Path | None
     reproduce: Path | None
     note: Callable[[str], None]
@@ -101,6 +109,9 @@ def choose(options: Options) -> Choices:
     opset = options.get("opset", LOWEST_OPSET)
     if opset < LOWEST_OPSET:
         raise ExportError(f"opset {opset} is too low; the lowest is {LOWEST_OPSET}")
+    labels, from_logits = options.get("labels"), options.get("from_logits", False)
+    if from_logits and labels is None:
+        raise ExportError("--from-logits (from_logits=True) is for --labels (labels=...)")
     report, reproduce = options.get("report"), options.get("reproduce")
     return Choices(
         formats=formats,
@@ -113,6 +124,8 @@ def choose(options: Options) -> Choices:
         require_nonfinite=options.get("require_nonfinite", False),
         opset=opset,
         custom_translation_table=options.get("custom_translation_table"),
+        labels=() if labels is None else _labels(labels),
+        from_logits=from_logits,
         report=None if report is None else Path(report),
         reproduce=None if reproduce is None else Path(reproduce),
         note=options.get("note", warnings.warn),
@@ -183,6 +196,16 @@ def split_factory(factory: str) -> tuple[str, str]:
     if not module or not name:
         raise ExportError(f"{factory!r} does not name a module; write it as package.module:name")
     return module, name
+
+
+def _labels(labels: Iterable[Any]) -> tuple[Label, ...]:
+    if isinstance(labels, str):
+        raise ExportError(f"labels must be a list of labels, not the string {labels!r}")
+    try:
+        # numpy's numbers and strings are Python's then.
+        return checked_labels([label.item() if hasattr(label, "item") else label for label in labels])
+    except (TypeError, ValueError) as error:
+        raise ExportError(f"labels: {error}") from error
 
 
 _Member = TypeVar("_Member", bound=StrEnum)

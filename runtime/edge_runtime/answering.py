@@ -6,14 +6,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from edge_runtime.contract.errors import InvalidInput
-from edge_runtime.contract.signature import Label, Signature
+from edge_runtime.contract.errors import InvalidInput, NoFeatures
+from edge_runtime.contract.labels import Label
+from edge_runtime.contract.signature import Signature
 from edge_runtime.engine.bound_buffers import UNPACKABLE, BoundBuffers, SharedBuffers, ThreadBuffers
 from edge_runtime.engine.devices import CPU, CUDA
 from edge_runtime.engine.feed_runner import FeedRunner
 from edge_runtime.engine.ort_errors import translated
 from edge_runtime.engine.placement import Placement
 from edge_runtime.rows.row_reader import RowReader
+from edge_runtime.rows.tensor_reader import TensorReader, declared
 
 _new = tuple.__new__
 
@@ -34,10 +36,10 @@ class Prediction(NamedTuple):
 
 
 class Answering:
-    """Answers rows with a model whose inputs hold features, and whose output holds probabilities or values.
+    """Answers rows with a model whose output holds probabilities or values.
 
     Attributes:
-        reader: reads rows into the model's inputs.
+        reader: makes the model's inputs of what is to be answered: rows of named features, or tensors.
     """
 
     def __init__(self, placement: Placement, signature: Signature) -> None:
@@ -48,9 +50,15 @@ class Answering:
         self._source = min(session.inputs, key=lambda spec: spec.dtype == np.object_)
         self._target = next(spec for spec in session.outputs if spec.name == signature.output)
         self._numbers = self._source.name
-        assert self._source.dtype is not None
         assert self._target.dtype is not None
-        self.reader = RowReader(signature, self._source.dtype)
+        self.reader: RowReader | TensorReader
+        if signature.has_features:
+            assert self._source.dtype is not None
+            self.reader = RowReader(signature, self._source.dtype)
+            is_plain = self.reader.is_plain
+        else:
+            self.reader = TensorReader(session.inputs, self._target.shape[0])
+            is_plain = False
         self._labels = signature.labels
         self._is_binary = signature.task == "binary_classification"
         self._is_regression = signature.task == "regression"
@@ -59,11 +67,10 @@ class Answering:
         self._runner = FeedRunner(placement, [self._target], self._is_binary)
         # The shape of the output must be known before the call, ONNX Runtime does not bind strings, and `FeedRunner`
         # sees that integers are within their ranges.
-        batch = self._source.shape[0]
         self._is_bindable = (
-            isinstance(batch, str)
-            and self._target.shape[0] == batch
-            and self.reader.is_plain
+            is_plain
+            and isinstance(self._source.shape[0], str)
+            and self._target.shape[0] == self._source.shape[0]
             and placement.ranges is None
             and session.provider in (CPU, CUDA)
         )
@@ -72,6 +79,17 @@ class Answering:
 
     def __repr__(self) -> str:
         return f"Answering({self._signature!r}, {self._placement.main.provider})"
+
+    @property
+    def row_reader(self) -> RowReader:
+        """`reader`, for code that needs named features.
+
+        Raises:
+            NoFeatures: the model takes tensors.
+        """
+        if isinstance(self.reader, RowReader):
+            return self.reader
+        raise NoFeatures(f"{declared(self._placement.main.inputs)}, which has no named features")
 
     def one(self, row: Any) -> Prediction | float:
         """See `Predictor.predict_one`."""
@@ -136,13 +154,11 @@ class Answering:
     def outputs_of(self, feed: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.floating[Any]]:
         """The answers to `feed`, which `reader` has made of rows. Returns: as `outputs`."""
         numbers = feed[self._numbers]
-        count = len(numbers)
-        is_small = numbers.size <= _COPIED and not self._placement.is_worth_splitting(count)
-        if not (self._binds_many and is_small and count):
+        if not (self._binds_many and self._is_small(numbers)):
             output: npt.NDArray[Any]
             (output,) = self._runner.run(feed)
             return output
-        held = self._buffers
+        count, held = len(numbers), self._buffers
         buffers, held.many = held.many, None
         if buffers is None or len(buffers.input) != count:
             buffers = self._new_buffers(count)
@@ -151,18 +167,27 @@ class Answering:
         held.many = buffers
         return result
 
+    def _is_small(self, numbers: npt.NDArray[Any]) -> bool:
+        return 0 < numbers.size <= _COPIED and not self._placement.is_worth_splitting(len(numbers))
+
     def _new_buffers(self, rows: int) -> BoundBuffers:
         return BoundBuffers(self._placement.main, self._source, self._target, rows, self._is_binary)
 
     def _one_row(self, row: Any) -> dict[str, npt.NDArray[Any]]:
         feed = self.reader.tensors(row)
-        if (found := len(feed[self._numbers])) != 1:
-            raise InvalidInput(f"predict_one takes one row, found {found}; use predict or predict_proba")
+        _check_one(len(feed[self._numbers]))
         return feed
 
     def _one_unbound(self, row: Any) -> Prediction | float:
-        (output,) = self.outputs_of(self._one_row(row))
+        outputs = self.outputs(row)
+        _check_one(len(outputs))
+        (output,) = outputs
         if self._is_regression:
             return float(output[0])
         index = int(self._signature.predicted(output[None])[0])
         return Prediction(self._labels[index], float(output[index]))
+
+
+def _check_one(rows: int) -> None:
+    if rows != 1:
+        raise InvalidInput(f"predict_one takes one row, found {rows}; use predict or predict_proba")

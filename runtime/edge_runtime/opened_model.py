@@ -11,12 +11,12 @@ import numpy as np
 from edge_runtime.contract.errors import InvalidInput, NoCertificate, VerificationFailed
 from edge_runtime.contract.metadata_keys import CERTIFICATE_KEY
 from edge_runtime.contract.tensors import TensorSpec
-from edge_runtime.contract.terminal import suggestion
 from edge_runtime.engine import cuda
 from edge_runtime.engine.devices import CUDA
 from edge_runtime.engine.feed_runner import FeedRunner
 from edge_runtime.engine.placement import Placement
 from edge_runtime.rows.arrays import as_tensor
+from edge_runtime.rows.tensor_reader import declared, named
 
 if TYPE_CHECKING:
     from edge_runtime.contract.certificate import Certificate
@@ -69,7 +69,6 @@ class OpenedModel:
         self._arguments = (self._session.source, device, verify, threads)
         self.inputs: tuple[TensorSpec, ...] = self._session.inputs
         self.outputs: tuple[TensorSpec, ...] = self._session.outputs
-        self._input_names = {spec.name for spec in self.inputs}
         self._output_names = [spec.name for spec in self.outputs]
         self._runner = FeedRunner(self._placement, self.outputs)
         self.provider: str = self._session.provider
@@ -99,10 +98,9 @@ class OpenedModel:
         """
         if not isinstance(inputs, Mapping):
             raise InvalidInput(
-                f"run takes a dict of tensors by input name, found {type(inputs).__name__}; {self._taken}"
+                f"run takes a dict of tensors by input name, found {type(inputs).__name__}; {declared(self.inputs)}"
             )
-        if inputs.keys() != self._input_names:
-            raise self._wrong_inputs(inputs)
+        inputs = named(inputs, self.inputs)
         feed, on_cuda = {}, ""
         for spec in self.inputs:
             value = inputs[spec.name]
@@ -152,15 +150,3 @@ class OpenedModel:
         found = replay(self._session, self.certificate, on_batch)
         beside = self._placement.cuda if found.passed else None
         return found if beside is None else replay(beside, self.certificate, on_batch)
-
-    def _wrong_inputs(self, inputs: Mapping[str, Any]) -> InvalidInput:
-        missing = [spec.name for spec in self.inputs if spec.name not in inputs]
-        unknown = [str(name) for name in inputs if name not in self._input_names]
-        found = [f"missing {', '.join(missing)}"] if missing else []
-        if unknown:
-            found.append(f"unknown {', '.join(unknown)}{suggestion(unknown[0], missing or self._input_names)}")
-        return InvalidInput(f"{self._taken}: {', '.join(found)}")
-
-    @property
-    def _taken(self) -> str:
-        return f"the model takes {'; '.join(map(str, self.inputs)) or 'no inputs'}"

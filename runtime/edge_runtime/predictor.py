@@ -65,14 +65,17 @@ class Predictor(OpenedModel):
                 list of dicts, a data frame of pandas, polars or pyarrow, a row of a pandas frame. Numeric features take
                 any number, boolean ones also True, False and their names, categorical ones also strings. If a feature's
                 `missing` is not None, its value may be missing: None, NaN, NaT, NA, masked, or a missing word
-                (`contract.values`). A dict may leave a feature out if its `missing` is above 0.
+                (`contract.values`). A dict may leave a feature out if its `missing` is above 0. If the inputs have no
+                named features, such as images: an array of the declared shape, or for several inputs a dict of arrays
+                by input name. One row may be given without the batch axis.
 
         Returns:
             Labels, shape (rows,), of the labels' own type; `classes_[0]` if a row's probability is NaN. In regression
             values in the target's own unit, shape (rows,), of the model's floating type.
 
         Raises:
-            InvalidInput: a row has the wrong number of values, lacks a feature, or a value does not fit its feature.
+            InvalidInput: a row has the wrong number of values, lacks a feature, or a value does not fit its feature; a
+                tensor does not have the declared kind and shape.
             NoSignature: the model does not say what its outputs mean.
         """
         outputs = self.answering.outputs(rows)
@@ -109,7 +112,7 @@ class Predictor(OpenedModel):
             InvalidInput, NoSignature: as `predict`.
         """
         if self._answering is None:
-            raise self._no_signature()
+            raise _no_signature()
         return self._answering.one(row)
 
     def unseen(self, rows: Any) -> list[dict[str, str]]:
@@ -124,12 +127,13 @@ class Predictor(OpenedModel):
             training.
 
         Raises:
+            NoFeatures: the model takes tensors, so that nothing is known of what training saw.
             InvalidInput, NoSignature: as `predict`.
         """
         # Most programs do not use it.
         from edge_runtime.novelty import unseen
 
-        return unseen(self.required_signature, self.answering.reader.tensors(rows))
+        return unseen(self.required_signature, self.answering.row_reader.tensors(rows))
 
     @property
     def required_signature(self) -> Signature:
@@ -139,7 +143,7 @@ class Predictor(OpenedModel):
             NoSignature: the model does not say what its outputs mean.
         """
         if self.signature is None:
-            raise self._no_signature()
+            raise _no_signature()
         return self.signature
 
     @property
@@ -150,7 +154,7 @@ class Predictor(OpenedModel):
             NoSignature: the model does not say what its outputs mean.
         """
         if self._answering is None:
-            raise self._no_signature()
+            raise _no_signature()
         return self._answering
 
     def _check_labels(self) -> None:
@@ -159,8 +163,9 @@ class Predictor(OpenedModel):
                 "the model is a regression, without labels and probabilities; predict and predict_one return its values"
             )
 
-    def _no_signature(self) -> NoSignature:
-        return NoSignature(
-            "the model has no edge-predict signature, so the meaning of its outputs is unknown; "
-            "Predictor.run returns them by name"
-        )
+
+def _no_signature() -> NoSignature:
+    return NoSignature(
+        "the model has no edge-predict signature, so the meaning of its outputs is unknown; "
+        "Predictor.run returns them by name, and so does edge-predict MODEL --input arrays.npz"
+    )

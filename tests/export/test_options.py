@@ -29,6 +29,8 @@ def test_the_defaults() -> None:
         require_nonfinite=False,
         opset=18,
         custom_translation_table=None,
+        labels=(),
+        from_logits=False,
         report=None,
         reproduce=None,
         note=warnings.warn,
@@ -63,6 +65,8 @@ def test_everything_that_is_given_is_kept() -> None:
             "finite_only": True,
             "opset": 20,
             "custom_translation_table": {print: repr},
+            "labels": np.array(["cat", "dog"]),  # type: ignore[typeddict-item]
+            "from_logits": True,
             "report": "page.html",
             "reproduce": Path("shown"),
             "note": notes.append,
@@ -76,6 +80,7 @@ def test_everything_that_is_given_is_kept() -> None:
     assert (choices.report, choices.reproduce) == (Path("page.html"), Path("shown"))
     assert (choices.opset, choices.custom_translation_table) == (20, {print: repr})
     assert choices.progress is progress
+    assert (choices.labels, choices.from_logits) == (("cat", "dog"), True)
     choices.note("a line")
     assert notes == ["a line"]
 
@@ -94,6 +99,17 @@ def test_names_may_be_given_as_strings_alone_and_twice() -> None:
             {"precisions": ["int4"]},
             "'int4' is not a valid Precision; the choices are float32, float16, int8, int8-dynamic",
         ),
+        (
+            {"from_logits": True},
+            "--from-logits (from_logits=True) is for --labels (labels=...)",
+        ),
+        (
+            {"labels": ["a", "a"]},
+            "labels: the label 'a' is there twice, as number 1 and 2 of 2; give each class its own",
+        ),
+        ({"labels": []}, "labels: two different labels or more are needed, found []"),
+        ({"labels": "cat"}, "labels must be a list of labels, not the string 'cat'"),
+        ({"labels": ["a", 1]}, "labels: the labels are not all of the same type"),
         ({"formats": []}, "no format is chosen, so that nothing would be made"),
         ({"opset": 17}, "opset 17 is too low; the lowest is 18"),
         ({"precisions": ()}, "no precision is chosen, so that nothing would be made"),

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from sklearn import metrics as measures
 
-from edge_runtime.contract.signature import Label
+from edge_runtime.contract.labels import Label
 from edge_runtime.contract.terminal import aligned
 from edge_train.dataset import Part
 from edge_train.networks.base import Network

@@ -20,6 +20,7 @@ from edge_export.capture.checks import (
     check_signature,
     check_types,
 )
+from edge_export.capture.classes import Classes
 from edge_export.capture.copies import on_cpu
 from edge_export.capture.functional import functional
 from edge_export.capture.naming import dimension_ranges, named_axes, named_tensors, output_names
@@ -37,6 +38,7 @@ def capture(
     example_inputs: Any,
     dynamic: Mapping[str, Axes] | None = None,
     signature: Signature | None = None,
+    classes: Classes | None = None,
 ) -> Program:
     """Capture `module` with torch.export, on a copy of it.
 
@@ -48,6 +50,7 @@ def capture(
             named are fixed. Axes that share a name share their size. A tensor that is not mentioned has its first axis
             for the batch. Tensors within an argument are named argument_key, such as batch_image.
         signature: what rows and answers mean; the module's own attribute `signature` by default.
+        classes: the labels of its output, in place of a signature.
 
     Raises:
         ExportError: torch cannot export it; the message names the operation or the branch that is the cause.
@@ -66,6 +69,10 @@ def capture(
     with looked_into(records):
         names = named_tensors(arguments)
         axes = named_axes(names, dynamic or {})
+        if classes is not None:
+            returned, _ = check_runs(module, arguments.args, arguments.kwargs)
+            signature = classes.signature(returned, names, signature)
+            module.register_forward_hook(classes)
         example, sizes = enlarged(names, axes)
         doubled = [dimension for dimension, size in sizes.items() if size == 1]
         attempts = Attempts(module, arguments, axes, doubled, records)
@@ -73,7 +80,7 @@ def capture(
 
 
 @quiet()
-def adopt(exported: ExportedProgram, signature: Signature | None = None) -> Program:
+def adopt(exported: ExportedProgram, signature: Signature | None = None, classes: Classes | None = None) -> Program:
     """A program that was exported with torch.export, with the dimensions that were dynamic then.
 
     Raises:
@@ -86,6 +93,11 @@ def adopt(exported: ExportedProgram, signature: Signature | None = None) -> Prog
     names = named_tensors(bind(module, args, kwargs))
     check_types(exported.state_dict)
     returned, is_stateful = check_runs(module, args, kwargs)
+    if classes is not None:
+        signature = classes.signature(returned, names, signature)
+        exported = classes.with_probabilities(exported)
+        module = exported.module()
+        returned, is_stateful = check_runs(module, args, kwargs)
     symbols: dict[str, str] = {}
     axes: dict[str, Axes] = {}
     for name, node in zip(names, placeholders(exported), strict=True):

@@ -88,6 +88,13 @@ def check_signature(signature: Signature, inputs: Sequence[InputTensor], outputs
     """See that `signature` is about these tensors."""
     described = {tensor.name: len(tensor.features) for tensor in signature.inputs}
     taken = {spec.name: spec.shape[-1] if len(spec.shape) == 2 else spec.shape for spec in inputs}
+    if not signature.has_features:
+        if described.keys() != taken.keys() or signature.output not in outputs:
+            raise ExportError(
+                f"the signature describes the inputs {', '.join(described)} and the output {signature.output}; "
+                f"the module takes {', '.join(taken)} and returns {', '.join(outputs)}"
+            )
+        return
     if described != taken or signature.output not in outputs:
         raise ExportError(
             f"the signature describes inputs of (name, features) {[*described.items()]} and the output "

@@ -143,6 +143,11 @@ class Program:
         return None if self.signature is None or self.signature.task == "regression" else self.signature
 
     @property
+    def table(self) -> Signature | None:
+        """The signature of a program that takes rows of named features; None for all others."""
+        return self.signature if self.signature is not None and self.signature.has_features else None
+
+    @property
     def is_batched(self) -> bool:
         """Whether the first axis of every input is the batch."""
         return all(spec.shape[:1] == (BATCH,) for spec in self.inputs)

@@ -92,6 +92,16 @@ def export(
         int,
         typer.Option(metavar="N", min=LOWEST_OPSET, help="The version of ONNX's operators that files are written in."),
     ] = LOWEST_OPSET,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="The labels of the module's classes, one a line, in the order of its output."
+        ),
+    ] = None,
+    from_logits: Annotated[
+        bool,
+        typer.Option("--from-logits", help="With --labels: the module returns logits; export their probabilities."),
+    ] = False,
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an HTML page on all of it.")] = None,
     reproduce: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="On a mismatch, write a script that shows it.")
@@ -111,6 +121,7 @@ def export(
     # torch and onnx take seconds to import; mistakes in the command line are found before.
     from edge_export.budget import Budget
     from edge_export.errors import ExportError
+    from edge_export.inputs.label_files import read_labels
     from edge_export.options import Options, check_paths, choose, split_factory, stem_of
     from edge_runtime.contract.progress import Progress
 
@@ -122,6 +133,7 @@ def export(
             finite_only=finite,
             require_nonfinite=require_nonfinite,
             opset=opset,
+            from_logits=from_logits,
             note=shell.note,
             progress=progress,
         )
@@ -131,6 +143,8 @@ def export(
             options["report"] = report
         if reproduce is not None:
             options["reproduce"] = reproduce
+        if labels is not None:
+            options["labels"] = read_labels(labels)
         try:
             options["budget"] = Budget(max_flips, max_change)
             if module is not None:
@@ -138,7 +152,7 @@ def export(
             choices = choose(options)
         except ExportError as error:
             raise shell.UsageError(str(error)) from error
-        read = [model] if example is None else [model, example]
+        read = [path for path in (model, example, labels) if path is not None]
         check_paths(model.parent if output is None else output, stem_of(model), choices, read)
         from edge_export.cli.details import LEGEND, details_of
         from edge_export.pipeline.export import export_checkpoint

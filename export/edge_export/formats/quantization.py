@@ -127,6 +127,7 @@ def _is_finite(batch: Tensors, signature: Signature | None) -> bool:
     may_be_missing = {
         tensor.name: [feature.missing is not None for feature in tensor.features]
         for tensor in (() if signature is None else signature.inputs)
+        if tensor.features
     }
     return all(
         bool((np.isfinite(values) | (np.isnan(values) & may_be_missing.get(name, False))).all())

@@ -52,10 +52,10 @@ def read_data(path: Path, program: Program) -> Tensors:
     """
     if path.suffix == ".npz":
         return fitted(read_tensors(path), program, str(path))
-    if program.signature is None:
+    if program.table is None:
         raise ExportError(f"{path}: this module has no named features; give an .npz file with an array for each input")
     with reading_text(path, ExportError), open_text(str(path)) as lines:
-        return fitted(_read_values(lines, program.signature, str(path)), program, str(path))
+        return fitted(_read_values(lines, program.table, str(path)), program, str(path))
 
 
 def _read_values(lines: TextIO, signature: Signature, source: str) -> Tensors:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from edge_export.capture.capture import adopt, capture
+from edge_export.capture.classes import Classes
 from edge_export.capture.diagnostics import cause
 from edge_export.capture.program import Program
 from edge_export.capture.quiet import quiet
@@ -41,6 +42,7 @@ def load_program(
     example: Path | None = None,
     dynamic: Mapping[str, Axes] | None = None,
     note: Callable[[str], None] = warnings.warn,
+    classes: Classes | None = None,
 ) -> tuple[Program, dict[str, str]]:
     """The program in `path`, and the hashes of what it was made from.
 
@@ -52,6 +54,7 @@ def load_program(
         example: an .npz file with the inputs of the module's forward by name.
         dynamic: see `capture`; for modules of a factory alone.
         note: see `Options`.
+        classes: see `capture`.
 
     Raises:
         CheckpointError, ExportError: it cannot be read or captured.
@@ -61,9 +64,9 @@ def load_program(
             raise ExportError("--module needs --example, an .npz file with an array for each input of its forward")
         module = _make(factory)
         load_weights(module, path, note)
-        program = capture(module, _example(example, module), dynamic)
+        program = capture(module, _example(example, module), dynamic, classes=classes)
     elif path.suffix == ".pt2" or kind_of(path) == Kind.EXPORTED:
-        program = _load_exported(path)
+        program = _load_exported(path, classes)
     else:
         model = _load_network(path)
         zeros = {
@@ -72,7 +75,7 @@ def load_program(
             )
             for tensor in model.signature.inputs
         }
-        program = capture(model, zeros)
+        program = capture(model, zeros, classes=classes)
         if model.data_sha256 is not None:
             return program, {"checkpoint": _sha256(path), "training_data": model.data_sha256}
     return program, {"checkpoint": _sha256(path)}
@@ -133,7 +136,7 @@ def _load_network(path: Path) -> Network:
     raise ExportError(f"{path} holds the weights{of_whole or ' of a module'}; {_NEEDED}")
 
 
-def _load_exported(path: Path) -> Program:
+def _load_exported(path: Path, classes: Classes | None) -> Program:
     extra = {SIGNATURE_KEY: ""}
     try:
         content = path.read_bytes()
@@ -147,7 +150,8 @@ def _load_exported(path: Path) -> Program:
             f"{path} is not a program of torch.export, or was saved by another torch version: {cause(error)}; "
             "save one with torch.export.save"
         ) from error
-    return adopt(exported, Signature.from_json(extra[SIGNATURE_KEY]) if extra[SIGNATURE_KEY] else None)
+    signature = Signature.from_json(extra[SIGNATURE_KEY]) if extra[SIGNATURE_KEY] else None
+    return adopt(exported, signature, classes)
 
 
 def _sha256(path: Path) -> str:

@@ -13,12 +13,13 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from edge_export.capture.capture import adopt, capture
+from edge_export.capture.classes import Classes
 from edge_export.errors import ExportError
 from edge_export.formats.choices import Format, Precision
 from edge_export.formats.external_data import Content, data_path, needs_data_file
 from edge_export.formats.onnx_file import load_onnx, onnx_model
 from edge_export.inputs.model_files import load_program
-from edge_export.options import Options, check_paths, choose, stem_of
+from edge_export.options import Choices, Options, check_paths, choose, stem_of
 from edge_export.pipeline.certified import content_of, onnx_content
 from edge_export.pipeline.float32 import make_float32, make_torchscript
 from edge_export.pipeline.lower_precision import make_lower_precision
@@ -69,9 +70,9 @@ def export(
     check_paths(path.parent, path.stem, choices, [])
     choices.progress.begin("capturing the module")
     if isinstance(module, ExportedProgram):
-        program = adopt(module, signature)
+        program = adopt(module, signature, _classes(choices))
     else:
-        program = capture(module, example_inputs, dynamic, signature)
+        program = capture(module, example_inputs, dynamic, signature, _classes(choices))
     return _put_in_place(make_plan(program, path.parent, path.stem, choices, {}))
 
 
@@ -104,8 +105,12 @@ def export_checkpoint(
     example = None if example is None else Path(example)
     check_paths(folder, stem_of(checkpoint), choices, [checkpoint, *([] if example is None else [example])])
     choices.progress.begin(f"loading {checkpoint.name}")
-    program, hashes = load_program(checkpoint, factory, example, dynamic, choices.note)
+    program, hashes = load_program(checkpoint, factory, example, dynamic, choices.note, _classes(choices))
     return _put_in_place(make_plan(program, folder, stem_of(checkpoint), choices, hashes))
+
+
+def _classes(choices: Choices) -> Classes | None:
+    return Classes(choices.labels, choices.from_logits) if choices.labels else None
 
 
 def _put_in_place(plan: Plan) -> list[Export]:

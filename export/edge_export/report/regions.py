@@ -13,7 +13,7 @@ from edge_export.report.figures import powers_of_ten, shortened, svg
 from edge_export.tensors import Array, Tensors
 from edge_export.verify.input_distributions import input_distributions
 from edge_runtime import Feature, Signature
-from edge_runtime.contract.signature import Label
+from edge_runtime.contract.labels import Label
 from edge_runtime.contract.values import FLOAT32_MAX
 from edge_runtime.verification import distance
 from edge_train.drawing import COLORS, add_colorbar, draw_on_plane, draw_probability
@@ -90,7 +90,7 @@ def plane(program: Program) -> Plane | None:
     would take long.
     """
     signature = program.classifier
-    if signature is None or not program.is_batched or len(program.inputs) != 1:
+    if signature is None or program.table is None or not program.is_batched or len(program.inputs) != 1:
         return None
     spec, features = program.inputs[0], signature.inputs[0].features
     numbers = [column for column, feature in enumerate(features) if feature.kind == "numeric"]

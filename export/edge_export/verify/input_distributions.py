@@ -129,7 +129,7 @@ def input_distributions(
         stated: the smallest and largest value of inputs that the user states, each of a shape that broadcasts to the
             input's.
     """
-    tensors = {} if program.signature is None else {tensor.name: tensor for tensor in program.signature.inputs}
+    tensors = {} if program.table is None else {tensor.name: tensor for tensor in program.table.inputs}
     found = {}
     for spec in program.inputs:
         values = None if data is None else data[spec.name]

@@ -68,10 +68,10 @@ def all_probe_inputs(
     if finite_only:
         kinds: list[tuple[str, tuple[float, ...]]] = [(EXTREME, _SMALL_EXTREMES)]
     else:
-        huge = _HUGE if program.signature is not None else ()
+        huge = _HUGE if program.table is not None else ()
         kinds = [(EXTREME, (*_FINITE_EXTREMES, *huge)), (NOT_FINITE, _NOT_FINITE)]
     # A column of a table may hold any number; an image does not.
-    required = {EXTREME: require_nonfinite or program.signature is not None, NOT_FINITE: require_nonfinite}
+    required = {EXTREME: require_nonfinite or program.table is not None, NOT_FINITE: require_nonfinite}
     planted = [
         replace(runnable(program, planted_values(sampler, kind, values)), is_required=required[kind])
         for kind, values in kinds
@@ -85,7 +85,7 @@ def ordinary_kind(sampler: Sampler) -> str:
         return "rows of the sampler given"
     if sampler.data is not None:
         return "rows like the data"
-    return "rows like the example" if sampler.program.signature is None else "rows like the training data"
+    return "rows like the example" if sampler.program.table is None else "rows like the training data"
 
 
 def ordinary(sampler: Sampler) -> ProbeInputs:

@@ -8,6 +8,12 @@
     json   {"value": 3166.5}
     csv    value
 
+Of many labels, --top 3 shows only the three that are most probable, the answer first:
+
+    text   label cat  probability 0.8127  next dog 0.1611, fox 0.0262
+    json   {"label": "cat", "probability": 0.8127, "probabilities": {"cat": 0.8127, "dog": 0.1611, "fox": 0.0262}}
+    csv    label,probability,label_2,probability_2,label_3,probability_3
+
 Text is for reading: probabilities are rounded to four decimals and values to six digits, and characters that are not
 printable are escaped. JSON and CSV are exact: they have the shortest digits that give the same float again. On a
 terminal CSV is escaped too, so that no label controls it; in a file or a pipe the labels are as they are. With
@@ -19,15 +25,15 @@ import csv
 import functools
 import io
 import itertools
-import math
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from edge_runtime.cli.json_lines import json_line
-from edge_runtime.contract.signature import Label
+from edge_runtime.cli.json_lines import json_line, json_number
+from edge_runtime.contract.errors import InvalidInput, NoProbabilities
+from edge_runtime.contract.labels import Label
 from edge_runtime.contract.terminal import printable
-from edge_runtime.rows.row import Row
 from edge_runtime.rows.words import parse_words
 
 if TYPE_CHECKING:
@@ -36,23 +42,41 @@ if TYPE_CHECKING:
     from edge_runtime.predictor import Predictor
 
 Format = Literal["text", "json", "csv"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How answers are wanted.
+
+    Attributes:
+        output_format: how they are written.
+        flag_unseen: whether to add what is unlike the training data; for a model with named features.
+        top: how many labels are shown at most, the most probable ones; all if None.
+    """
+
+    output_format: Format = "text"
+    flag_unseen: bool = False
+    top: int | None = None
+
+
 Unseen: TypeAlias = dict[str, str]
 
 
-def answer_writer(
-    predictor: "Predictor", output_format: Format, flag_unseen: bool
-) -> tuple[str, Callable[[Sequence[Row]], str]]:
+def answer_writer(predictor: "Predictor", asked: Asked) -> tuple[str, Callable[[Mapping[str, Any]], str]]:
     """How to write the answers of `predictor`.
 
     Returns:
-        What comes before the first answer, and a function from rows, one at least, to the lines of their answers. The
-        values of the rows are read already; the function raises InvalidInput if one does not fit the model's type.
+        What comes before the first answer, and a function from the model's inputs for some rows to the lines of their
+        answers.
 
     Raises:
         NoSignature: the model does not say what its outputs mean.
+        NoProbabilities: the top labels of a regression are asked for.
     """
     signature, answering = predictor.required_signature, predictor.answering
-    labels = signature.labels
+    labels, top = signature.labels, asked.top
+    if top is not None and not labels:
+        raise NoProbabilities("--top is for labels, and the model is a regression")
     # Asked once, not for every row.
     shown = printable if sys.stdout.isatty() else str
     renderers: dict[str, Callable[..., str]] = {
@@ -60,50 +84,73 @@ def answer_writer(
         "json": _as_json,
         "csv": functools.partial(_as_csv, shown),
     }
-    render = renderers[output_format]
+    render = functools.partial(renderers[asked.output_format], labels, top)
 
-    def lines(rows: Sequence[Row]) -> str:
-        feed = answering.reader.tensors_of_read(rows)
+    def lines(feed: Mapping[str, Any]) -> str:
         outputs = answering.outputs_of(feed)
-        predicted: Iterable[int] = signature.predicted(outputs) if labels else itertools.repeat(0, len(rows))
-        flags: Iterable[Unseen | None] = itertools.repeat(None, len(rows))
-        if flag_unseen:
+        predicted: Iterable[int] = signature.predicted(outputs) if labels else itertools.repeat(0)
+        flags: Iterable[Unseen | None] = itertools.repeat(None)
+        if asked.flag_unseen:
             from edge_runtime.novelty import unseen
 
             flags = unseen(signature, feed)
-        return "".join(map(functools.partial(render, labels), predicted, outputs, flags))
+        return "".join(map(render, predicted, outputs, flags))
 
-    names = ["label", "probability", *(f"probability_{label}" for label in labels)] if labels else ["value"]
-    header = _csv_line(shown, [*names, "unseen"] if flag_unseen else names)
-    return header if output_format == "csv" else "", lines
+    if not labels:
+        names = ["value"]
+    elif top is None:
+        names = ["label", "probability", *(f"probability_{label}" for label in labels)]
+    else:
+        places = range(2, min(top, len(labels)) + 1)
+        names = ["label", "probability", *(f"{name}_{place}" for place in places for name in ("label", "probability"))]
+    header = _csv_line(shown, [*names, "unseen"] if asked.flag_unseen else names)
+    return header if asked.output_format == "csv" else "", lines
 
 
-def answer_words(predictor: "Predictor", words: Sequence[str], output_format: Format, flag_unseen: bool = False) -> str:
+def answer_words(predictor: "Predictor", words: Sequence[str], asked: Asked) -> str:
     """The answer to one row that is given as words, with what comes before it.
 
     Raises:
-        InvalidInput: there are too few or too many words, one is not a value of its feature, or a feature is missing.
-        NoSignature: the model does not say what its outputs mean.
+        InvalidInput: there are too few or too many words, one is not a value of its feature, or a feature is missing;
+            or the model takes tensors.
+        NoSignature, NoProbabilities: as `answer_writer`.
     """
-    header, answers = answer_writer(predictor, output_format, flag_unseen)
-    return header + answers([parse_words(words, predictor.required_signature.features)])
+    signature = predictor.required_signature
+    if not signature.has_features:
+        from edge_runtime.rows.tensor_reader import declared  # it imports numpy
+
+        raise InvalidInput(
+            f"{declared(predictor.inputs)}, which is not a row of named values; give a file of arrays with --input"
+        )
+    header, answers = answer_writer(predictor, asked)
+    row = parse_words(words, signature.features)
+    return header + answers(predictor.answering.row_reader.tensors_of_read([row]))
 
 
-# Of one row: `output` holds the probability of each label, or the value if there are no labels.
-def _as_text(labels: tuple[Label, ...], predicted: int, output: "npt.NDArray[Any]", unseen: Unseen | None) -> str:
+# Of one row: `output` holds the probability of each label, or the value if there are no labels. `top` is how many
+# labels are shown, all if it is None.
+def _as_text(
+    labels: tuple[Label, ...], top: int | None, predicted: int, output: "npt.NDArray[Any]", unseen: Unseen | None
+) -> str:
     answer = f"label {labels[predicted]}  probability {output[predicted]:.4f}" if labels else f"value {output[0]:.6g}"
+    if top is not None and (others := _places(top, predicted, output)[1:]):
+        answer += f"  next {', '.join(f'{labels[place]} {output[place]:.4f}' for place in others)}"
     return f"{printable(f'{answer}  unseen: {_reasons(unseen)}' if unseen else answer)}\n"
 
 
-def _as_json(labels: tuple[Label, ...], predicted: int, output: "npt.NDArray[Any]", unseen: Unseen | None) -> str:
-    numbers = [_json_number(number) for number in output]
-    answer: dict[str, Any] = {"value": numbers[0]}
+def _as_json(
+    labels: tuple[Label, ...], top: int | None, predicted: int, output: "npt.NDArray[Any]", unseen: Unseen | None
+) -> str:
+    answer: dict[str, Any]
     if labels:
+        places = range(len(labels)) if top is None else _places(top, predicted, output)
         answer = {
             "label": labels[predicted],
-            "probability": numbers[predicted],
-            "probabilities": dict(zip(map(str, labels), numbers, strict=True)),
+            "probability": json_number(output[predicted]),
+            "probabilities": {str(labels[place]): json_number(output[place]) for place in places},
         }
+    else:
+        answer = {"value": json_number(output[0])}
     if unseen is not None:
         answer["unseen"] = unseen
     return json_line(answer)
@@ -112,11 +159,15 @@ def _as_json(labels: tuple[Label, ...], predicted: int, output: "npt.NDArray[Any
 def _as_csv(
     shown: Callable[[object], str],
     labels: tuple[Label, ...],
+    top: int | None,
     predicted: int,
     output: "npt.NDArray[Any]",
     unseen: Unseen | None,
 ) -> str:
-    cells = [labels[predicted], output[predicted], *output] if labels else [output[0]]
+    if top is not None:
+        cells = [cell for place in _places(top, predicted, output) for cell in (labels[place], output[place])]
+    else:
+        cells = [labels[predicted], output[predicted], *output] if labels else [output[0]]
     return _csv_line(shown, cells if unseen is None else [*cells, _reasons(unseen)])
 
 
@@ -124,9 +175,10 @@ def _reasons(unseen: Unseen) -> str:
     return "; ".join(f"{name}: {reason}" for name, reason in unseen.items())
 
 
-def _json_number(value: Any) -> float | None:
-    """The shortest decimal that gives `value` again in its own precision; None (null) for NaN and infinity."""
-    return float(str(value)) if math.isfinite(value) else None
+def _places(top: int, predicted: int, output: "npt.NDArray[Any]") -> list[int]:
+    """The places of the `top` labels: the predicted one, then the others, the most probable first."""
+    ranked = (-output).argsort(kind="stable").tolist()
+    return [int(predicted), *(place for place in ranked if place != predicted)][:top]
 
 
 def _csv_line(shown: Callable[[object], str], cells: list[Any]) -> str:

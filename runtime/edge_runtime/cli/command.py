@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _answer(model: str, words: list[str]) -> None:
     import sys
 
-    from edge_runtime.cli.answers import answer_words
+    from edge_runtime.cli.answers import Asked, answer_words
     from edge_runtime.contract import shell
     from edge_runtime.contract.errors import InvalidInput
     from edge_runtime.predictor import Predictor
@@ -35,7 +35,7 @@ def _answer(model: str, words: list[str]) -> None:
     # One row needs one thread; more would take time to start.
     predictor = Predictor(model, threads=1)
     try:
-        answer = answer_words(predictor, words, "text")
+        answer = answer_words(predictor, words, Asked())
     except InvalidInput as error:
         raise shell.UsageError(str(error)) from error
     sys.stdout.write(answer)

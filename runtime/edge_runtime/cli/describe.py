@@ -1,6 +1,7 @@
 """What a model is, and the result of its verification: as text for people, or as one JSON object."""
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from edge_runtime.cli.json_lines import json_line
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 # What a line is about, and what it says.
 _Line: TypeAlias = tuple[str, object]
 
-# How many of a feature's categories are shown; the others are counted.
+# How many labels, or categories of a feature, are shown; the others are counted.
 _SHOWN = 10
 
 
@@ -51,7 +52,7 @@ def description_text(predictor: "Predictor", details: bool = False) -> str:
     lines: list[_Line] = [("input", spec) for spec in predictor.inputs]
     lines += [("output", spec) for spec in predictor.outputs]
     if predictor.signature is None:
-        lines.append(("signature", "none; Predictor.run takes and returns tensors by name"))
+        lines.append(("signature", "none; --input and Predictor.run take and return tensors by name"))
     else:
         lines += _signature_lines(predictor.signature)
     lines.append(("provider", predictor.provider))
@@ -114,7 +115,7 @@ def _signature_lines(signature: "Signature") -> list[_Line]:
         low, high = signature.labels
         lines.append(("labels", f"{low}, {high} ({high} if its probability is above {signature.threshold})"))
     elif signature.task == "multiclass_classification":
-        lines.append(("labels", f"{', '.join(map(str, signature.labels))} (the one with the largest probability)"))
+        lines.append(("labels", f"{_first(signature.labels)} (the one with the largest probability)"))
     else:
         lines.append(("value", "a number, in the unit of the training target"))
     return lines + [("feature", f"{feature.name}: {_described(feature)}") for feature in signature.features]
@@ -125,13 +126,16 @@ def _described(feature: "Feature") -> str:
     if feature.minimum is not None and feature.maximum is not None:
         parts.append(f"{feature.minimum:.6g} to {feature.maximum:.6g} in training")
     if feature.categories:
-        parts.append(", ".join(map(str, feature.categories[:_SHOWN])))
-    if len(feature.categories) > _SHOWN:
-        parts[-1] += f", ... {len(feature.categories) - _SHOWN} more"
+        parts.append(_first(feature.categories))
     if feature.missing is not None:
         fraction = f"{feature.missing:.1%}".replace(".0%", "%") if feature.missing >= 0.001 else "less than 0.1%"
         parts.append(f"{fraction} missing in training" if feature.missing else "never missing in training")
     return ", ".join(parts)
+
+
+def _first(names: Sequence[object]) -> str:
+    shown = ", ".join(map(str, names[:_SHOWN]))
+    return shown if len(names) <= _SHOWN else f"{shown}, ... {len(names) - _SHOWN} more"
 
 
 def _certificate_lines(certificate: "Certificate", details: bool) -> list[_Line]:

@@ -4,13 +4,15 @@ import io
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
 from edge_runtime.cli import describe
-from edge_runtime.cli.answers import Format, answer_words, answer_writer
+from edge_runtime.cli.answers import Asked, Format, answer_words, answer_writer
 from edge_runtime.contract import shell
+from edge_runtime.contract.atomic_files import prepare_file
 from edge_runtime.contract.errors import InvalidInput, UnknownDevice, VerificationFailed
 from edge_runtime.contract.progress import Progress
 from edge_runtime.contract.terminal import printable
@@ -24,6 +26,8 @@ app = typer.Typer(**shell.SETTINGS)
 
 # How many rows of a file are answered in one call: enough to make its own cost small, few enough for the cache.
 _FILE_BATCH = 4096
+# The endings of files of arrays.
+_ARRAYS = (".npz", ".npy")
 
 
 # Without ignore_unknown_options, -1 would be an option. No short option may be declared: with -e, -1e-3 would be two.
@@ -37,9 +41,18 @@ def predict(
     ] = None,
     input_file: Annotated[
         str | None,
-        typer.Option("--input", metavar="FILE", help="Rows as CSV, TSV or JSON Lines (.gz); - is stdin."),
+        typer.Option(
+            "--input",
+            metavar="FILE",
+            help="CSV, TSV, JSON (.gz), .npz or .npy; - is stdin.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write raw outputs: .npz, .npy or .json."),
     ] = None,
     output_format: Annotated[Format, typer.Option("--format", help="The format of the answers.")] = "text",
+    top: Annotated[int | None, typer.Option(metavar="COUNT", min=1, help="Show only the most probable labels.")] = None,
     flag_unseen: Annotated[bool, typer.Option("--flag-unseen", help="Add what is unlike the training data.")] = False,
     device: Annotated[str, typer.Option(metavar="DEVICE", help="cpu, cuda, cuda:N or a provider.")] = "auto",
     show_description: Annotated[
@@ -60,10 +73,18 @@ def predict(
         raise shell.UsageError(f"{'--verify' if verify else '--describe'} is written as text or json")
     if flag_unseen and (show_description or verify):
         raise shell.UsageError("--flag-unseen needs the values of one row, or --input FILE")
+    if top is not None and (show_description or verify):
+        raise shell.UsageError("--top needs the values of one row, or --input FILE")
     if details and not show_description:
         raise shell.UsageError("--details needs --describe")
+    if output is not None:
+        if input_file is None or top is not None or flag_unseen or output_format != "text":
+            raise shell.UsageError(
+                "--output writes the raw outputs for --input; --format, --top and --flag-unseen are for answers"
+            )
+        _check_output(output, input_file)
     if input_file is not None:
-        _answer_file(model, device, input_file, output_format, flag_unseen)
+        _answer_file(model, device, input_file, output, Asked(output_format, flag_unseen, top))
         return
     predictor = _opened(model, device)
     if show_description:
@@ -74,7 +95,7 @@ def predict(
         _verify(predictor, output_format)
     else:
         try:
-            answer = answer_words(predictor, values, output_format, flag_unseen)
+            answer = answer_words(predictor, values, Asked(output_format, flag_unseen, top))
         except InvalidInput as error:
             raise shell.UsageError(str(error)) from error
         sys.stdout.write(answer)
@@ -111,29 +132,57 @@ def _verify(predictor: "Predictor", output_format: Format) -> None:
         raise VerificationFailed(verification.failure)
 
 
-def _answer_file(model: str, device: str, input_file: str, output_format: Format, flag_unseen: bool) -> None:
-    """Answer the rows of a file batch by batch, or of a pipe (-) row by row."""
-    source, batch_size = ("stdin", 1) if input_file == "-" else (input_file, _FILE_BATCH)
+def _check_output(output: Path, input_file: str) -> None:
+    endings = (*_ARRAYS, ".json")
+    if output.suffix not in endings:
+        raise shell.UsageError(f"--output {output}: its name must end in {', '.join(endings)}")
+    if output.resolve() == Path(input_file).resolve():
+        raise shell.UsageError(f"--output {output} would overwrite the input; choose another name")
+    prepare_file(output)
+
+
+def _answer_file(model: str, device: str, input_file: str, output: Path | None, asked: Asked) -> None:
+    """Answer the rows of a file or a pipe (-), or the arrays in it."""
+    if input_file.endswith(_ARRAYS):
+        # These import numpy, and the mistakes in a command line are found before.
+        from edge_runtime.cli.tensor_answers import answer_arrays
+        from edge_runtime.contract.array_files import read_arrays
+
+        given = read_arrays(Path(input_file), InvalidInput)
+        answer_arrays(_opened(model, device), given, input_file, output, asked)
+        return
+    source = "stdin" if input_file == "-" else input_file
     with reading_text(source, InvalidInput):
         text = _text(input_file)
     with text:
         predictor = _opened(model, device)
-        header, answers = answer_writer(predictor, output_format, flag_unseen)
-        features = predictor.required_signature.features
-        with Progress(f"answering {printable(source)}", _bytes_to_read(text, input_file)) as progress:
+        if output is None and predictor.signature is not None and predictor.signature.has_features:
+            _answer_rows(predictor, text, input_file, source, asked)
+            return
+        from edge_runtime.cli.tensor_answers import answer_arrays
+        from edge_runtime.cli.tensor_files import json_tensors
 
-            def note(message: str) -> None:
-                with progress.above():
-                    shell.note(message)
+        answer_arrays(predictor, json_tensors("".join(_lines(text, source)), source), source, output, asked)
 
-            rows = read_rows(_lines(text, source), features, source, note, delimiter_of(input_file))
-            for batch in in_batches(rows, batch_size):
-                sys.stdout.write(header + answers(batch))
-                sys.stdout.flush()
-                header = ""
-                if progress.total:
-                    # Of the file itself, compressed or not.
-                    progress.advance(os.lseek(text.fileno(), 0, os.SEEK_CUR) - progress.done)
+
+def _answer_rows(predictor: "Predictor", text: TextIO, input_file: str, source: str, asked: Asked) -> None:
+    """Answer the rows of a file batch by batch, or of a pipe row by row."""
+    header, answers = answer_writer(predictor, asked)
+    reader, features = predictor.answering.row_reader, predictor.required_signature.features
+    with Progress(f"answering {printable(source)}", _bytes_to_read(text, input_file)) as progress:
+
+        def note(message: str) -> None:
+            with progress.above():
+                shell.note(message)
+
+        rows = read_rows(_lines(text, source), features, source, note, delimiter_of(input_file))
+        for batch in in_batches(rows, 1 if input_file == "-" else _FILE_BATCH):
+            sys.stdout.write(header + answers(reader.tensors_of_read(batch)))
+            sys.stdout.flush()
+            header = ""
+            if progress.total:
+                # Of the file itself, compressed or not.
+                progress.advance(os.lseek(text.fileno(), 0, os.SEEK_CUR) - progress.done)
 
 
 def _text(input_file: str) -> TextIO:

@@ -5,6 +5,7 @@
     ├── InvalidModel         (ValueError)         the file is not a model, is damaged, or is too new for this version
     ├── NoSignature          (TypeError)          the model does not say what its outputs mean
     ├── NoProbabilities      (TypeError)          the model predicts a value, not a label
+    ├── NoFeatures           (TypeError)          the model takes tensors, not rows of named features
     ├── NoCertificate        (TypeError)          the model has no certificate to verify it against
     ├── VerificationFailed   (RuntimeError)       the model was changed, or its outputs are beyond their tolerance
     ├── InvalidInput         (ValueError)         the rows or tensors do not fit the model
@@ -37,6 +38,10 @@ class NoSignature(EdgePredictError, TypeError):
 
 class NoProbabilities(EdgePredictError, TypeError):
     """The model is a regression: it predicts a value, and has neither labels nor probabilities."""
+
+
+class NoFeatures(EdgePredictError, TypeError):
+    """The model takes tensors such as images, and its inputs have no named features."""
 
 
 class NoCertificate(EdgePredictError, TypeError):

@@ -31,11 +31,14 @@ def signature_in(
         tensor.name: ("O" if tensor.holds_strings else "f", len(tensor.features)) for tensor in signature.inputs
     }
     declared = {spec.name: _kind_and_columns(spec) for spec in inputs}
-    output = {spec.name: _kind_and_columns(spec) for spec in outputs}.get(signature.output)
-    columns = len(signature.labels) if signature.task == "multiclass_classification" else 1
     # Numbers are read as one type.
     types = {spec.dtype for spec in inputs} - {np.dtype(np.object_)}
-    if described != declared or len(types) > 1 or output != ("f", columns):
+    fits = described == declared and len(types) <= 1
+    if not signature.has_features:
+        fits = described.keys() == declared.keys()
+    output = {spec.name: _kind_and_columns(spec) for spec in outputs}.get(signature.output)
+    columns = len(signature.labels) if signature.task == "multiclass_classification" else 1
+    if not fits or output != ("f", columns):
         raise InvalidModel("the signature does not describe this graph; export the model again")
     return signature
 

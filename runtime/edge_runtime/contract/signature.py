@@ -23,6 +23,15 @@ order of a row's values, if it differs from the order of the features in the inp
                                                "categories": ["Biscoe", "Dream"]}]}],
      "columns": ["island", "mass", "ringed"],
      "output": "value"}
+
+Schema version 3 adds inputs without features, tensors of any shape and type, such as images. Either all inputs have
+features, or none has:
+
+    {"schema_version": 3,
+     "task": "multiclass_classification",
+     "inputs": [{"name": "image"}],
+     "output": "probabilities",
+     "labels": ["cat", "dog", "fox"]}
 """
 
 import contextlib
@@ -31,13 +40,13 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, get_args
 
 from edge_runtime.contract import schema
+from edge_runtime.contract.labels import Label, checked_labels
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
-Label: TypeAlias = int | float | str | bool
 Kind = Literal["numeric", "boolean", "categorical"]
 Task = Literal["binary_classification", "multiclass_classification", "regression"]
 
@@ -85,25 +94,29 @@ class Feature:
 
 @dataclass(frozen=True)
 class Input:
-    """One input tensor, shape (batch, number of features), and the feature in each of its columns.
+    """One input tensor: rows of named features, shape (batch, number of features), or anything, such as images.
 
     If its features are categorical, it holds strings (integers as `str` writes them), and the empty string is a missing
-    value. Otherwise it holds floating-point numbers: NaN is a missing value, 1 is true and 0 is false.
+    value. If they are not, it holds floating-point numbers: NaN is a missing value, 1 is true and 0 is false. Without
+    features it has the shape and type that the graph declares.
 
     Attributes:
         name: the tensor's name in the graph.
-        features: the features of its columns, in order; all of them are categorical, or none is.
+        features: the features of its columns, in order; all of them are categorical, or none is. Empty if its columns
+            have no names.
     """
 
     name: str
-    features: tuple[Feature, ...]
+    features: tuple[Feature, ...] = ()
 
     @property
     def holds_strings(self) -> bool:
-        """Whether it holds strings."""
-        return self.features[0].kind == "categorical"
+        """Whether its features are strings."""
+        return bool(self.features) and self.features[0].kind == "categorical"
 
     def __repr__(self) -> str:
+        if not self.features:
+            return f"Input({self.name!r})"
         return f"Input({self.name!r}, {_counted(self.features, 'feature')})"
 
 
@@ -112,7 +125,7 @@ class Signature:
     """What a model takes and what its answer means.
 
     Attributes:
-        inputs: the input tensors and the features in their columns.
+        inputs: the input tensors and the features in their columns; all of them have features, or none has.
         output: the name of the output tensor. In the binary task it holds the probability of `labels[1]`, shape
             (batch, 1). In the multiclass task it holds the probability of each label, shape (batch, classes). In
             regression it holds the value, in the target's own unit, shape (batch, 1).
@@ -135,6 +148,11 @@ class Signature:
         """The features of all inputs, in the order of a row's values."""
         features = {feature.name: feature for tensor in self.inputs for feature in tensor.features}
         return tuple(features[name] for name in self.columns or features)
+
+    @property
+    def has_features(self) -> bool:
+        """Whether the inputs are rows of named features, and not tensors such as images."""
+        return bool(self.features)
 
     def is_positive(self, probability: Any) -> Any:
         """Whether `labels[1]` of a binary task is predicted for this probability of it.
@@ -168,8 +186,10 @@ class Signature:
         if self.task != "binary_classification":
             del plain["threshold"]
         plain["inputs"] = [
-            {**tensor, "features": [_without_empty(feature) for feature in tensor["features"]]}
-            for tensor in plain["inputs"]
+            {"name": tensor.name, "features": [_without_empty(asdict(feature)) for feature in tensor.features]}
+            if tensor.features
+            else {"name": tensor.name}
+            for tensor in self.inputs
         ]
         for key in ("labels", "columns"):
             if not plain[key]:
@@ -181,6 +201,8 @@ class Signature:
     @property
     def _schema_version(self) -> int:
         """The oldest schema that can express this signature, so that older versions can read it."""
+        if not self.has_features:
+            return 3
         kinds = {feature.kind for feature in self.features}
         return 1 if kinds == {"numeric"} and self.task != "regression" and not self.columns else 2
 
@@ -210,7 +232,8 @@ class Signature:
 
     def __repr__(self) -> str:
         labels = f", {_counted(self.labels, 'label')}" if self.labels else ""
-        return f"Signature({self.task}, {_counted(self.features, 'feature')}{labels})"
+        taken = _counted(self.features, "feature") if self.has_features else _counted(self.inputs, "tensor")
+        return f"Signature({self.task}, {taken}{labels})"
 
 
 def default_features(count: int) -> tuple[Feature, ...]:
@@ -223,10 +246,10 @@ def _read(document: object) -> Signature:
     if plain["task"] not in _TASKS:
         raise ValueError(f"unknown task {plain['task']!r}")
     binary, regression = plain["task"] == "binary_classification", plain["task"] == "regression"
-    inputs = tuple(Input(schema.text(tensor["name"]), _features(tensor["features"])) for tensor in plain["inputs"])
+    inputs = tuple(_input(tensor, plain["schema_version"]) for tensor in plain["inputs"])
+    if not inputs or len({bool(tensor.features) for tensor in inputs}) > 1:
+        raise ValueError("some of its inputs have features, and others have none" if inputs else "it has no inputs")
     names = [feature.name for tensor in inputs for feature in tensor.features]
-    if not names:
-        raise ValueError("it has no features")
     if len(set(names)) < len(names):
         raise ValueError("two features have the same name")
     columns = tuple(map(schema.text, plain.get("columns", ())))
@@ -235,7 +258,7 @@ def _read(document: object) -> Signature:
     return Signature(
         inputs=inputs,
         output=schema.text(plain["output"]),
-        labels=() if regression else _labels(plain["labels"], binary),
+        labels=() if regression else checked_labels(plain["labels"], binary),
         task=plain["task"],
         threshold=_number(plain["threshold"]) if binary else Signature.threshold,
         columns=columns,
@@ -252,6 +275,12 @@ def _without_empty(feature: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in feature.items()
         if value is not None and value != ()
     }
+
+
+def _input(plain: Mapping[str, Any], version: int) -> Input:
+    # In older versions every input has features.
+    has_features = "features" in plain or version < 3
+    return Input(schema.text(plain["name"]), _features(plain["features"]) if has_features else ())
 
 
 def _features(plain: Sequence[Mapping[str, Any]]) -> tuple[Feature, ...]:
@@ -278,22 +307,6 @@ def _categories(plain: object) -> tuple[Any, ...]:
         raise TypeError("the categories are neither all strings nor all integers")
     if len(set(plain)) < len(plain) or "" in plain:
         raise ValueError("a category is empty, or appears twice")
-    return tuple(plain)
-
-
-def _labels(plain: object, binary: bool) -> tuple[Label, ...]:
-    if not isinstance(plain, Sequence) or isinstance(plain, str):
-        raise TypeError("labels is not a list")
-    if not all(isinstance(label, Label) for label in plain) or len({type(label) for label in plain}) > 1:
-        raise TypeError("the labels are not all of the same type")
-    # As strings they must differ too, since JSON answers use them as keys.
-    if len(set(map(str, plain))) < max(len(plain), 2) or (binary and len(plain) > 2):
-        raise ValueError(f"two different labels{'' if binary else ' or more'} are needed, found {list(plain)}")
-    for label in plain:
-        if isinstance(label, float) and not math.isfinite(label):
-            raise ValueError(f"the label {label} is not finite")
-        if isinstance(label, str) and len(label.splitlines()) > 1:
-            raise ValueError(f"the label {label!r} has more than one line")
     return tuple(plain)
 
 

@@ -9,7 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from commands import assert_one_line
 from exports import the_one
+from torch import nn
 
 from edge_export import Export
 from edge_export.cli.command import main
@@ -230,3 +233,42 @@ def test_ranges_of_inputs(command: Command, tmp_path: Path, monkeypatch: pytest.
     result = command(main, *common, "--ranges", "n=2:9", "--ranges", "x=-0.5:1e3")
     assert (result.code, result.err) == (0, "")
     assert Predictor("weights.onnx", verify=True).run({"x": [[2, 4]], "n": [[2, 2]]})["output"].tolist() == [[1, 2]]
+
+
+def test_labels(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From weights and a file of labels to labels and probabilities at the shell."""
+    (tmp_path / "images_of_digits.py").write_text(
+        "from torch import nn\n\n\ndef network():\n    return nn.Sequential(nn.Flatten(), nn.Linear(12, 3))\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
+    torch.save(module.state_dict(), "digits.pt")
+    images = np.random.default_rng(0).normal(size=(4, 1, 3, 4)).astype(np.float32)
+    np.savez("images.npz", input=images)
+    Path("labels.txt").write_text("zero\none\ntwo\n")
+    words = ["digits.pt", "--module", "images_of_digits:network", "--example", "images.npz", "--format", "onnx"]
+    assert command(main, *words, "--labels", "labels.txt", "--from-logits").code == 0
+    with torch.no_grad():
+        expected = module(torch.from_numpy(images)).softmax(1)
+    answers = command(predict, "digits.onnx", "--input", "images.npz", "--top", 1)
+    assert answers.out.splitlines() == [
+        f"label {('zero', 'one', 'two')[int(row.argmax())]}  probability {row.max():.4f}" for row in expected
+    ]
+    assert_one_line(command(main, *words, "--labels", "labels.txt"), 1, "does not hold probabilities", "--from-logits")
+    Path("labels.txt").write_text("zero\none\n")
+    assert_one_line(
+        command(main, *words, "--labels", "labels.txt", "--from-logits"), 1, "2 labels", "3 columns", "which need 3"
+    )
+    Path("labels.txt").write_text("one\ntwo\none\n")
+    assert_one_line(
+        command(main, *words, "--labels", "labels.txt", "--from-logits"), 2, "the label 'one' is there twice"
+    )
+    assert command(predict, "digits.onnx", "--input", "images.npz", "--top", 1) == answers
+
+
+def test_labels_for_a_table(command: Command, checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("a\nb\n")
+    result = command(main, checkpoint, "--labels", tmp_path / "labels.txt")
+    assert_one_line(result, 1, "the module has a signature, which names its labels; drop --labels")

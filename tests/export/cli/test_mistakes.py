@@ -24,6 +24,8 @@ MISTAKES: Mapping[str, Mistake] = {
     "--data is missing": Mistake(["model.pt", "--data", "nowhere.csv"], 1, "nowhere.csv: no such file"),
     "--data is a folder": Mistake(["model.pt", "--data", "folder"], 1, "folder is a folder, not a file"),
     "--example is missing": Mistake([*MODULE[:-1], "nowhere.npz"], 1, "nowhere.npz: no such file"),
+    "--labels is missing": Mistake(["model.pt", "--labels", "nowhere.txt"], 1, "nowhere.txt: no such file"),
+    "--from-logits without --labels": Mistake(["model.pt", "--from-logits"], 2, "is for --labels (labels=...)"),
     "int8 without --data": Mistake(["model.pt", "--precision", "int8"], 2, "int8 is calibrated on rows like those"),
     "TorchScript in a lower precision": Mistake(
         ["model.pt", "--format", "torchscript", "--precision", "float16"], 2, "TorchScript is made in float32 only"

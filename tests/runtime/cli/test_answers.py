@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import assert_one_line
 from paths import MODELS
 
 from edge_runtime.cli.command import main
@@ -92,3 +93,33 @@ def test_several_labels(command: Callable[..., Any], tmp_path: Path) -> None:
     assert header == "label,probability,probability_right,probability_up,probability_left"
     assert [line.split(",")[0] for line in lines] == ["up", "right", "right"]
     assert all(len(line.split(",")) == 5 for line in lines)
+
+
+def test_top(command: Command, tmp_path: Path) -> None:
+    """The most probable labels, the answer first."""
+    rows = tmp_path / "rows.csv"
+    rows.write_text("0,1\n-1,0\nnan,0\n")
+    text = command(main, THREE_LABELS, "--input", rows, "--top", 2)
+    assert text == (
+        0,
+        "label up  probability 0.9094  next right 0.0453\n"
+        "label left  probability 0.8668  next up 0.1173\n"
+        "label right  probability nan  next up nan\n",
+        "",
+    )
+    first, *_ = command(main, THREE_LABELS, "--input", rows, "--top", 2, "--format", "json").out.splitlines()
+    assert list(json.loads(first)["probabilities"]) == ["up", "right"]
+    for count, places in ((1, []), (2, [2]), (7, [2, 3])):
+        lines = command(main, THREE_LABELS, "--input", rows, "--top", count, "--format", "csv").out.splitlines()
+        header, answer, *_ = csv.reader(lines)
+        assert header == ["label", "probability", *(f"{name}_{one}" for one in places for name in header[:2])]
+        assert len(answer) == len(header)
+        assert answer[::2] == ["up", "right", "left"][: len(places) + 1]
+    assert command(main, THREE_LABELS, "--top", 1, 0, 1).out == "label up  probability 0.9094\n"
+    assert command(main, MODEL, "--top", 9, -1, 1).out == "label 1  probability 0.9927  next 0 0.0073\n"
+
+
+def test_a_regression_has_no_top_labels(command: Command) -> None:
+    assert_one_line(command(main, MASS, 1, 2, "--top", 3), 1, "--top is for labels, and the model is a regression")
+    for words in (["--describe", "--top", 3], ["--top", 0, 1, 2]):
+        assert command(main, MASS, *words).code == 2

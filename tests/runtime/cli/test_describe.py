@@ -1,5 +1,6 @@
 """--describe: what a model is."""
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from paths import MODELS
 
 from edge_runtime import Predictor
 from edge_runtime.cli.command import main
-from edge_runtime.cli.describe import description_text
+from edge_runtime.cli.describe import description_json, description_text
 
 MODEL, PENGUINS, ISLANDS, MASS, THREE_LABELS = (
     MODELS / f"{name}.onnx" for name in ("four_blobs", "penguins", "islands", "mass", "three_labels")
@@ -27,7 +28,7 @@ input     x: float32 [batch, 2]
 output    y: float32 [batch, 2]
 output    largest: int64 [batch]
 output    positive: bool [batch, 2]
-signature none; Predictor.run takes and returns tensors by name
+signature none; --input and Predictor.run take and return tensors by name
 provider  CPUExecutionProvider
 verified  int8, 6 reference rows of 2 kinds (see --verify)
 """
@@ -97,7 +98,7 @@ verified  float32, 135 reference rows of 5 kinds (see --verify)
     assert described["provider"] == "CPUExecutionProvider"
     foreign = command(main, MODELS / "tensors.onnx", "--describe")
     assert "string: string [batch]" in foreign.out
-    assert "signature none; Predictor.run takes and returns tensors by name\n" in foreign.out
+    assert "signature none; --input and Predictor.run take and return tensors by name\n" in foreign.out
 
 
 def test_describe_a_table(command: Command, tmp_path: Path) -> None:
@@ -192,3 +193,17 @@ def test_details_are_shown_only_if_wanted(model: Callable[..., Path]) -> None:
     predictor = Predictor(model(), device="cpu")
     assert "tolerance" not in description_text(predictor)
     assert "tolerance" in description_text(predictor, details=True)
+
+
+def test_describe_a_model_of_images() -> None:
+    predictor = Predictor(MODELS / "images.onnx", device="cpu")
+    assert description_text(predictor).splitlines()[:4] == [
+        "input     image: float32 [batch, 2, 3, 4]",
+        "output    probabilities: float32 [batch, 3]",
+        "task      multiclass_classification",
+        "labels    cat, dog, fox (the one with the largest probability)",
+    ]
+    assert json.loads(description_json(predictor))["signature"]["inputs"] == [{"name": "image"}]
+    predictor.signature = dataclasses.replace(predictor.required_signature, labels=tuple(range(1000)))
+    labels = "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ... 990 more (the one with the largest probability)"
+    assert f"labels    {labels}\n" in description_text(predictor)

@@ -248,7 +248,9 @@ def test_help_has_one_line_for_each_option(command: Command) -> None:
     options = [line for line in lines[start + 1 :] if line.strip()]
     assert [line.split()[0] for line in options] == [
         "--input",
+        "--output",
         "--format",
+        "--top",
         "--flag-unseen",
         "--device",
         "--describe",

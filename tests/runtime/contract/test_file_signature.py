@@ -105,3 +105,34 @@ def test_numbers_are_of_one_type() -> None:
 
 def test_no_signature() -> None:
     assert signature_in({"more": "text"}, [], []) is None
+
+
+@pytest.mark.parametrize(
+    ("model", "old", "new"),
+    [
+        ("images", b'"name": "image"', b'"name": "inage"'),
+        ("images", b'[{"name": "image"}]', b'[{"name": "image"}, {"name": "mask"}]'),
+        ("words", b', {"name": "mask"}', b""),
+        ("images", b'"labels": ["cat", "dog", "fox"]', b'"labels": ["cat", "dog"]'),
+        ("images", b'"output": "probabilities"', b'"output": "image"'),
+        ("images", b'"task": "multiclass_classification"', b'"task": "regression"'),
+    ],
+)
+def test_a_signature_of_tensors_that_is_not_of_this_graph(
+    model: str, old: bytes, new: bytes, with_metadata: Callable[[bytes, str, str], bytes]
+) -> None:
+    content = (MODELS / f"{model}.onnx").read_bytes()
+    text = Predictor(content, device="cpu").required_signature.to_json().encode()
+    changed = text.replace(old, new)
+    assert changed != text
+    with pytest.raises(InvalidModel, match="does not describe this graph"):
+        Predictor(with_metadata(content, SIGNATURE_KEY, changed.decode()), device="cpu")
+
+
+def test_tensors_of_any_shape_and_type() -> None:
+    text = Predictor(MODELS / "words.onnx", device="cpu").required_signature.to_json()
+    output = spec("probability", "float16", "b", 1)
+    for ids, mask in ((spec("ids", "float"), spec("mask", "bfloat16", 1, 2, None)), (spec("ids", "string", 3),) * 2):
+        signature = signature_in({SIGNATURE_KEY: text}, [ids, TensorSpec("mask", mask.type, mask.shape)], [output])
+        assert signature is not None
+        assert not signature.has_features

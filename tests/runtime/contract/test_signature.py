@@ -59,8 +59,8 @@ def test_unknown_keys_are_ignored() -> None:
 
 
 def test_a_newer_schema_is_refused() -> None:
-    with pytest.raises(InvalidModel, match=r"schema version 3.*upgrade"):
-        Signature.from_dict(plain(schema_version=3, labels="whatever version 3 means by that"))
+    with pytest.raises(InvalidModel, match=r"schema version 4.*upgrade"):
+        Signature.from_dict(plain(schema_version=4, labels="whatever version 4 means by that"))
 
 
 @pytest.mark.parametrize(
@@ -74,6 +74,12 @@ def test_a_newer_schema_is_refused() -> None:
         plain(task="weather"),
         plain(inputs=[]),
         plain(inputs=[{"name": "x", "features": []}]),
+        plain(inputs=[{"name": "x"}]),
+        plain(inputs=[{"name": "x"}], schema_version=2),
+        plain(inputs=[{"name": 5}], schema_version=3),
+        plain(inputs=[{"name": "x", "features": []}], schema_version=3),
+        plain(inputs=[{"name": "x", "features": [{"name": "a", "kind": "numeric"}]}, {"name": "y"}], schema_version=3),
+        plain(inputs=[], schema_version=3),
         plain(inputs=[{"name": "x", "features": [{"name": "a"}]}]),
         plain(inputs=[{"name": "x", "features": [{"name": 5, "kind": "numeric"}]}]),
         plain(inputs=[{"name": "x", "features": [{"name": "a", "kind": "odd"}]}]),
@@ -164,8 +170,28 @@ def test_schema_versions() -> None:
         (Signature((Input("x", (numeric, boolean)),), "y", (0, 1)), 2),
         (Signature((Input("x", (numeric, Feature("c"))),), "y", (0, 1), columns=("c", "a")), 2),
     ):
+        assert signature.has_features
         assert signature.to_dict()["schema_version"] == version
         assert Signature.from_json(signature.to_json()) == signature
+
+
+@given(
+    st.lists(st.text(), min_size=1, max_size=4, unique=True),
+    labels,
+    st.sampled_from(["binary_classification", "multiclass_classification", "regression"]),
+)
+def test_tensors(names: list[str], labels: tuple[Any, ...], task: Any) -> None:
+    """Inputs without features need the third version."""
+    known = () if task == "regression" else labels
+    signature = Signature(tuple(map(Input, names)), "y", known, task)
+    assert not signature.has_features
+    assert not signature.features
+    plain = signature.to_dict()
+    assert plain["schema_version"] == 3
+    assert plain["inputs"] == [{"name": name} for name in names]
+    assert Signature.from_json(signature.to_json()) == signature
+    with pytest.raises(InvalidModel):
+        Signature.from_dict({**plain, "schema_version": 2})
 
 
 def test_the_order_of_a_rows_values() -> None:
@@ -218,6 +244,9 @@ def test_in_words() -> None:
     assert repr(tables.PENGUINS.inputs[0]) == "Input('x', 3 features)"
     assert repr(Input("x\n", (Feature("a"),))) == "Input('x\\n', 1 feature)"
     assert repr(tables.ISLAND) == "Feature('island', categorical)"
+    assert repr(Input("image")) == "Input('image')"
+    images = Signature((Input("image"),), "y", ("a", "b", "c"), "multiclass_classification")
+    assert repr(images) == "Signature(multiclass_classification, 1 tensor, 3 labels)"
 
 
 def test_the_json_of_artifacts() -> None:
@@ -247,7 +276,13 @@ def inputs(*features: dict[str, Any]) -> list[dict[str, Any]]:
     ("changes", "reason"),
     [
         ({"task": "weather"}, "unknown task 'weather'"),
-        ({"inputs": []}, "it has no features"),
+        ({"inputs": []}, "it has no inputs"),
+        ({"inputs": [{"name": "x"}]}, "it has no 'features'"),
+        (
+            {"inputs": [*inputs({"name": "a", "kind": "numeric"}), {"name": "y"}], "schema_version": 3},
+            "some of its inputs have features, and others have none",
+        ),
+        ({"labels": ["a", "a"]}, "the label 'a' is there twice, as number 1 and 2 of 2; give each class its own"),
         ({"inputs": inputs(*TWO)}, "two features have the same name"),
         ({"columns": ["x2"]}, "its columns are not the names of its features"),
         ({"inputs": inputs({"name": "a", "kind": "odd"})}, "unknown kind of feature 'odd'"),

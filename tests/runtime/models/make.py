@@ -10,6 +10,8 @@ penguins.onnx takes numbers, a boolean, a string and an integer code, with missi
 labels; islands.onnx takes only strings; mass.onnx is a regression of two numbers. Their weights are in
 tests/helpers/tables.py.
 two_inputs.onnx adds two numbers that are inputs of their own.
+images.onnx answers one of three labels for images of 2 x 3 x 4 numbers; words.onnx answers one of two for lists of
+integers of any length, with a mask. Their weights are in tests/helpers/tensor_models.py.
 """
 
 import shutil
@@ -31,6 +33,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1] / "helpers"))
 
 import tables  # noqa: E402
+import tensor_models  # noqa: E402
 
 TENSORS: dict[str, tuple[int, list[str | int | None]]] = {
     "float16": (TensorProto.FLOAT16, ["batch", 2]),
@@ -204,6 +207,50 @@ def make_two_inputs(path: Path) -> None:
     write(graph, path, {SIGNATURE_KEY: Signature(inputs, "value", (), "regression").to_json()})
 
 
+def make_images(path: Path) -> None:
+    graph = helper.make_graph(
+        [
+            helper.make_node("Flatten", ["image"], ["flat"]),
+            helper.make_node("MatMul", ["flat", "weight"], ["logits"]),
+            helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+        ],
+        "images",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", *tensor_models.IMAGE])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 3])],
+        [numpy_helper.from_array(tensor_models.IMAGE_WEIGHT, "weight")],
+    )
+    write(graph, path, {SIGNATURE_KEY: tensor_models.IMAGES.to_json()})
+
+
+def make_words(path: Path) -> None:
+    """The sigmoid of the mean of ids / 10 - 1, where the mask is."""
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["ids"], ["numbers"], to=TensorProto.FLOAT),
+            helper.make_node("Cast", ["mask"], ["counts"], to=TensorProto.FLOAT),
+            helper.make_node("Div", ["numbers", "ten"], ["scaled"]),
+            helper.make_node("Sub", ["scaled", "one"], ["shifted"]),
+            helper.make_node("Mul", ["shifted", "counts"], ["masked"]),
+            helper.make_node("ReduceSum", ["masked", "axes"], ["sum"]),
+            helper.make_node("ReduceSum", ["counts", "axes"], ["count"]),
+            helper.make_node("Div", ["sum", "count"], ["mean"]),
+            helper.make_node("Sigmoid", ["mean"], ["probability"]),
+        ],
+        "words",
+        [
+            helper.make_tensor_value_info("ids", TensorProto.INT64, ["batch", "length"]),
+            helper.make_tensor_value_info("mask", TensorProto.BOOL, ["batch", "length"]),
+        ],
+        [helper.make_tensor_value_info("probability", TensorProto.FLOAT, ["batch", 1])],
+        [
+            numpy_helper.from_array(np.array(10, np.float32), "ten"),
+            numpy_helper.from_array(np.array(1, np.float32), "one"),
+            numpy_helper.from_array(np.array([1]), "axes"),
+        ],
+    )
+    write(graph, path, {SIGNATURE_KEY: tensor_models.WORDS.to_json()})
+
+
 def write(graph: onnx.GraphProto, path: Path, metadata: dict[str, str] | None = None) -> None:
     opsets = [helper.make_opsetid("", 16)]
     if any(node.domain for node in graph.node):
@@ -223,3 +270,5 @@ if __name__ == "__main__":
     make_islands(HERE / "islands.onnx")
     make_mass(HERE / "mass.onnx")
     make_two_inputs(HERE / "two_inputs.onnx")
+    make_images(HERE / "images.onnx")
+    make_words(HERE / "words.onnx")

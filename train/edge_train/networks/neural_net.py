@@ -2,7 +2,8 @@
 
 from torch import Tensor, nn
 
-from edge_runtime.contract.signature import Feature, Input, Label, Signature, default_features
+from edge_runtime.contract.labels import Label
+from edge_runtime.contract.signature import Feature, Input, Signature, default_features
 from edge_train.networks.base import Network
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from edge_runtime.contract.signature import Label, Task
+from edge_runtime.contract.labels import Label
+from edge_runtime.contract.signature import Task
 from edge_train.errors import TableError
 from edge_train.table.columns import no_such_column
 from edge_train.table.raw_column import RawColumn

@@ -1,0 +1,82 @@
+"""From arrays, one or by name, to the tensors of a model whose inputs have no named features, such as images."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from edge_runtime.contract.errors import InvalidInput
+from edge_runtime.contract.tensors import TensorSpec
+from edge_runtime.contract.terminal import suggestion
+from edge_runtime.rows.arrays import as_array, as_tensor
+
+
+class TensorReader:
+    """Reads tensors for the inputs of one model."""
+
+    def __init__(self, inputs: Sequence[TensorSpec], batch: int | str | None) -> None:
+        """Read tensors for `inputs`; those whose first axis is `batch` may be given without it, for one row."""
+        self._inputs, self._batch = tuple(inputs), batch
+
+    def __repr__(self) -> str:
+        return f"TensorReader({declared(self._inputs)})"
+
+    def tensors(self, given: Any) -> dict[str, Any]:
+        """The model's inputs.
+
+        Args:
+            given: an array for a model with one input, or a dict of arrays by input name. Anything that numpy converts
+                to an array will do.
+
+        Returns:
+            The inputs by name, C-contiguous, of the declared types and shapes.
+
+        Raises:
+            InvalidInput: an input is missing or unknown, or does not have the declared kind and shape; or axes that the
+                model takes to be of one size are not.
+        """
+        arrays = named(given, self._inputs)
+        feed: dict[str, Any] = {}
+        sizes: dict[str, tuple[int, str]] = {}
+        for spec in self._inputs:
+            value = feed[spec.name] = as_tensor(self._batched(arrays[spec.name], spec), spec)
+            for axis, size in zip(spec.shape, np.shape(value), strict=True):
+                if isinstance(axis, str) and (known := sizes.setdefault(axis, (size, spec.name)))[0] != size:
+                    raise InvalidInput(
+                        f"{axis} must be the same everywhere: {known[1]} has {known[0]}, {spec.name} {size}"
+                    )
+        return feed
+
+    def _batched(self, value: Any, spec: TensorSpec) -> Any:
+        """`value`, with a batch of one if it is a row."""
+        if spec.shape and spec.shape[0] == self._batch and spec.dtype is not None:
+            value = as_array(value, spec.name)
+            if value.ndim == len(spec.shape) - 1:
+                return value[None]
+        return value
+
+
+def named(given: Any, inputs: Sequence[TensorSpec]) -> Mapping[str, Any]:
+    """What is `given` by name for `inputs`: a mapping as it is, anything else for the only input.
+
+    Raises:
+        InvalidInput: it is not a mapping, although there are several inputs; or an input is missing or unknown.
+    """
+    if not isinstance(given, Mapping):
+        if len(inputs) != 1:
+            raise InvalidInput(f"{declared(inputs)}: give an array for each of them, by its name")
+        return {inputs[0].name: given}
+    names = [spec.name for spec in inputs]
+    if given.keys() != set(names):
+        missing = [name for name in names if name not in given]
+        unknown = [str(name) for name in given if name not in names]
+        found = [f"missing {', '.join(missing)}"] if missing else []
+        if unknown:
+            found.append(f"unknown {', '.join(unknown)}{suggestion(unknown[0], missing or names)}")
+        raise InvalidInput(f"{declared(inputs)}: {', '.join(found)}")
+    return given
+
+
+def declared(inputs: Iterable[TensorSpec]) -> str:
+    """What a model takes, in words."""
+    return f"the model takes {'; '.join(map(str, inputs)) or 'no inputs'}"
