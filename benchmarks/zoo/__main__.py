@@ -3,8 +3,8 @@
     make zoo
     .venv/bin/python -m benchmarks.zoo --only resnet18 minilm
 
-Exits with 1 if edge-predict lets a wrong file out, refuses a network that torch's exporter gets right, or ends otherwise than
-with a file or a reason.
+Exits with 1 if edge-predict lets a wrong file out, refuses a network that torch's exporter gets right, or ends
+otherwise than with a file or a reason.
 """
 
 import argparse
@@ -26,7 +26,9 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="networks at a time (%(default)s)")
     parser.add_argument("--seconds", type=float, default=600, help="that one export may take (%(default)s)")
     parser.add_argument("--memory", type=float, default=12, help="GiB that one export may take (%(default)s)")
-    parser.add_argument("--output", type=Path, default=Path("build/zoo"), help="folder of zoo.json and zoo.md (%(default)s)")
+    parser.add_argument(
+        "--output", type=Path, default=Path("build/zoo"), help="folder of zoo.json and zoo.md (%(default)s)"
+    )
     parser.add_argument("--page", type=Path, help="a page with the marks of the table, which is put between them")
     parser.add_argument("--redraw", action="store_true", help="export nothing; draw an earlier zoo.json")
     parser.add_argument("--list", action="store_true", help="name the networks and stop")

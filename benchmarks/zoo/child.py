@@ -1,8 +1,11 @@
-"""One network exported one way, in a process of its own: `python -m benchmarks.zoo.child NAME bare|ours FOLDER GIBIBYTES`.
+"""One network exported one way, in a process of its own, which writes outcome.json to a folder.
 
-It writes outcome.json to the folder. Its own output says nothing that is read.
+    python -m benchmarks.zoo.child NAME bare|ours FOLDER GIBIBYTES
+
+What it prints is not read, but for the last line of a failure.
 """
 
+import importlib
 import inspect
 import json
 import os
@@ -12,7 +15,7 @@ import sysconfig
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Literal, TypedDict
 
 import torch
 from torch import nn
@@ -90,18 +93,16 @@ def exported(network: Network, way: Callable[[Network, nn.Module, Arguments, Pat
 
 
 def bare(network: Network, module: nn.Module, example: Arguments, file: Path) -> Outcome:
-    """What torch's exporter does by itself with a dynamic batch."""
-    dims: dict[str, Any] = {}
+    """What torch's exporter does by itself with a dynamic batch.
 
-    def dim(name: str) -> Any:
-        return dims.setdefault(name, torch.export.Dim(name))
-
+    Axes are named by strings, as its documentation has it: with `torch.export.Dim` it fixes some batches in silence.
+    """
     if isinstance(example, dict):
         names = list(example)
     else:
         names = list(inspect.signature(module.forward).parameters)[: len(example)]
     shapes = {
-        name: {place: dim(axis) for place, axis in enumerate(network.axes.get(name, ("batch",))) if axis is not None}
+        name: {place: axis for place, axis in enumerate(network.axes.get(name, ("batch",))) if axis is not None}
         for name in names
     }
     with torch.no_grad():
@@ -128,15 +129,9 @@ def ours(network: Network, module: nn.Module, example: Arguments, file: Path) ->
 
 
 def _import_for(way: object) -> None:
-    """What an export imports at its start, which is no part of its time."""
-    import onnx
-    import onnxruntime
-    import onnxscript  # noqa: F401
-
-    if way is ours:
-        import edge_export
-
-        assert edge_export.export and onnx and onnxruntime
+    """Import what an export begins with, which is not a part of its time."""
+    for name in ("onnx", "onnxscript", "onnxruntime", *(("edge_export.pipeline.export",) if way is ours else ())):
+        importlib.import_module(name)
 
 
 def _refusal(error: Exception) -> Outcome:

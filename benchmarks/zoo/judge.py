@@ -1,7 +1,7 @@
 """Whether an exported file computes what torch computes, judged without edge-predict.
 
-Fresh batches of ordinary inputs go through ONNX Runtime, and through torch in float32 and in float64. The criterion is generous
-on purpose: what fails it is wrong by any standard.
+Fresh batches of ordinary inputs go through ONNX Runtime, and through torch in float32 and in float64. The criterion is
+generous on purpose: what fails it is wrong by any standard.
 """
 
 import copy

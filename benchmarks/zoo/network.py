@@ -21,7 +21,7 @@ class Network:
         make: the module, in training mode or not; weights come from torch's global generator.
         inputs: a fresh batch of ordinary inputs with so many rows, from torch's global generator: positional arguments,
             or arguments by name.
-        axes: of arguments by name, whose axes are others than a batch in front; as `export` takes them.
+        axes: of arguments by name, where they are others than a first one for the batch; as `export` takes them.
         sizes: how many rows the batches have that the exported file is judged with.
         weights: "random", or the package whose wheel has the trained ones.
     """

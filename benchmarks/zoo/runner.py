@@ -61,7 +61,7 @@ def run(names: Sequence[str], jobs: int, limits: Limits) -> Iterator[Row]:
 
 
 def is_failure(row: Row) -> bool:
-    """Whether edge-predict falls short here: it let a wrong file out, refused a right one, or did not end with a reason."""
+    """Whether edge-predict let a wrong file out, refused what bare torch gets right, or ended without a reason."""
     verdict = row["ours"]["verdict"]
     return verdict in ("wrong", "broken") or (row["bare"]["verdict"] == "right" and verdict != "right")
 

@@ -27,9 +27,8 @@ def line(row: Row) -> str:
 
 def head() -> str:
     """What stands over the lines."""
-    return (
-        f"  {'network':30} {'bare':8} {'ours':8}{'bare s':>7}{'ours s':>7}{'ratio':>7}{'used':>7}{'size':>9}{'memory':>9}"
-    )
+    names = f"  {'network':30} {'bare':8} {'ours':8}"
+    return f"{names}{'bare s':>7}{'ours s':>7}{'ratio':>7}{'used':>7}{'size':>9}{'memory':>9}"
 
 
 def summary(rows: Sequence[Row]) -> str:
@@ -40,16 +39,15 @@ def summary(rows: Sequence[Row]) -> str:
     kept = sum(row["bare"]["verdict"] == "right" for row in made)
     let_out = sum(row["ours"]["verdict"] == "wrong" for row in rows)
     ratios = [ratio for row in made if (ratio := ratio_of(row)) is not None]
-    times = (
-        f" It takes {median(ratios):.1f} times the processor seconds of torch's exporter (median; worst {max(ratios):.1f})."
-        if ratios
-        else ""
-    )
-    return (
+    text = (
         f"Of {len(rows)} networks, torch's exporter gets {right} right and {wrong} wrong, and makes no file of "
-        f"{len(rows) - right - wrong}. edge-predict exports {kept} of the {right}, and {len(made) - kept} of the others; "
-        f"{let_out} wrong files got through.{times}"
+        f"{len(rows) - right - wrong}. edge-predict exports {kept} of the {right}, and {len(made) - kept} of the "
+        f"others; {let_out} wrong files got through."
     )
+    if not ratios:
+        return text
+    over = f"{median(ratios):.1f} times the processor seconds of torch's exporter (median; at most {max(ratios):.1f})"
+    return f"{text} An export takes {over}."
 
 
 def markdown(rows: Sequence[Row], machine: Mapping[str, str]) -> str:

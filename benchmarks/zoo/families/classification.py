@@ -7,7 +7,11 @@ from benchmarks.zoo.packages import timm, torchvision
 
 
 def _torchvision(model: str, size: int = 64, **options: Any) -> Network:
-    return Network(model, lambda: getattr(torchvision().models, model)(weights=None, **options), images(size))
+    # Float64 on large images is what takes the judge long.
+    sizes = (1, 3) if size > 200 else (1, 3, 8)
+    return Network(
+        model, lambda: getattr(torchvision().models, model)(weights=None, **options), images(size), sizes=sizes
+    )
 
 
 def _timm(model: str, size: int = 64, name: str | None = None, **options: Any) -> Network:

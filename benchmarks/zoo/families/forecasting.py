@@ -43,7 +43,9 @@ class DLinear(nn.Module):
         """Forecasts of shape (rows, ahead, series)."""
         series = past.transpose(1, 2)
         side = (self.kernel - 1) // 2
-        padded = torch.cat([series[..., :1].expand(-1, -1, side), series, series[..., -1:].expand(-1, -1, side)], dim=-1)
+        padded = torch.cat(
+            [series[..., :1].expand(-1, -1, side), series, series[..., -1:].expand(-1, -1, side)], dim=-1
+        )
         trend = self.average(padded)
         return (self.trend(trend) + self.season(series - trend)).transpose(1, 2)
 
@@ -68,7 +70,7 @@ class TCN(nn.Module):
 
 
 class AutoCorrelation(nn.Module):
-    """In the manner of Autoformer: series are split into trend and season, and attend to themselves at lags by FFT-free correlation."""
+    """In the manner of Autoformer: trend and season apart, and the season attends to itself at the likeliest lags."""
 
     def __init__(self, width: int = 16) -> None:
         super().__init__()

@@ -93,6 +93,8 @@ class _Residual(nn.Module):
 class RealNVP(nn.Module):
     """Affine couplings with masks: a point's place in the latent space and its log-likelihood."""
 
+    masks: Tensor
+
     def __init__(self, size: int = 6, layers: int = 4) -> None:
         super().__init__()
         masks = torch.stack([(torch.arange(size) + i) % 2 for i in range(layers)]).float()
@@ -122,7 +124,9 @@ class VQVAE(nn.Module):
         super().__init__()
         self.encoder = nn.Sequential(nn.Conv2d(1, 16, 4, 2, 1), nn.ReLU(), nn.Conv2d(16, width, 4, 2, 1))
         self.codes = nn.Embedding(codes, width)
-        self.decoder = nn.Sequential(nn.ConvTranspose2d(width, 16, 4, 2, 1), nn.ReLU(), nn.ConvTranspose2d(16, 1, 4, 2, 1))
+        self.decoder = nn.Sequential(
+            nn.ConvTranspose2d(width, 16, 4, 2, 1), nn.ReLU(), nn.ConvTranspose2d(16, 1, 4, 2, 1)
+        )
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Pictures of shape (rows, 1, 28, 28), int64 codes of shape (rows, 7, 7)."""
@@ -133,6 +137,8 @@ class VQVAE(nn.Module):
 
 
 class _MaskedConv2d(nn.Conv2d):
+    mask: Tensor
+
     def __init__(self, inputs: int, outputs: int, kernel: int, sees_itself: bool) -> None:
         super().__init__(inputs, outputs, kernel, padding=kernel // 2)
         mask = torch.ones_like(self.weight)
@@ -141,8 +147,8 @@ class _MaskedConv2d(nn.Conv2d):
         mask[:, :, middle + 1 :] = 0
         self.register_buffer("mask", mask)
 
-    def forward(self, input: Tensor) -> Tensor:
-        return self._conv_forward(input, self.weight * self.mask, self.bias)
+    def forward(self, x: Tensor) -> Tensor:
+        return self._conv_forward(x, self.weight * self.mask, self.bias)
 
 
 def _pixel_cnn() -> nn.Module:

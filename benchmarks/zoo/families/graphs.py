@@ -82,7 +82,9 @@ class GIN(nn.Module):
     def __init__(self, width: int = 16) -> None:
         super().__init__()
         self.epsilon = nn.Parameter(torch.zeros(1))
-        self.first = nn.Sequential(nn.Linear(_FEATURES, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, width))
+        self.first = nn.Sequential(
+            nn.Linear(_FEATURES, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, width)
+        )
         self.head = nn.Linear(width, 2)
 
     def forward(self, nodes: Tensor, edges: Tensor) -> Tensor:
@@ -111,6 +113,8 @@ class MPNN(nn.Module):
 
 class SchNet(nn.Module):
     """Atoms and their places: radial functions of distances weigh the neighbours."""
+
+    centres: Tensor
 
     def __init__(self, width: int = 16, centres: int = 12) -> None:
         super().__init__()

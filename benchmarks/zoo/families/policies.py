@@ -130,6 +130,9 @@ class WorldModel(nn.Module):
 class NormalisedPolicy(nn.Module):
     """A policy with running statistics of observations, clipped, as rollouts' code wraps it."""
 
+    mean: Tensor
+    variance: Tensor
+
     def __init__(self, observations: int = 8) -> None:
         super().__init__()
         self.register_buffer("mean", torch.randn(observations))

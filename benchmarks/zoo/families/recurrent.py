@@ -1,5 +1,7 @@
 """Recurrent networks."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -9,9 +11,9 @@ from benchmarks.zoo.network import Network, floats, together, tokens
 class LastState(nn.Module):
     """A recurrent layer and a linear one on its last output, as tutorials have it."""
 
-    def __init__(self, layer: type[nn.RNNBase], bidirectional: bool = False, layers: int = 1) -> None:
+    def __init__(self, layer: Callable[..., nn.Module], bidirectional: bool = False, layers: int = 1) -> None:
         super().__init__()
-        self.recurrent = layer(6, 16, num_layers=layers, batch_first=True, bidirectional=bidirectional)  # type: ignore[call-arg]
+        self.recurrent = layer(6, 16, num_layers=layers, batch_first=True, bidirectional=bidirectional)
         self.head = nn.Linear(32 if bidirectional else 16, 3)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -25,6 +25,8 @@ def _numbers_and_codes(numbers: int) -> Inputs:
 class DLRM(nn.Module):
     """Numbers through a network, codes through embeddings, all pairs of dot products, another network."""
 
+    pairs: Tensor
+
     def __init__(self, numbers: int = 8, width: int = 16) -> None:
         super().__init__()
         self.bottom = nn.Sequential(nn.Linear(numbers, 32), nn.ReLU(), nn.Linear(32, width), nn.ReLU())
@@ -63,6 +65,8 @@ class WideAndDeep(nn.Module):
 
 class DeepFM(nn.Module):
     """A factorisation machine and a network over the same embeddings, whose table has offsets."""
+
+    offsets: Tensor
 
     def __init__(self, width: int = 8) -> None:
         super().__init__()

@@ -1,5 +1,7 @@
 """Transformers for text: transformers' own in small sizes, MiniLM in its full one."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -7,7 +9,7 @@ from benchmarks.zoo.network import Axes, Inputs, Network, sentences, tokens
 from benchmarks.zoo.packages import hugging_face
 
 _VOCABULARY, _LENGTH = 500, 16
-_BERT = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
+_BERT: dict[str, Any] = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
 _ANY_LENGTH: dict[str, Axes] = {"input_ids": ("batch", "length"), "attention_mask": ("batch", "length")}
 
 
@@ -17,7 +19,7 @@ def _small(
     model: str,
     inputs: Inputs | None = None,
     axes: dict[str, Axes] | None = None,
-    **options: object,
+    **options: Any,
 ) -> Network:
     options = {"vocab_size": _VOCABULARY, **(options or _BERT)}
     given = inputs or sentences(_VOCABULARY, _LENGTH)
@@ -71,7 +73,10 @@ class RotaryBlock(nn.Module):
     def __init__(self, width: int, heads: int, groups: int) -> None:
         super().__init__()
         self.heads, self.groups, self.size = heads, groups, width // heads
-        self.query, self.keys = nn.Linear(width, width, bias=False), nn.Linear(width, 2 * groups * self.size, bias=False)
+        self.query, self.keys = (
+            nn.Linear(width, width, bias=False),
+            nn.Linear(width, 2 * groups * self.size, bias=False),
+        )
         self.mix = nn.Linear(width, width, bias=False)
         self.before, self.behind = nn.RMSNorm(width), nn.RMSNorm(width)
         self.gate, self.up = nn.Linear(width, 2 * width, bias=False), nn.Linear(width, 2 * width, bias=False)
@@ -99,9 +104,9 @@ class RotaryBlock(nn.Module):
         return turned.flatten(-2)
 
 
-_GPT2 = {"n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 64, "use_cache": False}
-_T5 = {"d_model": 64, "d_kv": 16, "d_ff": 128, "num_layers": 2, "num_heads": 4, "use_cache": False}
-_LLAMA = {**_BERT, "num_key_value_heads": 2, "use_cache": False, "max_position_embeddings": 64}
+_GPT2: dict[str, Any] = {"n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 64, "use_cache": False}
+_T5: dict[str, Any] = {"d_model": 64, "d_kv": 16, "d_ff": 128, "num_layers": 2, "num_heads": 4, "use_cache": False}
+_LLAMA: dict[str, Any] = {**_BERT, "num_key_value_heads": 2, "use_cache": False, "max_position_embeddings": 64}
 
 NETWORKS = [
     Network("minilm", MiniLM, sentences(30522, 32), _ANY_LENGTH),

@@ -1,4 +1,4 @@
-"""A detector in the manner of YOLO's: C3k2 blocks, pooling pyramid, a decoupled head with distributions over distances."""
+"""A detector in the manner of YOLO's: C3k2 blocks, pooled context, a head with distributions over distances."""
 
 import torch
 from torch import Tensor, nn
@@ -67,7 +67,11 @@ class Attention(nn.Module):
     def __init__(self, width: int, heads: int = 2) -> None:
         super().__init__()
         self.heads, self.size = heads, width // heads
-        self.qkv, self.position, self.leave = Conv(width, 3 * width), Conv(width, width, 3, groups=width), Conv(width, width)
+        self.qkv, self.position, self.leave = (
+            Conv(width, 3 * width),
+            Conv(width, width, 3, groups=width),
+            Conv(width, width),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """The shape of `x`."""
@@ -109,8 +113,8 @@ class Head(nn.Module):
         distances, scores = flat.split((4 * self.bins, self.classes), 1)
         rows, _, anchors = distances.shape
         bins = torch.arange(self.bins, dtype=distances.dtype, device=distances.device)
-        spread = distances.view(rows, 4, self.bins, anchors).softmax(2)
-        left_top, right_bottom = (spread * bins[:, None]).sum(2).chunk(2, 1)
+        chances = distances.view(rows, 4, self.bins, anchors).softmax(2)
+        left_top, right_bottom = (chances * bins[:, None]).sum(2).chunk(2, 1)
         low, high = self.anchors - left_top, self.anchors + right_bottom
         return torch.cat([torch.cat([(low + high) / 2, high - low], 1) * self.strides, scores.sigmoid()], 1)
 
