@@ -30,6 +30,7 @@ Way = Literal["bare", "ours"]
 Verdict = Literal["right", "wrong", "refused", "broken"]
 SEED = 0
 OUTCOME = "outcome.json"
+_LONGEST_REASON = 400
 
 
 class Outcome(TypedDict, total=False):
@@ -135,15 +136,21 @@ def _import_for(way: object) -> None:
 
 
 def _refusal(error: Exception) -> Outcome:
-    from edge_export.errors import ExportError
     from edge_runtime.contract.errors import EdgePredictError
 
-    line = " ".join(str(error).split())
+    if isinstance(error, EdgePredictError | torch.onnx.errors.OnnxExporterError):
+        return {"verdict": "refused", "reason": reason_of(str(error))}
+    return {"verdict": "broken", "reason": reason_of(f"{type(error).__name__}: {error}")}
+
+
+def reason_of(message: str) -> str:
+    """An error's message in one line that is not too long, without the folders of this machine."""
+    # Torch's exporter first says at length what to do about any error.
+    message = message.rpartition("## Exception summary")[2].partition("(Refer to the full stack trace")[0]
+    line = " ".join(message.split())
     for folder in (Path.cwd(), Path(sysconfig.get_path("purelib"))):
         line = line.replace(f"{folder}/", "")
-    if isinstance(error, EdgePredictError | ExportError | torch.onnx.errors.OnnxExporterError):
-        return {"verdict": "refused", "reason": line[:400]}
-    return {"verdict": "broken", "reason": f"{type(error).__name__}: {line}"[:400]}
+    return line if len(line) <= _LONGEST_REASON else f"{line[:_LONGEST_REASON]} ..."
 
 
 def _cpu() -> float:
