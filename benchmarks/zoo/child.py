@@ -45,7 +45,8 @@ class Outcome(TypedDict, total=False):
         peak: the same after it.
         size: of the file, in bytes.
         parameters: how many the network has.
-        tolerance_used: the largest fraction of its tolerance that an element uses, where edge-predict made the file.
+        tolerance_used: the largest fraction of its tolerance that an element uses where the comparison holds, as the
+            export itself reports it.
     """
 
     verdict: Verdict
@@ -125,7 +126,7 @@ def ours(network: Network, module: nn.Module, example: Arguments, file: Path) ->
     from edge_export import export
 
     made = export(module, example, file, dynamic=dict(network.axes) or None)
-    used = [comparison.tolerance_used for comparison in made[0].comparisons]
+    used = [comparison.tolerance_used for comparison in made[0].comparisons if comparison.holds]
     return {"tolerance_used": max(used, default=0.0)}
 
 
