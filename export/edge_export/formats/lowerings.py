@@ -6,9 +6,10 @@ log(1 + x) is zero for x = 1e-8.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+import numpy as np
 import torch
 from onnxscript import onnx_types
 from onnxscript import opset18 as op
@@ -122,6 +123,46 @@ def _sign(x: _Value) -> _Value:
     return op.Where(op.IsNaN(x), _typed(0.0, x), op.Sign(x))
 
 
+def _max_pool(axes: int) -> Callable[..., Any]:
+    """Pooling over the last `axes` axes in which NaN is the largest of all, and nothing but -infinity gives itself.
+
+    ONNX Runtime begins with the lowest finite number.
+    """
+
+    def pool(
+        x: _Value,
+        kernel_size: Sequence[int],
+        stride: Sequence[int] = (),
+        padding: Sequence[int] = (0,),
+        dilation: Sequence[int] = (1,),
+        ceil_mode: bool = False,
+    ) -> _Value:
+        def each(sizes: Sequence[int]) -> list[int]:
+            return [*sizes] * (axes if len(sizes) == 1 else 1)
+
+        def pooled(values: _Value) -> _Value:
+            found, _ = op.MaxPool(
+                values,
+                ceil_mode=int(ceil_mode),
+                dilations=each(dilation),
+                kernel_shape=each(kernel_size),
+                pads=each(padding) * 2,
+                strides=each(stride or kernel_size),
+            )
+            return found
+
+        has_batch, lowest = len(x.shape) == axes + 2, float(np.finfo(x.dtype.numpy()).min)
+        if not has_batch:
+            x = op.Unsqueeze(x, [0])
+        has_nan = op.Greater(pooled(_typed(op.IsNaN(x), x)), _typed(0.0, x))
+        found = pooled(x)
+        found = op.Where(op.Equal(found, _typed(lowest, x)), _typed(-math.inf, x), found)
+        found = op.Where(has_nan, _typed(math.nan, x), found)
+        return found if has_batch else op.Squeeze(found, [0])
+
+    return pool
+
+
 def _crosses_zero(rest: _Value, divisor: _Value) -> _Value:
     """Where a remainder has another sign than its divisor, so that the quotient was not rounded down."""
     zero = _typed(0, rest)
@@ -171,4 +212,12 @@ LOWERINGS: Final[dict[Callable[..., Any], Callable[..., Any]]] = {
     _aten.signbit.default: _is_negative,
     _aten.xlogy.Tensor: _xlogy,
     torch.ops.prims.signbit.default: _is_negative,
+}
+
+# ONNX Runtime's pooling passes over NaN, or not, depending on where it stands. To look for NaN costs a small network a
+# third of its speed, so that this is for files that must hold for NaN.
+CARRYING_NAN: Final[dict[Callable[..., Any], Callable[..., Any]]] = {
+    _aten.max_pool1d.default: _max_pool(1),
+    _aten.max_pool2d.default: _max_pool(2),
+    _aten.max_pool3d.default: _max_pool(3),
 }

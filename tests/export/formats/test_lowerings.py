@@ -13,7 +13,9 @@ from tiers import mostly_slow
 from torch import Tensor, nn
 
 from edge_export.capture.capture import capture
-from edge_export.formats.lowerings import LOWERINGS
+from edge_export.formats.lowerings import CARRYING_NAN, LOWERINGS
+from edge_export.formats.onnx_file import onnx_model, serialized
+from edge_runtime import Predictor
 
 SIZES = (
     0.0,
@@ -58,6 +60,15 @@ def in_both(function: Callable[..., Any], pairs: Tensor) -> tuple[Any, Any]:
     program = capture(module, tuple(pairs), {"one": (), "other": ()})
     wide = pairs.double() if pairs.is_floating_point() else pairs
     return in_file(program)(program.example)["output"], module(*wide).numpy()
+
+
+class Pooling(nn.Module):
+    def __init__(self, pool: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.pool = pool
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.pool(x)
 
 
 FLOATS: dict[str, Callable[..., Any]] = {
@@ -121,5 +132,30 @@ def test_small_integers_too() -> None:
         np.testing.assert_array_equal(found, expected)
 
 
+POOLS: dict[str, Callable[[Tensor], Tensor]] = {
+    "in one axis": lambda x: F.max_pool1d(x.flatten(-2), 2),
+    "in two axes": lambda x: F.max_pool2d(x, 2),
+    "overlapping": lambda x: F.max_pool2d(x, 3, 2, 1),
+    "of two widths": lambda x: F.max_pool2d(x, (2, 3), (1, 2), (1, 0), ceil_mode=True),
+    "dilated": lambda x: F.max_pool2d(x, 2, dilation=2),
+    "in three axes": lambda x: F.max_pool3d(x[None], 2, padding=1),
+}
+
+
+@pytest.mark.parametrize("has_batch", [True, False])
+@pytest.mark.parametrize("name", mostly_slow(POOLS, ["overlapping"]))
+def test_pooling_carries_nan_where_it_must(name: str, has_batch: bool) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(2, 3, 8, 8)
+    x[torch.rand(x.shape) < 0.05] = math.nan
+    x[0, 0, :2, 4], x[1] = math.inf, -math.inf
+    x[1, 2, 7, 7] = math.nan
+    module, given = Pooling(POOLS[name]), x if has_batch else x[0]
+    program = capture(module, given, {"x": ()})
+    model = onnx_model(program, carries_nan=True)
+    found = Predictor(serialized(model), device="cpu").run({"x": given.numpy()})["output"]
+    np.testing.assert_array_equal(found, module(given).numpy())
+
+
 def test_each_is_an_operation_that_torch_has() -> None:
-    assert all(isinstance(operation, torch._ops.OpOverload) for operation in LOWERINGS)
+    assert all(isinstance(operation, torch._ops.OpOverload) for operation in (*LOWERINGS, *CARRYING_NAN))
