@@ -151,14 +151,15 @@ def _max_pool(axes: int) -> Callable[..., Any]:
             )
             return found
 
+        first_axis = op.Constant(value_ints=[0])
         has_batch, lowest = len(x.shape) == axes + 2, float(np.finfo(x.dtype.numpy()).min)
         if not has_batch:
-            x = op.Unsqueeze(x, [0])
+            x = op.Unsqueeze(x, first_axis)
         has_nan = op.Greater(pooled(_typed(op.IsNaN(x), x)), _typed(0.0, x))
         found = pooled(x)
         found = op.Where(op.Equal(found, _typed(lowest, x)), _typed(-math.inf, x), found)
         found = op.Where(has_nan, _typed(math.nan, x), found)
-        return found if has_batch else op.Squeeze(found, [0])
+        return found if has_batch else op.Squeeze(found, first_axis)
 
     return pool
 
