@@ -30,7 +30,6 @@ Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 # How many of an operator's samples are tried until one is usable.
 _TRIED = 12
-OPTIONS: dict[str, Any] = {"finite_only": True}
 
 
 class Call(nn.Module):
@@ -115,7 +114,7 @@ def outcome(found: Operator) -> Outcome:
         path = Path(folder) / "model.onnx"
         dynamic = {f"tensors_{place}": () for place in range(len(found.example))}
         try:
-            export(found.module, (found.example,), path, dynamic=dynamic, note=lambda line: None, **OPTIONS)
+            export(found.module, (found.example,), path, dynamic=dynamic, note=lambda line: None)
         except (ExportError, ParityError) as error:
             ours = f"refused: {error}".replace(f"{path} ", "the file ")
         else:

@@ -151,7 +151,7 @@ def _max_pool(axes: int) -> Callable[..., Any]:
             )
             return found
 
-        first_axis = op.Constant(value_ints=[0])
+        first_axis: _Value = op.Constant(value_ints=[0])
         has_batch, lowest = len(x.shape) == axes + 2, float(np.finfo(x.dtype.numpy()).min)
         if not has_batch:
             x = op.Unsqueeze(x, first_axis)

@@ -134,8 +134,10 @@ class RandomRounding(Arithmetic):
         last_place = _last_place(bits)
         if packet in _CHOOSING:
             exact = super().compute(operation, args, kwargs, place)
-            reordered = functools.partial(self._reordered, width=self._units * last_place)
-            again = super().compute(operation, *pytree.tree_map_only(Tensor, reordered, (args, dict(kwargs))), place)
+            width = (-1) ** self._seed * self._units * last_place
+            reordered = functools.partial(_reordered, random=self._choices, width=width)
+            moved, named = pytree.tree_map_only(Tensor, reordered, (args, dict(kwargs)))
+            again = super().compute(operation, moved, named, place)
             # What is chosen are operands, which were rounded before; only the choice is open.
             return pytree.tree_map(lambda one, other: one if _is_floating(one) else other, exact, again)
         combines = packet in _COARSE or not _is_pointwise(packet)
@@ -204,16 +206,6 @@ class RandomRounding(Arithmetic):
         moved: tuple[tuple[Any, ...], dict[str, Any]] = pytree.tree_map_only(Tensor, jittered, (args, dict(kwargs)))
         return moved
 
-    def _reordered(self, operand: Tensor, width: float) -> Tensor:
-        """Moved by `width`; elements that are equal come in one order in a draw of an even seed, turned in the next."""
-        if not operand.is_floating_point():
-            return operand
-        shift = torch.rand(operand.shape, generator=self._choices, dtype=torch.float64) * 2 - 1
-        if self._seed % 2:
-            shift = -shift
-        # With the standard deviation of other operands.
-        return operand * (1 + width * math.sqrt(3) * shift) + _TINY * shift
-
     def _noise(self, like: Tensor) -> Tensor:
         """Numbers from -1 to 1."""
         return torch.empty_like(like).uniform_(-1, 1, generator=self._generator)
@@ -231,8 +223,7 @@ class RandomRounding(Arithmetic):
             keep_exact: whether to keep what its own type can hold.
         """
         if value.is_complex():
-            parts = self._rounded(torch.view_as_real(value), size, bits, off, keep_exact)
-            return torch.view_as_complex(parts)
+            return torch.view_as_complex(self._rounded(torch.view_as_real(value), size, bits, off, keep_exact))
         if not value.is_floating_point():
             return value
         value = value.contiguous()
@@ -253,6 +244,14 @@ class RandomRounding(Arithmetic):
         if keep_exact and bits:
             kept |= (value.view(torch.int64) & low) == 0
         return torch.where(kept, value, found)
+
+
+def _reordered(operand: Tensor, random: torch.Generator, width: float) -> Tensor:
+    """Moved by `width`, so that elements that are equal come in some order, and in the opposite one for -`width`."""
+    if not operand.is_floating_point():
+        return operand
+    shift = torch.rand(operand.shape, generator=random, dtype=torch.float64) * 2 - 1
+    return operand * (1 + width * math.sqrt(3) * shift) + math.copysign(_TINY, width) * shift
 
 
 def _is_floating(value: Any) -> bool:
