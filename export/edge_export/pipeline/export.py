@@ -123,7 +123,7 @@ def _made(plan: Plan, reference: Reference) -> list[Export]:
     if not kinds:
         made = make_torchscript(plan, reference)
         return [] if made is None else [made]
-    model = onnx_model(plan.program, choices.opset, choices.custom_translation_table)
+    model = onnx_model(plan.program, choices.opset, choices.custom_translation_table, choices.require_nonfinite)
     # Serialized once: what is compared with torch is what is shipped.
     onnx = onnx_content(model, plan)
     float32: dict[Format, bytes] = {kind: content_of(kind, onnx) for kind in kinds}

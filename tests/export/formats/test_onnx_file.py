@@ -12,16 +12,18 @@ import onnx
 import pytest
 import torch
 from exports import onnx_bytes
-from layers import assert_same, in_file, layer, rows
+from layers import assert_same, layer, rows
 from onnx import ModelProto
+from onnxscript import opset18
 from paths import FOUR_BLOBS as COMMITTED
-from torch import Tensor
+from tiers import mostly_slow
+from torch import Tensor, nn
 
 from edge_export.capture.capture import capture
 from edge_export.capture.program import Program
 from edge_export.errors import ExportError
 from edge_export.formats import onnx_file
-from edge_export.formats.onnx_file import IR_VERSION, OPSET, load_onnx, onnx_model, serialized, with_metadata
+from edge_export.formats.onnx_file import load_onnx, onnx_model, serialized, with_metadata
 from edge_runtime import Predictor, Signature
 from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
 from edge_train import Network, NeuralNet, TableNet, four_blobs, save_checkpoint
@@ -54,8 +56,8 @@ def sizes_of(tensor: onnx.ValueInfoProto) -> list[str | int]:
 def test_what_is_promised(made: Made) -> None:
     proto = onnx.load_from_string(made.content)
     onnx.checker.check_model(proto, full_check=True)
-    assert [(opset.domain, opset.version) for opset in proto.opset_import] == [("", OPSET)]
-    assert (OPSET, IR_VERSION, proto.ir_version) == (18, 8, 8)
+    assert [(opset.domain, opset.version) for opset in proto.opset_import] == [("", 18)]
+    assert proto.ir_version == 8
     assert [sizes_of(tensor) for tensor in (*proto.graph.input, *proto.graph.output)] == [["batch", 2], ["batch", 1]]
     assert [(entry.key, Signature.from_json(entry.value)) for entry in proto.metadata_props] == [
         (SIGNATURE_KEY, made.network.signature)
@@ -172,6 +174,47 @@ def test_a_file_that_is_loaded_runs(made: Made) -> None:
     x = {"x": np.array([[0.5, -1.0], [2.0, 0.0]], np.float32)}
     (found,) = load_onnx(made.content)(x).values()
     np.testing.assert_allclose(found, made.program.run(x)["probability"], atol=1e-6)
+
+
+# ---------------------------------------------------------------------------------------------- opset, own operations
+
+
+@pytest.mark.parametrize(("opset", "ir_version"), mostly_slow([(20, 9), (21, 10), (23, 11)], [(21, 10)]))
+def test_the_opset_that_is_asked_for(opset: int, ir_version: int) -> None:
+    program = capture(nn.Sequential(nn.Linear(3, 4), nn.GELU(), nn.LayerNorm(4)), rows(4, 3))
+    model = onnx_model(program, opset)
+    assert {known.domain: known.version for known in model.opset_import} == {"": opset}
+    assert model.ir_version == ir_version
+    x = {"input": rows(7, 3).numpy()}
+    assert_same(load_onnx(serialized(model))(x), program.run(x))
+
+
+def test_an_opset_that_cannot_be_written(made: Made) -> None:
+    with pytest.raises(
+        ExportError, match=r"cannot write this module in opset 99, only in \d+; choose a lower one with"
+    ):
+        onnx_model(made.program, 99)
+
+
+@torch.library.custom_op("edge_predict_tests::doubled", mutates_args=())
+def doubled(x: Tensor) -> Tensor:
+    """An operation that ONNX does not have."""
+    return x * 2
+
+
+doubled.register_fake(torch.empty_like)
+
+
+def test_an_operation_of_ones_own() -> None:
+    def in_onnx(x: Any) -> Any:
+        return opset18.Add(x, x)
+
+    program = capture(layer(lambda self, x: doubled(self.layer(x))), rows())
+    with pytest.raises(ExportError, match=r"ONNX has no counterpart of the operation edge_predict_tests\.doubled"):
+        onnx_model(program)
+    table = {torch.ops.edge_predict_tests.doubled.default: in_onnx}
+    x = {"x": rows(7, 3).numpy()}
+    assert_same(load_onnx(serialized(onnx_model(program, custom_translation_table=table)))(x), program.run(x))
 
 
 def test_outputs_named_like_values_within_the_graph() -> None:
