@@ -12,7 +12,7 @@ import onnx
 import pytest
 import torch
 from exports import onnx_bytes
-from layers import assert_same, layer, rows
+from layers import assert_same, in_file, layer, rows
 from onnx import ModelProto
 from onnxscript import opset18
 from paths import FOUR_BLOBS as COMMITTED
