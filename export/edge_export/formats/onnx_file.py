@@ -9,7 +9,7 @@ from typing import Any
 import onnx
 import torch
 from google.protobuf.message import Message
-from onnx import ModelProto
+from onnx import GraphProto, ModelProto
 from onnx.helper import find_min_ir_version_for
 
 from edge_export.capture.diagnostics import cause
@@ -18,6 +18,7 @@ from edge_export.capture.quiet import quiet
 from edge_export.errors import ExportError
 from edge_export.formats.choices import LOWEST_OPSET
 from edge_export.formats.external_data import Content, check_model, move_weights
+from edge_export.formats.lowerings import CARRYING_NAN, LOWERINGS
 from edge_export.formats.string_inputs import as_strings
 from edge_export.tensors import Run
 from edge_runtime import InvalidModel, Predictor
@@ -29,6 +30,7 @@ def onnx_model(
     opset: int = LOWEST_OPSET,
     custom_translation_table: Mapping[Any, Any] | None = None,
     data: Path | None = None,
+    carries_nan: bool = False,
 ) -> ModelProto:
     """`program` as an ONNX model, with its signature in the metadata; equal programs give equal models.
 
@@ -39,6 +41,7 @@ def onnx_model(
         opset: the version of ONNX's operators that it is written in; the IR version is the lowest that goes with it.
         custom_translation_table: for operations of torch, functions of onnxscript, as torch.onnx.export takes them.
         data: the data file to write its weights to, if they are too large for one file.
+        carries_nan: whether maximum pooling gives NaN for NaN, as torch's does; it takes twice as long then.
 
     Raises:
         ExportError: torch cannot export the program, or the graph is not as promised.
@@ -51,9 +54,13 @@ def onnx_model(
                 dynamo=True,
                 external_data=False,
                 opset_version=opset,
-                custom_translation_table=None if custom_translation_table is None else dict(custom_translation_table),
+                custom_translation_table={
+                    **LOWERINGS,
+                    **(CARRYING_NAN if carries_nan else {}),
+                    **(custom_translation_table or {}),
+                },
                 input_names=[spec.name for spec in program.inputs],
-                output_names=list(program.outputs),
+                output_names=[f"{name}__output" for name in program.outputs],
                 verbose=False,
             )
         except Exception as error:
@@ -63,6 +70,7 @@ def onnx_model(
         move_weights(made.model, data)
     model: ModelProto = made.model_proto
     _remove_traces(model)
+    _name_outputs(model, program)
     _name_dimensions(model, program)
     written = {known.domain: known.version for known in model.opset_import}[""]
     if written != opset:
@@ -142,6 +150,27 @@ def _remove_traces(message: Message) -> None:
         elif field.message_type is not None:
             for child in [value] if isinstance(value, Message) else value:
                 _remove_traces(child)
+
+
+def _name_outputs(model: ModelProto, program: Program) -> None:
+    """Give outputs their names, and other ones to values within the graph that torch named alike, such as linear."""
+    graph = model.graph
+    kept = {tensor.name for tensor in (*graph.input, *graph.output)}
+    inner = {name for node in graph.node for name in node.output} | {tensor.name for tensor in graph.initializer}
+    names = {name: f"{name}__inner" for name in (inner - kept) & set(program.outputs)}
+    names |= {tensor.name: name for tensor, name in zip(graph.output, program.outputs, strict=True)}
+    _rename(graph, names)
+
+
+def _rename(graph: GraphProto, names: Mapping[str, str]) -> None:
+    for tensor in (*graph.output, *graph.initializer):
+        tensor.name = names.get(tensor.name, tensor.name)
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                _rename(attribute.g, names)
 
 
 def _name_dimensions(model: ModelProto, program: Program) -> None:

@@ -167,7 +167,9 @@ def _made(plan: Plan, reference: Reference, folder: Path | None = None) -> list[
         made = make_torchscript(plan, reference)
         return [] if made is None else [made]
     data = None if folder is None else folder / data_path(plan.path(Format.ONNX, Precision.FLOAT32)).name
-    model = onnx_model(plan.program, choices.opset, choices.custom_translation_table, data)
+    model = onnx_model(
+        plan.program, choices.opset, choices.custom_translation_table, data, carries_nan=choices.require_nonfinite
+    )
     if (ranges := input_ranges(plan.program, reference.sampler.lookups)) is not None:
         model.metadata_props.add(key=RANGES_KEY, value=ranges.to_json())
     # Serialized once: what is compared with torch is what is shipped.

@@ -197,6 +197,11 @@ def _ranges(probe: ProbeInputs) -> dict[str, list[float]]:
     return ranges
 
 
+def _finite(number: float) -> float | None:
+    """`number` if JSON can hold it; an error is infinite where one of two results is NaN."""
+    return number if np.isfinite(number) else None
+
+
 def _plain(comparison: Comparison) -> dict[str, Any]:
     decided = comparison.decided
     return {
@@ -207,10 +212,10 @@ def _plain(comparison: Comparison) -> dict[str, Any]:
         "calls": len(comparison.probe.calls),
         "not_run": comparison.probe.not_run,
         "inputs": _ranges(comparison.probe),
-        "torch_error": comparison.torch_error,
-        "error": comparison.error,
+        "torch_error": _finite(comparison.torch_error),
+        "error": _finite(comparison.error),
         "tolerance": comparison.largest_tolerance,
-        "tolerance_used": comparison.tolerance_used,
+        "tolerance_used": _finite(comparison.tolerance_used),
         "decided": None if decided is None else list(decided),
         "excluded": comparison.excluded,
     }

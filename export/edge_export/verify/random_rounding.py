@@ -36,35 +36,45 @@ _LOST_BITS = {torch.float64: 0, torch.float32: 29, torch.float16: 42, torch.bflo
 _BOUNDED_NAMES = """
     celu elu erf erfc expm1 gru log1p log_sigmoid logaddexp lstm rnn_relu rnn_tanh selu sigmoid softmax softplus tanh
 """
+_PROBABILITIES = {_aten.sigmoid, _aten.softmax}
 _BOUNDED = {getattr(_aten, name) for name in _BOUNDED_NAMES.split()}
 
 # Operations of which sound implementations are coarser than the roundings that are drawn show: recurrent layers round
-# at every step, interpolation in its coordinates, and a power goes through a logarithm.
+# at every step, interpolation in its coordinates, and a power goes through a logarithm. A Fourier transform may be a
+# sum over all elements, with angles that are rounded too.
+_INTERPOLATING_NAMES = """
+    grid_sampler upsample_bicubic2d upsample_bilinear2d upsample_linear1d upsample_trilinear3d
+"""
+_TRANSFORMING_NAMES = """
+    fft_fft fft_fft2 fft_fftn fft_hfft fft_hfft2 fft_hfftn fft_ifft fft_ifft2 fft_ifftn fft_ihfft fft_ihfft2
+    fft_ihfftn fft_irfft fft_irfft2 fft_irfftn fft_rfft fft_rfft2 fft_rfftn istft stft
+"""
 _COARSE_NAMES = {
     4.0: "gru lstm rnn_relu rnn_tanh",
     8.0: "pow",
-    64.0: "grid_sampler upsample_bicubic2d upsample_bilinear2d upsample_linear1d upsample_trilinear3d",
+    64.0: _INTERPOLATING_NAMES + _TRANSFORMING_NAMES,
 }
 _COARSE = {getattr(_aten, name): units for units, names in _COARSE_NAMES.items() for name in names.split()}
-# The same times their operand.
+_INTERPOLATING = {getattr(_aten, name) for name in _INTERPOLATING_NAMES.split()}
+_TRANSFORMING = {getattr(_aten, name) for name in _TRANSFORMING_NAMES.split()}
+# Bounded, times their operand.
 _GATED = {_aten.gelu, _aten.silu, _aten.mish}
 
 # Operations that combine nothing: each element that they give is one that they took, or follows from it exactly.
 _MOVING_NAMES = """
-    _unsafe_view abs adaptive_max_pool2d amax amin bucketize cat clamp clamp_max clamp_min clone constant_pad_nd
-    contiguous copy embedding flip fmax fmin gather im2col index index_fill index_put index_select lift_fresh_copy
-    masked_scatter masked_select max_pool1d max_pool2d max_pool3d maximum minimum neg one_hot pad pixel_shuffle
-    pixel_unshuffle reflection_pad1d reflection_pad2d reflection_pad3d relu repeat repeat_interleave
-    replication_pad1d replication_pad2d replication_pad3d reshape roll scatter searchsorted select_scatter
-    slice_scatter stack take_along_dim tile tril triu unfold upsample_nearest1d upsample_nearest2d
-    upsample_nearest3d where
+    _unique2 _unsafe_view abs adaptive_max_pool2d amax amin argwhere bucketize cat clamp clamp_max clamp_min clone
+    constant_pad_nd contiguous copy count_nonzero embedding flip fmax fmin gather im2col index index_fill index_put
+    index_select lift_fresh_copy masked_scatter masked_select max_pool1d max_pool2d max_pool3d maximum minimum neg
+    nonzero nonzero_numpy nonzero_static one_hot pad pixel_shuffle pixel_unshuffle reflection_pad1d reflection_pad2d
+    reflection_pad3d relu repeat repeat_interleave replication_pad1d replication_pad2d replication_pad3d reshape
+    roll scatter searchsorted select_scatter slice_scatter stack take_along_dim tile tril triu unfold
+    unique_consecutive unique_dim upsample_nearest1d upsample_nearest2d upsample_nearest3d where
 """
 _MOVING = {getattr(_aten, name) for name in _MOVING_NAMES.split()}
 
 # The same, and the places of what they chose, which are open where elements are equal.
-_CHOOSING = {
-    getattr(_aten, name) for name in ("cummax", "cummin", "kthvalue", "max", "median", "min", "mode", "sort", "topk")
-}
+_CHOOSING_NAMES = "argmax argmin argsort cummax cummin kthvalue max median min mode sort topk"
+_CHOOSING = {getattr(_aten, name) for name in _CHOOSING_NAMES.split()}
 # Operations that are sums of products of two operands, some with a bias behind them or before them.
 _WITH_BIAS = {getattr(_aten, name) for name in ("conv1d", "conv2d", "conv3d", "convolution", "linear")}
 _TRANSPOSED = {_aten.conv_transpose1d, _aten.conv_transpose2d, _aten.conv_transpose3d}
@@ -101,6 +111,7 @@ class RandomRounding(Arithmetic):
         """
         self.__dict__.update(exact.__dict__)  # the weights, which are large, are shared
         self._generator = torch.Generator()
+        self._choices = torch.Generator()
         self._seed = seed
         self._units = units
         self._by_tiles = by_tiles
@@ -108,6 +119,7 @@ class RandomRounding(Arithmetic):
     def run(self, tensors: Tensors) -> dict[str, Tensor]:
         """As `Arithmetic.run`; the same each time for the same `tensors`."""
         self._generator.manual_seed(self._seed)
+        self._choices.manual_seed(self._seed // 2)
         return super().run(tensors)
 
     def compute(self, operation: Operation, args: tuple[Any, ...], kwargs: Mapping[str, Any], place: Place) -> Any:
@@ -122,7 +134,10 @@ class RandomRounding(Arithmetic):
         last_place = _last_place(bits)
         if packet in _CHOOSING:
             exact = super().compute(operation, args, kwargs, place)
-            again = super().compute(operation, *self._jittered_operands(args, kwargs, Place(), last_place), place)
+            width = (-1) ** self._seed * self._units * last_place
+            reordered = functools.partial(_reordered, random=self._choices, width=width)
+            moved, named = pytree.tree_map_only(Tensor, reordered, (args, dict(kwargs)))
+            again = super().compute(operation, moved, named, place)
             # What is chosen are operands, which were rounded before; only the choice is open.
             return pytree.tree_map(lambda one, other: one if _is_floating(one) else other, exact, again)
         combines = packet in _COARSE or not _is_pointwise(packet)
@@ -140,14 +155,21 @@ class RandomRounding(Arithmetic):
                 # Added up one after another, each partial sum is rounded: a random walk of as many steps.
                 sums = pytree.tree_leaves(super().compute(operation, args, kwargs, place))[0]
                 units = max(1.0, math.sqrt(args[0].numel() / max(1, sums.numel())) / 2)
-            args, kwargs = self._jittered_operands(args, kwargs, place, units * last_place)
-        result = super().compute(operation, args, kwargs, place)
+            jittered = self._jittered_operands(args, kwargs, place, units * last_place)
+            try:
+                result = super().compute(operation, *jittered, place)
+            except RuntimeError:
+                # What is at the end of an operation's domain, such as a probability of 1, cannot be moved beyond it.
+                result = super().compute(operation, args, kwargs, place)
+        else:
+            result = super().compute(operation, args, kwargs, place)
         if packet is _aten.cumsum and result.is_floating_point():
             # One after another, each partial sum is rounded and carries the roundings of those before it.
             result = result + (self._units * last_place * result.abs() * self._noise(result)).cumsum(args[1])
         # A sum that cancels may look exact, although the sum in float32 is not.
         rounded = functools.partial(self._rounded, size=size, bits=bits, keep_exact=not combines)
-        return pytree.tree_map_only(Tensor, rounded, result)
+        found = pytree.tree_map_only(Tensor, rounded, result)
+        return found.clamp(0, 1) if packet in _PROBABILITIES else found
 
     def _units_of_products(self, operation: torch._ops.OpOverload, args: tuple[Any, ...]) -> float:
         """How far the terms of a sum of products are off: so many units in their last place, uniformly."""
@@ -169,6 +191,8 @@ class RandomRounding(Arithmetic):
         width *= self._units * math.sqrt(3)
 
         def jittered(operand: Tensor) -> Tensor:
+            if operand.is_complex():
+                return torch.view_as_complex(jittered(torch.view_as_real(operand)))
             if not operand.is_floating_point():
                 return operand
             moved = self._noise(operand).mul_(width).add_(1).mul_(operand)
@@ -198,6 +222,8 @@ class RandomRounding(Arithmetic):
             off: how far off it may be besides.
             keep_exact: whether to keep what its own type can hold.
         """
+        if value.is_complex():
+            return torch.view_as_complex(self._rounded(torch.view_as_real(value), size, bits, off, keep_exact))
         if not value.is_floating_point():
             return value
         value = value.contiguous()
@@ -218,6 +244,14 @@ class RandomRounding(Arithmetic):
         if keep_exact and bits:
             kept |= (value.view(torch.int64) & low) == 0
         return torch.where(kept, value, found)
+
+
+def _reordered(operand: Tensor, random: torch.Generator, width: float) -> Tensor:
+    """Moved by `width`, so that elements that are equal come in some order, and in the opposite one for -`width`."""
+    if not operand.is_floating_point():
+        return operand
+    shift = torch.rand(operand.shape, generator=random, dtype=torch.float64) * 2 - 1
+    return operand * (1 + width * math.sqrt(3) * shift) + math.copysign(_TINY, width) * shift
 
 
 def _is_floating(value: Any) -> bool:
@@ -267,11 +301,16 @@ def _size(packet: torch._ops.OpOverloadPacket, args: tuple[Any, ...]) -> float |
     """How large the numbers are whose half unit in the last place an operation may be off by."""
     if packet in _BOUNDED:
         return _COARSE.get(packet, 1.0)
+    operand = args[0] if args else None
+    if not isinstance(operand, Tensor):
+        return 0.0
     if packet in _GATED:
-        return args[0].abs()  # type: ignore[no-any-return]
-    if packet in _COARSE and args[0].ndim > 2:
+        return operand.abs()
+    if packet in _INTERPOLATING and operand.ndim > 2:
         # Weights of interpolation that are nearly zero are off by as much as large ones.
-        return _COARSE[packet] * args[0].abs().amax(tuple(range(1, args[0].ndim)), keepdim=True)  # type: ignore[no-any-return]
+        return _COARSE[packet] * operand.abs().amax(tuple(range(1, operand.ndim)), keepdim=True)
+    if packet in _TRANSFORMING:
+        return _COARSE[packet] * operand.abs().amax()
     return 0.0
 
 

@@ -12,7 +12,7 @@ import onnx
 import pytest
 import torch
 from exports import onnx_bytes
-from layers import assert_same, layer, rows
+from layers import assert_same, in_file, layer, rows
 from onnx import ModelProto
 from onnxscript import opset18
 from paths import FOUR_BLOBS as COMMITTED
@@ -218,3 +218,14 @@ def test_an_operation_of_ones_own() -> None:
     table = {torch.ops.edge_predict_tests.doubled.default: in_onnx}
     x = {"x": rows(7, 3).numpy()}
     assert_same(load_onnx(serialized(onnx_model(program, custom_translation_table=table)))(x), program.run(x))
+
+
+def test_outputs_named_like_values_within_the_graph() -> None:
+    def forward(self: Any, x: Tensor) -> dict[str, Tensor]:
+        y = torch.relu(self.layer(x))
+        return {"relu": torch.cond(x.sum() > 0, lambda v: v.sin(), lambda v: v.cos(), (y,)), "linear": y, "same": y}
+
+    program = capture(layer(forward), rows())
+    assert program.outputs == ("relu", "linear", "same")
+    for x in (rows(), -rows(), rows().abs()):
+        assert_same(in_file(program)({"x": x.numpy()}), program.run({"x": x.numpy()}))

@@ -90,6 +90,8 @@ MANY: dict[str, Callable[..., Any]] = {
     "back and forth": lambda self, x: self.linear(x.double().cumsum(1).float().to(torch.float32)),
     "its own input": lambda self, x: (x, self.linear.weight, self.linear(x)),
     "either branch": lambda self, x: torch.cond(x.sum() > 0, lambda v: v.sin(), lambda v: v.cos(), (x,)),
+    "a number first": lambda self, x: 2.0**x + 2.5 % self.linear(x) + 1 / (3 - x) + torch.where(x > 0, 1.5, x),
+    "complex on the way": lambda self, x: torch.polar(x.abs(), x).to(torch.complex64).imag,
     "complex numbers": lambda self, x: torch.fft.rfft(self.linear(x)).abs(),
 }
 
@@ -105,6 +107,22 @@ def test_many_ways_to_compute(name: str) -> None:
             assert found[output].dtype == torch.float64
             np.testing.assert_allclose(found[output].numpy(), values, rtol=1e-5, atol=atol)
     assert torch.get_default_dtype() == torch.float32
+
+
+class RunningNorm(nn.Module):
+    """In steps it gives the new values of the arguments that it changes, besides its result."""
+
+    def forward(self, x: Tensor, mean: Tensor, var: Tensor) -> Tensor:
+        return nn.functional.instance_norm(x, mean, var)
+
+
+def test_a_norm_that_changes_its_arguments() -> None:
+    example = (rows(2, 4, 5), torch.zeros(4), torch.ones(4))
+    program = capture(RunningNorm(), example, {"mean": (), "var": ()})
+    expected = program.run(program.example)["output"]
+    found = Arithmetic(program).run(program.example)
+    assert list(found) == ["output"]
+    np.testing.assert_allclose(found["output"].numpy(), expected, atol=1e-5)
 
 
 def test_either_branch() -> None:

@@ -48,6 +48,9 @@ EXACT: dict[str, Callable[..., Any]] = {
     "a boolean": lambda self, x: (x > 0).int() * 7 - 2,
     "padded": lambda self, x: nn.functional.pad(x, (1, 1)).gather(1, torch.zeros(5, 1, dtype=torch.int64)),
     "a place": lambda self, x: x.argmax(1),
+    "counted": lambda self, x: (x.relu() != 0).sum(1) + x.relu().count_nonzero(),
+    "places": lambda self, x: x.relu().nonzero(),
+    "each once": lambda self, x: x.round().unique(),
     "a constant": lambda self, x: torch.full((2, 2), 0.5) + x.sum() * 0,
 }
 
@@ -77,6 +80,47 @@ def test_which_of_two_equal_ones_is_chosen_is_open() -> None:
         assert len({tuple(values[output][0].reshape(-1)) for values in found}) > 1
         assert {tuple(values[output][1].reshape(-1)) for values in found} == {((3, 2), (3,))[output]}
     assert all((values[2] == [[3, 3], [4, 3]]).all() for values in found)
+
+
+PLACES: dict[str, Callable[..., Any]] = {
+    "argsort": lambda self, x: x.argsort(1),
+    "sort": lambda self, x: x.sort(1, descending=True)[1],
+    "topk": lambda self, x: x.topk(8, 1)[1],
+    "argmax": lambda self, x: x.argmax(1, keepdim=True),
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_two_draws_show_every_place_that_is_open(name: str) -> None:
+    """Of equal elements, each pair is in either order in one of an even draw and the next."""
+    program = program_of(PLACES[name], 64, 8)
+    for value in (0.0, 1e-38, 2.5):
+        one, other = draws(program, {"x": np.full((64, 8), value, np.float32)}, 2)
+        if name == "argmax":
+            assert (one != other).all()
+            continue
+        np.testing.assert_array_equal(one, other[:, ::-1])
+
+
+def test_a_fourier_transform_is_off_by_what_it_was_made_of() -> None:
+    program = program_of(lambda self, x: torch.view_as_real(torch.fft.rfft(x)), 2, 64)
+    impulse = np.zeros((2, 64), np.float32)
+    impulse[:, 0] = 1000.0
+    off = np.abs(draws(program, {"x": impulse}, 8) - exactly(program, {"x": impulse}))
+    # Sines are zero here; an implementation that computes them multiplies what they should have been by 1000.
+    assert 1e-5 < off[..., 1].max() < 1e-2
+
+
+def test_a_function_that_takes_probabilities_takes_those_that_are_rounded() -> None:
+    def forward(self: Any, x: Tensor) -> Any:
+        return nn.functional.binary_cross_entropy(torch.sigmoid(x), torch.ones_like(x))
+
+    program = program_of(forward)
+    for x in (40.0, 17.0, 0.0, -90.0):
+        found = draws(program, {"x": np.full((5, 4), x, np.float32)}, 8)
+        assert np.isfinite(found).all()
+    squared = program_of(lambda self, x: nn.functional.binary_cross_entropy(x.clamp(0, 1), torch.ones_like(x)))
+    assert np.isfinite(draws(squared, {"x": np.ones((5, 4), np.float32)}, 8)).all()
 
 
 INEXACT: dict[str, Callable[..., Any]] = {

@@ -221,13 +221,20 @@ def test_a_graph_that_holds_for_the_example_alone() -> None:
 
 
 def test_an_output_whose_size_depends_on_roundings() -> None:
-    program = capture(layer(lambda self, x: x.nonzero()), rows())
+    program = capture(layer(lambda self, x: (x / 3 - 0.33333332).relu().nonzero()), rows())
+    of_one_call(program, x=[[2, 0, 9]])
     with pytest.raises(ExportError) as raised:
-        of_one_call(program, x=[[1, 0, 2]])
+        of_one_call(program, x=[[1, 0, 9]])
     assert str(raised.value) == (
         "the number of elements of output depends on how float32 rounds, so that it cannot be compared; return a "
         "tensor of a fixed size, such as a mask"
     )
+
+
+def test_an_output_without_elements() -> None:
+    program = capture(layer(lambda self, x: (x[:, :0], x.new_zeros(0), x * 2)), rows())
+    found = of_one_call(program, x=[[1, 0, 2]])
+    assert [tensor.tolerance.shape for tensor in found.values()] == [(1, 0), (0,), (1, 3)]
 
 
 # ---------------------------------------------------------------------------------------------------------- the example
