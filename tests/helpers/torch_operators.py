@@ -133,6 +133,7 @@ def _bare(found: Operator) -> str:
     with quiet(), contextlib.redirect_stdout(io.StringIO()):
         try:
             made = torch.onnx.export(found.module, (found.example,), dynamo=True, verbose=False, external_data=False)
+            assert made is not None
             return _judged(made.model_proto.SerializeToString(), found)
         except Exception as error:
             return f"fails: {cause(error)}"
@@ -165,7 +166,7 @@ def _is_alike(found: Any, expected: Any) -> bool:
 @functools.cache
 def _infos() -> dict[str, Any]:
     named = {info.name + (f".{info.variant_test_name}" if info.variant_test_name else ""): info for info in op_db}
-    return {name: info for name, info in named.items() if torch.float32 in info.supported_dtypes("cpu")}
+    return {name: info for name, info in named.items() if torch.float32 in info.supported_dtypes("cpu")}  # type: ignore[no-untyped-call]
 
 
 def _samples(info: Any, seed: int) -> list[Arguments]:

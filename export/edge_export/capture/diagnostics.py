@@ -59,7 +59,7 @@ _PATTERNS = (
 
 
 _OTHERS = re.compile(
-    rf"/(torch|onnx|onnxscript|onnx_ir|edge_export)/|{re.escape(sysconfig.get_path('stdlib'))}/(?!site-packages/)|^<"
+    rf"/(torch|onnx|onnxruntime|onnxscript|onnx_ir|edge_export|edge_runtime)/|{re.escape(sysconfig.get_path('stdlib'))}/(?!site-packages/)|^<"
 )
 
 

@@ -35,7 +35,8 @@ def make_float32(plan: Plan, reference: Reference, kind: Format, onnx: Content, 
         ParityError: it does not compute what torch computes.
         ExportError: ONNX Runtime cannot load it, or it does not pass its own certificate.
     """
-    comparisons = _verified(plan, reference, content, load_onnx(content), kind)
+    run = load_onnx(content)
+    comparisons = _verified(plan, reference, content, run, kind)
     for comparison in comparisons:
         if not comparison.holds:
             plan.choices.note(f"{plan.path(kind, Precision.FLOAT32)} {comparison.exception}")
@@ -52,7 +53,7 @@ def make_float32(plan: Plan, reference: Reference, kind: Format, onnx: Content, 
         plan.choices.opset,
     )
     room = room_for_rows(found, size_of(content))
-    found = replace(found, reference=reference_batches(reference.references, probes, room))
+    found = replace(found, reference=reference_batches(reference.references, probes, room, run))
     return certified(plan, kind, onnx, found, reference.workload, comparisons)
 
 

@@ -215,10 +215,10 @@ def _compared(run: Run, reference: ProbeReference, program: Program, progress: P
     closer = reference.closer if reference.probe.is_required else None
     for tensors, expected in zip(reference.probe.calls, reference.calls, strict=True):
         outputs = run(tensors)
-        if closer is not None and _fails(outputs, expected):
+        if closer is not None and fails(outputs, expected):
             expected = closer(tensors)
             # Once is enough to refuse a file.
-            closer = None if _fails(outputs, expected) else closer
+            closer = None if fails(outputs, expected) else closer
         for name, tensor in expected.items():
             apart = errors_of(outputs[name], tensor)
             own.append(tensor.torch_errors[tensor.trusted & np.isfinite(tensor.tolerance)])
@@ -241,7 +241,7 @@ def _compared(run: Run, reference: ProbeReference, program: Program, progress: P
     )
 
 
-def _fails(outputs: Tensors, expected: CallReference) -> bool:
+def fails(outputs: Tensors, expected: CallReference) -> bool:
     """Whether an element is beyond its tolerance."""
     return any(
         bool((tolerance_used(errors_of(outputs[name], tensor), tensor.tolerance) > 1).any())

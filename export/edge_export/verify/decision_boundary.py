@@ -71,7 +71,7 @@ def boundary_rows(sampler: Sampler, exact: Arithmetic) -> Tensors | None:
         middle = (low + high) / 2
         beyond = differs(middle)
         low, high = np.where(beyond, low, middle), np.where(beyond, middle, high)
-    return join([take(lines.at(high + step, np.float32), np.flatnonzero(apart)) for step in _STEPS])
+    return join([take(lines.at(high + step), np.flatnonzero(apart)) for step in _STEPS])
 
 
 @dataclass(frozen=True)
@@ -98,12 +98,16 @@ class _Lines:
         }
         return cls(start, ends)
 
-    def at(self, fractions: npt.NDArray[np.float64], kind: type[np.floating]) -> Tensors:
-        """The points at these fractions of the way, shape (lines,), in numbers of the type `kind`."""
+    def at(self, fractions: npt.NDArray[np.float64], kind: type[np.floating] | None = None) -> Tensors:
+        """The points at these fractions of the way, shape (lines,), in numbers of the type `kind`, or of their own."""
         points = dict(self.start)
         for name, (start, end) in self.ends.items():
             fraction = fractions.reshape(-1, *[1] * (start.ndim - 1))
-            points[name] = (start + fraction * (end - start)).clip(-FLOAT32_MAX, FLOAT32_MAX).astype(kind)
+            points[name] = (
+                (start + fraction * (end - start))
+                .clip(-FLOAT32_MAX, FLOAT32_MAX)
+                .astype(self.start[name].dtype if kind is None else kind)
+            )
         return points
 
 

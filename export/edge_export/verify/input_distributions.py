@@ -108,7 +108,8 @@ class InputDistribution:
             # As many numbers are cut to the largest integer as to each other one.
             integers = np.minimum(np.floor(low + (high + 1 - low) * random.random(shape)), high)
             values = np.where(self.holds_integers, integers, np.where(self.has_range, within, values))
-        values = np.asarray(np.clip(values, -FLOAT32_MAX, FLOAT32_MAX), dtype=self.spec.dtype)
+        largest = min(FLOAT32_MAX, float(np.finfo(self.spec.dtype).max))
+        values = np.asarray(np.clip(values, -largest, largest), dtype=self.spec.dtype)
         if booleans := [column for column, feature in enumerate(self.features) if feature.kind == "boolean"]:
             values[:, booleans] = values[:, booleans] > 0.5
         return values

@@ -160,7 +160,9 @@ def planted_values(sampler: Sampler, kind: str, values: Sequence[float]) -> Prob
         for place in places:
             for value in values:
                 planted = ordinary_row[name].copy()
-                planted.reshape(-1)[place] = value
+                # A narrow type holds none of the largest.
+                largest = np.finfo(planted.dtype).max
+                planted.reshape(-1)[place] = np.clip(value, -largest, largest) if np.isfinite(value) else value
                 # What stands for an integer is none of these.
                 planted = np.where(known.holds_integers, ordinary_row[name], planted)
                 rows.append({**ordinary_row, name: planted})

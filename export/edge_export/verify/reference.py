@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from edge_export.capture.program import Program
 from edge_export.errors import ExportError
-from edge_export.tensors import Array, Tensors
+from edge_export.tensors import Array, Tensors, row_shapes
 from edge_export.verify.float64 import Arithmetic, RangeWatch
 from edge_export.verify.probe_kinds import NOT_FINITE, ProbeInputs
 from edge_export.verify.random_rounding import RandomRounding
@@ -108,9 +108,17 @@ class References:
         """As `of_call`, with many draws."""
         return self._with_draws(tensors, MANY_DRAWS)
 
-    def of_reference_rows(self, tensors: Tensors) -> CallReference:
-        """As `of_call`, for rows that other processors are held to: with many draws, unless the program is costly."""
-        found = self._with_draws(tensors, MANY_DRAWS if self._draws else 0)
+    def of_reference_rows(self, tensors: Tensors, closely: bool = False) -> CallReference:
+        """As `of_call`, for rows that other processors are held to.
+
+        With many draws; of a costly program only where `closely`, and with some where ordinary rows of other sizes told
+        what is usual.
+        """
+        if self._draws or closely:
+            draws = MANY_DRAWS
+        else:
+            draws = 0 if row_shapes(tensors) == row_shapes(self.program.example) else DRAWS
+        found = self._with_draws(tensors, draws)
         return {name: replace(each, usual=each.usual * self._elsewhere.get(name, 1.0)) for name, each in found.items()}
 
     def _reported(self, probe: ProbeInputs, tensors: Tensors) -> CallReference:

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -166,6 +166,6 @@ class Sampler:
         low, high = np.maximum(known.low, -FLOAT32_MAX), np.minimum(known.high, FLOAT32_MAX)
         return np.where(known.holds_integers, values, moved.clip(low, high)).astype(values.dtype)
 
-    def mean_row(self, distribution: InputDistribution, shape: Sequence[int]) -> npt.NDArray[np.float32]:
+    def mean_row(self, distribution: InputDistribution, shape: Sequence[int]) -> npt.NDArray[Any]:
         """A floating input of `shape` in which every element is its mean."""
-        return np.broadcast_to(distribution.mean, shape).astype(np.float32)
+        return np.broadcast_to(distribution.mean, shape).astype(distribution.spec.dtype)

@@ -47,7 +47,7 @@ def test_rows_of_every_kind_that_has_some(kind: str) -> None:
     with few_probes():
         references = References(program, finite_only=True)
         probes = all_probe_inputs(Sampler(program), references.exact, finite_only=True)
-    kinds = {batch.kind for batch in reference_batches(references, probes, MOST_BYTES)}
+    kinds = {batch.kind for batch in reference_batches(references, probes, MOST_BYTES, references.program.run)}
     assert {"rows like the example", "extreme rows"} <= kinds
     assert (BOUNDARY in kinds) == (kind == "boolean output")
 
@@ -56,7 +56,10 @@ def test_several_lengths() -> None:
     program = capture(layer(lambda self, x: x.sum(1)), rows(4, 5), {"x": ("batch", "length")})
     references = References(program, finite_only=True)
     probes = all_probe_inputs(Sampler(program), references.exact, finite_only=True)
-    lengths = {batch.inputs["x"].shape[1] for batch in reference_batches(references, probes, MOST_BYTES)}
+    lengths = {
+        batch.inputs["x"].shape[1]
+        for batch in reference_batches(references, probes, MOST_BYTES, references.program.run)
+    }
     assert {1, 64} <= lengths
     assert len(lengths) > 4
 
@@ -78,7 +81,7 @@ def test_large_rows_are_few() -> None:
 
     def batches(kinds: int, size: int) -> list[int]:
         probes = [ProbeInputs(str(kind), ({"x": rows(40, 3, size, size).numpy()},)) for kind in range(kinds)]
-        return [batch.rows for batch in reference_batches(References(program), probes, MOST_BYTES)]
+        return [batch.rows for batch in reference_batches(References(program), probes, MOST_BYTES, program.run)]
 
     # 48 KiB in base64 for all kinds together: a row of 12 KiB, of 768 bytes, of 48.
     assert batches(3, 32) == [1, 1]
@@ -100,7 +103,7 @@ def test_large_rows_are_few_in_a_file(tmp_path: Path) -> None:
 
 
 def test_the_tolerance_is_the_standards(torch_side: References, references: list[ProbeReference]) -> None:
-    batches = reference_batches(torch_side, [known.probe for known in references], MOST_BYTES)
+    batches = reference_batches(torch_side, [known.probe for known in references], MOST_BYTES, torch_side.program.run)
     assert len(batches) == len(references)
     for batch in batches:
         reference = torch_side.of_reference_rows(batch.inputs)["probability"]
@@ -113,14 +116,16 @@ def test_the_tolerance_is_the_standards(torch_side: References, references: list
 
 def test_integers_that_are_open_have_an_infinite_tolerance() -> None:
     program = capture(layer(lambda self, x: x / 3 > x * (1 / 3)), rows(40, 3))
-    (batch,) = reference_batches(References(program), [ProbeInputs("rows", (program.example,))], MOST_BYTES)
+    probes = [ProbeInputs("rows", (program.example,))]
+    (batch,) = reference_batches(References(program), probes, MOST_BYTES, program.run)
     assert set(np.unique(batch.tolerance["output"])) == {0.0, np.inf}
     assert batch.expected["output"].dtype == np.bool_
 
 
 def test_batches_that_the_module_does_not_take_are_not_kept(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Program, "try_run", lambda self, tensors: None)
-    assert reference_batches(References(program), [ProbeInputs("rows", (program.example,))], MOST_BYTES) == ()
+    probes = [ProbeInputs("rows", (program.example,))]
+    assert reference_batches(References(program), probes, MOST_BYTES, program.run) == ()
 
 
 def test_the_certificate_of_the_example(example_exports: list[Export], trained: Path, model: nn.Module) -> None:
