@@ -24,9 +24,9 @@ import numpy.typing as npt
 from edge_export.capture.program import Program
 from edge_export.errors import ExportError
 from edge_export.tensors import Array, Tensors, row_shapes
+from edge_export.verify.draws import moved_by_roundings, outputs_in, row_factors, tile_factors
 from edge_export.verify.float64 import Arithmetic, RangeWatch
 from edge_export.verify.probe_kinds import NOT_FINITE, ProbeInputs
-from edge_export.verify.random_rounding import RandomRounding
 from edge_export.verify.tensor_reference import MULTIPLE, TensorReference
 from edge_export.verify.usual_errors import UsualErrors
 from edge_runtime.contract.progress import SILENT, Progress
@@ -81,11 +81,15 @@ class References:
         for index, call in enumerate(ordinary.calls):
             # A few calls tell what is usual.
             draws = (FEW_DRAWS if self.program.cost >= VERY_COSTLY else DRAWS) if index == 0 else self._draws
-            float64 = self._in(self.exact, call)
-            known.append((call, float64, self._moved(call, float64, draws)))
+            float64 = outputs_in(self.exact, call)
+            known.append((call, float64, moved_by_roundings(self.exact, call, float64, draws)))
             progress.advance()
-        self._usual = self._usual_errors(known)
-        self._elsewhere = self._factors_elsewhere(ordinary.calls[0])
+        self._usual = _usual_errors(self.program, known)
+        if self.program.has_convolutions:
+            call = ordinary.calls[0]
+            if self.program.is_batched and not self._draws:
+                call = {name: values[:1] for name, values in call.items()}
+            self._elsewhere = tile_factors(self.exact, call, self._usual)
         first = tuple(self._references(*each) for each in known)
         found = [ProbeReference(ordinary, first, self.of_call_closely)]
         for probe in others:
@@ -133,12 +137,12 @@ class References:
                 for name, values in float32.items()
             }
         else:
-            float64 = self._in(self.exact, tensors)
+            float64 = outputs_in(self.exact, tensors)
         return self._references(tensors, float64, {name: [] for name in float64}, explain=False)
 
     def _with_draws(self, tensors: Tensors, count: int) -> CallReference:
-        float64 = self._in(self.exact, tensors)
-        return self._references(tensors, float64, self._moved(tensors, float64, count))
+        float64 = outputs_in(self.exact, tensors)
+        return self._references(tensors, float64, moved_by_roundings(self.exact, tensors, float64, count))
 
     def _references(
         self, tensors: Tensors, float64: Tensors, moved: Mapping[str, Sequence[Array]], explain: bool = True
@@ -150,7 +154,7 @@ class References:
             usual = self._usual.get(name, np.zeros(()))
             if values.dtype.kind == "f":
                 sensitivity = np.nan_to_num(np.max([*moved[name], np.zeros(values.shape)], axis=0), posinf=0.0)
-                usual = usual * _factor(moved[name], usual)
+                usual = usual * row_factors(moved[name], usual)
             else:
                 changed = np.any([*moved[name], np.zeros(values.shape, np.bool_)], axis=0)
                 sensitivity = np.where(changed, np.inf, 0.0)
@@ -161,37 +165,6 @@ class References:
         if doubtful and explain:
             self._explain(tensors, references)
         return references
-
-    def _moved(self, tensors: Tensors, float64: Tensors, count: int) -> dict[str, list[Array]]:
-        """How far each of `count` draws moves each output; whether it changes integers and booleans."""
-        moved: dict[str, list[Array]] = {name: [] for name in float64}
-        is_discrete = any(values.dtype.kind != "f" for values in float64.values())
-        for seed in range(count):
-            usual = self._in(RandomRounding(self.exact, seed), tensors)
-            large = self._in(RandomRounding(self.exact, seed, MULTIPLE), tensors) if is_discrete else usual
-            for name, values in float64.items():
-                if usual[name].shape != values.shape or large[name].shape != values.shape:
-                    raise ExportError(
-                        f"the number of elements of {name} depends on how float32 rounds, so that it cannot be "
-                        "compared; return a tensor of a fixed size, such as a mask"
-                    )
-                is_float = values.dtype.kind == "f"
-                moved[name].append(distance(usual[name], values) if is_float else large[name] != values)
-        return moved
-
-    def _factors_elsewhere(self, call: Tensors) -> dict[str, float]:
-        """How many times as far roundings move each output if convolutions are computed from tiles, at least 1."""
-        if not self.program.has_convolutions:
-            return {}
-        if self.program.is_batched and not self._draws:
-            call = {name: values[:1] for name, values in call.items()}
-        float64 = self._in(self.exact, call)
-        moved = self._in(RandomRounding(self.exact, 0, by_tiles=True), call)
-        factors = {}
-        for name, usual in self._usual.items():
-            ratios = _ratios(distance(moved[name], float64[name]), usual)
-            factors[name] = max(1.0, float(np.sqrt(np.mean(ratios**2)))) if ratios.size else 1.0
-        return factors
 
     def _explain(self, tensors: Tensors, references: CallReference) -> None:
         """Find out why torch float32 is far off in `references` of one call: roundings, or something else."""
@@ -214,23 +187,21 @@ class References:
         except RuntimeError:
             return {}
 
-    def _in(self, arithmetic: Arithmetic, tensors: Tensors) -> dict[str, Array]:
-        return {name: tensor.numpy() for name, tensor in arithmetic.run(tensors).items()}
 
-    def _usual_errors(
-        self, known: Sequence[tuple[Tensors, Tensors, Mapping[str, Sequence[Array]]]]
-    ) -> dict[str, Array]:
-        """How far roundings usually move each output, of calls with their results in float64 and how these move."""
-        types = {name: values.dtype for name, values in self.program.run(known[0][0]).items()}
-        usual = {
-            name: UsualErrors(self.program.fixed_axes[name], float(np.finfo(dtype).eps) / 2)
-            for name, dtype in types.items()
-            if dtype.kind == "f"
-        }
-        for _, float64, moved in known:
-            for name, errors in usual.items():
-                errors.add(float64[name], moved[name])
-        return {name: errors.pooled() for name, errors in usual.items()}
+def _usual_errors(
+    program: Program, known: Sequence[tuple[Tensors, Tensors, Mapping[str, Sequence[Array]]]]
+) -> dict[str, Array]:
+    """How far roundings usually move each output, of calls with their results in float64 and how these move."""
+    types = {name: values.dtype for name, values in program.run(known[0][0]).items()}
+    usual = {
+        name: UsualErrors(program.fixed_axes[name], float(np.finfo(dtype).eps) / 2)
+        for name, dtype in types.items()
+        if dtype.kind == "f"
+    }
+    for _, float64, moved in known:
+        for name, errors in usual.items():
+            errors.add(float64[name], moved[name])
+    return {name: errors.pooled() for name, errors in usual.items()}
 
 
 def _is_doubtful(found: TensorReference) -> npt.NDArray[np.bool_]:
@@ -238,23 +209,6 @@ def _is_doubtful(found: TensorReference) -> npt.NDArray[np.bool_]:
     if found.is_discrete:
         return np.zeros(found.float32.shape, np.bool_)
     return found.is_finite & (found.torch_errors > MULTIPLE * found.resolution)
-
-
-def _factor(moved: Sequence[Array], usual: Array) -> Array:
-    """How many times as far as usual roundings move each row, at least 1; broadcastable to the output's shape."""
-    if not moved or moved[0].size == 0:
-        return np.ones(())
-    axes = (0, *range(2, moved[0].ndim + 1)) if moved[0].ndim else (0,)
-    ratios = _ratios(np.stack(moved), usual)
-    factor: Array = np.maximum(1.0, np.sqrt(np.mean(ratios**2, axes, keepdims=True)))[0]
-    return factor
-
-
-def _ratios(moved: Array, usual: Array) -> Array:
-    """`moved` in units of `usual`; 0 where that is 0, or where one of two results is not finite."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = np.where(usual > 0, moved / usual, 0.0)
-    return np.where(np.isfinite(ratios), ratios, 0.0)
 
 
 def _check_shapes(tensors: Tensors, float32: Tensors, float64: Tensors) -> None:

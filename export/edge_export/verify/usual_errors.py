@@ -15,7 +15,7 @@ from edge_export.tensors import Array
 _FEWEST = 64
 # Columns or channels have usual errors of their own if these differ by more than this: the variance of their natural
 # logarithms.
-_SPREAD = 0.05
+_VARIANCE = 0.05
 
 
 class UsualErrors:
@@ -62,7 +62,7 @@ class _Squares:
     def pooled(self) -> Array:
         """The root mean square at each place on the axis along which it differs most, or of all if it hardly does."""
         best: Array = np.sqrt(self._sum.sum(keepdims=True) / max(1, self._count.sum()))
-        most = _SPREAD
+        most = _VARIANCE
         for axis, size in enumerate(self._sum.shape):
             others = tuple(other for other in range(self._sum.ndim) if other != axis)
             count = self._count.sum(others, keepdims=True)
@@ -74,7 +74,7 @@ class _Squares:
                 continue
             logarithms = np.log(np.maximum(found, 1e-9 * largest))
             # Samples of columns that are equal differ too, by chance.
-            spread = float(logarithms.var() - 2 / fewest)
-            if spread > most:
-                best, most = found, spread
+            variance = float(logarithms.var() - 2 / fewest)
+            if variance > most:
+                best, most = found, variance
         return best

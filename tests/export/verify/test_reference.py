@@ -182,7 +182,7 @@ class Otherwise(nn.Module):
         return x * (1.0 if torch.compiler.is_exporting() else 1.001)
 
 
-def test_a_graph_that_is_not_what_the_module_does_is_no_reference() -> None:
+def test_a_graph_that_is_not_what_the_module_does_is_not_the_reference() -> None:
     program = capture(Otherwise(), rows())
     known = References(program).of_probes([ProbeInputs("rows", (program.example,))])[0].calls[0]["output"]
     assert not known.trusted[program.example["x"] != 0].any()
