@@ -79,10 +79,23 @@ def _is_alone(node: fx.Node) -> bool:
     before, after = operand.meta.get("val"), node.meta.get("val")
     if not isinstance(before, Tensor) or not isinstance(after, Tensor) or before.dtype != after.dtype:
         return False
-    if before.shape != after.shape or _may_share(operand):
+    if before.shape != after.shape:
         return False
-    earlier = [user for user in operand.users if user is not node and not _is_behind(user, node)]
+    # What was changed in place before is still the same tensor.
+    root: Any = operand
+    while _is_in_place(root):
+        root = root.args[0]
+    if root.op != "call_function" or _may_share(root):
+        return False
+    names: list[fx.Node] = [root]
+    for name in names:
+        names += [user for user in name.users if _is_in_place(user) and user.args[0] is name]
+    earlier = {user for name in names for user in name.users if user < node} - {*names}
     return not any(_may_share(user) for user in earlier)
+
+
+def _is_in_place(node: Any) -> bool:
+    return isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable
 
 
 def _may_share(node: fx.Node) -> bool:
@@ -90,8 +103,6 @@ def _may_share(node: fx.Node) -> bool:
     target = node.target
     if not isinstance(target, torch._ops.OpOverload):
         return True
-    if target._schema.is_mutable:
-        return False
     aliases = any(returned.alias_info is not None for returned in target._schema.returns)
     return target.is_view or aliases or target in _SOMETIMES_VIEWS
 
