@@ -55,9 +55,15 @@ def row_factors(moved: Sequence[Array], usual: Array) -> Array:
     return factor
 
 
-def tile_factors(exact: Arithmetic, tensors: Tensors, usual: Tensors) -> dict[str, float]:
-    """How many times as far as usual roundings move each output if convolutions are computed from tiles, at least 1."""
-    float64 = outputs_in(exact, tensors)
+def tile_factors(exact: Arithmetic, tensors: Tensors, float64: Tensors, usual: Tensors) -> dict[str, float]:
+    """How many times as far as usual roundings move each output if convolutions are computed from tiles, at least 1.
+
+    Args:
+        exact: runs the program in float64.
+        tensors: the inputs of a call.
+        float64: what it gives for them.
+        usual: how far roundings usually move each floating output.
+    """
     moved = outputs_in(RandomRounding(exact, 0, by_tiles=True), tensors)
     factors = {}
     for name, known in usual.items():

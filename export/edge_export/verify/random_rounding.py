@@ -270,7 +270,8 @@ def _size_of_products(operation: torch._ops.OpOverload, args: tuple[Any, ...]) -
     # A large row beside a small one would make the squares of the latter vanish.
     axes = (-1,) if packet not in _WITH_BIAS or packet is _aten.linear else tuple(range(1, first.ndim))
     sizes = (_largest(first, axes if first.ndim == second.ndim or len(axes) == 1 else ()), _largest(second, ()))
-    squares = [(one / size).float().square_() for one, size in zip((first, second), sizes, strict=True)]
+    # The second is of weights, which are large: no copy of them more than is needed.
+    squares = [(first / sizes[0]).float().square_(), second.float().div_(sizes[1].float()).square_()]
     bias: Tensor | None = None
     if packet in _ADDING:
         bias = args[0]
@@ -290,10 +291,12 @@ def _size_of_products(operation: torch._ops.OpOverload, args: tuple[Any, ...]) -
 
 def _largest(operand: Tensor, axes: tuple[int, ...]) -> Tensor:
     """The largest finite magnitude in `operand` along `axes`, or in all of it; 1 where that is 0."""
-    sizes = operand.abs().nan_to_num_(0.0, 0.0, 0.0)
-    if not sizes.numel():
+    if not operand.numel():
         return torch.ones(())
-    largest = sizes.amax(axes, keepdim=True) if axes else sizes.max()
+    largest = torch.linalg.vector_norm(operand, math.inf, axes or None, keepdim=bool(axes))
+    if not largest.isfinite().all():
+        sizes = operand.abs().nan_to_num_(0.0, 0.0, 0.0)
+        largest = sizes.amax(axes, keepdim=True) if axes else sizes.max()
     return torch.where(largest > 0, largest, 1.0)
 
 

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from edge_export.capture.program import Program
 from edge_export.errors import ExportError
-from edge_export.tensors import Array, Tensors, row_shapes
+from edge_export.tensors import Array, Tensors, count_rows, row_shapes
 from edge_export.verify.draws import moved_by_roundings, outputs_in, row_factors, tile_factors
 from edge_export.verify.float64 import Arithmetic, RangeWatch
 from edge_export.verify.probe_kinds import NOT_FINITE, ProbeInputs
@@ -38,6 +38,8 @@ DRAWS, MANY_DRAWS, FEW_DRAWS = 4, 16, 2
 COSTLY, VERY_COSTLY = 2.0**18, 2.0**22
 
 CallReference: TypeAlias = dict[str, TensorReference]
+# A call, what it gives in float64, and how far each draw of roundings moves that.
+_Known: TypeAlias = tuple[Tensors, Tensors, Mapping[str, Sequence[Array]]]
 
 
 @dataclass(frozen=True)
@@ -77,20 +79,19 @@ class References:
     def of_probes(self, probes: Sequence[ProbeInputs], progress: Progress = SILENT) -> list[ProbeReference]:
         """The references of all `probes`; the first one, of ordinary rows, tells what is usual."""
         ordinary, *others = probes
-        known = []
-        for index, call in enumerate(ordinary.calls):
-            # A few calls tell what is usual.
-            draws = (FEW_DRAWS if self.program.cost >= VERY_COSTLY else DRAWS) if index == 0 else self._draws
+        known = self._known(ordinary, progress)
+        drawn = known
+        if not self._draws:
+            # A few rows tell what is usual.
+            call, draws = ordinary.calls[0], DRAWS
+            if self.program.is_batched and self.program.cost >= VERY_COSTLY:
+                call, draws = {name: values[:1] for name, values in call.items()}, FEW_DRAWS
             float64 = outputs_in(self.exact, call)
-            known.append((call, float64, moved_by_roundings(self.exact, call, float64, draws)))
-            progress.advance()
-        self._usual = _usual_errors(self.program, known)
+            drawn = [*known, (call, float64, moved_by_roundings(self.exact, call, float64, draws))]
+        self._usual = _usual_errors(self.program, drawn)
         if self.program.has_convolutions:
-            call = ordinary.calls[0]
-            if self.program.is_batched and not self._draws:
-                call = {name: values[:1] for name, values in call.items()}
-            self._elsewhere = tile_factors(self.exact, call, self._usual)
-        first = tuple(self._references(*each) for each in known)
+            self._elsewhere = tile_factors(self.exact, *drawn[-1 if not self._draws else 0][:2], self._usual)
+        first = tuple(self._of_part(*each) for each in known)
         found = [ProbeReference(ordinary, first, self.of_call_closely)]
         for probe in others:
             calls = []
@@ -99,6 +100,36 @@ class References:
                 progress.advance()
             found.append(ProbeReference(probe, tuple(calls), self.of_call_closely))
         return found
+
+    def _known(self, ordinary: ProbeInputs, progress: Progress) -> list[_Known]:
+        """Each call of `ordinary`, what it gives in float64, and how far roundings move that.
+
+        Of a costly program a call whose rows are part of the last call has its part of that one's results.
+        """
+        *calls, last = ordinary.calls
+        float64 = outputs_in(self.exact, last)
+        known: list[_Known] = []
+        for call in calls:
+            part = None if self._draws or not self.program.is_batched else _part(call, last)
+            if part is None or any(len(values) != count_rows(last) for values in map(np.atleast_1d, float64.values())):
+                found = outputs_in(self.exact, call)
+            else:
+                found = {name: values[part] for name, values in float64.items()}
+            known.append((call, found, moved_by_roundings(self.exact, call, found, self._draws)))
+            progress.advance()
+        progress.advance()
+        return [*known, (last, float64, moved_by_roundings(self.exact, last, float64, self._draws))]
+
+    def _of_part(self, tensors: Tensors, float64: Tensors, moved: Mapping[str, Sequence[Array]]) -> CallReference:
+        """The references of a call, from its part of the results of another call if it agrees with them."""
+        if self._draws:
+            return self._references(tensors, float64, moved)
+        found = self._references(tensors, float64, moved, explain=False)
+        agrees = not any(_is_doubtful(each).any() or not np.isfinite(each.float64).all() for each in found.values())
+        discrete = [each for each in found.values() if each.is_discrete]
+        if agrees and all((each.float32 == each.float64).all() for each in discrete):
+            return found
+        return self.of_call(tensors)
 
     def of_call(self, tensors: Tensors) -> CallReference:
         """The references of one call, by output.
@@ -188,9 +219,16 @@ class References:
             return {}
 
 
-def _usual_errors(
-    program: Program, known: Sequence[tuple[Tensors, Tensors, Mapping[str, Sequence[Array]]]]
-) -> dict[str, Array]:
+def _part(call: Tensors, whole: Tensors) -> slice | None:
+    """Where the rows of `call` stand in `whole`, as its first or its last; None if they do not."""
+    count, rows = count_rows(whole), count_rows(call)
+    for part in (slice(0, rows), slice(count - rows, count)):
+        if all(np.array_equal(values, whole[name][part], equal_nan=True) for name, values in call.items()):
+            return part
+    return None
+
+
+def _usual_errors(program: Program, known: Sequence[_Known]) -> dict[str, Array]:
     """How far roundings usually move each output, of calls with their results in float64 and how these move."""
     types = {name: values.dtype for name, values in program.run(known[0][0]).items()}
     usual = {

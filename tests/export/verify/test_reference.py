@@ -162,13 +162,12 @@ def test_progress_counts_calls() -> None:
     assert progress.done == len(ordinary(Sampler(program)).calls)
 
 
-def test_costly_programs_are_drawn_on_their_first_call(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_costly_programs_are_drawn_to_tell_what_is_usual(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     probe = ordinary(Sampler(program))
     assert all(call["probability"].sensitivity.any() for call in References(program).of_probes([probe])[0].calls)
     monkeypatch.setitem(vars(program), "cost", COSTLY)
     known = References(program).of_probes([probe])[0]
-    drawn = [call["probability"].sensitivity.any() for call in known.calls]
-    assert drawn == [True] + [False] * (len(drawn) - 1)
+    assert not any(call["probability"].sensitivity.any() for call in known.calls)
     assert all((call["probability"].usual > 0).all() for call in known.calls)
     # What seems to be wrong is looked at more closely.
     assert known.closer is not None
@@ -276,3 +275,36 @@ def test_a_row_on_a_steep_slope_has_a_larger_tolerance_and_others_have_not(model
     known = references.of_probes([common, ProbeInputs(BOUNDARY, (boundary,))])
     assert known[1].calls[0]["probability"].tolerance.max() > 1e-3
     assert np.median(known[0].calls[-1]["probability"].tolerance) < 1e-5
+
+
+def test_costly_programs_run_each_row_once_in_float64(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(vars(program), "cost", COSTLY)
+    rows = {"x": np.random.default_rng(0).standard_normal((3, 2)).astype(np.float32)}
+    calls = tuple({"x": rows["x"][part]} for part in (slice(2), slice(2, 3), slice(3)))
+    references = References(program)
+    run = Arithmetic.run
+    counted: list[int] = []
+
+    def counting(self: Arithmetic, tensors: Any) -> Any:
+        if type(self) is Arithmetic:
+            counted.append(len(tensors["x"]))
+        return run(self, tensors)
+
+    monkeypatch.setattr(Arithmetic, "run", counting)
+    known = references.of_probes([ProbeInputs("rows", calls)])[0]
+    # All three rows at once, and the first two for the draws.
+    assert counted == [3, 2]
+    for call, found in zip(calls, known.calls, strict=True):
+        np.testing.assert_allclose(found["probability"].float64, run(references.exact, call)["probability"], rtol=1e-12)
+
+
+def test_rows_that_depend_on_each_other_are_run_call_by_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = capture(layer(lambda self, x: x - x.mean(0)), rows())
+    monkeypatch.setitem(vars(program), "cost", COSTLY)
+    whole = np.random.default_rng(0).standard_normal((3, 3)).astype(np.float32)
+    calls = ({"x": whole[:2]}, {"x": whole[2:]}, {"x": whole})
+    references = References(program)
+    known = references.of_probes([ProbeInputs("rows", calls)])[0]
+    for call, found in zip(calls, known.calls, strict=True):
+        expected = references.exact.run(call)["output"].numpy()
+        np.testing.assert_allclose(found["output"].float64, expected, atol=1e-12)
