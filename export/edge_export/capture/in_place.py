@@ -11,7 +11,7 @@ from torch.export.graph_signature import OutputKind
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from edge_export.capture.attention import any_layout
-from edge_export.capture.recurrent import any_length
+from edge_export.capture.recurrent import OF_ANY_LENGTH, any_length
 
 Steps = Mapping[torch._ops.OpOverload, Callable[..., Any]]
 
@@ -37,6 +37,10 @@ def in_functional_form(exported: ExportedProgram, steps: Steps) -> ExportedProgr
             user.replace_input_with(operand, node)
     for node in [node for node in exported.graph.nodes if node.target in steps]:
         _replace_by_steps(node, steps[node.target])
+    for node in exported.graph.nodes:
+        # Attention in steps lays out its result differently in memory, and torch would fix the sizes of a view of it.
+        if node.target is _aten.view.default:
+            node.target = _aten.reshape.default
     exported.graph.lint()
     exported.graph_module.recompile()
     return exported
@@ -52,6 +56,8 @@ def _out_of_place(exported: ExportedProgram) -> dict[fx.Node, torch._ops.OpOverl
     found = {}
     for node in exported.graph.nodes:
         target = node.target
+        if target in OF_ANY_LENGTH:
+            return None
         if node.op != "call_function" or target is operator.getitem or not isinstance(target, torch._ops.OpOverload):
             continue
         if not target._schema.is_mutable:

@@ -19,23 +19,25 @@ except ImportError:  # a torch in which a recurrent layer's length stays fixed
 else:
     _PATCHES = [register_lstm_while_loop_decomposition, register_gru_while_loop_decomposition]
 
+# What is left of these in a graph is still to be traced in here.
+OF_ANY_LENGTH = (torch.ops.aten.lstm.input, torch.ops.aten.gru.input, torch.ops.aten.max_pool1d.default)
+
 _Width: TypeAlias = int | Sequence[int]
 
 
 @contextlib.contextmanager
 def any_length() -> Iterator[None]:
     """Keep torch.export from unrolling LSTM and GRU, as torch's own ONNX exporter does, and from fixing max_pool1d."""
-    operations = (torch.ops.aten.lstm.input, torch.ops.aten.gru.input, torch.ops.aten.max_pool1d.default)
     with contextlib.ExitStack() as stack:
         for patch in (*_PATCHES, _pooling_patch):
             stack.enter_context(patch())
         try:
             # What an earlier call found, with or without the patch, is remembered here.
-            for operation in operations:
+            for operation in OF_ANY_LENGTH:
                 operation._dispatch_cache.clear()
             yield
         finally:
-            for operation in operations:
+            for operation in OF_ANY_LENGTH:
                 operation._dispatch_cache.clear()
 
 
