@@ -81,8 +81,8 @@ _TRANSPOSED = {_aten.conv_transpose1d, _aten.conv_transpose2d, _aten.conv_transp
 _WITH_BIAS |= _TRANSPOSED
 _ADDING = {_aten.addmm, _aten.baddbmm, _aten.addmv}
 _MULTIPLYING = _WITH_BIAS | _ADDING | {_aten.bmm, _aten.dot, _aten.matmul, _aten.mm, _aten.mv}
-# By how many units in their last place the terms of such a sum are off, and by how many times the root of their
-# number: added up one after another, each partial sum is rounded.
+# By how many units in their last place the terms of such a sum are off, and its partial sums by how many times the root
+# of their number: added up one after another, each is rounded.
 _TERM, _PER_ROOT = 1.6, 0.1
 # The same of a convolution that is computed from tiles, by Winograd's algorithm F(4x4, 3x3), which
 # libraries choose for kernels of three: standard deviations of up to 19 were measured, of 40 in the corner of a tile.
@@ -147,8 +147,7 @@ class RandomRounding(Arithmetic):
             result = super().compute(operation, args, kwargs, place)
             if not result.is_floating_point():
                 return result
-            off = last_place * self._units_of_products(operation, args) * _size_of_products(operation, args)
-            return self._rounded(result, size, bits, off)
+            return self._rounded(result, size, bits, last_place * self._off_of_products(operation, args, result))
         if combines:
             units = _COARSE.get(packet, 1.0)
             if packet in _SUMMING:
@@ -171,17 +170,19 @@ class RandomRounding(Arithmetic):
         found = pytree.tree_map_only(Tensor, rounded, result)
         return found.clamp(0, 1) if packet in _PROBABILITIES else found
 
-    def _units_of_products(self, operation: torch._ops.OpOverload, args: tuple[Any, ...]) -> float:
-        """How far the terms of a sum of products are off: so many units in their last place, uniformly."""
-        packet = operation.overloadpacket
+    def _off_of_products(self, operation: torch._ops.OpOverload, args: tuple[Any, ...], result: Tensor) -> Tensor:
+        """How far at most `result`, sums of products, is off, uniformly, in units in the last place of 1.0."""
+        packet, size = operation.overloadpacket, _size_of_products(operation, args)
         second = args[2] if packet in _ADDING else args[1]
         if packet in _WITH_BIAS:
             terms = second.numel() / max(1, second.shape[1 if packet in _TRANSPOSED else 0])
             if self._by_tiles and second.ndim > 2 and 3 in second.shape[2:]:
-                return _BY_TILES * math.sqrt(3)
+                return size.mul_(_BY_TILES * math.sqrt(3))
         else:
             terms = second.shape[-2] if second.ndim > 1 else second.shape[0]
-        return max(_TERM, _PER_ROOT * math.sqrt(terms)) * math.sqrt(3)
+        # Partial sums grow to the result, and beyond it where that cancels.
+        partial = torch.hypot(size, result.abs().nan_to_num_(0.0, 0.0, 0.0)).mul_(_PER_ROOT * math.sqrt(terms))
+        return torch.hypot(size.mul_(_TERM), partial).mul_(math.sqrt(3))
 
     def _jittered_operands(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], place: Place, width: float
