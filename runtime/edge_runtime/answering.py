@@ -105,9 +105,9 @@ class Answering:
                 try:
                     buffers.pack(buffers.memory, 0, *row)
                 except UNPACKABLE:
-                    (buffers.input[...],) = self._one_row(row).values()
+                    (buffers.input[...],) = _one_row(self.reader, row).values()
             else:
-                (buffers.input[...],) = self._one_row(row).values()
+                (buffers.input[...],) = _one_row(self.reader, row).values()
             try:
                 buffers.run()
             except Exception as error:
@@ -173,11 +173,6 @@ class Answering:
     def _new_buffers(self, rows: int) -> BoundBuffers:
         return BoundBuffers(self._placement.main, self._source, self._target, rows, self._is_binary)
 
-    def _one_row(self, row: Any) -> dict[str, npt.NDArray[Any]]:
-        feed = self.reader.tensors(row)
-        _check_one(len(feed[self._numbers]))
-        return feed
-
     def _one_unbound(self, row: Any) -> Prediction | float:
         outputs = self.outputs(row)
         _check_one(len(outputs))
@@ -186,6 +181,12 @@ class Answering:
             return float(output[0])
         index = int(self._signature.predicted(output[None])[0])
         return Prediction(self._labels[index], float(output[index]))
+
+
+def _one_row(reader: RowReader | TensorReader, row: Any) -> dict[str, npt.NDArray[Any]]:
+    feed = reader.tensors(row)
+    _check_one(len(next(iter(feed.values()))))
+    return feed
 
 
 def _check_one(rows: int) -> None:

@@ -21,6 +21,7 @@ from edge_export.capture.copies import fresh
 from edge_export.capture.diagnostics import cause
 from edge_export.capture.distributions import without_validation
 from edge_export.capture.structures import looked_into
+from edge_export.errors import ExportError
 from edge_export.tensors import BATCH, Tensors
 from edge_runtime import Signature
 
@@ -84,17 +85,16 @@ class Program:
         return self._called(module, self.arguments(tensors))
 
     def run_captured(self, tensors: Tensors) -> Tensors:
-        """What the graph computes for `tensors` in torch, without its assertions about sizes, which no file keeps."""
+        """What the graph computes for `tensors` in torch, without its assertions about sizes, which no file keeps.
+
+        Raises:
+            ExportError: torch cannot make a module of the graph.
+        """
         return self._called(self._captured, self.captured_arguments(tensors))
 
     @cached_property
     def _captured(self) -> fx.GraphModule:
-        module: Any = self.exported.module(check_guards=False)
-        for node in list(module.graph.nodes):
-            if node.target is torch.ops.aten._assert_scalar.default:
-                module.graph.erase_node(node)
-        module.recompile()
-        return module  # type: ignore[no-any-return]
+        return _without_assertions(self.exported)
 
     def _called(self, module: Callable[..., Any], arguments: tuple[tuple[Any, ...], dict[str, Any]]) -> Tensors:
         args, kwargs = arguments
@@ -185,21 +185,34 @@ class Program:
 
         In elements that it makes, and a fraction of its multiplications, which take less time each.
         """
-        total = 0.0
-        for node in self.exported.graph.nodes:
-            # What is made of weights alone is made once, not for each row.
-            if node.op != "call_function" or node not in self.varying:
-                continue
-            value = node.meta.get("val")
-            if not isinstance(value, Tensor):
-                continue
-            elements = np.prod([size_hint(size) for size in value.shape], dtype=float)
-            weights = [operand.meta["val"].shape for operand in node.all_input_nodes if operand.name.startswith("p_")]
-            # A row of a layer's weights for each element that it gives.
-            products = sum(np.prod(shape[1:], dtype=float) for shape in weights if len(shape) > 1)
-            total += elements * (1 + products / 32)
+        # What is made of weights alone is made once, not for each row.
+        total = sum(_cost(node) for node in self.exported.graph.nodes if node in self.varying)
         rows = len(next(iter(self.example.values()))) if self.is_batched else 1
         return max(1.0, float(total / rows))
+
+
+def _cost(node: fx.Node) -> float:
+    """See `Program.cost`."""
+    value = node.meta.get("val")
+    if node.op != "call_function" or not isinstance(value, Tensor):
+        return 0.0
+    elements = np.prod([size_hint(size) for size in value.shape], dtype=float)
+    weights = [operand.meta["val"].shape for operand in node.all_input_nodes if operand.name.startswith("p_")]
+    # A row of a layer's weights for each element that it gives.
+    products = sum(np.prod(shape[1:], dtype=float) for shape in weights if len(shape) > 1)
+    return float(elements * (1 + products / 32))
+
+
+def _without_assertions(exported: ExportedProgram) -> fx.GraphModule:
+    try:
+        module: Any = exported.module(check_guards=False)
+    except Exception as error:
+        raise ExportError(f"torch cannot run the graph of this module: {cause(error)}") from error
+    for node in list(module.graph.nodes):
+        if node.target is torch.ops.aten._assert_scalar.default:
+            module.graph.erase_node(node)
+    module.recompile()
+    return module  # type: ignore[no-any-return]
 
 
 def placeholders(exported: ExportedProgram) -> list[fx.Node]:

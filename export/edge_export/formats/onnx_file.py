@@ -15,6 +15,7 @@ from onnx.helper import find_min_ir_version_for
 from edge_export.capture.diagnostics import cause
 from edge_export.capture.program import Program
 from edge_export.capture.quiet import quiet
+from edge_export.capture.recurrent import any_length
 from edge_export.errors import ExportError
 from edge_export.formats.choices import LOWEST_OPSET
 from edge_export.formats.external_data import Content, check_model, move_weights
@@ -47,7 +48,8 @@ def onnx_model(
         ExportError: torch cannot export the program, or the graph is not as promised.
         CannotWrite: `data` cannot be written.
     """
-    with quiet():
+    # torch traces the program once more, which would fix the length of what a recurrent layer goes along.
+    with quiet(), any_length():
         try:
             made = torch.onnx.export(
                 program.exported,

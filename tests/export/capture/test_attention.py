@@ -105,3 +105,22 @@ def test_torch_is_left_as_it_was() -> None:
     with pytest.raises(ZeroDivisionError):
         fails()
     assert torch.backends.mha.get_fastpath_enabled()
+
+
+class Viewed(nn.Module):
+    """Views the result of attention, as torch's kernel lays it out in memory."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, length, width = x.shape
+        heads = x.view(batch, length, 2, width // 2).transpose(1, 2)
+        return F.scaled_dot_product_attention(heads, heads, heads).transpose(1, 2).view(batch, length, width)
+
+
+def test_a_view_of_the_result() -> None:
+    program = capture(Viewed(), tensor(3, 6, 8), {"x": ("batch", "length")})
+    run = in_file(program)
+    for shape in [(1, 1, 8), (2, 9, 8)]:
+        tensors = {"x": tensor(*shape).numpy()}
+        expected = program.run(tensors)["output"]
+        np.testing.assert_allclose(program.run_captured(tensors)["output"], expected, atol=1e-6)
+        np.testing.assert_allclose(run(tensors)["output"], expected, atol=1e-6)

@@ -218,7 +218,10 @@ def test_weights_that_cannot_be_taken(net: str, make: Callable[[Path], None], me
         ({}, "rows.npz holds nothing; the module's forward takes ids, scale"),
         ({"ids": np.zeros((3, 4), dtype=np.int64)}, "holds ids; the module's forward takes ids, scale"),
         ({"ids": np.zeros((3, 4)), "scale": np.ones(3), "more": np.ones(3)}, "holds ids, scale, more; the module's"),
-        ({"ids": np.zeros((3, 4), dtype=np.int64), "scale": np.ones((3, 1))}, "the input scale is torch.float64"),
+        (
+            {"ids": np.zeros((3, 4), dtype=np.int64), "scale": np.ones((3, 1), "F")},
+            "the input scale is torch.complex64",
+        ),
         ({"ids": np.zeros((3, 4), dtype=np.float32), "scale": np.ones((3, 1), np.float32)}, "fails on the example"),
         ({"ids": np.full((3, 4), 20), "scale": np.ones((3, 1), np.float32)}, "IndexError: index out of range"),
         (

@@ -94,7 +94,7 @@ class Recorder:
             monkeypatch.setattr(module, "certificate", lambda *given: given[3])
             monkeypatch.setattr(module, "replace", lambda found, **_: found)
             monkeypatch.setattr(module, "room_for_rows", lambda *rest: 0)
-        monkeypatch.setattr(pipeline, "onnx_model", lambda *_: ModelProto(producer_name="float32"))
+        monkeypatch.setattr(pipeline, "onnx_model", lambda *_, **__: ModelProto(producer_name="float32"))
         monkeypatch.setattr(certified, "serialized", serialized)
         monkeypatch.setattr(certified, "ort_bytes", lambda content: b"ORT " + content)
         monkeypatch.setattr(float32, "worst_rows", worst_rows)

@@ -48,8 +48,8 @@ runpy.run_path("reproduce.py", run_name="__main__")
 def damaged(monkeypatch: pytest.MonkeyPatch) -> None:
     """The exporter changes one weight of each file on the way."""
 
-    def with_one_weight_changed(*given: Any) -> ModelProto:
-        model = onnx_model(*given)
+    def with_one_weight_changed(*given: Any, **options: Any) -> ModelProto:
+        model = onnx_model(*given, **options)
         weights = [(i, onnx.numpy_helper.to_array(tensor)) for i, tensor in enumerate(model.graph.initializer)]
         place, values = next(
             (i, values.copy()) for i, values in weights if values.dtype == np.float32 and values.ndim > 1

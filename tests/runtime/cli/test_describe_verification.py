@@ -115,7 +115,7 @@ def test_a_damaged_certificate(command: Command, model: Callable[..., Path]) -> 
     problem = "the certificate is damaged: an array has the unknown type 'boot'"
     assert command(main, path, "--verify") == (1, "", f"error: {problem}\n")
     assert f"verified  unknown: {problem}\n" in command(main, path, "--describe").out
-    path.write_bytes(model().read_bytes().replace(b'"schema_version": 1', b'"schema_version": 3'))
+    path.write_bytes(model().read_bytes().replace(b'"schema_version": 1', b'"schema_version": 4'))
     result = command(main, path, "--verify")
     assert (result.code, result.out) == (1, "")
     assert "pip install --upgrade edge-predict" in result.err
