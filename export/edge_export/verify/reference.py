@@ -193,30 +193,29 @@ class References:
             found = TensorReference(values, float64[name], sensitivity, usual, known, self._finite_only)
             references[name] = found
             doubtful |= bool(_is_doubtful(found).any())
-        if doubtful and explain:
-            self._explain(tensors, references)
-        return references
+        return _explained(self.program, self.exact, tensors, references) if doubtful and explain else references
 
-    def _explain(self, tensors: Tensors, references: CallReference) -> None:
-        """Find out why torch float32 is far off in `references` of one call: roundings, or something else."""
-        overflows = RangeWatch(self.exact).has_left(tensors)
-        captured = {} if overflows else self._in_captured_graph(tensors)
-        for name, found in references.items():
-            doubtful = _is_doubtful(found)
-            if not doubtful.any():
-                continue
-            # Where the graph in float32 is as far off as the module, both round alike.
-            if name in captured and captured[name].shape == doubtful.shape:
-                doubtful &= distance(captured[name], found.float64) < found.torch_errors / 4
-            known = (found.float32, found.float64, found.sensitivity, found.usual)
-            references[name] = TensorReference(*known, doubtful, self._finite_only)
 
-    def _in_captured_graph(self, tensors: Tensors) -> Tensors:
-        """What the captured graph gives in float32; nothing for sizes that it does not hold for."""
-        try:
-            return self.program.run_captured(tensors)
-        except RuntimeError:
-            return {}
+def _explained(program: Program, exact: Arithmetic, tensors: Tensors, references: CallReference) -> CallReference:
+    """`references` of one call with why torch float32 is far off in them: roundings, or something else."""
+    overflows = RangeWatch(exact).has_left(tensors)
+    captured = {} if overflows else _in_captured_graph(program, tensors)
+    explained = dict(references)
+    for name, found in references.items():
+        doubtful = _is_doubtful(found)
+        # Where the graph in float32 is as far off as the module, both round alike.
+        if name in captured and captured[name].shape == doubtful.shape:
+            doubtful &= distance(captured[name], found.float64) < found.torch_errors / 4
+        explained[name] = replace(found, unexplained=doubtful)
+    return explained
+
+
+def _in_captured_graph(program: Program, tensors: Tensors) -> Tensors:
+    """What the captured graph gives in float32; nothing for sizes that it does not hold for."""
+    try:
+        return program.run_captured(tensors)
+    except RuntimeError:
+        return {}
 
 
 def _part(call: Tensors, whole: Tensors) -> slice | None:
