@@ -74,6 +74,7 @@ def tile_factors(exact: Arithmetic, tensors: Tensors, float64: Tensors, usual: T
 
 def _ratios(moved: Array, usual: Array) -> Array:
     """`moved` in units of `usual`; 0 where that is 0, or where one of two results is not finite."""
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         ratios = np.where(usual > 0, moved / usual, 0.0)
-    return np.where(np.isfinite(ratios), ratios, 0.0)
+    # Squared they stay below float64's largest number.
+    return np.minimum(np.where(np.isfinite(ratios), ratios, 0.0), 1e150)

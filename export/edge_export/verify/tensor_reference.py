@@ -85,8 +85,9 @@ class TensorReference:
         In proportion to what is usual at each place, so that a large number beside a small one widens nothing.
         """
         axes = tuple(range(min(1, own.ndim), own.ndim))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratios = np.where(self.usual > 0, own / self.usual, 0.0)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            # Squared they stay below float64's largest number.
+            ratios = np.minimum(np.where(self.usual > 0, own / self.usual, 0.0), 1e150)
         ratios *= self.trusted.all(axes, keepdims=True)
         usual = np.sqrt(np.mean(ratios**2, axes, keepdims=True)) if own.size else ratios
         return usual * self.usual, ratios.max(axes, keepdims=True, initial=0.0) * self.usual

@@ -308,3 +308,12 @@ def test_rows_that_depend_on_each_other_are_run_call_by_call(monkeypatch: pytest
     for call, found in zip(calls, known.calls, strict=True):
         expected = references.exact.run(call)["output"].numpy()
         np.testing.assert_allclose(found["output"].float64, expected, atol=1e-12)
+
+
+def test_tolerances_are_numbers_whatever_torch_computes() -> None:
+    float32 = np.array([[1e30, 0.0]], np.float32)
+    float64 = np.array([[2e30, 0.0]])
+    usual = np.array([[1e-300, 0.0]])
+    tensor = TensorReference(float32, float64, np.zeros((1, 2)), usual, np.zeros((), np.bool_), False)
+    assert not np.isnan(tensor.tolerance).any()
+    assert tensor.tolerance[0, 1] == 0
