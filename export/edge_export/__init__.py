@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edge_export.formats.choices import Format, Precision
     from edge_export.pipeline.export import export, export_checkpoint
     from edge_export.results import Export
-    from edge_export.verify.compare import Comparison, ParityError
+    from edge_export.verify.comparison import Comparison, ParityError
     from edge_export.verify.quantization_budget import Measured
 else:
 
@@ -44,12 +44,12 @@ __all__ = [
 _HOMES = {
     "Budget": "edge_export.budget",
     "BudgetExceeded": "edge_export.errors",
-    "Comparison": "edge_export.verify.compare",
+    "Comparison": "edge_export.verify.comparison",
     "Export": "edge_export.results",
     "ExportError": "edge_export.errors",
     "Format": "edge_export.formats.choices",
     "Measured": "edge_export.verify.quantization_budget",
-    "ParityError": "edge_export.verify.compare",
+    "ParityError": "edge_export.verify.comparison",
     "Precision": "edge_export.formats.choices",
     "export": "edge_export.pipeline.export",
     "export_checkpoint": "edge_export.pipeline.export",

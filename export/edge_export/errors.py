@@ -1,4 +1,4 @@
-"""What can go wrong in an export, below the project's one root of errors; `ParityError` is in `verify.compare`."""
+"""What can go wrong in an export, below the project's one root of errors; `ParityError` is in `verify.comparison`."""
 
 from edge_runtime.contract.errors import EdgePredictError
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_export.formats.choices import Format, Precision
-from edge_export.verify.compare import Comparison
+from edge_export.verify.comparison import Comparison
 from edge_export.verify.quantization_budget import Measured
 from edge_runtime import Certificate
 from edge_runtime.contract.terminal import printable

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge_export import Export, Format, Measured, Precision
-from edge_export.verify.compare import Comparison, Element
+from edge_export.verify.comparison import Comparison, Element
 from edge_export.verify.probe_kinds import ProbeInputs
 from edge_export.verify.quantization_budget import Change, Ratio
 

@@ -39,8 +39,8 @@ def in_functional_form(exported: ExportedProgram, steps: Steps) -> ExportedProgr
         _replace_by_steps(node, steps[node.target])
     for node in exported.graph.nodes:
         # Attention in steps lays out its result differently in memory, and torch would fix the sizes of a view of it.
-        if node.target is _aten.view.default:
-            node.target = _aten.reshape.default
+        if node.target is torch.ops.aten.view.default:
+            node.target = torch.ops.aten.reshape.default
     exported.graph.lint()
     exported.graph_module.recompile()
     return exported
@@ -63,7 +63,7 @@ def _out_of_place(exported: ExportedProgram) -> dict[fx.Node, torch._ops.OpOverl
         if not target._schema.is_mutable:
             continue
         replacement = _counterpart(target)
-        if replacement is None or not _is_alone(node):
+        if replacement is None or not _is_alone(node, replacement):
             return None
         found[node] = replacement
     return found
@@ -77,15 +77,18 @@ def _counterpart(target: torch._ops.OpOverload) -> torch._ops.OpOverload | None:
     return found if isinstance(found, torch._ops.OpOverload) and not found._schema.is_mutable else None
 
 
-def _is_alone(node: fx.Node) -> bool:
+def _is_alone(node: fx.Node, replacement: torch._ops.OpOverload) -> bool:
     """Whether an in-place operation changes nothing but its operand: a new tensor of its type, with no view of it."""
     operand = node.args[0]
     if not isinstance(operand, fx.Node) or operand.op != "call_function" or operand in node.args[1:]:
         return False
     before, after = operand.meta.get("val"), node.meta.get("val")
-    if not isinstance(before, Tensor) or not isinstance(after, Tensor) or before.dtype != after.dtype:
+    if not isinstance(before, Tensor) or not isinstance(after, Tensor):
         return False
-    if before.shape != after.shape:
+    # In place a result takes the operand's type, which elsewhere it may not have.
+    args, kwargs = fx.map_arg((node.args, node.kwargs), lambda known: known.meta["val"])
+    elsewhere = replacement(*args, **kwargs)
+    if not isinstance(elsewhere, Tensor) or elsewhere.dtype != before.dtype:
         return False
     # What was changed in place before is still the same tensor.
     root: Any = operand
@@ -110,20 +113,18 @@ def _may_share(node: fx.Node) -> bool:
     if not isinstance(target, torch._ops.OpOverload):
         return True
     aliases = any(returned.alias_info is not None for returned in target._schema.returns)
-    return target.is_view or aliases or target in _SOMETIMES_VIEWS
+    # What is made of other operations gives a view if these do, and does not say so.
+    is_composite = target._can_decompose()
+    return target.is_view or aliases or (is_composite and target.overloadpacket not in _NEW)
 
 
-_aten = torch.ops.aten
-_SOMETIMES_VIEWS = {
-    _aten.contiguous.default,
-    _aten.dropout.default,
-    _aten.flatten.using_ints,
-    _aten.reshape.default,
-    _aten.to.device,
-    _aten.to.dtype,
-    _aten.to.dtype_layout,
-    _aten.to.other,
-}
+# Operations made of others that give a new tensor.
+_NEW_NAMES = """
+    batch_norm conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d group_norm instance_norm
+    layer_norm linear log_softmax matmul max_pool1d max_pool2d max_pool3d relu6 rms_norm scaled_dot_product_attention
+    selu softmax
+"""
+_NEW = {getattr(torch.ops.aten, name) for name in _NEW_NAMES.split()}
 
 
 def _is_behind(user: fx.Node, node: fx.Node) -> bool:

@@ -274,5 +274,7 @@ def _lookup(
 
 
 def _size(node: fx.Node, dim: int) -> int | SymInt:
-    size: int | SymInt = node.meta["val"].shape[dim]
+    shape = node.meta["val"].shape
+    # torch takes a scalar for a tensor of one element.
+    size: int | SymInt = shape[dim] if shape else 1
     return size

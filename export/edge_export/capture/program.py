@@ -156,12 +156,14 @@ class Program:
     def fixed_axes(self) -> dict[str, tuple[bool, ...]]:
         """For each axis of each output, whether its size is fixed, so that each place on it has a meaning of its own.
 
-        The first axis of an output holds rows or calls, even if there is only one.
+        If the program has a batch, the first axis of an output holds rows.
         """
         values = [getattr(node, "meta", {}).get("val") for node in self.exported.graph.output_node().args[0]]
         tensors = [value for value in values if isinstance(value, Tensor)]
         return {
-            name: tuple(axis > 0 and isinstance(size, int) for axis, size in enumerate(value.shape))
+            name: tuple(
+                isinstance(size, int) and (axis > 0 or not self.is_batched) for axis, size in enumerate(value.shape)
+            )
             for name, value in zip(self.outputs, tensors, strict=True)
         }
 

@@ -1,7 +1,7 @@
 """What was compared or measured for a file, as lines for the terminal."""
 
 from edge_export.results import Export
-from edge_export.verify.compare import Comparison
+from edge_export.verify.comparison import Comparison
 from edge_export.verify.probe_kinds import ProbeInputs
 from edge_export.verify.quantization_budget import MANY, Measured
 from edge_runtime.contract.terminal import aligned

@@ -14,7 +14,7 @@ from edge_export.formats.ort_file import ort_bytes
 from edge_export.formats.string_inputs import with_string_inputs
 from edge_export.pipeline.plan import Plan
 from edge_export.results import Export
-from edge_export.verify.compare import Comparison
+from edge_export.verify.comparison import Comparison
 from edge_export.verify.quantization_budget import Measured
 from edge_runtime import CannotWrite, Certificate
 from edge_runtime.contract.certificate import seal

@@ -15,7 +15,8 @@ from edge_export.report.reproduce import write_reproduction
 from edge_export.results import Export
 from edge_export.tensors import Run
 from edge_export.verify.certify import FLOAT32_RULE, certificate, reference_batches
-from edge_export.verify.compare import Comparison, ParityError, compare
+from edge_export.verify.compare import compare
+from edge_export.verify.comparison import Comparison, ParityError
 from edge_export.verify.reference import ProbeReference
 from edge_export.verify.reference_rows import room_for_rows
 from edge_export.verify.worst_case_search import STEPS, worst_rows

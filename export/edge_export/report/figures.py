@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
 from edge_export.results import Export
-from edge_export.verify.compare import Comparison, tolerance_used
+from edge_export.verify.comparison import Comparison, tolerance_used
 from edge_export.verify.quantization_budget import MANY
 from edge_train.drawing import COLORS
 

@@ -10,7 +10,7 @@ import torch
 from edge_export.capture.program import Program
 from edge_export.formats.external_data import Content
 from edge_export.formats.string_inputs import string_features
-from edge_export.verify.compare import Element
+from edge_export.verify.comparison import Element
 from edge_runtime.contract.atomic_files import make_folder, write_files
 
 _SCRIPT = '''\

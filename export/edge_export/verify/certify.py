@@ -14,7 +14,8 @@ import torch
 from edge_export.budget import Budget
 from edge_export.capture.program import Program
 from edge_export.tensors import Run, Tensors, count_rows, evenly_spaced, largest_magnitude, take
-from edge_export.verify.compare import Comparison, fails
+from edge_export.verify.compare import fails
+from edge_export.verify.comparison import Comparison
 from edge_export.verify.probe_kinds import GENERATED, ProbeInputs
 from edge_export.verify.quantization_budget import Change
 from edge_export.verify.reference import CallReference, References
@@ -209,7 +210,7 @@ def _plain(comparison: Comparison) -> dict[str, Any]:
     decided = comparison.decided
     return {
         "kind": comparison.probe.kind,
-        "required": comparison.probe.is_required,
+        "required": comparison.is_required,
         "failed": comparison.failed,
         "rows": comparison.rows,
         "calls": len(comparison.probe.calls),

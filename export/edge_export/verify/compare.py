@@ -1,179 +1,23 @@
 """Holds an exported model against the reference, element by element; `reference` has the standard."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_export.capture.program import Program
 from edge_export.formats.string_inputs import as_strings
-from edge_export.tensors import Array, Run, Tensors, count_rows, within
+from edge_export.tensors import Array, Run, Tensors, count_rows, take, within
+from edge_export.verify.comparison import Comparison, Element, ParityError, tolerance_used
 from edge_export.verify.probe_inputs import MODERATE
-from edge_export.verify.probe_kinds import EXTREME, NOT_FINITE, ProbeInputs
+from edge_export.verify.probe_kinds import EXTREME, NOT_FINITE
 from edge_export.verify.reference import CallReference, ProbeReference
 from edge_export.verify.tensor_reference import TensorReference
-from edge_runtime.contract.errors import EdgePredictError
 from edge_runtime.contract.progress import SILENT, Progress
 from edge_runtime.verification import distance
 
-
-@dataclass(frozen=True)
-class Element:
-    """One element of what an exported model computes, and what torch computes there.
-
-    Attributes:
-        kind: the kind of probe inputs that it is among.
-        tensors: the inputs of the call, with codes if an artifact takes strings.
-        strings: the same with those strings, as the artifact was run on.
-        batched: whether their first axis is the batch.
-        output: the output that it is in.
-        index: its place there.
-        found: what the exported model gives.
-        expected: what it should give.
-        float32: what torch gives.
-        float64: what torch gives in float64.
-        tolerance: how far it may be from `expected`.
-        tolerance_used: its error as a fraction of the tolerance.
-    """
-
-    kind: str
-    tensors: Tensors = field(repr=False)
-    strings: Tensors = field(repr=False)
-    batched: bool
-    output: str
-    index: tuple[int, ...]
-    found: float
-    expected: float
-    float32: float
-    float64: float
-    tolerance: float
-    tolerance_used: float
-
-    @property
-    def inputs(self) -> list[str]:
-        """The row that it is in, or the whole call if there are no rows, input by input and shortened."""
-        row = self.index[0] if self.index else 0
-        shown = []
-        for name, values in self.strings.items():
-            elements = (values[row] if self.batched and row < len(values) else values).reshape(-1)
-            text = ", ".join(map(_shown, elements[:8].tolist()))
-            rest = f", ... {elements.size - 8:,} more" if elements.size > 8 else ""
-            shown.append(f"{name} [{text}{rest}]")
-        return shown
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Comparison:
-    """How an exported model did on probe inputs of one kind.
-
-    Attributes:
-        probe: the inputs compared.
-        rows: how many rows they have; the number of calls if the program has no batch.
-        torch_errors: torch float32's own error in each element that did not overflow, shape (elements,).
-        errors: the exported model's error in each element, shape (elements,).
-        tolerance: the tolerance of each element, shape (elements,); infinity if it is excluded.
-        decided: how many decisions float32 can make, so that they are the same on both sides, and of how many; None if
-            the program decides nothing.
-        worst: the element that uses most of its tolerance; None if there is no element.
-        only_overflow: whether `finite_only` would exclude every element that fails.
-    """
-
-    probe: ProbeInputs
-    rows: int
-    torch_errors: Array
-    errors: Array
-    tolerance: Array
-    decided: tuple[int, int] | None
-    worst: Element | None
-    only_overflow: bool
-
-    def __repr__(self) -> str:
-        return f"Comparison({self.probe.kind!r}, rows={self.rows}, tolerance_used={self.tolerance_used:.2g})"
-
-    @property
-    def torch_error(self) -> float:
-        """Torch float32's own largest error."""
-        return float(self.torch_errors.max(initial=0.0))
-
-    @property
-    def error(self) -> float:
-        """The exported model's largest error."""
-        return float(self.errors.max(initial=0.0))
-
-    @property
-    def largest_tolerance(self) -> float:
-        """The largest tolerance of any element that is not excluded."""
-        return float(self.tolerance[np.isfinite(self.tolerance)].max(initial=0.0))
-
-    @property
-    def excluded(self) -> int:
-        """How many elements are excluded: integers that float32 cannot decide, or overflow with `finite_only`."""
-        return int(np.isinf(self.tolerance).sum())
-
-    @property
-    def tolerance_used(self) -> float:
-        """The largest fraction of its tolerance that an element uses: at most 1 if the comparison holds."""
-        return 0.0 if self.worst is None else self.worst.tolerance_used
-
-    @property
-    def holds(self) -> bool:
-        """Whether no element is beyond its tolerance."""
-        return self.tolerance_used <= 1
-
-    @property
-    def failed(self) -> int:
-        """How many elements are beyond their tolerance."""
-        return int((tolerance_used(self.errors, self.tolerance) > 1).sum())
-
-    @property
-    def exception(self) -> str:
-        """For which inputs a file is verified whose elements fail here, in one sentence without its subject."""
-        assert self.worst is not None
-        worst = self.worst
-        place = "".join(f"[{index}]" for index in worst.index)
-        holds_for = "finite inputs" if self.probe.kind == NOT_FINITE else "ordinary inputs"
-        return (
-            f"is verified for {holds_for}: on {self.probe.kind}, {self.failed:,} of {self.errors.size:,} elements are "
-            f"not as in torch ({worst.output}{place} is {worst.found:.6g}, torch gives {worst.float32:.6g}); "
-            "--require-nonfinite (require_nonfinite=True) refuses such a file"
-        )
-
-
-class ParityError(EdgePredictError, AssertionError):
-    """The exported model does not compute what torch computes; `comparison` is its worst comparison."""
-
-    def __init__(self, name: str, comparison: Comparison, only_overflow: bool) -> None:
-        """Say of the exported model `name` what the worst element of `comparison` is.
-
-        With `only_overflow`, also that `finite_only` excludes every element that fails, whatever its kind.
-        """
-        assert comparison.worst is not None
-        worst, self.name, self.comparison = comparison.worst, name, comparison
-        row = ", ".join(worst.inputs)
-        shapes = " and ".join(str(list(values.shape)) for values in worst.tensors.values())
-        place = "".join(f"[{index}]" for index in worst.index)
-        used = f", or {worst.tolerance_used:.3g} times its tolerance" if worst.tolerance_used < float("inf") else ""
-        message = (
-            f"{name} does not compute what torch computes and is not written: among {worst.kind}, "
-            f"{worst.output}{place} is {worst.found:.9g} for {row} in a call of shape {shapes}, "
-            f"torch gives {worst.float32:.9g} (in float64 {worst.float64:.17g}); "
-            f"the tolerance is {worst.tolerance:.2g}. {comparison.failed} of "
-            f"{comparison.errors.size} elements fail; the smallest tolerance that would pass is {comparison.error:.2g}"
-            f"{used}"
-        )
-        if only_overflow:
-            message += (
-                ". If NaN, infinity and numbers that overflow do not matter, --finite (finite_only=True) excludes "
-                "them, and the certificate says so"
-            )
-        super().__init__(message)
-
-
-def tolerance_used(errors: Array, tolerance: Array) -> Array:
-    """Each error as a fraction of its tolerance; infinity for an error with a tolerance of 0."""
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        return np.where(errors == 0, 0.0, errors / tolerance)
+# How many of the rows that fail are looked at for numbers that overflow.
+_WORST_ROWS = 8
 
 
 def errors_of(outputs: Array, reference: TensorReference) -> Array:
@@ -199,7 +43,7 @@ def compare(
         ParityError: an element of required probe inputs is beyond its tolerance; its `comparison` has the worst one.
     """
     comparisons = [_compared(run, reference, program, progress) for reference in references]
-    failed = [each for each in comparisons if each.probe.is_required and not each.holds]
+    failed = [each for each in comparisons if each.is_required and not each.holds]
     if failed:
         worst = max(failed, key=lambda comparison: comparison.tolerance_used)
         raise ParityError(name, worst, only_overflow=all(comparison.only_overflow for comparison in failed))
@@ -212,13 +56,14 @@ def _compared(run: Run, reference: ProbeReference, program: Program, progress: P
     worst: Element | None = None
     only_overflow = True
     # More draws show whether a few that were small by chance are why an element fails.
-    closer = reference.closer if reference.probe.is_required else None
+    closer, is_required = reference.closer, reference.probe.is_required
     for tensors, expected in zip(reference.probe.calls, reference.calls, strict=True):
         outputs = run(tensors)
-        if closer is not None and fails(outputs, expected):
+        if closer is not None and _must_not_fail(reference, tensors, outputs, expected, program):
             expected = closer(tensors)
-            # Once is enough to refuse a file.
-            closer = None if fails(outputs, expected) else closer
+            if _must_not_fail(reference, tensors, outputs, expected, program):
+                # Once is enough to refuse a file.
+                closer, is_required = None, True
         for name, tensor in expected.items():
             apart = errors_of(outputs[name], tensor)
             own.append(tensor.torch_errors[tensor.trusted & np.isfinite(tensor.tolerance)])
@@ -238,7 +83,25 @@ def _compared(run: Run, reference: ProbeReference, program: Program, progress: P
         decided=_decided(reference, program),
         worst=worst,
         only_overflow=only_overflow,
+        is_required=is_required,
     )
+
+
+def _must_not_fail(
+    reference: ProbeReference, tensors: Tensors, outputs: Tensors, expected: CallReference, program: Program
+) -> bool:
+    """Whether an element of a call fails that is required, or that follows from numbers within their range alone."""
+    if reference.probe.is_required or reference.overflows is None:
+        return reference.probe.is_required and fails(outputs, expected)
+    if not fails(outputs, expected):
+        return False
+    used = [tolerance_used(errors_of(outputs[name], tensor), tensor.tolerance) for name, tensor in expected.items()]
+    count = count_rows(tensors)
+    if not program.is_batched or any(values.shape[:1] != (count,) for values in used):
+        return not reference.overflows(tensors)
+    by_row = np.max([values.reshape(count, -1).max(axis=1, initial=0.0) for values in used], axis=0)
+    worst = [row for row in np.argsort(-by_row)[:_WORST_ROWS] if by_row[row] > 1]
+    return any(not reference.overflows(take(tensors, np.array([row]))) for row in worst)
 
 
 def fails(outputs: Tensors, expected: CallReference) -> bool:
@@ -247,13 +110,6 @@ def fails(outputs: Tensors, expected: CallReference) -> bool:
         bool((tolerance_used(errors_of(outputs[name], tensor), tensor.tolerance) > 1).any())
         for name, tensor in expected.items()
     )
-
-
-def _shown(element: float | str) -> str:
-    if not isinstance(element, str):
-        return f"{element:.9g}"
-    # In quotes, since white space at the ends of a string counts too.
-    return repr(element if len(element) <= 40 else f"{element[:40]}...")
 
 
 def _excluded_if_finite(kind: str, tensors: Tensors, reference: TensorReference) -> npt.NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""Norms as means, variances and products.
+"""Norms, and what is divided by them, as means, variances and products.
 
 A mean is rounded once for all elements that it is taken from, which roundings of a norm's result one by one do not
 show.
@@ -121,7 +121,19 @@ def _instance_norm(
     return found
 
 
+def _cosine_similarity(compute: Compute, one: Tensor, other: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    # Near 1 it hardly moves with its operands, but with its own sums.
+    def summed(first: Tensor, second: Tensor) -> Tensor:
+        total: Tensor = compute(_aten.sum.dim_IntList, compute(_aten.mul.Tensor, first, second), [dim])
+        return total
+
+    sizes = compute(_aten.mul.Tensor, summed(one, one), summed(other, other)).clamp_min(eps * eps)
+    found: Tensor = compute(_aten.div.Tensor, summed(one, other), compute(_aten.sqrt.default, sizes))
+    return found
+
+
 NORMS: Mapping[Any, Callable[..., Any]] = {
+    _aten.cosine_similarity: _cosine_similarity,
     _aten.group_norm: _group_norm,
     _aten.instance_norm: _instance_norm,
     _aten.layer_norm: _layer_norm,

@@ -50,11 +50,14 @@ class ProbeReference:
         probe: the inputs.
         calls: the references of each call, by output.
         closer: those of a call with more draws.
+        overflows: whether a number on the way of a call leaves the range of its type; for inputs that are required
+            where none does.
     """
 
     probe: ProbeInputs
     calls: tuple[CallReference, ...]
     closer: Callable[[Tensors], CallReference] | None = None
+    overflows: Callable[[Tensors], bool] | None = None
 
 
 class References:
@@ -98,7 +101,8 @@ class References:
             for call in probe.calls:
                 calls.append(self.of_call(call) if probe.is_required or self._draws else self._reported(probe, call))
                 progress.advance()
-            found.append(ProbeReference(probe, tuple(calls), self.of_call_closely))
+            overflows = None if probe.is_required or probe.kind == NOT_FINITE else RangeWatch(self.exact).has_left
+            found.append(ProbeReference(probe, tuple(calls), self.of_call_closely, overflows))
         return found
 
     def _known(self, ordinary: ProbeInputs, progress: Progress) -> list[_Known]:

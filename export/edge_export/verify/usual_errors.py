@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from edge_export.tensors import Array
 
-# The fewest samples that tell the usual error of a column or channel.
-_FEWEST = 64
-# Columns or channels have usual errors of their own if these differ by more than this: the variance of their natural
-# logarithms.
-_VARIANCE = 0.05
+# Places on an axis have usual errors of their own if they differ by more than this, as the variance of their natural
+# logarithms, and so many draws tell of each.
+_VARIANCE, _FEWEST_DRAWS = 0.05, 64
+# With fewer draws they are told by the magnitudes of the output there, if these differ by this much.
+_OF_MAGNITUDES, _FEWEST_VALUES = 1.0, 2
 
 
 class UsualErrors:
@@ -43,7 +43,11 @@ class UsualErrors:
 
         At least half a unit in the last place of the output's usual magnitude.
         """
-        usual: Array = np.maximum(self._moved.pooled(), self._half_unit * self._values.pooled())
+        magnitudes = self._values.sizes(_FEWEST_VALUES, _OF_MAGNITUDES)
+        sizes = self._moved.sizes(_FEWEST_DRAWS, _VARIANCE)
+        if sizes.size == 1:
+            sizes = magnitudes
+        usual: Array = np.maximum(self._moved.pooled(sizes), self._half_unit * self._values.pooled(magnitudes))
         return usual
 
 
@@ -59,22 +63,34 @@ class _Squares:
         self._sum = self._sum + (np.where(finite, values, 0.0) ** 2).sum(axes, keepdims=True)
         self._count = self._count + finite.sum(axes, keepdims=True)
 
-    def pooled(self) -> Array:
-        """The root mean square at each place on the axis along which it differs most, or of all if it hardly does."""
-        best: Array = np.sqrt(self._sum.sum(keepdims=True) / max(1, self._count.sum()))
-        most = _VARIANCE
-        for axis, size in enumerate(self._sum.shape):
-            others = tuple(other for other in range(self._sum.ndim) if other != axis)
-            count = self._count.sum(others, keepdims=True)
-            fewest = int(count.min()) if count.size else 0
-            if size < 2 or fewest < _FEWEST:
-                continue
-            found = np.sqrt(self._sum.sum(others, keepdims=True) / count)
-            if not (largest := found.max()):
-                continue
-            logarithms = np.log(np.maximum(found, 1e-9 * largest))
-            # Samples of columns that are equal differ too, by chance.
-            variance = float(logarithms.var() - 2 / fewest)
-            if variance > most:
-                best, most = found, variance
-        return best
+    def sizes(self, fewest: int, variance: float) -> Array:
+        """How large the numbers at each place are beside those at others: a factor for each axis that they differ on.
+
+        Args:
+            fewest: the fewest numbers that tell of a place on an axis.
+            variance: by how much these must differ: the variance of their natural logarithms.
+        """
+        found: Array = np.ones([1] * self._sum.ndim)
+        if not self._sum.size:
+            return found
+        by_axis = [(self._along(axis, found), axis) for axis in range(self._sum.ndim)]
+        for _, axis in sorted(by_axis, key=lambda known: -known[0].var()):
+            logarithms = self._along(axis, found)
+            count = self._count.sum(tuple(other for other in range(self._sum.ndim) if other != axis))
+            # Samples of places that are equal differ too, by chance.
+            if count.min() >= fewest and logarithms.var() - 2 / count.min() > variance:
+                found = found * np.exp(logarithms - logarithms.mean())
+        return found
+
+    def pooled(self, sizes: Array) -> Array:
+        """The root mean square of the numbers as multiples of `sizes`, times these."""
+        pooled: Array = np.sqrt((self._sum / sizes**2).sum() / max(1, self._count.sum())) * sizes
+        return pooled
+
+    def _along(self, axis: int, sizes: Array) -> Array:
+        """The natural logarithms of the root mean squares of the numbers as multiples of `sizes`, along one axis."""
+        others = tuple(other for other in range(self._sum.ndim) if other != axis)
+        count = np.maximum(1, self._count.sum(others, keepdims=True))
+        found = np.sqrt((self._sum / sizes**2).sum(others, keepdims=True) / count)
+        largest = found.max(initial=0.0)
+        return np.log(np.maximum(found, 1e-30 * largest)) if largest else np.zeros(found.shape)

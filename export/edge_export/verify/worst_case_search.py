@@ -4,7 +4,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_export.tensors import Run, Tensors, count_rows, take
-from edge_export.verify.compare import errors_of, tolerance_used
+from edge_export.verify.compare import errors_of
+from edge_export.verify.comparison import tolerance_used
 from edge_export.verify.probe_kinds import SEARCHED, ProbeInputs
 from edge_export.verify.reference import References
 from edge_export.verify.runnable_calls import runnable

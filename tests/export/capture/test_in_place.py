@@ -59,6 +59,18 @@ def sometimes_a_view(self: Any, x: Tensor) -> Any:
     return same, y
 
 
+def of_another_type(self: Any, x: Tensor) -> Any:
+    y = self.layer(x)
+    y.ge_(0).logical_not_()
+    return y
+
+
+def with_a_wider_type(self: Any, x: Tensor) -> Any:
+    y = x * 2
+    y.add_(torch.ones(3, dtype=torch.float64))
+    return y * 3
+
+
 def its_own_operand(self: Any, x: Tensor) -> Any:
     y = x * 2
     return y.add_(y)
@@ -82,6 +94,8 @@ TRACED: dict[str, Callable[..., Any]] = {
     "a view of what was changed": view_of_what_was_changed,
     "a view of the first name": view_of_the_first_name,
     "sometimes a view": sometimes_a_view,
+    "of another type": of_another_type,
+    "with a wider type": with_a_wider_type,
     "its own operand": its_own_operand,
     "of its input": of_its_input,
     "part of it": part_of_it,

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from edge_export import Export, Format, Precision
 from edge_export.report.figures import errors_figure, shortened, sizes_figure, svg, times_figure, tolerance_figure
-from edge_export.verify.compare import Comparison
+from edge_export.verify.comparison import Comparison
 from edge_export.verify.probe_kinds import ProbeInputs
 
 

@@ -27,7 +27,7 @@ from edge_export.formats.string_inputs import with_string_inputs
 from edge_export.formats.torchscript_file import torchscript_bytes
 from edge_export.pipeline import certified, float32
 from edge_export.pipeline import export as pipeline
-from edge_export.verify.compare import Element
+from edge_export.verify.comparison import Element
 from edge_runtime import Signature
 from edge_runtime.contract.category_codes import encode
 from edge_runtime.contract.errors import CannotWrite

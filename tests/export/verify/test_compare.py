@@ -18,7 +18,8 @@ from edge_export.capture.capture import capture
 from edge_export.capture.program import Program
 from edge_export.formats.onnx_file import load_onnx
 from edge_export.tensors import Run, Tensors
-from edge_export.verify.compare import ParityError, compare, errors_of, tolerance_used
+from edge_export.verify.compare import compare, errors_of
+from edge_export.verify.comparison import ParityError, tolerance_used
 from edge_export.verify.probe_inputs import all_probe_inputs
 from edge_export.verify.probe_kinds import BOUNDARY, EXTREME, NOT_FINITE, ProbeInputs
 from edge_export.verify.reference import ProbeReference, References

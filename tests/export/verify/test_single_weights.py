@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 import torch
@@ -15,6 +16,7 @@ from edge_export.capture.program import Program
 from edge_export.formats.onnx_file import load_onnx
 from edge_export.verify.compare import compare
 from edge_export.verify.probe_inputs import all_probe_inputs
+from edge_export.verify.probe_kinds import EXTREME
 from edge_export.verify.reference import ProbeReference, References
 from edge_export.verify.sampler import Sampler
 from edge_train import Network
@@ -73,3 +75,62 @@ def test_a_wrong_weight_in_a_deep_network_is_refused() -> None:
     compare(load_onnx(content), known, program, "unchanged")
     with pytest.raises(ParityError):
         compare(load_onnx(changed_weight(content, "14.bias", 7, 1.001)), known, program, "changed")
+
+
+class Detector(nn.Module):
+    """Boxes in pixels beside scores, in one output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 64, 3, padding=1, stride=2), nn.ReLU(),
+            nn.Conv2d(64, 64, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        )  # fmt: skip
+        self.box, self.score = nn.Linear(64, 4), nn.Linear(64, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found = self.features(x)
+        return torch.cat([self.box(found) * 1e4, self.score(found).sigmoid() * 1e-3], 1)
+
+
+def test_small_numbers_beside_large_ones_are_held_to_their_own_size() -> None:
+    torch.manual_seed(0)
+    program = capture(Detector(), torch.randn(2, 3, 64, 64))
+    torch_side = References(program)
+    known = torch_side.of_probes(all_probe_inputs(Sampler(program), torch_side.exact))
+    content = onnx_bytes(program)
+    compare(load_onnx(content), known, program, "unchanged")
+    with pytest.raises(ParityError):
+        compare(load_onnx(changed_weight(content, "score.bias", 0, 1.01)), known, program, "changed")
+
+
+def test_a_bound_that_was_dropped_is_refused() -> None:
+    """Only extreme rows come to it, and nothing overflows on the way."""
+    torch.manual_seed(0)
+    program = capture(nn.Sequential(nn.Linear(8, 32), nn.ReLU6(), nn.Linear(32, 2)), torch.randn(4, 8))
+    torch_side = References(program)
+    known = torch_side.of_probes(all_probe_inputs(Sampler(program), torch_side.exact))
+    unbound = nn.Sequential(program.module[0], nn.ReLU(), program.module[2])  # type: ignore[index]
+    compare(lambda tensors: program.call(program.module, tensors), known, program, "unchanged")
+    with pytest.raises(ParityError, match="among extreme rows"):
+        compare(lambda tensors: program.call(unbound, tensors), known, program, "changed")
+
+
+def test_numbers_that_overflow_are_reported() -> None:
+    program = capture(nn.Sequential(nn.Linear(8, 4), Sixth()), torch.randn(4, 8))
+    torch_side = References(program)
+    known = torch_side.of_probes(all_probe_inputs(Sampler(program), torch_side.exact))
+    found = compare(
+        lambda tensors: {"output": np.nan_to_num(program.run(tensors)["output"], posinf=3e38)},
+        known,
+        program,
+        "bounded",
+    )
+    (extreme,) = [each for each in found if each.probe.kind == EXTREME]
+    assert not extreme.holds
+    assert not extreme.is_required
+
+
+class Sixth(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x**6

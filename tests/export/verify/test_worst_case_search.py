@@ -12,7 +12,8 @@ from torch import Tensor
 from edge_export.capture.capture import capture
 from edge_export.capture.program import Program
 from edge_export.tensors import Run, Tensors
-from edge_export.verify.compare import errors_of, tolerance_used
+from edge_export.verify.compare import errors_of
+from edge_export.verify.comparison import tolerance_used
 from edge_export.verify.probe_kinds import SEARCHED
 from edge_export.verify.reference import References
 from edge_export.verify.sampler import Sampler

@@ -13,7 +13,8 @@ from edge_export.capture.program import Program
 from edge_export.formats.onnx_file import load_onnx, onnx_model, serialized
 from edge_export.formats.ort_file import ort_bytes
 from edge_export.formats.string_inputs import with_string_inputs
-from edge_export.verify.compare import ParityError, compare
+from edge_export.verify.compare import compare
+from edge_export.verify.comparison import ParityError
 from edge_export.verify.probe_inputs import all_probe_inputs
 from edge_export.verify.reference import ProbeReference, References
 from edge_export.verify.sampler import Sampler
