@@ -237,7 +237,7 @@ def _observed(spec: InputTensor, values: Array) -> InputDistribution:
 
 
 def _widened(program: Program, known: InputDistribution) -> InputDistribution:
-    """`known`, of integers of which the example shows little, between the ends of more of them if the module takes these.
+    """`known`, of integers of which the example shows little, between the ends of more if the module takes these.
 
     Few values of a column say little, and those of the other columns may be wrong in it. One value that is everywhere,
     as in a mask of ones, says nothing: all bytes are tried then, or 0 and 1 beside it.
