@@ -51,7 +51,8 @@ def within(batch: Tensors, largest: float) -> npt.NDArray[np.bool_]:
     inside = np.ones(len(arrays[0]), np.bool_)
     for values in arrays:
         if values.dtype.kind == "f":
-            small = np.abs(np.where(np.isfinite(values), values, 0)) <= largest
+            # In float64: a narrower type may not hold `largest`.
+            small = np.abs(np.where(np.isfinite(values), values, 0), dtype=np.float64) <= largest
             rows = np.asarray(small.reshape(len(values), -1).all(axis=1))
             inside &= rows if len(rows) == len(inside) else rows.all()
     return inside

@@ -77,8 +77,8 @@ def onnx_model(
     written = {known.domain: known.version for known in model.opset_import}[""]
     if written != opset:
         raise ExportError(
-            f"the installed torch and onnxscript cannot write this module in opset {opset}, only in {written}; "
-            "choose a lower one with --opset (opset=...)"
+            f"the installed torch and onnxscript cannot write this module in opset {opset}; choose a lower one with "
+            f"--opset (opset=...): {written} works"
         )
     model.ir_version = find_min_ir_version_for(list(model.opset_import))
     model.producer_name, model.producer_version = "edge-predict", ""

@@ -30,7 +30,11 @@ def read_tensors(path: Path) -> Tensors:
             archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise ExportError(f"{path} holds one array without a name; save it with numpy.savez(path, name=array)")
-            return dict(archive)
+            arrays = dict(archive)
+            # Another zip, such as the weights that torch.save writes, has members that are bytes.
+            if not all(isinstance(values, np.ndarray) for values in arrays.values()):
+                raise ExportError(_not_npz(path))
+            return arrays
     except OSError as error:
         raise ExportError(unreadable(path, error)) from error
     except ExportError:
@@ -40,7 +44,11 @@ def read_tensors(path: Path) -> Tensors:
             raise ExportError(
                 f"{path} cannot be read without running code from it; save strings as numpy.array(strings, dtype=str)"
             ) from error
-        raise ExportError(f"{path} is not an .npz file; make one with numpy.savez(path, name=array, ...)") from error
+        raise ExportError(_not_npz(path)) from error
+
+
+def _not_npz(path: Path) -> str:
+    return f"{path} is not an .npz file; make one with numpy.savez(path, name=array, ...)"
 
 
 def read_data(path: Path, program: Program) -> Tensors:

@@ -49,6 +49,11 @@ def make_reference(plan: Plan) -> Reference:
     sampler = Sampler(plan.program, plan.data, stated=plan.ranges, own=plan.sampler)
     _check_data(plan, sampler)
     choices = plan.choices
+    for name, value in sampler.kept.items():
+        choices.note(
+            f"the input {name!r} is {value} everywhere in the example, and nothing else was compared: give rows with "
+            "others by --data, ranges or a sampler"
+        )
     probes = all_probe_inputs(sampler, references.exact, choices.finite_only, choices.require_nonfinite)
     if (line := failures(probes)) is not None:
         choices.note(line)

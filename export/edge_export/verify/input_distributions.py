@@ -1,7 +1,8 @@
 """How the inputs of a program are distributed: as its training data if that is known, else as data or example.
 
 What the user states of an input comes first, then the range in which the program looks something up. Other integers
-are drawn between those that are seen in each column: what may stand in one of them may be wrong in the next.
+are drawn between those that are seen in each column: what may stand in one of them may be wrong in the next. If one
+integer is seen everywhere, others are drawn too.
 """
 
 import warnings
@@ -42,6 +43,7 @@ class InputDistribution:
         size: a dimension, and what to add to its size for a largest value of all elements; None if there is none.
         holds_integers: which elements of a floating input are integers, likewise.
         features: those in its columns, if they are known.
+        is_kept: whether it stays the one integer that it is in the example, since the module does not take others.
     """
 
     spec: InputTensor
@@ -52,6 +54,7 @@ class InputDistribution:
     size: tuple[str, int] | None = None
     holds_integers: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros((), np.bool_))
     features: tuple[Feature, ...] = ()
+    is_kept: bool = False
 
     @property
     def is_floating(self) -> bool:
@@ -234,16 +237,20 @@ def _observed(spec: InputTensor, values: Array) -> InputDistribution:
 
 
 def _widened(program: Program, known: InputDistribution) -> InputDistribution:
-    """`known`, of integers of which the example has few, between the ends of all of them if the module takes these.
+    """`known`, of integers of which the example shows little, between the ends of more if the module takes these.
 
-    Few values of a column say little, and those of the other columns may be wrong in it.
+    Few values of a column say little, and those of the other columns may be wrong in it. One value that is everywhere,
+    as in a mask of ones, says nothing: all bytes are tried then, or 0 and 1 beside it.
     """
-    low, high = known.low.min(), known.high.max()
+    low, high = int(known.low.min()), int(known.high.max())
     example = program.example[known.spec.name]
-    if example.size // known.low.size >= _FEW:
+    is_constant = known.spec.dtype.kind in "iu" and low == high
+    if is_constant:
+        low, high = (0, 255) if known.spec.dtype == np.uint8 else (min(low, 0), max(high, 1))
+    elif example.size // known.low.size >= _FEW:
         return known
     mixed = np.where(np.arange(example.size).reshape(example.shape) % 2, low, high).astype(example.dtype)
     calls = (np.full_like(mixed, low), np.full_like(mixed, high), mixed)
     if any(program.failure({**program.example, known.spec.name: values}) is not None for values in calls):
-        return known
+        return replace(known, is_kept=is_constant)
     return replace(known, low=np.full_like(known.low, low), high=np.full_like(known.high, high))

@@ -80,7 +80,7 @@ def all_probe_inputs(
 
 def ordinary_kind(sampler: Sampler) -> str:
     """What ordinary rows are like."""
-    if sampler.has_own:
+    if sampler.given:
         return "rows of the sampler given"
     if sampler.data is not None:
         return "rows like the data"

@@ -76,16 +76,21 @@ class Sampler:
         other.random = np.random.default_rng(seed)
         return other
 
+    @cached_property
+    def given(self) -> frozenset[str]:
+        """The inputs that the user's sampler draws."""
+        return frozenset(() if self._own is None else self._own(np.random.default_rng(0), self.sizes.get(BATCH, 1)))
+
     @property
-    def has_own(self) -> bool:
-        """Whether the user's sampler draws some inputs."""
-        return self._own is not None
+    def kept(self) -> dict[str, int]:
+        """The inputs that are one integer everywhere in the example and in all draws, with that integer."""
+        kept = {name: known for name, known in self.distributions.items() if known.is_kept}
+        return {name: int(known.low.flat[0]) for name, known in kept.items() if name not in self.given}
 
     @cached_property
     def lengths(self) -> dict[str, int]:
         """The dimensions besides the batch whose size is free to choose, with that in the example."""
-        given = set() if self._own is None else set(self._own(np.random.default_rng(0), self.sizes.get(BATCH, 1)))
-        fixed = {size for spec in self.program.inputs if spec.name in given for size in spec.shape}
+        fixed = {size for spec in self.program.inputs if spec.name in self.given for size in spec.shape}
         return {name: size for name, size in self.sizes.items() if name != BATCH and name not in fixed}
 
     @property

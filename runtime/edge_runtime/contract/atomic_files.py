@@ -1,5 +1,6 @@
 """Writing files so that a crash, Ctrl-C or a full disk leaves the old file or the new one, never a part of it."""
 
+import contextlib
 import errno
 import os
 import secrets
@@ -88,4 +89,8 @@ def check_folder(folder: Path) -> None:
 
 
 def _no_file_in(folder: Path, error: OSError) -> CannotWrite:
+    for path in (folder, *folder.parents):
+        with contextlib.suppress(OSError):  # of a folder that may not be read
+            if path.is_file():
+                return CannotWrite(f"{path} is a file, not a folder")
     return CannotWrite(f"no file can be written in {folder}: {error.strerror}")

@@ -54,7 +54,7 @@ MISTAKES: Mapping[str, Mistake] = {
     ),
     "an output over --data": Mistake(["model.pt", "--data", "model.onnx"], 1, "model.onnx would be overwritten by"),
     "a report over an output": Mistake(["model.pt", "--report", "model.onnx"], 1, "model.onnx would be overwritten"),
-    "a file for a folder": Mistake(["model.pt", "--output", "model.pt"], 1, "no file can be written in model.pt: "),
+    "a file for a folder": Mistake(["model.pt", "--output", "model.pt"], 1, "model.pt is a file, not a folder"),
     "a folder that cannot be made": Mistake(["model.pt", "--output", "/proc/new"], 1, "can be written in /proc/new"),
     "a folder for the report": Mistake(["model.pt", "--report", "folder"], 1, "folder is a folder; move it, or"),
 }

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,16 @@ def nothing(path: Path) -> None:
     path.write_bytes(b"")
 
 
+def weights(path: Path) -> None:
+    torch.save({"weight": torch.ones(3)}, path)
+
+
+def other_zip(path: Path) -> None:
+    np.savez(path, x=np.zeros(3))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("notes.txt", "zeros")
+
+
 def pickled(path: Path) -> None:
     path.write_bytes(pickle.dumps(Payload(path.with_name("ran"))))
 
@@ -107,6 +118,8 @@ def one_array(path: Path) -> None:
     [
         (text, "is not an .npz file; make one with numpy.savez(path, name=array, ...)"),
         (nothing, "is not an .npz file"),
+        (weights, "is not an .npz file; make one with numpy.savez(path, name=array, ...)"),
+        (other_zip, "is not an .npz file"),
         (half, "is not an .npz file"),
         (pickled, "is not an .npz file"),
         (pickled_within, "cannot be read without running code from it"),

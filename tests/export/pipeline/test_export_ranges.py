@@ -161,3 +161,23 @@ def test_an_output_that_does_not_change_is_told(tmp_path: Path) -> None:
         "the output 'output' is the same for all rows like the example, so that they test little of it: is its last "
         "layer zero-initialised?"
     ]
+
+
+def masked(self: Any, x: Tensor, mask: Tensor) -> Tensor:
+    if not torch.compiler.is_exporting() and (mask == 0).any():
+        raise ValueError("every place is needed")
+    return x * mask
+
+
+def test_a_note_of_an_input_that_stays_one_integer(tmp_path: Path) -> None:
+    notes: list[str] = []
+    example = (rows(4, 3), torch.ones(4, 3, dtype=torch.int64))
+    export(layer(masked), example, tmp_path / "m.onnx", note=notes.append)
+    assert notes == [
+        "the input 'mask' is 1 everywhere in the example, and nothing else was compared: give rows with others by "
+        "--data, ranges or a sampler"
+    ]
+    notes.clear()
+    export(layer(masked), example, tmp_path / "m.onnx", note=notes.append, ranges={"mask": (1, 5)})
+    export(layer(lambda self, x, mask: x * mask), example, tmp_path / "m.onnx", note=notes.append)
+    assert notes == []

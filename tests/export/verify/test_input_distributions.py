@@ -13,7 +13,11 @@ from edge_export.capture.capture import capture
 from edge_export.capture.lookups import HIGHEST, LOWEST, LookupRange
 from edge_export.capture.program import InputTensor, Program
 from edge_export.tensors import Tensors
+from edge_export.verify.compare import ParityError, compare
 from edge_export.verify.input_distributions import InputDistribution, input_distributions
+from edge_export.verify.probe_inputs import all_probe_inputs
+from edge_export.verify.reference import References
+from edge_export.verify.sampler import Sampler
 from edge_runtime.contract.category_codes import MISSING, UNKNOWN
 from edge_runtime.contract.values import FLOAT32_MAX
 
@@ -38,7 +42,8 @@ def test_the_example_tells_without_a_signature(plain: Program) -> None:
     np.testing.assert_allclose(known["x"].standard_deviation, x.std(axis=0, keepdims=True))
     assert (known["count"].low.item(), known["count"].high.item()) == (-7, 32)
     assert (known["flag"].low.item(), known["flag"].high.item()) == (0, 1)
-    assert (known["ids"].low.tolist(), known["ids"].high.tolist()) == ([[0, 0]], [[0, 0]])
+    # The same integer everywhere says nothing of others.
+    assert (known["ids"].low.tolist(), known["ids"].high.tolist()) == ([[0, 0]], [[1, 1]])
     assert [known[name].is_floating for name in known] == [True, False, False, False]
     assert not any(distribution.holds_codes for distribution in known.values())
 
@@ -167,6 +172,87 @@ def test_few_integers_of_a_column_say_little_if_the_module_takes_those_of_the_ot
     # Many say enough.
     many = capture(layer(forward), torch.tensor([[5, -4], [9, 3]]).repeat(8, 1))
     assert input_distributions(many)["c"].low.tolist() == [[5, -4]]
+
+
+def only(*taken: int) -> Any:
+    def forward(self: Any, c: Tensor) -> Tensor:
+        if not torch.compiler.is_exporting() and not set(c.flatten().tolist()) <= set(taken):
+            raise ValueError("not these")
+        return c * 2.0
+
+    return forward
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "low", "high"),
+    [
+        (1, torch.int64, 0, 1),
+        (0, torch.int32, 0, 1),
+        (7, torch.int64, 0, 7),
+        (-3, torch.int8, -3, 1),
+        (0, torch.uint8, 0, 255),
+        (255, torch.uint8, 0, 255),
+    ],
+)
+def test_one_integer_everywhere_says_nothing_of_others(value: int, dtype: torch.dtype, low: int, high: int) -> None:
+    for shape in ((2, 3), (40, 3)):
+        constant = torch.full(shape, value, dtype=dtype)
+        known = input_distributions(capture(layer(lambda self, c: c * 2.0), constant))["c"]
+        assert (known.low.tolist(), known.high.tolist(), known.is_kept) == ([[low] * 3], [[high] * 3], False)
+        assert {low, high} <= set(drawn(known, batch=4000).flatten().tolist())
+    refusing = capture(layer(only(value)), constant)
+    known = input_distributions(refusing)["c"]
+    assert (known.low.tolist(), known.high.tolist(), known.is_kept) == ([[value] * 3], [[value] * 3], True)
+    assert Sampler(refusing).kept == {"c": value}
+    # The user may say more.
+    assert not Sampler(refusing, own=lambda random, count: {"c": np.full((count, 3), value)}).kept
+    assert not Sampler(refusing, stated={"c": (np.array([[value]]), np.array([[value]]))}).kept
+    data = {"c": refusing.example["c"]}
+    assert (set(Sampler(refusing, data).draw()["c"].flatten().tolist()), Sampler(refusing, data).kept) == ({value}, {})
+
+
+class Attending(nn.Module):
+    """Attends to the places whose mask is not 0, and averages over them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.table, self.last = nn.Embedding(50, 8), nn.Linear(8, 3)
+        self.layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        h, m = self.layer(self.table(ids), src_key_padding_mask=mask == 0), mask[..., None].float()
+        found: Tensor = self.last((h * m).sum(1) / m.sum(1).clamp(min=1))
+        return found
+
+
+def brightened(self: Any, image: Tensor) -> Tensor:
+    return torch.relu(self.layer(image / 255.0))
+
+
+@pytest.mark.parametrize(
+    ("module", "example", "name"),
+    [
+        (Attending(), {"ids": torch.arange(20).reshape(4, 5), "mask": torch.ones(4, 5, dtype=torch.int64)}, "mask"),
+        (layer(brightened), {"image": torch.zeros(2, 3, dtype=torch.uint8)}, "image"),
+    ],
+)
+def test_a_file_that_ignores_an_input_that_is_one_integer_everywhere_is_refused(
+    module: nn.Module, example: Any, name: str
+) -> None:
+    program = capture(module.eval(), example)
+    references = References(program)
+    sampler = Sampler(program)
+    sampler.most_rows = 3
+    found = references.of_probes(all_probe_inputs(sampler, references.exact))
+    assert compare(program.run, found, program, "it")[0].holds
+
+    def ignoring(tensors: Tensors) -> Tensors:
+        value = program.example[name].flat[0]
+        return program.run({**tensors, name: np.full_like(tensors[name], value)})
+
+    with pytest.raises(ParityError, match="among rows like the example"):
+        compare(ignoring, found, program, "it")
 
 
 def test_integers_are_drawn_in_each_column(plain: Program) -> None:

@@ -9,7 +9,7 @@ import pytest
 from concurrency import in_threads
 
 from edge_runtime import CannotWrite
-from edge_runtime.contract.atomic_files import make_folder, prepare_file, write_files
+from edge_runtime.contract.atomic_files import check_folder, make_folder, prepare_file, write_files
 
 
 def test_writes_and_replaces(tmp_path: Path) -> None:
@@ -117,9 +117,6 @@ def test_make_folder(tmp_path: Path) -> None:
     make_folder(tmp_path / "a" / "b")
     make_folder(tmp_path / "a" / "b")
     assert list((tmp_path / "a" / "b").iterdir()) == []
-    (tmp_path / "file").touch()
-    with pytest.raises(CannotWrite, match="no file can be written in"):
-        make_folder(tmp_path / "file")
     with pytest.raises(CannotWrite, match="no file can be written in"):
         make_folder(Path("/proc/nothing"))
 
@@ -146,7 +143,9 @@ def test_files_are_written_beside_their_targets(tmp_path: Path, monkeypatch: pyt
         (lambda folder: write_files({folder: b""}), "{0} cannot be written: Is a directory"),
         (lambda folder: write_files({folder / "a" / "b": b""}), "{0}/a/b cannot be written: No such file or directory"),
         (prepare_file, "{0} is a folder; move it, or choose another folder"),
-        (lambda folder: make_folder(folder / "file"), "no file can be written in {0}/file: File exists"),
+        (lambda folder: make_folder(folder / "file"), "{0}/file is a file, not a folder"),
+        (lambda folder: make_folder(folder / "file" / "a" / "b"), "{0}/file is a file, not a folder"),
+        (lambda folder: check_folder(folder / "file"), "{0}/file is a file, not a folder"),
     ],
 )
 def test_what_goes_wrong_in_words(tmp_path: Path, call: Callable[[Path], None], message: str) -> None:

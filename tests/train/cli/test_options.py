@@ -133,7 +133,7 @@ def test_the_other_options(command: Command, table: Path, runs: list[dict[str, A
 
 def test_outputs_are_checked_before_the_table_is_read(command: Command, table: Path) -> None:
     result = command(main, "nowhere.csv", "--target", "y", "--output", table)
-    assert result.err == "error: no file can be written in t.csv: Not a directory\n"
+    assert result.err == "error: t.csv is a file, not a folder\n"
 
 
 @pytest.mark.parametrize("device", ["tpu", "cud", "cuda:", "cuda:x", "cuda:0,1", "CPU", ""])

@@ -106,9 +106,9 @@ def test_a_single_row_to_test_has_no_r2(command: Command) -> None:
     [
         (["--learning-rate", "1e38"], "training diverged in epoch 1; try a lower learning rate"),
         (["--device", "cuda:99"], "cuda:99 is not available to torch"),
-        (["--output", "file"], "no file can be written in file"),
-        (["--plots", "file"], "no file can be written in file"),
-        (["--checkpoint", "file"], "no file can be written in file"),
+        (["--output", "file"], "file is a file, not a folder"),
+        (["--plots", "file"], "file is a file, not a folder"),
+        (["--checkpoint", "file"], "file is a file, not a folder"),
     ],
 )
 def test_what_cannot_be_done_leaves_the_earlier_model(command: Command, arguments: list[str], message: str) -> None:
