@@ -30,9 +30,9 @@ class Options(TypedDict, total=False):
         other: sorted offsets, lengths, masks. Inputs that it leaves out are drawn as always.
     budget: what a lower precision may cost.
     finite_only: exclude from the comparison what is not finite in torch.
-    require_nonfinite: make it an error if a file does not do what torch does for NaN, infinity and extreme numbers; by
-        default that is reported. What a signature says of missing values and of the numbers of a table is required
-        always.
+    require_nonfinite: make it an error if a file does not do what torch does for NaN, infinity and numbers that
+        overflow; by default that is reported. What a signature says of missing values and of the numbers of a table is
+        required always.
     opset: the version of ONNX's operators that the file is written in: 18, the lowest, by default.
     custom_translation_table: for operations of torch, functions of onnxscript that say what they are in ONNX, as
         torch.onnx.export takes them.

@@ -84,8 +84,8 @@ def export(
         bool,
         typer.Option(
             "--require-nonfinite",
-            help="Refuse a file that does not do what torch does for NaN, infinity and extreme numbers; by default it "
-            "is made, and what it does is said.",
+            help="Refuse a file that does not do what torch does for NaN, infinity and numbers that overflow; by "
+            "default it is made, and what it does is said.",
         ),
     ] = False,
     opset: Annotated[

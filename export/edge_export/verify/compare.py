@@ -96,8 +96,8 @@ def _must_not_fail(
     if not fails(outputs, expected):
         return False
     used = [tolerance_used(errors_of(outputs[name], tensor), tensor.tolerance) for name, tensor in expected.items()]
-    count = count_rows(tensors)
-    if not program.is_batched or any(values.shape[:1] != (count,) for values in used):
+    count = count_rows(tensors) if program.is_batched else None
+    if count is None or any(values.shape[:1] != (count,) for values in used):
         return not reference.overflows(tensors)
     by_row = np.max([values.reshape(count, -1).max(axis=1, initial=0.0) for values in used], axis=0)
     worst = [row for row in np.argsort(-by_row)[:_WORST_ROWS] if by_row[row] > 1]

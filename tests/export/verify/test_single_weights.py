@@ -134,3 +134,16 @@ def test_numbers_that_overflow_are_reported() -> None:
 class Sixth(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x**6
+
+
+def test_scalars_have_no_rows() -> None:
+    program = capture(Sixth(), torch.tensor(2.0))
+    torch_side = References(program)
+    known = torch_side.of_probes(all_probe_inputs(Sampler(program), torch_side.exact))
+    found = compare(
+        lambda tensors: {"output": np.nan_to_num(program.run(tensors)["output"], posinf=3e38)},
+        known,
+        program,
+        "bounded",
+    )
+    assert not next(each for each in found if each.probe.kind == EXTREME).is_required
