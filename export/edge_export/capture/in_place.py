@@ -147,7 +147,7 @@ def _replace_by_steps(node: fx.Node, steps: Callable[..., Any]) -> None:
         return found
 
     try:
-        traced = make_fx(compute, tracing_mode="real", pre_dispatch=True)(*[known.meta["val"] for known in nodes])
+        traced = make_fx(compute, tracing_mode="symbolic", pre_dispatch=True)(*[known.meta["val"] for known in nodes])
     except _AsItIs:
         return
     graph, placed = node.graph, dict[fx.Node, Any]()

@@ -122,7 +122,8 @@ def test_every_value_is_computed_once_and_is_right(name: str) -> None:
 def test_attention_is_put_in_its_steps_for_any_size() -> None:
     def forward(self: Any, x: Tensor) -> Tensor:
         mask = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).tril()
-        return torch.nn.functional.scaled_dot_product_attention(x, x, x, attn_mask=mask)
+        masked = torch.nn.functional.scaled_dot_product_attention(x, x, x, attn_mask=mask)
+        return torch.nn.functional.scaled_dot_product_attention(masked, x, x, is_causal=True)
 
     module = layer(forward)
     batch, length = torch.export.Dim("batch"), torch.export.Dim("length")
