@@ -21,9 +21,10 @@ from edge_export.formats.choices import LOWEST_OPSET
 from edge_export.formats.external_data import Content, check_model, move_weights
 from edge_export.formats.lowerings import CARRYING_NAN, LOWERINGS
 from edge_export.formats.string_inputs import as_strings
-from edge_export.tensors import Run
-from edge_runtime import InvalidModel, Predictor
+from edge_export.tensors import Run, Tensors
+from edge_runtime import InferenceFailed, InvalidModel, Predictor
 from edge_runtime.contract.metadata_keys import DATA_KEY, SIGNATURE_KEY
+from edge_runtime.contract.terminal import one_line
 
 
 def onnx_model(
@@ -133,7 +134,7 @@ def load_onnx(content: Content) -> Run:
     """The model in an ONNX or ORT file as `opened` opens it; given codes, it is run on strings.
 
     Raises:
-        ExportError: ONNX Runtime cannot load it.
+        ExportError: ONNX Runtime cannot load it; or, when it is called, cannot run it.
         RuntimeNotInstalled: there is no ONNX Runtime.
     """
     try:
@@ -141,7 +142,18 @@ def load_onnx(content: Content) -> Run:
     except InvalidModel as error:
         problem = error.__cause__ if isinstance(error.__cause__, Exception) else error
         raise ExportError(f"ONNX Runtime cannot load what was made of this module: {cause(problem)}") from error
-    return lambda tensors: predictor.run(as_strings(tensors, predictor.signature))
+
+    def run(tensors: Tensors) -> Tensors:
+        try:
+            return predictor.run(as_strings(tensors, predictor.signature))
+        except InferenceFailed as error:
+            shapes = " and ".join(str(list(values.shape)) for values in tensors.values())
+            raise ExportError(
+                f"ONNX Runtime fails on what was made of this module, for inputs of the shapes {shapes}, which the "
+                f"module takes: {one_line(error.__cause__ or error)}"
+            ) from error
+
+    return run
 
 
 def _remove_traces(message: Message) -> None:

@@ -24,7 +24,7 @@ from edge_export.capture.program import Program
 from edge_export.errors import ExportError
 from edge_export.formats import onnx_file
 from edge_export.formats.onnx_file import load_onnx, onnx_model, serialized, with_metadata
-from edge_runtime import Predictor, Signature
+from edge_runtime import InferenceFailed, Predictor, Signature
 from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
 from edge_train import Network, NeuralNet, TableNet, four_blobs, save_checkpoint
 
@@ -231,3 +231,19 @@ def test_outputs_named_like_values_within_the_graph() -> None:
     assert program.outputs == ("relu", "linear", "same")
     for x in (rows(), -rows(), rows().abs()):
         assert_same(in_file(program)({"x": x.numpy()}), program.run({"x": x.numpy()}))
+
+
+def test_a_file_that_fails_on_what_the_module_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = capture(layer(lambda self, x: x * 2), rows())
+    run = load_onnx(onnx_bytes(program))
+    with pytest.raises(ExportError) as raised:
+        monkeypatch.setattr(Predictor, "run", failing)
+        run({"x": np.ones((2, 3), np.float32)})
+    assert str(raised.value).startswith(
+        "ONNX Runtime fails on what was made of this module, for inputs of the shapes [2, 3], which the module takes: "
+    )
+    assert "\n" not in str(raised.value)
+
+
+def failing(self: Predictor, tensors: object) -> None:
+    raise InferenceFailed("no\nkernel")
