@@ -236,8 +236,8 @@ def test_outputs_named_like_values_within_the_graph() -> None:
 def test_a_file_that_fails_on_what_the_module_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     program = capture(layer(lambda self, x: x * 2), rows())
     run = load_onnx(onnx_bytes(program))
+    monkeypatch.setattr(Predictor, "run", failing)
     with pytest.raises(ExportError) as raised:
-        monkeypatch.setattr(Predictor, "run", failing)
         run({"x": np.ones((2, 3), np.float32)})
     assert str(raised.value).startswith(
         "ONNX Runtime fails on what was made of this module, for inputs of the shapes [2, 3], which the module takes: "
