@@ -71,6 +71,8 @@ def _out_of_place(exported: ExportedProgram) -> dict[fx.Node, torch._ops.OpOverl
 
 def _counterpart(target: torch._ops.OpOverload) -> torch._ops.OpOverload | None:
     """`aten.relu` for `aten.relu_`."""
+    if torch.Tag.inplace_view in target.tags:
+        return None  # it changes the shape of its operand
     name = target._schema.name.removeprefix("aten::")
     packet = getattr(torch.ops.aten, name.removesuffix("_"), None) if name.endswith("_") else None
     found = getattr(packet, target._overloadname, None)

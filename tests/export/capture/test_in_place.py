@@ -71,6 +71,12 @@ def with_a_wider_type(self: Any, x: Tensor) -> Any:
     return y * 3
 
 
+def of_another_shape(self: Any, x: Tensor) -> Any:
+    y = x * 2
+    y.unsqueeze_(1)
+    return y + 1
+
+
 def its_own_operand(self: Any, x: Tensor) -> Any:
     y = x * 2
     return y.add_(y)
@@ -97,6 +103,7 @@ TRACED: dict[str, Callable[..., Any]] = {
     "of another type": of_another_type,
     "with a wider type": with_a_wider_type,
     "its own operand": its_own_operand,
+    "of another shape": of_another_shape,
     "of its input": of_its_input,
     "part of it": part_of_it,
 }
