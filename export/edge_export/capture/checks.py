@@ -1,6 +1,7 @@
 """What a module must be and do to be captured; an ExportError says in one line what is missing."""
 
 import copy
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -128,6 +129,10 @@ def check_codes(program: Program) -> None:
                     ) from error
 
 
+# Operations that draw random numbers in training, if at all.
+_ONLY_IN_TRAINING = re.compile("dropout|rrelu|attention|lstm|gru|rnn")
+
+
 def check_repeats(program: Program, given: Tensors) -> None:
     """See that the module gives the same again on its example, and so does its graph, also for the inputs `given`."""
     called = program.callable_module()
@@ -141,6 +146,12 @@ def check_repeats(program: Program, given: Tensors) -> None:
     _check_captured(program, program.example, first, "it computes differently while it is exported")
     if any(values.shape != program.example[name].shape for name, values in given.items()):
         _check_captured(program, given, program.run(given), "it computes differently for some sizes of its inputs")
+    for node in program.exported.graph.nodes:
+        drawing = (
+            isinstance(node.target, torch._ops.OpOverload) and torch.Tag.nondeterministic_seeded in node.target.tags
+        )
+        if drawing and node in program.varying and not _ONLY_IN_TRAINING.search(str(node.target)):
+            raise ExportError(f"the module draws random numbers ({node.target}): make them an input")
 
 
 def _check_captured(program: Program, inputs: Tensors, expected: Tensors, reason: str) -> None:

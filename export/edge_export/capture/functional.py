@@ -29,6 +29,8 @@ def functional(exported: ExportedProgram) -> tuple[ExportedProgram, list[str]]:
                 torch.ops.aten.scaled_dot_product_attention.default: attention_in_steps,
                 torch.ops.aten.cat.default: _cat_of_several_types,
                 torch.ops.aten.stack.default: _stack_of_several_types,
+                torch.ops.aten.softmax.int: _softmax_in_its_type,
+                torch.ops.aten.log_softmax.int: _log_softmax_in_its_type,
             },
         )
     except Exception as error:
@@ -59,6 +61,14 @@ def _cat_of_several_types(tensors: Sequence[Tensor], dim: int = 0) -> Any:
 
 def _stack_of_several_types(tensors: Sequence[Tensor], dim: int = 0) -> Any:
     return _of_one_type(torch.stack, tensors, dim)
+
+
+def _softmax_in_its_type(values: Tensor, dim: int, dtype: torch.dtype | None = None) -> Any:
+    return NotImplemented if dtype in (None, values.dtype) else torch.softmax(values.to(dtype), dim)
+
+
+def _log_softmax_in_its_type(values: Tensor, dim: int, dtype: torch.dtype | None = None) -> Any:
+    return NotImplemented if dtype in (None, values.dtype) else torch.log_softmax(values.to(dtype), dim)
 
 
 def _of_one_type(join: Callable[..., Tensor], tensors: Sequence[Tensor], dim: int) -> Any:

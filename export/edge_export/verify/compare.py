@@ -95,7 +95,15 @@ def _must_not_fail(
         return reference.probe.is_required and fails(outputs, expected)
     if not fails(outputs, expected):
         return False
-    used = [tolerance_used(errors_of(outputs[name], tensor), tensor.tolerance) for name, tensor in expected.items()]
+    used = []
+    for name, tensor in expected.items():
+        apart = errors_of(outputs[name], tensor)
+        if outputs[name].shape == tensor.float32.shape and not tensor.is_discrete:
+            # Where the file alone is not finite, its own numbers overflow on the way.
+            apart = np.where(np.isfinite(outputs[name]), apart, 0.0)
+        used.append(tolerance_used(apart, tensor.tolerance))
+    if not any((each > 1).any() for each in used):
+        return False
     count = count_rows(tensors) if program.is_batched else None
     if count is None or any(values.shape[:1] != (count,) for values in used):
         return not reference.overflows(tensors)

@@ -200,3 +200,9 @@ class OtherWhileExported(Layer):
 )
 def test_modules_that_return_something_else_each_time(module: nn.Module, message: str) -> None:
     assert message in refusal(module, X)
+
+
+def test_random_numbers_that_the_example_does_not_show() -> None:
+    """Of a probability of 1 the draw is always 1."""
+    with pytest.raises(ExportError, match=r"the module draws random numbers .*bernoulli.*: make them an input"):
+        capture(layer(lambda self, x: torch.bernoulli(x.clamp(0, 1))), torch.ones(4, 3))
