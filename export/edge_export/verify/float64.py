@@ -3,7 +3,6 @@
 import contextlib
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,19 +29,6 @@ _WIDE = {
 _MOST_WIDENED = 2**26
 
 Operation = Callable[..., Any]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where in a graph an operation is.
-
-    Attributes:
-        dtype: the type of its result, if that is a tensor.
-        weights: the ids of those of its operands that come from weights alone.
-    """
-
-    dtype: torch.dtype | None = None
-    weights: frozenset[int] = frozenset()
 
 
 class Arithmetic:
@@ -74,7 +60,7 @@ class Arithmetic:
                 placeholders.append(self._state[spec.target])
         try:
             with torch.no_grad(), _float64_by_default():
-                results = self._run_graph(self._program.exported.graph_module, placeholders, self._program.varying)
+                results = self._run_graph(self._program.exported.graph_module, placeholders)
         except Exception as error:
             raise ExportError(
                 f"the module cannot be verified, since it cannot run in float64: {cause(error)}"
@@ -82,13 +68,20 @@ class Arithmetic:
         found = [_widened(leaf) for leaf in pytree.tree_leaves(results) if isinstance(leaf, Tensor)]
         return dict(zip(self._program.outputs, found, strict=True))
 
-    def _run_graph(
-        self, module: fx.GraphModule, arguments: Sequence[Any], varying: frozenset[fx.Node] | None = None
-    ) -> Any:
-        return _Interpreter(module, self.compute, varying).run(*arguments)
+    def _run_graph(self, module: fx.GraphModule, arguments: Sequence[Any]) -> Any:
+        return _Interpreter(module, self.compute).run(*arguments)
 
-    def compute(self, operation: Operation, args: tuple[Any, ...], kwargs: Mapping[str, Any], place: Place) -> Any:
-        """The result of one operation; `args` hold float64 where the program has float32."""
+    def compute(
+        self, operation: Operation, args: tuple[Any, ...], kwargs: Mapping[str, Any], dtype: torch.dtype | None
+    ) -> Any:
+        """The result of one operation.
+
+        Args:
+            operation: the operation.
+            args: its operands, in float64 where the program has float32.
+            kwargs: the same by name.
+            dtype: the type of its result in the program, if that is a tensor.
+        """
         if operation in (_aten._assert_tensor_metadata.default, _aten._assert_scalar.default):
             return None  # about float32
         match operation:
@@ -110,7 +103,7 @@ class Arithmetic:
         if isinstance(operation, torch._ops.HigherOrderOperator):
             raise NotImplementedError(f"{operation} is not supported yet")
         if (steps := NORMS.get(getattr(operation, "overloadpacket", None))) is not None:
-            return steps(lambda step, *operands: self.compute(step, operands, {}, place), *args, **kwargs)
+            return steps(lambda step, *operands: self.compute(step, operands, {}, dtype), *args, **kwargs)
         return operation(*args, **kwargs)
 
 
@@ -128,11 +121,13 @@ class RangeWatch(Arithmetic):
         self.run(tensors)
         return self._has_left
 
-    def compute(self, operation: Operation, args: tuple[Any, ...], kwargs: Mapping[str, Any], place: Place) -> Any:
+    def compute(
+        self, operation: Operation, args: tuple[Any, ...], kwargs: Mapping[str, Any], dtype: torch.dtype | None
+    ) -> Any:
         """The result of one operation."""
-        result = super().compute(operation, args, kwargs, place)
-        if not self._has_left and place.dtype is not None and place.dtype.is_floating_point:
-            largest = torch.finfo(place.dtype).max
+        result = super().compute(operation, args, kwargs, dtype)
+        if not self._has_left and dtype is not None and dtype.is_floating_point:
+            largest = torch.finfo(dtype).max
             for tensor in pytree.tree_leaves(result):
                 if isinstance(tensor, Tensor) and tensor.is_floating_point():
                     self._has_left |= not bool((tensor.abs() <= largest).all())
@@ -142,11 +137,10 @@ class RangeWatch(Arithmetic):
 class _Interpreter(fx.Interpreter):
     """Walks a graph whose operations `compute` does, in float64 where the graph says float32."""
 
-    def __init__(self, module: fx.GraphModule, compute: Operation, varying: frozenset[fx.Node] | None) -> None:
+    def __init__(self, module: fx.GraphModule, compute: Operation) -> None:
         super().__init__(module)
         self._compute = compute
-        self._varying = varying
-        self._place = Place()
+        self._dtype: torch.dtype | None = None
 
     def run_node(self, n: fx.Node) -> Any:
         """One node of the graph."""
@@ -154,28 +148,18 @@ class _Interpreter(fx.Interpreter):
             value = n.meta.get("val")
             values = value if isinstance(value, tuple | list) else [value]
             dtypes = [one.dtype for one in values if isinstance(one, Tensor) and one.dtype.is_floating_point]
-            dtype = dtypes[0] if dtypes else getattr(values[0], "dtype", None) if values else None
-            weights = [node for node in n.all_input_nodes if self._varying is not None and node not in self._varying]
-            self._place = Place(dtype, frozenset(id(self.env[node]) for node in weights))
+            self._dtype = dtypes[0] if dtypes else getattr(values[0], "dtype", None) if values else None
         return super().run_node(n)
 
     def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """One operation of the graph."""
         if target is operator.getitem:
             return target(*args)
-        place = self._place
         if target is _aten.embedding.default:
             # Rows are widened once they are looked up: widening a large table for each call takes minutes.
-            return _wide(self._compute(target, args, kwargs, place))
-        if place.weights:
-            # Widening makes another tensor of a weight.
-            leaves = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
-            wide = {id(leaf): _wide(leaf) for leaf in leaves}
-            place = Place(place.dtype, frozenset(id(wide[old]) for old in place.weights if old in wide))
-            args, kwargs = pytree.tree_map(lambda leaf: wide.get(id(leaf), _wide(leaf)), (args, kwargs))
-        else:
-            args, kwargs = pytree.tree_map(_wide, (args, kwargs))
-        return self._compute(target, args, kwargs, place)
+            return _wide(self._compute(target, args, kwargs, self._dtype))
+        args, kwargs = pytree.tree_map(_wide, (args, kwargs))
+        return self._compute(target, args, kwargs, self._dtype)
 
 
 @contextlib.contextmanager

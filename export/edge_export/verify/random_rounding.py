@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from edge_export.tensors import Tensors
-from edge_export.verify.float64 import Arithmetic, Operation, Place
+from edge_export.verify.float64 import Arithmetic, Operation
 from edge_export.verify.norms import NORMS
 from edge_export.verify.products import MULTIPLYING, off_of_products
 
@@ -111,29 +111,31 @@ class RandomRounding(Arithmetic):
         self._choices.manual_seed(self._seed // 2)
         return super().run(tensors)
 
-    def compute(self, operation: Operation, args: tuple[Any, ...], kwargs: Mapping[str, Any], place: Place) -> Any:
+    def compute(
+        self, operation: Operation, args: tuple[Any, ...], kwargs: Mapping[str, Any], dtype: torch.dtype | None
+    ) -> Any:
         """The result of one operation, rounded."""
         if not isinstance(operation, torch._ops.OpOverload) or operation.is_view:
-            return super().compute(operation, args, kwargs, place)
+            return super().compute(operation, args, kwargs, dtype)
         packet = operation.overloadpacket
         if packet in _MOVING or packet in NORMS:
-            return super().compute(operation, args, kwargs, place)
+            return super().compute(operation, args, kwargs, dtype)
         # What gives integers decides among numbers, of float32 usually.
-        bits = _LOST_BITS.get(place.dtype or torch.float32, _LOST_BITS[torch.float32])
+        bits = _LOST_BITS.get(dtype or torch.float32, _LOST_BITS[torch.float32])
         last_place = _last_place(bits)
         if packet in _CHOOSING:
-            exact = super().compute(operation, args, kwargs, place)
+            exact = super().compute(operation, args, kwargs, dtype)
             width = (-1) ** self._seed * self._units * last_place
             reordered = functools.partial(_reordered, random=self._choices, width=width)
             moved, named = pytree.tree_map_only(Tensor, reordered, (args, dict(kwargs)))
-            again = super().compute(operation, moved, named, place)
+            again = super().compute(operation, moved, named, dtype)
             # What is chosen are operands, which were rounded before; only the choice is open.
             return pytree.tree_map(lambda one, other: one if _is_floating(one) else other, exact, again)
         combines = packet in _COARSE or not _is_pointwise(packet)
         size = _size(packet, args)
         if packet in MULTIPLYING:
             # Of a sum of products the roundings are those of its terms, and each sum has its own.
-            result = super().compute(operation, args, kwargs, place)
+            result = super().compute(operation, args, kwargs, dtype)
             if not result.is_floating_point():
                 return result
             return self._rounded(
@@ -143,16 +145,16 @@ class RandomRounding(Arithmetic):
             units = _COARSE.get(packet, 1.0)
             if packet in _SUMMING:
                 # Added up one after another, each partial sum is rounded: a random walk of as many steps.
-                sums = pytree.tree_leaves(super().compute(operation, args, kwargs, place))[0]
+                sums = pytree.tree_leaves(super().compute(operation, args, kwargs, dtype))[0]
                 units = max(1.0, math.sqrt(args[0].numel() / max(1, sums.numel())) / 2)
-            jittered = self._jittered_operands(args, kwargs, place, units * last_place)
+            jittered = self._jittered_operands(args, kwargs, dtype, units * last_place)
             try:
-                result = super().compute(operation, *jittered, place)
+                result = super().compute(operation, *jittered, dtype)
             except RuntimeError:
                 # What is at the end of an operation's domain, such as a probability of 1, cannot be moved beyond it.
-                result = super().compute(operation, args, kwargs, place)
+                result = super().compute(operation, args, kwargs, dtype)
         else:
-            result = super().compute(operation, args, kwargs, place)
+            result = super().compute(operation, args, kwargs, dtype)
         if packet is _aten.cumsum and result.is_floating_point():
             # One after another, each partial sum is rounded and carries the roundings of those before it.
             result = result + (self._units * last_place * result.abs() * self._noise(result)).cumsum(args[1])
@@ -162,7 +164,7 @@ class RandomRounding(Arithmetic):
         return found.clamp(0, 1) if packet in _PROBABILITIES else found
 
     def _jittered_operands(
-        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], place: Place, width: float
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], dtype: torch.dtype | None, width: float
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Operands that are off by `width` of their own size."""
         # Uniform, with a standard deviation of `width`.
@@ -177,7 +179,7 @@ class RandomRounding(Arithmetic):
             # What is exactly equal, such as zeros, is in no order: nothing decides which of them is the largest.
             return (
                 moved
-                if place.dtype is not None and place.dtype.is_floating_point
+                if dtype is not None and dtype.is_floating_point
                 else moved.add_(self._noise(operand), alpha=_TINY)
             )
 
