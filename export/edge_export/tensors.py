@@ -25,6 +25,12 @@ def count_rows(batch: Tensors) -> int:
     return len(next(iter(batch.values())))
 
 
+def repeated(values: Array, axis: int, size: int) -> Array:
+    """`values` at `size` places along `axis`: cut, or beginning anew where they end."""
+    found: Array = values.take(np.arange(size) % values.shape[axis], axis)
+    return found
+
+
 def take(rows: Tensors, indices: npt.NDArray[np.intp]) -> Tensors:
     """The rows of a batch at `indices`, shape (rows taken,)."""
     return {name: values[indices] for name, values in rows.items()}

@@ -29,8 +29,8 @@ def functional(exported: ExportedProgram) -> tuple[ExportedProgram, list[str]]:
                 torch.ops.aten.scaled_dot_product_attention.default: attention_in_steps,
                 torch.ops.aten.cat.default: _cat_of_several_types,
                 torch.ops.aten.stack.default: _stack_of_several_types,
-                torch.ops.aten.softmax.int: _softmax_in_its_type,
-                torch.ops.aten.log_softmax.int: _log_softmax_in_its_type,
+                torch.ops.aten.softmax.int: _in_its_type(torch.softmax),
+                torch.ops.aten.log_softmax.int: _in_its_type(torch.log_softmax),
             },
         )
     except Exception as error:
@@ -63,12 +63,13 @@ def _stack_of_several_types(tensors: Sequence[Tensor], dim: int = 0) -> Any:
     return _of_one_type(torch.stack, tensors, dim)
 
 
-def _softmax_in_its_type(values: Tensor, dim: int, dtype: torch.dtype | None = None) -> Any:
-    return NotImplemented if dtype in (None, values.dtype) else torch.softmax(values.to(dtype), dim)
+def _in_its_type(softmax: Callable[[Tensor, int], Tensor]) -> Callable[..., Any]:
+    """The steps of `softmax` in the type that is asked for: torch's ONNX exporter computes it in that of `values`."""
 
+    def steps(values: Tensor, dim: int, dtype: torch.dtype | None = None) -> Any:
+        return NotImplemented if dtype in (None, values.dtype) else softmax(values.to(dtype), dim)
 
-def _log_softmax_in_its_type(values: Tensor, dim: int, dtype: torch.dtype | None = None) -> Any:
-    return NotImplemented if dtype in (None, values.dtype) else torch.log_softmax(values.to(dtype), dim)
+    return steps
 
 
 def _of_one_type(join: Callable[..., Tensor], tensors: Sequence[Tensor], dim: int) -> Any:

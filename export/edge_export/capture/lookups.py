@@ -17,7 +17,7 @@ from torch import SymInt, Tensor, fx
 from torch.export.graph_signature import InputKind
 from torch.utils import _pytree as pytree
 
-from edge_export.capture.program import Program, placeholders, size_hint
+from edge_export.capture.program import Program, placeholders, size_hint, state_of
 
 _aten = torch.ops.aten
 
@@ -167,7 +167,7 @@ def _lookups(program: Program, starts: dict[str, int]) -> Iterator[_Lookup]:
 def _given(program: Program, starts: dict[str, int]) -> Iterator[tuple[fx.Node, Any]]:
     """What is known of the placeholders of the graph."""
     exported = program.exported
-    state = {**exported.state_dict, **exported.constants}
+    state = state_of(exported)
     inputs = {
         node: spec for node, spec in zip(placeholders(exported), program.inputs, strict=True) if spec.dtype.kind != "b"
     }

@@ -25,6 +25,9 @@ from edge_export.errors import ExportError
 from edge_export.tensors import BATCH, Tensors
 from edge_runtime import Signature
 
+# A program is costly if it computes so many numbers for a row: what is tried with it is tried less often.
+COSTLY = 2.0**18
+
 
 @dataclass(frozen=True)
 class InputTensor:
@@ -215,6 +218,12 @@ def _without_assertions(exported: ExportedProgram) -> fx.GraphModule:
             module.graph.erase_node(node)
     module.recompile()
     return module  # type: ignore[no-any-return]
+
+
+def state_of(exported: ExportedProgram) -> dict[str, Tensor]:
+    """The parameters, buffers and constants of a graph, by name."""
+    state = {**exported.state_dict, **exported.constants}
+    return {name: value for name, value in state.items() if isinstance(value, Tensor)}
 
 
 def placeholders(exported: ExportedProgram) -> list[fx.Node]:

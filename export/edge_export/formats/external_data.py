@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 import onnx
-import torch
 from onnx import ModelProto
 from onnxscript import ir
 
-from edge_export.capture.program import Program
+from edge_export.capture.program import Program, state_of
 from edge_runtime.contract.data_file import DataFile
 from edge_runtime.contract.errors import CannotWrite
 
@@ -57,8 +56,7 @@ def size_of(content: Content) -> int:
 
 def needs_data_file(program: Program) -> bool:
     """Whether the weights of `program` are more than one ONNX file holds."""
-    state = {**program.exported.state_dict, **program.exported.constants}.values()
-    return sum(tensor.nbytes for tensor in state if isinstance(tensor, torch.Tensor)) > MOST_BYTES
+    return sum(tensor.nbytes for tensor in state_of(program.exported).values()) > MOST_BYTES
 
 
 def move_weights(model: ir.Model, data: Path) -> None:

@@ -11,8 +11,8 @@ from edge_export.errors import ExportError
 from edge_export.formats.string_inputs import string_features
 from edge_export.tensors import BATCH, Tensors
 from edge_runtime import Feature, Signature
+from edge_runtime.contract.array_files import read_arrays
 from edge_runtime.contract.category_codes import encode, last_code
-from edge_runtime.contract.terminal import unreadable
 from edge_runtime.contract.text_files import delimiter_of, open_text, reading_text
 from edge_runtime.rows.arrays import cast_in_range
 from edge_runtime.rows.text_rows import read_rows
@@ -24,31 +24,10 @@ def read_tensors(path: Path) -> Tensors:
     Raises:
         ExportError: it cannot be read, or is not an .npz file. Nothing is unpickled.
     """
-    try:
-        # Opened here: given a path, numpy leaves the file open if it is not an archive.
-        with path.open("rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ExportError(f"{path} holds one array without a name; save it with numpy.savez(path, name=array)")
-            arrays = dict(archive)
-            # Another zip, such as the weights that torch.save writes, has members that are bytes.
-            if not all(isinstance(values, np.ndarray) for values in arrays.values()):
-                raise ExportError(_not_npz(path))
-            return arrays
-    except OSError as error:
-        raise ExportError(unreadable(path, error)) from error
-    except ExportError:
-        raise
-    except Exception as error:  # numpy raises many kinds of errors for bytes that are not an archive
-        if "Object arrays" in str(error):
-            raise ExportError(
-                f"{path} cannot be read without running code from it; save strings as numpy.array(strings, dtype=str)"
-            ) from error
-        raise ExportError(_not_npz(path)) from error
-
-
-def _not_npz(path: Path) -> str:
-    return f"{path} is not an .npz file; make one with numpy.savez(path, name=array, ...)"
+    arrays = read_arrays(path, ExportError)
+    if not isinstance(arrays, dict):
+        raise ExportError(f"{path} holds one array without a name; save it with numpy.savez(path, name=array)")
+    return arrays
 
 
 def read_data(path: Path, program: Program) -> Tensors:

@@ -26,6 +26,7 @@ from edge_export.inputs.weights import load_weights
 from edge_export.options import split_factory
 from edge_export.tensors import Axes
 from edge_runtime import Signature
+from edge_runtime.contract.data_file import blocks
 from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
 from edge_runtime.contract.terminal import suggestion, unreadable
 from edge_train import load_checkpoint
@@ -158,5 +159,6 @@ def _sha256(path: Path) -> str:
     """The hash of a file; of weights in several files, that of the index and of them, one after the other."""
     digest = hashlib.sha256()
     for one in [path, *(shards(path) if kind_of(path) == Kind.SHARDED else [])]:
-        digest.update(one.read_bytes())
+        for block in blocks(one):
+            digest.update(block)
     return digest.hexdigest()

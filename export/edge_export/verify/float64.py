@@ -12,7 +12,7 @@ from torch.export.graph_signature import InputKind, TensorArgument
 from torch.utils import _pytree as pytree
 
 from edge_export.capture.diagnostics import cause
-from edge_export.capture.program import Program
+from edge_export.capture.program import Program, state_of
 from edge_export.errors import ExportError
 from edge_export.tensors import Tensors
 from edge_export.verify.norms import NORMS
@@ -37,10 +37,9 @@ class Arithmetic:
     def __init__(self, program: Program) -> None:
         """Widen the parameters, buffers and constants of `program`."""
         self._program = program
-        state = {**program.exported.state_dict, **program.exported.constants}
-        tensors = {name: tensor for name, tensor in state.items() if isinstance(tensor, Tensor)}
-        is_small = sum(tensor.nbytes for tensor in tensors.values()) <= _MOST_WIDENED
-        self._state = {name: _widened(tensor) if is_small else tensor.detach() for name, tensor in tensors.items()}
+        state = state_of(program.exported)
+        is_small = sum(tensor.nbytes for tensor in state.values()) <= _MOST_WIDENED
+        self._state = {name: _widened(tensor) if is_small else tensor.detach() for name, tensor in state.items()}
 
     def run(self, tensors: Tensors) -> dict[str, Tensor]:
         """What the program gives in float64 for `tensors`, by output.

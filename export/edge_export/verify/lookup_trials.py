@@ -11,14 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_export.capture.lookups import HIGHEST, LOWEST, LookupRange, lookup_ranges
-from edge_export.capture.program import InputTensor, Program
+from edge_export.capture.program import COSTLY, InputTensor, Program
 from edge_export.formats.string_inputs import string_features
-from edge_export.tensors import Array, Tensors, evenly_spaced
+from edge_export.tensors import Array, Tensors, evenly_spaced, repeated
 from edge_runtime.contract.input_ranges import InputRange, InputRanges, SizeBound
 
 # Places of one range that are tried; of a module that computes much, few.
 _MOST_PLACES, _FEW_PLACES = 8, 2
-_COSTLY = 2.0**18
 # float32 holds no integer beyond this and the next one.
 _LARGEST_FLOAT = 2**24
 
@@ -27,7 +26,7 @@ def tried_ranges(program: Program) -> dict[str, LookupRange]:
     """The ranges of `program`'s inputs that its graph tells and that torch confirms, by input."""
     if not (found := lookup_ranges(program)):
         return {}
-    is_costly = program.cost >= _COSTLY
+    is_costly = program.cost >= COSTLY
     calls = [program.example]
     if not is_costly and program.failure(longer := _longer(program)) is None:
         calls.append(longer)
@@ -159,8 +158,7 @@ def _longer(program: Program) -> Tensors:
         values = program.example[spec.name]
         for axis, size in enumerate(spec.shape):
             if isinstance(size, str):
-                count = values.shape[axis]
-                values = values.take(np.arange(2 * count + 1) % count, axis)
+                values = repeated(values, axis, 2 * values.shape[axis] + 1)
         longer[spec.name] = values
     return longer
 

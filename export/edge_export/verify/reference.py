@@ -21,7 +21,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from edge_export.capture.program import Program
+from edge_export.capture.program import COSTLY, Program
 from edge_export.errors import ExportError
 from edge_export.tensors import Array, Tensors, count_rows, row_shapes
 from edge_export.verify.draws import moved_by_roundings, outputs_in, row_factors, tile_factors
@@ -34,8 +34,8 @@ from edge_runtime.verification import distance
 
 # Random choices of the roundings: of a call, of one that is looked at closely, and of one whose module is very costly.
 DRAWS, MANY_DRAWS, FEW_DRAWS = 4, 16, 2
-# Numbers that are computed for a row.
-COSTLY, VERY_COSTLY = 2.0**18, 2.0**22
+# Numbers that are computed for a row of a module that is drawn for on one row.
+VERY_COSTLY = 2.0**22
 
 CallReference: TypeAlias = dict[str, TensorReference]
 # A call, what it gives in float64, and how far each draw of roundings moves that.
@@ -93,7 +93,8 @@ class References:
             drawn = [*known, (call, float64, moved_by_roundings(self.exact, call, float64, draws))]
         self._usual = _usual_errors(self.program, drawn)
         if self.program.has_convolutions:
-            self._elsewhere = tile_factors(self.exact, *drawn[-1 if not self._draws else 0][:2], self._usual)
+            tensors, results, _ = drawn[0] if self._draws else drawn[-1]
+            self._elsewhere = tile_factors(self.exact, tensors, results, self._usual)
         first = tuple(self._of_part(*each) for each in known)
         found = [ProbeReference(ordinary, first, self.of_call_closely)]
         for probe in others:

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from edge_export.capture.program import Program, size_hint
+from edge_export.capture.program import COSTLY, Program, size_hint
 from edge_export.errors import ExportError
 from edge_export.tensors import Tensors, count_rows, evenly_spaced, join, row_shapes, take
 from edge_export.verify.float64 import Arithmetic
 from edge_export.verify.probe_kinds import NOT_FINITE, ProbeInputs
-from edge_export.verify.reference import COSTLY
 from edge_runtime.contract.workload import Workload
 
 # Rows of each kind that are also computed alone; of a costly program one ordinary row and one with NaN.

@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from edge_export.capture.program import Program
 from edge_export.errors import ExportError
-from edge_export.tensors import Tensors
+from edge_export.tensors import Tensors, repeated
 from edge_export.verify.probe_kinds import OTHER_LENGTHS, ProbeInputs
 
 
@@ -64,6 +62,6 @@ def _example_of_size(program: Program, call: Tensors) -> Tensors:
     found = {}
     for name, values in program.example.items():
         for axis, size in enumerate(call[name].shape):
-            values = values.take(np.arange(size) % values.shape[axis], axis)
+            values = repeated(values, axis, size)
         found[name] = values
     return found

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_export.capture.program import Program
-from edge_export.tensors import BATCH, Array, Tensors, count_rows
+from edge_export.tensors import BATCH, Array, Tensors, count_rows, repeated
 from edge_export.verify.input_distributions import InputDistribution, input_distributions
 from edge_export.verify.lookup_trials import sizes_of, tried_ranges
 from edge_export.verify.missing_values import columns_with_missing, with_missing
@@ -150,7 +150,7 @@ class Sampler:
                     rows = self.random.integers(0, values.shape[axis], wanted[BATCH]) if rows is None else rows
                     values = values.take(rows, axis)
                 elif isinstance(dimension, str):
-                    values = values.take(np.arange(wanted[dimension]) % values.shape[axis], axis)
+                    values = repeated(values, axis, wanted[dimension])
             found[spec.name] = values
         return found
 

@@ -23,7 +23,13 @@ def read_arrays(path: Path, kind: type[EdgePredictError]) -> dict[str, npt.NDArr
         # Opened here: given a path, numpy leaves the file open if it is not an archive.
         with path.open("rb") as file:
             content = np.load(file, allow_pickle=False)
-            return dict(content) if isinstance(content, np.lib.npyio.NpzFile) else np.asarray(content)
+            if not isinstance(content, np.lib.npyio.NpzFile):
+                return np.asarray(content)
+            arrays = dict(content)
+            # Another zip, such as the weights that torch.save writes, has members that are bytes.
+            if other := [name for name, values in arrays.items() if not isinstance(values, np.ndarray)]:
+                raise ValueError(f"{other[0]} is not an array")
+            return arrays
     except OSError as error:
         raise kind(unreadable(path, error)) from error
     except MemoryError:

@@ -130,7 +130,7 @@ def test_a_costly_module_is_tried_on_few_calls(monkeypatch: pytest.MonkeyPatch) 
     ids = torch.zeros(2, 300, dtype=torch.int64)
     counts = []
     for costly in (2.0**60, 0.0):
-        monkeypatch.setattr(lookup_trials, "_COSTLY", costly)
+        monkeypatch.setattr(lookup_trials, "COSTLY", costly)
         program = capture(nn.Embedding(6, 2), ids)
         with monkeypatch.context() as patch:
             counting = MagicMock(side_effect=lambda tensors, run=program.failure: run(tensors))

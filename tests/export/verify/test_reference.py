@@ -13,13 +13,13 @@ from torch import Tensor, nn
 
 from edge_export import ExportError
 from edge_export.capture.capture import capture
-from edge_export.capture.program import Program
+from edge_export.capture.program import COSTLY, Program
 from edge_export.verify.decision_boundary import boundary_rows
 from edge_export.verify.float64 import Arithmetic, RangeWatch
 from edge_export.verify.probe_inputs import ordinary
 from edge_export.verify.probe_kinds import BOUNDARY, ProbeInputs
 from edge_export.verify.random_rounding import HALF_UNIT
-from edge_export.verify.reference import COSTLY, DRAWS, MANY_DRAWS, ProbeReference, References
+from edge_export.verify.reference import DRAWS, MANY_DRAWS, ProbeReference, References
 from edge_export.verify.sampler import Sampler
 from edge_export.verify.tensor_reference import MULTIPLE, TensorReference
 from edge_runtime.contract.progress import Progress
