@@ -27,26 +27,11 @@ from edge_export.verify.reference import ProbeReference, References
 from edge_export.verify.sampler import Sampler
 from edge_export.verify.tensor_reference import MULTIPLE
 from edge_export.verify.worst_case_search import worst_rows
-from edge_train import NeuralNet
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers"))
 from exports import onnx_bytes
 from random_modules import random_module
-from random_tables import random_table_net
-
-
-def random_network(seed: int) -> Program:
-    """A network like the example's, or for a table of numbers, of random size and weights."""
-    random = np.random.default_rng(seed)
-    torch.manual_seed(seed)
-    if random.integers(2):
-        table_net = random_table_net(seed, strings=False)
-        return capture(table_net, torch.zeros(2, len(table_net.signature.features)))
-    model = NeuralNet(int(random.integers(1, 65)), int(random.integers(1, 129)))
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.mul_(10 ** random.uniform(-1, 1.5))
-    return capture(model, torch.zeros(2, len(model.signature.features)))
+from random_networks import random_network
 
 
 def measure(programs: Iterator[Program], title: str) -> None:
@@ -94,7 +79,7 @@ def measure(programs: Iterator[Program], title: str) -> None:
 def main(networks: int, modules: int) -> None:
     """Measure both kinds."""
     torch.set_num_threads(1)
-    measure((random_network(seed) for seed in range(networks)), "networks like the example's")
+    measure((capture(*random_network(seed)) for seed in range(networks)), "networks like the example's")
     measure((capture(*random_module(seed)) for seed in range(modules)), "modules of many kinds of layers")
 
 

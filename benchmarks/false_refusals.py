@@ -17,11 +17,10 @@ from torch import Tensor, nn
 
 from edge_export import export
 from edge_runtime import EdgePredictError
-from edge_train import NeuralNet
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers"))
 from random_modules import ACTIVATIONS, Sum, random_module
-from random_tables import random_table_net
+from random_networks import random_network
 
 
 def network(seed: int) -> tuple[nn.Module, Tensor, object]:
@@ -29,15 +28,8 @@ def network(seed: int) -> tuple[nn.Module, Tensor, object]:
     random = np.random.default_rng(seed)
     torch.manual_seed(seed)
     match seed % 4:
-        case 0 if random.integers(2):
-            table_net = random_table_net(seed, strings=False)
-            return table_net, torch.zeros(2, len(table_net.signature.features)), None
         case 0:
-            model = NeuralNet(int(random.integers(1, 65)), int(random.integers(1, 129)))
-            with torch.no_grad():
-                for parameter in model.parameters():
-                    parameter.mul_(10 ** random.uniform(-1, 1.5))
-            return model, torch.zeros(2, len(model.signature.features)), None
+            return *random_network(seed), None
         case 1:
             return random_module(seed)
         case 2:

@@ -38,7 +38,7 @@ class Outcome(TypedDict, total=False):
 
     Keys:
         verdict: how it ended.
-        reason: why there is no file or what is wrong with it.
+        reason: why no file was made, or what is wrong with it.
         cpu: processor seconds of the export; of the call alone, in a process where nothing was exported before.
         wall: seconds of the same.
         before: the process's peak of memory before the export, in bytes; the network is made by then.

@@ -9,13 +9,13 @@ import os
 import pickle
 import sys
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from pickled import PROTOCOLS, WRITERS, Write, zipped
 from torch import Tensor, nn
 
 from edge_export.inputs.checkpoint_reader import Placeholder, read_without_classes
@@ -87,25 +87,6 @@ def checkpoint() -> dict[Any, Any]:
     trained = module()
     optimizer = torch.optim.Adam(trained.parameters())
     return {**BESIDE, "state_dict": trained.state_dict(), "optimizer": optimizer.state_dict()}
-
-
-def zipped(value: object, protocol: int) -> bytes:
-    content = io.BytesIO()
-    torch.save(value, content, pickle_protocol=protocol)
-    return content.getvalue()
-
-
-def former(value: object, protocol: int) -> bytes:
-    content = io.BytesIO()
-    torch.save(value, content, pickle_protocol=protocol, _use_new_zipfile_serialization=False)
-    return content.getvalue()
-
-
-WRITERS = (zipped, former, pickle.dumps)
-# torch itself writes 2; a class with slots needs 2 or more.
-PROTOCOLS = range(2, pickle.HIGHEST_PROTOCOL + 1)
-
-Write = Callable[[object, int], bytes]
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

@@ -2,7 +2,6 @@
 
 import argparse
 import copyreg
-import io
 import os
 import pickle
 import sys
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from pickled import PROTOCOLS, WRITERS, former
 from torch import nn
 
 from edge_export.inputs.checkpoint_reader import Placeholder, read_without_classes
@@ -23,22 +23,6 @@ class Options:
 
 class Records(list[Any]):
     pass
-
-
-def zipped(value: object, protocol: int) -> bytes:
-    content = io.BytesIO()
-    torch.save(value, content, pickle_protocol=protocol)
-    return content.getvalue()
-
-
-def former(value: object, protocol: int) -> bytes:
-    content = io.BytesIO()
-    torch.save(value, content, pickle_protocol=protocol, _use_new_zipfile_serialization=False)
-    return content.getvalue()
-
-
-WRITERS = (zipped, former, pickle.dumps)
-PROTOCOLS = range(2, pickle.HIGHEST_PROTOCOL + 1)
 
 
 class Runs:

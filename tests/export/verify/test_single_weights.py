@@ -14,12 +14,19 @@ from edge_export import ParityError, export
 from edge_export.capture.capture import capture
 from edge_export.capture.program import Program
 from edge_export.formats.onnx_file import load_onnx
+from edge_export.tensors import Tensors
 from edge_export.verify.compare import compare
+from edge_export.verify.comparison import Comparison
 from edge_export.verify.probe_inputs import all_probe_inputs
 from edge_export.verify.probe_kinds import EXTREME
 from edge_export.verify.reference import ProbeReference, References
 from edge_export.verify.sampler import Sampler
 from edge_train import Network
+
+
+def references_of(program: Program) -> list[ProbeReference]:
+    torch_side = References(program)
+    return torch_side.of_probes(all_probe_inputs(Sampler(program), torch_side.exact))
 
 
 def changed_weight(content: bytes, name: str, index: int, factor: float) -> bytes:
@@ -69,8 +76,7 @@ def test_a_deep_network_is_not_refused_by_chance(tmp_path: Path, layers: int, wi
 def test_a_wrong_weight_in_a_deep_network_is_refused() -> None:
     module = deep(6, 512, 2_000)
     program = capture(module, torch.randn(2, 64))
-    torch_side = References(program)
-    known = torch_side.of_probes(all_probe_inputs(Sampler(program), torch_side.exact))
+    known = references_of(program)
     content = onnx_bytes(program)
     compare(load_onnx(content), known, program, "unchanged")
     with pytest.raises(ParityError):
@@ -96,8 +102,7 @@ class Detector(nn.Module):
 def test_small_numbers_beside_large_ones_are_held_to_their_own_size() -> None:
     torch.manual_seed(0)
     program = capture(Detector(), torch.randn(2, 3, 64, 64))
-    torch_side = References(program)
-    known = torch_side.of_probes(all_probe_inputs(Sampler(program), torch_side.exact))
+    known = references_of(program)
     content = onnx_bytes(program)
     compare(load_onnx(content), known, program, "unchanged")
     with pytest.raises(ParityError):
@@ -108,25 +113,26 @@ def test_a_bound_that_was_dropped_is_refused() -> None:
     """Only extreme rows come to it, and nothing overflows on the way."""
     torch.manual_seed(0)
     program = capture(nn.Sequential(nn.Linear(8, 32), nn.ReLU6(), nn.Linear(32, 2)), torch.randn(4, 8))
-    torch_side = References(program)
-    known = torch_side.of_probes(all_probe_inputs(Sampler(program), torch_side.exact))
+    known = references_of(program)
     unbound = nn.Sequential(program.module[0], nn.ReLU(), program.module[2])  # type: ignore[index]
     compare(lambda tensors: program.call(program.module, tensors), known, program, "unchanged")
     with pytest.raises(ParityError, match="among extreme rows"):
         compare(lambda tensors: program.call(unbound, tensors), known, program, "changed")
 
 
+def bounded_on_extreme_rows(program: Program) -> Comparison:
+    """How a file does that gives a large number in place of infinity."""
+
+    def run(tensors: Tensors) -> Tensors:
+        return {"output": np.nan_to_num(program.run(tensors)["output"], posinf=3e38)}
+
+    (extreme,) = [each for each in compare(run, references_of(program), program, "it") if each.probe.kind == EXTREME]
+    return extreme
+
+
 def test_numbers_that_overflow_are_reported() -> None:
     program = capture(nn.Sequential(nn.Linear(8, 4), Sixth()), torch.randn(4, 8))
-    torch_side = References(program)
-    known = torch_side.of_probes(all_probe_inputs(Sampler(program), torch_side.exact))
-    found = compare(
-        lambda tensors: {"output": np.nan_to_num(program.run(tensors)["output"], posinf=3e38)},
-        known,
-        program,
-        "bounded",
-    )
-    (extreme,) = [each for each in found if each.probe.kind == EXTREME]
+    extreme = bounded_on_extreme_rows(program)
     assert not extreme.holds
     assert not extreme.is_required
 
@@ -138,12 +144,4 @@ class Sixth(nn.Module):
 
 def test_scalars_have_no_rows() -> None:
     program = capture(Sixth(), torch.tensor(2.0))
-    torch_side = References(program)
-    known = torch_side.of_probes(all_probe_inputs(Sampler(program), torch_side.exact))
-    found = compare(
-        lambda tensors: {"output": np.nan_to_num(program.run(tensors)["output"], posinf=3e38)},
-        known,
-        program,
-        "bounded",
-    )
-    assert not next(each for each in found if each.probe.kind == EXTREME).is_required
+    assert not bounded_on_extreme_rows(program).is_required

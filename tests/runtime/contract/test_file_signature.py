@@ -35,6 +35,15 @@ def test_a_label_too_many() -> None:
         Predictor(content.replace(old, new))
 
 
+def with_changed_signature(model: str, old: bytes, new: bytes) -> tuple[bytes, str, str]:
+    """A model, its signature, and this with `new` in place of `old`."""
+    content = (MODELS / f"{model}.onnx").read_bytes()
+    signature = Predictor(content, device="cpu").required_signature.to_json()
+    changed = signature.replace(old.decode(), new.decode())
+    assert changed != signature
+    return content, signature, changed
+
+
 @pytest.mark.parametrize(
     ("model", "old", "new"),
     [
@@ -53,15 +62,12 @@ def test_a_label_too_many() -> None:
 def test_a_signature_of_a_table_that_is_not_of_this_graph(
     model: str, old: bytes, new: bytes, with_metadata: Callable[[bytes, str, str], bytes]
 ) -> None:
-    content = (MODELS / f"{model}.onnx").read_bytes()
-    signature = Predictor(content, device="cpu").required_signature.to_json().encode()
-    assert signature in content
-    changed = signature.replace(old, new)
-    assert changed != signature
+    content, signature, changed = with_changed_signature(model, old, new)
+    assert signature.encode() in content
     # Of two entries of metadata with one key the later counts.
     with pytest.raises(InvalidModel, match="the signature"):
-        Predictor(with_metadata(content, "edge_predict.signature", changed.decode()), device="cpu")
-    Predictor(with_metadata(content, "edge_predict.signature", signature.decode()), device="cpu")
+        Predictor(with_metadata(content, "edge_predict.signature", changed), device="cpu")
+    Predictor(with_metadata(content, "edge_predict.signature", signature), device="cpu")
 
 
 def spec(name: str, type_: str, *shape: int | str | None) -> TensorSpec:
@@ -121,12 +127,9 @@ def test_no_signature() -> None:
 def test_a_signature_of_tensors_that_is_not_of_this_graph(
     model: str, old: bytes, new: bytes, with_metadata: Callable[[bytes, str, str], bytes]
 ) -> None:
-    content = (MODELS / f"{model}.onnx").read_bytes()
-    text = Predictor(content, device="cpu").required_signature.to_json().encode()
-    changed = text.replace(old, new)
-    assert changed != text
+    content, _, changed = with_changed_signature(model, old, new)
     with pytest.raises(InvalidModel, match="does not describe this graph"):
-        Predictor(with_metadata(content, SIGNATURE_KEY, changed.decode()), device="cpu")
+        Predictor(with_metadata(content, SIGNATURE_KEY, changed), device="cpu")
 
 
 def test_tensors_of_any_shape_and_type() -> None:
