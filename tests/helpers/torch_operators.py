@@ -110,7 +110,9 @@ def outcome(found: Operator) -> Outcome:
 
     Only ExportError and ParityError count as a refusal; other exceptions are raised.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        # Some operators warn on each call that they are deprecated.
+        warnings.simplefilter("ignore")
         path = Path(folder) / "model.onnx"
         dynamic = {f"tensors_{place}": () for place in range(len(found.example))}
         try:
@@ -175,10 +177,10 @@ def _samples(info: Any, seed: int) -> list[Arguments]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
+            # To its end: a generator left half way would be closed, through torch, in the middle of some capture.
             for sample in info.sample_inputs("cpu", torch.float32, requires_grad=False):
-                found.append(((sample.input, *sample.args), dict(sample.kwargs)))
-                if len(found) == _TRIED:
-                    break
+                if len(found) < _TRIED:
+                    found.append(((sample.input, *sample.args), dict(sample.kwargs)))
         except Exception:
             pass
     return found

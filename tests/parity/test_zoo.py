@@ -127,7 +127,13 @@ def test_from_a_saved_program_at_the_shell(command: Command, tmp_path: Path, nam
 def test_a_recurrent_layer_says_how_it_can_be_exported(tmp_path: Path) -> None:
     torch.manual_seed(0)
     with pytest.raises(ParityError) as raised:
-        export(nn.GRU(2, 3), torch.randn(4, 2, 2), tmp_path / "model.onnx", dynamic={"input": (None, "batch")})
+        export(
+            nn.GRU(2, 3),
+            torch.randn(4, 2, 2),
+            tmp_path / "model.onnx",
+            dynamic={"input": (None, "batch")},
+            require_nonfinite=True,
+        )
     assert "among rows with NaN or infinity" in str(raised.value)
     assert "--finite (finite_only=True) excludes them" in str(raised.value)
     assert "\n" not in str(raised.value)

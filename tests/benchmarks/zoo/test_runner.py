@@ -11,7 +11,7 @@ def test_both_exporters_on_a_network() -> None:
     assert (row["name"], row["family"], row["weights"]) == ("dcn_v2", "tables", "random")
     assert row["bare"]["verdict"] == "right"
     assert row["bare"]["cpu"] > 0
-    assert row["bare"]["before"] < row["bare"]["peak"]
+    assert row["bare"]["before"] <= row["bare"]["peak"]
     assert row["ours"]["verdict"] == "right"
     assert 0 < row["ours"]["tolerance_used"] < 1
 
