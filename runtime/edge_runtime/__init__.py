@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         UnknownDevice,
         VerificationFailed,
     )
+    from edge_runtime.contract.input_ranges import InputRange
     from edge_runtime.contract.signature import Feature, Input, Signature
     from edge_runtime.contract.tensors import TensorSpec
     from edge_runtime.contract.version import __version__
@@ -54,6 +55,7 @@ __all__ = [
     "Feature",
     "InferenceFailed",
     "Input",
+    "InputRange",
     "InvalidInput",
     "InvalidModel",
     "ModelNotFound",
@@ -83,6 +85,7 @@ _HOMES = {
     "Feature": "edge_runtime.contract.signature",
     "InferenceFailed": "edge_runtime.contract.errors",
     "Input": "edge_runtime.contract.signature",
+    "InputRange": "edge_runtime.contract.input_ranges",
     "InvalidInput": "edge_runtime.contract.errors",
     "InvalidModel": "edge_runtime.contract.errors",
     "ModelNotFound": "edge_runtime.contract.errors",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge_runtime.contract.errors import InvalidInput, NoCertificate, VerificationFailed
+from edge_runtime.contract.input_ranges import InputRange
 from edge_runtime.contract.metadata_keys import CERTIFICATE_KEY
 from edge_runtime.contract.tensors import TensorSpec
 from edge_runtime.engine import cuda
@@ -31,6 +32,8 @@ class OpenedModel:
     Attributes:
         inputs: the input tensors that the file declares.
         outputs: the output tensors that the file declares.
+        input_ranges: which integers the inputs take where the model looks something up with them, such as rows of an
+            embedding; others are refused.
         provider: the ONNX Runtime provider that the model runs on, such as "CPUExecutionProvider". With device="auto"
             large calls may run on CUDA besides.
     """
@@ -69,6 +72,9 @@ class OpenedModel:
         self._arguments = (self._session.source, device, verify, threads)
         self.inputs: tuple[TensorSpec, ...] = self._session.inputs
         self.outputs: tuple[TensorSpec, ...] = self._session.outputs
+        self.input_ranges: tuple[InputRange, ...] = (
+            () if self._placement.ranges is None else self._placement.ranges.inputs
+        )
         self._output_names = [spec.name for spec in self.outputs]
         self._runner = FeedRunner(self._placement, self.outputs)
         self.provider: str = self._session.provider

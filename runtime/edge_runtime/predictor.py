@@ -22,6 +22,7 @@ class Predictor(OpenedModel):
     Attributes:
         signature: the meaning of rows and answers; None for an ONNX file without one, which only `run` can use.
         inputs, outputs: the tensors that the file declares.
+        input_ranges: which integers the inputs take where the model looks something up with them.
         provider: the ONNX Runtime provider that the model runs on, such as "CPUExecutionProvider". With device="auto"
             large calls may run on CUDA besides.
     """

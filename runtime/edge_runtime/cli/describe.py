@@ -34,6 +34,7 @@ def description_json(predictor: "Predictor") -> str:
             "outputs": [
                 {"name": spec.name, "type": spec.type, "shape": list(spec.shape)} for spec in predictor.outputs
             ],
+            "input_ranges": [one.to_dict() for one in predictor.input_ranges],
             "provider": predictor.provider,
             "certificate": None if certificate is None else certificate.summary(),
             **({} if problem is None else {"certificate_problem": problem}),
@@ -50,6 +51,7 @@ def description_text(predictor: "Predictor", details: bool = False) -> str:
     """
     certificate, problem = _certificate(predictor)
     lines: list[_Line] = [("input", spec) for spec in predictor.inputs]
+    lines += [("range", one) for one in predictor.input_ranges]
     lines += [("output", spec) for spec in predictor.outputs]
     if predictor.signature is None:
         lines.append(("signature", "none; --input and Predictor.run take and return tensors by name"))

@@ -23,6 +23,8 @@ from edge_runtime.contract.metadata_keys import RANGES_KEY
 from edge_runtime.contract.tensors import TensorSpec
 
 SCHEMA_VERSION = 1
+# How many ranges of one input are shown one by one.
+_SHOWN = 10
 _LOWEST, _HIGHEST = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 
 
@@ -66,6 +68,31 @@ class InputRange:
         high = [_HIGHEST if bound is None else bound for bound in self.high]
         return np.array(low, np.int64).reshape(self.shape), np.array(high, np.int64).reshape(self.shape)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The range in plain types, as JSON holds it."""
+        size = None if self.size is None else vars(self.size)
+        return {
+            "name": self.name,
+            "shape": list(self.shape),
+            "low": list(self.low),
+            "high": list(self.high),
+            "size": size,
+        }
+
+    def __str__(self) -> str:
+        """The range in one line: of each place if they differ, and all within the widest if there are many."""
+        low, high = (bounds.ravel().tolist() for bounds in self.bounds)
+        spans = list(map(_span, low, high))
+        if len(set(spans)) == 1:
+            said = spans[0]
+        elif len(spans) <= _SHOWN:
+            said = ", ".join(spans)
+        else:
+            said = f"{len(spans)} ranges within {_span(min(low), max(high))}"
+        if self.size is not None:
+            said += f", at most {self.size.input}.shape[{self.size.axis}]{self.size.plus:+d}"
+        return f"{self.name}: {said}"
+
     def check(self, feed: Mapping[str, Any]) -> None:
         """See that the input is within its range in `feed`, which holds every input by name.
 
@@ -104,10 +131,7 @@ class InputRange:
     ) -> InvalidInput:
         place = tuple(np.argwhere(~inside)[0].tolist())
         first, last = (int(np.broadcast_to(bound, values.shape)[place]) for bound in (low, high))
-        if first == _LOWEST:
-            taken = f"at most {last}"
-        else:
-            taken = f"{first} or more" if last == _HIGHEST else f"{first} to {last}"
+        taken = _span(first, last)
         return InvalidInput(
             f"{self.name}{list(place) or ''} is {values[place]}, but the model takes {taken} there, since it looks up "
             "something at that place"
@@ -132,16 +156,7 @@ class InputRanges:
 
     def to_json(self) -> str:
         """The JSON that an artifact carries under `RANGES_KEY`."""
-        inputs = [
-            {
-                "name": one.name,
-                "shape": list(one.shape),
-                "low": list(one.low),
-                "high": list(one.high),
-                "size": None if one.size is None else vars(one.size),
-            }
-            for one in self.inputs
-        ]
+        inputs = [one.to_dict() for one in self.inputs]
         return json.dumps({"schema_version": SCHEMA_VERSION, "inputs": inputs}, sort_keys=True)
 
     @classmethod
@@ -183,6 +198,12 @@ def ranges_in(metadata: Mapping[str, str], inputs: Sequence[TensorSpec]) -> Inpu
         if not fits or (size is not None and (size.input not in specs or size.axis >= len(specs[size.input].shape))):
             raise InvalidModel("the ranges of inputs do not describe this graph; export the model again")
     return ranges
+
+
+def _span(low: int, high: int) -> str:
+    if low == _LOWEST:
+        return "any integer" if high == _HIGHEST else f"at most {high}"
+    return f"{low} or more" if high == _HIGHEST else f"{low} to {high}"
 
 
 def _read(plain: Mapping[str, Any]) -> InputRange:

@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 import tables
+from certificates import appended
 from paths import MODELS
 
 from edge_runtime import Predictor
 from edge_runtime.cli.command import main
 from edge_runtime.cli.describe import description_json, description_text
+from edge_runtime.contract.input_ranges import InputRange, InputRanges
+from edge_runtime.contract.metadata_keys import RANGES_KEY
 
 MODEL, PENGUINS, ISLANDS, MASS, THREE_LABELS = (
     MODELS / f"{name}.onnx" for name in ("four_blobs", "penguins", "islands", "mass", "three_labels")
@@ -207,3 +210,12 @@ def test_describe_a_model_of_images() -> None:
     predictor.signature = dataclasses.replace(predictor.required_signature, labels=tuple(range(1000)))
     labels = "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ... 990 more (the one with the largest probability)"
     assert f"labels    {labels}\n" in description_text(predictor)
+
+
+def test_describe_ranges(command: Command, tmp_path: Path) -> None:
+    ranges = InputRanges((InputRange("x", (1, 2), (0, 0), (2, 899)),))
+    path = tmp_path / "model.onnx"
+    path.write_bytes(appended((MODELS / "outputs.onnx").read_bytes(), RANGES_KEY, ranges.to_json()))
+    assert "\nrange     x: 0 to 2, 0 to 899\noutput " in command(main, path, "--describe").out
+    described = json.loads(command(main, path, "--describe", "--format", "json").out)
+    assert described["input_ranges"] == [{"name": "x", "shape": [1, 2], "low": [0, 0], "high": [2, 899], "size": None}]

@@ -40,6 +40,14 @@ def test_round_trip() -> None:
     assert RANGES.names == {"codes", "ids", "last"}
 
 
+def test_in_one_line() -> None:
+    assert str(CODES) == "codes: 0 to 2, -1 to 899, any integer"
+    assert str(IDS) == "ids: 0 to 9"
+    assert str(LAST) == "last: 1 or more, at most ids.shape[1]+0"
+    many = InputRange("many", (11,), (*range(10), None), tuple(range(20, 31)))
+    assert str(many) == "many: 11 ranges within at most 30"
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
