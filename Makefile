@@ -67,8 +67,9 @@ predict: $(READY)  ## answer one row: make predict VALUES="-1 1"
 	@test -n "$$VALUES" || { echo 'name the values: make predict VALUES="-1 1"' >&2; exit 2; }
 	@$(BIN)/edge-predict "$$OUTPUT/model.onnx" $$VALUES
 
-# Tests run in as many processes as there are processors; each keeps to one thread.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto
+# Tests run in as many processes as there are processors; each keeps to one thread. Slow ones stand side by side, so that
+# an idle process takes over what another one would run.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist worksteal
 
 test: $(READY)  ## run the tests, and the runtime's again on the built wheel without torch: minutes
 	@$(PYTEST) -m 'not slow'

@@ -4,6 +4,7 @@ It holds the graph that torch.export makes of a module and the names and shapes 
 torch does.
 """
 
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -198,10 +199,11 @@ class Program:
 
 def _cost(node: fx.Node) -> float:
     """See `Program.cost`."""
-    value = node.meta.get("val")
-    if node.op != "call_function" or not isinstance(value, Tensor):
+    if node.op != "call_function" or node.target is operator.getitem:
         return 0.0
-    elements = np.prod([size_hint(size) for size in value.shape], dtype=float)
+    # A recurrent layer, for one, gives several; each is picked by a node of its own.
+    made = [value for value in pytree.tree_leaves(node.meta.get("val")) if isinstance(value, Tensor)]
+    elements = sum(np.prod([size_hint(size) for size in value.shape], dtype=float) for value in made)
     weights = [operand.meta["val"].shape for operand in node.all_input_nodes if operand.name.startswith("p_")]
     # A row of a layer's weights for each element that it gives.
     products = sum(np.prod(shape[1:], dtype=float) for shape in weights if len(shape) > 1)

@@ -101,3 +101,7 @@ def test_cost_grows_with_elements_and_products_and_not_with_rows_or_weights() ->
     of_weights = layer(lambda self, x: x + (self.layer.weight @ self.layer.weight).sum())
     assert cost(of_weights) == pytest.approx(3)
     assert cost(nn.Identity()) == 1
+    # An operator may give several tensors: here 5 x 8 outputs and twice 8 states, from weights for 3 inputs and 8
+    # states. The states begin as zeros.
+    lstm = nn.LSTM(3, 8, batch_first=True)
+    assert cost(lstm, rows(4, 5, 3)) == pytest.approx((40 + 16) * (1 + 11 / 32) + 16)
