@@ -91,7 +91,7 @@ def _weight(content: bytes, random: np.random.Generator) -> bytes | None:
         index = random.integers(values.size)
         if values.dtype.kind == "f":
             factor = (1.001, 1.01, 1.1, 2.0, -1.0, 0.0)[random.integers(6)]
-            with np.errstate(over="ignore"):
+            with np.errstate(all="ignore"):
                 values.flat[index] = values.flat[index] * factor
         else:
             values.flat[index] += 1

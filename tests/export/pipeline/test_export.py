@@ -106,10 +106,11 @@ def test_a_module_that_takes_no_row_alone(tmp_path: Path) -> None:
     (made,) = export(company, torch.randn(4, 3), tmp_path / "m.onnx", note=notes.append)
     assert Predictor(made.path).verify().passed
     (note,) = notes
-    assert note.startswith("the module itself fails on some calls, which are not compared (1 of ")
-    assert "Expected more than 1 value per channel" in note
     assert made.certificate is not None
-    assert made.certificate.comparisons[0]["not_run"] == 1
+    not_run = made.certificate.comparisons[0]["not_run"]
+    assert not_run > 0
+    assert note.startswith(f"the module itself fails on some calls, which are not compared ({not_run} of ")
+    assert "Expected more than 1 value per channel" in note
 
 
 def test_torch_computes_on_one_thread_and_goes_on_with_as_many_as_before(tmp_path: Path) -> None:
