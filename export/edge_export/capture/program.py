@@ -6,7 +6,7 @@ torch does.
 
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -23,6 +23,7 @@ from edge_export.capture.diagnostics import cause
 from edge_export.capture.distributions import without_validation
 from edge_export.capture.structures import looked_into
 from edge_export.errors import ExportError
+from edge_export.recent_results import RecentResults
 from edge_export.tensors import BATCH, Tensors
 from edge_runtime import Signature
 
@@ -75,10 +76,11 @@ class Program:
     is_stateful: bool
     records: tuple[type, ...]
     notes: tuple[str, ...]
+    _results: RecentResults = field(default_factory=RecentResults, init=False, repr=False, compare=False)
 
     def run(self, tensors: Tensors) -> Tensors:
-        """What torch computes for `tensors`, as the module is; exceptions are torch's own."""
-        return self.call(self.callable_module(), tensors)
+        """What torch computes for `tensors`, as the module is: read-only arrays. Exceptions are torch's own."""
+        return self._results.of(tensors, lambda given: self.call(self.callable_module(), given))
 
     def callable_module(self) -> nn.Module:
         """The module to call, which no earlier call has changed."""

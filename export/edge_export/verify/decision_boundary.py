@@ -113,7 +113,7 @@ class _Lines:
 
 def _decide(program: Program, exact: Arithmetic, rows: Tensors) -> npt.NDArray[np.int64] | None:
     """The decisions on `rows` in float64; None if there is not one for each row."""
-    found = decisions(program, {name: tensor.numpy() for name, tensor in exact.run(rows).items()})
+    found = decisions(program, exact.run(rows))
     return found if found is not None and len(found) == count_rows(rows) else None
 
 

@@ -12,11 +12,6 @@ from edge_export.verify.tensor_reference import MULTIPLE
 from edge_runtime.verification import distance
 
 
-def outputs_in(arithmetic: Arithmetic, tensors: Tensors) -> dict[str, Array]:
-    """What a program gives for `tensors` in `arithmetic`, by output."""
-    return {name: tensor.numpy() for name, tensor in arithmetic.run(tensors).items()}
-
-
 def moved_by_roundings(exact: Arithmetic, tensors: Tensors, float64: Tensors, count: int) -> dict[str, list[Array]]:
     """How far each of `count` draws of roundings moves each output; whether larger ones change integers and booleans.
 
@@ -32,8 +27,8 @@ def moved_by_roundings(exact: Arithmetic, tensors: Tensors, float64: Tensors, co
     moved: dict[str, list[Array]] = {name: [] for name in float64}
     is_discrete = any(values.dtype.kind != "f" for values in float64.values())
     for seed in range(count):
-        usual = outputs_in(RandomRounding(exact, seed), tensors)
-        large = outputs_in(RandomRounding(exact, seed, MULTIPLE), tensors) if is_discrete else usual
+        usual = RandomRounding(exact, seed).run(tensors)
+        large = RandomRounding(exact, seed, MULTIPLE).run(tensors) if is_discrete else usual
         for name, values in float64.items():
             if usual[name].shape != values.shape or large[name].shape != values.shape:
                 raise ExportError(
@@ -64,7 +59,7 @@ def tile_factors(exact: Arithmetic, tensors: Tensors, float64: Tensors, usual: T
         float64: what it gives for them.
         usual: how far roundings usually move each floating output.
     """
-    moved = outputs_in(RandomRounding(exact, 0, by_tiles=True), tensors)
+    moved = RandomRounding(exact, 0, by_tiles=True).run(tensors)
     factors = {}
     for name, known in usual.items():
         ratios = _ratios(distance(moved[name], float64[name]), known)

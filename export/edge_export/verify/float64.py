@@ -14,6 +14,7 @@ from torch.utils import _pytree as pytree
 from edge_export.capture.diagnostics import cause
 from edge_export.capture.program import Program, state_of
 from edge_export.errors import ExportError
+from edge_export.recent_results import RecentResults
 from edge_export.tensors import Tensors
 from edge_export.verify.norms import NORMS
 
@@ -41,12 +42,18 @@ class Arithmetic:
         is_small = sum(tensor.nbytes for tensor in state.values()) <= _MOST_WIDENED
         self._state = {name: _widened(tensor) if is_small else tensor.detach() for name, tensor in state.items()}
 
-    def run(self, tensors: Tensors) -> dict[str, Tensor]:
-        """What the program gives in float64 for `tensors`, by output.
+        self._results = RecentResults()
+
+    def run(self, tensors: Tensors) -> Tensors:
+        """What the program gives in float64 for `tensors`, by output: read-only arrays.
 
         Raises:
             ExportError: an operation in it has no float64.
         """
+        return self._results.of(tensors, self.computed)
+
+    def computed(self, tensors: Tensors) -> Tensors:
+        """As `run`, anew."""
         given = iter([_widened(torch.from_numpy(np.array(tensors[spec.name]))) for spec in self._program.inputs])
         placeholders = []
         for spec in self._program.exported.graph_signature.input_specs:
@@ -64,7 +71,7 @@ class Arithmetic:
             raise ExportError(
                 f"the module cannot be verified, since it cannot run in float64: {cause(error)}"
             ) from error
-        found = [_widened(leaf) for leaf in pytree.tree_leaves(results) if isinstance(leaf, Tensor)]
+        found = [_widened(leaf).numpy() for leaf in pytree.tree_leaves(results) if isinstance(leaf, Tensor)]
         return dict(zip(self._program.outputs, found, strict=True))
 
     def _run_graph(self, module: fx.GraphModule, arguments: Sequence[Any]) -> Any:
@@ -112,12 +119,13 @@ class RangeWatch(Arithmetic):
     def __init__(self, exact: Arithmetic) -> None:
         """Watch what `exact` computes."""
         self.__dict__.update(exact.__dict__)  # the weights, which are large, are shared
+        self._results = RecentResults()
         self._has_left = False
 
     def has_left(self, tensors: Tensors) -> bool:
         """Whether a number on the way is too large for its type, or not finite."""
         self._has_left = False
-        self.run(tensors)
+        self.computed(tensors)
         return self._has_left
 
     def compute(

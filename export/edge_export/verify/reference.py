@@ -24,7 +24,7 @@ import numpy.typing as npt
 from edge_export.capture.program import COSTLY, Program
 from edge_export.errors import ExportError
 from edge_export.tensors import Array, Tensors, count_rows, row_shapes
-from edge_export.verify.draws import moved_by_roundings, outputs_in, row_factors, tile_factors
+from edge_export.verify.draws import moved_by_roundings, row_factors, tile_factors
 from edge_export.verify.float64 import Arithmetic, RangeWatch
 from edge_export.verify.probe_kinds import NOT_FINITE, ProbeInputs
 from edge_export.verify.tensor_reference import MULTIPLE, TensorReference
@@ -89,7 +89,7 @@ class References:
             call, draws = ordinary.calls[0], DRAWS
             if self.program.is_batched and self.program.cost >= VERY_COSTLY:
                 call, draws = {name: values[:1] for name, values in call.items()}, FEW_DRAWS
-            float64 = outputs_in(self.exact, call)
+            float64 = self.exact.run(call)
             drawn = [*known, (call, float64, moved_by_roundings(self.exact, call, float64, draws))]
         self._usual = _usual_errors(self.program, drawn)
         if self.program.has_convolutions:
@@ -112,12 +112,12 @@ class References:
         Of a costly program a call whose rows are part of the last call has its part of that one's results.
         """
         *calls, last = ordinary.calls
-        float64 = outputs_in(self.exact, last)
+        float64 = self.exact.run(last)
         known: list[_Known] = []
         for call in calls:
             part = None if self._draws or not self.program.is_batched else _part(call, last)
             if part is None or any(len(values) != count_rows(last) for values in map(np.atleast_1d, float64.values())):
-                found = outputs_in(self.exact, call)
+                found = self.exact.run(call)
             else:
                 found = {name: values[part] for name, values in float64.items()}
             known.append((call, found, moved_by_roundings(self.exact, call, found, self._draws)))
@@ -168,16 +168,16 @@ class References:
         """
         if probe.kind == NOT_FINITE:
             float32 = self.program.run(tensors)
-            float64 = {
+            float64: Tensors = {
                 name: values.astype(np.float64) if values.dtype.kind == "f" else values
                 for name, values in float32.items()
             }
         else:
-            float64 = outputs_in(self.exact, tensors)
+            float64 = self.exact.run(tensors)
         return self._references(tensors, float64, {name: [] for name in float64}, explain=False)
 
     def _with_draws(self, tensors: Tensors, count: int) -> CallReference:
-        float64 = outputs_in(self.exact, tensors)
+        float64 = self.exact.run(tensors)
         return self._references(tensors, float64, moved_by_roundings(self.exact, tensors, float64, count))
 
     def _references(

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from edge_export.capture.program import COSTLY, Program, size_hint
 from edge_export.errors import ExportError
-from edge_export.tensors import Tensors, count_rows, evenly_spaced, join, row_shapes, take
+from edge_export.tensors import Array, Tensors, count_rows, evenly_spaced, join, row_shapes, take
 from edge_export.verify.float64 import Arithmetic
 from edge_export.verify.probe_kinds import NOT_FINITE, ProbeInputs
 from edge_runtime.contract.workload import Workload
@@ -73,7 +73,7 @@ def _is_same_in_parts(exact: Arithmetic, rows: Tensors, cuts: Sequence[int]) -> 
     )
 
 
-def _is_same(one: Tensor, other: Tensor) -> bool:
+def _is_same(one: Array, other: Array) -> bool:
     """Whether two results are the same but for the order of summation in float64."""
     return one.shape == other.shape and np.allclose(one, other, rtol=1e-9, atol=1e-12, equal_nan=True)
 

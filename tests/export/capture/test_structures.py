@@ -6,6 +6,7 @@ from collections import UserDict
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from layers import assert_same, in_file, layer, refusal, rows
@@ -84,7 +85,6 @@ RECORDS: dict[str, tuple[Any, Any, list[str], list[str]]] = {
 @pytest.mark.parametrize("name", mostly_slow(RECORDS, ["a dataclass", "a dataclass taken"]))
 def test_records_are_taken_by_field(name: str) -> None:
     forward, example, inputs, outputs = RECORDS[name]
-    before = set(pytree.SUPPORTED_NODES)
     program = capture(layer(forward), example)
     assert [spec.name for spec in program.inputs] == inputs
     assert list(program.outputs) == outputs
@@ -92,7 +92,7 @@ def test_records_are_taken_by_field(name: str) -> None:
     assert_same(in_file(program)(more), program.run(more))
     assert_same(program.run_captured(more), program.run(more))
     # What others make of these classes stays as it was.
-    assert set(pytree.SUPPORTED_NODES) == before
+    assert not [kind for kind in pytree.SUPPORTED_NODES if kind.__module__ == __name__]
 
 
 def test_a_saved_program_has_dicts_for_records(tmp_path: Any) -> None:
@@ -103,7 +103,7 @@ def test_a_saved_program_has_dicts_for_records(tmp_path: Any) -> None:
     assert [type(value) for value in (*args, *kwargs.values())] == [dict]
     loaded = torch.export.load(tmp_path / "program.pt2")
     (found,) = loaded.module(check_guards=False)(*args, **kwargs)
-    assert torch.equal(found, torch.from_numpy(program.run(program.example)["output"]))
+    assert np.array_equal(found, program.run(program.example)["output"])
 
 
 def test_records_are_looked_into_only_inside() -> None:

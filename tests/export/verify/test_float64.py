@@ -40,9 +40,7 @@ def test_it_is_the_module_in_float64(name: str) -> None:
     found = Arithmetic(program).run(program.example)
     assert list(found) == list(program.outputs)
     for one, other in zip(found.values(), expected, strict=True):
-        assert one.dtype == other.dtype
-        assert one.shape == other.shape
-        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(torch.from_numpy(one.copy()), other, rtol=1e-12, atol=1e-12)
 
 
 def in_place(self: Any, x: Tensor) -> Tensor:
@@ -106,8 +104,8 @@ def test_many_ways_to_compute(name: str) -> None:
     for found, atol in ((exact.run(program.example), 2e-6), (RandomRounding(exact, 0).run(program.example), drawn)):
         assert list(found) == list(expected)
         for output, values in expected.items():
-            assert found[output].dtype == torch.float64
-            np.testing.assert_allclose(found[output].numpy(), values, rtol=1e-5, atol=atol)
+            assert found[output].dtype == np.float64
+            np.testing.assert_allclose(found[output], values, rtol=1e-5, atol=atol)
     assert torch.get_default_dtype() == torch.float32
 
 
@@ -124,7 +122,7 @@ def test_a_norm_that_changes_its_arguments() -> None:
     expected = program.run(program.example)["output"]
     found = Arithmetic(program).run(program.example)
     assert list(found) == ["output"]
-    np.testing.assert_allclose(found["output"].numpy(), expected, atol=1e-5)
+    np.testing.assert_allclose(found["output"], expected, atol=1e-5)
 
 
 def test_either_branch() -> None:
@@ -139,8 +137,8 @@ def test_nothing_overflows_as_in_float32() -> None:
     x = {"x": np.full((1, 4), 1e30, dtype=np.float32)}
     assert np.isinf(program.run(x)["output"]).all()
     exact = Arithmetic(program)
-    assert exact.run(x)["output"].numpy() == pytest.approx(1e30, rel=1e-6)
-    assert RandomRounding(exact, 0).run(x)["output"].numpy() == pytest.approx(1e30, rel=1e-5)
+    assert exact.run(x)["output"] == pytest.approx(1e30, rel=1e-6)
+    assert RandomRounding(exact, 0).run(x)["output"] == pytest.approx(1e30, rel=1e-5)
 
 
 def test_what_cannot_run_in_float64() -> None:
