@@ -77,11 +77,14 @@ _MOVING = {getattr(_aten, name) for name in _MOVING_NAMES.split()}
 # The same, and the places of what they chose, which are open where elements are equal.
 _CHOOSING_NAMES = "argmax argmin argsort cummax cummin kthvalue max median min mode sort topk"
 _CHOOSING = {getattr(_aten, name) for name in _CHOOSING_NAMES.split()}
-_SUMMING_NAMES = """
-    adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d avg_pool1d avg_pool2d avg_pool3d
-    mean std sum var var_mean
+_ADDING_NAMES = """
+    adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d avg_pool1d avg_pool2d avg_pool3d mean sum
 """
-_SUMMING = {getattr(_aten, name) for name in _SUMMING_NAMES.split()}
+_ADDING = {getattr(_aten, name) for name in _ADDING_NAMES.split()}
+_SUMMING = {*_ADDING, _aten.std, _aten.var, _aten.var_mean}
+
+# The multipliers of splitmix64 as signed integers, and by how many bits their products are shifted.
+_MIXING = ((-0x40A7B892E31B1A47, 32), (-0x6B2FB644ECCEEE15, 29))
 
 
 class RandomRounding(Arithmetic):
@@ -149,7 +152,8 @@ class RandomRounding(Arithmetic):
                 # Added up one after another, each partial sum is rounded: a random walk of as many steps.
                 sums = pytree.tree_leaves(super().compute(operation, args, kwargs, dtype))[0]
                 units = max(1.0, math.sqrt(args[0].numel() / max(1, sums.numel())) / 2)
-            jittered = self._jittered_operands(args, kwargs, dtype, units * last_place)
+            # Equal numbers, such as an image of one colour, are rounded the same way in each step.
+            jittered = self._jittered_operands(args, kwargs, dtype, units * last_place, by_value=packet in _ADDING)
             try:
                 result = super().compute(operation, *jittered, dtype)
             except RuntimeError:
@@ -159,14 +163,21 @@ class RandomRounding(Arithmetic):
             result = super().compute(operation, args, kwargs, dtype)
         if packet is _aten.cumsum and result.is_floating_point():
             # One after another, each partial sum is rounded and carries the roundings of those before it.
-            result = result + (self._units * last_place * result.abs() * self._noise(result)).cumsum(args[1])
+            result = result + (
+                self._units * last_place * result.abs() * _noise(args[0], self._generator, by_value=True)
+            ).cumsum(args[1])
         # A sum that cancels may look exact, although the sum in float32 is not.
         rounded = functools.partial(self._rounded, size=size, bits=bits, keep_exact=not combines)
         found = pytree.tree_map_only(Tensor, rounded, result)
         return found.clamp(0, 1) if packet in _PROBABILITIES else found
 
     def _jittered_operands(
-        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], dtype: torch.dtype | None, width: float
+        self,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        dtype: torch.dtype | None,
+        width: float,
+        by_value: bool,
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Operands that are off by `width` of their own size."""
         # Uniform, with a standard deviation of `width`.
@@ -177,20 +188,16 @@ class RandomRounding(Arithmetic):
                 return torch.view_as_complex(jittered(torch.view_as_real(operand)))
             if not operand.is_floating_point():
                 return operand
-            moved = self._noise(operand).mul_(width).add_(1).mul_(operand)
+            moved = _noise(operand, self._generator, by_value).mul_(width).add_(1).mul_(operand)
             # What is exactly equal, such as zeros, is in no order: nothing decides which of them is the largest.
             return (
                 moved
                 if dtype is not None and dtype.is_floating_point
-                else moved.add_(self._noise(operand), alpha=_TINY)
+                else moved.add_(_noise(operand, self._generator), alpha=_TINY)
             )
 
         moved: tuple[tuple[Any, ...], dict[str, Any]] = pytree.tree_map_only(Tensor, jittered, (args, dict(kwargs)))
         return moved
-
-    def _noise(self, like: Tensor) -> Tensor:
-        """Numbers from -1 to 1."""
-        return torch.empty_like(like).uniform_(-1, 1, generator=self._generator)
 
     def _rounded(
         self, value: Tensor, size: float | Tensor, bits: int, off: float | Tensor = 0.0, keep_exact: bool = False
@@ -209,7 +216,7 @@ class RandomRounding(Arithmetic):
         if not value.is_floating_point():
             return value
         value = value.contiguous()
-        random = torch.empty(value.shape, dtype=torch.int64).random_(generator=self._generator)
+        random = _random_by_value(value, self._generator)
         low = (1 << bits) - 1
         moved = value
         # float64 itself cannot hold both neighbours, so that its roundings are drawn as noise.
@@ -226,6 +233,33 @@ class RandomRounding(Arithmetic):
         if keep_exact and bits:
             kept |= (value.view(torch.int64) & low) == 0
         return torch.where(kept, value, found)
+
+
+def _noise(values: Tensor, generator: torch.Generator, by_value: bool = False) -> Tensor:
+    """Numbers with the variance of those that are uniform from -1 to 1, in the shape of `values`.
+
+    With `by_value` numbers of equal magnitude have most of it in common: it adds up, and cancels, as the numbers do.
+    """
+    noise = torch.empty(values.shape, dtype=torch.float64).uniform_(-1, 1, generator=generator)
+    if by_value:
+        common = _random_by_value(values.double().abs(), generator).double().mul_(2.0**-62).sub_(1)
+        noise.mul_(0.6).add_(common, alpha=0.8)
+    return noise
+
+
+def _random_by_value(values: Tensor, generator: torch.Generator) -> Tensor:
+    """63 random bits for each element of a float64 tensor, the same for equal ones.
+
+    An implementation rounds equal numbers alike, so that their mean may be as far off as each of them, as in an image
+    of one colour. The last bits do not count, since sums in another order differ in them.
+    """
+    key = int(torch.empty((), dtype=torch.int64).random_(generator=generator))
+    bits = values.contiguous().view(torch.int64).add(1 << 15).bitwise_right_shift_(16).bitwise_xor_(key)
+    # Mixed as by splitmix64 (Steele, Lea and Flood, Fast splittable pseudorandom number generators, 2014).
+    for factor, shift in _MIXING:
+        bits.mul_(factor)
+        bits.bitwise_xor_(bits >> shift)
+    return bits.bitwise_and_((1 << 63) - 1)
 
 
 def _reordered(operand: Tensor, random: torch.Generator, width: float) -> Tensor:

@@ -15,6 +15,7 @@ from edge_export.capture.program import Program
 from edge_export.tensors import Tensors
 from edge_export.verify.float64 import Arithmetic
 from edge_export.verify.random_rounding import HALF_UNIT, LAST_PLACE, RandomRounding
+from edge_export.verify.tensor_reference import MULTIPLE
 
 
 def program_of(forward: Callable[..., Any], *shape: int) -> Program:
@@ -200,6 +201,26 @@ def test_units_make_the_roundings_larger() -> None:
     exact = exactly(program, program.example)
     one, eight = (np.abs(draws(program, program.example, 16, units) - exact).mean() for units in (1, 8))
     assert 4 < eight / one < 16
+
+
+def test_equal_numbers_round_alike() -> None:
+    program = program_of(lambda self, x: x.tanh() * 3)
+    x = np.random.default_rng(0).normal(size=(50, 1)).repeat(20, axis=1).astype(np.float32)
+    (found,) = draws(program, {"x": x[:, :4]}, 1)
+    assert (found == found[:, :1]).all()
+    assert len(np.unique(found - exactly(program, {"x": x[:, :4]}))) > 25
+
+
+@pytest.mark.parametrize("added", [lambda self, x: x.mean(1), lambda self, x: x.sum(1), lambda self, x: x.cumsum(1)])
+def test_a_sum_of_equal_numbers_is_as_far_off_as_one_after_another(added: Callable[..., Any]) -> None:
+    program = program_of(added, 4, 900)
+    x = np.random.default_rng(0).normal(size=(200, 1)).repeat(900, axis=1).astype(np.float32)
+    exact = exactly(program, {"x": x})
+    # numpy's cumulative sum in float32 is rounded after each step.
+    sums = x.cumsum(1).astype(np.float64)
+    one_by_one = {1: sums[:, -1] * (exact / x.sum(1, dtype=np.float64) if exact.ndim == 1 else 1), 2: sums}[exact.ndim]
+    drawn = np.sqrt(np.mean((draws(program, {"x": x}, 8) - exact) ** 2))
+    assert 0.2 < np.sqrt(np.mean((one_by_one - exact) ** 2)) / drawn < MULTIPLE / 1.5
 
 
 def test_draws_are_of_their_seed() -> None:
