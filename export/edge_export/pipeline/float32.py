@@ -55,6 +55,8 @@ def make_float32(plan: Plan, reference: Reference, kind: Format, onnx: Content, 
     )
     room = room_for_rows(found, size_of(content))
     found = replace(found, reference=reference_batches(reference.references, probes, room, run))
+    # It holds the weights, as the file that is opened next does.
+    del run
     return certified(plan, kind, onnx, found, reference.workload, comparisons)
 
 

@@ -133,7 +133,8 @@ def finished(path: Path) -> DataFile:
 def blocks(source: Path | bytes) -> Iterator[bytes]:
     """The bytes of a file, or of its content, block by block: a large file does not fit into memory twice."""
     if isinstance(source, bytes):
-        yield source
+        for start in range(0, len(source), _BLOCK):
+            yield source[start : start + _BLOCK]
         return
     with source.open("rb") as file:
         while block := file.read(_BLOCK):
