@@ -52,13 +52,15 @@ _TRANSFORMING_NAMES = """
     fft_ihfftn fft_irfft fft_irfft2 fft_irfftn fft_rfft fft_rfft2 fft_rfftn istft stft
 """
 _COARSE_NAMES = {
-    4.0: "gru lstm rnn_relu rnn_tanh",
+    4.0: "gru gru_cell lstm lstm_cell rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell",
     8.0: "pow",
     64.0: _INTERPOLATING_NAMES + _TRANSFORMING_NAMES,
 }
 _COARSE = {getattr(_aten, name): units for units, names in _COARSE_NAMES.items() for name in names.split()}
 _INTERPOLATING = {getattr(_aten, name) for name in _INTERPOLATING_NAMES.split()}
 _TRANSFORMING = {getattr(_aten, name) for name in _TRANSFORMING_NAMES.split()}
+# One step, from a state that a gate multiplies: the gates are bounded, the state is not.
+_CARRYING = {_aten.gru_cell, _aten.lstm_cell}
 # Bounded, times their operand.
 _GATED = {_aten.gelu, _aten.silu, _aten.mish}
 
@@ -283,6 +285,9 @@ def _size(packet: torch._ops.OpOverloadPacket, args: tuple[Any, ...]) -> float |
     """How large the numbers are whose half unit in the last place an operation may be off by."""
     if packet in _BOUNDED:
         return _COARSE.get(packet, 1.0)
+    if packet in _CARRYING:
+        state = args[1] if isinstance(args[1], Tensor) else args[1][1]
+        return _COARSE[packet] * (1 + state.abs())
     operand = args[0] if args else None
     if not isinstance(operand, Tensor):
         return 0.0

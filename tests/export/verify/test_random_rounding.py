@@ -196,6 +196,26 @@ def test_a_gated_function_is_off_as_its_operand_is() -> None:
     assert 2 * HALF_UNIT < np.abs(draws(program, x, 16) - exactly(program, x)).max() < 4 * HALF_UNIT
 
 
+class Cell(nn.Module):
+    def __init__(self, cell: nn.Module) -> None:
+        super().__init__()
+        self.cell = cell
+
+    def forward(self, x: Tensor, state: Tensor) -> Any:
+        return self.cell(x, state if isinstance(self.cell, nn.GRUCell) else (state, state))
+
+
+@pytest.mark.parametrize("cell", [nn.GRUCell(4, 4), nn.LSTMCell(4, 4)])
+def test_a_gate_is_off_as_its_bound_is_times_the_state(cell: nn.Module) -> None:
+    program = capture(Cell(cell), (rows(2, 4), rows(2, 4)))
+    x = {"x": np.zeros((2, 4), np.float32), "state": np.full((2, 4), [[0.5], [1e4]], np.float32)}
+    exact = Arithmetic(program).run(x)
+    name = program.outputs[-1]  # of an LSTM the cell state, which the forget gate multiplies
+    off = np.stack([np.abs(RandomRounding(Arithmetic(program), seed).run(x)[name] - exact[name]) for seed in range(8)])
+    assert off[:, 0].max() < 20 * LAST_PLACE
+    assert 1e4 * HALF_UNIT < off[:, 1].max() < 40 * 1e4 * LAST_PLACE
+
+
 def test_units_make_the_roundings_larger() -> None:
     program = program_of(lambda self, x: self.linear(x).tanh())
     exact = exactly(program, program.example)
