@@ -141,7 +141,7 @@ bench-train: $(READY)  ## how good and how fast training is, beside scikit-learn
 bench-gpu: $(READY)  ## the same on an NVIDIA GPU, where there is one
 	@$(BIN)/python -m benchmarks.gpu
 
-zoo: $(VENV)/extra-zoo  ## export 160 real networks beside torch's own exporter, and redraw their table: most of an hour
+zoo: $(VENV)/extra-zoo  ## export 165 real networks beside torch's own exporter, and redraw their table: an hour or two
 	@$(BIN)/python -m benchmarks.zoo --jobs $(JOBS) --page docs/modules.md
 
 check: $(READY)  ## lint, types and architecture
