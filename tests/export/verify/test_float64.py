@@ -100,7 +100,7 @@ def test_many_ways_to_compute(name: str) -> None:
     expected = program.run(program.example)
     exact = Arithmetic(program)
     # The roundings of Fourier transforms count many times.
-    drawn = 1e-4 if name == "complex numbers" else 4e-6
+    drawn = 1e-4 if name == "complex numbers" else 8e-6
     for found, atol in ((exact.run(program.example), 2e-6), (RandomRounding(exact, 0).run(program.example), drawn)):
         assert list(found) == list(expected)
         for output, values in expected.items():
