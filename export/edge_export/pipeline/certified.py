@@ -78,15 +78,15 @@ def certified(
         # A dynamic precision is scaled by all rows of a call.
         independent = workload.independent and precision != Precision.INT8_DYNAMIC
         entries[WORKLOAD_KEY] = replace(workload, independent=independent).to_json()
-    sealed = _sealed(content_of(kind, with_metadata(onnx, entries)))
+    content = content_of(kind, with_metadata(onnx, entries))
+    if isinstance(content, bytes):
+        sealed: Content = seal(content)
+    else:
+        sealed = replace(content, model=seal(content.model, content.data))
+    # A large file is held as few times as can be.
+    del content
     predictor = opened(sealed)
     if not (verification := predictor.verify()).passed:
         raise ExportError(f"{path} does not pass its own certificate: {verification.failure}")
     file, data = (sealed, None) if isinstance(sealed, bytes) else (sealed.model, sealed.data)
     return Export(path, kind, precision, file, comparisons, measured, predictor.certificate, data)
-
-
-def _sealed(content: Content) -> Content:
-    if isinstance(content, bytes):
-        return seal(content)
-    return replace(content, model=seal(content.model, content.data))

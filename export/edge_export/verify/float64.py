@@ -41,7 +41,6 @@ class Arithmetic:
         state = state_of(program.exported)
         is_small = sum(tensor.nbytes for tensor in state.values()) <= _MOST_WIDENED
         self._state = {name: _widened(tensor) if is_small else tensor.detach() for name, tensor in state.items()}
-
         self._results = RecentResults()
 
     def run(self, tensors: Tensors) -> Tensors:
@@ -119,7 +118,6 @@ class RangeWatch(Arithmetic):
     def __init__(self, exact: Arithmetic) -> None:
         """Watch what `exact` computes."""
         self.__dict__.update(exact.__dict__)  # the weights, which are large, are shared
-        self._results = RecentResults()
         self._has_left = False
 
     def has_left(self, tensors: Tensors) -> bool:

@@ -19,7 +19,6 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from edge_export.recent_results import RecentResults
 from edge_export.tensors import Tensors
 from edge_export.verify.float64 import Arithmetic, Operation
 from edge_export.verify.norms import NORMS
@@ -105,18 +104,17 @@ class RandomRounding(Arithmetic):
             by_tiles: whether convolutions may be computed from tiles, which is faster and coarser.
         """
         self.__dict__.update(exact.__dict__)  # the weights, which are large, are shared
-        self._results = RecentResults()
         self._generator = torch.Generator()
         self._choices = torch.Generator()
         self._seed = seed
         self._units = units
         self._by_tiles = by_tiles
 
-    def computed(self, tensors: Tensors) -> Tensors:
-        """As `Arithmetic.computed`; the same each time for the same `tensors`."""
+    def run(self, tensors: Tensors) -> Tensors:
+        """As `Arithmetic.computed`, the same each time for the same `tensors`: each draw is asked for once."""
         self._generator.manual_seed(self._seed)
         self._choices.manual_seed(self._seed // 2)
-        return super().computed(tensors)
+        return self.computed(tensors)
 
     def compute(
         self, operation: Operation, args: tuple[Any, ...], kwargs: Mapping[str, Any], dtype: torch.dtype | None

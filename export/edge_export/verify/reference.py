@@ -205,7 +205,7 @@ def _explained(program: Program, exact: Arithmetic, tensors: Tensors, references
     """`references` of one call with why torch float32 is far off in them: roundings, or something else."""
     overflows = RangeWatch(exact).has_left(tensors)
     captured = {} if overflows else _in_captured_graph(program, tensors)
-    again = program.run(tensors)
+    again = program.call(program.callable_module(), tensors)
     explained = dict(references)
     for name, found in references.items():
         doubtful = _is_doubtful(found)
