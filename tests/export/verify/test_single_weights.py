@@ -7,6 +7,7 @@ import onnx
 import pytest
 import torch
 from exports import onnx_bytes
+from layers import layer, rows
 from tiers import mostly_slow
 from torch import nn
 
@@ -145,3 +146,13 @@ class Sixth(nn.Module):
 def test_scalars_have_no_rows() -> None:
     program = capture(Sixth(), torch.tensor(2.0))
     assert not bounded_on_extreme_rows(program).is_required
+
+
+def test_random_numbers_in_a_few_rows_are_not_taken_for_roundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The graph draws them too, and is as far off as the module."""
+    monkeypatch.setattr("edge_export.verify.reference.COSTLY", 0.0)  # so that no draws of roundings hide them
+    program = capture(layer(lambda self, x: torch.where(x > 5, nn.functional.dropout(x), x)), rows(8, 3))
+    references = References(program)
+    references.of_probes(all_probe_inputs(Sampler(program), references.exact))
+    found = references.of_call({"x": np.full((64, 3), 6, np.float32)})["output"]
+    assert np.broadcast_to(found.unexplained, found.float64.shape)[found.torch_errors > 1].all()
