@@ -37,8 +37,10 @@ def as_tensor(value: Any, spec: TensorSpec) -> Any:
     ):
         _check_shape(value, spec)
         return value
-    array = as_array(value, spec.name)
+    array = as_array(value, spec.name, spec.dtype)
     _check_shape(array, spec)
+    if array.dtype == np.object_ and spec.dtype.kind in "iub":
+        array = _integers(array, spec)
     return cast(array, spec.dtype, (spec.name,))
 
 
@@ -76,12 +78,14 @@ def as_table(array: npt.NDArray[Any], features: tuple[str, ...]) -> npt.NDArray[
     return table
 
 
-def as_array(value: Any, name: str) -> npt.NDArray[Any]:
-    """`value` as numpy converts it; objects that are all numbers become float64.
+def as_array(value: Any, name: str, dtype: np.dtype[Any] | None = None) -> npt.NDArray[Any]:
+    """`value` as numpy converts it; objects that are all numbers become numbers.
 
     Args:
         value: anything that `numpy.asarray` takes.
         name: what to call it in the message.
+        dtype: what it is for. Integers among objects stay exact for an integer type, strings stay for strings, and what
+            is empty may be of any type.
 
     Raises:
         InvalidInput: numpy cannot convert it, or it is a masked array.
@@ -91,14 +95,30 @@ def as_array(value: Any, name: str) -> npt.NDArray[Any]:
         raise InvalidInput(f"{name}: a masked array has missing values; fill them first")
     try:
         array = np.asarray(value)
+        if dtype is not None and (not array.size or dtype == np.object_):
+            return array if array.size else array.astype(dtype)
+        if array.dtype.kind != "O" or (dtype is not None and dtype.kind in "iub"):
+            return array
         # Integers beyond 64 bits are numbers too, and so are Python's other numeric types.
-        if array.dtype.kind == "O" and all(hasattr(type(element), "__float__") for element in array.flat):
+        if all(hasattr(type(element), "__float__") for element in array.flat):
             array = array.astype(np.float64)
         return array
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         check_lengths(value, name)
         # Integers beyond float64; a torch tensor on a GPU or with a gradient.
         raise InvalidInput(f"{name}: not an array: {one_line(error)}") from error
+
+
+def _integers(array: npt.NDArray[Any], spec: TensorSpec) -> npt.NDArray[Any]:
+    """Objects as the type that `spec` declares, if all are integers or booleans."""
+    assert spec.dtype is not None
+    low, high = (0, 1) if spec.dtype.kind == "b" else (np.iinfo(spec.dtype).min, np.iinfo(spec.dtype).max)
+    for element in array.flat:
+        if not hasattr(type(element), "__index__"):
+            raise InvalidInput(f"{spec.name}: {spec.dtype} is expected, found {element!r}")
+        if not low <= int(element) <= high:
+            raise InvalidInput(f"{spec.name}: {element} does not fit {spec.dtype}")
+    return array.astype(spec.dtype)
 
 
 def check_lengths(rows: Any, name: str) -> None:
@@ -174,5 +194,6 @@ def cast_in_range(values: npt.NDArray[Any], dtype: np.dtype[Any]) -> tuple[npt.N
 
 
 def _check_shape(array: npt.NDArray[Any], spec: TensorSpec) -> None:
-    if not spec.takes(array.shape):
+    # ONNX Runtime reports no axes for a scalar, and for a tensor of any shape too; it checks scalars itself.
+    if spec.shape and not spec.takes(array.shape):
         raise InvalidInput(f"the model takes {spec}, found shape {list(array.shape)}")

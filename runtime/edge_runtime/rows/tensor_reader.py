@@ -40,7 +40,7 @@ class TensorReader:
         sizes: dict[str, tuple[int, str]] = {}
         for spec in self._inputs:
             value = feed[spec.name] = as_tensor(self._batched(arrays[spec.name], spec), spec)
-            for axis, size in zip(spec.shape, np.shape(value), strict=True):
+            for axis, size in zip(spec.shape, np.shape(value), strict=bool(spec.shape)):
                 if isinstance(axis, str) and (known := sizes.setdefault(axis, (size, spec.name)))[0] != size:
                     raise InvalidInput(
                         f"{axis} must be the same everywhere: {known[1]} has {known[0]}, {spec.name} {size}"

@@ -33,8 +33,10 @@ def test_every_shape(axes: list[Any], data: st.DataObject) -> None:
             longer = np.repeat(array, 2, axis) if shape[axis] else np.zeros([*shape[:axis], 1, *shape[axis + 1 :]])
             with pytest.raises(InvalidInput):
                 reader.tensors(longer)
-    with pytest.raises(InvalidInput):
-        reader.tensors(array[None, None])
+    # ONNX Runtime reports no axes for a tensor of any shape too.
+    if axes:
+        with pytest.raises(InvalidInput):
+            reader.tensors(array[None, None])
 
 
 def test_several_inputs() -> None:
@@ -65,7 +67,7 @@ def test_several_inputs() -> None:
         ({"ids": [[1.5]], "mask": [[1]]}, "ids: int64 is expected, found float64"),
         ({"ids": [[2**63]], "mask": [[1]]}, "ids: 9223372036854775808 does not fit int64"),
         ({"ids": [["a"]], "mask": [[1]]}, "ids: int64 is expected, found strings"),
-        ({"ids": [[None]], "mask": [[1]]}, "ids: int64 is expected, found objects"),
+        ({"ids": [[None]], "mask": [[1]]}, "ids: int64 is expected, found None"),
         ({"ids": [[[1]]], "mask": [[1]]}, "the model takes ids: int64 [batch, length], found shape [1, 1, 1]"),
     ],
 )
