@@ -1,5 +1,6 @@
 """Rows in, answers out: how a model with a signature is called, in the fastest way for each size."""
 
+import weakref
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ import numpy.typing as npt
 from edge_runtime.contract.errors import InvalidInput, NoFeatures
 from edge_runtime.contract.labels import Label
 from edge_runtime.contract.signature import Signature
+from edge_runtime.engine import forks
 from edge_runtime.engine.bound_buffers import UNPACKABLE, BoundBuffers, SharedBuffers, ThreadBuffers
 from edge_runtime.engine.devices import CPU, CUDA
 from edge_runtime.engine.feed_runner import FeedRunner
@@ -76,6 +78,7 @@ class Answering:
         )
         self._binds_many = self._is_bindable and session.provider == CPU
         self._buffers = SharedBuffers() if session.provider == CUDA else ThreadBuffers()
+        _all.add(self)
 
     def __repr__(self) -> str:
         return f"Answering({self._signature!r}, {self._placement.main.provider})"
@@ -192,3 +195,16 @@ def _one_row(reader: RowReader | TensorReader, row: Any) -> dict[str, npt.NDArra
 def _check_one(rows: int) -> None:
     if rows != 1:
         raise InvalidInput(f"predict_one takes one row, found {rows}; use predict or predict_proba")
+
+
+_all: "weakref.WeakSet[Answering]" = weakref.WeakSet()
+
+
+def _bind_anew(may_be_locked: bool) -> None:
+    """In a forked process, buffers that are bound to a locked session are of no use."""
+    if may_be_locked:
+        for answering in _all:
+            answering._buffers = type(answering._buffers)()
+
+
+forks.after_fork(_bind_anew)

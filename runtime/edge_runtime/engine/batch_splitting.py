@@ -4,19 +4,14 @@ ONNX Runtime releases the interpreter's lock while it computes, so that Python's
 caller's thread takes batches too: if all worker threads are busy with other calls, it computes all of them.
 """
 
-import contextlib
-import ctypes
+import atexit
 import math
-import os
-import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from edge_runtime.contract.workload import Workload
+from edge_runtime.engine import forks
 from edge_runtime.engine.processor_limits import available_processors
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future, ThreadPoolExecutor
+from edge_runtime.engine.worker_threads import WorkerThreads
 
 # The bytes that a batch may read and write in one operator: half of a second-level cache of common size.
 _CACHE = 512 * 1024
@@ -62,87 +57,29 @@ def run_in_batches(rows: int, workload: Workload, threads: int | None, work: Cal
     if wanted == 1:
         take_batches()
         return
-    calls = _pool.submit(take_batches, wanted - 1)
+    jobs = _threads.submit(take_batches, wanted - 1)
     try:
         take_batches()
     finally:
-        # A call that has not begun by now would find nothing left to do.
-        begun = [call for call in calls if not call.cancel()]
-        problems = [problem for call in begun if (problem := call.exception()) is not None]
+        # A job that has not begun by now would find nothing left to do.
+        begun = [job for job in jobs if not job.cancel()]
+        for job in begun:
+            job.wait()
+        problems = [job.problem for job in begun if job.problem is not None]
     if problems:
         raise problems[0]
 
 
-class _ThreadPool:
-    """Worker threads, made when they are first needed, which sleep while there is nothing to do."""
-
-    def __init__(self) -> None:
-        self._executor: ThreadPoolExecutor | None = None
-        self._making = threading.Lock()
-        self._threads: list[int] = []
-        self._processors: set[int] = set()
-
-    def submit(self, work: Callable[[], None], count: int) -> "list[Future[None]]":
-        """Begin `work` on `count` threads, or on fewer if the process may not start more."""
-        begun: list[Future[None]] = []
-        # While the interpreter ends, at a limit of threads, or after a thread could not begin.
-        with contextlib.suppress(RuntimeError):
-            executor = self._made()
-            self._keep_off_this_processor()
-            while len(begun) < count:
-                begun.append(executor.submit(work))
-        return begun
-
-    def _keep_off_this_processor(self) -> None:
-        """Move the worker threads to the processors on which the caller does not run.
-
-        Linux wakes a thread on the waker's processor if it ran there last, and may let it wait there for milliseconds
-        although others are idle.
-        """
-        if _current_processor is None or len(allowed := os.sched_getaffinity(0)) < 2:
-            return
-        elsewhere = allowed - {_current_processor()}
-        if elsewhere != self._processors:
-            self._processors = elsewhere
-            for thread in self._threads:
-                with contextlib.suppress(OSError):
-                    os.sched_setaffinity(thread, elsewhere)
-
-    def _begin(self) -> None:
-        self._threads.append(threading.get_native_id())
-        if self._processors:
-            with contextlib.suppress(OSError):
-                os.sched_setaffinity(0, self._processors)
-
-    def _made(self) -> "ThreadPoolExecutor":
-        with self._making:
-            if self._executor is None:
-                from concurrent.futures import ThreadPoolExecutor
-
-                self._executor = ThreadPoolExecutor(
-                    max(1, available_processors() - 1),
-                    "edge_runtime",
-                    initializer=self._begin,
-                )
-            return self._executor
-
-
-def _forget_pool() -> None:
+def _forget_threads(may_be_locked: bool) -> None:
     """A forked process does not have its parent's threads."""
-    global _pool
-    _pool = _ThreadPool()
+    global _threads
+    _threads = WorkerThreads()
 
 
-def _find_current_processor() -> Callable[[], int] | None:
-    """sched_getcpu(3), on systems that have it."""
-    try:
-        return ctypes.CDLL(None).sched_getcpu if hasattr(os, "sched_setaffinity") else None
-    except (AttributeError, OSError, TypeError):
-        return None
+def _end_threads() -> None:
+    _threads.end()
 
 
-_pool = _ThreadPool()
-_current_processor = _find_current_processor()
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_pool)
+_threads = WorkerThreads()
+forks.after_fork(_forget_threads)
+atexit.register(_end_threads)

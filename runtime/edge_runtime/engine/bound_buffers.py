@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_runtime.contract.tensors import TensorSpec
-from edge_runtime.engine import cuda
+from edge_runtime.engine import cuda, forks
 from edge_runtime.engine.devices import CUDA
 from edge_runtime.engine.ort_errors import translated
 from edge_runtime.engine.session import Session
@@ -86,6 +86,7 @@ class ThreadBuffers(threading.local):
 
     def __init__(self) -> None:
         """Begin without buffers, in each thread."""
+        forks.begin_calls()
         self.free: list[BoundBuffers] = []
         self.many: BoundBuffers | None = None
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import os
 import signal
 import sys
 import threading
@@ -25,6 +26,10 @@ def import_onnxruntime() -> ModuleType:
     Raises:
         RuntimeNotInstalled: it is missing, cannot be loaded, or two of its packages overwrite each other.
     """
+    if "onnxruntime" not in sys.modules:
+        # It would keep files about its use, and look up its maker's host; its own switch comes after both. What the
+        # user has set counts.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         with _interrupts_held():
             import onnxruntime

@@ -14,7 +14,8 @@ from edge_runtime.engine.devices import CPU, CUDA, candidates, library_problem, 
 from edge_runtime.engine.ort_errors import loading_error, reason_of
 from edge_runtime.engine.processor_limits import available_processors
 
-_REDIRECTING = threading.Lock()
+# A signal handler may open a model while one is opened.
+_REDIRECTING = threading.RLock()
 
 
 def open_session(

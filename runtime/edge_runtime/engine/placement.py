@@ -1,7 +1,6 @@
 """Where each call runs: on the requested device, or for device="auto" on the one where it is done soonest."""
 
 import contextlib
-import os
 import threading
 import weakref
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from edge_runtime.contract.errors import DeviceUnavailable, InvalidInput, Invali
 from edge_runtime.contract.input_ranges import InputRanges, ranges_in
 from edge_runtime.contract.metadata_keys import WORKLOAD_KEY
 from edge_runtime.contract.workload import Workload
+from edge_runtime.engine import forks
 from edge_runtime.engine.devices import CUDA, cuda_problem
 from edge_runtime.engine.processor_limits import available_processors
 from edge_runtime.engine.session import Session
@@ -61,7 +61,8 @@ class Placement:
             # Without it calls are not split, but their answers are the same.
             with contextlib.suppress(InvalidModel):
                 self.workload = Workload.from_json(text)
-        self._opening = threading.Lock()
+        # A signal handler may make a call that opens a session while one is opened.
+        self._opening = threading.RLock()
         self._cuda: Session | None = None
         self._single: Session | None = None
         _placements.add(self)
@@ -110,12 +111,11 @@ class Placement:
 _placements: "weakref.WeakSet[Placement]" = weakref.WeakSet()
 
 
-def _begin_anew() -> None:
+def _begin_anew(may_be_locked: bool) -> None:
     """Replace what a forked process has inherited locked for ever: the lock of opening, and calls on other threads."""
     for placement in _placements:
-        placement._opening = threading.Lock()
+        placement._opening = threading.RLock()
         placement._single = None
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
+forks.after_fork(_begin_anew)

@@ -1,16 +1,16 @@
 """One session of ONNX Runtime, and the calls of it."""
 
-import os
+import functools
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edge_runtime.contract.errors import InvalidModel
+from edge_runtime.contract.errors import InferenceFailed, InvalidModel
 from edge_runtime.contract.tensors import TensorSpec
-from edge_runtime.engine import private_calls
-from edge_runtime.engine.devices import candidates
+from edge_runtime.engine import forks, private_calls
+from edge_runtime.engine.devices import CPU, candidates
 from edge_runtime.engine.installation import import_onnxruntime
 from edge_runtime.engine.model_file import data_file_of, readable, stamp
 from edge_runtime.engine.opening import open_session
@@ -49,8 +49,11 @@ class Session:
         name, source = ("the model", model) if isinstance(model, bytes) else (str(model), readable(model))
         self._stamp = (0, 0, 0, 0) if isinstance(source, bytes) else stamp(Path(source))
         self._data = data_file_of(source)
-        self._session, options = open_session(ort, source, name, device, wanted, threads, self._data)
+        with forks.opening():
+            self._session, options = open_session(ort, source, name, device, wanted, threads, self._data)
         self._run = private_calls.run_of(self._session)
+        self._threads = threads
+        self._must_reopen = False
         _sessions.add(self)
         self.device_id = int(options.get("device_id", 0))
         self._captures = options.get("enable_cuda_graph") == "1"
@@ -126,6 +129,8 @@ class Session:
 
     def binding(self) -> Any:
         """A new onnxruntime.IOBinding."""
+        if self._must_reopen:
+            _reopen(self)
         return self._session.io_binding()
 
     def bound_call(self, binding: Any, graph: int | None) -> Callable[[], None]:
@@ -150,6 +155,7 @@ class Session:
             InvalidInput: ONNX Runtime refuses the inputs.
             InferenceFailed: it fails while computing.
         """
+        forks.begin_calls()
         try:
             if self.turn is None:
                 return self._run(names, feed, self._run_options)
@@ -159,18 +165,45 @@ class Session:
             raise translated(error, "the model") from error
 
 
-def _outlive_fork() -> None:
-    """Never destroy the sessions that a forked process has inherited.
+def _reopen(session: Session) -> None:
+    """Open the model once more, in a forked process, for what is locked in the inherited session.
+
+    Raises:
+        InferenceFailed: its provider does not outlive a fork, or its file has changed.
+    """
+    if session.provider != CPU:
+        raise InferenceFailed(
+            f"{session.provider} does not work in a process that was forked after the model was opened; open it after "
+            'the fork, or start processes with multiprocessing.get_context("spawn")'
+        )
+    if not session.is_unchanged():
+        raise InferenceFailed(
+            f"{session.shown_source} was changed after it was opened, and cannot be opened again in this forked "
+            "process; open it after the fork"
+        )
+    again = Session(session.source, "cpu", session._threads)
+    session._session, session._run, session._must_reopen = again._session, again._run, False
+
+
+def _run_anew(session: Session, *arguments: Any) -> list[Any]:
+    _reopen(session)
+    return session._run(*arguments)
+
+
+def _outlive_fork(may_be_locked: bool) -> None:
+    """Never destroy the sessions that a forked process has inherited, and use them only if they are not locked.
 
     The forked process does not have their threads. Calls work without them, but the end of a session would wait for
     them for ever.
     """
     for session in _sessions:
         private_calls.keep_for_good(session._session)
+        session._must_reopen = may_be_locked or session.provider != CPU
+        if session._must_reopen:
+            session._run = functools.partial(_run_anew, session)
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_outlive_fork)
+forks.after_fork(_outlive_fork)
 
 
 def _spec(tensor: Any) -> TensorSpec:

@@ -2,8 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,9 @@ from paths import MODELS
 
 from edge_runtime import InferenceFailed
 from edge_runtime.contract.workload import Workload
-from edge_runtime.engine import batch_splitting
+from edge_runtime.engine import batch_splitting, worker_threads
 from edge_runtime.engine.batch_splitting import run_in_batches
+from edge_runtime.engine.worker_threads import Job, WorkerThreads
 
 # So much work that a few rows are worth a batch of their own.
 COSTLY = Workload(independent=True, cost=50_000.0, bytes=40)
@@ -61,38 +61,44 @@ def test_sizes(rows: int, cost: float, bytes_: int, threads: int, expected: list
     assert sizes(rows, Workload(True, cost, bytes_), threads) == expected
 
 
-class RecordingPool:
+class RecordingThreads(WorkerThreads):
     """Threads as many as are wanted, whatever the machine has.
 
     Attributes:
         wanted: how many each call asked for.
         drained: the caller has seen to it that no further batch begins; it only waits for those that have begun.
+        jobs: those of the last call.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.wanted: list[int] = []
         self.drained = threading.Event()
-        self.executor = ThreadPoolExecutor(8)
+        self.jobs: list[Job] = []
 
-    def submit(self, work: Callable[[], None], count: int) -> list[Future[None]]:
+    def submit(self, work: Callable[[], None], count: int) -> list[Job]:
         self.wanted.append(count)
-        calls = [self.executor.submit(work) for _ in range(count)]
-        for call in calls:
-            cancel = call.cancel
+        self.jobs = super().submit(work, count)
+        assert len(self.jobs) == count
+        for job in self.jobs:
+            cancel = job.cancel
 
             def cancel_and_tell(cancel: Callable[[], bool] = cancel) -> bool:
-                self.drained.set()
+                if threading.current_thread() is threading.main_thread():
+                    self.drained.set()
                 return cancel()
 
-            call.cancel = cancel_and_tell  # type: ignore[method-assign]
-        return calls
+            job.cancel = cancel_and_tell  # type: ignore[method-assign]
+        return self.jobs
 
 
 @pytest.fixture
-def pool(monkeypatch: pytest.MonkeyPatch) -> RecordingPool:
-    pool = RecordingPool()
-    monkeypatch.setattr(batch_splitting, "_pool", pool)
-    return pool
+def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[RecordingThreads]:
+    monkeypatch.setattr(worker_threads, "available_processors", lambda: 9)
+    pool = RecordingThreads()
+    monkeypatch.setattr(batch_splitting, "_threads", pool)
+    yield pool
+    pool.end()
 
 
 @pytest.mark.parametrize(
@@ -109,14 +115,14 @@ def pool(monkeypatch: pytest.MonkeyPatch) -> RecordingPool:
     ],
 )
 def test_how_many_threads(
-    pool: RecordingPool, monkeypatch: pytest.MonkeyPatch, rows: int, threads: int | None, wanted: list[int]
+    pool: RecordingThreads, monkeypatch: pytest.MonkeyPatch, rows: int, threads: int | None, wanted: list[int]
 ) -> None:
     monkeypatch.setattr(batch_splitting, "available_processors", lambda: 6)
     run_in_batches(rows, COSTLY, threads, lambda start, stop: None)
     assert pool.wanted == wanted
 
 
-def test_threads_compute_at_the_same_time(pool: RecordingPool) -> None:
+def test_threads_compute_at_the_same_time(pool: RecordingThreads) -> None:
     together = threading.Barrier(3)
 
     def meet(start: int, stop: int) -> None:
@@ -126,7 +132,7 @@ def test_threads_compute_at_the_same_time(pool: RecordingPool) -> None:
     assert pool.wanted == [2]
 
 
-def test_with_one_thread_nothing_begins_after_an_error(pool: RecordingPool) -> None:
+def test_with_one_thread_nothing_begins_after_an_error(pool: RecordingThreads) -> None:
     done: list[int] = []
 
     def fail(start: int, stop: int) -> None:
@@ -138,7 +144,7 @@ def test_with_one_thread_nothing_begins_after_an_error(pool: RecordingPool) -> N
     assert done == [0]
 
 
-def test_nothing_begins_after_an_error_in_the_callers_thread(pool: RecordingPool) -> None:
+def test_nothing_begins_after_an_error_in_the_callers_thread(pool: RecordingThreads) -> None:
     done: list[int] = []
     all_have_begun = threading.Barrier(3)
 
@@ -154,7 +160,7 @@ def test_nothing_begins_after_an_error_in_the_callers_thread(pool: RecordingPool
     assert len(done) == 3
 
 
-def test_nothing_begins_after_an_error_in_another_thread(pool: RecordingPool) -> None:
+def test_nothing_begins_after_an_error_in_another_thread(pool: RecordingThreads) -> None:
     done: list[int] = []
     both_have_begun = threading.Barrier(2)
 
@@ -164,18 +170,9 @@ def test_nothing_begins_after_an_error_in_another_thread(pool: RecordingPool) ->
             both_have_begun.wait(HANG)
         if threading.current_thread() is not threading.main_thread():
             raise InferenceFailed("no")
-        # The worker thread has ended, and with it what it raised.
-        call.exception(HANG)
+        # The worker thread has ended its work, and with it what it raised.
+        pool.jobs[0].wait()
 
-    submit = pool.submit
-    call: Future[None]
-
-    def submit_and_keep(work: Callable[[], None], count: int) -> list[Future[None]]:
-        nonlocal call
-        (call,) = calls = submit(work, count)
-        return calls
-
-    pool.submit = submit_and_keep  # type: ignore[method-assign]
     with pytest.raises(InferenceFailed, match="no"):
         run_in_batches(3000, COSTLY, 2, fail_there)
     assert len(done) == 2

@@ -1,11 +1,12 @@
 """The worker threads of batch splitting."""
 
+import _thread
 import ctypes
 import os
+import signal
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -14,77 +15,144 @@ from paths import MODELS
 
 from edge_runtime import Predictor
 from edge_runtime.contract.workload import Workload
-from edge_runtime.engine import batch_splitting
+from edge_runtime.engine import batch_splitting, worker_threads
 from edge_runtime.engine.batch_splitting import run_in_batches
+from edge_runtime.engine.worker_threads import WorkerThreads
 
 # So much work that a few rows are worth a batch of their own.
 COSTLY = Workload(independent=True, cost=50_000.0, bytes=40)
 HANG = 60
 
 
-@pytest.mark.parametrize("problem", ["cannot schedule new futures after shutdown", "can't start new thread"])
-def test_without_worker_threads_the_caller_does_all(monkeypatch: pytest.MonkeyPatch, problem: str) -> None:
-    def refuse() -> Any:
-        raise RuntimeError(problem)
+@pytest.fixture
+def threads() -> Iterator[WorkerThreads]:
+    threads = WorkerThreads()
+    yield threads
+    threads.end()
 
-    monkeypatch.setattr(batch_splitting._pool, "_made", refuse)
+
+@pytest.fixture(autouse=True)
+def processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_threads, "available_processors", lambda: 3)
+
+
+def test_each_job_is_done_once(threads: WorkerThreads) -> None:
+    together, done = threading.Barrier(2), []
+
+    def work() -> None:
+        together.wait(HANG)
+        done.append(threading.get_ident())
+
+    for job in threads.submit(work, 2):
+        job.wait()
+        assert job.problem is None
+        assert not job.cancel()
+    assert len(set(done)) == 2
+    assert threading.get_ident() not in done
+
+
+def test_what_a_job_raises_is_kept(threads: WorkerThreads) -> None:
+    def fail() -> None:
+        raise KeyboardInterrupt
+
+    for _ in range(3):
+        (job,) = threads.submit(fail, 1)
+        job.wait()
+        assert isinstance(job.problem, KeyboardInterrupt)
+
+
+def test_without_worker_threads_the_caller_does_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(work: object, arguments: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(batch_splitting, "_threads", WorkerThreads())
+    monkeypatch.setattr(_thread, "start_new_thread", refuse)
     threads: set[int] = set()
     run_in_batches(10_000, COSTLY, 4, lambda start, stop: threads.add(threading.get_ident()))
     assert threads == {threading.get_ident()}
 
 
-def test_a_call_that_has_not_begun_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_that_has_not_begun_is_cancelled(monkeypatch: pytest.MonkeyPatch, threads: WorkerThreads) -> None:
     """All worker threads are busy: the caller must not wait for them."""
     busy = threading.Event()
-    executor = ThreadPoolExecutor(1)
-    waiting = executor.submit(busy.wait, HANG)
-    pool = batch_splitting._ThreadPool()
-    monkeypatch.setattr(pool, "_made", lambda: executor)
-    monkeypatch.setattr(batch_splitting, "_pool", pool)
+
+    def wait() -> None:
+        busy.wait(HANG)
+
+    waiting = threads.submit(wait, 2)
+    monkeypatch.setattr(batch_splitting, "_threads", threads)
     done: list[int] = []
     run_in_batches(10_000, COSTLY, 2, lambda start, stop: done.append(stop - start))
     assert sum(done) == 10_000
-    assert not waiting.done()
     busy.set()
-    assert waiting.result(HANG)
+    for job in waiting:
+        if not job.cancel():
+            job.wait()
 
 
-@pytest.mark.skipif(batch_splitting._current_processor is None, reason="this platform does not tell the processor")
-def test_worker_threads_stay_off_the_callers_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_in_the_middle_of_another_one_does_not_wait(threads: WorkerThreads) -> None:
+    """As a signal handler makes it while threads are started."""
+    with threads._starting:
+        assert threads.submit(lambda: None, 2) == []
+    assert len(threads.submit(lambda: None, 2)) == 2
+
+
+def test_threads_end(threads: WorkerThreads) -> None:
+    (job,) = threads.submit(lambda: None, 1)
+    job.wait()
+    threads.end()
+    # New ones are made if there is work again.
+    (job,) = threads.submit(lambda: None, 1)
+    job.wait()
+
+
+def test_a_thread_that_goes_on_computing_is_not_waited_for(
+    threads: WorkerThreads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_threads, "_PATIENCE", 0.01)
+    busy = threading.Event()
+
+    def wait() -> None:
+        busy.wait(HANG)
+
+    threads.submit(wait, 1)
+    threads.end()
+    busy.set()
+
+
+@pytest.mark.skipif(worker_threads._current_processor is None, reason="this platform does not tell the processor")
+def test_worker_threads_stay_off_the_callers_processor(monkeypatch: pytest.MonkeyPatch, threads: WorkerThreads) -> None:
     moved: list[tuple[int, set[int]]] = []
     monkeypatch.setattr(os, "sched_getaffinity", lambda thread: {0, 1, 2})
     monkeypatch.setattr(os, "sched_setaffinity", lambda thread, processors: moved.append((thread, set(processors))))
-    monkeypatch.setattr(batch_splitting, "_current_processor", lambda: 1)
-    pool = batch_splitting._ThreadPool()
-    first = pool.submit(lambda: None, 1)
-    first[0].result(HANG)
+    monkeypatch.setattr(worker_threads, "_current_processor", lambda: 1)
+    pool = threads
+    pool.submit(lambda: None, 1)[0].wait()
     # The new thread moves itself.
     assert moved == [(0, {0, 2})]
     moved.clear()
-    pool.submit(lambda: None, 1)[0].result(HANG)
+    pool.submit(lambda: None, 1)[0].wait()
     assert moved == []
-    monkeypatch.setattr(batch_splitting, "_current_processor", lambda: 2)
-    pool.submit(lambda: None, 1)[0].result(HANG)
-    assert moved == [(pool._threads[0], {0, 1})]
+    monkeypatch.setattr(worker_threads, "_current_processor", lambda: 2)
+    pool.submit(lambda: None, 1)[0].wait()
+    assert moved == [(pool._ids[0], {0, 1})]
     monkeypatch.setattr(os, "sched_getaffinity", lambda thread: {1, 2})
-    pool.submit(lambda: None, 1)[0].result(HANG)
-    assert moved[1:] == [(pool._threads[0], {1})]
+    pool.submit(lambda: None, 1)[0].wait()
+    assert moved[1:] == [(pool._ids[0], {1})]
     # There is nowhere else to go.
     monkeypatch.setattr(os, "sched_getaffinity", lambda thread: {2})
     moved.clear()
-    pool.submit(lambda: None, 1)[0].result(HANG)
+    pool.submit(lambda: None, 1)[0].wait()
     assert moved == []
 
 
-@pytest.mark.parametrize(("processors", "threads"), [(1, 1), (2, 1), (3, 2), (64, 63)])
+@pytest.mark.parametrize(("processors", "count"), [(1, 1), (2, 1), (3, 2), (64, 63)])
 def test_there_is_a_worker_thread_for_each_other_processor(
-    monkeypatch: pytest.MonkeyPatch, processors: int, threads: int
+    monkeypatch: pytest.MonkeyPatch, threads: WorkerThreads, processors: int, count: int
 ) -> None:
-    monkeypatch.setattr(batch_splitting, "available_processors", lambda: processors)
-    pool = batch_splitting._ThreadPool()
-    executor = pool._made()
-    assert executor._max_workers == threads
-    assert pool._made() is executor
+    monkeypatch.setattr(worker_threads, "available_processors", lambda: processors)
+    for _ in range(2):
+        assert len(threads.submit(lambda: None, 100)) == count
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform cannot fork")
@@ -92,13 +160,13 @@ def test_a_forked_process_has_threads_of_its_own() -> None:
     script = """
 import os, sys
 from edge_runtime.engine import batch_splitting
-pool = batch_splitting._pool
-pool.submit(lambda: None, 1)[0].result(60)
+threads = batch_splitting._threads
+threads.submit(lambda: None, 1)[0].wait()
 child = os.fork()
 if not child:
-    new = batch_splitting._pool
-    assert new is not pool and new._executor is None
-    new.submit(lambda: None, 1)[0].result(60)
+    new = batch_splitting._threads
+    assert new is not threads
+    new.submit(lambda: None, 1)[0].wait()
     os._exit(0)
 _, status = os.waitpid(child, 0)
 sys.exit(os.waitstatus_to_exitcode(status))
@@ -106,16 +174,17 @@ sys.exit(os.waitstatus_to_exitcode(status))
     assert_python_runs(script)
 
 
-def test_a_thread_that_must_not_be_moved(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_that_must_not_be_moved(monkeypatch: pytest.MonkeyPatch, threads: WorkerThreads) -> None:
     def refuse(thread: int, processors: set[int]) -> None:
         raise OSError
 
     monkeypatch.setattr(os, "sched_getaffinity", lambda thread: {0, 1, 2}, raising=False)
     monkeypatch.setattr(os, "sched_setaffinity", refuse, raising=False)
-    pool = batch_splitting._ThreadPool()
     for processor in (1, 2):
-        monkeypatch.setattr(batch_splitting, "_current_processor", lambda processor=processor: processor)
-        assert pool.submit(lambda: None, 1)[0].result(HANG) is None
+        monkeypatch.setattr(worker_threads, "_current_processor", lambda processor=processor: processor)
+        (job,) = threads.submit(lambda: None, 1)
+        job.wait()
+        assert job.problem is None
 
 
 def test_without_sched_getcpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +192,7 @@ def test_without_sched_getcpu(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError
 
     monkeypatch.setattr(ctypes, "CDLL", refuse)
-    assert batch_splitting._find_current_processor() is None
+    assert worker_threads._find_current_processor() is None
 
 
 def test_idle_threads_do_not_compute(with_metadata: Callable[[bytes, str, str], bytes]) -> None:
@@ -138,3 +207,31 @@ def test_idle_threads_do_not_compute(with_metadata: Callable[[bytes, str, str], 
         pass
     used_here = time.thread_time() - own
     assert time.process_time() - process - used_here < 0.1
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this platform has no timers that send signals")
+def test_a_signal_handler_predicts_on_large_batches(with_metadata: Callable[[bytes, str, str], bytes]) -> None:
+    content = with_metadata((MODELS / "three_labels.onnx").read_bytes(), "edge_predict.workload", COSTLY.to_json())
+    script = f"""
+import signal, time
+import numpy as np
+from edge_runtime import Predictor
+content = {content!r}
+predictor = Predictor(content, device="cpu")
+rows = np.random.default_rng(0).normal(size=(20_000, 2)).astype(np.float32)
+expected, calls = predictor.predict_proba(rows), 0
+def handle(number, frame):
+    global calls
+    calls += 1
+    assert (predictor.predict_proba(rows) == expected).all()
+    if not calls % 20:
+        Predictor(content, device="cpu").predict_proba(rows)
+signal.signal(signal.SIGALRM, handle)
+signal.setitimer(signal.ITIMER_REAL, 0.002, 0.0021)
+end = time.monotonic() + 3
+while time.monotonic() < end:
+    assert (predictor.predict_proba(rows) == expected).all()
+signal.setitimer(signal.ITIMER_REAL, 0)
+assert calls > 20
+"""
+    assert_python_runs(script)
