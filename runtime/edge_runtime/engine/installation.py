@@ -83,7 +83,12 @@ def _distributions(folders: Sequence[str]) -> list[str]:
     found = set()
     for folder in folders:
         with contextlib.suppress(OSError):
-            found |= {path.name.split("-")[0] for path in Path(folder).glob("onnxruntime*.dist-info")}
+            # Others, such as onnxruntime-extensions, have a folder of their own.
+            found |= {
+                record.parent.name.split("-")[0]
+                for record in Path(folder).glob("onnxruntime*.dist-info/RECORD")
+                if "\nonnxruntime/__init__.py," in record.read_text("utf-8")
+            }
     return sorted(name.replace("_", "-") for name in found)
 
 

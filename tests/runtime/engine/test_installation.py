@@ -50,14 +50,16 @@ def test_the_folder_of_the_module_counts_alone(monkeypatch: pytest.MonkeyPatch) 
     assert looked_at == [[str(Path(str(module.__file__)).parents[1])]]
 
 
-def test_packages_are_known_by_their_folders(tmp_path: Path) -> None:
-    for name in (
-        "onnxruntime-1.20.0.dist-info",
-        "onnxruntime_gpu-1.20.0.dist-info",
-        "onnxruntime",
-        "onnx-1.0.dist-info",
+def test_packages_are_known_by_what_they_install(tmp_path: Path) -> None:
+    for name, folder in (
+        ("onnxruntime-1.20.0", "onnxruntime"),
+        ("onnxruntime_gpu-1.20.0", "onnxruntime"),
+        ("onnxruntime_extensions-0.15.2", "onnxruntime_extensions"),
+        ("onnx-1.0", "onnx"),
     ):
-        (tmp_path / name).mkdir()
+        (tmp_path / f"{name}.dist-info").mkdir()
+        (tmp_path / f"{name}.dist-info" / "RECORD").write_text(f"{name}.dist-info/METADATA,,\n{folder}/__init__.py,,\n")
+    (tmp_path / "onnxruntime").mkdir()
     assert installation._distributions([str(tmp_path), str(tmp_path / "nowhere")]) == ["onnxruntime", "onnxruntime-gpu"]
 
 
