@@ -12,6 +12,7 @@ WITHOUT = {
     "contract/version.py",
     "engine/private_calls.py",
     "rows/row.py",
+    "serve/limits.py",
 }
 
 

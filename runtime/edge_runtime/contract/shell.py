@@ -25,6 +25,7 @@ SETTINGS: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None, "
 # The extras of this package, and the modules that they install.
 EXTRAS = {
     "export": frozenset({"jinja2", "matplotlib", "onnx", "onnxscript", "safetensors", "torch"}),
+    "serve": frozenset({"httptools", "orjson", "prometheus_client", "starlette", "uvicorn", "uvloop"}),
     "train": frozenset({"matplotlib", "pyarrow", "sklearn", "torch"}),
 }
 

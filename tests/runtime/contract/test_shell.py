@@ -258,7 +258,7 @@ def test_a_closed_pipe() -> None:
 
 def test_the_extras_are_those_of_the_package() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    names = {"scikit-learn": "sklearn"}
+    names = {"scikit-learn": "sklearn", "prometheus-client": "prometheus_client"}
     for extra, modules in shell.EXTRAS.items():
         packages = [re.match(r"[\w-]+", requirement)[0] for requirement in extras[extra]]  # type: ignore[index]
         assert {names.get(package, package) for package in packages} == modules

@@ -1,0 +1,23 @@
+"""Models over HTTP: `edge-serve`, and the same as an application for other servers."""
+
+from edge_runtime.contract.lazy import lazy_names
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from edge_runtime.serve.app import create_app
+    from edge_runtime.serve.limits import Limits
+    from edge_runtime.serve.models import ServedModel, ServedModels
+
+__all__ = ["Limits", "ServedModel", "ServedModels", "create_app"]
+
+# Starlette is loaded with what needs it.
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Limits": "edge_runtime.serve.limits",
+        "ServedModel": "edge_runtime.serve.models",
+        "ServedModels": "edge_runtime.serve.models",
+        "create_app": "edge_runtime.serve.app",
+    },
+)

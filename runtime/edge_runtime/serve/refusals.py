@@ -1,0 +1,24 @@
+"""Why a request is not answered, and the status code that says so."""
+
+from edge_runtime.contract.errors import EdgePredictError, InferenceFailed
+
+
+class Refused(Exception):
+    """A request that is not answered.
+
+    Attributes:
+        status: the HTTP status code.
+        headers: more headers of the response.
+    """
+
+    def __init__(self, status: int, message: str, **headers: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers
+
+
+def status_of(error: Exception) -> int:
+    """The status code for what was raised while a request was answered."""
+    if isinstance(error, Refused):
+        return error.status
+    return 400 if isinstance(error, EdgePredictError) and not isinstance(error, InferenceFailed) else 500
