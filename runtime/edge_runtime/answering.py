@@ -41,12 +41,14 @@ class Answering:
     """Answers rows with a model whose output holds probabilities or values.
 
     Attributes:
+        signature: the meaning of rows and answers.
+        classes: its labels, shape (classes,).
         reader: makes the model's inputs of what is to be answered: rows of named features, or tensors.
     """
 
     def __init__(self, placement: Placement, signature: Signature) -> None:
         """Answer on the sessions of `placement`, as `signature` describes them."""
-        self._placement, self._signature = placement, signature
+        self._placement, self.signature = placement, signature
         session = placement.main
         # An input of numbers, if there is one: the others hold strings.
         self._source = min(session.inputs, key=lambda spec: spec.dtype == np.object_)
@@ -62,6 +64,8 @@ class Answering:
             self.reader = TensorReader(session.inputs, self._target.shape[0])
             is_plain = False
         self._labels = signature.labels
+        self.classes = np.array(self._labels)
+        self.classes.flags.writeable = False
         self._is_binary = signature.task == "binary_classification"
         self._is_regression = signature.task == "regression"
         # As numpy compares an array of this type with it.
@@ -81,7 +85,7 @@ class Answering:
         _all.add(self)
 
     def __repr__(self) -> str:
-        return f"Answering({self._signature!r}, {self._placement.main.provider})"
+        return f"Answering({self.signature!r}, {self._placement.main.provider})"
 
     @property
     def row_reader(self) -> RowReader:
@@ -127,7 +131,7 @@ class Answering:
                 return buffers.output.item()  # type: ignore[no-any-return]
             values = buffers.output.tolist()[0]
             total = sum(values)
-            index = values.index(max(values)) if total == total else int(self._signature.predicted(buffers.output)[0])
+            index = values.index(max(values)) if total == total else int(self.signature.predicted(buffers.output)[0])
             return _new(Prediction, (self._labels[index], values[index]))
         finally:
             free.append(buffers)
@@ -157,7 +161,8 @@ class Answering:
     def outputs_of(self, feed: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.floating[Any]]:
         """The answers to `feed`, which `reader` has made of rows. Returns: as `outputs`."""
         numbers = feed[self._numbers]
-        if not (self._binds_many and self._is_small(numbers)):
+        is_small = self._binds_many and 0 < numbers.size <= _COPIED
+        if not is_small or self._placement.is_worth_splitting(len(numbers)):
             output: npt.NDArray[Any]
             (output,) = self._runner.run(feed)
             return output
@@ -170,9 +175,6 @@ class Answering:
         held.many = buffers
         return result
 
-    def _is_small(self, numbers: npt.NDArray[Any]) -> bool:
-        return 0 < numbers.size <= _COPIED and not self._placement.is_worth_splitting(len(numbers))
-
     def _new_buffers(self, rows: int) -> BoundBuffers:
         return BoundBuffers(self._placement.main, self._source, self._target, rows, self._is_binary)
 
@@ -182,7 +184,7 @@ class Answering:
         (output,) = outputs
         if self._is_regression:
             return float(output[0])
-        index = int(self._signature.predicted(output[None])[0])
+        index = int(self.signature.predicted(output[None])[0])
         return Prediction(self._labels[index], float(output[index]))
 
 

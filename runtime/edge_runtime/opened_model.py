@@ -1,6 +1,5 @@
 """`OpenedModel`: an ONNX model that runs here, tensors in and tensors out, and that can be verified."""
 
-import functools
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,12 +9,12 @@ import numpy as np
 
 from edge_runtime.contract.errors import InvalidInput, NoCertificate, VerificationFailed
 from edge_runtime.contract.input_ranges import InputRange
-from edge_runtime.contract.metadata_keys import CERTIFICATE_KEY
 from edge_runtime.contract.tensors import TensorSpec
 from edge_runtime.engine import cuda
 from edge_runtime.engine.devices import CUDA
 from edge_runtime.engine.feed_runner import FeedRunner
 from edge_runtime.engine.placement import Placement
+from edge_runtime.reloadable import Arguments, Reloadable
 from edge_runtime.rows.arrays import as_tensor
 from edge_runtime.rows.tensor_reader import declared, named
 
@@ -24,10 +23,11 @@ if TYPE_CHECKING:
     from edge_runtime.verification import Verification
 
 
-class OpenedModel:
+class OpenedModel(Reloadable):
     """An opened ONNX model, whatever its tensors mean.
 
     Several threads may use it at the same time. Pickling keeps the path or the content, and opens the model again.
+    A `with` statement closes it.
 
     Attributes:
         inputs: the input tensors that the file declares.
@@ -66,23 +66,21 @@ class OpenedModel:
             VerificationFailed: with `verify`, the model is not verified here; the message says why.
         """
         source = bytes(model) if isinstance(model, bytes | bytearray | memoryview) else Path(model)
-        self._placement = Placement(source, device, threads)
-        self._session = self._placement.main
-        # What opens the same model again, in another process and another folder too.
-        self._arguments = (self._session.source, device, verify, threads)
-        self.inputs: tuple[TensorSpec, ...] = self._session.inputs
-        self.outputs: tuple[TensorSpec, ...] = self._session.outputs
-        self.input_ranges: tuple[InputRange, ...] = (
-            () if self._placement.ranges is None else self._placement.ranges.inputs
-        )
-        self._output_names = [spec.name for spec in self.outputs]
-        self._runner = FeedRunner(self._placement, self.outputs)
-        self.provider: str = self._session.provider
+        super().__init__((source, device, verify, threads))
+
+    def _open(self, arguments: Arguments) -> None:
+        source, device, verify, threads = arguments
+        placement = Placement(source, device, threads)
+        session = placement.main
+        self._arguments = (session.source, device, verify, threads)
+        self.inputs: tuple[TensorSpec, ...] = session.inputs
+        self.outputs: tuple[TensorSpec, ...] = session.outputs
+        self.input_ranges: tuple[InputRange, ...] = () if placement.ranges is None else placement.ranges.inputs
+        self.provider: str = session.provider
+        self._shown_source = session.shown_source
+        self._runner = FeedRunner(placement, self.outputs)
         if verify and not (verification := self.verify()).passed:
             raise VerificationFailed(verification.failure)
-
-    def __reduce__(self) -> tuple[type["OpenedModel"], tuple[Path | bytes, str, bool, int | None]]:
-        return type(self), self._arguments
 
     def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """All outputs of any ONNX model, by name.
@@ -102,37 +100,38 @@ class OpenedModel:
                 and shape, or holds an integer outside the range that the model looks up.
             InferenceFailed: ONNX Runtime failed while computing.
         """
+        # Read once: `reload` may replace it.
+        runner = self._runner
+        specs = runner.placement.main.inputs
         if not isinstance(inputs, Mapping):
             raise InvalidInput(
-                f"run takes a dict of tensors by input name, found {type(inputs).__name__}; {declared(self.inputs)}"
+                f"run takes a dict of tensors by input name, found {type(inputs).__name__}; {declared(specs)}"
             )
-        inputs = named(inputs, self.inputs)
+        inputs = named(inputs, specs)
         feed, on_cuda = {}, ""
-        for spec in self.inputs:
+        for spec in specs:
             value = inputs[spec.name]
             if type(value) is not np.ndarray and cuda.is_on_cuda(value):
                 feed[spec.name], on_cuda = value, spec.name
             else:
                 feed[spec.name] = as_tensor(value, spec)
         if on_cuda:
-            session = self._session if self.provider == CUDA else self._placement.cuda
+            placement = runner.placement
+            session = placement.main if placement.main.provider == CUDA else placement.cuda
             if session is None:
-                raise InvalidInput(f"{on_cuda} is on a GPU, but the model runs on {self.provider}; pass an array")
-            return cuda.run_there(session, feed, self._placement.ranges)
-        return dict(zip(self._output_names, self._runner.run(feed), strict=True))
+                provider = placement.main.provider
+                raise InvalidInput(f"{on_cuda} is on a GPU, but the model runs on {provider}; pass an array")
+            return cuda.run_there(session, feed, placement.ranges)
+        return dict(zip(runner.names, runner.run(feed), strict=True))
 
-    @functools.cached_property
+    @property
     def certificate(self) -> "Certificate | None":
         """The certificate that the model carries; None if it does not carry one.
 
         Raises:
             InvalidModel: it is damaged, or its schema is newer than this version reads.
         """
-        # Most programs only predict.
-        from edge_runtime.contract import certificate
-
-        text = self._session.metadata.get(CERTIFICATE_KEY)
-        return None if text is None else certificate.Certificate.from_json(text)
+        return self._runner.placement.certificate
 
     def verify(self, on_batch: Callable[[], object] | None = None) -> "Verification":
         """Replay the certificate: compare torch's outputs at export with what the model returns here and now.
@@ -149,10 +148,11 @@ class OpenedModel:
             InvalidModel: its certificate is damaged, or its schema is newer than this version reads.
             ModelNotFound: the file does not exist any more.
         """
-        if self.certificate is None:
+        placement = self._runner.placement
+        if placement.certificate is None:
             raise NoCertificate("the model has no certificate to verify it against; edge-export writes one")
         from edge_runtime.verification import replay
 
-        found = replay(self._session, self.certificate, on_batch)
-        beside = self._placement.cuda if found.passed else None
-        return found if beside is None else replay(beside, self.certificate, on_batch)
+        found = replay(placement.main, placement.certificate, on_batch)
+        beside = placement.cuda if found.passed else None
+        return found if beside is None else replay(beside, placement.certificate, on_batch)

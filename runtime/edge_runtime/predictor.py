@@ -1,6 +1,5 @@
 """`Predictor`: an opened model that answers."""
 
-import functools
 import os
 from typing import Any
 
@@ -12,6 +11,7 @@ from edge_runtime.contract.errors import NoProbabilities, NoSignature
 from edge_runtime.contract.file_signature import signature_in
 from edge_runtime.contract.signature import Signature
 from edge_runtime.opened_model import OpenedModel
+from edge_runtime.reloadable import Arguments
 
 
 class Predictor(OpenedModel):
@@ -27,6 +27,8 @@ class Predictor(OpenedModel):
             large calls may run on CUDA besides.
     """
 
+    _in_use = ("_runner", "_answering")
+
     # Its docstring is OpenedModel's.
     def __init__(
         self,
@@ -36,15 +38,18 @@ class Predictor(OpenedModel):
         threads: int | None = None,
     ) -> None:
         super().__init__(model, device, verify, threads)
-        self.signature: Signature | None = signature_in(self._session.metadata, self.inputs, self.outputs)
-        self._is_regression = self.signature is not None and self.signature.task == "regression"
-        self._answering = None if self.signature is None else Answering(self._placement, self.signature)
+
+    def _open(self, arguments: Arguments) -> None:
+        super()._open(arguments)
+        placement = self._runner.placement
+        self.signature: Signature | None = signature_in(placement.main.metadata, self.inputs, self.outputs)
+        self._answering = None if self.signature is None else Answering(placement, self.signature)
 
     def __repr__(self) -> str:
         task = "without a signature" if self.signature is None else self.signature.task
-        return f"Predictor({self._session.shown_source}, {task}, {self.provider})"
+        return f"Predictor({self._shown_source}, {task}, {self.provider}{', closed' if self.closed else ''})"
 
-    @functools.cached_property
+    @property
     def classes_(self) -> npt.NDArray[Any]:
         """The labels, shape (classes,), in the order of `predict_proba`'s columns.
 
@@ -52,10 +57,7 @@ class Predictor(OpenedModel):
             NoProbabilities: the model is a regression.
             NoSignature: the model does not say what its outputs mean.
         """
-        self._check_labels()
-        classes = np.array(self.required_signature.labels)
-        classes.flags.writeable = False
-        return classes
+        return _with_labels(self.answering).classes
 
     def predict(self, rows: Any) -> npt.NDArray[Any]:
         """The predicted labels of `rows`, or in regression their values.
@@ -79,10 +81,12 @@ class Predictor(OpenedModel):
                 tensor does not have the declared kind and shape.
             NoSignature: the model does not say what its outputs mean.
         """
-        outputs = self.answering.outputs(rows)
-        if self._is_regression:
+        # Read once: `reload` may replace it.
+        answering = self.answering
+        outputs = answering.outputs(rows)
+        if answering.signature.task == "regression":
             return outputs[:, 0]
-        predicted: npt.NDArray[Any] = self.classes_[self.required_signature.predicted(outputs)]
+        predicted: npt.NDArray[Any] = answering.classes[answering.signature.predicted(outputs)]
         return predicted
 
     def predict_proba(self, rows: Any) -> npt.NDArray[np.floating[Any]]:
@@ -99,8 +103,7 @@ class Predictor(OpenedModel):
             NoProbabilities: the model is a regression.
             InvalidInput, NoSignature: as `predict`.
         """
-        self._check_labels()
-        return self.answering.outputs(rows)
+        return _with_labels(self.answering).outputs(rows)
 
     # Any, so that type checkers let the label of a classifier be used without a check.
     def predict_one(self, row: Any) -> Prediction | Any:
@@ -134,7 +137,8 @@ class Predictor(OpenedModel):
         # Most programs do not use it.
         from edge_runtime.novelty import unseen
 
-        return unseen(self.required_signature, self.answering.row_reader.tensors(rows))
+        answering = self.answering
+        return unseen(answering.signature, answering.row_reader.tensors(rows))
 
     @property
     def required_signature(self) -> Signature:
@@ -158,11 +162,13 @@ class Predictor(OpenedModel):
             raise _no_signature()
         return self._answering
 
-    def _check_labels(self) -> None:
-        if self._is_regression:
-            raise NoProbabilities(
-                "the model is a regression, without labels and probabilities; predict and predict_one return its values"
-            )
+
+def _with_labels(answering: Answering) -> Answering:
+    if answering.signature.task == "regression":
+        raise NoProbabilities(
+            "the model is a regression, without labels and probabilities; predict and predict_one return its values"
+        )
+    return answering
 
 
 def _no_signature() -> NoSignature:

@@ -118,10 +118,10 @@ def test_auto_takes_cuda_for_large_calls_alone(artifacts: dict[str, Path]) -> No
     predictor = Predictor(artifacts["convolutions"], threads=1)
     (spec,) = predictor.inputs
     predictor.run({spec.name: np.zeros((1, 1, 12, 12), np.float32)})
-    assert (predictor.provider, predictor._placement._cuda) == ("CPUExecutionProvider", None)
+    assert (predictor.provider, predictor._runner.placement._cuda) == ("CPUExecutionProvider", None)
     images = np.random.default_rng(0).normal(size=(100_000, 1, 12, 12)).astype(np.float32)
     found = predictor.run({spec.name: images})
-    assert predictor._placement._cuda is not None
+    assert predictor._runner.placement._cuda is not None
     expected = Predictor(artifacts["convolutions"], device="cpu").run({spec.name: images})
     for name, values in expected.items():
         np.testing.assert_allclose(found[name], values, atol=1e-5)

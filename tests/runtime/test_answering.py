@@ -198,7 +198,7 @@ def test_models_of_strings_in_batches(name: str, with_metadata: WithMetadata) ->
     rows: list[list[Any]] = [["Dream", 40, 3000, 1, 2007], [None, None, None, 0, 2]]
     if name == "islands":
         rows = [["Dream", 2007], [None, 2]]
-    assert split._placement.is_worth_splitting(100)
+    assert split._runner.placement.is_worth_splitting(100)
     np.testing.assert_array_equal(split.predict(rows * 50), whole.predict(rows * 50))
     np.testing.assert_allclose(split.predict_proba(rows * 50), whole.predict_proba(rows * 50), rtol=0, atol=1e-6)
     for row in rows:

@@ -13,6 +13,7 @@
     ├── DeviceUnavailable    (RuntimeError)       the device exists, but cannot be used here
     ├── RuntimeNotInstalled  (ImportError)        ONNX Runtime is missing, or two of its packages clash
     ├── InferenceFailed      (RuntimeError)       ONNX Runtime failed while it computed
+    ├── PredictorClosed      (ValueError)         the predictor was closed
     └── CannotWrite          (OSError)            a file cannot be written
 
 Training and export add their own below the same root. Each error is also the built-in that fits it, so that code can
@@ -70,6 +71,10 @@ class RuntimeNotInstalled(EdgePredictError, ImportError):
 
 class InferenceFailed(EdgePredictError, RuntimeError):
     """ONNX Runtime accepted the inputs but could not compute the outputs."""
+
+
+class PredictorClosed(EdgePredictError, ValueError):
+    """The predictor was closed, and does not answer any more."""
 
 
 class CannotWrite(EdgePredictError, OSError):

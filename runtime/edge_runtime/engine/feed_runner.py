@@ -18,7 +18,12 @@ from edge_runtime.engine.placement import Placement
 
 
 class FeedRunner:
-    """Computes some outputs of a model for feeds of any number of rows."""
+    """Computes some outputs of a model for feeds of any number of rows.
+
+    Attributes:
+        placement: the sessions of the model.
+        names: the names of the outputs.
+    """
 
     def __init__(self, placement: Placement, outputs: Sequence[TensorSpec], is_binary: bool = False) -> None:
         """Compute `outputs` on the sessions of `placement`.
@@ -29,10 +34,10 @@ class FeedRunner:
             is_binary: the one output is the probability of the second label, shape (rows, 1), and the results are the
                 probabilities of both labels, shape (rows, 2).
         """
-        self._placement = placement
+        self.placement = placement
         self._ranges = placement.ranges
         self._outputs = tuple(outputs)
-        self._names = [spec.name for spec in outputs]
+        self.names = [spec.name for spec in outputs]
         self._is_binary = is_binary
         inputs = placement.main.inputs
         batch = inputs[0].shape[:1] if inputs else ()
@@ -68,13 +73,13 @@ class FeedRunner:
         if self._ranges is not None:
             self._ranges.check(feed)
         counts = {len(values) for values in feed.values()} if self._counts_rows else set()
-        session = self._placement.main
+        session = self.placement.main
         if len(counts) == 1:
             (rows,) = counts
-            session = self._placement.session_for(rows, feed)
-            if self._may_split and session.provider == CPU and self._placement.is_worth_splitting(rows):
+            session = self.placement.session_for(rows, feed)
+            if self._may_split and session.provider == CPU and self.placement.is_worth_splitting(rows):
                 return self._in_batches(feed, rows)
-        outputs = session.run(self._names, feed)
+        outputs = session.run(self.names, feed)
         if self._is_binary:
             (positive,) = outputs
             outputs = [np.empty((len(positive), 2), positive.dtype)]
@@ -88,15 +93,15 @@ class FeedRunner:
         computes on one thread. A large model is not loaded twice for that: its batches come one after the other, each
         on all of ONNX Runtime's threads.
         """
-        workload = self._placement.workload
+        workload = self.placement.workload
         assert workload is not None
         columns: list[Any] = [(2,) if self._is_binary else spec.shape[1:] for spec in self._outputs]
         results = [np.empty((rows, *sizes), spec.dtype) for sizes, spec in zip(columns, self._outputs, strict=True)]
-        single = self._placement.single_threaded()
-        session, threads = (self._placement.main, 1) if single is None else (single, self._placement.threads)
+        single = self.placement.single_threaded()
+        session, threads = (self.placement.main, 1) if single is None else (single, self.placement.threads)
 
         def compute(start: int, stop: int) -> None:
-            outputs = session.run(self._names, {name: values[start:stop] for name, values in feed.items()})
+            outputs = session.run(self.names, {name: values[start:stop] for name, values in feed.items()})
             for result, output in zip(results, outputs, strict=True):
                 if len(output) != stop - start:
                     raise InferenceFailed(f"the model returns {len(output)} rows for {stop - start}")

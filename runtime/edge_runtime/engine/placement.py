@@ -1,22 +1,26 @@
 """Where each call runs: on the requested device, or for device="auto" on the one where it is done soonest."""
 
 import contextlib
+import functools
 import threading
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
 from edge_runtime.contract.errors import DeviceUnavailable, InvalidInput, InvalidModel
 from edge_runtime.contract.input_ranges import InputRanges, ranges_in
-from edge_runtime.contract.metadata_keys import WORKLOAD_KEY
+from edge_runtime.contract.metadata_keys import CERTIFICATE_KEY, WORKLOAD_KEY
 from edge_runtime.contract.workload import Workload
 from edge_runtime.engine import forks
 from edge_runtime.engine.devices import CUDA, cuda_problem
 from edge_runtime.engine.processor_limits import available_processors
 from edge_runtime.engine.session import Session
+
+if TYPE_CHECKING:
+    from edge_runtime.contract.certificate import Certificate
 
 # How a call's time is estimated: nanoseconds of one processor for a unit of `Workload.cost`; how many times faster
 # several processors are, if the call is split; nanoseconds of a call on a GPU besides its work; and the bytes that
@@ -70,6 +74,19 @@ class Placement:
         self._may_use_cuda = device == "auto" and self.workload is not None
         if device == "auto" and self.workload is None and cuda_problem(self.main.source) is None:
             self.main = Session(self.main.source, "auto", threads)
+
+    @functools.cached_property
+    def certificate(self) -> "Certificate | None":
+        """The certificate that the model carries; None if it does not carry one.
+
+        Raises:
+            InvalidModel: it is damaged, or its schema is newer than this version reads.
+        """
+        # Most programs only predict.
+        from edge_runtime.contract import certificate
+
+        text = self.main.metadata.get(CERTIFICATE_KEY)
+        return None if text is None else certificate.Certificate.from_json(text)
 
     @property
     def cuda(self) -> Session | None:

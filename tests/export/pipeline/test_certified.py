@@ -120,20 +120,20 @@ def test_a_dynamic_precision_depends_on_all_rows_of_a_call(
 ) -> None:
     workload = Workload(True, 12.0, 64)
     made = certify(program, content, workload=workload, precision=precision)
-    written = Predictor(made.content)._session.metadata[WORKLOAD_KEY]
+    written = Predictor(made.content)._runner.placement.main.metadata[WORKLOAD_KEY]
     assert Workload.from_json(written) == replace(workload, independent=independent)
     apart = certify(program, content, workload=replace(workload, independent=False), precision=precision)
-    assert not Workload.from_json(Predictor(apart.content)._session.metadata[WORKLOAD_KEY]).independent
+    assert not Workload.from_json(Predictor(apart.content)._runner.placement.main.metadata[WORKLOAD_KEY]).independent
 
 
 def test_no_workload_is_written_without_a_batch(program: Program, content: bytes) -> None:
-    assert WORKLOAD_KEY not in Predictor(certify(program, content).content)._session.metadata
+    assert WORKLOAD_KEY not in Predictor(certify(program, content).content)._runner.placement.main.metadata
 
 
 def test_precisions_of_whole_exports(table_exports: list[Export]) -> None:
     for made in table_exports:
         if made.format != Format.TORCHSCRIPT:
-            workload = Workload.from_json(Predictor(made.path)._session.metadata[WORKLOAD_KEY])
+            workload = Workload.from_json(Predictor(made.path)._runner.placement.main.metadata[WORKLOAD_KEY])
             assert workload.independent == (made.precision != Precision.INT8_DYNAMIC)
 
 

@@ -102,7 +102,7 @@ def test_without_graphs_calls_need_not_wait_for_each_other(
     monkeypatch.setattr(fake, "InferenceSession", refuse_graphs)
     predictor = Predictor(FOUR_BLOBS, "cuda")
     assert fake.options == {"use_tf32": "0"}
-    assert predictor._session.turn is None
+    assert predictor._runner.placement.main.turn is None
     assert predictor.predict_one([-1, 1]) == Predictor(FOUR_BLOBS, "cpu").predict_one([-1, 1])
     assert fake.graphs == [None]
     assert predictor.run({"x": FakeTensor(ROWS)})["probability"].numpy().shape == (3, 1)
@@ -110,7 +110,7 @@ def test_without_graphs_calls_need_not_wait_for_each_other(
 
 
 def test_a_session_that_records_takes_one_call_at_a_time(fake: FakeOnnxRuntime) -> None:
-    session = Predictor(FOUR_BLOBS, "cuda")._session
+    session = Predictor(FOUR_BLOBS, "cuda")._runner.placement.main
     turn: Any = session.turn
     assert turn is not None
     held: list[bool] = []
@@ -200,7 +200,7 @@ def test_tensors_on_a_gpu_for_a_model_on_the_cpu() -> None:
 
 @pytest.mark.parametrize(("device", "number"), [("cuda", 0), ("cuda:0", 0), ("cuda:3", 3), ("cpu", 0)])
 def test_one_of_several_gpus(fake: FakeOnnxRuntime, device: str, number: int) -> None:
-    assert Predictor(OUTPUTS, device)._session.device_id == number
+    assert Predictor(OUTPUTS, device)._runner.placement.main.device_id == number
 
 
 def test_where_a_tensor_is() -> None:

@@ -44,11 +44,11 @@ def test_a_child_ends() -> None:
 
 def test_a_session_is_shared_if_no_other_thread_has_made_calls() -> None:
     in_child(
-        "assert predictor.predict_one([-1, 1]) == one\nassert predictor._session._session is session",
+        "assert predictor.predict_one([-1, 1]) == one\nassert predictor._runner.placement.main._session is session",
         """
 predictor = Predictor(PATH, device="cpu")
 one = predictor.predict_one([-1, 1])
-session = predictor._session._session
+session = predictor._runner.placement.main._session
 # A thread that does other things, one that has ended, and the worker threads, which do nothing now.
 _thread.start_new_thread(time.sleep, (60,))
 with ThreadPoolExecutor(1) as ended:
@@ -62,7 +62,7 @@ def test_a_session_is_opened_again_if_another_thread_may_be_in_a_call() -> None:
     in_child(
         """
 assert predictor.predict_one([-1, 1]) == one
-assert predictor._session._session is not session
+assert predictor._runner.placement.main._session is not session
 assert (predictor.predict_proba(rows) == expected).all()
 assert (predictor.run({"x": rows})["probability"][:, 0] == expected[:, 1]).all()
 assert predictor.verify().passed
@@ -71,7 +71,7 @@ assert predictor.verify().passed
 predictor = Predictor(PATH, device="cpu")
 rows = np.random.default_rng(0).normal(size=(1000, 2)).astype(np.float32)
 one, expected = predictor.predict_one([-1, 1]), predictor.predict_proba(rows)
-session = predictor._session._session
+session = predictor._runner.placement.main._session
 called = threading.Event()
 def call():
     predictor.predict_one([-1, 1])
