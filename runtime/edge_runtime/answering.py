@@ -1,8 +1,9 @@
 """Rows in, answers out: how a model with a signature is called, in the fastest way for each size."""
 
+import functools
 import weakref
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,9 @@ from edge_runtime.engine.ort_errors import translated
 from edge_runtime.engine.placement import Placement
 from edge_runtime.rows.row_reader import RowReader
 from edge_runtime.rows.tensor_reader import TensorReader, declared
+
+if TYPE_CHECKING:
+    from edge_runtime.novelty import Novelty
 
 _new = tuple.__new__
 
@@ -97,6 +101,14 @@ class Answering:
         if isinstance(self.reader, RowReader):
             return self.reader
         raise NoFeatures(f"{declared(self._placement.main.inputs)}, which has no named features")
+
+    @functools.cached_property
+    def novelty(self) -> "Novelty":
+        """What training saw of the features."""
+        # Most programs do not use it.
+        from edge_runtime.novelty import Novelty
+
+        return Novelty(self.signature)
 
     def one(self, row: Any) -> Prediction | float:
         """See `Predictor.predict_one`."""

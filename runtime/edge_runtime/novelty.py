@@ -6,61 +6,94 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_runtime.contract.signature import Feature, Signature
+from edge_runtime.contract.signature import Feature, Input, Signature
 
 _MISSING = "is missing, but never was in training"
 
 
-def unseen(signature: Signature, feed: Mapping[str, npt.NDArray[Any]]) -> list[dict[str, str]]:
-    """What in each row is unlike everything in the training data, and why.
+class Novelty:
+    """Finds what training never saw.
 
-    A number is, if it is farther from the range in training than half of that range. A category is, if it is unknown. A
-    missing value is, if the feature was never missing in training.
-
-    Args:
-        signature: the features, with what training saw of them.
-        feed: the model's inputs by name, each of shape (rows, features of the input).
-
-    Returns:
-        For each row, the reasons by feature, in the order of a row's values.
+    A number is new, if it is farther from the range in training than half of that range. A category is, if it is
+    unknown. A missing value is, if the feature was never missing in training.
     """
-    columns = {
-        feature.name: feed[tensor.name][:, index]
-        for tensor in signature.inputs
-        for index, feature in enumerate(tensor.features)
-    }
-    (count,) = {len(column) for column in columns.values()}
-    found: list[dict[str, str]] = [{} for _ in range(count)]
-    for feature in signature.features:
-        reasons = _unknown_categories if feature.kind == "categorical" else _far_numbers
-        for row, reason in reasons(columns[feature.name], feature):
-            found[row][feature.name] = reason
-    return found
+
+    def __init__(self, signature: Signature) -> None:
+        """Compare with what training saw of the features of `signature`."""
+        self._inputs = [
+            (tensor.name, (_Categories if tensor.holds_strings else _Numbers)(tensor)) for tensor in signature.inputs
+        ]
+        self._places = {feature.name: place for place, feature in enumerate(signature.features)}
+
+    def unseen(self, feed: Mapping[str, npt.NDArray[Any]]) -> list[dict[str, str]]:
+        """What in each row is new, and why.
+
+        Args:
+            feed: the model's inputs by name, each of shape (rows, features of the input).
+
+        Returns:
+            For each row, the reasons by feature, in the order of a row's values.
+        """
+        rows = len(feed[self._inputs[0][0]])
+        found: list[dict[str, str]] = [{} for _ in range(rows)]
+        new = [one for name, tensor in self._inputs for one in tensor.new(feed[name])]
+        for row, feature, reason in sorted(new, key=lambda one: self._places[one[1]]):
+            found[row][feature] = reason
+        return found
 
 
-def _unknown_categories(column: npt.NDArray[Any], feature: Feature) -> Iterator[tuple[int, str]]:
-    known = {"", *map(str, feature.categories)}
-    for row, category in enumerate(column.tolist()):
-        if category not in known:
-            yield row, f"{category!r} was not seen in training"
-        elif not category and feature.missing == 0:
-            yield row, _MISSING
+class _Numbers:
+    """The features of an input of numbers."""
+
+    def __init__(self, tensor: Input) -> None:
+        self._features = tensor.features
+        self._always_there = np.array([feature.missing == 0 for feature in tensor.features])
+        self._bounds: dict[np.dtype[Any], tuple[npt.NDArray[np.float64], ...]] = {}
+
+    def new(self, values: npt.NDArray[Any]) -> Iterator[tuple[int, str, str]]:
+        """The row, the feature and the reason of each value that is new."""
+        if (bounds := self._bounds.get(values.dtype)) is None:
+            bounds = self._bounds[values.dtype] = _bounds(self._features, values.dtype)
+        low, high, lowest, highest = bounds
+        # Comparisons with NaN are false.
+        is_new = (values < lowest) | (values > highest) | (np.isnan(values) & self._always_there)
+        for row, column in np.argwhere(is_new).tolist():
+            yield row, self._features[column].name, _reason(float(values[row, column]), low[column], high[column])
 
 
-def _far_numbers(column: npt.NDArray[Any], feature: Feature) -> Iterator[tuple[int, str]]:
-    if feature.missing == 0:
-        for row in np.flatnonzero(np.isnan(column)).tolist():
-            yield row, _MISSING
-    if feature.minimum is None or feature.maximum is None:
-        return
+class _Categories:
+    """The features of an input of strings."""
+
+    def __init__(self, tensor: Input) -> None:
+        self._features = [(feature, frozenset({"", *map(str, feature.categories)})) for feature in tensor.features]
+
+    def new(self, values: npt.NDArray[Any]) -> Iterator[tuple[int, str, str]]:
+        """As `_Numbers.new`."""
+        for column, (feature, known) in enumerate(self._features):
+            for row, category in enumerate(values[:, column].tolist()):
+                if category not in known:
+                    yield row, feature.name, f"{category!r} was not seen in training"
+                elif not category and feature.missing == 0:
+                    yield row, feature.name, _MISSING
+
+
+def _bounds(features: tuple[Feature, ...], dtype: np.dtype[Any]) -> tuple[npt.NDArray[np.float64], ...]:
+    """The ends of the range of each feature, and beyond them those of what is near; NaN if they are not known."""
+    ends = [
+        (np.nan, np.nan) if feature.minimum is None or feature.maximum is None else (feature.minimum, feature.maximum)
+        for feature in features
+    ]
     # Rounded as the tensor rounds them, so that the only number of a constant column is within its range.
-    with np.errstate(over="ignore"):
-        low, high = np.array([feature.minimum, feature.maximum]).astype(column.dtype).astype(np.float64).tolist()
-    values, margin = column.astype(np.float64), (high - low) / 2
-    for row in np.flatnonzero((values < low - margin) | (values > high + margin)).tolist():
-        value = values[row]
-        if low == high:
-            yield row, f"{value:.6g} was not seen in training, where it always is {low:.6g}"
-        else:
-            side, bound = ("below", low) if value < low else ("above", high)
-            yield row, f"{value:.6g} is far {side} the {bound:.6g} seen in training"
+    with np.errstate(over="ignore", invalid="ignore"):
+        low, high = np.array(ends).astype(dtype).astype(np.float64).T
+        margin = (high - low) / 2
+        return low, high, low - margin, high + margin
+
+
+def _reason(value: float, low: float, high: float) -> str:
+    if value != value:
+        return _MISSING
+    if low == high:
+        return f"{value:.6g} was not seen in training, where it always is {low:.6g}"
+    side, bound = ("below", low) if value < low else ("above", high)
+    return f"{value:.6g} is far {side} the {bound:.6g} seen in training"

@@ -134,11 +134,8 @@ class Predictor(OpenedModel):
             NoFeatures: the model takes tensors, so that nothing is known of what training saw.
             InvalidInput, NoSignature: as `predict`.
         """
-        # Most programs do not use it.
-        from edge_runtime.novelty import unseen
-
         answering = self.answering
-        return unseen(answering.signature, answering.row_reader.tensors(rows))
+        return answering.novelty.unseen(answering.row_reader.tensors(rows))
 
     @property
     def required_signature(self) -> Signature:

@@ -9,7 +9,7 @@ from paths import MODELS
 from tables import ROWS, named
 
 from edge_runtime import Feature, Input, NoSignature, Predictor, Signature
-from edge_runtime.novelty import unseen
+from edge_runtime.novelty import Novelty
 
 NAN = math.nan
 
@@ -70,7 +70,7 @@ def test_the_names_of_features_are_not_in_the_order_of_tensors() -> None:
         "x": np.array([[9000, 40, NAN], [3000, NAN, 1]], np.float32),
         "text": np.array([["Foo", "2007"], ["Dream", ""]], object),
     }
-    found = unseen(tables.PENGUINS, feed)
+    found = Novelty(tables.PENGUINS).unseen(feed)
     assert [list(reasons) for reasons in found] == [["island", "mass"], ["bill"]]
 
 
@@ -78,9 +78,9 @@ def test_ranges_are_those_of_the_tensors_type() -> None:
     """0.1 is not a float32, but the number that it is rounded to is not new."""
     signature = Signature((Input("x", (Feature("a", minimum=0.1, maximum=0.1),)),), "y", (), "regression")
     for dtype in (np.float16, np.float32, np.float64):
-        assert unseen(signature, {"x": np.array([[0.1]], dtype)}) == [{}]
+        assert Novelty(signature).unseen({"x": np.array([[0.1]], dtype)}) == [{}]
     large = Signature((Input("x", (Feature("a", minimum=-1e6, maximum=1e6),)),), "y", (), "regression")
-    assert unseen(large, {"x": np.array([[6e4], [np.inf]], np.float16)}) == [{}, {}]
+    assert Novelty(large).unseen({"x": np.array([[6e4], [np.inf]], np.float16)}) == [{}, {}]
 
 
 def test_codes_and_categories_without_missing_values() -> None:
@@ -89,7 +89,7 @@ def test_codes_and_categories_without_missing_values() -> None:
         Feature("b", "categorical", missing=0.0, categories=("x",)),
     )
     signature = Signature((Input("t", features),), "y", (), "regression")
-    assert unseen(signature, {"t": np.array([["1", "x"], ["3", "y"], ["", ""]], object)}) == [
+    assert Novelty(signature).unseen({"t": np.array([["1", "x"], ["3", "y"], ["", ""]], object)}) == [
         {},
         {"a": "'3' was not seen in training", "b": "'y' was not seen in training"},
         {"b": "is missing, but never was in training"},
@@ -99,8 +99,8 @@ def test_codes_and_categories_without_missing_values() -> None:
 def test_half_a_range_is_not_known() -> None:
     for feature in (Feature("a", minimum=0.0), Feature("a", maximum=1.0), Feature("a")):
         signature = Signature((Input("x", (feature,)),), "y", (), "regression")
-        assert unseen(signature, {"x": np.array([[1e9], [-1e9]], np.float32)}) == [{}, {}]
+        assert Novelty(signature).unseen({"x": np.array([[1e9], [-1e9]], np.float32)}) == [{}, {}]
 
 
 def test_no_rows() -> None:
-    assert unseen(tables.ISLANDS, {"text": np.zeros((0, 2), object)}) == []
+    assert Novelty(tables.ISLANDS).unseen({"text": np.zeros((0, 2), object)}) == []

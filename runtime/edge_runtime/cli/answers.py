@@ -21,19 +21,19 @@ terminal CSV is escaped too, so that no label controls it; in a file or a pipe t
 JSON, a column in CSV.
 """
 
-import csv
 import functools
-import io
 import itertools
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
+from edge_runtime import csv_answers
 from edge_runtime.cli.json_lines import json_line, json_number
 from edge_runtime.contract.errors import InvalidInput, NoProbabilities
 from edge_runtime.contract.labels import Label
 from edge_runtime.contract.terminal import printable
+from edge_runtime.csv_answers import Unseen
 from edge_runtime.rows.words import parse_words
 
 if TYPE_CHECKING:
@@ -57,9 +57,6 @@ class Asked:
     output_format: Format = "text"
     flag_unseen: bool = False
     top: int | None = None
-
-
-Unseen: TypeAlias = dict[str, str]
 
 
 def answer_writer(predictor: "Predictor", asked: Asked) -> tuple[str, Callable[[Mapping[str, Any]], str]]:
@@ -91,20 +88,11 @@ def answer_writer(predictor: "Predictor", asked: Asked) -> tuple[str, Callable[[
         predicted: Iterable[int] = signature.predicted(outputs) if labels else itertools.repeat(0)
         flags: Iterable[Unseen | None] = itertools.repeat(None)
         if asked.flag_unseen:
-            from edge_runtime.novelty import unseen
-
-            flags = unseen(signature, feed)
+            flags = answering.novelty.unseen(feed)
         return "".join(map(render, predicted, outputs, flags))
 
-    if not labels:
-        names = ["value"]
-    elif top is None:
-        names = ["label", "probability", *(f"probability_{label}" for label in labels)]
-    else:
-        places = range(2, min(top, len(labels)) + 1)
-        names = ["label", "probability", *(f"{name}_{place}" for place in places for name in ("label", "probability"))]
-    header = _csv_line(shown, [*names, "unseen"] if asked.flag_unseen else names)
-    return header if asked.output_format == "csv" else "", lines
+    first = csv_answers.csv_lines([csv_answers.header(labels, top, asked.flag_unseen)], shown)
+    return first if asked.output_format == "csv" else "", lines
 
 
 def answer_words(predictor: "Predictor", words: Sequence[str], asked: Asked) -> str:
@@ -133,9 +121,9 @@ def _as_text(
     labels: tuple[Label, ...], top: int | None, predicted: int, output: "npt.NDArray[Any]", unseen: Unseen | None
 ) -> str:
     answer = f"label {labels[predicted]}  probability {output[predicted]:.4f}" if labels else f"value {output[0]:.6g}"
-    if top is not None and (others := _places(top, predicted, output)[1:]):
+    if top is not None and (others := csv_answers.most_probable(top, predicted, output)[1:]):
         answer += f"  next {', '.join(f'{labels[place]} {output[place]:.4f}' for place in others)}"
-    return f"{printable(f'{answer}  unseen: {_reasons(unseen)}' if unseen else answer)}\n"
+    return f"{printable(f'{answer}  unseen: {csv_answers.reasons(unseen)}' if unseen else answer)}\n"
 
 
 def _as_json(
@@ -143,7 +131,7 @@ def _as_json(
 ) -> str:
     answer: dict[str, Any]
     if labels:
-        places = range(len(labels)) if top is None else _places(top, predicted, output)
+        places = range(len(labels)) if top is None else csv_answers.most_probable(top, predicted, output)
         answer = {
             "label": labels[predicted],
             "probability": json_number(output[predicted]),
@@ -164,24 +152,4 @@ def _as_csv(
     output: "npt.NDArray[Any]",
     unseen: Unseen | None,
 ) -> str:
-    if top is not None:
-        cells = [cell for place in _places(top, predicted, output) for cell in (labels[place], output[place])]
-    else:
-        cells = [labels[predicted], output[predicted], *output] if labels else [output[0]]
-    return _csv_line(shown, cells if unseen is None else [*cells, _reasons(unseen)])
-
-
-def _reasons(unseen: Unseen) -> str:
-    return "; ".join(f"{name}: {reason}" for name, reason in unseen.items())
-
-
-def _places(top: int, predicted: int, output: "npt.NDArray[Any]") -> list[int]:
-    """The places of the `top` labels: the predicted one, then the others, the most probable first."""
-    ranked = (-output).argsort(kind="stable").tolist()
-    return [int(predicted), *(place for place in ranked if place != predicted)][:top]
-
-
-def _csv_line(shown: Callable[[object], str], cells: list[Any]) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(map(shown, cells))
-    return line.getvalue()
+    return csv_answers.csv_lines([csv_answers.cells(labels, top, predicted, output, unseen)], shown)

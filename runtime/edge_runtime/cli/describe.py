@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from edge_runtime.cli.json_lines import json_line
-from edge_runtime.contract.errors import InvalidModel
 from edge_runtime.contract.terminal import aligned, printable
+from edge_runtime.description import description, readable_certificate
 
 if TYPE_CHECKING:
     from edge_runtime.contract.certificate import Certificate
@@ -22,24 +22,8 @@ _SHOWN = 10
 
 
 def description_json(predictor: "Predictor") -> str:
-    """What a model takes, returns and runs on, and all of its certificate but the arrays.
-
-    If the certificate cannot be read, it is null, and `certificate_problem` says why.
-    """
-    certificate, problem = _certificate(predictor)
-    return json_line(
-        {
-            "signature": None if predictor.signature is None else predictor.signature.to_dict(),
-            "inputs": [{"name": spec.name, "type": spec.type, "shape": list(spec.shape)} for spec in predictor.inputs],
-            "outputs": [
-                {"name": spec.name, "type": spec.type, "shape": list(spec.shape)} for spec in predictor.outputs
-            ],
-            "input_ranges": [one.to_dict() for one in predictor.input_ranges],
-            "provider": predictor.provider,
-            "certificate": None if certificate is None else certificate.summary(),
-            **({} if problem is None else {"certificate_problem": problem}),
-        }
-    )
+    """The `description` of a model as JSON."""
+    return json_line(description(predictor))
 
 
 def description_text(predictor: "Predictor", details: bool = False) -> str:
@@ -49,7 +33,7 @@ def description_text(predictor: "Predictor", details: bool = False) -> str:
         predictor: the opened model.
         details: whether to show the tolerance rule, versions, hashes and the budget of the certificate too.
     """
-    certificate, problem = _certificate(predictor)
+    certificate, problem = readable_certificate(predictor)
     lines: list[_Line] = [("input", spec) for spec in predictor.inputs]
     lines += [("range", one) for one in predictor.input_ranges]
     lines += [("output", spec) for spec in predictor.outputs]
@@ -97,14 +81,6 @@ def verification_text(verification: "Verification") -> str:
     ]
     passed = f"passed: {verification.rows} reference rows on {verification.provider}\n" if verification.passed else ""
     return "".join(f"{line}\n" for line in aligned(table, right=range(1, 5))) + _text(lines) + passed
-
-
-def _certificate(predictor: "Predictor") -> tuple["Certificate | None", str | None]:
-    """The certificate, and why it cannot be read: a model with a damaged or a newer one still answers."""
-    try:
-        return predictor.certificate, None
-    except InvalidModel as error:
-        return None, str(error)
 
 
 def _text(lines: list[_Line]) -> str:
