@@ -1,9 +1,8 @@
 """Rows in, answers out: how a model with a signature is called, in the fastest way for each size."""
 
-import functools
 import weakref
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +16,9 @@ from edge_runtime.engine.devices import CPU, CUDA
 from edge_runtime.engine.feed_runner import FeedRunner
 from edge_runtime.engine.ort_errors import translated
 from edge_runtime.engine.placement import Placement
+from edge_runtime.novelty import Novelty
 from edge_runtime.rows.row_reader import RowReader
 from edge_runtime.rows.tensor_reader import TensorReader, declared
-
-if TYPE_CHECKING:
-    from edge_runtime.novelty import Novelty
 
 _new = tuple.__new__
 
@@ -48,6 +45,7 @@ class Answering:
         signature: the meaning of rows and answers.
         classes: its labels, shape (classes,).
         reader: makes the model's inputs of what is to be answered: rows of named features, or tensors.
+        novelty: tells what in the inputs training never saw.
     """
 
     def __init__(self, placement: Placement, signature: Signature) -> None:
@@ -67,6 +65,7 @@ class Answering:
         else:
             self.reader = TensorReader(session.inputs, self._target.shape[0])
             is_plain = False
+        self.novelty = Novelty(signature)
         self._labels = signature.labels
         self.classes = np.array(self._labels)
         self.classes.flags.writeable = False
@@ -101,14 +100,6 @@ class Answering:
         if isinstance(self.reader, RowReader):
             return self.reader
         raise NoFeatures(f"{declared(self._placement.main.inputs)}, which has no named features")
-
-    @functools.cached_property
-    def novelty(self) -> "Novelty":
-        """What training saw of the features."""
-        # Most programs do not use it.
-        from edge_runtime.novelty import Novelty
-
-        return Novelty(self.signature)
 
     def one(self, row: Any) -> Prediction | float:
         """See `Predictor.predict_one`."""

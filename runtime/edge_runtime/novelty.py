@@ -1,5 +1,6 @@
 """What in rows is unlike everything in the training data."""
 
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -20,10 +21,19 @@ class Novelty:
 
     def __init__(self, signature: Signature) -> None:
         """Compare with what training saw of the features of `signature`."""
-        self._inputs = [
-            (tensor.name, (_Categories if tensor.holds_strings else _Numbers)(tensor)) for tensor in signature.inputs
+        # Most programs do not ask, so nothing is made before they do.
+        self._signature = signature
+
+    @functools.cached_property
+    def _inputs(self) -> list[tuple[str, "_Numbers | _Categories"]]:
+        return [
+            (tensor.name, (_Categories if tensor.holds_strings else _Numbers)(tensor))
+            for tensor in self._signature.inputs
         ]
-        self._places = {feature.name: place for place, feature in enumerate(signature.features)}
+
+    @functools.cached_property
+    def _places(self) -> dict[str, int]:
+        return {feature.name: place for place, feature in enumerate(self._signature.features)}
 
     def unseen(self, feed: Mapping[str, npt.NDArray[Any]]) -> list[dict[str, str]]:
         """What in each row is new, and why.
