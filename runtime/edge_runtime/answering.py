@@ -61,10 +61,9 @@ class Answering:
         if signature.has_features:
             assert self._source.dtype is not None
             self.reader = RowReader(signature, self._source.dtype)
-            is_plain = self.reader.is_plain
         else:
             self.reader = TensorReader(session.inputs, self._target.shape[0])
-            is_plain = False
+        is_plain = isinstance(self.reader, RowReader) and self.reader.is_plain
         self.novelty = Novelty(signature)
         self._labels = signature.labels
         self.classes = np.array(self._labels)
