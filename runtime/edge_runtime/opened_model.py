@@ -125,6 +125,14 @@ class OpenedModel(Reloadable):
         return dict(zip(runner.names, runner.run(feed), strict=True))
 
     @property
+    def has_independent_rows(self) -> bool:
+        """Whether the first axis of all inputs and outputs is that of the rows, and each row is answered by itself.
+
+        Then the rows of several calls may be joined into one. False if the file does not say it.
+        """
+        return self._runner.has_independent_rows
+
+    @property
     def certificate(self) -> "Certificate | None":
         """The certificate that the model carries; None if it does not carry one.
 

@@ -66,6 +66,18 @@ class Reloadable(ABC):
             vars(self).update(vars(new))
         return True
 
+    def current(self) -> Self:
+        """The model as it is now: another predictor on the same session, which a later `reload` of this one keeps."""
+        self._check_open()
+        same = object.__new__(type(self))
+        vars(same).update(vars(self))
+        return same
+
+    @property
+    def source(self) -> Path | bytes:
+        """The file of the model, or its content if it was opened from that."""
+        return self._arguments[0]
+
     def close(self) -> None:
         """Free the model's memory, once the calls that other threads are in have ended; later ones raise.
 

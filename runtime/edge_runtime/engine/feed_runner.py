@@ -56,6 +56,17 @@ class FeedRunner:
             for spec in outputs
         )
 
+    @property
+    def has_independent_rows(self) -> bool:
+        """Whether the outputs of a row are known to depend on that row alone, in a call of any number of rows."""
+        workload, batch = self.placement.workload, self.placement.main.inputs[0].shape[:1] if self._counts_rows else ()
+        return (
+            workload is not None
+            and workload.independent
+            and self._counts_rows
+            and all(spec.shape[:1] == batch for spec in self._outputs)
+        )
+
     def run(self, feed: Mapping[str, Any]) -> list[Any]:
         """The outputs for `feed`.
 

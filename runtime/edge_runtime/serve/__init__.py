@@ -7,16 +7,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from edge_runtime.serve.app import create_app
     from edge_runtime.serve.limits import Limits
-    from edge_runtime.serve.models import ServedModel, ServedModels
+    from edge_runtime.serve.models import ServedModels
 
-__all__ = ["Limits", "ServedModel", "ServedModels", "create_app"]
+__all__ = ["Limits", "ServedModels", "create_app"]
 
 # Starlette is loaded with what needs it.
 __getattr__ = lazy_names(
     __name__,
     {
         "Limits": "edge_runtime.serve.limits",
-        "ServedModel": "edge_runtime.serve.models",
         "ServedModels": "edge_runtime.serve.models",
         "create_app": "edge_runtime.serve.app",
     },

@@ -26,12 +26,12 @@ def serve(
 
     from edge_runtime.predictor import Predictor
     from edge_runtime.serve.app import create_app
-    from edge_runtime.serve.models import ServedModel, ServedModels
+    from edge_runtime.serve.models import ServedModels
 
-    served = []
+    served = {}
     for word in models:
         name, _, file = word.rpartition("=")
-        served.append(ServedModel(name or Path(file).stem, Predictor(file, device, threads=threads)))
+        served[name or Path(file).stem] = Predictor(file, device, threads=threads)
     config = uvicorn.Config(create_app(ServedModels(served)), host=host, port=port, log_level="warning")
     listening = config.bind_socket()
     listening.listen(config.backlog)

@@ -1,25 +1,37 @@
 """The models of a server by name, and their calls from many requests at a time."""
 
+import asyncio
+import logging
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from edge_runtime.contract.errors import EdgePredictError
+from edge_runtime.engine.model_file import stamp
+from edge_runtime.engine.processor_limits import available_processors
 from edge_runtime.predictor import Predictor
+from edge_runtime.serve.joining import Calls
 from edge_runtime.serve.limits import Limits
+from edge_runtime.serve.metrics import Metrics
 from edge_runtime.serve.refusals import Refused
+
+_LOG = logging.getLogger("edge_runtime.serve")
 
 
 class Opened:
     """One version of a model. A request keeps to the one that it has begun with, whatever comes after it.
 
     Attributes:
-        predictor: the opened file.
+        predictor: the opened file, which does not change.
     """
 
-    def __init__(self, predictor: Predictor) -> None:
+    def __init__(self, predictor: Predictor, answers: Calls, tensors: Calls) -> None:
         self.predictor = predictor
+        self._answers, self._tensors = answers, tensors
 
     async def answers(self, feed: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.floating[Any]]:
         """The answers to rows.
@@ -29,12 +41,26 @@ class Opened:
 
         Returns:
             The probability of each label, shape (rows, classes); in regression values, shape (rows, 1).
-        """
-        return self.predictor.answering.outputs_of(feed)
 
-    async def run(self, feed: Mapping[str, Any]) -> dict[str, Any]:
-        """The raw outputs of the model by name, see `Predictor.run`."""
-        return self.predictor.run(feed)
+        Raises:
+            Refused: too many requests wait already (503), or there was no answer within the limit (504).
+            InvalidInput, InferenceFailed: see `Predictor.predict`.
+        """
+        (outputs,) = await self._answers.outputs(feed)
+        return outputs  # type: ignore[no-any-return]
+
+    async def run(self, feed: Mapping[str, npt.NDArray[Any]], names: Sequence[str]) -> Sequence[Any]:
+        """The raw outputs `names` of the model, in their order.
+
+        Args:
+            feed: every input by name, with the declared types and shapes.
+            names: the outputs to compute.
+
+        Raises:
+            Refused: as `answers`.
+            InvalidInput, InferenceFailed: see `Predictor.run`.
+        """
+        return await self._tensors.outputs(feed, tuple(names))
 
 
 class ServedModel:
@@ -45,9 +71,61 @@ class ServedModel:
         opened: the version that new requests are answered with.
     """
 
-    def __init__(self, name: str, predictor: Predictor) -> None:
+    def __init__(self, name: str, predictor: Predictor, server: "ServedModels") -> None:
         self.name = name
-        self.opened = Opened(predictor)
+        self._predictor, self._server = predictor, server
+        self._refused: tuple[int, ...] | None = None
+        self.opened = self._now()
+
+    def _now(self) -> Opened:
+        predictor, server = self._predictor.current(), self._server
+        task = "tensors" if predictor.signature is None else predictor.signature.task
+        server.metrics.opened(self.name, task, predictor.provider)
+
+        def calls(compute: Any) -> Calls:
+            return Calls(
+                compute,
+                server.threads,
+                server.limits,
+                predictor.has_independent_rows,
+                server.metrics.of_calls(self.name),
+                server.metrics.of_waiting(self.name),
+            )
+
+        def answers(feed: Any, _: tuple[str, ...]) -> Sequence[Any]:
+            return (predictor.answering.outputs_of(feed),)
+
+        def tensors(feed: Any, names: tuple[str, ...]) -> Sequence[Any]:
+            outputs = predictor.run(feed)
+            return [outputs[name] for name in names]
+
+        return Opened(predictor, calls(answers), calls(tensors))
+
+    def reload(self) -> bool:
+        """Take the file that is there now, if it has changed; a thread that is not the event loop's does it.
+
+        If the new file cannot be used, the log says why, and the old one goes on answering until the file changes
+        again.
+
+        Returns:
+            Whether new requests are answered by another file.
+        """
+        source = self._predictor.source
+        found = stamp(source) if isinstance(source, Path) else None
+        if found is not None and found == self._refused:
+            return False
+        try:
+            if not self._predictor.reload():
+                return False
+            self.opened = self._now()
+        except EdgePredictError as error:
+            self._refused = found
+            self._server.metrics.reloaded(self.name, "refused")
+            _LOG.error("%s was changed, and cannot be used; the old one goes on answering: %s", self.name, error)
+            return False
+        self._server.metrics.reloaded(self.name, "taken")
+        _LOG.info("%s was changed, and is reloaded", self.name)
+        return True
 
 
 class ServedModels(Mapping[str, ServedModel]):
@@ -55,13 +133,18 @@ class ServedModels(Mapping[str, ServedModel]):
 
     Attributes:
         limits: what the server refuses.
+        metrics: what it counts.
+        threads: where calls are made that would hold the event loop up.
         is_ready: whether it takes requests; not before the models are opened, nor when it is about to end.
     """
 
-    def __init__(self, models: Sequence[ServedModel], limits: Limits | None = None) -> None:
-        self._models = {model.name: model for model in models}
+    def __init__(self, predictors: Mapping[str, Predictor], limits: Limits | None = None) -> None:
+        """Serve `predictors`, each under its name."""
         self.limits = limits or Limits()
+        self.metrics = Metrics()
+        self.threads = ThreadPoolExecutor(max(2, available_processors()), "edge-serve")
         self.is_ready = True
+        self._models = {name: ServedModel(name, predictor, self) for name, predictor in predictors.items()}
 
     def __getitem__(self, name: str) -> ServedModel:
         return self._models[name]
@@ -82,3 +165,11 @@ class ServedModels(Mapping[str, ServedModel]):
         if model is None:
             raise Refused(404, f"there is no model {name!r}; the server has {', '.join(self._models)}")
         return model
+
+    async def follow_files(self, seconds: float = 1) -> None:
+        """Reload the models whose files change. It looks at them every so many seconds, and never returns."""
+        while True:
+            await asyncio.sleep(seconds)
+            for model in self._models.values():
+                # Not on `threads`, which may be busy for long.
+                await asyncio.to_thread(model.reload)

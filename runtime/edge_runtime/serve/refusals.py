@@ -1,5 +1,7 @@
 """Why a request is not answered, and the status code that says so."""
 
+from collections.abc import Mapping
+
 from edge_runtime.contract.errors import EdgePredictError, InferenceFailed
 
 
@@ -11,10 +13,10 @@ class Refused(Exception):
         headers: more headers of the response.
     """
 
-    def __init__(self, status: int, message: str, **headers: str) -> None:
+    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.status = status
-        self.headers = headers
+        self.headers = dict(headers or {})
 
 
 def status_of(error: Exception) -> int:

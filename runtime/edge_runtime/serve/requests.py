@@ -1,15 +1,26 @@
 """Requests for one model: their bodies within the limits, and answers or errors as JSON."""
 
 import asyncio
+import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import orjson
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from edge_runtime.contract.errors import EdgePredictError
+from edge_runtime.serve.compression import compressed, decompressed
 from edge_runtime.serve.models import ServedModel, ServedModels
 from edge_runtime.serve.refusals import Refused, status_of
+
+Result = TypeVar("Result")
+
+_LOG = logging.getLogger("edge_runtime.serve")
+
+# Bodies up to so many bytes are read and written on the event loop, which takes about a millisecond.
+_SMALL = 64 * 1024
 
 
 @dataclass(slots=True)
@@ -31,7 +42,7 @@ class Asked:
 
 @dataclass(slots=True)
 class Answer:
-    """What is sent back."""
+    """What is sent back, and compressed if the client takes that."""
 
     body: bytes
     content_type: bytes = b"application/json"
@@ -45,60 +56,98 @@ Handler = Callable[[ServedModel, Asked], Awaitable[Answer]]
 class ModelEndpoint:
     """Answers requests for the model `name` in the path. It is an ASGI application, for a Starlette Route."""
 
-    def __init__(self, models: ServedModels, handler: Handler) -> None:
+    def __init__(self, models: ServedModels, kind: str, handler: Handler) -> None:
+        """Answer with `handler`, and count the requests as those of the endpoint `kind`."""
         self._models, self._handler = models, handler
+        self._counts = {name: models.metrics.of_requests(name, kind) for name in models}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        begin = time.perf_counter()
+        path, headers = scope["path_params"], dict(scope["headers"])
+        name = path["name"]
         try:
-            answer = await self._answer(scope, receive)
+            answer = await self._answer(path, headers, scope["query_string"], receive)
         except Exception as error:
             answer = failure(error)
         await send_answer(answer, send)
+        if count := self._counts.get(name):
+            count(answer.status, time.perf_counter() - begin)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
-        path = scope["path_params"]
-        model = self._models.named(path["name"])
-        headers = dict(scope["headers"])
-        body = await read_body(headers, receive, self._models.limits.body, self._models.limits.seconds)
-        return await self._handler(model, Asked(headers, body, scope["query_string"], path))
+    async def _answer(
+        self, path: dict[str, str], headers: dict[bytes, bytes], query: bytes, receive: Receive
+    ) -> Answer:
+        model, limits = self._models.named(path["name"]), self._models.limits
+        body = await read_body(headers, receive, limits.body, limits.seconds)
+        if encoding := headers.get(b"content-encoding"):
+            body = await when_sized(len(body), decompressed, body, encoding, limits.body)
+        answer = await self._handler(model, Asked(headers, body, query, path))
+        if accepted := headers.get(b"accept-encoding"):
+            size = len(answer.body)
+            answer.body, more = await when_sized(size, compressed, answer.body, accepted)
+            answer.headers += more
+        return answer
+
+
+async def when_sized(size: int, work: Callable[..., Result], *arguments: object) -> Result:
+    """`work(*arguments)`, on a thread if it reads or writes so many bytes that the event loop should not wait."""
+    if size <= _SMALL:
+        return work(*arguments)
+    return await asyncio.to_thread(work, *arguments)
 
 
 async def read_body(headers: dict[bytes, bytes], receive: Receive, most: int, seconds: float) -> bytes:
     """The body of a request.
 
     Raises:
-        Refused: it is larger than `most` bytes (413), or takes longer than `seconds` (408).
+        Refused: it is larger than `most` bytes (413), takes longer than `seconds` (408), or is cut (400).
     """
     length = headers.get(b"content-length", b"0")
-    if len(length) > 19 or int(length) > most:
+    if len(length) > 18 or not length.isdigit() or int(length) > most:
         raise _too_large(most)
-    message = await receive()
+    message = await _next(receive)
     body: bytes = message.get("body", b"")
     if message.get("more_body"):
         parts, size = [body], len(body)
         try:
             async with asyncio.timeout(seconds):
                 while message.get("more_body"):
-                    message = await receive()
+                    message = await _next(receive)
                     parts.append(message.get("body", b""))
                     size += len(parts[-1])
                     if size > most:
                         raise _too_large(most)
         except TimeoutError:
-            raise Refused(408, f"the request was not complete after {seconds:g} seconds") from None
+            raise Refused(408, f"the request was not complete after {seconds:g} seconds", _CLOSE) from None
         body = b"".join(parts)
     if len(body) > most:
         raise _too_large(most)
     return body
 
 
+_CLOSE = {"connection": "close"}
+
+
+async def _next(receive: Receive) -> Message:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise Refused(400, "the client is gone", _CLOSE)
+    return message
+
+
 def failure(error: Exception) -> Answer:
     """The answer that says what is wrong."""
-    headers = [(name.encode(), value.encode()) for name, value in getattr(error, "headers", {}).items()]
-    known = isinstance(error, Refused | EdgePredictError)
-    message = str(error) if known else "the server failed; its log says why"
-    return Answer(orjson.dumps({"error": message}), status=status_of(error), headers=headers)
+    headers = error.headers if isinstance(error, Refused) else {}
+    if isinstance(error, Refused | EdgePredictError):
+        message = str(error)
+    else:
+        _LOG.error("a request could not be answered", exc_info=error)
+        message = "the server failed; its log says why"
+    return Answer(
+        orjson.dumps({"error": message}),
+        status=status_of(error),
+        headers=[(name.encode(), value.encode()) for name, value in headers.items()],
+    )
 
 
 async def send_answer(answer: Answer, send: Send) -> None:
@@ -113,4 +162,5 @@ async def send_answer(answer: Answer, send: Send) -> None:
 
 
 def _too_large(most: int) -> Refused:
-    return Refused(413, f"the body is larger than {most} bytes")
+    # What is left of the body is not read.
+    return Refused(413, f"the body is larger than {most} bytes", _CLOSE)

@@ -2,11 +2,11 @@ from paths import FOUR_BLOBS
 from servers import ask
 
 from edge_runtime import Predictor
-from edge_runtime.serve import ServedModel, ServedModels, create_app
+from edge_runtime.serve import ServedModels, create_app
 
 
 def test_paths_and_methods_that_are_not_there_are_refused_as_json() -> None:
-    app = create_app(ServedModels([ServedModel("blobs", Predictor(FOUR_BLOBS, device="cpu"))]))
+    app = create_app(ServedModels({"blobs": Predictor(FOUR_BLOBS, device="cpu")}))
     missing, method = ask(app, "/v2/nothing"), ask(app, "/v2/health/live", method="DELETE")
     assert (missing.status, missing.json) == (404, {"error": "Not Found"})
     assert (method.status, method.json) == (405, {"error": "Method Not Allowed"})

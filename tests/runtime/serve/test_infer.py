@@ -3,11 +3,11 @@ from servers import ask
 
 from edge_runtime import Predictor
 from edge_runtime.contract.version import __version__
-from edge_runtime.serve import ServedModel, ServedModels, create_app
+from edge_runtime.serve import ServedModels, create_app
 
 
 def test_health_and_server_metadata() -> None:
-    models = ServedModels([ServedModel("blobs", Predictor(FOUR_BLOBS, device="cpu"))])
+    models = ServedModels({"blobs": Predictor(FOUR_BLOBS, device="cpu")})
     app = create_app(models)
     assert ask(app, "/v2/health/live").json == {"live": True}
     assert ask(app, "/v2/health/ready").json == {"ready": True}

@@ -7,7 +7,8 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from edge_runtime import InvalidInput, Predictor
-from edge_runtime.serve import Limits, ServedModel, ServedModels
+from edge_runtime.serve import Limits, ServedModels
+from edge_runtime.serve.models import ServedModel
 from edge_runtime.serve.requests import Answer, Asked, ModelEndpoint
 
 
@@ -21,8 +22,8 @@ async def echo(model: ServedModel, asked: Asked) -> Answer:
 
 @pytest.fixture(scope="module")
 def app() -> Any:
-    models = ServedModels([ServedModel("blobs", Predictor(FOUR_BLOBS, device="cpu"))], Limits(body=10))
-    return Starlette(routes=[Route("/{name}", ModelEndpoint(models, echo), methods=["POST"])])
+    models = ServedModels({"blobs": Predictor(FOUR_BLOBS, device="cpu")}, Limits(body=10))
+    return Starlette(routes=[Route("/{name}", ModelEndpoint(models, "echo", echo), methods=["POST"])])
 
 
 def test_an_answer_and_errors(app: Any) -> None:
