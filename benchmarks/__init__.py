@@ -7,3 +7,8 @@ from pathlib import Path
 # Where the packages are installed but not the project, the source tree serves.
 if importlib.util.find_spec("edge_runtime") is None:
     sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("runtime", "train", "export")]
+
+from edge_runtime.engine.installation import silence_telemetry
+
+# The peers import ONNX Runtime too, and so do the scripts that are timed.
+silence_telemetry()

@@ -10,6 +10,11 @@ from typing import NamedTuple
 import pytest
 from hypothesis import settings
 
+from edge_runtime.engine.installation import silence_telemetry
+
+# Some tests import ONNX Runtime by themselves.
+silence_telemetry()
+
 # `make test` draws the same few examples each time, `make test-all` many new ones.
 settings.register_profile("test", max_examples=20, deadline=None, derandomize=True)
 settings.register_profile("all", max_examples=200, deadline=None)

@@ -87,7 +87,7 @@ def main(wheel: str) -> int:
         versions = run(
             python,
             "-c",
-            "import numpy, onnxruntime as o; print('onnxruntime', o.__version__, 'numpy', numpy.__version__)",
+            "from importlib.metadata import version as v; print('onnxruntime', v('onnxruntime'), 'numpy', v('numpy'))",
         )
         passed = sum(problem is None for problem, _ in results)
         largest = max(used for _, used in results)

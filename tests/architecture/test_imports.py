@@ -1,11 +1,14 @@
 """The runtime works without the packages of training and export, and its library even without typer."""
 
+import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from paths import FOUR_BLOBS as MODEL
+from paths import tracked_files
 
 TRAINING_AND_EXPORT = (
     "torch",
@@ -84,3 +87,46 @@ import sys, edge_runtime, edge_runtime.rows, edge_runtime.contract.values
 assert not {'numpy', 'onnxruntime', 'typer'} & set(sys.modules)
 """
     assert run_without((), code).returncode == 0
+
+
+def loud_imports(source: str) -> Iterator[int]:
+    """The lines of `source` that import ONNX Runtime before anything has switched its telemetry off."""
+    nodes = list(ast.walk(ast.parse(source)))
+    silent_from = min(
+        (
+            node.lineno
+            for node in nodes
+            if isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in ("import_onnxruntime", "silence_telemetry")
+        ),
+        default=sys.maxsize,
+    )
+    for node in nodes:
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names = [str(node.module)]
+        if any(name.partition(".")[0] == "onnxruntime" for name in names) and node.lineno < silent_from:
+            yield node.lineno
+
+
+def test_onnxruntime_is_imported_in_silence() -> None:
+    files = tracked_files("runtime/*.py", "train/*.py", "export/*.py", "examples/*.py")
+    assert len(files) > 50
+    assert [f"{name}:{line}" for name, path in files.items() for line in loud_imports(path.read_text())] == []
+
+
+@pytest.mark.parametrize(
+    ("source", "lines"),
+    [
+        ("import onnxruntime", [1]),
+        ("import numpy, onnxruntime.capi as capi", [1]),
+        ("def f():\n    from onnxruntime.quantization import quantize\nsilence_telemetry()", [2]),
+        ("import_onnxruntime()\nfrom onnxruntime.tools import x", []),
+        ("import onnx\nfrom .onnxruntime import x\nfrom onnxruntime_extensions import y", []),
+    ],
+)
+def test_a_loud_import_is_found(source: str, lines: list[int]) -> None:
+    assert list(loud_imports(source)) == lines

@@ -25,8 +25,6 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import GraphProto, ModelProto, TensorProto
-from onnxruntime.quantization import QuantType, quantize_dynamic, quantize_static
-from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 from onnxscript import ir, optimizer
 
 from edge_export.errors import ExportError
@@ -35,7 +33,13 @@ from edge_export.formats.onnx_file import serialized
 from edge_export.tensors import Tensors
 from edge_runtime import Signature
 from edge_runtime.contract.terminal import one_line
+from edge_runtime.engine.installation import import_onnxruntime
 from edge_runtime.engine.session import Session
+
+# Its tools would import it with telemetry on.
+import_onnxruntime()
+from onnxruntime.quantization import QuantType, quantize_dynamic, quantize_static  # noqa: E402
+from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16  # noqa: E402
 
 _PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _BRANCHES = ("If", "Loop", "Scan")

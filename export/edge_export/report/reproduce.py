@@ -61,6 +61,9 @@ inputs = dict(np.load(here / "inputs.npz"))  # the same, by name, with the strin
 inputs = {name: values.astype(object) if values.dtype.kind == "U" else values for name, values in inputs.items()}"""
 
 _RUN_ONNX = """\
+    import os
+
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
     session = onnxruntime.InferenceSession(here / "{artifact}", providers=["CPUExecutionProvider"])

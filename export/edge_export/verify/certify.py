@@ -8,7 +8,6 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 
 from edge_export.budget import Budget
@@ -28,6 +27,7 @@ from edge_export.verify.reference_rows import (
 )
 from edge_export.verify.tensor_reference import MULTIPLE
 from edge_runtime import Certificate, ReferenceBatch, __version__
+from edge_runtime.engine.installation import import_onnxruntime
 
 QUANTIZED_RULE = (
     "an output may differ from torch in float64 by twice the largest change that this precision made on the rows it "
@@ -145,7 +145,7 @@ def certificate(
             "edge-predict": __version__,
             "torch": torch.__version__,
             "onnx": importlib.metadata.version("onnx"),
-            "onnxruntime": onnxruntime.__version__,
+            "onnxruntime": import_onnxruntime().__version__,
             "opset": str(opset),
         },
         hashes={**hashes, "weights": weights_sha256(program)},

@@ -3,18 +3,48 @@
 import contextlib
 import functools
 import os
+import re
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 from edge_runtime.contract.errors import RuntimeNotInstalled
 from edge_runtime.contract.terminal import one_line
 
+# What switches ONNX Runtime's telemetry off, and the values by which it does.
+TELEMETRY_SWITCH = "ORT_DISABLE_TELEMETRY"
+_YES = ("1", "on", "true", "y", "yes")
+# The first release that is built for numpy 2.
+_FIRST_FOR_NUMPY_2 = (1, 19)
 
-def replacing(distributions: Sequence[str], extra: str) -> str:
+
+class Telemetry(NamedTuple):
+    """Whether ONNX Runtime collects and sends data on its use, and why."""
+
+    is_off: bool
+    reason: str
+
+
+@functools.cache
+def silence_telemetry() -> Telemetry:
+    """Switch ONNX Runtime's telemetry off, unless the user has decided.
+
+    It would keep files about its use and look up its maker's host. Only the environment switches both off, and only
+    before ONNX Runtime is imported.
+    """
+    if given := os.environ.get(TELEMETRY_SWITCH, "").strip():
+        return Telemetry(given.lower() in _YES, f"{TELEMETRY_SWITCH}={given}")
+    if "onnxruntime" in sys.modules:
+        return Telemetry(False, "onnxruntime was imported before edge_runtime could switch it off")
+    os.environ[TELEMETRY_SWITCH] = "1"
+    return Telemetry(True, f"edge_runtime sets {TELEMETRY_SWITCH}=1")
+
+
+def replacing(distributions: Iterable[str], extra: str) -> str:
     """How to put the ONNX Runtime of `extra` in place of what is installed; all packages of it own the same folder."""
     return f"fix it with pip uninstall -y {' '.join(distributions)} && pip install 'edge-predict[{extra}]'"
 
@@ -26,32 +56,52 @@ def import_onnxruntime() -> ModuleType:
     Raises:
         RuntimeNotInstalled: it is missing, cannot be loaded, or two of its packages overwrite each other.
     """
-    if "onnxruntime" not in sys.modules:
-        # It would keep files about its use, and look up its maker's host; its own switch comes after both. What the
-        # user has set counts.
-        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    telemetry = silence_telemetry()
     try:
         with _interrupts_held():
             import onnxruntime
-    except ImportError as error:
-        found = _distributions(sys.path)
+    except Exception as error:
+        found = packages(sys.path)
         _check_single(found)
-        if not found:
-            reason = "ONNX Runtime is not installed; install it with pip install 'edge-predict[cpu]' (or [gpu])"
-        else:
-            reason = (
-                f"{found[0]} is installed but cannot be loaded ({one_line(error)}); reinstall it with "
-                f"pip install --force-reinstall {found[0]}"
-            )
-        raise RuntimeNotInstalled(reason) from error
-    _check_single(_distributions([str(Path(folder).parent) for folder in getattr(onnxruntime, "__path__", ())]))
+        raise RuntimeNotInstalled(_why_not_loaded(found, error)) from error
+    _check_single(packages([str(Path(folder).parent) for folder in getattr(onnxruntime, "__path__", ())]))
     if not hasattr(onnxruntime, "InferenceSession"):
         # What pip uninstall leaves behind of two packages in one folder.
         raise RuntimeNotInstalled(
             "the onnxruntime package is incomplete; fix it with "
             "pip install --force-reinstall 'edge-predict[cpu]' (or [gpu])"
         )
+    if telemetry.is_off:
+        # On Windows it is up to the system whether events are sent, whatever the environment says.
+        onnxruntime.disable_telemetry_events()
     return onnxruntime  # type: ignore[no-any-return]
+
+
+def _why_not_loaded(found: Mapping[str, str], error: Exception) -> str:
+    """What is wrong, and how to fix it; `found` is the only package of ONNX Runtime that is installed, if one is."""
+    if not found:
+        return "ONNX Runtime is not installed; install it with pip install 'edge-predict[cpu]' (or [gpu])"
+    ((name, version),) = found.items()
+    try:
+        import numpy
+    except ImportError as numpy_error:
+        reason = one_line(numpy_error) or type(numpy_error).__name__
+        return f"numpy cannot be loaded ({reason}); reinstall it with pip install --force-reinstall numpy"
+    if numbers(version) < _FIRST_FOR_NUMPY_2 and numbers(numpy.__version__) >= (2,):
+        return (
+            f"{name} {version} was built for numpy 1, and numpy {numpy.__version__} is installed; fix it with "
+            f"pip install --upgrade {name}"
+        )
+    return (
+        f"{name} is installed but cannot be loaded ({one_line(error) or type(error).__name__}); reinstall it with "
+        f"pip install --force-reinstall {name}"
+    )
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """The leading numbers of a version: (1, 19, 2) of "1.19.2" and (2, 4) of "2.4rc1"."""
+    found = re.match(r"\d+(\.\d+)*", version)
+    return tuple(map(int, found[0].split("."))) if found else ()
 
 
 @contextlib.contextmanager
@@ -75,26 +125,24 @@ def _interrupts_held() -> Iterator[None]:
             signal.raise_signal(signal.SIGINT)
 
 
-def _distributions(folders: Sequence[str]) -> list[str]:
-    """The names of the packages of ONNX Runtime in `folders`; they all install the same folder `onnxruntime`.
+def packages(folders: Iterable[str]) -> dict[str, str]:
+    """The packages of ONNX Runtime in `folders`, with their versions; they all install the same folder `onnxruntime`.
 
     By the names of their folders: importing importlib.metadata takes a tenth of the time in which a command answers.
     """
-    found = set()
+    found = {}
     for folder in folders:
         with contextlib.suppress(OSError):
             # Others, such as onnxruntime-extensions, have a folder of their own.
-            found |= {
-                record.parent.name.split("-")[0]
-                for record in Path(folder).glob("onnxruntime*.dist-info/RECORD")
-                if "\nonnxruntime/__init__.py," in record.read_text("utf-8")
-            }
-    return sorted(name.replace("_", "-") for name in found)
+            for record in Path(folder).glob("onnxruntime*.dist-info/RECORD"):
+                if "\nonnxruntime/__init__.py," in record.read_text("utf-8"):
+                    name, _, version = record.parent.name.removesuffix(".dist-info").partition("-")
+                    found[name.replace("_", "-")] = version
+    return dict(sorted(found.items()))
 
 
-def _check_single(distributions: Sequence[str]) -> None:
-    if len(distributions) > 1:
+def _check_single(found: Mapping[str, str]) -> None:
+    if len(found) > 1:
         raise RuntimeNotInstalled(
-            f"{' and '.join(distributions)} are both installed and overwrite each other; "
-            f"{replacing(distributions, 'cpu')} (or [gpu])"
+            f"{' and '.join(found)} are both installed and overwrite each other; {replacing(found, 'cpu')} (or [gpu])"
         )

@@ -26,7 +26,7 @@ def anew() -> Iterator[None]:
 
 @pytest.mark.usefixtures("anew")
 def test_both_packages_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(installation, "_distributions", lambda folders: ["onnxruntime", "onnxruntime-gpu"])
+    monkeypatch.setattr(installation, "packages", lambda folders: {"onnxruntime": "1", "onnxruntime-gpu": "1"})
     with pytest.raises(RuntimeNotInstalled) as raised:
         Predictor(MODEL)
     assert str(raised.value) == (
@@ -41,11 +41,11 @@ def test_the_folder_of_the_module_counts_alone(monkeypatch: pytest.MonkeyPatch) 
     """Another folder on the path may hold another package, which is not used."""
     looked_at: list[list[str]] = []
 
-    def one(folders: list[str]) -> list[str]:
+    def one(folders: list[str]) -> dict[str, str]:
         looked_at.append(list(folders))
-        return ["onnxruntime"]
+        return {"onnxruntime": "1"}
 
-    monkeypatch.setattr(installation, "_distributions", one)
+    monkeypatch.setattr(installation, "packages", one)
     module = installation.import_onnxruntime()
     assert looked_at == [[str(Path(str(module.__file__)).parents[1])]]
 
@@ -53,37 +53,60 @@ def test_the_folder_of_the_module_counts_alone(monkeypatch: pytest.MonkeyPatch) 
 def test_packages_are_known_by_what_they_install(tmp_path: Path) -> None:
     for name, folder in (
         ("onnxruntime-1.20.0", "onnxruntime"),
-        ("onnxruntime_gpu-1.20.0", "onnxruntime"),
+        ("onnxruntime_gpu-1.20.1.dev2", "onnxruntime"),
         ("onnxruntime_extensions-0.15.2", "onnxruntime_extensions"),
         ("onnx-1.0", "onnx"),
     ):
         (tmp_path / f"{name}.dist-info").mkdir()
         (tmp_path / f"{name}.dist-info" / "RECORD").write_text(f"{name}.dist-info/METADATA,,\n{folder}/__init__.py,,\n")
     (tmp_path / "onnxruntime").mkdir()
-    assert installation._distributions([str(tmp_path), str(tmp_path / "nowhere")]) == ["onnxruntime", "onnxruntime-gpu"]
+    found = installation.packages([str(tmp_path), str(tmp_path / "nowhere")])
+    assert found == {"onnxruntime": "1.20.0", "onnxruntime-gpu": "1.20.1.dev2"}
 
 
 @pytest.mark.parametrize(
     ("installed", "import_statement", "message"),
     [
         (
-            [],
+            {},
             "raise ImportError('No module named onnxruntime')",
             r"ONNX Runtime is not installed; install it with pip install 'edge-predict\[cpu\]' \(or \[gpu\]\)$",
         ),
         (
-            ["onnxruntime"],
+            {"onnxruntime": "1.32.0"},
             "raise ImportError('DLL load failed')",
             r"onnxruntime is installed but cannot be loaded \(DLL load failed\); reinstall it with "
             r"pip install --force-reinstall onnxruntime$",
         ),
         (
-            ["onnxruntime", "onnxruntime-gpu"],
+            {"onnxruntime": "1.32.0", "onnxruntime-gpu": "1.31.0"},
             "raise ImportError('DLL load failed')",
             "onnxruntime and onnxruntime-gpu are both installed and overwrite each other",
         ),
         (
-            ["onnxruntime"],
+            {"onnxruntime": "1.18.1"},
+            "import numpy; numpy.__version__ = '2.4.6'; raise ImportError",  # its own message is empty
+            r"onnxruntime 1.18.1 was built for numpy 1, and numpy 2.4.6 is installed; fix it with "
+            r"pip install --upgrade onnxruntime$",
+        ),
+        (
+            {"onnxruntime": "1.18.1"},
+            "import numpy; numpy.__version__ = '1.26.4'; raise ImportError",
+            r"onnxruntime is installed but cannot be loaded \(ImportError\); reinstall it with ",
+        ),
+        (
+            {"onnxruntime": "1.32.0"},
+            "raise AttributeError('_ARRAY_API not found')",
+            r"onnxruntime is installed but cannot be loaded \(_ARRAY_API not found\); reinstall it with ",
+        ),
+        (
+            {"onnxruntime": "1.32.0"},
+            "import sys; sys.modules['numpy'] = None; import numpy",
+            r"numpy cannot be loaded \(import of numpy halted; None in sys.modules\); reinstall it with "
+            r"pip install --force-reinstall numpy$",
+        ),
+        (
+            {"onnxruntime": "1.32.0"},
             "pass",
             r"the onnxruntime package is incomplete; fix it with "
             r"pip install --force-reinstall 'edge-predict\[cpu\]' \(or \[gpu\]\)$",
@@ -91,7 +114,7 @@ def test_packages_are_known_by_what_they_install(tmp_path: Path) -> None:
     ],
 )
 def test_onnxruntime_missing_or_broken(
-    tmp_path: Path, installed: list[str], import_statement: str, message: str
+    tmp_path: Path, installed: dict[str, str], import_statement: str, message: str
 ) -> None:
     (tmp_path / "onnxruntime.py").write_text(import_statement)
     script = f"""
@@ -99,7 +122,7 @@ import sys
 sys.path.insert(0, {str(tmp_path)!r})
 from edge_runtime import Predictor, RuntimeNotInstalled
 from edge_runtime.engine import installation
-installation._distributions = lambda folders: {installed}
+installation.packages = lambda folders: {installed}
 try:
     Predictor({str(MODEL)!r})
 except RuntimeNotInstalled as error:
@@ -160,3 +183,59 @@ def test_other_handlers_of_interrupts_stay() -> None:
 def test_threads_load_it_too() -> None:
     """Only the main thread may hold interrupts."""
     in_threads(installation.import_onnxruntime, 1)
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [("1.19.2", (1, 19, 2)), ("2.4rc1", (2, 4)), ("1.33.0.dev20261101", (1, 33, 0)), ("", ()), ("next", ())],
+)
+def test_the_numbers_of_a_version(version: str, expected: tuple[int, ...]) -> None:
+    assert installation.numbers(version) == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "is_off", "reason", "after"),
+    [
+        (None, True, "edge_runtime sets ORT_DISABLE_TELEMETRY=1", "1"),
+        ("", True, "edge_runtime sets ORT_DISABLE_TELEMETRY=1", "1"),
+        ("1", True, "ORT_DISABLE_TELEMETRY=1", "1"),
+        ("True ", True, "ORT_DISABLE_TELEMETRY=True", "True "),
+        ("0", False, "ORT_DISABLE_TELEMETRY=0", "0"),
+        ("no", False, "ORT_DISABLE_TELEMETRY=no", "no"),
+    ],
+)
+def test_telemetry_is_off_unless_the_user_has_decided(
+    before: str | None, is_off: bool, reason: str, after: str, tmp_path: Path
+) -> None:
+    """The variable is there when ONNX Runtime is imported, and its own switch is used too if telemetry is off."""
+    (tmp_path / "onnxruntime.py").write_text(
+        "import os\nInferenceSession, seen = 1, os.environ['ORT_DISABLE_TELEMETRY']\n"
+        "def disable_telemetry_events():\n    global seen\n    seen += ' and switched off'"
+    )
+    script = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+from edge_runtime.engine.installation import import_onnxruntime, silence_telemetry
+print([import_onnxruntime().seen, *silence_telemetry()])
+"""
+    switched = [f"{after} and switched off" if is_off else after, is_off, reason]
+    assert _output(script, before) == f"{switched}\n"
+
+
+def test_it_is_too_late_for_telemetry() -> None:
+    """What the application has imported is left alone."""
+    script = "import os, sys; sys.modules['onnxruntime'] = object()\n" + (
+        "from edge_runtime.engine.installation import silence_telemetry\n"
+        "print(*silence_telemetry(), 'ORT_DISABLE_TELEMETRY' in os.environ)"
+    )
+    expected = "False onnxruntime was imported before edge_runtime could switch it off False\n"
+    assert _output(script, None) == expected
+
+
+def _output(script: str, switch: str | None) -> str:
+    """What a new process prints, with ORT_DISABLE_TELEMETRY set to `switch` or not set."""
+    environment = {name: value for name, value in os.environ.items() if name != installation.TELEMETRY_SWITCH}
+    if switch is not None:
+        environment[installation.TELEMETRY_SWITCH] = switch
+    command = [sys.executable, "-c", script]
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
