@@ -103,11 +103,12 @@ def loud_imports(source: str) -> Iterator[int]:
         default=sys.maxsize,
     )
     for node in nodes:
-        names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and not node.level:
             names = [str(node.module)]
+        else:
+            continue
         if any(name.partition(".")[0] == "onnxruntime" for name in names) and node.lineno < silent_from:
             yield node.lineno
 
