@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import http.client
 import json
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from concurrency import HANG
@@ -30,12 +32,39 @@ class Server:
             [*COMMAND, *words, "--port", "0"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self.notes: list[str] = []
-        self.url = self.line(r"(http://\S+)")[1]
+        try:
+            self.url = self.line(r"(http://\S+)")[1]
+        except AssertionError:
+            self.process.communicate(timeout=HANG)
+            raise
 
     @property
-    def address(self) -> str:
+    def address(self) -> tuple[str, int]:
         """Host and port."""
-        return self.url.removeprefix("http://")
+        host, _, port = self.url.removeprefix("http://").rpartition(":")
+        return host.strip("[]"), int(port)
+
+    @contextlib.contextmanager
+    def connected(self) -> Iterator[Callable[..., "Response"]]:
+        """A connection that is kept: a function from a path and what else `http.client` takes to a response."""
+        connection = http.client.HTTPConnection(*self.address, timeout=HANG)
+
+        def ask(path: str, body: Any = None, method: str = "", headers: Mapping[str, str] | None = None) -> Response:
+            method = method or ("GET" if body is None else "POST")
+            connection.request(method, path, body, dict(headers or {}))
+            response = connection.getresponse()
+            sent = {name.lower(): value for name, value in response.getheaders()}
+            return Response(response.status, sent, response.read())
+
+        with contextlib.closing(connection):
+            yield ask
+
+    def ask(
+        self, path: str, body: Any = None, method: str = "", headers: Mapping[str, str] | None = None
+    ) -> "Response":
+        """The response to one request, on a connection of its own."""
+        with self.connected() as ask:
+            return ask(path, body, method, headers)
 
     def line(self, pattern: str) -> re.Match[str]:
         """The next line on stderr in which `pattern` is found.
@@ -68,6 +97,17 @@ def serving(*arguments: object) -> Iterator[Server]:
     finally:
         server.process.kill()
         server.process.communicate(timeout=HANG)
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Ask until `condition` holds.
+
+    Raises:
+        AssertionError: it does not for as long as a hang would be.
+    """
+    end = time.monotonic() + HANG
+    while not condition():
+        assert time.monotonic() < end, "it does not happen"
 
 
 class Response(NamedTuple):

@@ -1,11 +1,14 @@
 """The command `edge-serve`."""
 
+import errno
+import socket
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from edge_runtime.contract import shell
+from edge_runtime.contract.errors import UnknownDevice
 
 app = typer.Typer(**shell.SETTINGS)
 
@@ -14,29 +17,92 @@ app = typer.Typer(**shell.SETTINGS)
 def serve(
     models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="ONNX files, each as FILE or NAME=FILE.")],
     host: Annotated[str, typer.Option(metavar="HOST", help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(metavar="PORT", min=0, max=65535, help="The port to listen on.")] = 8000,
+    port: Annotated[int, typer.Option(metavar="PORT", min=0, max=65535, help="The port; 0 takes a free one.")] = 8000,
+    workers: Annotated[int, typer.Option(metavar="COUNT", min=1, help="How many processes serve.")] = 1,
     device: Annotated[str, typer.Option(metavar="DEVICE", help="cpu, cuda, cuda:N or a provider.")] = "auto",
     threads: Annotated[
         int | None, typer.Option(metavar="COUNT", min=1, help="The most processors that one call may use.")
     ] = None,
+    verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Replay the certificates first.")] = True,
+    max_body: Annotated[int, typer.Option(metavar="MB", min=1, help="The most megabytes of a request.")] = 64,
+    timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0.001, help="The most time to read, to compute and to send.")
+    ] = 30,
+    max_waiting: Annotated[
+        int, typer.Option(metavar="COUNT", min=1, help="How many requests may wait for a model.")
+    ] = 1024,
+    max_delay: Annotated[
+        float,
+        typer.Option(metavar="MS", min=0, help="How long rows may wait to be joined with others, while nothing runs."),
+    ] = 0,
+    drain: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="How long to serve after SIGTERM, while not ready.")
+    ] = 0,
     version: Annotated[bool, shell.version_option("edge-serve")] = False,
-) -> None:
+) -> int:
     """Serve models over HTTP: edge-serve model.onnx --port 8000."""
-    import uvicorn
+    files = _files(models)
+    # These import onnxruntime and uvicorn, and the mistakes in a command line are found before.
+    from edge_runtime.serve.limits import Limits
+    from edge_runtime.serve.supervisor import Supervisor
+    from edge_runtime.serve.worker import Settings
+    from edge_runtime.serve.worker import serve as serve_here
 
-    from edge_runtime.predictor import Predictor
-    from edge_runtime.serve.app import create_app
-    from edge_runtime.serve.models import ServedModels
+    limits = Limits(max_body * 1_000_000, timeout, max_waiting, max_delay / 1000)
+    settings = Settings(files, device, threads, verify, limits, drain)
+    with _bound(host, port) as listening:
+        shown, number = f"[{host}]" if ":" in host else host, listening.getsockname()[1]
 
-    served = {}
-    for word in models:
-        name, _, file = word.rpartition("=")
-        served[name or Path(file).stem] = Predictor(file, device, threads=threads)
-    config = uvicorn.Config(create_app(ServedModels(served)), host=host, port=port, log_level="warning")
-    listening = config.bind_socket()
-    listening.listen(config.backlog)
-    shell.note(f"serving on http://{host}:{listening.getsockname()[1]}")
-    uvicorn.Server(config).run([listening])
+        def ready() -> None:
+            shell.note(f"serving {', '.join(files)} on http://{shown}:{number}")
+
+        try:
+            if workers == 1:
+                return serve_here(settings, listening, ready)
+            return Supervisor(settings, listening, workers).run(ready)
+        except UnknownDevice as error:
+            raise shell.UsageError(str(error)) from error
+
+
+def _files(words: list[str]) -> dict[str, str]:
+    """The files by the names of their models."""
+    files: dict[str, str] = {}
+    for word in words:
+        name, is_named, file = word.partition("=")
+        # A file may have = in its path, and no name before it.
+        if not is_named or Path(word).exists() or "/" in name:
+            name, file = Path(word).stem, word
+        if not name or "/" in name:
+            raise shell.UsageError(f"{word}: a model needs a name without /, as in name={file}")
+        if name in files:
+            raise shell.UsageError(f"two models are called {name!r}; give one of them another name, as in other={file}")
+        files[name] = file
+    return files
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket at this address.
+
+    Raises:
+        OSError: it cannot be had; the message says why.
+    """
+    listening = None
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listening = socket.socket(family)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+    except OSError as error:
+        if listening is not None:
+            listening.close()
+        if error.errno == errno.EADDRINUSE:
+            raise OSError(f"port {port} of {host} is in use; choose another one with --port") from None
+        if error.errno == errno.EACCES:
+            raise OSError(
+                f"port {port} may not be opened by this user; choose one of 1024 or more with --port"
+            ) from None
+        raise OSError(f"{host} is not an address of this machine; choose another one with --host") from None
+    return listening
 
 
 def main(arguments: list[str] | None = None) -> int:

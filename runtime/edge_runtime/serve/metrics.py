@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -103,3 +103,8 @@ class Metrics:
             return Response(self.text(), headers={"content-type": CONTENT_TYPE_PLAIN_0_0_4})
 
         return [Route("/metrics", metrics)]
+
+
+def forget(worker: int | None) -> None:
+    """Forget what a worker that has ended has as its present state; what it has counted stays."""
+    mark_process_dead(worker)  # type: ignore[no-untyped-call]

@@ -1,9 +1,27 @@
-from paths import FOUR_BLOBS
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+from paths import FOUR_BLOBS, MODELS
 from servers import ask
 
 from edge_runtime import Predictor
 from edge_runtime.contract.version import __version__
 from edge_runtime.serve import ServedModels, create_app
+
+PATH = "/v2/models/blobs/infer"
+X = {"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [-1, 1]}
+
+
+@pytest.fixture(scope="module")
+def app() -> Any:
+    names = {"blobs": FOUR_BLOBS, "penguins": MODELS / "penguins.onnx", "outputs": MODELS / "outputs.onnx"}
+    return create_app(ServedModels({name: Predictor(file, device="cpu") for name, file in names.items()}))
+
+
+def infer(app: Any, request: object, path: str = PATH) -> Any:
+    return ask(app, path, orjson.dumps(request)).json
 
 
 def test_health_and_server_metadata() -> None:
@@ -13,4 +31,118 @@ def test_health_and_server_metadata() -> None:
     assert ask(app, "/v2/health/ready").json == {"ready": True}
     models.is_ready = False
     assert ask(app, "/v2/health/ready").status == 503
-    assert ask(app, "/v2").json["version"] == __version__
+    about = ask(app, "/v2").json
+    assert about["version"] == __version__
+    assert "binary_tensor_data" in about["extensions"]
+
+
+def test_model_metadata(app: Any) -> None:
+    expected = {
+        "name": "penguins",
+        "versions": ["1"],
+        "platform": "onnx_onnxv1",
+        "inputs": [
+            {"name": "x", "datatype": "FP32", "shape": [-1, 3]},
+            {"name": "text", "datatype": "BYTES", "shape": [-1, 2]},
+        ],
+        "outputs": [{"name": "probabilities", "datatype": "FP32", "shape": [-1, 3]}],
+    }
+    for path in ("/v2/models/penguins", "/v2/models/penguins/versions/1"):
+        assert ask(app, path).json == expected
+        assert ask(app, f"{path}/ready").json == {"name": "penguins", "ready": True}
+    config = ask(app, "/v2/models/penguins/config").json
+    assert config["input"][1] == {"name": "text", "data_type": "TYPE_STRING", "dims": [-1, 2]}
+    index = ask(app, "/v2/repository/index", b"").json
+    assert [(model["name"], model["state"]) for model in index] == [
+        (name, "READY") for name in ("blobs", "penguins", "outputs")
+    ]
+
+
+def test_an_answer(app: Any) -> None:
+    expected = Predictor(FOUR_BLOBS, device="cpu").run({"x": [[-1, 1]]})["probability"]
+    for path in (PATH, "/v2/models/blobs/versions/1/infer"):
+        found = infer(app, {"id": "7", "inputs": [X], "parameters": {"priority": 3}}, path)
+        (output,) = found.pop("outputs")
+        assert found == {"model_name": "blobs", "model_version": "1", "id": "7"}
+        assert np.array_equal(np.array(output.pop("data"), np.float32), expected.ravel())
+        assert output == {"name": "probability", "datatype": "FP32", "shape": [1, 1]}
+
+
+def test_numbers_are_cast_as_everywhere(app: Any) -> None:
+    as_float = infer(app, {"inputs": [X]})
+    assert infer(app, {"inputs": [{**X, "datatype": "INT64"}]}) == as_float
+    assert infer(app, {"inputs": [{**X, "datatype": "FP64", "data": [[-1.0, 1.0]]}]}) == as_float
+
+
+def test_numbers_that_json_does_not_have(app: Any) -> None:
+    # Triton's clients write them as they are, and expect them so.
+    text = b'{"inputs":[{"name":"x","datatype":"FP32","shape":[2,2],"data":[NaN,1,Infinity,-Infinity]}]}'
+    response = ask(app, "/v2/models/outputs/infer", text)
+    assert response.status == 200
+    assert b"NaN" in response.body
+    values = response.json["outputs"][0]["data"]
+    expected = Predictor(MODELS / "outputs.onnx", device="cpu").run({"x": [[np.nan, 1], [np.inf, -np.inf]]})
+    np.testing.assert_array_equal(np.array(values, np.float32), next(iter(expected.values())).ravel())
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "message"),
+    [
+        (b"", 400, "the request is not JSON"),
+        (b"[1]", 400, "must be a JSON object"),
+        (b"[" * 100_000, 400, "the request is not JSON"),
+        (b"\xff", 400, "the request is not JSON"),
+        ({}, 400, "the request must have inputs: a list of objects"),
+        ({"inputs": [1]}, 400, "the request must have inputs"),
+        ({"inputs": []}, 400, "missing x"),
+        ({"inputs": [{**X, "name": "y"}]}, 400, "unknown y"),
+        ({"inputs": [{**X, "shape": [2]}]}, 400, "the model takes x: float32 [batch, 2]"),
+        ({"inputs": [{**X, "shape": [1, 3], "data": [1, 2, 3]}]}, 400, "found shape [1, 3]"),
+        ({"inputs": [{**X, "datatype": "BYTES", "data": ["a", "b"]}]}, 400, "x: float32 is expected"),
+        ({"inputs": [{**X, "parameters": 3}]}, 400, "parameters must be an object"),
+        ({"inputs": [{**X, "parameters": {"binary_data_size": 8}}]}, 400, "binary_data_size is 8, and 0 bytes"),
+        ({"inputs": [{**X, "parameters": {"binary_data_size": -1}}]}, 400, "binary_data_size is -1"),
+        ({"inputs": [{**X, "parameters": {"shared_memory_region": "r"}}]}, 400, "does not read shared memory"),
+        ({"inputs": [X], "outputs": [{"name": "z"}]}, 400, "no output 'z' that is a tensor; it has probability"),
+        ({"inputs": [X], "outputs": "probability"}, 400, "the request must have outputs"),
+        (
+            {"inputs": [X], "outputs": [{"name": "probability", "parameters": {"shared_memory_region": "r"}}]},
+            400,
+            "does not write shared memory",
+        ),
+        (
+            {"inputs": [X], "outputs": [{"name": "probability", "parameters": {"classification": 0}}]},
+            400,
+            "classification must be",
+        ),
+    ],
+)
+def test_requests_that_are_refused(app: Any, request_: Any, status: int, message: str) -> None:
+    response = ask(app, PATH, request_ if isinstance(request_, bytes) else orjson.dumps(request_))
+    assert (response.status, message in response.json["error"]) == (status, True), response.json
+
+
+def test_paths_that_are_refused(app: Any) -> None:
+    body = orjson.dumps({"inputs": [X]})
+    for path, content, status, message in [
+        ("/v2/models/none/infer", body, 404, "there is no model 'none'"),
+        ("/v2/models/blobs/versions/2/infer", body, 404, "blobs has no version '2'"),
+        ("/v2/models/none", None, 404, "there is no model 'none'"),
+        ("/v2/models/blobs/versions/2", None, 404, "blobs has no version '2'"),
+        ("/v2/repository/models/blobs/load", b"", 400, "models are loaded when the server starts"),
+        (PATH, None, 405, "Method Not Allowed"),
+    ]:
+        response = ask(app, path, content)
+        assert (response.status, message in response.json["error"]) == (status, True), path
+
+
+@pytest.mark.parametrize(("length", "message"), [("9", "not JSON"), ("1000", "is not the length"), ("x", "is not the")])
+def test_a_wrong_length_of_the_json(app: Any, length: str, message: str) -> None:
+    response = ask(app, PATH, orjson.dumps({"inputs": [X]}), inference_header_content_length=length)
+    assert (response.status, message in response.json["error"]) == (400, True)
+
+
+def test_bytes_that_belong_to_no_tensor(app: Any) -> None:
+    text = orjson.dumps({"inputs": [X]})
+    response = ask(app, PATH, text + b"1234", inference_header_content_length=str(len(text)))
+    assert response.json == {"error": "4 bytes are left in the body after its tensors"}

@@ -1,0 +1,74 @@
+import os
+import re
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+from paths import FOUR_BLOBS
+from servers import Server, serving, until
+
+PROC = Path("/proc")
+
+pytestmark = pytest.mark.skipif(not PROC.exists(), reason="children are found in Linux's /proc")
+
+
+def workers(server: Server) -> list[int]:
+    """The processes that serve, without multiprocessing's own helper."""
+    children = (PROC / f"{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+    return [int(pid) for pid in children if b"spawn_main" in (PROC / pid / "cmdline").read_bytes()]
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return (PROC / f"{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] != b"Z"
+    except OSError:
+        return False
+
+
+def wait_for_workers(server: Server, count: int) -> list[int]:
+    until(lambda: len(workers(server)) == count)
+    return workers(server)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_workers_begin_and_end_together(number: int, code: int) -> None:
+    with serving(FOUR_BLOBS, "--workers", 3) as server:
+        found = wait_for_workers(server, 3)
+        assert server.end(number) == code
+        assert not any(map(is_running, found))
+        assert server.notes == [f"serving four_blobs on {server.url}\n"]
+
+
+def test_another_worker_is_started_for_one_that_dies() -> None:
+    with serving(FOUR_BLOBS, "--workers", 2) as server:
+        first, second = wait_for_workers(server, 2)
+        os.kill(first, signal.SIGKILL)
+        server.line(rf"worker {first} has ended with exit code -9; another one is started")
+        assert server.ask("/v2/health/ready").status == 200
+        new = wait_for_workers(server, 2)
+        assert second in new
+        assert first not in new
+        assert server.end() == 0
+
+
+def test_workers_end_when_the_supervisor_is_killed() -> None:
+    with serving(FOUR_BLOBS, "--workers", 2) as server:
+        found = wait_for_workers(server, 2)
+        server.process.kill()
+        until(lambda: not any(map(is_running, found)))
+        socket.create_server(server.address).close()
+
+
+def test_workers_count_together() -> None:
+    with serving(FOUR_BLOBS, "--workers", 2) as server:
+        wait_for_workers(server, 2)
+        for _ in range(20):
+            # A connection each, so that both workers may get some.
+            assert server.ask("/v2/models/four_blobs/infer", "{").status == 400
+        for _ in range(5):
+            text = server.ask("/metrics").body.decode()
+            found = re.search(r'requests_total\{code="400",endpoint="infer",model="four_blobs"\} (\S+)', text)
+            assert found is not None
+            assert float(found[1]) == 20
+        assert 'edge_serve_model_info{model="four_blobs"' in text
