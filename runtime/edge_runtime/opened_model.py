@@ -1,7 +1,7 @@
 """`OpenedModel`: an ONNX model that runs here, tensors in and tensors out, and that can be verified."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +10,14 @@ import numpy as np
 from edge_runtime.contract.errors import InvalidInput, NoCertificate, VerificationFailed
 from edge_runtime.contract.input_ranges import InputRange
 from edge_runtime.contract.tensors import TensorSpec
+from edge_runtime.contract.terminal import suggestion
 from edge_runtime.engine import cuda
 from edge_runtime.engine.devices import CUDA
 from edge_runtime.engine.feed_runner import FeedRunner
+from edge_runtime.engine.ml_values import given_by_default
 from edge_runtime.engine.placement import Placement
 from edge_runtime.reloadable import Arguments, Reloadable
-from edge_runtime.rows.arrays import as_tensor
+from edge_runtime.rows.model_inputs import as_input
 from edge_runtime.rows.tensor_reader import declared, named
 
 if TYPE_CHECKING:
@@ -30,8 +32,10 @@ class OpenedModel(Reloadable):
     A `with` statement closes it.
 
     Attributes:
-        inputs: the input tensors that the file declares.
-        outputs: the output tensors that the file declares.
+        inputs: the inputs that the file declares.
+        outputs: the outputs that the file declares.
+        overridable_initializers: weights of the model that `run` takes besides the inputs, in place of those in the
+            file.
         input_ranges: which integers the inputs take where the model looks something up with them, such as rows of an
             embedding; others are refused.
         provider: the ONNX Runtime provider that the model runs on, such as "CPUExecutionProvider". With device="auto"
@@ -78,50 +82,57 @@ class OpenedModel(Reloadable):
         self.input_ranges: tuple[InputRange, ...] = () if placement.ranges is None else placement.ranges.inputs
         self.provider: str = session.provider
         self._shown_source = session.shown_source
-        self._runner = FeedRunner(placement, self.outputs)
+        self.overridable_initializers: tuple[TensorSpec, ...] = session.overridable_initializers
+        self._runner = FeedRunner(placement, given_by_default(self.outputs))
         if verify and not (verification := self.verify()).passed:
             raise VerificationFailed(verification.failure)
 
-    def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """All outputs of any ONNX model, by name.
+    def run(self, inputs: Mapping[str, Any], outputs: Sequence[str] | None = None) -> dict[str, Any]:
+        """Outputs of any ONNX model, by name.
 
         Args:
-            inputs: a value for every input tensor, by name, with the declared shape. Any number is cast to a float, and
-                integers to other integer types if they fit. If the model runs on CUDA, values may be tensors on the GPU
-                of any library that supports DLPack, such as torch and CuPy, with exactly the declared types; they are
-                not copied.
+            inputs: a value for every input, by name; those of `overridable_initializers` if wanted. Optional inputs may
+                be left out or None. For a tensor an array of the declared shape: any number is cast to a float, and
+                integers to other integer types if they fit. A list for a sequence, whose elements are cast likewise; a
+                dict for a map. If the model runs on CUDA, values may be tensors on the GPU of any library that supports
+                DLPack, such as torch and CuPy, with exactly the declared types; they are not copied.
+            outputs: the names of the outputs to compute; by default all. Those of types that numpy does not have, such
+                as bfloat16 and int4, need the package ml_dtypes: where it is not installed, the default is all others.
 
         Returns:
-            The outputs by name, as ONNX Runtime returns them: arrays for tensors. If an input is on the GPU, they stay
-            there, as objects that torch.from_dlpack and cupy.from_dlpack take without a copy.
+            The outputs by name, as ONNX Runtime returns them: arrays for tensors, lists for sequences, dicts for maps,
+            None for an optional output without a value. If an input is on the GPU, they stay there, as objects that
+            torch.from_dlpack and cupy.from_dlpack take without a copy.
 
         Raises:
             InvalidInput: `inputs` is not a mapping, or an input is missing, unknown, does not have the declared kind
-                and shape, or holds an integer outside the range that the model looks up.
+                and shape, or holds an integer outside the range that the model looks up; or an output is unknown, or
+                needs ml_dtypes.
             InferenceFailed: ONNX Runtime failed while computing.
         """
         # Read once: `reload` may replace it.
         runner = self._runner
-        specs = runner.placement.main.inputs
+        session = runner.placement.main
         if not isinstance(inputs, Mapping):
             raise InvalidInput(
-                f"run takes a dict of tensors by input name, found {type(inputs).__name__}; {declared(specs)}"
+                f"run takes a dict of tensors by input name, found {type(inputs).__name__}; {declared(session.inputs)}"
             )
-        inputs = named(inputs, specs)
         feed, on_cuda = {}, ""
-        for spec in specs:
-            value = inputs[spec.name]
-            if type(value) is not np.ndarray and cuda.is_on_cuda(value):
-                feed[spec.name], on_cuda = value, spec.name
+        for name, value in named(inputs, session.inputs, session.overridable_initializers).items():
+            if type(value) is np.ndarray or not cuda.is_on_cuda(value):
+                if value is not None or not session.may_lack(name):
+                    feed[name] = as_input(value, session.taken[name])
             else:
-                feed[spec.name] = as_tensor(value, spec)
+                feed[name], on_cuda = value, name
+        if outputs is not None:
+            runner = FeedRunner(runner.placement, _chosen(outputs, session.outputs))
         if on_cuda:
             placement = runner.placement
-            session = placement.main if placement.main.provider == CUDA else placement.cuda
-            if session is None:
+            on_gpu = placement.main if placement.main.provider == CUDA else placement.cuda
+            if on_gpu is None:
                 provider = placement.main.provider
                 raise InvalidInput(f"{on_cuda} is on a GPU, but the model runs on {provider}; pass an array")
-            return cuda.run_there(session, feed, placement.ranges)
+            return cuda.run_there(on_gpu, feed, runner.names, placement.ranges)
         return dict(zip(runner.names, runner.run(feed), strict=True))
 
     @property
@@ -164,3 +175,16 @@ class OpenedModel(Reloadable):
         found = replay(placement.main, placement.certificate, on_batch)
         beside = placement.cuda if found.passed else None
         return found if beside is None else replay(beside, placement.certificate, on_batch)
+
+
+def _chosen(names: Sequence[str], outputs: Sequence[TensorSpec]) -> list[TensorSpec]:
+    """Those of `outputs` with these names, each once. Raises InvalidInput if they are not names of outputs."""
+    if not isinstance(names, list | tuple) or not names:
+        raise InvalidInput(f"outputs must be a list of the names of outputs, found {names!r}")
+    specs = {spec.name: spec for spec in outputs}
+    for name in names:
+        if not isinstance(name, str) or name not in specs:
+            raise InvalidInput(
+                f"the model returns {', '.join(specs)}; {name!r} is not one of them{suggestion(str(name), specs)}"
+            )
+    return [specs[name] for name in dict.fromkeys(names)]

@@ -143,6 +143,7 @@ class FakeOnnxRuntime:
         return SimpleNamespace(
             get_providers=lambda: names,
             get_inputs=opened.get_inputs,
+            get_overridable_initializers=list,
             get_outputs=opened.get_outputs,
             get_modelmeta=opened.get_modelmeta,
             io_binding=FakeBinding,

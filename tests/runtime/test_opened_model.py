@@ -79,7 +79,7 @@ def test_casts_that_lose_no_meaning(predictor: Predictor, name: str, value: Any,
         ({"float32": [["a", "b"]]}, "float32: float32 is expected, found strings"),
         ({"float32": None}, "float32"),
         ({"bool": [1, 0]}, "bool: bool is expected, found int64"),
-        ({"string": [1]}, "string: strings are expected, found int64"),
+        ({"string": [1]}, "string: strings are expected, found 1"),
         ({"string": [1, "a", None]}, "string: strings are expected, found 1"),
         ({"float32": [1, 2]}, r"float32: float32 \[batch, 2\], found shape \[2\]"),
         ({"float32": [[1, 2, 3]]}, r"found shape \[1, 3\]"),
@@ -127,3 +127,31 @@ def test_what_a_model_takes_in_one_line() -> None:
         with pytest.raises(InvalidInput) as raised:
             predictor.run(given)
         assert str(raised.value) == message
+
+
+def test_chosen_outputs() -> None:
+    predictor = Predictor(MODELS / "outputs.onnx", device="cpu")
+    everything = predictor.run({"x": [[1, 2]]})
+    assert list(everything) == ["y", "largest", "positive"]
+    for names in (["positive", "y"], ("largest",), ["y", "y"]):
+        found = predictor.run({"x": [[1, 2]]}, outputs=names)
+        assert list(found) == list(dict.fromkeys(names))
+        for name, value in found.items():
+            np.testing.assert_array_equal(value, everything[name], strict=True)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        (["largst"], "the model returns y, largest, positive; 'largst' is not one of them; did you mean 'largest'?"),
+        ([5], "the model returns y, largest, positive; 5 is not one of them"),
+        ("y", "outputs must be a list of the names of outputs, found 'y'"),
+        ([], "outputs must be a list of the names of outputs, found []"),
+        (5, "outputs must be a list of the names of outputs, found 5"),
+    ],
+)
+def test_outputs_that_are_not_there(outputs: Any, message: str) -> None:
+    predictor = Predictor(MODELS / "outputs.onnx", device="cpu")
+    with pytest.raises(InvalidInput) as raised:
+        predictor.run({"x": [[1, 2]]}, outputs=outputs)
+    assert str(raised.value) == message

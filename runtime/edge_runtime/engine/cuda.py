@@ -2,7 +2,7 @@
 
 import contextlib
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from edge_runtime.contract.errors import InvalidInput
@@ -57,12 +57,15 @@ def is_on_cuda(value: Any) -> bool:
         return False
 
 
-def run_there(session: Session, inputs: Mapping[str, Any], ranges: InputRanges | None = None) -> dict[str, Any]:
+def run_there(
+    session: Session, inputs: Mapping[str, Any], names: Sequence[str], ranges: InputRanges | None = None
+) -> dict[str, Any]:
     """`Predictor.run` for inputs of which some are on the GPU; the others are arrays.
 
     Args:
         session: a session on CUDA.
-        inputs: every input by name.
+        inputs: every input by name, and overridden initializers.
+        names: the outputs to compute.
         ranges: the ranges of inputs of integers, which are copied to the host to be checked; None if there are none.
 
     Returns:
@@ -77,13 +80,13 @@ def run_there(session: Session, inputs: Mapping[str, Any], ranges: InputRanges |
     if not hasattr(ort.OrtValue, "from_dlpack"):
         raise InvalidInput(f"ONNX Runtime {session.version} cannot take tensors on a GPU; upgrade it, or pass arrays")
     binding = session.binding()
-    values = {spec.name: _as_value(ort, inputs[spec.name], spec, session) for spec in session.inputs}
+    values = {name: _as_value(ort, value, session.taken[name], session) for name, value in inputs.items()}
     if ranges is not None:
         ranges.check({name: values[name].numpy() for name in ranges.names})
     for name, value in values.items():
         binding.bind_ortvalue_input(name, value)
-    for output in session.outputs:
-        binding.bind_output(output.name, "cuda", session.device_id)
+    for name in names:
+        binding.bind_output(name, "cuda", session.device_id)
     try:
         # ONNX Runtime and other libraries do not wait for each other's work by themselves.
         with session.turn or contextlib.nullcontext():
@@ -92,7 +95,7 @@ def run_there(session: Session, inputs: Mapping[str, Any], ranges: InputRanges |
             binding.synchronize_outputs()
     except Exception as error:
         raise translated(error, "the model") from error
-    return dict(zip((output.name for output in session.outputs), binding.get_outputs(), strict=True))
+    return dict(zip(names, binding.get_outputs(), strict=True))
 
 
 def _as_value(ort: Any, value: Any, spec: TensorSpec, session: Session) -> Any:

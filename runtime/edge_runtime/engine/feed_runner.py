@@ -41,6 +41,7 @@ class FeedRunner:
         self._is_binary = is_binary
         inputs = placement.main.inputs
         batch = inputs[0].shape[:1] if inputs else ()
+        self._taken = len(inputs)
         # All inputs have as many rows as the call. Otherwise its size is unknown.
         self._counts_rows = (
             bool(batch)
@@ -71,7 +72,7 @@ class FeedRunner:
         """The outputs for `feed`.
 
         Args:
-            feed: every input by name, with the declared types and shapes.
+            feed: every input by name, and overridden initializers, with the declared types and shapes.
 
         Returns:
             The outputs in their order, as ONNX Runtime returns them: arrays for tensors. If the model is binary, one
@@ -83,7 +84,7 @@ class FeedRunner:
         """
         if self._ranges is not None:
             self._ranges.check(feed)
-        counts = {len(values) for values in feed.values()} if self._counts_rows else set()
+        counts = {len(values) for values in feed.values()} if self._counts_rows and len(feed) == self._taken else set()
         session = self.placement.main
         if len(counts) == 1:
             (rows,) = counts

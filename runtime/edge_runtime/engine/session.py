@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edge_runtime.contract.errors import InferenceFailed, InvalidModel
+from edge_runtime.contract.errors import EdgePredictError, InferenceFailed, InvalidModel
 from edge_runtime.contract.tensors import TensorSpec
-from edge_runtime.engine import forks, private_calls
+from edge_runtime.engine import forks, ml_values, private_calls
 from edge_runtime.engine.devices import CPU, candidates
 from edge_runtime.engine.installation import import_onnxruntime
 from edge_runtime.engine.model_file import data_file_of, readable, stamp
@@ -29,7 +29,9 @@ class Session:
         device_id: the number of the GPU, if there are several.
         turn: a lock that every call must hold, if calls at the same time would overwrite each other's results, as they
             do while ONNX Runtime records CUDA graphs; None otherwise.
-        inputs, outputs: the tensors that the file declares.
+        inputs, outputs: what the file declares.
+        overridable_initializers: the weights that a call may replace.
+        taken: both inputs and overridable initializers, by name.
         metadata: what the file says about itself, by key.
     """
 
@@ -68,9 +70,13 @@ class Session:
         try:
             self.inputs = tuple(_spec(tensor) for tensor in self._session.get_inputs())
             self.outputs = tuple(_spec(tensor) for tensor in self._session.get_outputs())
+            self.overridable_initializers = tuple(map(_spec, self._session.get_overridable_initializers()))
+            self.taken = {spec.name: spec for spec in (*self.inputs, *self.overridable_initializers)}
             self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
         except UnicodeDecodeError as error:
             raise InvalidModel(f"{name} is damaged: its names are not UTF-8 text; export the model again") from error
+        if any((spec.present or spec).ml_type is not None for spec in (*self.taken.values(), *self.outputs)):
+            self._run = ml_values.run_of(ort, self._session, self.taken, self.outputs)
 
     def __repr__(self) -> str:
         return f"Session({self.shown_source}, {self.provider})"
@@ -107,6 +113,11 @@ class Session:
             return content_sha256(self.source, self._data)
         except OSError as error:
             raise InvalidModel(f"{self.shown_source} cannot be read: {error.strerror}") from error
+
+    def may_lack(self, name: str) -> bool:
+        """Whether a call needs no value for what is `taken` by this name."""
+        spec = self.taken[name]
+        return spec.present is not None or spec in self.overridable_initializers
 
     def bound(self, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> Callable[[], None]:
         """A call that reads and writes these arrays in place. It does not keep them alive.
@@ -161,6 +172,8 @@ class Session:
                 return self._run(names, feed, self._run_options)
             with self.turn:
                 return self._run(names, feed, self._run_options)
+        except EdgePredictError:
+            raise
         except Exception as error:
             raise translated(error, "the model") from error
 

@@ -12,33 +12,31 @@ from edge_runtime.contract.terminal import one_line
 from edge_runtime.contract.values import listed
 
 
-def as_tensor(value: Any, spec: TensorSpec) -> Any:
+def as_tensor(value: Any, spec: TensorSpec) -> npt.NDArray[Any]:
     """`value` as a C-contiguous array of the type and shape that `spec` declares.
 
     Any number is cast to a float; integers are cast to other integer types if they fit.
 
     Args:
         value: an array, or anything that `numpy.asarray` takes.
-        spec: the input that it is for.
-
-    Returns:
-        The array; `value` itself if numpy does not have the declared type.
+        spec: the input that it is for, a tensor of a type that numpy has.
 
     Raises:
         InvalidInput: its kind, shape or range is not the declared one.
     """
-    if spec.dtype is None:
-        return value
     if (
         type(value) is np.ndarray
         and value.dtype == spec.dtype
         and value.flags.c_contiguous
         and spec.dtype != np.object_
     ):
-        _check_shape(value, spec)
+        check_shape(value, spec)
         return value
+    assert spec.dtype is not None
+    if value is None:
+        raise InvalidInput(f"{spec.name}: {spec.element} is expected, found None")
     array = as_array(value, spec.name, spec.dtype)
-    _check_shape(array, spec)
+    check_shape(array, spec)
     if array.dtype == np.object_ and spec.dtype.kind in "iub":
         array = _integers(array, spec)
     return cast(array, spec.dtype, (spec.name,))
@@ -94,7 +92,8 @@ def as_array(value: Any, name: str, dtype: np.dtype[Any] | None = None) -> npt.N
     if "numpy.ma" in sys.modules and isinstance(value, np.ma.MaskedArray):
         raise InvalidInput(f"{name}: a masked array has missing values; fill them first")
     try:
-        array = np.asarray(value)
+        # numpy's own strings would lose the null characters at the end of Python's.
+        array = np.asarray(value, np.object_ if dtype == np.object_ and isinstance(value, list | tuple) else None)
         if dtype is not None and (not array.size or dtype == np.object_):
             return array if array.size else array.astype(dtype)
         if array.dtype.kind != "O" or (dtype is not None and dtype.kind in "iub"):
@@ -112,9 +111,10 @@ def as_array(value: Any, name: str, dtype: np.dtype[Any] | None = None) -> npt.N
 def _integers(array: npt.NDArray[Any], spec: TensorSpec) -> npt.NDArray[Any]:
     """Objects as the type that `spec` declares, if all are integers or booleans."""
     assert spec.dtype is not None
-    low, high = (0, 1) if spec.dtype.kind == "b" else (np.iinfo(spec.dtype).min, np.iinfo(spec.dtype).max)
+    is_bool = spec.dtype.kind == "b"
+    low, high = (0, 1) if is_bool else (np.iinfo(spec.dtype).min, np.iinfo(spec.dtype).max)
     for element in array.flat:
-        if not hasattr(type(element), "__index__"):
+        if not (isinstance(element, bool | np.bool_) if is_bool else hasattr(type(element), "__index__")):
             raise InvalidInput(f"{spec.name}: {spec.dtype} is expected, found {element!r}")
         if not low <= int(element) <= high:
             raise InvalidInput(f"{spec.name}: {element} does not fit {spec.dtype}")
@@ -148,7 +148,7 @@ def cast(array: npt.NDArray[Any], dtype: np.dtype[Any], names: tuple[str, ...]) 
         InvalidInput: its type is of another kind, or a value does not fit.
     """
     if dtype == np.object_:
-        if array.dtype.kind not in "OU":
+        if array.dtype.kind not in "OUT":
             raise InvalidInput(f"{names[0]}: strings are expected, found {array.dtype}")
         # ONNX Runtime would take None for the string "None".
         if other := [element for element in array.flat if not isinstance(element, str)]:
@@ -158,7 +158,7 @@ def cast(array: npt.NDArray[Any], dtype: np.dtype[Any], names: tuple[str, ...]) 
         return np.asarray(array, order="C")
     kinds = {"f": "fiub", "i": "iub", "u": "iub", "b": "b"}[dtype.kind]
     if array.dtype.kind not in kinds:
-        found = {"U": "strings", "S": "bytes", "O": "objects"}.get(array.dtype.kind, str(array.dtype))
+        found = {"U": "strings", "T": "strings", "S": "bytes", "O": "objects"}.get(array.dtype.kind, str(array.dtype))
         raise InvalidInput(f"{listed(names)}: {dtype} is expected, found {found}")
     result, beyond = cast_in_range(array, dtype)
     if beyond is not None:
@@ -193,7 +193,8 @@ def cast_in_range(values: npt.NDArray[Any], dtype: np.dtype[Any]) -> tuple[npt.N
     return result, tuple(np.argwhere(beyond)[0].tolist()) if beyond.any() else None
 
 
-def _check_shape(array: npt.NDArray[Any], spec: TensorSpec) -> None:
+def check_shape(array: npt.NDArray[Any], spec: TensorSpec) -> None:
+    """Refuse an array that does not have the shape that `spec` declares. Raises InvalidInput."""
     # ONNX Runtime reports no axes for a scalar, and for a tensor of any shape too; it checks scalars itself.
     if spec.shape and not spec.takes(array.shape):
         raise InvalidInput(f"the model takes {spec}, found shape {list(array.shape)}")

@@ -8,7 +8,8 @@ import numpy as np
 from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.tensors import TensorSpec
 from edge_runtime.contract.terminal import suggestion
-from edge_runtime.rows.arrays import as_array, as_tensor
+from edge_runtime.rows.arrays import as_array
+from edge_runtime.rows.model_inputs import as_input
 
 
 class TensorReader:
@@ -39,7 +40,7 @@ class TensorReader:
         feed: dict[str, Any] = {}
         sizes: dict[str, tuple[int, str]] = {}
         for spec in self._inputs:
-            value = feed[spec.name] = as_tensor(self._batched(arrays[spec.name], spec), spec)
+            value = feed[spec.name] = as_input(self._batched(arrays[spec.name], spec), spec)
             for axis, size in zip(spec.shape, np.shape(value), strict=bool(spec.shape)):
                 if isinstance(axis, str) and (known := sizes.setdefault(axis, (size, spec.name)))[0] != size:
                     raise InvalidInput(
@@ -56,8 +57,13 @@ class TensorReader:
         return value
 
 
-def named(given: Any, inputs: Sequence[TensorSpec]) -> Mapping[str, Any]:
+def named(given: Any, inputs: Sequence[TensorSpec], more: Sequence[TensorSpec] = ()) -> Mapping[str, Any]:
     """What is `given` by name for `inputs`: a mapping as it is, anything else for the only input.
+
+    Args:
+        given: a mapping may leave out optional inputs.
+        inputs: what the model takes.
+        more: what may be given besides: overridable initializers.
 
     Raises:
         InvalidInput: it is not a mapping, although there are several inputs; or an input is missing or unknown.
@@ -66,14 +72,15 @@ def named(given: Any, inputs: Sequence[TensorSpec]) -> Mapping[str, Any]:
         if len(inputs) != 1:
             raise InvalidInput(f"{declared(inputs)}: give an array for each of them, by its name")
         return {inputs[0].name: given}
-    names = [spec.name for spec in inputs]
-    if given.keys() != set(names):
-        missing = [name for name in names if name not in given]
+    if given.keys() != {spec.name for spec in inputs}:
+        names = [spec.name for spec in (*inputs, *more)]
+        missing = [spec.name for spec in inputs if spec.name not in given and spec.present is None]
         unknown = [str(name) for name in given if name not in names]
         found = [f"missing {', '.join(missing)}"] if missing else []
         if unknown:
             found.append(f"unknown {', '.join(unknown)}{suggestion(unknown[0], missing or names)}")
-        raise InvalidInput(f"{declared(inputs)}: {', '.join(found)}")
+        if found:
+            raise InvalidInput(f"{declared(inputs)}: {', '.join(found)}")
     return given
 
 

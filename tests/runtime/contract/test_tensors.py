@@ -45,7 +45,9 @@ def test_shapes(
         (TensorSpec("x", "tensor(float)", ("batch", 2)), "x: float32 [batch, 2]"),
         (TensorSpec("t", "tensor(string)", (None,)), "t: string [?]"),
         (TensorSpec("s", "tensor(double)", ()), "s: float64 []"),
-        (TensorSpec("l", "seq(tensor(float))", ()), "l: seq(tensor(float)) []"),
+        (TensorSpec("l", "seq(tensor(float))", ()), "l: seq(tensor(float))"),
+        (TensorSpec("b", "tensor(bfloat16)", (2,)), "b: bfloat16 [2]"),
+        (TensorSpec("o", "optional(tensor(float))", ("n",)), "o: float32 [n] (optional)"),
     ],
 )
 def test_in_words(spec: TensorSpec, shown: str) -> None:

@@ -165,11 +165,6 @@ def test_a_tensor_that_fits_is_not_copied() -> None:
         assert found.flags.c_contiguous
 
 
-def test_a_type_that_numpy_does_not_have_passes() -> None:
-    value = object()
-    assert as_tensor(value, spec("bfloat16")) is value
-
-
 def test_strings_are_checked_each() -> None:
     strings = np.array(["a", None], object)
     with pytest.raises(InvalidInput, match="x: strings are expected, found None"):
