@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from edge_runtime.contract.signature import Feature, Input, Signature
     from edge_runtime.contract.tensors import TensorSpec
     from edge_runtime.contract.version import __version__
+    from edge_runtime.engine.model_metadata import ModelMetadata
     from edge_runtime.opened_model import OpenedModel
     from edge_runtime.predictor import Predictor
     from edge_runtime.verification import Check, Verification
@@ -59,6 +60,7 @@ __all__ = [
     "InputRange",
     "InvalidInput",
     "InvalidModel",
+    "ModelMetadata",
     "ModelNotFound",
     "NoCertificate",
     "NoFeatures",
@@ -90,6 +92,7 @@ _HOMES = {
     "InputRange": "edge_runtime.contract.input_ranges",
     "InvalidInput": "edge_runtime.contract.errors",
     "InvalidModel": "edge_runtime.contract.errors",
+    "ModelMetadata": "edge_runtime.engine.model_metadata",
     "ModelNotFound": "edge_runtime.contract.errors",
     "NoCertificate": "edge_runtime.contract.errors",
     "NoFeatures": "edge_runtime.contract.errors",

@@ -15,7 +15,9 @@ from edge_runtime.engine import cuda
 from edge_runtime.engine.devices import CUDA
 from edge_runtime.engine.feed_runner import FeedRunner
 from edge_runtime.engine.ml_values import given_by_default
+from edge_runtime.engine.model_metadata import ModelMetadata
 from edge_runtime.engine.placement import Placement
+from edge_runtime.engine.session import Session
 from edge_runtime.reloadable import Arguments, Reloadable
 from edge_runtime.rows.model_inputs import as_input
 from edge_runtime.rows.tensor_reader import declared, named
@@ -92,7 +94,7 @@ class OpenedModel(Reloadable):
 
         Args:
             inputs: a value for every input, by name; those of `overridable_initializers` if wanted. Optional inputs may
-                be left out or None. For a tensor an array of the declared shape: any number is cast to a float, and
+                be absent or None. For a tensor an array of the declared shape: any number is cast to a float, and
                 integers to other integer types if they fit. A list for a sequence, whose elements are cast likewise; a
                 dict for a map. If the model runs on CUDA, values may be tensors on the GPU of any library that supports
                 DLPack, such as torch and CuPy, with exactly the declared types; they are not copied.
@@ -112,20 +114,9 @@ class OpenedModel(Reloadable):
         """
         # Read once: `reload` may replace it.
         runner = self._runner
-        session = runner.placement.main
-        if not isinstance(inputs, Mapping):
-            raise InvalidInput(
-                f"run takes a dict of tensors by input name, found {type(inputs).__name__}; {declared(session.inputs)}"
-            )
-        feed, on_cuda = {}, ""
-        for name, value in named(inputs, session.inputs, session.overridable_initializers).items():
-            if type(value) is np.ndarray or not cuda.is_on_cuda(value):
-                if value is not None or not session.may_lack(name):
-                    feed[name] = as_input(value, session.taken[name])
-            else:
-                feed[name], on_cuda = value, name
+        feed, on_cuda = _feed(inputs, runner.placement.main)
         if outputs is not None:
-            runner = FeedRunner(runner.placement, _chosen(outputs, session.outputs))
+            runner = FeedRunner(runner.placement, _chosen(outputs, runner.placement.main.outputs))
         if on_cuda:
             placement = runner.placement
             on_gpu = placement.main if placement.main.provider == CUDA else placement.cuda
@@ -142,6 +133,11 @@ class OpenedModel(Reloadable):
         Then the rows of several calls may be joined into one. False if the file does not say it.
         """
         return self._runner.has_independent_rows
+
+    @property
+    def metadata(self) -> ModelMetadata:
+        """What the file says about itself: the map of its maker, who made it, its graph's name, its operator sets."""
+        return self._runner.placement.metadata
 
     @property
     def certificate(self) -> "Certificate | None":
@@ -175,6 +171,23 @@ class OpenedModel(Reloadable):
         found = replay(placement.main, placement.certificate, on_batch)
         beside = placement.cuda if found.passed else None
         return found if beside is None else replay(beside, placement.certificate, on_batch)
+
+
+def _feed(inputs: Mapping[str, Any], session: Session) -> tuple[dict[str, Any], str]:
+    """What ONNX Runtime takes for `inputs`, and the name of one that is on a GPU, or "". Raises: see `run`."""
+    if not isinstance(inputs, Mapping):
+        raise InvalidInput(
+            f"run takes a dict of tensors by input name, found {type(inputs).__name__}; {declared(session.inputs)}"
+        )
+    feed, on_cuda = {}, ""
+    for name, value in named(inputs, session.inputs, session.overridable_initializers).items():
+        if type(value) is np.ndarray or not cuda.is_on_cuda(value):
+            spec = session.taken[name]
+            if value is not None or not (spec.present or spec in session.overridable_initializers):
+                feed[name] = as_input(value, spec)
+        else:
+            feed[name], on_cuda = value, name
+    return feed, on_cuda
 
 
 def _chosen(names: Sequence[str], outputs: Sequence[TensorSpec]) -> list[TensorSpec]:

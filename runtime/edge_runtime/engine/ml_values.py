@@ -40,7 +40,7 @@ def given_by_default(outputs: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
     """Those of `outputs` that one call can return: all, if ml_dtypes is there where it is needed.
 
     Without it, and beside sequences and maps, which ONNX Runtime does not return together with them, those of its types
-    are left out, unless there are no others.
+    are excluded, unless there are no others.
     """
     plain = tuple(spec for spec in outputs if spec.ml_type is None)
     if len(plain) in (0, len(outputs)):

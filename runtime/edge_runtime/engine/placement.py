@@ -16,6 +16,7 @@ from edge_runtime.contract.metadata_keys import CERTIFICATE_KEY, WORKLOAD_KEY
 from edge_runtime.contract.workload import Workload
 from edge_runtime.engine import forks
 from edge_runtime.engine.devices import CUDA, cuda_problem
+from edge_runtime.engine.model_metadata import ModelMetadata, metadata_of
 from edge_runtime.engine.processor_limits import available_processors
 from edge_runtime.engine.session import Session
 
@@ -87,6 +88,11 @@ class Placement:
 
         text = self.main.metadata.get(CERTIFICATE_KEY)
         return None if text is None else certificate.Certificate.from_json(text)
+
+    @functools.cached_property
+    def metadata(self) -> ModelMetadata:
+        """What the model's file says about itself."""
+        return metadata_of(self.main)
 
     @property
     def cuda(self) -> Session | None:

@@ -27,12 +27,10 @@ class Session:
         version: the version of ONNX Runtime.
         provider: the provider that it runs on.
         device_id: the number of the GPU, if there are several.
-        turn: a lock that every call must hold, if calls at the same time would overwrite each other's results, as they
-            do while ONNX Runtime records CUDA graphs; None otherwise.
-        inputs, outputs: what the file declares.
-        overridable_initializers: the weights that a call may replace.
-        taken: both inputs and overridable initializers, by name.
-        metadata: what the file says about itself, by key.
+        turn: a lock for every call, if ONNX Runtime records CUDA graphs, with one set of results; None otherwise.
+        inputs, outputs, overridable_initializers: what the file declares.
+        taken: its inputs and overridable initializers, by name.
+        meta, metadata: its onnxruntime.ModelMetadata, and the map in it of what the file says about itself.
     """
 
     def __init__(self, model: Path | bytes, device: str, threads: int | None = None) -> None:
@@ -54,8 +52,7 @@ class Session:
         with forks.opening():
             self._session, options = open_session(ort, source, name, device, wanted, threads, self._data)
         self._run = private_calls.run_of(self._session)
-        self._threads = threads
-        self._must_reopen = False
+        self._threads, self._must_reopen = threads, False
         _sessions.add(self)
         self.device_id = int(options.get("device_id", 0))
         self._captures = options.get("enable_cuda_graph") == "1"
@@ -72,7 +69,8 @@ class Session:
             self.outputs = tuple(_spec(tensor) for tensor in self._session.get_outputs())
             self.overridable_initializers = tuple(map(_spec, self._session.get_overridable_initializers()))
             self.taken = {spec.name: spec for spec in (*self.inputs, *self.overridable_initializers)}
-            self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+            self.meta = self._session.get_modelmeta()
+            self.metadata: dict[str, str] = self.meta.custom_metadata_map
         except UnicodeDecodeError as error:
             raise InvalidModel(f"{name} is damaged: its names are not UTF-8 text; export the model again") from error
         if any((spec.present or spec).ml_type is not None for spec in (*self.taken.values(), *self.outputs)):
@@ -113,11 +111,6 @@ class Session:
             return content_sha256(self.source, self._data)
         except OSError as error:
             raise InvalidModel(f"{self.shown_source} cannot be read: {error.strerror}") from error
-
-    def may_lack(self, name: str) -> bool:
-        """Whether a call needs no value for what is `taken` by this name."""
-        spec = self.taken[name]
-        return spec.present is not None or spec in self.overridable_initializers
 
     def bound(self, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> Callable[[], None]:
         """A call that reads and writes these arrays in place. It does not keep them alive.

@@ -119,7 +119,7 @@ def test_not_a_model(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(content)
     for model, name in ((path, r"model\.onnx"), (content, "the model")):
-        with pytest.raises(InvalidModel, match=rf"{name} is not a model that ONNX Runtime can load \(.*; edge-export"):
+        with pytest.raises(InvalidModel, match=rf"{name} is not a model that ONNX Runtime can load \("):
             Predictor(model)
 
 

@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import pytest
+from paths import MODELS
+
+from edge_runtime import ModelMetadata, Predictor
+
+
+@pytest.fixture
+def metadata() -> ModelMetadata:
+    onnx = pytest.importorskip("onnx")
+    model = onnx.parser.parse_model(
+        """<ir_version: 8, opset_import: ["" : 17, "ai.onnx.ml" : 3], producer_name: "somebody", domain: "org.birds",
+            model_version: 5, doc_string: "sings", metadata_props: ["labels" : "tit\\nröd", "empty" : ""]>
+        birds (float[n] x) => (float[n] y) { y = Relu(x) }"""
+    )
+    onnx.helper.set_model_props(model, {"labels": "tit\nröd", "empty": ""})
+    model.graph.doc_string = "of birds"
+    return Predictor(model.SerializeToString(), device="cpu").metadata
+
+
+def test_what_a_file_says(metadata: ModelMetadata) -> None:
+    assert metadata == ModelMetadata(
+        custom={"labels": "tit\nröd", "empty": ""},
+        producer="somebody",
+        graph_name="birds",
+        graph_description="of birds",
+        description="sings",
+        domain="org.birds",
+        version=5,
+        opsets={"ai.onnx": 17, "ai.onnx.ml": 3},
+    )
+
+
+def test_what_a_file_does_not_say() -> None:
+    metadata = Predictor(MODELS / "islands.onnx", device="cpu").metadata
+    assert metadata.version is None
+    assert metadata.producer == ""
+    assert list(metadata.custom) == ["edge_predict.signature"]
+    assert metadata.opsets == {"ai.onnx": 16, "ai.onnx.ml": 3}
+
+
+def test_the_file_is_read_when_it_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes((MODELS / "outputs.onnx").read_bytes())
+    predictor, other = Predictor(path, device="cpu"), Predictor(path, device="cpu")
+    assert predictor.metadata.opsets == {"ai.onnx": 16}
+    path.write_bytes((MODELS / "islands.onnx").read_bytes())
+    assert predictor.metadata.opsets == {"ai.onnx": 16}
+    assert other.metadata.opsets == {}
+    assert other.metadata.graph_name == "outputs"
