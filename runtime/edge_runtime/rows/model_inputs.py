@@ -43,7 +43,7 @@ def as_input(value: Any, spec: TensorSpec) -> Any:
 def _ml_array(value: Any, spec: TensorSpec) -> npt.NDArray[Any]:
     if spec.ml_dtype is None:
         raise InvalidInput(f"{spec.name}: {spec.element} is a type of ml_dtypes; pip install ml_dtypes")
-    array = as_array(value, spec.name)
+    array = as_array(value, spec.name, spec.ml_dtype)
     check_shape(array, spec)
     if array.dtype == spec.ml_dtype:
         return np.asarray(array, order="C")

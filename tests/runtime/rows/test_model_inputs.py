@@ -1,5 +1,6 @@
 """What is passed for tensors of types that numpy does not have, for sequences, maps and optional inputs."""
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,6 @@ def test_types_of_ml_dtypes() -> None:
 
 
 def test_without_ml_dtypes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "ml_dtypes", None)
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
     with pytest.raises(InvalidInput, match=r"^x: bfloat16 is a type of ml_dtypes; pip install ml_dtypes$"):
         as_input([1], spec("tensor(bfloat16)"))
