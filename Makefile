@@ -31,7 +31,7 @@ endif
 export DATA TARGET SEED OUTPUT VALUES
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train export predict test test-all test-wheel test-oldest test-gpu-wheel verify-everywhere coverage bench \
+.PHONY: help setup train export predict test test-all test-wheel test-oldest test-gpu-wheel test-clients verify-everywhere coverage bench \
 	bench-train bench-gpu zoo check format docs dist clean
 .DELETE_ON_ERROR:
 # `make -j train export` must still train first.
@@ -101,6 +101,21 @@ test-oldest: $(READY)  ## the same with the oldest packages that the runtime sup
 test-gpu-wheel: EXTRA := gpu
 test-gpu-wheel: $(READY)  ## the same with the gpu extra (large), with or without a GPU
 	$(TEST_WHEEL)
+
+# Packages that carry ONNX models. They come without what they require, which would be a second framework for one of
+# them, and a newer OpenCV for another; what they need follows.
+CLIENTS := basic-pitch magika nudenet rapidocr silero-vad swift-f0
+CLIENTS_NEED := click colorlog librosa mir_eval omegaconf opencv-python-headless pillow pretty_midi pyclipper pyyaml \
+	requests resampy shapely six torch tqdm
+
+test-clients: $(READY)  ## run packages that carry ONNX models on Predictor, in an environment of its own (2 GB)
+	$(BUILD_WHEEL)
+	@$(PYTHON) -m venv --clear build/$@
+	@build/$@/$(SCRIPTS)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		"$$(echo build/wheel/*.whl)[cpu]" pytest $(CLIENTS_NEED)
+	@build/$@/$(SCRIPTS)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		--no-deps $(CLIENTS)
+	@build/$@/$(SCRIPTS)/python -m pytest tests/clients/replaced_sessions.py
 
 verify-everywhere: $(READY)  ## replay today's artifacts under old and new ONNX Runtimes and numpys
 	$(BUILD_WHEEL)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from edge_runtime.cli.json_lines import json_line
 from edge_runtime.contract.terminal import aligned, printable
-from edge_runtime.description import description, readable_certificate
+from edge_runtime.description import custom_metadata, description, readable_certificate
 
 if TYPE_CHECKING:
     from edge_runtime.contract.certificate import Certificate
@@ -19,6 +19,8 @@ _Line: TypeAlias = tuple[str, object]
 
 # How many labels, or categories of a feature, are shown; the others are counted.
 _SHOWN = 10
+# How many characters of a text in the metadata are shown.
+_TEXT_SHOWN = 60
 
 
 def description_json(predictor: "Predictor") -> str:
@@ -35,9 +37,11 @@ def description_text(predictor: "Predictor", details: bool = False) -> str:
     """
     certificate, problem = readable_certificate(predictor)
     lines: list[_Line] = [("input", spec) for spec in predictor.inputs]
+    lines += [("weight", f"{spec} (may be overridden)") for spec in predictor.overridable_initializers]
     lines += [("range", one) for one in predictor.input_ranges]
     lines += [("output", spec) for spec in predictor.outputs]
     if predictor.signature is None:
+        lines += _metadata_lines(predictor)
         lines.append(("signature", "none; --input and Predictor.run take and return tensors by name"))
     else:
         lines += _signature_lines(predictor.signature)
@@ -81,6 +85,17 @@ def verification_text(verification: "Verification") -> str:
     ]
     passed = f"passed: {verification.rows} reference rows on {verification.provider}\n" if verification.passed else ""
     return "".join(f"{line}\n" for line in aligned(table, right=range(1, 5))) + _text(lines) + passed
+
+
+def _metadata_lines(predictor: "Predictor") -> list[_Line]:
+    metadata = predictor.metadata
+    lines: list[_Line] = [("producer", metadata.producer)] if metadata.producer else []
+    if metadata.opsets:
+        lines.append(("opset", ", ".join(f"{domain} {version}" for domain, version in metadata.opsets.items())))
+    for key, text in custom_metadata(predictor).items():
+        shown = text if len(text) <= _TEXT_SHOWN else f"{text[:_TEXT_SHOWN]}... {len(text):,} characters"
+        lines.append(("metadata", f"{key}: {shown}"))
+    return lines
 
 
 def _text(lines: list[_Line]) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from edge_runtime.cli.json_lines import json_line, json_number
 from edge_runtime.contract.array_files import npy_content, npz_content
 from edge_runtime.contract.errors import InvalidInput
-from edge_runtime.contract.tensors import TensorSpec
+from edge_runtime.contract.tensors import ML_TYPES, TensorSpec
 from edge_runtime.rows.tensor_reader import named
 
 
@@ -35,29 +35,35 @@ def json_tensors(text: str, source: str) -> Any:
     return document
 
 
-def for_inputs(given: Any, inputs: Sequence[TensorSpec], source: str, note: Callable[[str], None]) -> Mapping[str, Any]:
-    """The arrays in `given` for `inputs`, by name; others are ignored, with a note.
+def for_inputs(
+    given: Any,
+    inputs: Sequence[TensorSpec],
+    overridable: Sequence[TensorSpec],
+    source: str,
+    note: Callable[[str], None],
+) -> Mapping[str, Any]:
+    """The arrays in `given` for `inputs` and overridable initializers, by name; others are ignored, with a note.
 
     Raises:
         InvalidInput: an input is missing, or there are several and the array has no name.
     """
-    names = {spec.name for spec in inputs}
+    names = {spec.name for spec in (*inputs, *overridable)}
     if (
         isinstance(given, Mapping)
-        and names <= given.keys()
+        and {spec.name for spec in inputs if spec.present is None} <= given.keys()
         and (ignored := [name for name in given if name not in names])
     ):
         note(f"{source}: ignored arrays: {', '.join(ignored)}")
-        given = {name: given[name] for name in names}
+        given = {name: value for name, value in given.items() if name in names}
     try:
-        return named(given, inputs)
+        return named(given, inputs, overridable)
     except InvalidInput as error:
         raise InvalidInput(f"{source}: {error}") from error
 
 
 def output_json(outputs: Mapping[str, Any]) -> str:
     """`outputs` by name as one JSON object, in one line."""
-    return json_line({name: _plain(value) for name, value in outputs.items()})
+    return json_line({name: _plain(value) for name, value in _in_numpys_types(outputs).items()})
 
 
 def output_content(outputs: Mapping[str, Any], path: Path) -> bytes:
@@ -72,6 +78,7 @@ def output_content(outputs: Mapping[str, Any], path: Path) -> bytes:
         raise InvalidInput(
             f"{path} can hold one array, and the model returns {', '.join(outputs)}; write .npz or .json"
         )
+    outputs = _in_numpys_types(outputs)
     for name, value in outputs.items():
         if not isinstance(value, np.ndarray):
             raise InvalidInput(f"{path} can hold only arrays, and {name} is a {type(value).__name__}; write .json")
@@ -79,6 +86,16 @@ def output_content(outputs: Mapping[str, Any], path: Path) -> bytes:
         return npz_content(outputs) if path.suffix == ".npz" else npy_content(*outputs.values())
     except TypeError as error:
         raise InvalidInput(f"{path} can hold only arrays of numbers and strings: {error}; write .json") from error
+
+
+def _in_numpys_types(outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """`outputs` with the same numbers in types of numpy's, where they are of types of ml_dtypes."""
+    return {
+        name: value.astype(np.int8 if "int" in value.dtype.name else np.float32)
+        if isinstance(value, np.ndarray) and value.dtype.name in ML_TYPES.values()
+        else value
+        for name, value in outputs.items()
+    }
 
 
 def _plain(value: Any) -> Any:

@@ -31,6 +31,7 @@ input     x: float32 [batch, 2]
 output    y: float32 [batch, 2]
 output    largest: int64 [batch]
 output    positive: bool [batch, 2]
+opset     ai.onnx 16
 signature none; --input and Predictor.run take and return tensors by name
 provider  CPUExecutionProvider
 verified  int8, 6 reference rows of 2 kinds (see --verify)
@@ -99,6 +100,12 @@ verified  float32, 135 reference rows of 5 kinds (see --verify)
     assert described["signature"]["labels"] == [0, 1]
     assert described["inputs"] == [{"name": "x", "type": "tensor(float)", "shape": ["batch", 2]}]
     assert described["provider"] == "CPUExecutionProvider"
+    assert described["metadata"]["producer"] == "edge-predict"
+    assert described["metadata"]["opsets"] == {"ai.onnx": 18}
+    assert described["metadata"]["custom"] == {}
+    kinds = command(main, MODELS / "kinds.onnx", "--describe").out
+    assert "input     maybe: float32 [n] (optional)\n" in kinds
+    assert "weight    weight: float32 [1] (may be overridden)\n" in kinds
     foreign = command(main, MODELS / "tensors.onnx", "--describe")
     assert "string: string [batch]" in foreign.out
     assert "signature none; --input and Predictor.run take and return tensors by name\n" in foreign.out
