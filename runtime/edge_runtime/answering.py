@@ -1,6 +1,5 @@
 """Rows in, answers out: how a model with a signature is called, in the fastest way for each size."""
 
-import weakref
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -10,8 +9,7 @@ import numpy.typing as npt
 from edge_runtime.contract.errors import InvalidInput, NoFeatures
 from edge_runtime.contract.labels import Label
 from edge_runtime.contract.signature import Signature
-from edge_runtime.engine import forks
-from edge_runtime.engine.bound_buffers import UNPACKABLE, BoundBuffers, SharedBuffers, ThreadBuffers
+from edge_runtime.engine.bound_buffers import UNPACKABLE, BoundBuffers
 from edge_runtime.engine.devices import CPU, CUDA
 from edge_runtime.engine.feed_runner import FeedRunner
 from edge_runtime.engine.ort_errors import translated
@@ -24,6 +22,9 @@ _new = tuple.__new__
 
 # Calls of up to so many numbers go through bound buffers of the thread; larger ones read and write their own arrays.
 _COPIED = 16 * 1024
+
+# From so many rows on numpy releases Python's lock in each operation, for other threads to take.
+_UNLOCKED = 500
 
 
 class Prediction(NamedTuple):
@@ -55,7 +56,6 @@ class Answering:
         # An input of numbers, if there is one: the others hold strings.
         self._source = min(session.inputs, key=lambda spec: spec.dtype == np.object_)
         self._target = next(spec for spec in session.outputs if spec.name == signature.output)
-        self._numbers = self._source.name
         assert self._target.dtype is not None
         self.reader: RowReader | TensorReader
         if signature.has_features:
@@ -63,7 +63,6 @@ class Answering:
             self.reader = RowReader(signature, self._source.dtype)
         else:
             self.reader = TensorReader(session.inputs, self._target.shape[0])
-        is_plain = isinstance(self.reader, RowReader) and self.reader.is_plain
         self.novelty = Novelty(signature)
         self._labels = signature.labels
         self.classes = np.array(self._labels)
@@ -76,15 +75,15 @@ class Answering:
         # The shape of the output must be known before the call, ONNX Runtime does not bind strings, and `FeedRunner`
         # sees that integers are within their ranges.
         self._is_bindable = (
-            is_plain
+            isinstance(self.reader, RowReader)
+            and self.reader.is_plain
             and isinstance(self._source.shape[0], str)
             and self._target.shape[0] == self._source.shape[0]
             and placement.ranges is None
             and session.provider in (CPU, CUDA)
         )
         self._binds_many = self._is_bindable and session.provider == CPU
-        self._buffers = SharedBuffers() if session.provider == CUDA else ThreadBuffers()
-        _all.add(self)
+        self._turns, self._is_small = placement.turns, placement.is_small(1)
 
     def __repr__(self) -> str:
         return f"Answering({self.signature!r}, {self._placement.main.provider})"
@@ -102,14 +101,17 @@ class Answering:
 
     def one(self, row: Any) -> Prediction | float:
         """See `Predictor.predict_one`."""
-        free = self._buffers.free
+        if not self._is_bindable:
+            return self._one_unbound(row)
+        turn = self._turns.current
         try:
-            buffers = free.pop()
+            held = turn.pop()
         except IndexError:
-            if not self._is_bindable:
-                return self._one_unbound(row)
-            buffers = self._new_buffers(1)
+            turn, held = self._turns.other(is_small=self._is_small)
         try:
+            buffers = held.one
+            if buffers is None:
+                buffers = held.one = self._new_buffers(1)
             if type(row) is list or type(row) is tuple:
                 try:
                     buffers.pack(buffers.memory, 0, *row)
@@ -136,7 +138,7 @@ class Answering:
             index = values.index(max(values)) if total == total else int(self.signature.predicted(buffers.output)[0])
             return _new(Prediction, (self._labels[index], values[index]))
         finally:
-            free.append(buffers)
+            turn.append(held)
 
     def outputs(self, rows: Any) -> npt.NDArray[np.floating[Any]]:
         """The answers to `rows`, in any form that `Predictor.predict` takes.
@@ -147,35 +149,34 @@ class Answering:
         Raises:
             InvalidInput: see `Predictor.predict`.
         """
-        if type(rows) is list and self._binds_many and (free := self._buffers.free):
+        if type(rows) is list and self._binds_many:
             # It may be one row, which is faster to write into bound buffers than to convert.
-            buffers = free.pop()
+            turn, held = self._turns.take(self._is_small)
             try:
-                buffers.pack(buffers.memory, 0, *(rows[0] if len(rows) == 1 and type(rows[0]) is list else rows))
+                if (buffers := held.one) is not None:
+                    buffers.pack(buffers.memory, 0, *(rows[0] if len(rows) == 1 and type(rows[0]) is list else rows))
+                    return buffers.answer()
             except UNPACKABLE:
                 pass
-            else:
-                return buffers.answer()
             finally:
-                free.append(buffers)
+                turn.append(held)
         return self.outputs_of(self.reader.tensors(rows))
 
     def outputs_of(self, feed: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.floating[Any]]:
         """The answers to `feed`, which `reader` has made of rows. Returns: as `outputs`."""
-        numbers = feed[self._numbers]
-        is_small = self._binds_many and 0 < numbers.size <= _COPIED
-        if not is_small or self._placement.is_worth_splitting(len(numbers)):
-            output: npt.NDArray[Any]
-            (output,) = self._runner.run(feed)
-            return output
-        count, held = len(numbers), self._buffers
-        buffers, held.many = held.many, None
-        if buffers is None or len(buffers.input) != count:
-            buffers = self._new_buffers(count)
-        buffers.input[...] = numbers
-        result = buffers.answer()
-        held.many = buffers
-        return result
+        numbers = feed[self._source.name]
+        rows, is_copied = len(numbers), self._binds_many and 0 < numbers.size <= _COPIED
+        if not is_copied or (rows > _UNLOCKED and not self._turns.current) or self._placement.is_worth_splitting(rows):
+            return self._runner.run(feed)[0]  # type: ignore[no-any-return]
+        turn, held = self._turns.take(self._placement.is_small(rows))
+        try:
+            buffers = held.many
+            if buffers is None or len(buffers.input) != rows:
+                buffers = held.many = self._new_buffers(rows)
+            buffers.input[...] = numbers
+            return buffers.answer()
+        finally:
+            turn.append(held)
 
     def _new_buffers(self, rows: int) -> BoundBuffers:
         return BoundBuffers(self._placement.main, self._source, self._target, rows, self._is_binary)
@@ -199,16 +200,3 @@ def _one_row(reader: RowReader | TensorReader, row: Any) -> dict[str, npt.NDArra
 def _check_one(rows: int) -> None:
     if rows != 1:
         raise InvalidInput(f"predict_one takes one row, found {rows}; use predict or predict_proba")
-
-
-_all: "weakref.WeakSet[Answering]" = weakref.WeakSet()
-
-
-def _bind_anew(may_be_locked: bool) -> None:
-    """In a forked process, buffers that are bound to a locked session are of no use."""
-    if may_be_locked:
-        for answering in _all:
-            answering._buffers = type(answering._buffers)()
-
-
-forks.after_fork(_bind_anew)

@@ -27,6 +27,12 @@ def in_threads(work: Callable[[], object], count: int) -> None:
         call.result()
 
 
+def held(predictor: Any) -> Any:
+    """The buffers that the next call of `predictor` will hold."""
+    (found,) = predictor._runner.placement.turns.current
+    return found
+
+
 def call_within(buffers: Any, call: Callable[[], object]) -> None:
     """Let `call` be made in the middle of each call on bound buffers, as a signal handler or a finalizer makes it."""
     run = buffers.run

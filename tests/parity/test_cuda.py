@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from concurrency import call_within, in_threads
+from concurrency import call_within, held, in_threads
 from paths import FOUR_BLOBS as MODEL
 from zoo import ZOO
 
@@ -133,6 +133,6 @@ def test_a_call_within_a_call_on_cuda(artifacts: dict[str, Path]) -> None:
     """As a signal handler or a finalizer makes it."""
     predictor = Predictor(MODEL, device="cuda")
     expected = predictor.predict_one([0.5, 1.5])
-    (buffers,) = predictor.answering._buffers.free
+    buffers = held(predictor).one
     call_within(buffers, lambda: predictor.predict_one([-1.0, -1.0]))
     assert predictor.predict_one([0.5, 1.5]) == expected

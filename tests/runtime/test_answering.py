@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from concurrency import call_within, in_threads
+from concurrency import call_within, held, in_threads
 from hypothesis import given
 from hypothesis import strategies as st
 from paths import MODELS
@@ -152,14 +152,14 @@ def test_from_many_threads_at_once(predictor: Predictor) -> None:
 def test_a_call_within_a_call(predictor: Predictor) -> None:
     """As a signal handler or a finalizer makes it."""
     one = predictor.predict_one([0.5, 1.5])
-    (buffers,) = predictor.answering._buffers.free
+    buffers = held(predictor).one
     call_within(buffers, lambda: predictor.predict_one([-1.0, -1.0]))
     assert predictor.predict_one([0.5, 1.5]) == one
     call_within(buffers, lambda: outputs(predictor, [-1.0, -1.0]))
     assert predictor.predict_one([0.5, 1.5]) == one
 
     three = outputs(predictor, drawn(3))
-    many = predictor.answering._buffers.many
+    many = held(predictor).many
     assert many is not None
     call_within(many, lambda: outputs(predictor, -drawn(3)))
     np.testing.assert_array_equal(outputs(predictor, drawn(3)), three)
@@ -167,7 +167,7 @@ def test_a_call_within_a_call(predictor: Predictor) -> None:
 
 def test_after_a_bad_row_the_next_one_is_answered(predictor: Predictor) -> None:
     one = predictor.predict_one([0.5, 1.5])
-    buffers = list(predictor.answering._buffers.free)
+    buffers = held(predictor).one
     for row in ([1], ["a", 1], None, [[1, 2], [3, 4]], {"x1": 1}):
         with pytest.raises(InvalidInput):
             predictor.predict_one(row)
@@ -175,7 +175,7 @@ def test_after_a_bad_row_the_next_one_is_answered(predictor: Predictor) -> None:
             outputs(predictor, row if row != [[1, 2], [3, 4]] else [[1]])
     assert predictor.predict_one([0.5, 1.5]) == one
     # The same buffers: a bad row costs none.
-    assert predictor.answering._buffers.free == buffers
+    assert held(predictor).one is buffers
 
 
 def test_what_onnxruntime_raises_is_translated(predictor: Predictor) -> None:
@@ -183,7 +183,7 @@ def test_what_onnxruntime_raises_is_translated(predictor: Predictor) -> None:
         raise RuntimeError("no memory")
 
     one = predictor.predict_one([0.5, 1.5])
-    (buffers,) = predictor.answering._buffers.free
+    buffers = held(predictor).one
     run, buffers.run = buffers.run, fail
     for call in (predictor.predict_one, lambda row: outputs(predictor, row)):
         with pytest.raises(InferenceFailed, match="ONNX Runtime failed on the model: no memory"):
@@ -269,19 +269,19 @@ def test_small_calls_go_through_bound_buffers(rows: int, is_copied: bool) -> Non
     """Up to 16,384 numbers; larger ones read and write their own arrays."""
     predictor = Predictor(MODELS / "three_labels.onnx", device="cpu")
     outputs(predictor, drawn(rows))
-    many = predictor.answering._buffers.many
+    many = held(predictor).many
     assert (many is not None and len(many.input) == rows) == is_copied
     outputs(predictor, drawn(rows))
     # They are bound again only for another number of rows.
-    assert predictor.answering._buffers.many is many
+    assert held(predictor).many is many
 
 
 def test_calls_that_are_split_do_not_go_through_bound_buffers(with_metadata: WithMetadata) -> None:
     predictor = opened("three_labels", with_metadata)
     outputs(predictor, drawn(20))
-    assert predictor.answering._buffers.many is None
+    assert held(predictor).many is None
     outputs(predictor, drawn(19))
-    assert predictor.answering._buffers.many is not None
+    assert held(predictor).many is not None
 
 
 def test_a_row_that_is_all_of_a_call_beside_another_list(predictor: Predictor) -> None:

@@ -1,14 +1,13 @@
 """Buffers that ONNX Runtime reads and writes in place, for calls of few numbers."""
 
 import struct
-import threading
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_runtime.contract.tensors import TensorSpec
-from edge_runtime.engine import cuda, forks
+from edge_runtime.engine import cuda
 from edge_runtime.engine.devices import CUDA
 from edge_runtime.engine.ort_errors import translated
 from edge_runtime.engine.session import Session
@@ -76,31 +75,19 @@ class BoundBuffers:
         return self._result.copy()
 
 
-class ThreadBuffers(threading.local):
-    """The buffers of each thread. A call takes out those that it uses: a signal handler or a finalizer may call too.
+class HeldBuffers:
+    """The buffers that one call at a time holds, see `turns`.
 
     Attributes:
-        free: for single rows.
-        many: for as many rows as the thread's last call had.
+        one: for a single row.
+        many: for as many rows as the last call had.
     """
 
-    def __init__(self) -> None:
-        """Begin without buffers, in each thread."""
-        forks.begin_calls()
-        self.free: list[BoundBuffers] = []
-        self.many: BoundBuffers | None = None
-
-
-class SharedBuffers:
-    """The buffers of all threads together, since each of them takes memory on the GPU, and more for its graph.
-
-    Attributes:
-        free, many: as in `ThreadBuffers`.
-    """
+    __slots__ = ("many", "one")
 
     def __init__(self) -> None:
         """Begin without buffers."""
-        self.free: list[BoundBuffers] = []
+        self.one: BoundBuffers | None = None
         self.many: BoundBuffers | None = None
 
 

@@ -35,7 +35,7 @@ class FeedRunner:
                 probabilities of both labels, shape (rows, 2).
         """
         self.placement = placement
-        self._ranges = placement.ranges
+        self._ranges, self._turns = placement.ranges, placement.turns
         self._outputs = tuple(outputs)
         self.names = [spec.name for spec in outputs]
         self._is_binary = is_binary
@@ -84,13 +84,28 @@ class FeedRunner:
         """
         if self._ranges is not None:
             self._ranges.check(feed)
-        counts = {len(values) for values in feed.values()} if self._counts_rows and len(feed) == self._taken else set()
+        counts = {len(values) for values in feed.values()} if self._counts_rows and len(feed) == self._taken else ()
+        rows = next(iter(counts)) if len(counts) == 1 else None
+        turn = self._turns.current
+        try:
+            held = turn.pop()
+        except IndexError:
+            turn, held = self._turns.other(self.placement.is_small(rows))
+        try:
+            return self._outputs_of(feed, rows)
+        finally:
+            turn.append(held)
+
+    def _outputs_of(self, feed: Mapping[str, Any], rows: int | None) -> list[Any]:
         session = self.placement.main
-        if len(counts) == 1:
-            (rows,) = counts
+        if rows is not None:
             session = self.placement.session_for(rows, feed)
-            if self._may_split and session.provider == CPU and self.placement.is_worth_splitting(rows):
-                return self._in_batches(feed, rows)
+            if self._may_split and session.provider == CPU:
+                if self.placement.is_worth_splitting(rows):
+                    return self._in_batches(feed, rows)
+                if self._turns.are_crowded and self.placement.is_small(rows) is False:
+                    # The processors have enough to do.
+                    session = self.placement.single_threaded() or session
         outputs = session.run(self.names, feed)
         if self._is_binary:
             (positive,) = outputs
@@ -110,7 +125,8 @@ class FeedRunner:
         columns: list[Any] = [(2,) if self._is_binary else spec.shape[1:] for spec in self._outputs]
         results = [np.empty((rows, *sizes), spec.dtype) for sizes, spec in zip(columns, self._outputs, strict=True)]
         single = self.placement.single_threaded()
-        session, threads = (self.placement.main, 1) if single is None else (single, self.placement.threads)
+        is_alone = single is not None and not self._turns.are_crowded
+        session, threads = single or self.placement.main, self.placement.threads if is_alone else 1
 
         def compute(start: int, stop: int) -> None:
             outputs = session.run(self.names, {name: values[start:stop] for name, values in feed.items()})

@@ -18,6 +18,9 @@ _change = threading.Condition(threading.RLock())
 _forking: list[int] = []
 _in_child: list[Callable[[bool], None]] = []
 
+# What else tells that a call may be under way, without `begin_calls`.
+signs_of_calls: list[Callable[[], bool]] = []
+
 # This thread makes calls, or begins to do so. It is one step of the interpreter, since calls at the same time do it.
 begin_calls: Callable[[], None] = lambda: _callers.add(threading.get_ident())  # noqa: E731
 
@@ -72,7 +75,7 @@ def _as_child() -> None:
     global _change
     _change = threading.Condition(threading.RLock())
     _forking.clear()
-    may_be_locked = bool(_callers - {threading.get_ident()})
+    may_be_locked = bool(_callers - {threading.get_ident()}) or any(sign() for sign in signs_of_calls)
     _callers.intersection_update({threading.get_ident()})
     for prepare in _in_child:
         prepare(may_be_locked)

@@ -15,10 +15,12 @@ from edge_runtime.contract.input_ranges import InputRanges, ranges_in
 from edge_runtime.contract.metadata_keys import CERTIFICATE_KEY, WORKLOAD_KEY
 from edge_runtime.contract.workload import Workload
 from edge_runtime.engine import forks
+from edge_runtime.engine.bound_buffers import HeldBuffers
 from edge_runtime.engine.devices import CUDA, cuda_problem
 from edge_runtime.engine.model_metadata import ModelMetadata, metadata_of
 from edge_runtime.engine.processor_limits import available_processors
 from edge_runtime.engine.session import Session
+from edge_runtime.engine.turns import Turns
 
 if TYPE_CHECKING:
     from edge_runtime.contract.certificate import Certificate
@@ -34,6 +36,9 @@ _GPU_BYTES = 7.0
 # The work from which on a call is split into batches, in units of `Workload.cost`.
 _WORTH_SPLITTING = 1_000_000
 
+# The work up to which calls had better not compute at the same time, in units of `Workload.cost`: see `turns`.
+_SMALL = 40_000
+
 # The largest file, in bytes, that is opened a second time for batches.
 _SMALL_FILE = 1024 * 1024
 
@@ -46,6 +51,7 @@ class Placement:
         workload: the work for one row; None if the artifact does not say it.
         ranges: the integers that inputs take, if the model looks something up at them; None if it does not.
         threads: the most processors that one call may use; None for all of this process.
+        turns: what each small call holds while it is under way.
     """
 
     def __init__(self, model: Path | bytes, device: str, threads: int | None) -> None:
@@ -66,6 +72,7 @@ class Placement:
             # Without it calls are not split, but their answers are the same.
             with contextlib.suppress(InvalidModel):
                 self.workload = Workload.from_json(text)
+        self.turns = Turns(HeldBuffers)
         # A signal handler may make a call that opens a session while one is opened.
         self._opening = threading.RLock()
         self._cuda: Session | None = None
@@ -122,6 +129,10 @@ class Placement:
         """Whether a call of `rows` rows on the CPU may be split into batches, and is large enough for that."""
         workload = self.workload
         return workload is not None and workload.independent and rows * workload.cost >= _WORTH_SPLITTING
+
+    def is_small(self, rows: int | None) -> bool | None:
+        """Whether a call of `rows` rows takes less time than Python's lock; None if it is not known."""
+        return None if self.workload is None or rows is None else rows * self.workload.cost < _SMALL
 
     def single_threaded(self) -> Session | None:
         """A session on the CPU that computes on one thread; None if the model is too large to be opened twice."""

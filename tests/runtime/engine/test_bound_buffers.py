@@ -2,11 +2,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from concurrency import in_threads
 from paths import MODELS
 
 from edge_runtime import InferenceFailed
-from edge_runtime.engine.bound_buffers import UNPACKABLE, BoundBuffers, ThreadBuffers, both_probabilities
+from edge_runtime.engine.bound_buffers import UNPACKABLE, BoundBuffers, both_probabilities
 from edge_runtime.engine.session import Session
 
 
@@ -78,17 +77,6 @@ def test_what_onnxruntime_raises_is_translated() -> None:
     buffers.run = fail
     with pytest.raises(InferenceFailed, match="ONNX Runtime failed on the model: no memory"):
         buffers.answer()
-
-
-def test_each_thread_has_its_own() -> None:
-    held = ThreadBuffers()
-    buffers = bound("three_labels", 1)
-    held.free.append(buffers)
-    held.many = buffers
-    seen: list[Any] = []
-    in_threads(lambda: seen.append((list(held.free), held.many)), 3)
-    assert seen == 3 * [([], None)]
-    assert (held.free, held.many) == ([buffers], buffers)
 
 
 def test_probabilities_of_both_labels() -> None:

@@ -6,7 +6,7 @@ import fake_onnxruntime
 import numpy as np
 import pytest
 from certificates import appended
-from concurrency import call_within, in_threads
+from concurrency import call_within, held, in_threads
 from fake_onnxruntime import FakeOnnxRuntime, FakeTensor
 from paths import FOUR_BLOBS, MODELS
 
@@ -75,7 +75,7 @@ def test_a_bad_row_does_not_cost_buffers(fake: FakeOnnxRuntime) -> None:
 def test_a_call_within_a_call(fake: FakeOnnxRuntime) -> None:
     on_cuda = Predictor(FOUR_BLOBS, "cuda")
     expected = on_cuda.predict_one([0.5, 1.5])
-    (buffers,) = on_cuda.answering._buffers.free
+    buffers = held(on_cuda).one
     call_within(buffers, lambda: on_cuda.predict_one([-1.0, -1.0]))
     assert on_cuda.predict_one([0.5, 1.5]) == expected
     assert len(set(fake.graphs)) == 2

@@ -74,7 +74,7 @@ one, expected = predictor.predict_one([-1, 1]), predictor.predict_proba(rows)
 session = predictor._runner.placement.main._session
 called = threading.Event()
 def call():
-    predictor.predict_one([-1, 1])
+    predictor._runner.placement.turns.current.pop()
     called.set()
     time.sleep(60)
 _thread.start_new_thread(call, ())

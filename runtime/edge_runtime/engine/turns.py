@@ -1,0 +1,188 @@
+"""Turns: how threads that make nothing but small calls keep out of each other's way.
+
+ONNX Runtime releases Python's lock in each call. If another thread waits for that lock, it takes it, and the call waits
+to get it back when it is done. This takes several times as long as a small call, so that 8 threads together are slower
+than one. So such threads take turns, as threads that only run Python code do: one makes its calls while the others
+sleep, for as long as Python lets a thread keep its lock.
+
+Nobody waits for a lock here. A thread that has slept for long enough goes on, whatever the others do: a signal handler
+may make a call in the middle of another one, and a forked process does not have the threads of its parent.
+"""
+
+import contextlib
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from edge_runtime.engine import forks
+
+Held = TypeVar("Held")
+
+# Calls of one thread that follow each other within so many nanoseconds of its processor time are small ones, with
+# nothing between them; the lock itself takes some of it. What is known to be small may have something between.
+_CLOSE, _CLOSE_IF_SMALL = 50_000, 200_000
+# So many of them in a row, each at the same time as a call of another thread, are more than a coincidence.
+_COINCIDENCES = 4
+# How many seconds the first of those that wait sleeps before it looks whether there is still a call under way.
+_FIRST_SLEEP = 0.0002
+# How many seconds after two calls at the same time there may be more.
+_CROWDED = 0.05
+
+
+class Turn(list[Held]):
+    """What one call at a time holds; empty while it is held."""
+
+    # Another one is another one, whatever it holds.
+    __hash__ = object.__hash__  # type: ignore[assignment]
+    __eq__ = object.__eq__
+
+
+class _Caller(Generic[Held]):
+    """A thread, as far as it has called at the same time as others.
+
+    Attributes:
+        turn: its own turn, for such calls.
+        last: when it began the last of these calls, in its processor time; None if its turn has ended since.
+        count: how many of them have followed each other closely.
+    """
+
+    def __init__(self) -> None:
+        self.turn: Turn[Held] | None = None
+        self.last: int | None = 0
+        self.count = 0
+
+
+class _Callers(threading.local, Generic[Held]):
+    def __init__(self) -> None:
+        self.own: _Caller[Held] = _Caller()
+
+
+class Turns(Generic[Held]):
+    """The turns of one model's calls.
+
+    A call pops what it holds from `current` and appends it to the same list when it is done. Both are one step of the
+    interpreter. If `current` is empty, `other` has something else to hold.
+    """
+
+    def __init__(self, make: Callable[[], Held]) -> None:
+        """Let each call hold what `make` gives, or what an earlier call held."""
+        self._make = make
+        self.begin_anew()
+        _all.add(self)
+
+    def begin_anew(self) -> None:
+        """Forget all callers, and what they hold."""
+        self._callers: _Callers[Held] = _Callers()
+        self._waiting: list[threading.Lock] = []
+        self._whose: _Caller[Held] | None = None
+        self._since = self._last_other = 0.0
+        # Those that are held are kept alive by their calls.
+        self._turns: weakref.WeakSet[Turn[Held]] = weakref.WeakSet()
+        self.current = self._new()
+
+    @property
+    def are_taken(self) -> bool:
+        """Whether a call is under way."""
+        return not all(self._turns)
+
+    @property
+    def are_crowded(self) -> bool:
+        """Whether several threads are calling at this time."""
+        return time.monotonic() - self._last_other < _CROWDED
+
+    def take(self, is_small: bool | None = None) -> tuple[Turn[Held], Held]:
+        """Both steps for a call that can spare the time: see `other`."""
+        turn = self.current
+        try:
+            return turn, turn.pop()
+        except IndexError:
+            return self.other(is_small)
+
+    def other(self, is_small: bool | None = None) -> tuple[Turn[Held], Held]:
+        """For a call while another one is under way.
+
+        Args:
+            is_small: whether the call is so small that it had better wait; None if nothing is known of it.
+
+        Returns:
+            What to hold, and what to append it to afterwards.
+        """
+        self._last_other = time.monotonic()
+        caller = self._callers.own
+        now = time.thread_time_ns()
+        if caller.last is not None and now - caller.last > (_CLOSE_IF_SMALL if is_small else _CLOSE):
+            caller.count = 0
+        caller.last = now
+        caller.count += 1
+        if is_small is not False and caller.count > _COINCIDENCES and _has_lock():
+            self._wait(caller)
+            try:
+                turn = self.current
+                return turn, turn.pop()
+            except IndexError:
+                pass
+        if not caller.turn:
+            # Another thread may hold its turn, or a call that this one interrupts.
+            caller.turn = self._new()
+        return caller.turn, caller.turn.pop()
+
+    def _wait(self, caller: _Caller[Held]) -> None:
+        """Sleep until no call is under way, or it is this thread's turn."""
+        sleep, slice_ = _FIRST_SLEEP, 2 * sys.getswitchinterval()
+        # Released when all that began to wait earlier have gone on.
+        is_first = threading.Lock()
+        is_first.acquire()
+        self._waiting.append(is_first)
+        try:
+            if self._waiting[0] is not is_first:
+                is_first.acquire(timeout=len(self._waiting) * slice_)
+            while True:
+                left = self._since + slice_ - time.monotonic()
+                if left <= 0:
+                    self._take(caller)
+                    break
+                time.sleep(min(sleep, left))
+                if self.current:
+                    break
+                sleep *= 4
+        finally:
+            self._waiting.remove(is_first)
+            # Several may release it at the same time.
+            with contextlib.suppress(IndexError, RuntimeError):
+                self._waiting[0].release()
+
+    def _take(self, caller: _Caller[Held]) -> None:
+        """Let the calls of this thread be the ones that find `current` filled."""
+        if self._whose is not None:
+            self._whose.last = None
+        self._whose, self._since = caller, time.monotonic()
+        if not caller.turn:
+            caller.turn = self._new()
+        self.current = caller.turn
+
+    def _new(self) -> Turn[Held]:
+        turn = Turn([self._make()])
+        self._turns.add(turn)
+        return turn
+
+
+def _has_lock() -> bool:
+    """Whether this Python has a lock that its threads must share."""
+    return getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
+_all: "weakref.WeakSet[Turns[Any]]" = weakref.WeakSet()
+
+
+def _begin_anew(may_be_locked: bool) -> None:
+    """In a forked process, what a call of another thread holds never comes back, and may belong to a locked session."""
+    if may_be_locked:
+        for turns in _all:
+            turns.begin_anew()
+
+
+forks.signs_of_calls.append(lambda: any(turns.are_taken for turns in _all))
+forks.after_fork(_begin_anew)
