@@ -24,9 +24,10 @@ SCHEMA_VERSION = 1
 
 _BLOCK = 1024 * 1024
 _DIGEST = 32
-# The entry is the last field of the file: its key, the value's tag and length, the value.
-_END = 4096
-_ENTRY = re.compile(re.escape(DATA_KEY.encode()) + rb"\x12[\x00-\xff]{1,3}?(\{[^{}]*\})\Z")
+# The entry is the last field of the file, within so many bytes: its key, the value's tag and length, the value.
+ENTRY_SIZE = 4096
+_KEY = DATA_KEY.encode()
+_ENTRY = re.compile(re.escape(_KEY) + rb"\x12[\x00-\xff]{1,3}?(\{[^{}]*\})\Z")
 
 
 @dataclass(frozen=True)
@@ -99,20 +100,17 @@ class DataFile:
         return path
 
 
-def data_file_in(model: Path | bytes) -> DataFile | None:
-    """What an .onnx file, or its content, says of its data file; None if it has none.
+def data_file_in(content: bytes) -> DataFile | None:
+    """What an .onnx file says of its data file; None if it has none.
+
+    Args:
+        content: the file's content; its last `ENTRY_SIZE` bytes are enough.
 
     Raises:
         InvalidModel: what it says is damaged, or newer than this version reads.
-        OSError: it cannot be read.
     """
-    if isinstance(model, bytes):
-        end = model[-_END:]
-    else:
-        with model.open("rb") as file:
-            file.seek(max(0, file.seek(0, 2) - _END))
-            end = file.read()
-    found = _ENTRY.search(end)
+    end = content[-ENTRY_SIZE:]
+    found = _ENTRY.search(end) if _KEY in end else None
     return None if found is None else DataFile.from_json(found[1].decode(errors="replace"))
 
 

@@ -25,6 +25,8 @@ NUMPY_TYPES: dict[str, type[np.generic]] = {
     "string": np.object_,
 }
 
+_DTYPES: dict[str, np.dtype[Any]] = {f"tensor({name})": np.dtype(one) for name, one in NUMPY_TYPES.items()}
+
 # The element types that numpy does not have: what ml_dtypes calls them.
 ML_TYPES: dict[str, str] = {
     "bfloat16": "bfloat16",
@@ -60,8 +62,7 @@ class TensorSpec:
     @functools.cached_property
     def dtype(self) -> np.dtype[Any] | None:
         """The numpy type of a tensor's elements (object for strings); None if numpy lacks it, or it is not a tensor."""
-        numpy_type = None if self.element is None else NUMPY_TYPES.get(self.element)
-        return None if numpy_type is None else np.dtype(numpy_type)
+        return _DTYPES.get(self.type)
 
     @functools.cached_property
     def element(self) -> str | None:
@@ -117,6 +118,13 @@ class TensorSpec:
             return f"{self.name}: {self.type}"
         element = "string" if self.dtype == np.object_ else (self.dtype or self.element)
         return f"{self.name}: {element} [{', '.join('?' if size is None else str(size) for size in self.shape)}]"
+
+
+@functools.cache
+def needs_ml_dtypes(name: str) -> bool:
+    """Whether a tensor of ONNX Runtime's type `name`, or an optional one, is of a type that numpy does not have."""
+    spec = TensorSpec("", name, ())
+    return (spec.present or spec).ml_type is not None
 
 
 def _inside(outer: str, name: str) -> str | None:

@@ -1,6 +1,7 @@
 """Opening a session of ONNX Runtime on the first provider that starts, with the settings for it."""
 
 import contextlib
+import functools
 import mmap
 import os
 import sys
@@ -104,7 +105,7 @@ def _settings(ort: ModuleType, provider: str, threads: int | None) -> Any:
     if provider == CPU and _can_spin_briefly(ort) and threads != 1 and (most := available_processors()) > 1:
         wanted = min(most, threads or most)
         # With 0 ONNX Runtime gives each thread a processor of its own, which is right if all processors are ours.
-        settings.intra_op_num_threads = 0 if wanted == os.cpu_count() else wanted
+        settings.intra_op_num_threads = 0 if wanted == _all_processors() else wanted
         # Waking up takes longer than most calls, so threads wait this long for the next call before they sleep.
         settings.add_session_config_entry("session.intra_op.spin_duration_us", "200")
     else:
@@ -115,6 +116,17 @@ def _settings(ort: ModuleType, provider: str, threads: int | None) -> Any:
     return settings
 
 
+@functools.cache
+def _all_processors() -> int | None:
+    # Asking takes longer than all settings.
+    return os.cpu_count()
+
+
 def _can_spin_briefly(ort: ModuleType) -> bool:
     """Whether this ONNX Runtime can let idle threads sleep soon; in older ones they spin for long, or never."""
-    return tuple(map(int, ort.__version__.split(".")[:2])) >= (1, 26)
+    return _numbers(ort.__version__) >= (1, 26)
+
+
+@functools.cache
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")[:2]))

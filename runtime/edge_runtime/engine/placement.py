@@ -48,7 +48,6 @@ class Placement:
 
     Attributes:
         main: the session for small calls, and for all calls unless the device is "auto".
-        workload: the work for one row; None if the artifact does not say it.
         ranges: the integers that inputs take, if the model looks something up at them; None if it does not.
         threads: the most processors that one call may use; None for all of this process.
         turns: what each small call holds while it is under way.
@@ -66,12 +65,6 @@ class Placement:
         self.threads = threads
         self.main = Session(model, "cpu" if device == "auto" else device, threads)
         self.ranges: InputRanges | None = ranges_in(self.main.metadata, self.main.inputs)
-        text = self.main.metadata.get(WORKLOAD_KEY)
-        self.workload: Workload | None = None
-        if text is not None:
-            # Without it calls are not split, but their answers are the same.
-            with contextlib.suppress(InvalidModel):
-                self.workload = Workload.from_json(text)
         self.turns = Turns(HeldBuffers)
         # A signal handler may make a call that opens a session while one is opened.
         self._opening = threading.RLock()
@@ -79,9 +72,18 @@ class Placement:
         self._single: Session | None = None
         _placements.add(self)
         # A GPU takes longer to start than a small model may ever compute, so it is not opened before it pays.
-        self._may_use_cuda = device == "auto" and self.workload is not None
-        if device == "auto" and self.workload is None and cuda_problem(self.main.source) is None:
+        self._may_use_cuda = device == "auto" and WORKLOAD_KEY in self.main.metadata
+        if device == "auto" and not self._may_use_cuda and cuda_problem(self.main.source) is None:
             self.main = Session(self.main.source, "auto", threads)
+
+    @functools.cached_property
+    def workload(self) -> Workload | None:
+        """The work for one row; None if the artifact does not say it."""
+        text = self.main.metadata.get(WORKLOAD_KEY)
+        # Without it calls are not split, but their answers are the same.
+        with contextlib.suppress(InvalidModel):
+            return None if text is None else Workload.from_json(text)
+        return None
 
     @functools.cached_property
     def certificate(self) -> "Certificate | None":
@@ -93,7 +95,7 @@ class Placement:
         # Most programs only predict.
         from edge_runtime.contract import certificate
 
-        text = self.main.metadata.get(CERTIFICATE_KEY)
+        text = self.main.meta.custom_metadata_map.get(CERTIFICATE_KEY)
         return None if text is None else certificate.Certificate.from_json(text)
 
     @functools.cached_property

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from edge_runtime.contract.errors import EdgePredictError, InferenceFailed, InvalidModel
-from edge_runtime.contract.tensors import TensorSpec
+from edge_runtime.contract.metadata_keys import CERTIFICATE_KEY
+from edge_runtime.contract.tensors import TensorSpec, needs_ml_dtypes
 from edge_runtime.engine import forks, ml_values, private_calls
 from edge_runtime.engine.devices import CPU, candidates
 from edge_runtime.engine.installation import import_onnxruntime
-from edge_runtime.engine.model_file import data_file_of, readable, stamp
+from edge_runtime.engine.model_file import examined, of_content, stamp
 from edge_runtime.engine.opening import open_session
 from edge_runtime.engine.ort_errors import translated
 
@@ -30,7 +31,7 @@ class Session:
         turn: a lock for every call, if ONNX Runtime records CUDA graphs, with one set of results; None otherwise.
         inputs, outputs, overridable_initializers: what the file declares.
         taken: its inputs and overridable initializers, by name.
-        meta, metadata: its onnxruntime.ModelMetadata, and the map in it of what the file says about itself.
+        meta, metadata: its onnxruntime.ModelMetadata, and what the file says about itself, without the certificate.
     """
 
     def __init__(self, model: Path | bytes, device: str, threads: int | None = None) -> None:
@@ -46,9 +47,8 @@ class Session:
         """
         wanted = candidates(device)
         ort = import_onnxruntime()
-        name, source = ("the model", model) if isinstance(model, bytes) else (str(model), readable(model))
-        self._stamp = (0, 0, 0, 0) if isinstance(source, bytes) else stamp(Path(source))
-        self._data = data_file_of(source)
+        name, found = ("the model", of_content(model)) if isinstance(model, bytes) else (str(model), examined(model))
+        source, self._stamp, self._data = found
         with forks.opening():
             self._session, options = open_session(ort, source, name, device, wanted, threads, self._data)
         self._run = private_calls.run_of(self._session)
@@ -71,9 +71,11 @@ class Session:
             self.taken = {spec.name: spec for spec in (*self.inputs, *self.overridable_initializers)}
             self.meta = self._session.get_modelmeta()
             self.metadata: dict[str, str] = self.meta.custom_metadata_map
+            # Most programs only predict, and it may be as large as the weights.
+            self.metadata.pop(CERTIFICATE_KEY, None)
         except UnicodeDecodeError as error:
             raise InvalidModel(f"{name} is damaged: its names are not UTF-8 text; export the model again") from error
-        if any((spec.present or spec).ml_type is not None for spec in (*self.taken.values(), *self.outputs)):
+        if any(needs_ml_dtypes(spec.type) for spec in (*self.taken.values(), *self.outputs)):
             self._run = ml_values.run_of(ort, self._session, self.taken, self.outputs)
 
     def __repr__(self) -> str:
@@ -105,8 +107,7 @@ class Session:
         from edge_runtime.contract.certificate import content_sha256
 
         if not isinstance(self.source, bytes):
-            readable(self.source)
-            data_file_of(str(self.source))
+            examined(self.source)
         try:
             return content_sha256(self.source, self._data)
         except OSError as error:

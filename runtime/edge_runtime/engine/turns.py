@@ -26,8 +26,9 @@ Held = TypeVar("Held")
 _CLOSE, _CLOSE_IF_SMALL = 50_000, 200_000
 # So many of them in a row, each at the same time as a call of another thread, are more than a coincidence.
 _COINCIDENCES = 4
-# How many seconds the first of those that wait sleeps before it looks whether there is still a call under way.
-_FIRST_SLEEP = 0.0002
+# How many seconds the first of those that wait sleeps before it looks whether a call is still under way. A look takes
+# Python's lock from that call, so that there are no more until its turn comes.
+_SLEEPS = (0.0002, 0.001)
 # How many seconds after two calls at the same time there may be more.
 _CROWDED = 0.05
 
@@ -131,7 +132,7 @@ class Turns(Generic[Held]):
 
     def _wait(self, caller: _Caller[Held]) -> None:
         """Sleep until no call is under way, or it is this thread's turn."""
-        sleep, slice_ = _FIRST_SLEEP, 2 * sys.getswitchinterval()
+        sleeps, slice_ = iter(_SLEEPS), 2 * sys.getswitchinterval()
         # Released when all that began to wait earlier have gone on.
         is_first = threading.Lock()
         is_first.acquire()
@@ -144,10 +145,9 @@ class Turns(Generic[Held]):
                 if left <= 0:
                     self._take(caller)
                     break
-                time.sleep(min(sleep, left))
+                time.sleep(min(next(sleeps, left), left))
                 if self.current:
                     break
-                sleep *= 4
         finally:
             self._waiting.remove(is_first)
             # Several may release it at the same time.

@@ -6,14 +6,14 @@ import pytest
 from paths import FOUR_BLOBS as MODEL
 
 from edge_runtime import EdgePredictError, InvalidModel, ModelNotFound, Predictor
-from edge_runtime.engine.model_file import is_ort_format, readable, stamp
+from edge_runtime.engine.model_file import examined, is_ort_format, stamp
 
 
 def test_a_file_that_can_be_read_is_opened_by_its_path() -> None:
-    assert readable(MODEL) == str(MODEL)
+    assert examined(MODEL) == (str(MODEL), stamp(MODEL), None)
 
 
-@pytest.mark.parametrize("open_model", [readable, Predictor])
+@pytest.mark.parametrize("open_model", [examined, Predictor])
 def test_what_cannot_be_read(open_model: object, tmp_path: Path) -> None:
     assert callable(open_model)
     (tmp_path / "empty.onnx").write_bytes(b"")
@@ -39,7 +39,7 @@ def test_a_file_that_must_not_be_read(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"model")
     (tmp_path / "model.onnx").chmod(0)
     with pytest.raises(InvalidModel, match="cannot be read: Permission denied"):
-        readable(tmp_path / "model.onnx")
+        examined(tmp_path / "model.onnx")
 
 
 @pytest.mark.skipif(not Path("/dev/fd").exists(), reason="needs /dev/fd")

@@ -103,7 +103,7 @@ def test_threads(
 ) -> None:
     fake.__version__ = version
     monkeypatch.setattr(opening, "available_processors", lambda: processors)
-    monkeypatch.setattr("os.cpu_count", lambda: all_processors)
+    monkeypatch.setattr(opening, "_all_processors", lambda: all_processors)
     Predictor(MODEL, "cpu", threads=threads)
     (settings,) = fake.settings
     assert settings.intra_op_num_threads == given
