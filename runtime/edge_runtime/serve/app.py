@@ -2,16 +2,20 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 import orjson
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from edge_runtime.serve import infer
 from edge_runtime.serve.models import ServedModels
+from edge_runtime.serve.requests import ModelEndpoint
 
 
 def create_app(models: ServedModels) -> Starlette:
@@ -27,11 +31,37 @@ def create_app(models: ServedModels) -> Starlette:
         yield
         following.cancel()
 
+    routes = [*infer.routes(models), *models.metrics.routes()]
     return Starlette(
-        routes=[*infer.routes(models), *models.metrics.routes()],
+        routes=routes,
+        middleware=[Middleware(_Direct, endpoints=_endpoints(routes, models))],
         exception_handlers={HTTPException: _as_json},
         lifespan=lifespan,
     )
+
+
+class _Direct:
+    """Hands requests for models to their endpoints. To search all routes for them takes as long as a small call."""
+
+    def __init__(self, app: ASGIApp, endpoints: Mapping[str, tuple[ModelEndpoint, dict[str, str]]]) -> None:
+        self._app, self._endpoints = app, endpoints
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "POST" and (found := self._endpoints.get(scope["path"])):
+            endpoint, scope["path_params"] = found
+            await endpoint(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+def _endpoints(routes: Sequence[Route], models: ServedModels) -> dict[str, tuple[ModelEndpoint, dict[str, str]]]:
+    """The endpoints of each model by their paths, with the parameters that are in these."""
+    return {
+        route.path.replace("{name}", name): (route.endpoint, {"name": name})
+        for route in routes
+        if isinstance(route.endpoint, ModelEndpoint) and route.path.count("{") == 1
+        for name in models
+    }
 
 
 async def _as_json(_: Request, error: Exception) -> Response:

@@ -13,8 +13,6 @@ from starlette.routing import Route
 from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.tensors import TensorSpec
 from edge_runtime.contract.version import __version__
-from edge_runtime.rows.arrays import as_tensor
-from edge_runtime.rows.tensor_reader import named
 from edge_runtime.serve import wire_tensors
 from edge_runtime.serve.models import Opened, ServedModel, ServedModels
 from edge_runtime.serve.refusals import Refused
@@ -126,15 +124,15 @@ def _tensors(specs: tuple[TensorSpec, ...]) -> list[TensorSpec]:
 async def _infer(model: ServedModel, asked: Asked) -> Answer:
     _check_version({"name": model.name, **asked.path})
     opened, size = model.opened, len(asked.body)
-    request, feed = await when_sized(size, _read, opened, asked)
+    request, feed = await when_sized(size, _read, asked)
     wanted = _wanted(opened, request)
     outputs = await opened.run(feed, list(wanted))
     size = sum(output.nbytes for output in outputs if isinstance(output, np.ndarray))
     return await when_sized(size, _written, model, opened, request, wanted, outputs)
 
 
-def _read(opened: Opened, asked: Asked) -> tuple[dict[str, Any], Mapping[str, Any]]:
-    """The JSON of a request, and the model's inputs."""
+def _read(asked: Asked) -> tuple[dict[str, Any], Mapping[str, Any]]:
+    """The JSON of a request, and the tensors in it."""
     body, length = memoryview(asked.body), asked.headers.get(b"inference-header-content-length")
     end = len(body)
     if length is not None:
@@ -161,9 +159,7 @@ def _read(opened: Opened, asked: Asked) -> tuple[dict[str, Any], Mapping[str, An
         end += size
     if end != len(body):
         raise InvalidInput(f"{len(body) - end} bytes are left in the body after its tensors")
-    specs = opened.predictor.inputs
-    given = dict(named(given, specs))
-    return request, {spec.name: as_tensor(given[spec.name], spec) for spec in specs}
+    return request, given
 
 
 def _parsed(text: memoryview) -> dict[str, Any]:
@@ -196,7 +192,7 @@ def _parameters(of: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _wanted(opened: Opened, request: dict[str, Any]) -> dict[str, Mapping[str, Any]]:
     """The parameters of each output to send, by its name."""
-    known = [spec.name for spec in _tensors(opened.predictor.outputs)]
+    known = opened.tensors
     default: Mapping[str, Any] = {"binary_data": _parameters(request).get("binary_data_output", False)}
     if not request.get("outputs"):
         return dict.fromkeys(known, default)
@@ -222,7 +218,7 @@ def _written(
     outputs: list[Any],
 ) -> Answer:
     signature = opened.predictor.signature
-    described, binary, is_finite = [], [], True
+    described, binary = [], []
     for (name, parameters), array in zip(wanted.items(), outputs, strict=True):
         if most := parameters.get("classification"):
             labels = signature.labels if signature is not None and signature.output == name else ()
@@ -233,14 +229,13 @@ def _written(
             one["parameters"] = {"binary_data_size": len(binary[-1])}
         else:
             one["data"] = wire_tensors.to_json(array)
-            is_finite = is_finite and (array.dtype.kind in "Oiub" or bool(np.isfinite(array).all()))
         described.append(one)
     response = {"model_name": model.name, "model_version": _VERSION, "outputs": described}
     if "id" in request:
         response["id"] = request["id"]
-    if is_finite:
-        text = orjson.dumps(response, option=orjson.OPT_SERIALIZE_NUMPY)
-    else:
+    text = orjson.dumps(response, option=orjson.OPT_SERIALIZE_NUMPY)
+    if b"null" in text:
+        # orjson writes null for NaN and Infinity, which Triton's clients expect as they are.
         text = json.dumps(response, default=lambda array: array.tolist()).encode()
     if not binary:
         return Answer(text)

@@ -90,6 +90,7 @@ class Calls:
     def __init__(
         self,
         compute: Compute,
+        check: Callable[[Feed], Feed],
         threads: Executor,
         limits: Limits,
         has_independent_rows: bool,
@@ -99,7 +100,9 @@ class Calls:
         """Call `compute`.
 
         Args:
-            compute: from tensors by name, with the declared types, and the names of outputs, to these outputs.
+            compute: from tensors by name, and the names of outputs, to these outputs.
+            check: from tensors by name to those of the declared types and shapes, as they have to be to be joined. It
+                raises InvalidInput if they do not fit.
             threads: where calls are made that would hold the event loop up.
             limits: how many requests may wait, and how long.
             has_independent_rows: whether the first axis of all inputs and outputs is that of the rows, and the outputs
@@ -107,7 +110,7 @@ class Calls:
             on_call: called with the number of rows of each call.
             on_waiting: called with the number of requests that wait, when it changes.
         """
-        self._compute, self._threads, self._limits = compute, threads, limits
+        self._compute, self._check, self._threads, self._limits = compute, check, threads, limits
         self._joins, self._on_call, self._on_waiting = has_independent_rows, on_call, on_waiting
         self._pace = Pace()
         self._queue: deque[_Waiting] = deque()
@@ -119,7 +122,7 @@ class Calls:
 
         Raises:
             Refused: too many requests wait already (503), or there was no answer within the limit (504).
-            EdgePredictError: what `compute` raises.
+            EdgePredictError: what `compute` and `check` raise.
         """
         size = sum(values.size for values in feed.values())
         seconds = self._pace.seconds(size)
@@ -127,6 +130,8 @@ class Calls:
             return self._call(feed, names, size)
         if self.waiting >= self._limits.waiting:
             raise Refused(503, f"{self.waiting} requests wait already; come again", {"retry-after": "1"})
+        if self._joins:
+            feed = self._check(feed)
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Sequence[Any]] = loop.create_future()
         timer = loop.call_later(self._limits.seconds, _expire, answer, self._limits.seconds)

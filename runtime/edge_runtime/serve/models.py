@@ -14,10 +14,13 @@ from edge_runtime.contract.errors import EdgePredictError
 from edge_runtime.engine.model_file import stamp
 from edge_runtime.engine.processor_limits import available_processors
 from edge_runtime.predictor import Predictor
+from edge_runtime.rows.arrays import as_tensor
+from edge_runtime.rows.tensor_reader import named
 from edge_runtime.serve.joining import Calls
 from edge_runtime.serve.limits import Limits
 from edge_runtime.serve.metrics import Metrics
 from edge_runtime.serve.refusals import Refused
+from edge_runtime.serve.wire_tensors import datatype_of
 
 _LOG = logging.getLogger("edge_runtime.serve")
 
@@ -27,10 +30,12 @@ class Opened:
 
     Attributes:
         predictor: the opened file, which does not change.
+        tensors: the names of the outputs that can be sent as tensors.
     """
 
     def __init__(self, predictor: Predictor, answers: Calls, tensors: Calls) -> None:
         self.predictor = predictor
+        self.tensors = tuple(spec.name for spec in predictor.outputs if datatype_of(spec) is not None)
         self._answers, self._tensors = answers, tensors
 
     async def answers(self, feed: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.floating[Any]]:
@@ -53,7 +58,7 @@ class Opened:
         """The raw outputs `names` of the model, in their order.
 
         Args:
-            feed: every input by name, with the declared types and shapes.
+            feed: a value for every input by name, see `Predictor.run`.
             names: the outputs to compute.
 
         Raises:
@@ -82,9 +87,10 @@ class ServedModel:
         task = "tensors" if predictor.signature is None else predictor.signature.task
         server.metrics.opened(self.name, task, predictor.provider)
 
-        def calls(compute: Any) -> Calls:
+        def calls(compute: Any, check: Any) -> Calls:
             return Calls(
                 compute,
+                check,
                 server.threads,
                 server.limits,
                 predictor.has_independent_rows,
@@ -99,7 +105,11 @@ class ServedModel:
             outputs = predictor.run(feed)
             return [outputs[name] for name in names]
 
-        return Opened(predictor, calls(answers), calls(tensors))
+        def declared(feed: Any) -> Any:
+            given = named(feed, predictor.inputs)
+            return {spec.name: as_tensor(given[spec.name], spec) for spec in predictor.inputs}
+
+        return Opened(predictor, calls(answers, lambda feed: feed), calls(tensors, declared))
 
     def reload(self) -> bool:
         """Take the file that is there now, if it has changed; a thread that is not the event loop's does it.

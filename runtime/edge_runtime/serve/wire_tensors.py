@@ -34,6 +34,7 @@ _DTYPES = {
     for name, datatype in _DATATYPES.items()
     if name not in ("float", "double", "string", "bfloat16")
 }
+_OF_DTYPES = {dtype: datatype for datatype, dtype in _DTYPES.items()}
 
 
 def datatype_of(spec: TensorSpec) -> str | None:
@@ -43,7 +44,8 @@ def datatype_of(spec: TensorSpec) -> str | None:
 
 def datatype_of_array(array: Array) -> str | None:
     """The protocol's name for the type of `array`."""
-    return _DATATYPES.get(array.dtype.name)
+    # numpy takes longer to name a type than to find one.
+    return _OF_DTYPES.get(array.dtype) or _DATATYPES.get(array.dtype.name)
 
 
 def dtype_of(datatype: object, name: str) -> np.dtype[Any]:

@@ -35,7 +35,7 @@ def feed(start: int, rows: int = 1, columns: int = 2) -> dict[str, Any]:
 
 
 def served(model: Model, limits: Limits | None = None, has_independent_rows: bool = True) -> Calls:
-    return Calls(model, ThreadPoolExecutor(4), limits or Limits(), has_independent_rows)
+    return Calls(model, lambda given: given, ThreadPoolExecutor(4), limits or Limits(), has_independent_rows)
 
 
 async def begun(model: Model) -> None:
