@@ -32,7 +32,7 @@ export DATA TARGET SEED OUTPUT VALUES
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train export predict test test-all test-wheel test-oldest test-gpu-wheel test-clients verify-everywhere coverage bench \
-	bench-train bench-gpu zoo check format docs dist clean
+	bench-train bench-gpu bench-serve zoo check format docs dist clean
 .DELETE_ON_ERROR:
 # `make -j train export` must still train first.
 .NOTPARALLEL:
@@ -155,6 +155,15 @@ bench-train: $(READY)  ## how good and how fast training is, beside scikit-learn
 
 bench-gpu: $(READY)  ## the same on an NVIDIA GPU, where there is one
 	@$(BIN)/python -m benchmarks.gpu
+
+# BentoML and MLflow bring much with them, and other versions.
+build/bench-serve/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -m venv --clear build/bench-serve
+	@build/bench-serve/$(SCRIPTS)/python -m pip install --quiet --disable-pip-version-check '.[bench-serve]'
+	@touch $@
+
+bench-serve: $(READY) build/bench-serve/ready  ## time edge-serve beside FastAPI, BentoML and mlflow serve (needs wrk): minutes
+	@$(BIN)/python -m benchmarks.serve --peers build/bench-serve/$(SCRIPTS)/python $(if $(ROUNDS),--rounds $(ROUNDS))
 
 zoo: $(VENV)/extra-zoo  ## export 165 real networks beside torch's own exporter, and redraw their table: an hour or two
 	@$(BIN)/python -m benchmarks.zoo --jobs $(JOBS) --page docs/modules.md

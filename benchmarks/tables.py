@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from benchmarks.goals import outcomes, rows_in, skipped
+from benchmarks.goals import Outcome, outcomes, rows_in, skipped
 from benchmarks.inference import THREADS
 from benchmarks.results import Results
 from benchmarks.timing import Cell, Quartiles
@@ -26,21 +26,31 @@ def print_results(results: Results) -> None:
 
 def print_goals(results: Results) -> None:
     """The goals, what was measured, and where they are missed."""
-    rows = []
     found = outcomes(results)
+    print_missed(found)
+    if absent := list(skipped(results)):
+        print("\nCells without a ratio")
+        print("\n".join(f"  {line}" for line in absent))
+    print_outcomes(found)
+
+
+def print_missed(found: Iterable[Outcome]) -> None:
+    """Print every ratio that does not reach a goal of several."""
+    for outcome in found:
+        if len(outcome.cells) > 1 and outcome.missed:
+            print(f"\nMissed: {outcome.what}, {outcome.goal}")
+            print("\n".join(f"  {plain(value):<20}{where}" for where, value in outcome.missed.items()))
+
+
+def print_outcomes(found: Iterable[Outcome]) -> None:
+    """Print goals, and what was measured."""
+    rows = []
     for outcome in found:
         measured = ""
         if outcome.worst is not None:
             where, value = outcome.worst
             measured = plain(value) + (f", worst of {len(outcome.cells)}: {where}" if len(outcome.cells) > 1 else "")
         rows.append((outcome.what, outcome.goal, outcome.verdict, measured))
-    for outcome in found:
-        if len(outcome.cells) > 1 and outcome.missed:
-            print(f"\nMissed: {outcome.what}, {outcome.goal}")
-            print("\n".join(f"  {plain(value):<20}{where}" for where, value in outcome.missed.items()))
-    if absent := list(skipped(results)):
-        print("\nCells without a ratio")
-        print("\n".join(f"  {line}" for line in absent))
     print_table("Goals", ("what", "goal", "", "measured"), rows, left=(0, 1, 2, 3))
 
 

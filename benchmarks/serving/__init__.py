@@ -1,0 +1,1 @@
+"""The example's network behind other servers, as their own documentation says."""
