@@ -94,6 +94,9 @@ def serving(*arguments: object) -> Iterator[Server]:
     server = Server(*arguments)
     try:
         yield server
+        # Not killed: what it has run is counted when it ends by itself.
+        if server.process.poll() is None:
+            server.end()
     finally:
         server.process.kill()
         server.process.communicate(timeout=HANG)

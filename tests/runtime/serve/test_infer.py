@@ -136,6 +136,22 @@ def test_paths_that_are_refused(app: Any) -> None:
         assert (response.status, message in response.json["error"]) == (status, True), path
 
 
+def test_binary_tensors_and_classes(app: Any) -> None:
+    rows = np.array([[-1, 1], [1, 1]], np.float32)
+    tensor = {"name": "x", "datatype": "FP32", "shape": [2, 2], "parameters": {"binary_data_size": rows.nbytes}}
+    text = orjson.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}})
+    response = ask(app, PATH, text + rows.tobytes(), inference_header_content_length=str(len(text)))
+    assert response.headers["content-type"] == "application/octet-stream"
+    length = int(response.headers["inference-header-content-length"])
+    (output,) = orjson.loads(response.body[:length])["outputs"]
+    assert output["parameters"] == {"binary_data_size": 8}
+    expected = Predictor(FOUR_BLOBS, device="cpu").run({"x": rows})["probability"]
+    assert np.array_equal(np.frombuffer(response.body[length:], np.float32), expected.ravel())
+    wanted = {"name": "probability", "parameters": {"classification": 2}}
+    found = infer(app, {"inputs": [X], "outputs": [wanted]})["outputs"][0]
+    assert found == {"name": "probability", "datatype": "BYTES", "shape": [1, 1], "data": ["0.992706:0"]}
+
+
 @pytest.mark.parametrize(("length", "message"), [("9", "not JSON"), ("1000", "is not the length"), ("x", "is not the")])
 def test_a_wrong_length_of_the_json(app: Any, length: str, message: str) -> None:
     response = ask(app, PATH, orjson.dumps({"inputs": [X]}), inference_header_content_length=length)

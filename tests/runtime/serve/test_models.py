@@ -1,8 +1,11 @@
 import asyncio
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
-from paths import FOUR_BLOBS
+from concurrency import HANG
+from paths import FOUR_BLOBS, MODELS
 
 from edge_runtime import Predictor
 from edge_runtime.serve import ServedModels
@@ -17,6 +20,66 @@ def test_answers_are_the_predictors() -> None:
     assert np.array_equal(
         asyncio.run(opened.run({"x": rows}, ["probability"]))[0], predictor.run({"x": rows})["probability"]
     )
+
+
+def test_a_request_keeps_to_the_file_that_it_has_begun_with(tmp_path: Path) -> None:
+    file = tmp_path / "model.onnx"
+    shutil.copy(FOUR_BLOBS, file)
+    models = ServedModels({"m": Predictor(file, device="cpu")})
+    model, begun = models["m"], models["m"].opened
+    assert not model.reload()
+    assert model.opened is begun
+    replace(file, (MODELS / "images.onnx").read_bytes())
+    assert model.reload()
+    assert [spec.name for spec in begun.predictor.inputs] == ["x"]
+    assert asyncio.run(begun.run({"x": np.zeros((1, 2))}, ["probability"]))[0].shape == (1, 1)
+    assert [spec.name for spec in model.opened.predictor.inputs] == ["image"]
+
+
+def test_a_file_that_cannot_be_used_is_refused_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "model.onnx"
+    shutil.copy(FOUR_BLOBS, file)
+    models = ServedModels({"m": Predictor(file, device="cpu")})
+    model, begun = models["m"], models["m"].opened
+    replace(file, FOUR_BLOBS.read_bytes()[:1000])
+    for _ in range(3):
+        assert not model.reload()
+    assert model.opened is begun
+    assert caplog.text.count("m was changed, and cannot be used; the old one goes on answering") == 1
+    file.unlink()
+    assert not model.reload()
+    replace(file, FOUR_BLOBS.read_bytes())
+    assert model.reload()
+    text = models.metrics.text().decode()
+    assert 'edge_serve_reloads_total{model="m",result="refused"} 2.0' in text
+    assert 'edge_serve_reloads_total{model="m",result="taken"} 1.0' in text
+
+
+def test_a_model_that_was_opened_from_its_content_is_not_reloaded() -> None:
+    assert not ServedModels({"m": Predictor(FOUR_BLOBS.read_bytes(), device="cpu")})["m"].reload()
+
+
+def test_files_are_followed(tmp_path: Path) -> None:
+    file = tmp_path / "model.onnx"
+    shutil.copy(FOUR_BLOBS, file)
+    models = ServedModels({"m": Predictor(file, device="cpu")})
+    begun = models["m"].opened
+
+    async def follow() -> None:
+        following = asyncio.create_task(models.follow_files(0.01))
+        replace(file, FOUR_BLOBS.read_bytes())
+        async with asyncio.timeout(HANG):
+            while models["m"].opened is begun:
+                await asyncio.sleep(0.01)
+        following.cancel()
+
+    asyncio.run(follow())
+
+
+def replace(file: Path, content: bytes) -> None:
+    new = file.with_suffix(".new")
+    new.write_bytes(content)
+    new.replace(file)
 
 
 def test_an_unknown_name() -> None:
