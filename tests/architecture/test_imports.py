@@ -1,6 +1,7 @@
 """The runtime works without the packages of training and export, and its library even without typer."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -78,6 +79,15 @@ def test_commands_without_torch_say_what_to_install(package: str, tmp_path: Path
     message = f"error: torch is not installed; install it with pip install 'edge-predict[{extra}]'\n"
     assert result.stderr.endswith(message)
     assert result.stderr.count("\n") == 1
+
+
+def test_the_server_without_its_packages_says_what_to_install() -> None:
+    # The command line alone needs none of them.
+    code = f"import sys\nfrom edge_runtime.serve.command import main\nsys.exit(main([{str(MODEL)!r}]))"
+    result = run_without(("uvicorn", "starlette", "orjson", "prometheus_client"), code)
+    assert result.returncode == 1
+    expected = r"error: \w+ is not installed; install it with pip install 'edge-predict\[serve\]'\n"
+    assert re.fullmatch(expected, result.stderr)
 
 
 def test_importing_the_runtime_is_cheap() -> None:

@@ -164,11 +164,7 @@ class Calls:
         if self._is_due or self._is_busy or not self._queue:
             return
         self._is_due = True
-        loop = asyncio.get_running_loop()
-        if delay:
-            loop.call_later(delay, self._look)
-        else:
-            loop.call_soon(self._look)
+        asyncio.get_running_loop().call_later(delay, self._look)
 
     def _look(self) -> None:
         """Make the next call."""

@@ -8,7 +8,7 @@ from servers import ask
 
 from edge_runtime import Predictor
 from edge_runtime.contract.version import __version__
-from edge_runtime.serve import ServedModels, create_app
+from edge_runtime.serve import Limits, ServedModels, create_app
 
 PATH = "/v2/models/blobs/infer"
 X = {"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [-1, 1]}
@@ -134,6 +134,32 @@ def test_paths_that_are_refused(app: Any) -> None:
     ]:
         response = ask(app, path, content)
         assert (response.status, message in response.json["error"]) == (status, True), path
+
+
+def large(rows: int) -> tuple[bytes, dict[str, str]]:
+    """A request whose call takes a while."""
+    parameters = {"binary_data_size": rows * 96}
+    tensor = {"name": "image", "datatype": "FP32", "shape": [rows, 2, 3, 4], "parameters": parameters}
+    text = orjson.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}})
+    return text + bytes(rows * 96), {"inference_header_content_length": str(len(text))}
+
+
+def test_a_call_that_takes_too_long() -> None:
+    models = ServedModels({"images": Predictor(MODELS / "images.onnx", device="cpu")}, Limits(seconds=1e-5))
+    body, headers = large(100_000)
+    response = ask(create_app(models), "/v2/models/images/infer", body, **headers)
+    assert (response.status, response.json) == (504, {"error": "there was no answer within 1e-05 seconds"})
+
+
+def test_more_requests_than_may_wait() -> None:
+    app = create_app(ServedModels({"blobs": Predictor(FOUR_BLOBS, device="cpu")}, Limits(waiting=0)))
+    responses = [ask(app, PATH, orjson.dumps({"inputs": [X]})) for _ in range(3)]
+    assert [response.status for response in responses] == [503] * 3
+    assert responses[0].headers["retry-after"] == "1"
+    assert responses[0].json == {"error": "0 requests wait already; come again"}
+    text = ask(app, "/metrics").body.decode()
+    assert 'edge_serve_requests_total{code="503",endpoint="infer",model="blobs"} 3.0' in text
+    assert 'edge_serve_request_duration_seconds_count{endpoint="infer",model="blobs"} 3.0' in text
 
 
 def test_binary_tensors_and_classes(app: Any) -> None:
