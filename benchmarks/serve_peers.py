@@ -81,11 +81,15 @@ def running(model: Model, peers_python: Path, folder: Path) -> Iterator[tuple[di
             try:
                 command, environment, found = start(model, port, peers_python, folder)
                 stack.enter_context(_process(command, {**environment, "MODEL": str(model.onnx.resolve())}))
-                for one, peer in found.items():
+            except (OSError, subprocess.CalledProcessError) as error:
+                missing[name] = str(error)
+                continue
+            for one, peer in found.items():
+                try:
                     _check(one, peer, model)
                     peers[one] = peer
-            except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
-                missing[name] = str(error)
+                except (KeyError, RuntimeError) as error:
+                    missing[one] = str(error)
         yield peers, missing
 
 
