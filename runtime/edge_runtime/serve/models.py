@@ -35,7 +35,11 @@ class Opened:
 
     def __init__(self, predictor: Predictor, answers: Calls, tensors: Calls) -> None:
         self.predictor = predictor
-        self.tensors = tuple(spec.name for spec in predictor.outputs if datatype_of(spec) is not None)
+        self.tensors = tuple(
+            spec.name
+            for spec in predictor.outputs
+            if datatype_of(spec) is not None and (spec.dtype or spec.ml_dtype) is not None
+        )
         self._answers, self._tensors = answers, tensors
 
     async def answers(self, feed: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.floating[Any]]:
@@ -98,11 +102,14 @@ class ServedModel:
                 server.metrics.of_waiting(self.name),
             )
 
+        everything = tuple(spec.name for spec in predictor.outputs)
+
         def answers(feed: Any, _: tuple[str, ...]) -> Sequence[Any]:
             return (predictor.answering.outputs_of(feed),)
 
         def tensors(feed: Any, names: tuple[str, ...]) -> Sequence[Any]:
-            outputs = predictor.run(feed)
+            # To choose among the outputs takes time too.
+            outputs = predictor.run(feed, None if names == everything else names)
             return [outputs[name] for name in names]
 
         def declared(feed: Any) -> Any:

@@ -39,7 +39,7 @@ _OF_DTYPES = {dtype: datatype for datatype, dtype in _DTYPES.items()}
 
 def datatype_of(spec: TensorSpec) -> str | None:
     """The protocol's name for the type that a model declares; None if the protocol does not have it."""
-    return _DATATYPES.get(spec.type.removeprefix("tensor(").removesuffix(")"))
+    return _DATATYPES.get((spec.present or spec).element or "")
 
 
 def datatype_of_array(array: Array) -> str | None:

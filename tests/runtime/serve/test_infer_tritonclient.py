@@ -44,6 +44,8 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "bytes": "(int8[n] a, uint8[n] b) => (int8[n] c, uint8[n] d) { c = Neg(a) d = Add(b, b) }",
         "ranks": "(float[a, b, c] x) => (float[c, b, a] y) { y = Transpose<perm = [2, 1, 0]>(x) }",
         "fixed": "(double[2, 2] x) => (double[2, 2] y) { y = MatMul(x, x) }",
+        "brains": "(bfloat16[n] x, float[n] y) => (bfloat16[n] z, float[n] w) "
+        "{ f = Cast<to = 1>(x) g = Neg(f) z = Cast<to = 16>(g) w = Neg(y) }",
         "none": "(int64[n] shape) => (float[k] y, int64[j] size) { y = ConstantOfShape(shape) size = Shape(y) }",
     }
     for name, body in models.items():
@@ -131,6 +133,17 @@ def test_every_type_of_tensor(client: Any) -> None:
     result = client.infer("tensors", given(arrays, True))
     for output, array in expected.items():
         np.testing.assert_array_equal(as_text(result.as_numpy(output)), as_text(array))
+
+
+def test_bfloat16(client: Any, foreign: dict[str, Path]) -> None:
+    pytest.importorskip("ml_dtypes")
+    file_of("brains", foreign)
+    x = http.InferInput("x", [2], "BF16").set_data_from_numpy(np.array([1.5, -2], np.float32))
+    y = given({"y": np.array([1, 2], np.float32)}, True)
+    assert client.get_model_metadata("brains")["outputs"][0]["datatype"] == "BF16"
+    result = client.infer("brains", [x, *y])
+    assert result.as_numpy("z").tolist() == [-1.5, 2]
+    assert result.as_numpy("w").tolist() == [-1, -2]
 
 
 def test_health_metadata_and_configuration(client: Any) -> None:
