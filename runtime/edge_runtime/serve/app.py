@@ -59,7 +59,7 @@ def _endpoints(routes: Sequence[Route], models: ServedModels) -> dict[str, tuple
     return {
         route.path.replace("{name}", name): (route.endpoint, {"name": name})
         for route in routes
-        if isinstance(route.endpoint, ModelEndpoint) and route.path.count("{") == 1
+        if isinstance(route.endpoint, ModelEndpoint) and route.methods == {"POST"} and route.path.count("{") == 1
         for name in models
     }
 
