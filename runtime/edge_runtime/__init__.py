@@ -13,7 +13,6 @@ predictor.predict_one([-1, 1])  # Prediction(label=1, probability=0.992706418037
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from edge_runtime.answering import Prediction
     from edge_runtime.contract.certificate import Certificate, ReferenceBatch
     from edge_runtime.contract.errors import (
         CannotWrite,
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from edge_runtime.contract.version import __version__
     from edge_runtime.engine.model_metadata import ModelMetadata
     from edge_runtime.opened_model import OpenedModel
+    from edge_runtime.prediction import Prediction
     from edge_runtime.predictor import Predictor
     from edge_runtime.verification import Check, Verification
 else:
@@ -99,7 +99,7 @@ _HOMES = {
     "NoProbabilities": "edge_runtime.contract.errors",
     "NoSignature": "edge_runtime.contract.errors",
     "OpenedModel": "edge_runtime.opened_model",
-    "Prediction": "edge_runtime.answering",
+    "Prediction": "edge_runtime.prediction",
     "Predictor": "edge_runtime.predictor",
     "PredictorClosed": "edge_runtime.contract.errors",
     "ReferenceBatch": "edge_runtime.contract.certificate",

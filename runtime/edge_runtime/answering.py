@@ -1,42 +1,32 @@
 """Rows in, answers out: how a model with a signature is called, in the fastest way for each size."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_runtime.contract.errors import InvalidInput, NoFeatures
-from edge_runtime.contract.labels import Label
 from edge_runtime.contract.signature import Signature
+from edge_runtime.contract.tensors import TensorSpec
 from edge_runtime.engine.bound_buffers import UNPACKABLE, BoundBuffers
 from edge_runtime.engine.devices import CPU, CUDA
 from edge_runtime.engine.feed_runner import FeedRunner
 from edge_runtime.engine.ort_errors import translated
 from edge_runtime.engine.placement import Placement
 from edge_runtime.novelty import Novelty
+from edge_runtime.prediction import Prediction
 from edge_runtime.rows.row_reader import RowReader
 from edge_runtime.rows.tensor_reader import TensorReader, declared
 
-_new = tuple.__new__
+# Prediction(...) takes twice as long.
+_new = dict.__new__
 
 # Calls of up to so many numbers go through bound buffers of the thread; larger ones read and write their own arrays.
 _COPIED = 16 * 1024
 
 # From so many rows on numpy releases Python's lock in each operation, for other threads to take.
 _UNLOCKED = 500
-
-
-class Prediction(NamedTuple):
-    """The answer to one row.
-
-    Attributes:
-        label: the predicted class.
-        probability: the probability of that label, from 0 to 1; NaN if the model returns NaN for the row.
-    """
-
-    label: Label
-    probability: float
 
 
 class Answering:
@@ -72,16 +62,7 @@ class Answering:
         # As numpy compares an array of this type with it.
         self._threshold = float(self._target.dtype.type(signature.threshold))
         self._runner = FeedRunner(placement, [self._target], self._is_binary)
-        # The shape of the output must be known before the call, ONNX Runtime does not bind strings, and `FeedRunner`
-        # sees that integers are within their ranges.
-        self._is_bindable = (
-            isinstance(self.reader, RowReader)
-            and self.reader.is_plain
-            and isinstance(self._source.shape[0], str)
-            and self._target.shape[0] == self._source.shape[0]
-            and placement.ranges is None
-            and session.provider in (CPU, CUDA)
-        )
+        self._is_bindable = _is_bindable(self.reader, self._source, self._target, placement)
         self._binds_many = self._is_bindable and session.provider == CPU
         self._turns, self._is_small = placement.turns, placement.is_small(1)
 
@@ -124,19 +105,24 @@ class Answering:
             except Exception as error:
                 raise translated(error, "the model") from error
             if self._is_binary:
-                positive = buffers.output.item()
-                # tuple.__new__, since Prediction(...) takes twice as long.
-                if positive > self._threshold:
-                    return _new(Prediction, (self._labels[1], positive))
-                # Rounded to the model's type.
-                buffers.pack_one(buffers.output_memory, 0, 1.0 - positive)
-                return _new(Prediction, (self._labels[0], buffers.output.item()))
-            if self._is_regression:
+                probability = buffers.output.item()
+                if probability > self._threshold:
+                    label = self._labels[1]
+                else:
+                    # Rounded to the model's type.
+                    buffers.pack_one(buffers.output_memory, 0, 1.0 - probability)
+                    label, probability = self._labels[0], buffers.output.item()
+            elif self._is_regression:
                 return buffers.output.item()  # type: ignore[no-any-return]
-            values = buffers.output.tolist()[0]
-            total = sum(values)
-            index = values.index(max(values)) if total == total else int(self.signature.predicted(buffers.output)[0])
-            return _new(Prediction, (self._labels[index], values[index]))
+            else:
+                values = buffers.output.tolist()[0]
+                total = sum(values)
+                is_nan = total != total
+                index = int(self.signature.predicted(buffers.output)[0]) if is_nan else values.index(max(values))
+                label, probability = self._labels[index], values[index]
+            answer = _new(Prediction)
+            answer["label"], answer["probability"] = label, probability
+            return answer
         finally:
             turn.append(held)
 
@@ -189,6 +175,22 @@ class Answering:
             return float(output[0])
         index = int(self.signature.predicted(output[None])[0])
         return Prediction(self._labels[index], float(output[index]))
+
+
+def _is_bindable(
+    reader: RowReader | TensorReader, source: TensorSpec, target: TensorSpec, placement: Placement
+) -> bool:
+    """Whether bound buffers can hold the input `source` and the output `target`."""
+    # The shape of the output must be known before the call, ONNX Runtime does not bind strings, and `FeedRunner` sees
+    # that integers are within their ranges.
+    return (
+        isinstance(reader, RowReader)
+        and reader.is_plain
+        and isinstance(source.shape[0], str)
+        and target.shape[0] == source.shape[0]
+        and placement.ranges is None
+        and placement.main.provider in (CPU, CUDA)
+    )
 
 
 def _one_row(reader: RowReader | TensorReader, row: Any) -> dict[str, npt.NDArray[Any]]:

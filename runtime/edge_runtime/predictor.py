@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_runtime.answering import Answering, Prediction
+from edge_runtime.answering import Answering
 from edge_runtime.contract.errors import NoProbabilities, NoSignature
 from edge_runtime.contract.file_signature import signature_in
 from edge_runtime.contract.signature import Signature
 from edge_runtime.opened_model import OpenedModel
+from edge_runtime.prediction import Prediction
 from edge_runtime.reloadable import Arguments
 
 

@@ -19,7 +19,7 @@ from edge_export.verify.probe_inputs import all_probe_inputs
 from edge_export.verify.probe_kinds import ProbeInputs
 from edge_export.verify.reference import References
 from edge_export.verify.sampler import Sampler
-from edge_runtime import Predictor
+from edge_runtime import Prediction, Predictor
 from edge_train import NeuralNet
 
 
@@ -113,6 +113,6 @@ def test_random_modules_of_many_layers(seed: int) -> None:
 
 def answer_of(predictor: Predictor, row: np.ndarray) -> float:
     """The probability of label 1, read off `predict_one`."""
-    label, probability = predictor.predict_one(row)
-    assert probability >= 0.5
-    return probability if label == 1 else 1 - probability
+    answer: Prediction = predictor.predict_one(row)
+    assert answer.probability >= 0.5
+    return answer.probability if answer.label == 1 else 1 - answer.probability
