@@ -16,6 +16,7 @@ from edge_runtime.engine.ort_errors import translated
 from edge_runtime.engine.placement import Placement
 from edge_runtime.novelty import Novelty
 from edge_runtime.prediction import Prediction
+from edge_runtime.rows.arrays import holds_no_rows
 from edge_runtime.rows.row_reader import RowReader
 from edge_runtime.rows.tensor_reader import TensorReader, declared
 
@@ -62,6 +63,7 @@ class Answering:
         # As numpy compares an array of this type with it.
         self._threshold = float(self._target.dtype.type(signature.threshold))
         self._runner = FeedRunner(placement, [self._target], self._is_binary)
+        self._of_no_rows = np.empty((0, max(len(self._labels), 1)), self._target.dtype)
         self._is_bindable = _is_bindable(self.reader, self._source, self._target, placement)
         self._binds_many = self._is_bindable and session.provider == CPU
         self._turns, self._is_small = placement.turns, placement.is_small(1)
@@ -146,12 +148,15 @@ class Answering:
                 pass
             finally:
                 turn.append(held)
-        return self.outputs_of(self.reader.tensors(rows))
+        return self._of_no_rows if holds_no_rows(rows) else self.outputs_of(self.reader.tensors(rows))
 
     def outputs_of(self, feed: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.floating[Any]]:
         """The answers to `feed`, which `reader` has made of rows. Returns: as `outputs`."""
         numbers = feed[self._source.name]
-        rows, is_copied = len(numbers), self._binds_many and 0 < numbers.size <= _COPIED
+        # Not every operator takes a batch of no rows.
+        if numbers.shape[:1] == (0,) and self._source.shape[:1] == self._target.shape[:1]:
+            return self._of_no_rows
+        rows, is_copied = len(numbers), self._binds_many and numbers.size <= _COPIED
         if not is_copied or (rows > _UNLOCKED and not self._turns.current) or self._placement.is_worth_splitting(rows):
             return self._runner.run(feed)[0]  # type: ignore[no-any-return]
         turn, held = self._turns.take(self._placement.is_small(rows))

@@ -66,12 +66,13 @@ class Predictor(OpenedModel):
         Args:
             rows: one row, shape (features,), or many, shape (rows, features), in the order of `signature.features`:
                 arrays, lists or tuples. Or by name, in any order and with other names besides: a dict for one row, a
-                list of dicts, a data frame of pandas, polars or pyarrow, a row of a pandas frame. Numeric features take
-                any number, boolean ones also True, False and their names, categorical ones also strings. If a feature's
-                `missing` is not None, its value may be missing: None, NaN, NaT, NA, masked, or a missing word
-                (`contract.values`). A dict may leave a feature out if its `missing` is above 0. If the inputs have no
-                named features, such as images: an array of the declared shape, or for several inputs a dict of arrays
-                by input name. One row may be given without the batch axis.
+                list of dicts, a `csv.DictReader`, a data frame of pandas, polars or pyarrow, a row of a pandas frame.
+                Numeric features take numbers, boolean ones also True, False, 0 and 1, categorical ones strings, and
+                numbers if there are numbers among their categories. A string is read as the command reads it, for a
+                number too. If a feature's `missing` is not None, its value may be missing: None, NaN, NaT, NA, masked,
+                or a missing word (`contract.values`). A dict may leave a feature out if its `missing` is above 0. If
+                the inputs have no named features, such as images: an array of the declared shape, or for several inputs
+                a dict of arrays by input name. One row may be given without the batch axis. An empty list has no rows.
 
         Returns:
             Labels, shape (rows,), of the labels' own type; `classes_[0]` if a row's probability is NaN. In regression

@@ -288,6 +288,7 @@ def test_a_row_that_is_all_of_a_call_beside_another_list(predictor: Predictor) -
     """[[1, 2], [3, 4]] is two rows, and [[[1, 2]]] none."""
     predictor.predict_one([0, 0])
     assert len(outputs(predictor, [[1, 2], [3, 4]])) == 2
-    for wrong in ([[[1, 2]]], [[1, 2], 3], []):
+    wrong: Any
+    for wrong in ([[[1, 2]]], [[1, 2], 3], [[]]):
         with pytest.raises(InvalidInput):
             outputs(predictor, wrong)

@@ -82,7 +82,8 @@ class Feature:
         found: dict[object, str] = {}
         for text in map(str, self.categories):
             with contextlib.suppress(ValueError):
-                found.setdefault(float(text), text)
+                if math.isfinite(number := float(text)):
+                    found.setdefault(number, text)
             if text.lower() in ("true", "false"):
                 found.setdefault((text.lower() == "true",), text)
             found[text] = text

@@ -65,22 +65,12 @@ def is_missing(value: Any) -> bool:
         return False
 
 
-def read_word(word: str, feature: Feature) -> float | str:
-    """What the tensor holds for a word: a cell of a CSV file, or an argument at the shell.
-
-    Raises:
-        InvalidInput: it is not a value of this feature, or it is missing and the model does not accept missing values.
-    """
-    if feature.kind == "numeric" and (feature.missing is None or not is_missing(word)):
-        return parse_number(word)
-    return _missing(word, feature) if is_missing(word) else _present(word, feature)
-
-
 def read_value(value: Any, feature: Feature) -> float | str:
-    """What the tensor holds for a value of any type. The rules are those of `read_word`, but a string is not a number.
+    """What the tensor holds for a value of any type; a string is a cell of a CSV file, or an argument at the shell.
 
     Raises:
-        InvalidInput: it is not a value of this feature, or it is missing and the model does not accept missing values.
+        InvalidInput: it is not a value of this feature, such as a number for one whose categories are words; or it is
+            missing and the model does not accept missing values.
     """
     return _missing(value, feature) if is_missing(value) else _present(value, feature)
 
@@ -173,13 +163,15 @@ def _present(value: Any, feature: Feature) -> float | str:
 
 
 def _is_real(value: Any) -> bool:
-    # numpy gives a __float__ to every scalar, to strings and dates too. Its arrays of one element have a dimension.
-    if isinstance(value, str) or not hasattr(type(value), "__float__") or getattr(value, "shape", ()) != ():
+    # numpy gives a __float__ to every scalar, to dates too. Its arrays of one element have a dimension.
+    if not hasattr(type(value), "__float__") or getattr(value, "shape", ()) != ():
         return False
     return getattr(getattr(value, "dtype", None), "kind", "f") in "fiub"
 
 
 def _number(value: Any) -> float:
+    if isinstance(value, str):
+        return parse_number(value)
     if not _is_real(value):
         raise InvalidInput(f"{value!r} is not a number")
     try:
@@ -207,7 +199,13 @@ def _category(value: Any, feature: Feature) -> str:
     if isinstance(value, str) or text in feature.spellings:
         return text
     # The training table may spell 1.0 as "1.0" and 7 as "007".
-    return feature.spellings.get((bool(value),) if _is_boolean(value) else float(value), text)
+    key = (bool(value),) if _is_boolean(value) else float(text)
+    if key in feature.spellings:
+        return feature.spellings[key]
+    # Among words it is a mistake; among words that are numbers, another one that training never saw.
+    if feature.categories and not any(type(known) is type(key) for known in feature.spellings):
+        raise InvalidInput(f"{value} is not a string; the categories are strings such as {feature.categories[0]!r}")
+    return text
 
 
 def _code(value: Any) -> str:

@@ -76,6 +76,11 @@ def as_table(array: npt.NDArray[Any], features: tuple[str, ...]) -> npt.NDArray[
     return table
 
 
+def holds_no_rows(rows: Any) -> bool:
+    """Whether `rows` is empty and says nothing of columns: an empty list, array, or data frame without columns."""
+    return not rows if isinstance(rows, list | tuple) else getattr(rows, "shape", None) in ((0,), (0, 0))
+
+
 def as_array(value: Any, name: str, dtype: np.dtype[Any] | None = None) -> npt.NDArray[Any]:
     """`value` as numpy converts it; objects that are all numbers become numbers.
 

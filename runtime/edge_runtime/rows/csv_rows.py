@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.signature import Feature
-from edge_runtime.contract.values import has_codes, is_number, listed, misspelt, parse_number, read_word
+from edge_runtime.contract.values import has_codes, is_number, listed, misspelt, parse_number, read_value
 from edge_runtime.rows.row import Row, counted_values, read_row
 
 
@@ -24,7 +24,7 @@ def csv_rows(
                 if columns is not None:
                     if len(cells) != width:
                         raise InvalidInput(f"{counted_values(width)} needed, found {len(cells)}")
-                    row = read_row([cells[column] for column in columns], features, read_word)
+                    row = read_row([cells[column] for column in columns], features, read_value)
                 elif names_every_feature(cells, features):
                     columns, width = _header_columns(cells, features, source, note), len(cells)
                     continue
@@ -76,7 +76,7 @@ def _first_row(cells: list[str], features: Sequence[Feature], source: str, note:
         meant = misspelt([name for name in given if name not in names and not is_number(name)], lacking)
         hint = "; columns are separated by commas" if len(cells) == 1 and set(cells[0]) & set(";\t") else ""
         raise InvalidInput(f"{error}, and as a header the line lacks {listed(lacking)}{meant}{hint}") from None
-    row = row or read_row(cells, features, read_word)
+    row = row or read_row(cells, features, read_value)
     if not any(_is_likely(cell, feature) for cell, feature in zip(cells, features, strict=True)):
         note(f"{source}: the first line does not name the features, so it is read as a row")
     return row
@@ -92,7 +92,7 @@ def _row_without_names(cells: list[str], features: Sequence[Feature]) -> Row | N
     if found := [cell.strip() for cell in cells if cell.strip().lower() in names and not is_number(cell)]:
         raise InvalidInput(f"{found[0]!r} looks like the name of a feature")
     if len(cells) == len(features):
-        return read_row(cells, features, read_word)
+        return read_row(cells, features, read_value)
     words = [cell for cell in cells if not is_number(cell)]
     if words and (len(words) == len(cells) or all(feature.kind == "numeric" for feature in features)):
         parse_number(words[0])

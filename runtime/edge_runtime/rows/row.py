@@ -17,7 +17,7 @@ def read_row(values: Sequence[Any], features: Sequence[Feature], read: Callable[
     Args:
         values: a value for each feature.
         features: the model's features.
-        read: reads one value, such as `contract.values.read_word`.
+        read: reads one value, such as `contract.values.read_value`.
 
     Raises:
         InvalidInput: there are too few or too many values, or one is not a value of its feature; the message names it.

@@ -1,8 +1,8 @@
 """From rows in every form to the tensors of a signature.
 
 Rows are in the order of the signature's features (lists, tuples, arrays), or they name their values (a dict, a list of
-dicts, a data frame of pandas, polars or pyarrow; none of these libraries is imported here). Each column is converted as
-a whole.
+dicts, a `csv.DictReader`, a data frame of pandas, polars or pyarrow; none of these libraries is imported here). Each
+column is converted as a whole.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.signature import Feature, Signature
 from edge_runtime.contract.terminal import one_line
 from edge_runtime.contract.values import listed, misspelt, read_value, row_values
-from edge_runtime.rows.arrays import as_array, as_matrix, as_table, cast, check_lengths
+from edge_runtime.rows.arrays import as_array, as_matrix, as_table, cast, check_lengths, holds_no_rows
 from edge_runtime.rows.row import Row
 
 # The usual types of what a list holds if it does not name its values. They need no further checks.
@@ -39,7 +39,6 @@ class RowReader:
         self._inputs, self._dtype = signature.inputs, dtype
         self._features = signature.features
         self._names = tuple(feature.name for feature in self._features)
-        self._accepts_missing = any(feature.missing is not None for feature in self._features)
         numeric = all(feature.kind == "numeric" for feature in self._features)
         self.is_plain = numeric and [tensor.features for tensor in self._inputs] == [self._features]
         self._first_input = self._inputs[0].name
@@ -59,6 +58,11 @@ class RowReader:
         Raises:
             InvalidInput: a value is missing or does not fit its feature; the message names the feature.
         """
+        # Such as a `csv.DictReader`.
+        if hasattr(rows, "__next__"):
+            rows = list(rows)
+        if holds_no_rows(rows):
+            return self._filled(0, lambda feature, dtype: [])
         if self.is_plain:
             return {self._first_input: self._matrix(rows)}
         columns = self._columns_by_name(rows)
@@ -88,9 +92,7 @@ class RowReader:
             try:
                 return as_matrix(rows, self._dtype, self._names)
             except InvalidInput:
-                # None or a missing word makes numpy convert all values to objects or strings.
-                if not self._accepts_missing:
-                    raise
+                # A string or None makes numpy convert all values to strings or objects.
                 columns = self._columns_in_order(rows)
         (matrix,) = self._read(columns).values()
         return matrix
@@ -153,7 +155,7 @@ class RowReader:
             columns = list(map(list, zip(*(row_values(row, self._features) for row in rows), strict=True)))
         for name, column in zip(self._names, columns, strict=True):
             first = column[0]
-            if isinstance(first, Sized) and not isinstance(first, str) and getattr(first, "shape", None) != ():
+            if isinstance(first, Sized) and not isinstance(first, str | bytes) and getattr(first, "shape", None) != ():
                 raise InvalidInput(
                     f"{name} is a {type(first).__name__}, but a dict is one row; "
                     "give several rows as a list of dicts or a data frame"

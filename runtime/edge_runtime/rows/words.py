@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.signature import Feature
 from edge_runtime.contract.terminal import suggestion
-from edge_runtime.contract.values import listed, read_word, row_values
+from edge_runtime.contract.values import listed, read_value, row_values
 from edge_runtime.rows.row import Row, read_row
 
 
@@ -23,7 +23,7 @@ def parse_words(words: Sequence[str], features: Sequence[Feature]) -> Row:
     known = {spelling for feature in features for spelling in feature.spellings}
     meant = all("=" in word and word not in known for word in words)
     if not meant and not any(named):
-        return read_row(words, features, read_word)
+        return read_row(words, features, read_value)
     values: dict[str, str] = {}
     for word, pair in zip(words, named, strict=True):
         if pair is None:
@@ -32,7 +32,7 @@ def parse_words(words: Sequence[str], features: Sequence[Feature]) -> Row:
         if name in values:
             raise InvalidInput(f"{name} is given twice")
         values[name] = value
-    return read_row([value or "" for value in row_values(values, features)], features, read_word)
+    return read_row([value or "" for value in row_values(values, features)], features, read_value)
 
 
 def _named(word: str, features: Sequence[Feature]) -> tuple[str, str] | None:

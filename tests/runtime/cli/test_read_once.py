@@ -24,18 +24,16 @@ Command = Callable[..., Any]
 
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The features of the values that were read, in the order of the calls, by whichever function."""
+    """The features of the values that were read, in the order of the calls."""
     features: list[str] = []
-    for name in ("read_word", "read_value"):
-        original = getattr(values, name)
+    original = values.read_value
 
-        def counting(value: Any, feature: Any, original: Any = original) -> Any:
-            features.append(feature.name)
-            return original(value, feature)
+    def counting(value: Any, feature: Any) -> Any:
+        features.append(feature.name)
+        return original(value, feature)
 
-        for module in (values, csv_rows, json_rows, row_reader, words):
-            if hasattr(module, name):
-                monkeypatch.setattr(module, name, counting)
+    for module in (csv_rows, json_rows, row_reader, words):
+        monkeypatch.setattr(module, "read_value", counting)
     return features
 
 

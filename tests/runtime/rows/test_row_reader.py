@@ -83,7 +83,7 @@ def test_an_array_of_strings() -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([], r"a row has 5 values \(island, bill, mass, ringed, year\), found 0"),
+        ([[]], r"a row has 5 values \(island, bill, mass, ringed, year\), found 0"),
         (["Dream", 40], "found 2"),
         ([["Dream", 40]], "found 2"),
         ([listed()[0], listed()[0][:4]], "rows: all must have the same length, found 4 and 5 values"),
@@ -96,7 +96,10 @@ def test_an_array_of_strings() -> None:
         ([ROWS[0], 5], "a list of dicts must hold only dicts, found 5"),
         ({name: [row[name] for row in ROWS] for name in ORDER}, "island is a list, but a dict is one row"),
         ({name: np.array([1]) for name in ORDER}, "island is a ndarray, but a dict is one row"),
-        ({**ROWS[0], "mass": "3000"}, "mass: '3000' is not a number"),
+        ({**ROWS[0], "mass": "3,000"}, "mass: '3,000' is not a number"),
+        ({**ROWS[0], "mass": b"3000"}, "mass: b'3000' is not a number"),
+        ({**ROWS[0], "island": 5}, "island: 5 is not a string; the categories are strings such as 'Biscoe'"),
+        ([ROWS[0], {**ROWS[0], "island": True}], "island: True is not a string"),
         ({**ROWS[0], "mass": 10**400}, "mass: the number does not fit float32"),
         ([ROWS[0], {**ROWS[0], "mass": 10**400}], "mass: the number does not fit float32"),
         ([{**ROWS[0], "mass": 1e300}] * 2, r"mass: 1e\+300 does not fit float32"),
@@ -192,7 +195,8 @@ def test_whatever_the_rows_every_way_gives_the_same(rows: list[dict[str, Any]]) 
 
 
 def test_one_and_true_are_not_the_same_string() -> None:
-    signature = Signature((Input("t", (Feature("t", "categorical", missing=0.0, categories=("a",)),)),), "p", (0, 1))
+    feature = Feature("t", "categorical", missing=0.0, categories=("9", "true"))
+    signature = Signature((Input("t", (feature,)),), "p", (0, 1))
     rows = [[1], [True], [1.0], ["1"], [None], [NAN], [np.float32(0.5)]]
     found = RowReader(signature, np.dtype(object)).tensors(rows)["t"]
     assert found[:, 0].tolist() == ["1", "true", "1", "1", "", "", "0.5"]
@@ -205,3 +209,57 @@ def test_a_namedtuple_names_its_values(reader: RowReader) -> None:
     for rows in (named, [named], (named,)):
         for name, array in reader.tensors(rows).items():
             np.testing.assert_array_equal(array, expected[name])
+
+
+def test_rows_of_csv(reader: RowReader) -> None:
+    """Every value is a string then, and is read as the command reads it."""
+    text = "ringed,year,more,mass,bill,island\nTRUE,2007.0,x,3e3, 40.5 ,Dream\nfalse,,y,NA,?,\n0,2050,z,9000,50, Foo \n"
+    assert_same(reader.tensors(csv.DictReader(io.StringIO(text))))
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert_same(reader.tensors(rows))
+    assert_same(reader.tensors(row for row in rows))
+    assert_same(reader.tensors(rows[0]), slice(0, 1))
+    by_position = [[row[name] for name in ORDER] for row in rows]
+    for form in (by_position, np.array(by_position), np.array(by_position, object), iter(by_position)):
+        assert_same(reader.tensors(form))
+    # Too many cells, and too few.
+    text = "ringed,year,mass,bill,island\ntrue,2007,3000,40.5,Dream,more\n"
+    assert_same(reader.tensors(csv.DictReader(io.StringIO(text))), slice(0, 1))
+    with pytest.raises(InvalidInput, match="ringed: the value is missing"):
+        reader.tensors(csv.DictReader(io.StringIO("island,bill,mass,year,ringed\nDream,1\n")))
+
+
+def test_numbers_as_strings() -> None:
+    for missing in (None, 0.5):
+        for rows in (
+            [["1", "2.5"]],
+            ["1", "2.5"],
+            [[1, "2.5"], ["1", 2.5]],
+            np.array([["1", "2.5"]]),
+            np.array([["1", 2.5]], object),
+            {"a": "1", "b": " 2.5 "},
+            [{"a": "1", "b": "2.5"}, {"b": 2.5, "a": "1e0"}],
+        ):
+            found = plain(missing).tensors(rows)["x"]
+            np.testing.assert_array_equal(found, np.array([[1, 2.5]] * len(found), np.float32), strict=True)
+        for rows in ([["1", "2,5"]], [["a", "b"], ["1", "2.5"]], {"a": "1", "b": "x"}, np.array([[b"1", b"2"]])):
+            with pytest.raises(InvalidInput, match=r"[ab]: .* is not a number"):
+                plain(missing).tensors(rows)
+
+
+@pytest.mark.parametrize(
+    "rows", [[], (), np.array([]), np.empty((0, 0)), iter([]), csv.DictReader(io.StringIO("a,b\n"))]
+)
+def test_no_rows(reader: RowReader, rows: Any) -> None:
+    rows = list(rows) if hasattr(rows, "__next__") else rows
+    for form in (rows, iter(rows)):
+        found = reader.tensors(form)
+        assert {name: (array.shape, array.dtype) for name, array in found.items()} == {
+            "x": ((0, 3), np.dtype(np.float32)),
+            "text": ((0, 2), np.dtype(object)),
+        }
+    assert plain(None).tensors(rows)["x"].shape == (0, 2)
+    wrong: Any
+    for wrong in ([[]], [[], []], np.empty((1, 0)), np.empty((0, 3))):
+        with pytest.raises(InvalidInput, match=r"found [03]"):
+            plain(None).tensors(wrong)

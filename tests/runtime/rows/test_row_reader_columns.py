@@ -38,8 +38,8 @@ def test_where_missing_values_are_accepted(missing: tuple[float | None, ...]) ->
 @pytest.mark.parametrize(
     ("missing", "rows", "message"),
     [
-        ((None, None), [[1, None]], "x1, x2: float32 is expected, found objects"),
-        ((None, None), [[1, "NA"]], "x1, x2: float32 is expected, found strings"),
+        ((None, None), [[1, None]], "x2: None is not a number"),
+        ((None, None), [[1, "NA"]], "x2: 'NA' is not a number"),
         ((None, None), [[1, 2, 3]], "a row has 2 values (x1, x2), found 3"),
         ((0.5, None), [[1, None]], "x2: None is not a number"),
         ((0.5, None), [[1, "a"], [2, 3]], "x2: 'a' is not a number"),

@@ -43,6 +43,8 @@ def frames() -> dict[str, Callable[[], Any]]:
         "pandas, nullable numbers": lambda: pandas().astype({"mass": "Float64", "year": "Int64", "ringed": "boolean"}),
         "pandas, categories": lambda: pandas().astype(dict.fromkeys(ORDER, "category")),
         "pandas, integers": lambda: pandas().astype({"ringed": int}),
+        "pandas, strings": lambda: pandas().astype(object).map(lambda value: value if value is None else str(value)),
+        "polars, strings": lambda: polars().cast(pytest.importorskip("polars").String),
         "pandas, no names": lambda: pandas()[list(ORDER)].set_axis(range(5), axis=1),
         "polars": polars,
         "polars, categories": lambda: polars().cast(
@@ -92,7 +94,8 @@ def test_data_frames_that_do_not_fit(reader: RowReader) -> None:
         (pandas.concat([frame, frame], axis=1), "more than one column island"),
         (frame.assign(mass=pandas.Timestamp("2020-01-01")), "mass: .* is not a number"),
         (frame.assign(island=pandas.Timestamp("2020-01-01")), "island: .* is neither a string nor a number"),
-        (frame.assign(mass="3000"), "mass: '3000' is not a number"),
+        (frame.assign(mass="3,000"), "mass: '3,000' is not a number"),
+        (frame.assign(island=5), "island: 5 is not a string; the categories are strings such as 'Biscoe'"),
         (frame.assign(mass=1e300), r"mass: 1e\+300 does not fit float32"),
         (frame.assign(ringed=[True, None, False]), "ringed: the value is missing"),
         (frame.assign(ringed=2), "ringed: 2 is neither true nor false"),
@@ -124,3 +127,12 @@ def test_a_series_of_pandas_names_its_values(reader: RowReader) -> None:
     for rows in (pandas.Series(row), [pandas.Series(row)]):
         for name, array in reader.tensors(rows).items():
             np.testing.assert_array_equal(array, expected[name])
+
+
+def test_frames_without_rows_and_columns(reader: RowReader) -> None:
+    pandas, polars, arrow = map(pytest.importorskip, ("pandas", "polars", "pyarrow"))
+    for empty in (pandas.DataFrame(), pandas.DataFrame([]), pandas.Series([]), polars.DataFrame(), arrow.table({})):
+        assert [array.shape for array in reader.tensors(empty).values()] == [(0, 3), (0, 2)]
+        assert plain(None).tensors(empty)["x"].shape == (0, 2)
+    with pytest.raises(InvalidInput, match=r"no column mass$"):
+        reader.tensors(pandas.DataFrame(ROWS)[:0].drop(columns=["mass"]))
