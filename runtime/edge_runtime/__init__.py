@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from edge_runtime.contract.certificate import Certificate, ReferenceBatch
     from edge_runtime.contract.errors import (
+        CannotFit,
         CannotWrite,
         DeviceUnavailable,
         EdgePredictError,
@@ -49,6 +50,7 @@ else:
 
 
 __all__ = [
+    "CannotFit",
     "CannotWrite",
     "Certificate",
     "Check",
@@ -81,6 +83,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "CannotFit": "edge_runtime.contract.errors",
     "CannotWrite": "edge_runtime.contract.errors",
     "Certificate": "edge_runtime.contract.certificate",
     "Check": "edge_runtime.verification",

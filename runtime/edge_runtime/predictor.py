@@ -10,12 +10,13 @@ from edge_runtime.answering import Answering
 from edge_runtime.contract.errors import NoProbabilities, NoSignature
 from edge_runtime.contract.file_signature import signature_in
 from edge_runtime.contract.signature import Signature
+from edge_runtime.estimator import FittedEstimator
 from edge_runtime.opened_model import OpenedModel
 from edge_runtime.prediction import Prediction
 from edge_runtime.reloadable import Arguments
 
 
-class Predictor(OpenedModel):
+class Predictor(OpenedModel, FittedEstimator):
     """An opened model that answers rows; `run`, `certificate` and `verify` are those of every `OpenedModel`.
 
     Several threads may use it at the same time.

@@ -3,10 +3,11 @@
     EdgePredictError
     ├── ModelNotFound        (FileNotFoundError)  the model file does not exist
     ├── InvalidModel         (ValueError)         the file is not a model, is damaged, or is too new for this version
-    ├── NoSignature          (TypeError)          the model does not say what its outputs mean
-    ├── NoProbabilities      (TypeError)          the model predicts a value, not a label
-    ├── NoFeatures           (TypeError)          the model takes tensors, not rows of named features
+    ├── NoSignature          (TypeError, *)       the model does not say what its outputs mean
+    ├── NoProbabilities      (TypeError, *)       the model predicts a value, not a label
+    ├── NoFeatures           (TypeError, *)       the model takes tensors, not rows of named features
     ├── NoCertificate        (TypeError)          the model has no certificate to verify it against
+    ├── CannotFit            (TypeError)          the model is fitted, and stays as it is
     ├── VerificationFailed   (RuntimeError)       the model was changed, or its outputs are beyond their tolerance
     ├── InvalidInput         (ValueError)         the rows or tensors do not fit the model
     ├── UnknownDevice        (ValueError)         no device has this name
@@ -15,6 +16,8 @@
     ├── InferenceFailed      (RuntimeError)       ONNX Runtime failed while it computed
     ├── PredictorClosed      (ValueError)         the predictor was closed
     └── CannotWrite          (OSError)            a file cannot be written
+
+    * Also AttributeError: `hasattr(predictor, "classes_")` is false for what a model does not have.
 
 Training and export add their own below the same root. Each error is also the built-in that fits it, so that code can
 catch it without this package. A message says in one line what is wrong and, if possible, how to fix it.
@@ -33,20 +36,24 @@ class InvalidModel(EdgePredictError, ValueError):
     """The file is not an ONNX model, is damaged, or is newer than this version reads."""
 
 
-class NoSignature(EdgePredictError, TypeError):
+class NoSignature(EdgePredictError, TypeError, AttributeError):
     """The model does not say what its inputs and outputs mean; only `Predictor.run` can use it."""
 
 
-class NoProbabilities(EdgePredictError, TypeError):
+class NoProbabilities(EdgePredictError, TypeError, AttributeError):
     """The model is a regression: it predicts a value, and has neither labels nor probabilities."""
 
 
-class NoFeatures(EdgePredictError, TypeError):
+class NoFeatures(EdgePredictError, TypeError, AttributeError):
     """The model takes tensors such as images, and its inputs have no named features."""
 
 
 class NoCertificate(EdgePredictError, TypeError):
     """The model has no certificate, so it cannot be verified."""
+
+
+class CannotFit(EdgePredictError, TypeError):
+    """A predictor is fitted already, and cannot be fitted again."""
 
 
 class VerificationFailed(EdgePredictError, RuntimeError):
