@@ -172,6 +172,7 @@ check: $(READY)  ## lint, types and architecture
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/basedpyright
 	@$(BIN)/lint-imports
 
 format: $(READY)  ## put the code into its standard form
