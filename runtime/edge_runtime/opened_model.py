@@ -10,7 +10,6 @@ import numpy as np
 from edge_runtime.contract.errors import InvalidInput, NoCertificate, VerificationFailed
 from edge_runtime.contract.input_ranges import InputRange
 from edge_runtime.contract.tensors import TensorSpec
-from edge_runtime.contract.terminal import suggestion
 from edge_runtime.engine import cuda
 from edge_runtime.engine.devices import CUDA
 from edge_runtime.engine.feed_runner import FeedRunner
@@ -113,10 +112,8 @@ class OpenedModel(Reloadable):
             InferenceFailed: ONNX Runtime failed while computing.
         """
         # Read once: `reload` may replace it.
-        runner = self._runner
+        runner = self._runner if outputs is None else self._runner.choosing(outputs)
         feed, on_cuda = _feed(inputs, runner.placement.main)
-        if outputs is not None:
-            runner = FeedRunner(runner.placement, _chosen(outputs, runner.placement.main.outputs))
         if on_cuda:
             placement = runner.placement
             on_gpu = placement.main if placement.main.provider == CUDA else placement.cuda
@@ -188,16 +185,3 @@ def _feed(inputs: Mapping[str, Any], session: Session) -> tuple[dict[str, Any], 
         else:
             feed[name], on_cuda = value, name
     return feed, on_cuda
-
-
-def _chosen(names: Sequence[str], outputs: Sequence[TensorSpec]) -> list[TensorSpec]:
-    """Those of `outputs` with these names, each once. Raises InvalidInput if they are not names of outputs."""
-    if not isinstance(names, list | tuple) or not names:
-        raise InvalidInput(f"outputs must be a list of the names of outputs, found {names!r}")
-    specs = {spec.name: spec for spec in outputs}
-    for name in names:
-        if not isinstance(name, str) or name not in specs:
-            raise InvalidInput(
-                f"the model returns {', '.join(specs)}; {name!r} is not one of them{suggestion(str(name), specs)}"
-            )
-    return [specs[name] for name in dict.fromkeys(names)]

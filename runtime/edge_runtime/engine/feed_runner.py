@@ -9,12 +9,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_runtime.contract.errors import InferenceFailed
+from edge_runtime.contract.errors import InferenceFailed, InvalidInput
 from edge_runtime.contract.tensors import TensorSpec
+from edge_runtime.contract.terminal import suggestion
 from edge_runtime.engine.batch_splitting import run_in_batches
 from edge_runtime.engine.bound_buffers import both_probabilities
 from edge_runtime.engine.devices import CPU
 from edge_runtime.engine.placement import Placement
+
+# How many choices of outputs are kept: a server's clients may ask for others each time.
+_MOST_CHOICES = 64
 
 
 class FeedRunner:
@@ -39,6 +43,7 @@ class FeedRunner:
         self._outputs = tuple(outputs)
         self.names = [spec.name for spec in outputs]
         self._is_binary = is_binary
+        self._chosen: dict[tuple[str, ...], FeedRunner] = {}
         inputs = placement.main.inputs
         batch = inputs[0].shape[:1] if inputs else ()
         self._taken = len(inputs)
@@ -56,6 +61,28 @@ class FeedRunner:
             and spec.dtype != np.object_
             for spec in outputs
         )
+
+    def choosing(self, names: Sequence[str]) -> "FeedRunner":
+        """What computes only the outputs with these names; made once.
+
+        Raises:
+            InvalidInput: they are not a list of names of outputs.
+        """
+        if not isinstance(names, list | tuple) or not names:
+            raise InvalidInput(f"outputs must be a list of the names of outputs, found {names!r}")
+        specs = {spec.name: spec for spec in self.placement.main.outputs}
+        for name in names:
+            if not isinstance(name, str) or name not in specs:
+                raise InvalidInput(
+                    f"the model returns {', '.join(specs)}; {name!r} is not one of them{suggestion(str(name), specs)}"
+                )
+        chosen = tuple(dict.fromkeys(names))
+        found = self._chosen.get(chosen)
+        if found is None:
+            found = FeedRunner(self.placement, [specs[name] for name in chosen])
+            if len(self._chosen) < _MOST_CHOICES:
+                self._chosen[chosen] = found
+        return found
 
     @property
     def has_independent_rows(self) -> bool:

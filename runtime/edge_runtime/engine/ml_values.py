@@ -118,7 +118,7 @@ def _to_array(value: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     elements: npt.NDArray[Any]
     bits = _BITS.get(dtype.name, 8 * dtype.itemsize)
     size = math.prod(shape)
-    # A copy: the memory is ONNX Runtime's.
+    # Copied, since the memory is ONNX Runtime's; and once more, so that the caller may write to it.
     elements = np.frombuffer(ctypes.string_at(value.data_ptr(), (size * bits + 7) // 8), np.uint8).copy()
     if bits < 8:
         elements = (elements[:, None] >> np.arange(0, 8, bits, dtype=np.uint8)).ravel()[:size] & (2**bits - 1)
