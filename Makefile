@@ -112,7 +112,7 @@ test-clients: $(READY)  ## run packages that carry ONNX models on Predictor, in 
 	$(BUILD_WHEEL)
 	@$(PYTHON) -m venv --clear build/$@
 	@build/$@/$(SCRIPTS)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-		"$$(echo build/wheel/*.whl)[cpu]" pytest $(CLIENTS_NEED)
+		"$$(echo build/wheel/*.whl)[cpu]" pytest hypothesis $(CLIENTS_NEED)
 	@build/$@/$(SCRIPTS)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 		--no-deps $(CLIENTS)
 	@build/$@/$(SCRIPTS)/python -m pytest tests/clients/replaced_sessions.py
