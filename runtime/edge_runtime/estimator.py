@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from edge_runtime.contract.errors import CannotFit, InvalidInput, NoFeatures
 from edge_runtime.contract.signature import Signature
+from edge_runtime.rows.arrays import as_array
 
 if TYPE_CHECKING:
     from sklearn.utils import Tags
@@ -150,7 +151,7 @@ class FittedEstimator(ABC):
 
 
 def _of_rows(values: Any, name: str, rows: int) -> npt.NDArray[Any]:
-    array = np.asarray(values)
+    array = as_array(values, name)
     if array.shape != (rows,):
         raise InvalidInput(f"{name} must have one value for each of {rows} rows, found shape {list(array.shape)}")
     if not rows:

@@ -61,7 +61,7 @@ def is_missing(value: Any) -> bool:
         return True
     try:
         return bool(value != value)
-    except (TypeError, ValueError):  # an array has more than one answer
+    except (TypeError, ValueError, ArithmeticError):  # an array has more than one answer, a signalling NaN none
         return False
 
 
@@ -199,13 +199,20 @@ def _category(value: Any, feature: Feature) -> str:
     if isinstance(value, str) or text in feature.spellings:
         return text
     # The training table may spell 1.0 as "1.0" and 7 as "007".
-    key = (bool(value),) if _is_boolean(value) else float(text)
+    key = (bool(value),) if _is_boolean(value) else _approximate(value)
     if key in feature.spellings:
         return feature.spellings[key]
     # Among words it is a mistake; among words that are numbers, another one that training never saw.
     if feature.categories and not any(type(known) is type(key) for known in feature.spellings):
         raise InvalidInput(f"{value} is not a string; the categories are strings such as {feature.categories[0]!r}")
     return text
+
+
+def _approximate(value: Any) -> float:
+    try:
+        return float(value)
+    except (OverflowError, ValueError):  # an integer beyond float64, a signalling NaN
+        return math.inf
 
 
 def _code(value: Any) -> str:

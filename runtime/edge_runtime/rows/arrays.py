@@ -78,7 +78,10 @@ def as_table(array: npt.NDArray[Any], features: tuple[str, ...]) -> npt.NDArray[
 
 def holds_no_rows(rows: Any) -> bool:
     """Whether `rows` is empty and says nothing of columns: an empty list, array, or data frame without columns."""
-    return not rows if isinstance(rows, list | tuple) else getattr(rows, "shape", None) in ((0,), (0, 0))
+    if isinstance(rows, list | tuple):
+        return not rows
+    shape = getattr(rows, "shape", None)
+    return isinstance(shape, tuple) and shape in ((0,), (0, 0))
 
 
 def as_array(value: Any, name: str, dtype: np.dtype[Any] | None = None) -> npt.NDArray[Any]:

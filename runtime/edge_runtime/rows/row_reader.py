@@ -6,7 +6,7 @@ column is converted as a whole.
 """
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from operator import itemgetter
 from types import NoneType
 from typing import Any
@@ -59,7 +59,7 @@ class RowReader:
             InvalidInput: a value is missing or does not fit its feature; the message names the feature.
         """
         # Such as a `csv.DictReader`.
-        if hasattr(rows, "__next__"):
+        if isinstance(rows, Iterator):
             rows = list(rows)
         if holds_no_rows(rows):
             return self._filled(0, lambda feature, dtype: [])

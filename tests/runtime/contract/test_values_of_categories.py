@@ -1,6 +1,7 @@
 """Numbers and booleans for a column of strings."""
 
 import decimal
+import fractions
 import math
 from typing import Any
 
@@ -15,7 +16,7 @@ STRING_OR_MISSING = Feature("t", "categorical", categories=("a", "b"), missing=0
 TWO = [2, 2.0, np.float32(2), np.int8(2), np.array(2), decimal.Decimal(2)]
 
 
-@pytest.mark.parametrize("value", [*TWO, math.inf, 10**400, True, np.True_])
+@pytest.mark.parametrize("value", [*TWO, math.inf, 10**400, fractions.Fraction(1, 3), True, np.True_])
 def test_a_number_is_not_a_word(value: Any) -> None:
     for feature in (STRING, STRING_OR_MISSING, Feature("t", "categorical", categories=("a", "Infinity"))):
         with pytest.raises(InvalidInput, match=r"^\S+ is not a string; the categories are strings such as 'a'$"):
