@@ -17,8 +17,11 @@ def main(arguments: list[str] | None = None) -> int:
         words = sys.argv[1:] if arguments is None else arguments
         if len(words) > 1 and not any(word.startswith("-") and not is_number(word) for word in words):
             return shell.call(lambda: _answer(words[0], words[1:]))
-        from edge_runtime.cli.options import app
-
+        try:
+            from edge_runtime.cli.options import app
+        except ImportError as error:
+            reason = str(error)
+            return shell.call(lambda: _without_typer(words, reason))
         return shell.run(app, words)
     except KeyboardInterrupt:
         return 130
@@ -39,3 +42,13 @@ def _answer(model: str, words: list[str]) -> None:
     except InvalidInput as error:
         raise shell.UsageError(str(error)) from error
     sys.stdout.write(answer)
+
+
+def _without_typer(words: list[str], reason: str) -> int:
+    """All but the answer to one row needs typer; what is wrong with it is for --doctor to say."""
+    from edge_runtime.cli.doctor import show
+    from edge_runtime.contract.errors import RuntimeNotInstalled
+
+    if "--doctor" not in words:
+        raise RuntimeNotInstalled(f"typer cannot be loaded ({reason}); edge-predict --doctor says how to fix it")
+    return show("json" if "json" in words else "text", typer_problem=reason)

@@ -34,7 +34,7 @@ _ARRAYS = (".npz", ".npy")
 @app.command(context_settings={"ignore_unknown_options": True})
 def predict(
     context: typer.Context,
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A file that edge-export wrote.")],
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="A file that edge-export wrote.")] = None,
     values: Annotated[
         list[str] | None,
         typer.Argument(metavar="[VALUES]...", help="One row: the values in order, or name=value."),
@@ -60,13 +60,24 @@ def predict(
     ] = False,
     details: Annotated[bool, typer.Option("--details", help="With --describe: versions, hashes and more.")] = False,
     verify: Annotated[bool, typer.Option("--verify", help="Compare with torch's outputs at export.")] = False,
+    doctor: Annotated[bool, typer.Option("--doctor", help="Show what is installed, and what is wrong.")] = False,
     version: Annotated[bool, shell.version_option("edge-predict")] = False,
-) -> None:
+) -> int | None:
     """Answer rows with an exported model: edge-predict model.onnx -1 1."""
     values = values or []
     if unknown := [value for value in values if _is_option(value)]:
         advice = "; write a value that begins with - as name=value"
         raise shell.UsageError(shell.no_such_option(unknown[0], context, advice))
+    if doctor:
+        from edge_runtime.cli.doctor import show
+
+        if any([values, input_file, output, show_description, details, verify, flag_unseen, top, device != "auto"]):
+            raise shell.UsageError("--doctor goes with MODEL and --format alone")
+        if output_format == "csv":
+            raise shell.UsageError("--doctor is written as text or json")
+        return show(output_format, model)
+    if model is None:
+        raise shell.UsageError("MODEL is missing")
     if sum([bool(values), input_file is not None, show_description, verify]) != 1:
         raise shell.UsageError("give one of these: the values of one row, --input FILE, --describe or --verify")
     if output_format == "csv" and (show_description or verify):
@@ -85,7 +96,7 @@ def predict(
         _check_output(output, input_file)
     if input_file is not None:
         _answer_file(model, device, input_file, output, Asked(output_format, flag_unseen, top))
-        return
+        return None
     predictor = _opened(model, device)
     if show_description:
         as_json = output_format == "json"
@@ -99,6 +110,7 @@ def predict(
         except InvalidInput as error:
             raise shell.UsageError(str(error)) from error
         sys.stdout.write(answer)
+    return None
 
 
 def _is_option(value: str) -> bool:

@@ -26,17 +26,32 @@ def cuda_driver_problem() -> str | None:
     Asks the driver itself (cuInit and cuDeviceGetCount of the CUDA driver API), because ONNX Runtime writes to the
     terminal when it tries CUDA on a machine without a GPU.
     """
-    library = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
     try:
-        driver = ctypes.CDLL(library)
+        driver = ctypes.CDLL(_driver_library())
     except OSError:
-        return f"the NVIDIA driver is not installed ({library} is not found)"
+        return f"the NVIDIA driver is not installed ({_driver_library()} is not found)"
     if status := driver.cuInit(0):
         return f"the NVIDIA driver does not find a usable GPU (cuInit returns error {status})"
     count = ctypes.c_int(0)
     if status := driver.cuDeviceGetCount(ctypes.byref(count)):
         return f"the NVIDIA driver cannot count its GPUs (error {status})"
     return None if count.value else "the NVIDIA driver does not find a GPU"
+
+
+def driver_cuda_version() -> tuple[int, int] | None:
+    """The newest CUDA that the NVIDIA driver supports (cuDriverGetVersion); None if there is no driver."""
+    version = ctypes.c_int(0)
+    try:
+        driver = ctypes.CDLL(_driver_library())
+    except OSError:
+        return None
+    if driver.cuDriverGetVersion(ctypes.byref(version)):
+        return None
+    return version.value // 1000, version.value % 1000 // 10
+
+
+def _driver_library() -> str:
+    return "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 
 
 def candidates(device: str) -> list[tuple[str, dict[str, str]]]:

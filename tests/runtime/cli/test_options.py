@@ -256,6 +256,7 @@ def test_help_has_one_line_for_each_option(command: Command) -> None:
         "--describe",
         "--details",
         "--verify",
+        "--doctor",
         "--version",
         "--help",
     ]

@@ -175,3 +175,23 @@ def test_why_a_provider_did_not_start(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setattr(ctypes, "CDLL", missing)
     monkeypatch.setattr(sys, "platform", "win32")
     assert devices.library_problem(ort, CUDA) == silent.format(CUDA)
+
+
+@pytest.mark.parametrize(("status", "version", "expected"), [(0, 12040, (12, 4)), (0, 13000, (13, 0)), (3, 0, None)])
+def test_the_cuda_of_the_driver(
+    monkeypatch: pytest.MonkeyPatch, status: int, version: int, expected: tuple[int, int] | None
+) -> None:
+    def get(found: Any) -> int:
+        found._obj.value = version
+        return status
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace(cuDriverGetVersion=get))
+    assert devices.driver_cuda_version() == expected
+
+
+def test_no_driver_supports_no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise OSError
+
+    monkeypatch.setattr(ctypes, "CDLL", missing)
+    assert devices.driver_cuda_version() is None

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_runtime.engine import processor_limits
-from edge_runtime.engine.processor_limits import available_processors
+from edge_runtime.engine import control_groups
+from edge_runtime.engine.processor_limits import allowed_processors, available_processors, group_processors
 
 
 @pytest.fixture(autouse=True)
@@ -23,8 +23,8 @@ def set_up(monkeypatch: pytest.MonkeyPatch, folder: Path, groups: str | None, fi
         (folder / name).write_text(text)
     if groups is not None:
         (folder / "cgroup").write_text(groups)
-    monkeypatch.setattr(processor_limits, "_CGROUPS", folder)
-    monkeypatch.setattr(processor_limits, "_OWN", folder / "cgroup")
+    monkeypatch.setattr(control_groups, "_CGROUPS", folder)
+    monkeypatch.setattr(control_groups, "_OWN", folder / "cgroup")
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(64)), raising=False)
 
 
@@ -75,3 +75,10 @@ def test_without_affinity(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, count
 
 def test_here() -> None:
     assert 1 <= available_processors() <= (os.cpu_count() or 1)
+
+
+def test_each_limit_by_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    set_up(monkeypatch, tmp_path, "0::/a\n", {"cpu.max": "150000 100000\n"})
+    assert (allowed_processors(), group_processors()) == (64, 1.5)
+    (tmp_path / "cpu.max").write_text("max 100000\n")
+    assert group_processors() is None
