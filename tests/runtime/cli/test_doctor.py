@@ -128,11 +128,7 @@ GPU = {
             "pip install 'onnxruntime>=1.17'",
         ),
         (
-            {
-                "onnxruntime": RuntimeNotInstalled(
-                    "a and b are both installed; and so on; fix it with pip uninstall -y a"
-                )
-            },
+            {"onnxruntime": RuntimeNotInstalled("a and b are installed; or so; fix it with pip uninstall a")},
             "a and b are installed; or so",
             "pip uninstall a",
         ),
