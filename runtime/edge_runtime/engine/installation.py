@@ -18,6 +18,7 @@ from edge_runtime.contract.terminal import one_line
 # What switches ONNX Runtime's telemetry off, and the values by which it does.
 TELEMETRY_SWITCH = "ORT_DISABLE_TELEMETRY"
 _YES = ("1", "on", "true", "y", "yes")
+_NOT_INSTALLED = "ONNX Runtime is not installed; install it with pip install 'edge-predict[cpu]' (or [gpu])"
 # The first release that is built for numpy 2.
 _FIRST_FOR_NUMPY_2 = (1, 19)
 
@@ -66,11 +67,10 @@ def import_onnxruntime() -> ModuleType:
         raise RuntimeNotInstalled(_why_not_loaded(found, error)) from error
     _check_single(packages([str(Path(folder).parent) for folder in getattr(onnxruntime, "__path__", ())]))
     if not hasattr(onnxruntime, "InferenceSession"):
-        # What pip uninstall leaves behind of two packages in one folder.
-        raise RuntimeNotInstalled(
-            "the onnxruntime package is incomplete; fix it with "
-            "pip install --force-reinstall 'edge-predict[cpu]' (or [gpu])"
-        )
+        # Any folder of its name, or what pip uninstall leaves behind of two packages in one folder.
+        if not (found := packages(sys.path)):
+            raise RuntimeNotInstalled(_NOT_INSTALLED)
+        raise RuntimeNotInstalled(f"the onnxruntime package is incomplete; {replacing(found, 'cpu')} (or [gpu])")
     if telemetry.is_off:
         # On Windows it is up to the system whether events are sent, whatever the environment says.
         onnxruntime.disable_telemetry_events()
@@ -80,7 +80,7 @@ def import_onnxruntime() -> ModuleType:
 def _why_not_loaded(found: Mapping[str, str], error: Exception) -> str:
     """What is wrong, and how to fix it; `found` is the only package of ONNX Runtime that is installed, if one is."""
     if not found:
-        return "ONNX Runtime is not installed; install it with pip install 'edge-predict[cpu]' (or [gpu])"
+        return _NOT_INSTALLED
     ((name, version),) = found.items()
     try:
         import numpy

@@ -109,7 +109,12 @@ def test_packages_are_known_by_what_they_install(tmp_path: Path) -> None:
             {"onnxruntime": "1.32.0"},
             "pass",
             r"the onnxruntime package is incomplete; fix it with "
-            r"pip install --force-reinstall 'edge-predict\[cpu\]' \(or \[gpu\]\)$",
+            r"pip uninstall -y onnxruntime && pip install 'edge-predict\[cpu\]' \(or \[gpu\]\)$",
+        ),
+        (
+            {},
+            "pass",
+            r"ONNX Runtime is not installed; install it with pip install 'edge-predict\[cpu\]' \(or \[gpu\]\)$",
         ),
     ],
 )
