@@ -6,6 +6,7 @@ probability.
 """
 
 import importlib
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -164,6 +165,8 @@ def _torchscript(model: Model) -> Peer:
 
 
 def _openvino(model: Model) -> Peer:
+    # It reports its use to its maker with this package, and does without if it is not there.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     # By name, since not everyone who checks types has it.
     openvino: Any = importlib.import_module("openvino")
     # On processors with bfloat16 OpenVINO computes in it by default: faster, and not the same answers.
