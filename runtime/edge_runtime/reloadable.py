@@ -78,6 +78,11 @@ class Reloadable(ABC):
         """The file of the model, or its content if it was opened from that."""
         return self._arguments[0]
 
+    @property
+    def verified(self) -> bool:
+        """Whether it was opened with `verify=True`, so that the file in use has passed."""
+        return self._arguments[2]
+
     def close(self) -> None:
         """Free the model's memory, once the calls that other threads are in have ended; later ones raise.
 

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from edge_runtime.serve import infer
+from edge_runtime.serve import infer, openapi, page, rows
 from edge_runtime.serve.models import ServedModels
 from edge_runtime.serve.requests import ModelEndpoint
 
@@ -31,7 +31,13 @@ def create_app(models: ServedModels) -> Starlette:
         yield
         following.cancel()
 
-    routes = [*infer.routes(models), *models.metrics.routes()]
+    routes = [
+        *infer.routes(models),
+        *models.metrics.routes(),
+        *rows.routes(models),
+        *openapi.routes(models),
+        *page.routes(),
+    ]
     return Starlette(
         routes=routes,
         middleware=[Middleware(_Direct, endpoints=_endpoints(routes, models))],

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_runtime.contract.errors import EdgePredictError
+from edge_runtime.contract.terminal import suggestion
+from edge_runtime.contract.values import listed
 from edge_runtime.engine.model_file import stamp
 from edge_runtime.engine.processor_limits import available_processors
 from edge_runtime.predictor import Predictor
@@ -180,7 +182,8 @@ class ServedModels(Mapping[str, ServedModel]):
         """
         model = self._models.get(name)
         if model is None:
-            raise Refused(404, f"there is no model {name!r}; the server has {', '.join(self._models)}")
+            meant = suggestion(name, self._models) or f"; the server has {listed(self._models)}"
+            raise Refused(404, f"there is no model {name!r}{meant}")
         return model
 
     async def follow_files(self, seconds: float = 1) -> None:

@@ -1,0 +1,186 @@
+"""The body of a request as a model's tensors: rows and arrays, in the forms in which people have them."""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+import orjson
+
+from edge_runtime.answering import Answering
+from edge_runtime.contract.errors import InvalidInput
+from edge_runtime.contract.signature import Feature
+from edge_runtime.contract.values import listed
+from edge_runtime.rows.row_reader import RowReader
+from edge_runtime.rows.tensor_reader import TensorReader
+from edge_runtime.rows.text_rows import read_rows
+from edge_runtime.serve.refusals import Refused
+
+# Media types of text with a row in each line, and what is between its columns if only the type says it.
+_TEXT = {
+    "text/csv": None,
+    "text/tab-separated-values": "\t",
+    "application/jsonl": None,
+    "application/x-ndjson": None,
+}
+# What clients say if nobody has told them: curl's --data, a program without a library.
+_UNSAID = frozenset({"", "application/octet-stream", "application/x-www-form-urlencoded", "text/plain"})
+
+
+@dataclass(frozen=True)
+class Read:
+    """What a body holds.
+
+    Attributes:
+        feed: the model's inputs by name; empty if there are no rows.
+        notes: what the sender should know, such as the names of columns that are ignored.
+    """
+
+    feed: Mapping[str, npt.NDArray[Any]]
+    notes: Sequence[str] = ()
+
+
+def read_body(answering: Answering, body: bytes, content_type: str, most: int) -> Read:
+    """The model's inputs in a body.
+
+    JSON is an object by column name, a list of them, `{"rows": [...]}` around it, a list of values in the order of the
+    columns, or a list of these; for a model of tensors nested lists, by the names of the inputs if there are several.
+    CSV is as `text_rows.read_rows` takes it.
+
+    Args:
+        answering: the model.
+        body: the bytes.
+        content_type: the header of this name, or an empty string.
+        most: how many rows may be there.
+
+    Raises:
+        InvalidInput: it is not JSON or CSV, its rows do not fit the model, or there are more; the message has the row
+            and the column.
+        Refused: the type is another one (415).
+    """
+    media_type, _, parameters = content_type.partition(";")
+    media_type = media_type.strip().lower()
+    is_json = media_type == "application/json" or media_type.endswith("+json")
+    if media_type in _UNSAID:
+        is_json = body.lstrip()[:1] in (b"{", b"[")
+    elif not is_json and media_type not in _TEXT:
+        raise Refused(415, f"the body is {media_type}; send JSON (application/json) or CSV (text/csv)")
+    reader = answering.reader
+    if is_json:
+        document = _document(body)
+        if not isinstance(reader, RowReader):
+            return _read_tensors(reader, document, most)
+        read = _read_json(answering, reader, document, most)
+        # It takes time, and few bodies need it.
+        if b"true" in body or b"false" in body:
+            _refuse_booleans(_rows(document), answering.signature.features)
+        return read
+    if not isinstance(reader, RowReader):
+        raise Refused(415, "the model takes tensors; send them as JSON (application/json)")
+    return _read_text(answering, reader, _text(body, parameters), _TEXT.get(media_type), most)
+
+
+def _document(body: bytes) -> Any:
+    if not body.strip():
+        raise InvalidInput("the body is empty; send a row, such as a JSON object by column name")
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        hint = "; a missing value is null in JSON" if b"NaN" in body else ""
+        raise InvalidInput(f"the body is not JSON: {error}{hint}") from None
+
+
+def _text(body: bytes, parameters: str) -> str:
+    name, _, value = parameters.strip().partition("=")
+    charset = value.strip("\"' ") if name.strip().lower() == "charset" else "utf-8"
+    try:
+        # A byte order mark is not part of the first column's name.
+        return body.decode(charset).removeprefix("\ufeff")
+    except LookupError:
+        raise InvalidInput(f"the character set {charset!r} is not known; send UTF-8") from None
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"the body is not {charset}: byte {error.start} is {body[error.start]:#04x}") from None
+
+
+def _read_text(answering: Answering, reader: RowReader, text: str, delimiter: str | None, most: int) -> Read:
+    notes: list[str] = []
+    features = answering.signature.features
+    rows = []
+    for row in read_rows(io.StringIO(text, newline=""), features, "the body", notes.append, delimiter):
+        rows.append(row)
+        if len(rows) > most:
+            raise _too_many(most)
+    return Read(reader.tensors_of_read(rows), notes)
+
+
+def _rows(document: Any) -> Any:
+    """What is in `{"rows": [...]}`; any other document as it is."""
+    if isinstance(document, dict) and document.keys() == {"rows"} and isinstance(document["rows"], list):
+        return document["rows"]
+    return document
+
+
+def _refuse_booleans(rows: Any, features: Sequence[Feature]) -> None:
+    """Refuse booleans in columns of numbers: in JSON a boolean is not a number, as it is in Python."""
+    numeric = [(place, feature.name) for place, feature in enumerate(features) if feature.kind == "numeric"]
+    is_one = isinstance(rows, dict) or (bool(rows) and not isinstance(rows[0], dict | list))
+    for number, row in enumerate([rows] if is_one else rows, start=1):
+        for place, name in numeric:
+            value = row.get(name) if isinstance(row, dict) else row[place]
+            if isinstance(value, bool):
+                said = f"{name}: {str(value).lower()} is not a number"
+                raise InvalidInput(said if is_one else f"row {number}: {said}")
+
+
+def _read_json(answering: Answering, reader: RowReader, document: Any, most: int) -> Read:
+    document = _rows(document)
+    if not isinstance(document, dict | list):
+        raise InvalidInput("the body must be an object by column name, or a list of rows")
+    if not document and isinstance(document, list):
+        return Read({})
+    is_one = isinstance(document, dict) or not isinstance(document[0], dict | list)
+    if not is_one and len(document) > most:
+        raise _too_many(most)
+    rows: list[Any] = [document] if is_one else list(document)
+    try:
+        feed = reader.tensors(document)
+    except InvalidInput as error:
+        raise _precise(rows, is_one, answering, error) from None
+    ignored = _ignored(rows, answering) if isinstance(rows[0], dict) else []
+    return Read(feed, [f"ignored columns: {listed(ignored)}"] if ignored else [])
+
+
+def _precise(rows: list[Any], is_one: bool, answering: Answering, error: InvalidInput) -> InvalidInput:
+    """`error` with the row and the column of the first value that is refused by itself too."""
+    names = [feature.name for feature in answering.signature.features]
+    for number, row in enumerate(rows, start=1):
+        try:
+            if not is_one and not isinstance(row, type(rows[0])):
+                raise InvalidInput("all rows must be objects by column name, or all of them lists of values")
+            # Values with their names are read one by one.
+            is_named = isinstance(row, list) and len(row) == len(names)
+            answering.row_reader.tensors(dict(zip(names, row, strict=True)) if is_named else row)
+        except InvalidInput as found:
+            return found if is_one else InvalidInput(f"row {number}: {found}")
+    return error
+
+
+def _ignored(rows: list[dict[str, Any]], answering: Answering) -> list[str]:
+    """The names in `rows` that are not features, in their order."""
+    names = {feature.name: None for feature in answering.signature.features}
+    given: dict[str, None] = {}
+    for row in rows:
+        given |= row
+    return [name for name in given if name not in names]
+
+
+def _read_tensors(reader: TensorReader, document: Any, most: int) -> Read:
+    feed = reader.tensors(document)
+    if any(len(tensor) > most for tensor in feed.values() if tensor.ndim):
+        raise _too_many(most)
+    return Read(feed)
+
+
+def _too_many(most: int) -> InvalidInput:
+    return InvalidInput(f"more than {most:,} rows; send them in several requests")
