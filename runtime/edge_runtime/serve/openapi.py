@@ -45,7 +45,7 @@ _TOP: Schema = {
     "name": "top",
     "in": "query",
     "description": "Return only the labels that are most probable, at most so many.",
-    "schema": {"type": "integer", "minimum": 1},
+    "schema": {"type": "integer", "minimum": 1, "maximum": 999_999_999},
 }
 
 
