@@ -11,13 +11,13 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import inference, pictures, shell, tables
+from benchmarks import inference, pictures, shell, tables, tensors
 from benchmarks.machine import machine
 from benchmarks.models import CACHE, EXAMPLE, prepared
 from benchmarks.results import Results
 from benchmarks.sizes import sizes
 
-PARTS = ("latency", "throughput", "threads", "loading", "shell", "sizes")
+PARTS = ("latency", "throughput", "threads", "tensors", "loading", "shell", "sizes")
 
 
 def main() -> None:
@@ -56,6 +56,8 @@ def measure(parts: list[str], rounds: int, seconds: float, folder: Path) -> Resu
                 results["throughput"] = {model.name: inference.throughput(model, rounds, seconds) for model in models}
             case "threads":
                 results["threads"] = inference.threads(example, max(3, rounds // 4))
+            case "tensors":
+                results["tensors"] = tensors.tensors(folder, rounds, seconds)
             case "loading":
                 results["loading"] = {model.name: inference.loading(model, rounds, seconds) for model in models}
             case "shell":

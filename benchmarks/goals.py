@@ -3,12 +3,16 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from benchmarks.inference import ONE, OURS_ONE
 from benchmarks.models import EXAMPLE
 from benchmarks.peers import ORT_BINDING, ORT_DEFAULT, ORT_ONE, OURS, TORCH, TORCHSCRIPT
 from benchmarks.results import Results
 from benchmarks.shell import BARE_SCRIPT, TORCH_SCRIPT
 from benchmarks.sizes import BARE, PACKAGE
+from benchmarks.tensors import SESSION_RUN
 from benchmarks.timing import Cell, Quartiles
+
+_LARGE, _FEW = 16_384, 2
 
 
 @dataclass(frozen=True)
@@ -72,13 +76,8 @@ def outcomes(results: Results) -> list[Outcome]:
         _at_most("one row, every model, over TorchScript", 1, _over(latency, TORCHSCRIPT)),
         _at_most("predict_proba, every model and batch, over the better ORT", 1.05, batches),
         _at_most("the same at 1,000,000 rows of 2-5-1", 0.8, _only(batches, million)),
-        Outcome(
-            "predict_proba from 8 threads, rows/s over one thread's",
-            ">= 1.8",
-            {rows_in(batch): rates[OURS]["gain"] for batch, rates in results.get("threads", {}).items()},
-            1.8,
-            at_least=True,
-        ),
+        *_from_threads(results),
+        *_run(results),
         _at_most("edge-predict model.onnx -1 1, wall, over the bare script", 1.15, _only(wall, BARE_SCRIPT)),
         _at_most("the same over the torch.jit script", 0.12, _only(wall, TORCH_SCRIPT)),
         _at_most("peak memory of the same over the bare script", 1.1, _only(memory, BARE_SCRIPT)),
@@ -98,6 +97,31 @@ def outcomes(results: Results) -> list[Outcome]:
         ),
         _at_most("--help, wall, over python -c pass + 150 ms", 1, {"--help": shell["help_over"]} if shell else {}),
     ]
+
+
+def _from_threads(results: Results) -> Iterator[Outcome]:
+    """From 16,384 rows on, one call may use all processors, so that eight of them are compared with one on one."""
+    rates = results.get("threads", {})
+    gains = {rows_in(batch): found[OURS]["gain"] for batch, found in rates.items() if batch != ONE}
+    one = {ONE: rates[ONE][OURS]["gain"]} if ONE in rates else {}
+    large = {
+        rows_in(batch): found[OURS_ONE]["gain"]
+        for batch, found in rates.items()
+        if batch != ONE and int(batch) >= _LARGE
+    }
+    yield Outcome("predict_proba from 8 threads, rows/s over one thread's", ">= 1", gains, 1, at_least=True)
+    yield Outcome("predict_one from 8 threads, rows/s over one thread's", ">= 1", one, 1, at_least=True)
+    what = "predict_proba from 8 threads, 16,384 rows or more, over one thread on one processor"
+    yield Outcome(what, ">= 1.8", large, 1.8, at_least=True)
+
+
+def _run(results: Results) -> Iterator[Outcome]:
+    """Models of other tools."""
+    over = {int(count): cell["over"][SESSION_RUN] for count, cell in results.get("tensors", {}).items()}
+    few = {f"{count} tensors": value for count, value in over.items() if count <= _FEW}
+    many = {f"{count} tensors": value for count, value in over.items() if count > _FEW}
+    yield _at_most("run, small models with 1 and 2 tensors, over session.run", 1.08, few)
+    yield _at_most("run, small models with 4 and 24 tensors, over session.run", 1.1, many)
 
 
 def skipped(results: Results) -> Iterator[str]:
@@ -136,4 +160,6 @@ def _at_most(what: str, limit: float, cells: Mapping[str, Quartiles]) -> Outcome
 
 def rows_in(batch: str | int) -> str:
     """How a batch is named."""
+    if batch == ONE:
+        return ONE
     return f"{int(batch):,} rows" if int(batch) > 1 else "1 row"

@@ -22,7 +22,11 @@ from edge_runtime import Predictor
 
 BATCHES = (1, 8, 64, 1024, 16_384, 1_000_000)
 THREADS = 8
-THREAD_BATCHES = (64, 1024, 16_384)
+THREAD_BATCHES = (1, 8, 64, 512, 4096, 16_384, 65_536, 1_000_000)
+# What `predict_one` is called in the place of a batch.
+ONE = "predict_one"
+# One processor for each call, as eight at once have it at most.
+OURS_ONE = f"{OURS}, threads=1"
 
 # A call that is expected to take longer is skipped, and so is a batch that is expected to take more memory.
 _LONGEST_CALL = 5.0
@@ -107,21 +111,26 @@ def threads(model: Model, rounds: int) -> dict[str, dict[str, Rates]]:
     for batch in THREAD_BATCHES:
         print(f"  {THREADS} threads: {batch:,} rows", file=sys.stderr, flush=True)
         rows = model.rows(batch)
-        calls = {name: partial(peers[name].many, rows) for name in (OURS, ORT_ONE, ORT_DEFAULT)}
-        found[str(batch)] = {}
-        rates: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in calls}
-        for turn in range(rounds):
-            for name, call in calls.items():
-                for many in (False, True) if turn % 2 else (True, False):
-                    settle()
-                    rates[name][many].append(batch * _calls_a_second(call, THREADS if many else 1))
-        for name, (single, several) in rates.items():
-            found[str(batch)][name] = {
-                "single": summary(single),
-                "several": summary(several),
-                "gain": ratio(several, single),
-            }
+        calls: dict[str, Call] = {name: partial(peers[name].many, rows) for name in (OURS, ORT_ONE, ORT_DEFAULT)}
+        calls[OURS_ONE] = partial(Predictor(model.onnx, device="cpu", threads=1).predict_proba, rows)
+        found[str(batch)] = _rates(calls, batch, rounds)
+    row = model.rows(1)[0].tolist()
+    found[ONE] = _rates({name: partial(peers[name].one, row) for name in (OURS, ORT_ONE, ORT_DEFAULT)}, 1, rounds)
     return found
+
+
+def _rates(calls: Mapping[str, Call], batch: int, rounds: int) -> dict[str, Rates]:
+    """The rates of `calls`, each of `batch` rows."""
+    rates: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in calls}
+    for turn in range(rounds):
+        for name, call in calls.items():
+            for many in (False, True) if turn % 2 else (True, False):
+                settle()
+                rates[name][many].append(batch * _calls_a_second(call, THREADS if many else 1))
+    return {
+        name: {"single": summary(single), "several": summary(several), "gain": ratio(several, single)}
+        for name, (single, several) in rates.items()
+    }
 
 
 def loading(model: Model, rounds: int, seconds: float) -> Cell:
@@ -167,23 +176,26 @@ def _expected(model: Model, rows: Array) -> Array:
 def _calls_a_second(call: Callable[[], Any], count: int) -> float:
     """How many calls a second finish while `count` threads make them as fast as they can.
 
-    Each thread's calls count over the time that it took for them, up to the end of its last one.
+    All calls count over the time from the first thread's beginning to the last one's end.
     """
-    rates: list[float] = []
-    barrier = threading.Barrier(count)
+    done, begun, ended = [0], [math.inf], [0.0]
+    barrier, counting = threading.Barrier(count), threading.Lock()
 
     def work() -> None:
         call()
         barrier.wait()
-        done, start = 0, time.perf_counter()
-        while (took := time.perf_counter() - start) < _RATE_SECONDS:
+        calls, start = 0, time.perf_counter()
+        while time.perf_counter() - start < _RATE_SECONDS:
             call()
-            done += 1
-        rates.append(done / took)
+            calls += 1
+        with counting:
+            done[0] += calls
+            begun[0] = min(begun[0], start)
+            ended[0] = max(ended[0], time.perf_counter())
 
     workers = [threading.Thread(target=work) for _ in range(count)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    return math.fsum(rates)
+    return done[0] / (ended[0] - begun[0])

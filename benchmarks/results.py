@@ -15,6 +15,7 @@ class Results(TypedDict, total=False):
         latency: of one row that is a Python list, by model.
         throughput: of one call with many rows, by model and batch.
         threads: of calls from several threads at once on the example's network, by batch and contestant.
+        tensors: of `run`, by how many tensors go in and come out.
         loading: of opening a file, by model.
         shell: of whole commands.
         startup: seconds of each part of whole commands.
@@ -25,6 +26,7 @@ class Results(TypedDict, total=False):
     latency: dict[str, Cell]
     throughput: dict[str, dict[str, Cell]]
     threads: dict[str, dict[str, Rates]]
+    tensors: dict[str, Cell]
     loading: dict[str, Cell]
     shell: Shell
     startup: dict[str, dict[str, float]]

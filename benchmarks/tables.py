@@ -17,6 +17,9 @@ def print_results(results: Results) -> None:
     for model, cells in results.get("throughput", {}).items():
         _print_throughput(model, cells)
     _print_threads(results)
+    for count, cell in results.get("tensors", {}).items():
+        rows = ((name, duration(value), _over(cell, name)) for name, value in cell["seconds"].items())
+        print_table(f"One call with arrays by name, {count} in and {count} out", ("", "time", ""), rows)
     for model, cell in results.get("loading", {}).items():
         rows = ((name, duration(value), _over(cell, name)) for name, value in cell["seconds"].items())
         print_table(f"Opening a file, {model}", ("", "time", ""), rows)

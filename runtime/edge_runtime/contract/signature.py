@@ -285,23 +285,25 @@ def _input(plain: Mapping[str, Any], version: int) -> Input:
 
 
 def _features(plain: Sequence[Mapping[str, Any]]) -> tuple[Feature, ...]:
-    kinds = [feature["kind"] for feature in plain]
-    if unknown := [kind for kind in kinds if kind not in _KINDS]:
-        raise ValueError(f"unknown kind of feature {unknown[0]!r}")
-    if not plain or len({kind == "categorical" for kind in kinds}) > 1:
+    if unknown := {feature["kind"] for feature in plain}.difference(_KINDS):
+        raise ValueError(f"unknown kind of feature {min(unknown)!r}")
+    if not plain or len({feature["kind"] == "categorical" for feature in plain}) > 1:
         raise ValueError("an input must have features, and categorical features must have an input of their own")
     return tuple(map(_feature, plain))
 
 
 def _feature(plain: Mapping[str, Any]) -> Feature:
-    found: dict[str, Any] = {"name": schema.text(plain["name"]), "kind": plain["kind"]}
-    for key in ("minimum", "maximum", "missing"):
-        number = plain.get(key)
-        found[key] = None if number is None else _number(number)
-    found["categories"] = _categories(plain["categories"]) if found["kind"] == "categorical" else ()
+    minimum, maximum, missing = plain.get("minimum"), plain.get("maximum"), plain.get("missing")
+    found = {
+        "name": schema.text(plain["name"]),
+        "kind": plain["kind"],
+        "minimum": None if minimum is None else _number(minimum),
+        "maximum": None if maximum is None else _number(maximum),
+        "missing": None if missing is None else _number(missing),
+        "categories": _categories(plain["categories"]) if plain["kind"] == "categorical" else (),
+    }
     # Its constructor takes several times as long, which counts if there are many features.
-    feature = object.__new__(Feature)
-    vars(feature).update(found)
+    object.__setattr__(feature := object.__new__(Feature), "__dict__", found)
     return feature
 
 

@@ -47,12 +47,18 @@ class FeedRunner:
         inputs = placement.main.inputs
         batch = inputs[0].shape[:1] if inputs else ()
         self._taken = len(inputs)
+        # None if there is more to check. Sequences and maps are not arrays, and strings are any objects.
+        self._types: list[tuple[str, Any]] | None = [(spec.name, spec.dtype) for spec in inputs]
+        if placement.ranges is not None or any(dtype in (None, np.object_) for _, dtype in self._types):
+            self._types = None
         # All inputs have as many rows as the call. Otherwise its size is unknown.
         self._counts_rows = (
             bool(batch)
             and isinstance(batch[0], str)
             and all(spec.shape[:1] == batch and spec.dtype is not None for spec in inputs)
         )
+        # Where a call runs, and whether it is split, depends on its size only if the file says what a row costs.
+        self._needs_rows = self._counts_rows and placement.says_workload
         # All outputs have as many rows too, and their shapes are known before the call.
         self._may_split = self._counts_rows and all(
             spec.shape[:1] == batch
@@ -95,6 +101,17 @@ class FeedRunner:
             and all(spec.shape[:1] == batch for spec in self._outputs)
         )
 
+    def takes(self, feed: Mapping[str, Any]) -> bool:
+        """Whether `feed` is all arrays of the declared types. Their shapes are for ONNX Runtime to check."""
+        if self._types is None or len(feed) != self._taken:
+            return False
+        for name, dtype in self._types:
+            value = feed.get(name)
+            # Types of numpy's own are one object each.
+            if type(value) is not np.ndarray or value.dtype is not dtype:
+                return False
+        return True
+
     def run(self, feed: Mapping[str, Any]) -> list[Any]:
         """The outputs for `feed`.
 
@@ -111,14 +128,17 @@ class FeedRunner:
         """
         if self._ranges is not None:
             self._ranges.check(feed)
-        counts = {len(values) for values in feed.values()} if self._counts_rows and len(feed) == self._taken else ()
-        rows = next(iter(counts)) if len(counts) == 1 else None
+        rows = _rows_of(feed) if self._needs_rows and len(feed) == self._taken else None
         turn = self._turns.current
         try:
             held = turn.pop()
         except IndexError:
-            turn, held = self._turns.other(self.placement.is_small(rows))
+            # Of a binary model, numpy releases Python's lock twice more in the call, to fill both columns.
+            is_small = self.placement.is_small(rows // 3 if rows and self._is_binary else rows)
+            turn, held = self._turns.other(is_small)
         try:
+            if not self._is_binary and (rows is None or self.placement.is_small(rows)):
+                return self.placement.main.run(self.names, feed)
             return self._outputs_of(feed, rows)
         finally:
             turn.append(held)
@@ -167,3 +187,14 @@ class FeedRunner:
 
         run_in_batches(rows, workload, threads, compute)
         return results
+
+
+def _rows_of(feed: Mapping[str, Any]) -> int | None:
+    """How many rows all of `feed` have; None if they differ, which ONNX Runtime refuses."""
+    rows = None
+    for value in feed.values():
+        shape = value.shape
+        if not shape or (rows is not None and rows != shape[0]):
+            return None
+        rows = shape[0]
+    return rows

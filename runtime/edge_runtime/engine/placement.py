@@ -72,9 +72,14 @@ class Placement:
         self._single: Session | None = None
         _placements.add(self)
         # A GPU takes longer to start than a small model may ever compute, so it is not opened before it pays.
-        self._may_use_cuda = device == "auto" and WORKLOAD_KEY in self.main.metadata
+        self._may_use_cuda = device == "auto" and self.says_workload
         if device == "auto" and not self._may_use_cuda and cuda_problem(self.main.source) is None:
             self.main = Session(self.main.source, "auto", threads)
+
+    @property
+    def says_workload(self) -> bool:
+        """Whether the artifact says how much work a row takes."""
+        return WORKLOAD_KEY in self.main.metadata
 
     @functools.cached_property
     def workload(self) -> Workload | None:

@@ -147,7 +147,7 @@ class Session:
         return private_calls.bound_run(self._session, binding, options)
 
     def run(self, names: Sequence[str], feed: Mapping[str, Any]) -> list[Any]:
-        """Compute the outputs `names`.
+        """Compute the outputs `names`. A thread says `forks.begin_calls` before, or holds one of `turns`.
 
         Args:
             names: the names of the outputs.
@@ -160,7 +160,6 @@ class Session:
             InvalidInput: ONNX Runtime refuses the inputs.
             InferenceFailed: it fails while computing.
         """
-        forks.begin_calls()
         try:
             if self.turn is None:
                 return self._run(names, feed, self._run_options)

@@ -232,7 +232,7 @@ def test_which_calls_may_be_split(
     inputs: list[TensorSpec], outputs: list[TensorSpec], counts_rows: bool, may_split: bool
 ) -> None:
     """Rows are counted if all inputs have the batch; results have known shapes if all outputs have it too."""
-    placed: Any = SimpleNamespace(main=SimpleNamespace(inputs=inputs), ranges=None, turns=None)
+    placed: Any = SimpleNamespace(main=SimpleNamespace(inputs=inputs), ranges=None, turns=None, says_workload=False)
     runner = FeedRunner(placed, outputs)
     assert (runner._counts_rows, runner._may_split) == (counts_rows, may_split)
 
