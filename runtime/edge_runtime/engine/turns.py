@@ -48,12 +48,14 @@ class _Caller(Generic[Held]):
         turn: its own turn, for such calls.
         last: when it began the last of these calls, in its processor time; None if its turn has ended since.
         count: how many of them have followed each other closely.
+        waits: whether it waits for its turn.
     """
 
     def __init__(self) -> None:
         self.turn: Turn[Held] | None = None
         self.last: int | None = 0
         self.count = 0
+        self.waits = False
 
 
 class _Callers(threading.local, Generic[Held]):
@@ -118,8 +120,13 @@ class Turns(Generic[Held]):
             caller.count = 0
         caller.last = now
         caller.count += 1
-        if is_small is not False and caller.count > _COINCIDENCES and _has_lock():
-            self._wait(caller)
+        # A signal handler that is called again and again while it waits would never end.
+        if is_small is not False and caller.count > _COINCIDENCES and not caller.waits and _has_lock():
+            caller.waits = True
+            try:
+                self._wait(caller)
+            finally:
+                caller.waits = False
             try:
                 turn = self.current
                 return turn, turn.pop()

@@ -86,6 +86,22 @@ def test_who_waits_goes_on_when_no_call_is_under_way(turns: Turns[int], monkeypa
     assert turns.current is current
 
 
+def test_who_interrupts_a_thread_that_waits_does_not_wait(turns: Turns[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal handler that takes longer than the time between its signals would be called within itself for ever."""
+    turns.current.pop()
+    contend(turns, 5)
+    turns.current.pop()
+    found: list[int] = []
+
+    def sleep(seconds: float) -> None:
+        if not found:
+            found.extend(contend(turns, 20))
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    contend(turns, 1)
+    assert len(found) == 20
+
+
 def spin(seconds: float = 0.0003) -> None:
     """Use the processor for some time."""
     end = time.thread_time() + seconds
