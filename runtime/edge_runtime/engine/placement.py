@@ -16,7 +16,7 @@ from edge_runtime.contract.metadata_keys import CERTIFICATE_KEY, WORKLOAD_KEY
 from edge_runtime.contract.workload import Workload
 from edge_runtime.engine import forks
 from edge_runtime.engine.bound_buffers import HeldBuffers
-from edge_runtime.engine.devices import CUDA, cuda_problem
+from edge_runtime.engine.devices import CPU, CUDA, cuda_problem
 from edge_runtime.engine.model_metadata import ModelMetadata, metadata_of
 from edge_runtime.engine.processor_limits import available_processors
 from edge_runtime.engine.session import Session
@@ -139,6 +139,9 @@ class Placement:
 
     def is_small(self, rows: int | None) -> bool | None:
         """Whether a call of `rows` rows takes less time than Python's lock; None if it is not known."""
+        if self.main.provider != CPU:
+            # A thread that waits for a GPU uses little processor time, so that its calls look small.
+            return False
         return None if self.workload is None or rows is None else rows * self.workload.cost < _SMALL
 
     def single_threaded(self) -> Session | None:

@@ -217,3 +217,12 @@ _, status = os.waitpid(child, 0)
 sys.exit(os.waitstatus_to_exitcode(status))
 """
     assert_python_runs(script)
+
+
+@pytest.mark.parametrize("fake", ["comes up"], indirect=True)
+def test_which_calls_are_small(fake: FakeOnnxRuntime, placed: Callable[..., Placement]) -> None:
+    on_cpu = placed("cpu", cost=1000.0)
+    assert [on_cpu.is_small(rows) for rows in (1, 39, 40, None)] == [True, True, False, None]
+    assert Placement(MODEL, "cpu", None).is_small(1) is None
+    # Threads that wait for a GPU do not keep Python's lock from each other.
+    assert [placed("cuda", cost=1000.0).is_small(rows) for rows in (1, None)] == [False, False]
