@@ -295,14 +295,13 @@ def _features(plain: Sequence[Mapping[str, Any]]) -> tuple[Feature, ...]:
 def _feature(plain: Mapping[str, Any]) -> Feature:
     minimum, maximum, missing = plain.get("minimum"), plain.get("maximum"), plain.get("missing")
     found = {
-        "name": schema.text(plain["name"]),
-        "kind": plain["kind"],
+        **{"name": schema.text(plain["name"]), "kind": plain["kind"]},
         "minimum": None if minimum is None else _number(minimum),
         "maximum": None if maximum is None else _number(maximum),
         "missing": None if missing is None else _number(missing),
         "categories": _categories(plain["categories"]) if plain["kind"] == "categorical" else (),
     }
-    # Its constructor takes several times as long, which counts if there are many features.
+    # What its constructor does, in a third of the time.
     object.__setattr__(feature := object.__new__(Feature), "__dict__", found)
     return feature
 
