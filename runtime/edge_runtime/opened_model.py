@@ -114,7 +114,7 @@ class OpenedModel(Reloadable):
         """
         # Read once: `reload` may replace it.
         runner = self._runner if outputs is None else self._runner.choosing(outputs)
-        if type(inputs) is dict and runner.takes(inputs):
+        if type(inputs) is dict and runner.types is not None and _are_arrays(inputs, runner.types):
             # If ONNX Runtime refuses it, what follows says it better.
             with contextlib.suppress(InvalidInput):
                 return dict(zip(runner.names, runner.run(inputs), strict=True))
@@ -173,6 +173,18 @@ class OpenedModel(Reloadable):
         found = replay(placement.main, placement.certificate, on_batch)
         beside = placement.cuda if found.passed else None
         return found if beside is None else replay(beside, placement.certificate, on_batch)
+
+
+def _are_arrays(inputs: dict[str, Any], types: Sequence[tuple[str, np.dtype[Any]]]) -> bool:
+    """Whether `inputs` are just arrays of these types."""
+    if len(inputs) != len(types):
+        return False
+    for name, dtype in types:
+        value = inputs.get(name)
+        # Types of numpy's own are one object each.
+        if type(value) is not np.ndarray or value.dtype is not dtype:
+            return False
+    return True
 
 
 def _feed(inputs: Mapping[str, Any], session: Session) -> tuple[dict[str, Any], str]:

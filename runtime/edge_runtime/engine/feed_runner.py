@@ -27,6 +27,7 @@ class FeedRunner:
     Attributes:
         placement: the sessions of the model.
         names: the names of the outputs.
+        types: the names and types of the inputs, if arrays of these types need no other check than ONNX Runtime's.
     """
 
     def __init__(self, placement: Placement, outputs: Sequence[TensorSpec], is_binary: bool = False) -> None:
@@ -47,10 +48,7 @@ class FeedRunner:
         inputs = placement.main.inputs
         batch = inputs[0].shape[:1] if inputs else ()
         self._taken = len(inputs)
-        # None if there is more to check. Sequences and maps are not arrays, and strings are any objects.
-        self._types: list[tuple[str, Any]] | None = [(spec.name, spec.dtype) for spec in inputs]
-        if placement.ranges is not None or any(dtype in (None, np.object_) for _, dtype in self._types):
-            self._types = None
+        self.types = _types_of(placement)
         # All inputs have as many rows as the call. Otherwise its size is unknown.
         self._counts_rows = (
             bool(batch)
@@ -77,11 +75,7 @@ class FeedRunner:
         if not isinstance(names, list | tuple) or not names:
             raise InvalidInput(f"outputs must be a list of the names of outputs, found {names!r}")
         specs = {spec.name: spec for spec in self.placement.main.outputs}
-        for name in names:
-            if not isinstance(name, str) or name not in specs:
-                raise InvalidInput(
-                    f"the model returns {', '.join(specs)}; {name!r} is not one of them{suggestion(str(name), specs)}"
-                )
+        _check_names(names, specs)
         chosen = tuple(dict.fromkeys(names))
         found = self._chosen.get(chosen)
         if found is None:
@@ -100,17 +94,6 @@ class FeedRunner:
             and self._counts_rows
             and all(spec.shape[:1] == batch for spec in self._outputs)
         )
-
-    def takes(self, feed: Mapping[str, Any]) -> bool:
-        """Whether `feed` is all arrays of the declared types. Their shapes are for ONNX Runtime to check."""
-        if self._types is None or len(feed) != self._taken:
-            return False
-        for name, dtype in self._types:
-            value = feed.get(name)
-            # Types of numpy's own are one object each.
-            if type(value) is not np.ndarray or value.dtype is not dtype:
-                return False
-        return True
 
     def run(self, feed: Mapping[str, Any]) -> list[Any]:
         """The outputs for `feed`.
@@ -198,3 +181,17 @@ def _rows_of(feed: Mapping[str, Any]) -> int | None:
             return None
         rows = shape[0]
     return rows
+
+
+def _check_names(names: Sequence[str], specs: Mapping[str, TensorSpec]) -> None:
+    for name in names:
+        if not isinstance(name, str) or name not in specs:
+            raise InvalidInput(
+                f"the model returns {', '.join(specs)}; {name!r} is not one of them{suggestion(str(name), specs)}"
+            )
+
+
+def _types_of(placement: Placement) -> list[tuple[str, Any]] | None:
+    types = [(spec.name, spec.dtype) for spec in placement.main.inputs]
+    # Sequences and maps are not arrays, and strings are any objects.
+    return types if placement.ranges is None and not any(dtype in (None, np.object_) for _, dtype in types) else None
