@@ -86,6 +86,7 @@ def test_not_much_is_read_of_a_body_that_is_too_large() -> None:
 
     async def endless() -> dict[str, Any]:
         read.append(1)
+        await asyncio.sleep(0)
         return {"type": "http.request", "body": b"12345", "more_body": True}
 
     with pytest.raises(Refused, match="larger than 10 bytes"):
