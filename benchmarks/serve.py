@@ -20,13 +20,16 @@ from typing import TypedDict
 from benchmarks.goals import Outcome
 from benchmarks.machine import machine
 from benchmarks.models import CACHE, EXAMPLE, Model, prepared
-from benchmarks.serve_peers import BENTOML, FASTAPI, FASTAPI_ASYNC, MLFLOW, OURS, Peer, running
-from benchmarks.tables import print_outcomes, print_table
+from benchmarks.serve_peers import BENTOML, FASTAPI, FASTAPI_ASYNC, MLFLOW, OURS, OURS_BINARY, OURS_INFER, Peer, running
+from benchmarks.tables import print_missed, print_outcomes, print_table
 from benchmarks.timing import Quartiles, ratio, summary
 
 ROWS = (1, 64)
 # Connections that wrk keeps, each with one request at a time.
 _CONNECTIONS = 16
+# The first answers as the others do, with numbers for numbers; the second with labels, all probabilities and what
+# training never saw.
+_OURS = (OURS_INFER, OURS)
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 
 
@@ -116,7 +119,7 @@ def _drive(url: str, script: Path, seconds: float) -> Run:
 
 def _print(results: Results) -> None:
     print("  ".join(f"{name} {value}" for name, value in results["machine"].items()))
-    print("Medians of the rounds, with the quartiles of requests a second; ours over each one is of single rounds.")
+    print("Medians of the rounds, with the quartiles of requests a second; ratios are those of single rounds.")
     for rows, runs in results["runs"].items():
         lines = [
             (
@@ -124,14 +127,16 @@ def _print(results: Results) -> None:
                 f"{rate['median']:,.0f} ({rate['low']:,.0f}-{rate['high']:,.0f})",
                 f"{summary(run['p50'] for run in of_one)['median'] * 1e3:.2f} ms",
                 f"{summary(run['p99'] for run in of_one)['median'] * 1e3:.2f} ms",
-                f"{over['median']:.2f}" if name != OURS and (over := _over(runs, name)) else "",
+                *(f"{over['median']:.2f}" if (over := _over(runs, ours, name)) else "" for ours in _OURS),
             )
             for name, of_one in runs.items()
             if (rate := summary(run["rate"] for run in of_one))
         ]
-        header = ("", "requests/s", "p50", "p99", "ours over it")
+        header = ("", "requests/s", "p50", "p99", *(f"{ours.removeprefix('edge-serve, ')} over it" for ours in _OURS))
         print_table(f"{rows} row{'s' if rows != '1' else ''} in a request", header, lines)
-    print_outcomes(list(_outcomes(results)))
+    found = list(_outcomes(results))
+    print_missed(found)
+    print_outcomes(found)
 
 
 def _outcomes(results: Results) -> Iterator[Outcome]:
@@ -141,18 +146,19 @@ def _outcomes(results: Results) -> Iterator[Outcome]:
         ("mlflow serve", (MLFLOW,), 3.0),
     ]:
         cells = {
-            f"{name}, {rows} row{'s' if rows != '1' else ''}": over
+            f"{ours} over {name}, {rows} row{'s' if rows != '1' else ''}": over
             for rows, runs in results["runs"].items()
+            for ours in _OURS
             for name in names
-            if (over := _over(runs, name)) is not None
+            if (over := _over(runs, ours, name)) is not None
         }
         yield Outcome(f"requests a second over {title}", f">= {limit:g}", cells, limit, at_least=True)
 
 
-def _over(runs: Mapping[str, list[Run]], name: str) -> Quartiles | None:
-    if name not in runs or OURS not in runs:
+def _over(runs: Mapping[str, list[Run]], ours: str, name: str) -> Quartiles | None:
+    if name in (OURS, OURS_INFER, OURS_BINARY) or name not in runs or ours not in runs:
         return None
-    return ratio([run["rate"] for run in runs[OURS]], [run["rate"] for run in runs[name]])
+    return ratio([run["rate"] for run in runs[ours]], [run["rate"] for run in runs[name]])
 
 
 if __name__ == "__main__":

@@ -52,6 +52,14 @@ class Pace:
         self._rates[scale] = rate if old is None else old + _NEW * (min(rate, _MOST * old) - old)
         self.largest = max(self.largest, size)
 
+    def bounds_smaller(self, size: int) -> None:
+        """Take it that smaller calls take no longer than one of `size`, which they may have been joined to since."""
+        seconds = self.seconds(size)
+        assert seconds is not None
+        for scale, rate in self._rates.items():
+            if scale < size.bit_length():
+                self._rates[scale] = min(rate, seconds / 2 ** max(scale - 1, 0))
+
     def joins(self, first: int, second: int) -> bool:
         """Whether one call for both takes less time than two, or may do so: sizes that are not known are tried."""
         together = self.seconds(first + second)
@@ -207,6 +215,7 @@ class Calls:
                 return [[]] if first.answer.done() else [self._call(first.feed, first.names, size)]
             feed = {name: np.concatenate([one.feed[name] for one in together]) for name in first.feed}
             outputs = self._call(feed, first.names, size)
+            self._pace.bounds_smaller(size)
         except Exception as error:
             if len(together) == 1:
                 return [error]

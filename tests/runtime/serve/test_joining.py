@@ -172,6 +172,34 @@ def test_pace() -> None:
     assert any(pace.joins(2, 2) for _ in range(100))
 
 
+def test_calls_that_were_slow_once_are_known_to_be_quick_by_larger_ones() -> None:
+    pace = Pace()
+    pace.took(2, 0.5)
+    pace.took(64, 20e-6)
+    pace.bounds_smaller(64)
+    seconds = pace.seconds(2)
+    assert seconds is not None
+    assert seconds <= 20e-6
+    assert pace.seconds(64) == pytest.approx(20e-6)
+
+
+def test_callers_that_are_always_joined_do_not_wait_for_ever() -> None:
+    """The first call of a model is slow. If its time stood, every later one would be made to wait for others."""
+    model = Model()
+    model.go.set()
+    calls = served(model)
+    calls._pace.took(2, 0.01)
+    calls._pace.took(16, 1e-5)
+
+    async def together() -> None:
+        await asyncio.gather(*(calls.outputs(feed(i)) for i in range(8)))
+
+    asyncio.run(together())
+    assert model.calls == [8]
+    asyncio.run(together())
+    assert model.calls == [8, *[1] * 8]
+
+
 def test_one_slow_spell_does_not_count_for_much() -> None:
     pace = Pace()
     pace.took(8, 1e-3)
