@@ -70,9 +70,10 @@ class ModelEndpoint:
             answer = await self._answer(path, headers, scope["query_string"], receive)
         except Exception as error:
             answer = failure(error)
-        await send_answer(answer, send)
+        # Before it is sent, so that whoever has an answer finds it counted.
         if count := self._counts.get(name):
             count(answer.status, time.perf_counter() - begin)
+        await send_answer(answer, send)
 
     async def _answer(
         self, path: dict[str, str], headers: dict[bytes, bytes], query: bytes, receive: Receive
