@@ -127,3 +127,13 @@ def with_workload(certified: Make, **changes: Any) -> bytes:
     workload = Workload(independent=True, cost=1e6, bytes=40)
     content = appended(OUTPUTS.read_bytes(), WORKLOAD_KEY, workload.to_json())
     return certified(content, **changes)
+
+
+def test_it_says_whether_it_was_verified_when_it_was_opened(certified: Make, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(certified())
+    verified, unverified = Predictor(path, "cpu", verify=True), Predictor(path, "cpu")
+    assert (verified.verified, unverified.verified) == (True, False)
+    path.write_bytes(certified(tolerance_rule="changed"))
+    assert verified.reload()
+    assert verified.verified
