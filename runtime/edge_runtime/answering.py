@@ -9,6 +9,7 @@ import numpy.typing as npt
 from edge_runtime.contract.errors import InvalidInput, NoFeatures
 from edge_runtime.contract.signature import Signature
 from edge_runtime.contract.tensors import TensorSpec
+from edge_runtime.engine import forks
 from edge_runtime.engine.bound_buffers import UNPACKABLE, BoundBuffers
 from edge_runtime.engine.devices import CPU, CUDA
 from edge_runtime.engine.feed_runner import FeedRunner
@@ -207,3 +208,6 @@ def _one_row(reader: RowReader | TensorReader, row: Any) -> dict[str, npt.NDArra
 def _check_one(rows: int) -> None:
     if rows != 1:
         raise InvalidInput(f"predict_one takes one row, found {rows}; use predict or predict_proba")
+
+
+forks.makes_calls(Answering, "one")

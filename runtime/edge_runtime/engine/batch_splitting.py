@@ -4,7 +4,6 @@ ONNX Runtime releases the interpreter's lock while it computes, so that Python's
 caller's thread takes batches too: if all worker threads are busy with other calls, it computes all of them.
 """
 
-import atexit
 import math
 from collections.abc import Callable
 
@@ -76,10 +75,5 @@ def _forget_threads(may_be_locked: bool) -> None:
     _threads = WorkerThreads()
 
 
-def _end_threads() -> None:
-    _threads.end()
-
-
 _threads = WorkerThreads()
 forks.after_fork(_forget_threads)
-atexit.register(_end_threads)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_runtime.contract.tensors import TensorSpec
-from edge_runtime.engine import cuda
+from edge_runtime.engine import cuda, forks
 from edge_runtime.engine.devices import CUDA
 from edge_runtime.engine.ort_errors import translated
 from edge_runtime.engine.session import Session
@@ -73,6 +73,9 @@ class BoundBuffers:
             np.subtract(one, self.output, out=first)
             second[...] = self.output
         return self._result.copy()
+
+
+forks.makes_calls(BoundBuffers, "answer")
 
 
 class HeldBuffers:

@@ -2,12 +2,14 @@
 
 import contextlib
 import itertools
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.input_ranges import InputRanges
 from edge_runtime.contract.tensors import TensorSpec
+from edge_runtime.engine import forks
 from edge_runtime.engine.installation import import_onnxruntime
 from edge_runtime.engine.ort_errors import reason_of, translated
 from edge_runtime.engine.session import Session
@@ -96,6 +98,9 @@ def run_there(
     except Exception as error:
         raise translated(error, "the model") from error
     return dict(zip(names, binding.get_outputs(), strict=True))
+
+
+forks.makes_calls(sys.modules[__name__], "run_there")
 
 
 def _as_value(ort: Any, value: Any, spec: TensorSpec, session: Session) -> Any:

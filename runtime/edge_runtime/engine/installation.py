@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from edge_runtime.contract.errors import RuntimeNotInstalled
 from edge_runtime.contract.terminal import one_line
+from edge_runtime.engine import forks
 
 # What switches ONNX Runtime's telemetry off, and the values by which it does.
 TELEMETRY_SWITCH = "ORT_DISABLE_TELEMETRY"
@@ -50,7 +51,9 @@ def replacing(distributions: Iterable[str], extra: str) -> str:
     return f"fix it with pip uninstall -y {' '.join(distributions)} && pip install 'edge-predict[{extra}]'"
 
 
+# A forked process could not import what another thread has begun to import.
 @functools.cache
+@forks.opening()
 def import_onnxruntime() -> ModuleType:
     """The onnxruntime module.
 

@@ -210,6 +210,7 @@ def _outlive_fork(may_be_locked: bool) -> None:
 
 
 forks.after_fork(_outlive_fork)
+forks.makes_calls(Session, "run")
 
 
 def _spec(tensor: Any) -> TensorSpec:

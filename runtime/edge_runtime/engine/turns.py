@@ -186,10 +186,9 @@ _all: "weakref.WeakSet[Turns[Any]]" = weakref.WeakSet()
 
 def _begin_anew(may_be_locked: bool) -> None:
     """In a forked process, what a call of another thread holds never comes back, and may belong to a locked session."""
-    if may_be_locked:
-        for turns in _all:
+    for turns in _all:
+        if may_be_locked or turns.are_taken:
             turns.begin_anew()
 
 
-forks.signs_of_calls.append(lambda: any(turns.are_taken for turns in _all))
 forks.after_fork(_begin_anew)

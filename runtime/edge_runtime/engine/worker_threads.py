@@ -10,13 +10,10 @@ import ctypes
 import os
 import threading
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
 from edge_runtime.engine import forks
 from edge_runtime.engine.processor_limits import available_processors
-
-# How many seconds the end of the interpreter waits for a thread that is computing.
-_PATIENCE = 2.0
 
 
 class Job:
@@ -63,8 +60,7 @@ class WorkerThreads:
 
     def __init__(self) -> None:
         """Begin without threads."""
-        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
-        self._ended: SimpleQueue[None] = SimpleQueue()
+        self._jobs: SimpleQueue[Job] = SimpleQueue()
         self._starting = threading.Lock()
         self._count = 0
         self._ids: list[int] = []
@@ -72,21 +68,14 @@ class WorkerThreads:
 
     def submit(self, work: Callable[[], None], count: int) -> list[Job]:
         """Let `count` threads do `work`, each once; fewer if there are no more processors or threads."""
+        if forks.is_stopped():
+            return []
         self._start(min(count, max(1, available_processors() - 1)))
         self._keep_off_this_processor()
         jobs = [Job(work) for _ in range(min(count, self._count))]
         for job in jobs:
             self._jobs.put(job)
         return jobs
-
-    def end(self) -> None:
-        """End the threads: one that computes while the interpreter ends would end the process with an error."""
-        count, self._count = self._count, 0
-        for _ in range(count):
-            self._jobs.put(None)
-        with contextlib.suppress(Empty):
-            for _ in range(count):
-                self._ended.get(timeout=_PATIENCE)
 
     def _start(self, count: int) -> None:
         # If a call that this one interrupts is at it, this one does with the threads that there are. `threading.Thread`
@@ -107,13 +96,11 @@ class WorkerThreads:
         if self._processors:
             with contextlib.suppress(OSError):
                 os.sched_setaffinity(0, self._processors)
-        while (job := self._jobs.get()) is not None:
-            forks.begin_calls()
+        while True:
+            job = self._jobs.get()
             job.run()
-            forks.end_calls()
             # It holds the arrays of a call.
             del job
-        self._ended.put(None)
 
     def _keep_off_this_processor(self) -> None:
         """Move the threads to the processors on which the caller does not run.

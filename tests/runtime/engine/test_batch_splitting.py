@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -93,12 +93,11 @@ class RecordingThreads(WorkerThreads):
 
 
 @pytest.fixture
-def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[RecordingThreads]:
+def pool(monkeypatch: pytest.MonkeyPatch) -> RecordingThreads:
     monkeypatch.setattr(worker_threads, "available_processors", lambda: 9)
     pool = RecordingThreads()
     monkeypatch.setattr(batch_splitting, "_threads", pool)
-    yield pool
-    pool.end()
+    return pool
 
 
 @pytest.mark.parametrize(

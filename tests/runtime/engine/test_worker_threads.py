@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from paths import MODELS
 
 from edge_runtime import Predictor
 from edge_runtime.contract.workload import Workload
-from edge_runtime.engine import batch_splitting, worker_threads
+from edge_runtime.engine import batch_splitting, forks, worker_threads
 from edge_runtime.engine.batch_splitting import run_in_batches
 from edge_runtime.engine.worker_threads import WorkerThreads
 
@@ -25,10 +25,8 @@ HANG = 60
 
 
 @pytest.fixture
-def threads() -> Iterator[WorkerThreads]:
-    threads = WorkerThreads()
-    yield threads
-    threads.end()
+def threads() -> WorkerThreads:
+    return WorkerThreads()
 
 
 @pytest.fixture(autouse=True)
@@ -97,27 +95,11 @@ def test_a_call_in_the_middle_of_another_one_does_not_wait(threads: WorkerThread
     assert len(threads.submit(lambda: None, 2)) == 2
 
 
-def test_threads_end(threads: WorkerThreads) -> None:
-    (job,) = threads.submit(lambda: None, 1)
-    job.wait()
-    threads.end()
-    # New ones are made if there is work again.
-    (job,) = threads.submit(lambda: None, 1)
-    job.wait()
-
-
-def test_a_thread_that_goes_on_computing_is_not_waited_for(
+def test_a_thread_that_has_stopped_the_others_does_not_wait_for_them(
     threads: WorkerThreads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_threads, "_PATIENCE", 0.01)
-    busy = threading.Event()
-
-    def wait() -> None:
-        busy.wait(HANG)
-
-    threads.submit(wait, 1)
-    threads.end()
-    busy.set()
+    monkeypatch.setattr(forks, "_stopping", [threading.get_ident()])
+    assert threads.submit(lambda: None, 2) == []
 
 
 @pytest.mark.skipif(worker_threads._current_processor is None, reason="this platform does not tell the processor")
@@ -235,3 +217,77 @@ signal.setitimer(signal.ITIMER_REAL, 0)
 assert calls > 20
 """
     assert_python_runs(script)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform cannot fork")
+def test_a_signal_handler_calls_in_the_middle_of_everything() -> None:
+    """It deadlocked within 18 s; interrupts come too, and forks."""
+    assert_python_runs(f"""
+import os, signal, sys, time
+import numpy as np
+from edge_runtime import Predictor
+path = {str(MODELS / "three_labels.onnx")!r}
+predictor, other = Predictor(path, device="cpu"), Predictor({str(MODELS / "four_blobs.onnx")!r}, device="cpu")
+rows = np.random.default_rng(0).normal(size=(100_000, 2)).astype(np.float32)
+few, name = rows[:64], predictor.inputs[0].name
+expected = [predictor.predict_proba(rows), predictor.predict_proba(few), other.predict_one([-1, 1])]
+handled = interrupted = depth = rounds = is_forking = 0
+def check_few():
+    assert (predictor.predict_proba(few) == expected[1]).all()
+    assert other.predict_one([-1, 1]) == expected[2]
+def check_many():
+    assert (predictor.predict_proba(rows) == expected[0]).all()
+def open_and_close():
+    with Predictor(path, device="cpu") as opened:
+        opened.run({{name: few}})
+        assert opened.certificate is None and len(opened.classes_) == 3
+def handle(number, frame):
+    global handled, depth
+    # A handler may interrupt itself.
+    if depth > 1:
+        return
+    depth += 1
+    try:
+        handled += 1
+        check_few()
+        (check_many, open_and_close, check_few)[handled % 20 % 3]() if handled % 20 < 3 else None
+        # In a fork Python would print it, and go on.
+        if not handled % 100 and not is_forking:
+            os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        depth -= 1
+def fork():
+    global is_forking
+    is_forking = 1
+    child = os.fork()
+    is_forking = 0
+    if not child:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        check_few()
+        os._exit(0)
+    while True:
+        try:
+            assert os.waitpid(child, 0)[1] == 0
+            break
+        except KeyboardInterrupt:
+            pass
+        except ChildProcessError:
+            # The interrupt came after it.
+            break
+signal.signal(signal.SIGALRM, handle)
+signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+end = time.monotonic() + 20
+while time.monotonic() < end:
+    rounds += 1
+    try:
+        check_many()
+        open_and_close()
+        if not rounds % 10:
+            fork()
+    except KeyboardInterrupt:
+        interrupted += 1
+signal.setitimer(signal.ITIMER_REAL, 0)
+fork()
+assert handled > 500 and interrupted > 2, (handled, interrupted)
+""")
