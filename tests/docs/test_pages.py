@@ -34,6 +34,13 @@ def test_page(name: str, tmp_path: Path, environment: dict[str, str]) -> None:
     assert not_ignored(tmp_path) == []
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_examples_on_a_page_are_those_of_the_repository(name: str) -> None:
+    files = tracked_files()
+    shown = {block.file: block.text for block in blocks(PAGES[name].read_text()) if block.file in files}
+    assert shown == {file: files[file].read_text() for file in shown}
+
+
 def not_ignored(folder: Path) -> list[str]:
     """What a page left in a clone that git would show as untracked."""
     files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
