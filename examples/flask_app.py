@@ -19,13 +19,12 @@ app = Flask(__name__)
 
 
 @app.post("/predict")
-def predict() -> dict[str, Any]:
+def predict() -> Any:
     """The label of one row, or the labels of many: a JSON object with the columns, or a list of them."""
     rows = request.get_json()
     if isinstance(rows, list):
         return {"labels": predictor.predict(rows).tolist()}
-    answer: dict[str, Any] = predictor.predict_one(rows)._asdict()
-    return answer
+    return predictor.predict_one(rows)
 
 
 @app.errorhandler(InvalidInput)
