@@ -219,16 +219,12 @@ assert calls > 20
     assert_python_runs(script)
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform cannot fork")
-def test_a_signal_handler_calls_in_the_middle_of_everything() -> None:
-    """It deadlocked within 18 s; interrupts come too, and forks."""
-    assert_python_runs(f"""
+IN_THE_MIDDLE = """
 import os, signal, sys, time
 import numpy as np
 from edge_runtime import Predictor
-path = {str(MODELS / "three_labels.onnx")!r}
-predictor, other = Predictor(path, device="cpu"), Predictor({str(MODELS / "four_blobs.onnx")!r}, device="cpu")
+path = MODELS + "/three_labels.onnx"
+predictor, other = Predictor(path, device="cpu"), Predictor(MODELS + "/four_blobs.onnx", device="cpu")
 rows = np.random.default_rng(0).normal(size=(100_000, 2)).astype(np.float32)
 few, name = rows[:64], predictor.inputs[0].name
 expected = [predictor.predict_proba(rows), predictor.predict_proba(few), other.predict_one([-1, 1])]
@@ -240,7 +236,7 @@ def check_many():
     assert (predictor.predict_proba(rows) == expected[0]).all()
 def open_and_close():
     with Predictor(path, device="cpu") as opened:
-        opened.run({{name: few}})
+        opened.run({name: few})
         assert opened.certificate is None and len(opened.classes_) == 3
 def handle(number, frame):
     global handled, depth
@@ -290,4 +286,11 @@ while time.monotonic() < end:
 signal.setitimer(signal.ITIMER_REAL, 0)
 fork()
 assert handled > 500 and interrupted > 2, (handled, interrupted)
-""")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform cannot fork")
+def test_a_signal_handler_calls_in_the_middle_of_everything() -> None:
+    """It deadlocked within 18 s; interrupts come too, and forks."""
+    assert_python_runs(f"MODELS = {str(MODELS)!r}{IN_THE_MIDDLE}")
