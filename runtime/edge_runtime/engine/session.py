@@ -147,7 +147,7 @@ class Session:
         return private_calls.bound_run(self._session, binding, options)
 
     def run(self, names: Sequence[str], feed: Mapping[str, Any]) -> list[Any]:
-        """Compute the outputs `names`. A thread says `forks.begin_calls` before, or holds one of `turns`.
+        """Compute the outputs `names`.
 
         Args:
             names: the names of the outputs.
