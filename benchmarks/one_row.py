@@ -12,7 +12,9 @@ from benchmarks.models import EXAMPLE, prepared
 from benchmarks.timing import Call, interleaved, summary
 from edge_runtime import Predictor
 from edge_runtime.engine.bound_buffers import BoundBuffers
+from edge_runtime.engine.model_source import ModelSource
 from edge_runtime.engine.session import Session
+from edge_runtime.engine.session_settings import SessionSettings
 
 ROUNDS, SECONDS = 60, 60.0
 
@@ -20,7 +22,8 @@ ROUNDS, SECONDS = 60, 60.0
 def main() -> None:
     """Measure and print."""
     model = next(model for model in prepared() if model.name == EXAMPLE)
-    predictor, session = Predictor(model.onnx, device="cpu"), Session(model.onnx, "cpu")
+    predictor = Predictor(model.onnx, device="cpu")
+    session = Session(ModelSource(model.onnx), SessionSettings("cpu"))
     source, target = session.inputs[0], session.outputs[0]
     buffers = BoundBuffers(session, source, target, 1)
     # Rows of both labels, since the answer to one takes a rounding more.

@@ -1,9 +1,7 @@
 """`OpenedModel`: an ONNX model that runs here, tensors in and tensors out, and that can be verified."""
 
 import contextlib
-import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,9 +14,10 @@ from edge_runtime.engine.devices import CUDA
 from edge_runtime.engine.feed_runner import FeedRunner
 from edge_runtime.engine.ml_values import given_by_default
 from edge_runtime.engine.model_metadata import ModelMetadata
+from edge_runtime.engine.model_source import ModelSource
 from edge_runtime.engine.placement import Placement
 from edge_runtime.engine.session import Session
-from edge_runtime.reloadable import Arguments, Reloadable
+from edge_runtime.reloadable import Reloadable
 from edge_runtime.rows.model_inputs import as_input
 from edge_runtime.rows.tensor_reader import declared, named
 
@@ -44,49 +43,17 @@ class OpenedModel(Reloadable):
             large calls may run on CUDA besides.
     """
 
-    def __init__(
-        self,
-        model: str | os.PathLike[str] | bytes | bytearray | memoryview,
-        device: str = "auto",
-        verify: bool = False,
-        threads: int | None = None,
-    ) -> None:
-        """Open a model.
-
-        Args:
-            model: the path of an ONNX file (.onnx, or .ort in ONNX Runtime's own format), or the content of one.
-            device: "auto" uses the CPU, and CUDA, if it works, for the calls that are done sooner there, and for all
-                calls of a file that does not say how much work its rows take. "cpu", "cuda" or "cuda:N" uses that
-                device or raises, and so does the name of an ONNX Runtime provider.
-            verify: whether to raise unless the model passes `verify`.
-            threads: the most processors that one call may use on the CPU; by default all of this process.
-
-        Raises:
-            ModelNotFound: the file does not exist.
-            InvalidModel: it is not an ONNX model, is damaged, or is newer than this version reads.
-            InvalidInput: `threads` is not a positive integer.
-            UnknownDevice: no device has this name.
-            DeviceUnavailable: the device cannot be used here; the message says why.
-            RuntimeNotInstalled: ONNX Runtime is missing, or two of its packages overwrite each other.
-            NoCertificate: with `verify`, the model does not carry a certificate.
-            VerificationFailed: with `verify`, the model is not verified here; the message says why.
-        """
-        source = bytes(model) if isinstance(model, bytes | bytearray | memoryview) else Path(model)
-        super().__init__((source, device, verify, threads))
-
-    def _open(self, arguments: Arguments) -> None:
-        source, device, verify, threads = arguments
-        placement = Placement(source, device, threads)
+    def _open(self, source: ModelSource) -> None:
+        super()._open(source)
+        placement = Placement(source, self._settings)
         session = placement.main
-        self._arguments = (session.source, device, verify, threads)
         self.inputs: tuple[TensorSpec, ...] = session.inputs
         self.outputs: tuple[TensorSpec, ...] = session.outputs
         self.input_ranges: tuple[InputRange, ...] = () if placement.ranges is None else placement.ranges.inputs
         self.provider: str = session.provider
-        self._shown_source = session.shown_source
         self.overridable_initializers: tuple[TensorSpec, ...] = session.overridable_initializers
         self._runner = FeedRunner(placement, given_by_default(self.outputs))
-        if verify and not (verification := self.verify()).passed:
+        if self._verify and not (verification := self.verify()).passed:
             raise VerificationFailed(verification.failure)
 
     def run(self, inputs: Mapping[str, Any], outputs: Sequence[str] | None = None) -> dict[str, Any]:

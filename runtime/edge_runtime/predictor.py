@@ -1,6 +1,5 @@
 """`Predictor`: an opened model that answers."""
 
-import os
 from typing import Any
 
 import numpy as np
@@ -10,10 +9,10 @@ from edge_runtime.answering import Answering
 from edge_runtime.contract.errors import NoProbabilities, NoSignature
 from edge_runtime.contract.file_signature import signature_in
 from edge_runtime.contract.signature import Signature
+from edge_runtime.engine.model_source import ModelSource
 from edge_runtime.estimator import FittedEstimator
 from edge_runtime.opened_model import OpenedModel
 from edge_runtime.prediction import Prediction
-from edge_runtime.reloadable import Arguments
 
 
 class Predictor(OpenedModel, FittedEstimator):
@@ -31,25 +30,15 @@ class Predictor(OpenedModel, FittedEstimator):
 
     _in_use = ("_runner", "_answering")
 
-    # Its docstring is OpenedModel's.
-    def __init__(
-        self,
-        model: str | os.PathLike[str] | bytes | bytearray | memoryview,
-        device: str = "auto",
-        verify: bool = False,
-        threads: int | None = None,
-    ) -> None:
-        super().__init__(model, device, verify, threads)
-
-    def _open(self, arguments: Arguments) -> None:
-        super()._open(arguments)
+    def _open(self, source: ModelSource) -> None:
+        super()._open(source)
         placement = self._runner.placement
         self.signature: Signature | None = signature_in(placement.main.metadata, self.inputs, self.outputs)
         self._answering = None if self.signature is None else Answering(placement, self.signature)
 
     def __repr__(self) -> str:
         task = "without a signature" if self.signature is None else self.signature.task
-        return f"Predictor({self._shown_source}, {task}, {self.provider}{', closed' if self.closed else ''})"
+        return f"Predictor({self._source!r}, {task}, {self.provider}{', closed' if self.closed else ''})"
 
     @property
     def classes_(self) -> npt.NDArray[Any]:

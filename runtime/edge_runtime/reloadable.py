@@ -1,19 +1,24 @@
-"""`Reloadable`: an opened model that can be reloaded from its changed file, closed, and pickled."""
+"""`Reloadable`: a model that is opened, reloaded from its changed file, closed, and pickled."""
 
+import os
 import threading
-from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, Self, TypeAlias
+from typing import Any, BinaryIO, NoReturn, Self, TypeAlias
 
-from edge_runtime.contract.errors import PredictorClosed
+from edge_runtime.contract.errors import InvalidInput, PredictorClosed
 from edge_runtime.engine import forks
 from edge_runtime.engine.feed_runner import FeedRunner
+from edge_runtime.engine.model_source import ModelSource
+from edge_runtime.engine.session_settings import SessionSettings
 
-# What opens the same model again, in another process and another folder too.
-Arguments: TypeAlias = tuple[Path | bytes, str, bool, int | None]
+# What opens a model.
+Model: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
+Providers: TypeAlias = Sequence[str | tuple[str, Mapping[str, Any]]]
+Libraries: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
-class Reloadable(ABC):
+class Reloadable:
     """An opened model whose calls all begin by reading one attribute, in which everything fits together.
 
     So `reload` and `close` may replace these attributes under the calls of other threads: what has begun ends with the
@@ -22,18 +27,65 @@ class Reloadable(ABC):
 
     # The attributes that hold sessions.
     _in_use: tuple[str, ...] = ("_runner",)
-    _arguments: Arguments
+    _source: ModelSource
     _runner: FeedRunner
 
-    def __init__(self, arguments: Arguments) -> None:
-        """Open the model."""
+    def __init__(
+        self,
+        model: Model,
+        device: str = "auto",
+        verify: bool = False,
+        threads: int | None = None,
+        *,
+        providers: Providers | None = None,
+        session_options: Mapping[str, Any] | None = None,
+        custom_operators: Libraries | None = None,
+        data_folder: str | os.PathLike[str] | None = None,
+    ) -> None:
+        """Open a model.
+
+        Args:
+            model: the path of an ONNX file (.onnx, or .ort in ONNX Runtime's own format), where ~ is the user's home;
+                its content; or a binary file object, which is read from where it stands.
+            device: "auto" uses the CPU, and CUDA, if it works, for the calls that are done sooner there, and for all
+                calls of a file that does not say how much work its rows take. "cpu", "cuda" or "cuda:N" uses that
+                device or raises, and so does the name of an ONNX Runtime provider.
+            verify: whether to raise unless the model passes `verify`.
+            threads: the most processors that one call may use on the CPU; by default all of this process.
+            providers: in place of `device`, the providers of ONNX Runtime in the order in which they may take parts of
+                the model, each by its name or as (name, options); all of them must start.
+            session_options: options of ONNX Runtime's sessions, by name: attributes of onnxruntime.SessionOptions, such
+                as {"graph_optimization_level": "ORT_DISABLE_ALL"}, or entries of its configuration, whose names have a
+                dot. They win over what is chosen here.
+            custom_operators: the library of operators that the model needs besides ONNX's, or a list of libraries.
+            data_folder: the folder with the files that `model` refers to, if it is a content. The data of a file lies
+                beside it.
+
+        Raises:
+            ModelNotFound: the file does not exist.
+            InvalidModel: it is not an ONNX model, is damaged, or is newer than this version reads.
+            InvalidInput: another argument is not what is taken here.
+            UnknownDevice: no device has this name.
+            DeviceUnavailable: the device cannot be used here; the message says why.
+            RuntimeNotInstalled: ONNX Runtime is missing, or two of its packages overwrite each other.
+            NoCertificate: with `verify`, the model does not carry a certificate.
+            VerificationFailed: with `verify`, the model is not verified here; the message says why.
+        """
+        if not isinstance(verify, bool):
+            raise InvalidInput(f"verify must be True or False, found {type(verify).__name__}")
+        settings = SessionSettings.checked(device, threads, providers, session_options, custom_operators)
+        self._begin(ModelSource(model, data_folder), settings, verify)
+
+    def _begin(self, source: ModelSource, settings: SessionSettings, verify: bool) -> None:
         # A signal handler may close what it interrupts.
         self._changing = threading.RLock()
-        self._open(arguments)
+        # What opens the same model again, in another process and another folder too.
+        self._settings, self._verify = settings, verify
+        self._open(source)
 
-    @abstractmethod
-    def _open(self, arguments: Arguments) -> None:
-        """Open a model, and set all attributes that say what it is."""
+    def _open(self, source: ModelSource) -> None:
+        """Open a model with the settings, and set all attributes that say what it is."""
+        self._source = source
 
     def reload(self) -> bool:
         """Take the model that is in the file now, if the file has changed since it was opened.
@@ -52,14 +104,17 @@ class Reloadable(ABC):
             ModelNotFound, InvalidModel, DeviceUnavailable, NoCertificate, VerificationFailed: as for opening it, with
                 the same arguments. The old model goes on answering.
         """
-        if self._runner.placement.main.is_unchanged():
+        self._check_open()
+        if self._source.is_unchanged():
             return False
         # A fork waits until nothing is opened, and so until no thread holds the lock.
         with forks.opening(), self._changing:
-            if self._runner.placement.main.is_unchanged():
+            self._check_open()
+            if self._source.is_unchanged():
                 return False
             new = object.__new__(type(self))
-            new._open(self._arguments)
+            new._settings, new._verify = self._settings, self._verify
+            new._open(self._source.again())
             # A signal handler may have closed it.
             self._check_open()
             # One step of the interpreter.
@@ -76,12 +131,12 @@ class Reloadable(ABC):
     @property
     def source(self) -> Path | bytes:
         """The file of the model, or its content if it was opened from that."""
-        return self._arguments[0]
+        return self._source.model
 
     @property
     def verified(self) -> bool:
         """Whether it was opened with `verify=True`, so that the file in use has passed."""
-        return self._arguments[2]
+        return self._verify
 
     def close(self) -> None:
         """Free the model's memory, once the calls that other threads are in have ended; later ones raise.
@@ -107,9 +162,15 @@ class Reloadable(ABC):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def __reduce__(self) -> tuple[type["Reloadable"], Arguments]:
+    def __reduce__(self) -> tuple[Any, ...]:
         self._check_open()
-        return type(self), self._arguments
+        return _opened, (type(self), self._source, self._settings, self._verify)
+
+
+def _opened(kind: type[Reloadable], source: ModelSource, settings: SessionSettings, verify: bool) -> Reloadable:
+    model = object.__new__(kind)
+    model._begin(source, settings, verify)
+    return model
 
 
 class _Closed:

@@ -111,7 +111,7 @@ def replay(session: Session, certificate: Certificate, on_batch: Callable[[], ob
             on_batch()
     checks = tuple(map(_merged, found.values()))
     text = session.metadata.get(SIGNATURE_KEY)
-    intact = session.content_sha256() == certificate.content_sha256
+    intact = session.source.content_sha256() == certificate.content_sha256
     signature_intact = certificate.signature_sha256 == (
         None if text is None else hashlib.sha256(text.encode()).hexdigest()
     )

@@ -12,7 +12,7 @@ from zoo import ZOO
 from edge_export import export
 from edge_export.formats.ort_file import ort_bytes
 from edge_runtime import DeviceUnavailable, InvalidInput, Predictor
-from edge_runtime.engine import session
+from edge_runtime.engine import opening
 from edge_runtime.engine.devices import CUDA
 
 pytestmark = pytest.mark.gpu
@@ -57,7 +57,7 @@ def test_a_file_in_ort_format_stays_on_the_cpu(artifacts: dict[str, Path], tmp_p
 
 def test_with_tf32_certificates_fail(artifacts: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """TF32 keeps 10 bits of a float32's 23: products of matrices and convolutions show it."""
-    monkeypatch.setattr(session, "candidates", lambda device: [(CUDA, {"use_tf32": "1"})])
+    monkeypatch.setattr(opening, "candidates", lambda device: [(CUDA, {"use_tf32": "1"})])
     used = largest_tolerances_used(artifacts)
     print({name: f"{fraction:.3g}" for name, fraction in used.items()})
     assert any(fraction > 1 for fraction in used.values())

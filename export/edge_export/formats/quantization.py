@@ -31,10 +31,9 @@ from edge_export.errors import ExportError
 from edge_export.formats.choices import Precision
 from edge_export.formats.onnx_file import serialized
 from edge_export.tensors import Tensors
-from edge_runtime import Signature
+from edge_runtime import OpenedModel, Signature
 from edge_runtime.contract.terminal import one_line
 from edge_runtime.engine.installation import import_onnxruntime
-from edge_runtime.engine.session import Session
 
 # Its tools would import it with telemetry on.
 import_onnxruntime()
@@ -169,7 +168,7 @@ def _converted(original: ModelProto, precision: Precision, convert: Callable[[Mo
         if _small_weights(result) == _small_weights(original):
             raise nothing
         onnx.checker.check_model(result, full_check=True)
-        before, after = (Session(serialized(model), "cpu", 1) for model in (original, result))
+        before, after = (OpenedModel(serialized(model), "cpu", threads=1) for model in (original, result))
         if (before.inputs, before.outputs) != (after.inputs, after.outputs):
             raise ValueError(f"it would take {after.inputs} and give {after.outputs}")
     except ExportError:

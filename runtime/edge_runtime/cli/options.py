@@ -1,9 +1,10 @@
 """The options of `edge-predict`: answers from an exported model at the shell."""
 
+import functools
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
@@ -55,6 +56,10 @@ def predict(
     top: Annotated[int | None, typer.Option(metavar="COUNT", min=1, help="Show only the most probable labels.")] = None,
     flag_unseen: Annotated[bool, typer.Option("--flag-unseen", help="Add what is unlike the training data.")] = False,
     device: Annotated[str, typer.Option(metavar="DEVICE", help="cpu, cuda, cuda:N or a provider.")] = "auto",
+    custom_operators: Annotated[
+        list[Path] | None,
+        typer.Option("--operators", metavar="FILE", help="A library of custom operators."),
+    ] = None,
     show_description: Annotated[
         bool, typer.Option("--describe", help="Show what the model takes and returns.")
     ] = False,
@@ -94,10 +99,11 @@ def predict(
                 "--output writes the raw outputs for --input; --format, --top and --flag-unseen are for answers"
             )
         _check_output(output, input_file)
+    opened = functools.partial(_opened, model, device, custom_operators)
     if input_file is not None:
-        _answer_file(model, device, input_file, output, Asked(output_format, flag_unseen, top))
+        _answer_file(opened, input_file, output, Asked(output_format, flag_unseen, top))
         return None
-    predictor = _opened(model, device)
+    predictor = opened()
     if show_description:
         as_json = output_format == "json"
         described = describe.description_json(predictor) if as_json else describe.description_text(predictor, details)
@@ -124,11 +130,11 @@ def _is_option(value: str) -> bool:
     return False
 
 
-def _opened(model: str, device: str) -> "Predictor":
+def _opened(model: str, device: str, custom_operators: list[Path] | None) -> "Predictor":
     from edge_runtime.predictor import Predictor
 
     try:
-        return Predictor(model, device)
+        return Predictor(model, device, custom_operators=custom_operators)
     except UnknownDevice as error:
         raise shell.UsageError(str(error)) from error
 
@@ -153,7 +159,7 @@ def _check_output(output: Path, input_file: str) -> None:
     prepare_file(output)
 
 
-def _answer_file(model: str, device: str, input_file: str, output: Path | None, asked: Asked) -> None:
+def _answer_file(opened: Callable[[], "Predictor"], input_file: str, output: Path | None, asked: Asked) -> None:
     """Answer the rows of a file or a pipe (-), or the arrays in it."""
     if input_file.endswith(_ARRAYS):
         # These import numpy, and the mistakes in a command line are found before.
@@ -161,13 +167,13 @@ def _answer_file(model: str, device: str, input_file: str, output: Path | None, 
         from edge_runtime.contract.array_files import read_arrays
 
         given = read_arrays(Path(input_file), InvalidInput)
-        answer_arrays(_opened(model, device), given, input_file, output, asked)
+        answer_arrays(opened(), given, input_file, output, asked)
         return
     source = "stdin" if input_file == "-" else input_file
     with reading_text(source, InvalidInput):
         text = _text(input_file)
     with text:
-        predictor = _opened(model, device)
+        predictor = opened()
         if output is None and predictor.signature is not None and predictor.signature.has_features:
             _answer_rows(predictor, text, input_file, source, asked)
             return

@@ -13,7 +13,7 @@ from types import ModuleType
 from edge_runtime.contract.errors import UnknownDevice
 from edge_runtime.contract.terminal import one_line, suggestion
 from edge_runtime.engine.installation import import_onnxruntime, replacing
-from edge_runtime.engine.model_file import is_ort_format
+from edge_runtime.engine.model_source import ModelSource
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
@@ -79,7 +79,7 @@ def candidates(device: str) -> list[tuple[str, dict[str, str]]]:
     )
 
 
-def provider_problem(ort: ModuleType, provider: str, source: str | bytes) -> str | None:
+def provider_problem(ort: ModuleType, provider: str, source: ModelSource) -> str | None:
     """Why `provider` cannot be used for the model `source`; None if only trying can tell."""
     if provider == CUDA:
         return cuda_problem(source)
@@ -92,11 +92,11 @@ def provider_problem(ort: ModuleType, provider: str, source: str | bytes) -> str
     return None
 
 
-def cuda_problem(source: Path | str | bytes) -> str | None:
+def cuda_problem(source: ModelSource) -> str | None:
     """Why the model `source` cannot run on CUDA here; None if only trying can tell."""
     if CUDA not in import_onnxruntime().get_available_providers():
         return f"the installed onnxruntime does not have CUDA; {replacing(['onnxruntime'], 'gpu-cuda')}"
-    if is_ort_format(source):
+    if source.is_ort_format:
         # ONNX Runtime 1.31 crashes on some of them there, and silently runs others on the CPU.
         return "a file in ORT format runs only on the CPU; use the ONNX file on CUDA"
     return cuda_driver_problem()

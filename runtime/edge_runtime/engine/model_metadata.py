@@ -3,10 +3,9 @@
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
-from edge_runtime.engine.model_file import is_ort_format
+from edge_runtime.engine.model_source import ModelSource
 from edge_runtime.engine.session import Session
 
 # Of ModelProto, the message that an .onnx file is: repeated OperatorSetIdProto opset_import = 8.
@@ -54,15 +53,16 @@ def metadata_of(session: Session) -> ModelMetadata:
         description=meta.description,
         domain=meta.domain,
         version=None if meta.version == _UNSAID else meta.version,
-        opsets=_opsets(session.source) if session.is_unchanged() else {},
+        opsets=_opsets(session.source) if session.source.is_unchanged() else {},
     )
 
 
-def _opsets(source: Path | bytes) -> dict[str, int]:
-    if is_ort_format(source):
+def _opsets(source: ModelSource) -> dict[str, int]:
+    model = source.model
+    if source.is_ort_format:
         return {}
     opsets = {}
-    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+    with io.BytesIO(model) if isinstance(model, bytes) else model.open("rb") as file:
         while (field := _next_field(file, _OPSET_IMPORT)) is not None:
             number, content = field
             if number == _OPSET_IMPORT and isinstance(content, bytes):

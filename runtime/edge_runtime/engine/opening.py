@@ -4,116 +4,130 @@ import contextlib
 import functools
 import mmap
 import os
+import re
 import sys
 import threading
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
-from edge_runtime.contract.errors import DeviceUnavailable
+from edge_runtime.contract.errors import DeviceUnavailable, EdgePredictError, InvalidModel
 from edge_runtime.engine.devices import CPU, CUDA, candidates, library_problem, provider_problem
+from edge_runtime.engine.model_source import ModelSource
 from edge_runtime.engine.ort_errors import loading_error, reason_of
 from edge_runtime.engine.processor_limits import available_processors
+from edge_runtime.engine.session_settings import Provider, SessionSettings
 
 # A signal handler may open a model while one is opened.
 _REDIRECTING = threading.RLock()
 
+# A tensor's reference to another file, in ONNX's protobuf: its field 13, whose first entry is the location.
+_EXTERNAL = re.compile(rb"\x6a[\x00-\xff]\n\x08location\x12")
 
-def open_session(
-    ort: ModuleType,
-    source: str | bytes,
-    name: str,
-    device: str,
-    wanted: list[tuple[str, dict[str, str]]],
-    threads: int | None,
-    data: Path | None = None,
-) -> tuple[Any, dict[str, str]]:
+
+def open_session(ort: ModuleType, source: ModelSource, settings: SessionSettings) -> tuple[Any, dict[str, str]]:
     """Open a session on the first provider that starts.
 
     Args:
         ort: the onnxruntime module.
-        source: the path of the model, or its content.
-        name: what to call the model in messages.
-        device: what the user asked for.
-        wanted: the providers to try, with their options.
-        threads: the most processors that one call may use on the CPU; None for all of this process.
-        data: the data file of the model, if it has one.
+        source: the model.
+        settings: how to open it.
 
     Returns:
         The session, and the options of its provider.
 
     Raises:
+        UnknownDevice: no device has this name.
         DeviceUnavailable: none of the providers starts.
         InvalidModel, ModelNotFound: the model cannot be opened on any device.
+        InvalidInput: ONNX Runtime does not take a setting.
     """
+    # All of `providers` together, or one provider of a device after the other.
+    attempts = [[one] for one in candidates(settings.device)] if settings.providers is None else [settings.providers]
     problem: str | None = None
-    for provider, options in wanted:
-        if problem := provider_problem(ort, provider, source):
+    for providers in attempts:
+        if problem := next(filter(None, (provider_problem(ort, name, source) for name, _ in providers)), None):
             continue
         try:
-            session = _new_session(ort, source, provider, options, threads, data)
+            session = _new_session(ort, source, providers, settings)
+        except EdgePredictError:
+            raise
         except Exception as error:
-            if provider == CPU:
-                raise loading_error(error, name) from error
+            if providers[0][0] == CPU:
+                raise loading_error(error, source.name) from error
             problem = reason_of(error)
             continue
         # ONNX Runtime silently falls back to the CPU: only the opened session tells.
-        if session.get_providers()[0] == provider:
-            return session, options
-        problem = library_problem(ort, provider)
+        missing = [name for name, _ in providers if name not in session.get_providers()]
+        if not missing:
+            return session, providers[0][1]
+        problem = library_problem(ort, missing[0])
     # If the model cannot be opened on the CPU either, that is the error to report.
-    open_session(ort, source, name, "cpu", candidates("cpu"), 1, data)
-    raise DeviceUnavailable(f"device {device!r} cannot be used: {problem}")
+    open_session(ort, source, replace(settings, device="cpu", providers=None, threads=1))
+    raise DeviceUnavailable(f"{settings.shown_device} cannot be used: {problem}")
 
 
-def _new_session(
-    ort: ModuleType,
-    source: str | bytes,
-    provider: str,
-    options: dict[str, str],
-    threads: int | None,
-    data: Path | None,
-) -> Any:
-    settings = _settings(ort, provider, threads)
+def _new_session(ort: ModuleType, source: ModelSource, providers: Sequence[Provider], settings: SessionSettings) -> Any:
+    options = _session_options(ort, source, providers[0][0], settings)
+    names = [name for name, _ in providers]
 
     def opened() -> Any:
-        if provider == CPU:
-            return ort.InferenceSession(source, settings, providers=[provider])
+        if names == [CPU] and not providers[0][1]:
+            return ort.InferenceSession(source.loadable, options, providers=names)
         # ONNX Runtime prints messages about missing libraries to stdout, which is for answers. One thread at a time
         # redirects it: two would undo each other in the wrong order.
         with _REDIRECTING, contextlib.redirect_stdout(sys.stderr):
-            if provider == CUDA and hasattr(ort, "preload_dlls"):
+            if CUDA in names and hasattr(ort, "preload_dlls"):
                 ort.preload_dlls()
-            return ort.InferenceSession(source, settings, providers=[(provider, options)], enable_fallback=0)
+            return ort.InferenceSession(source.loadable, options, providers=list(providers), enable_fallback=0)
 
+    data = source.data
     try:
         return opened()
     except Exception:
         # Some versions refuse a data file that a link leads to, unless it is handed to them, which takes more memory.
-        if data is None or not hasattr(settings, "add_external_initializers_from_files_in_memory"):
+        if data is None or not hasattr(options, "add_external_initializers_from_files_in_memory"):
             raise
     with data.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        settings.add_external_initializers_from_files_in_memory([data.name], [content], [len(content)])
+        options.add_external_initializers_from_files_in_memory([data.name], [content], [len(content)])
         return opened()
 
 
-def _settings(ort: ModuleType, provider: str, threads: int | None) -> Any:
-    settings = ort.SessionOptions()
-    settings.inter_op_num_threads = 1
+def _session_options(ort: ModuleType, source: ModelSource, provider: str, settings: SessionSettings) -> Any:
+    options, threads = ort.SessionOptions(), settings.threads
+    options.inter_op_num_threads = 1
     # ONNX Runtime would keep a memory pattern for each number of rows.
-    settings.enable_mem_pattern = False
+    options.enable_mem_pattern = False
     if provider == CPU and _can_spin_briefly(ort) and threads != 1 and (most := available_processors()) > 1:
         wanted = min(most, threads or most)
         # With 0 ONNX Runtime gives each thread a processor of its own, which is right if all processors are ours.
-        settings.intra_op_num_threads = 0 if wanted == _all_processors() else wanted
+        options.intra_op_num_threads = 0 if wanted == _all_processors() else wanted
         # Waking up takes longer than most calls, so threads wait this long for the next call before they sleep.
-        settings.add_session_config_entry("session.intra_op.spin_duration_us", "200")
+        options.add_session_config_entry("session.intra_op.spin_duration_us", "200")
     else:
-        settings.intra_op_num_threads = 1
-        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.intra_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Errors are raised, so ONNX Runtime need not print them too.
-    settings.log_severity_level = 4
-    return settings
+    options.log_severity_level = 4
+    if isinstance(source.model, bytes):
+        _set_data_folder(ort, options, source)
+    settings.apply(options)
+    return options
+
+
+def _set_data_folder(ort: ModuleType, options: Any, source: ModelSource) -> None:
+    """Say where the files are that a model's content refers to; without a folder, nowhere: not in the current one."""
+    assert isinstance(source.model, bytes)
+    if _version(ort) >= (1, 21):
+        options.add_session_config_entry(
+            "session.model_external_initializers_file_folder_path", str(source.data_folder or os.devnull)
+        )
+    elif _EXTERNAL.search(source.model):
+        raise InvalidModel(
+            f"the model has its weights in other files, and ONNX Runtime {ort.__version__} finds them only beside the "
+            "file of the model; open it by its path, or upgrade onnxruntime to 1.21"
+        )
 
 
 @functools.cache
@@ -124,7 +138,11 @@ def _all_processors() -> int | None:
 
 def _can_spin_briefly(ort: ModuleType) -> bool:
     """Whether this ONNX Runtime can let idle threads sleep soon; in older ones they spin for long, or never."""
-    return _numbers(ort.__version__) >= (1, 26)
+    return _version(ort) >= (1, 26)
+
+
+def _version(ort: ModuleType) -> tuple[int, ...]:
+    return _numbers(ort.__version__)
 
 
 @functools.cache

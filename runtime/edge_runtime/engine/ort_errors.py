@@ -4,6 +4,7 @@ Not what does not help: the source files and the signatures of its C++ functions
 all inputs of a node.
 """
 
+import os
 import re
 from pathlib import PurePath
 
@@ -56,9 +57,9 @@ def loading_error(error: Exception, name: str) -> EdgePredictError:
     """What ONNX Runtime raised while it loaded the model `name`, as an error of ours."""
     whole = one_line(error)
     if found := _missing_file(whole):
-        if "loaded from bytes" in whole:
-            return _not_beside(name)
         path = PurePath(found)
+        if "loaded from bytes" in whole or str(path.parent) == os.devnull:
+            return _not_beside(name)
         return ModelNotFound(
             f"{name} has its weights in {path.name}, and {path.parent} has no such file; copy it there, under that name"
         )
@@ -104,7 +105,10 @@ def _quoted(name: str) -> str:
 
 
 def _not_beside(name: str) -> InvalidModel:
-    return InvalidModel(f"{name} has its weights in files beside it, so open it by its path, with all of them there")
+    return InvalidModel(
+        f"{name} has its weights in other files: open it by its path, with all of them beside it, or pass its content, "
+        "and their folder as data_folder"
+    )
 
 
 def _missing_file(message: str) -> str | None:

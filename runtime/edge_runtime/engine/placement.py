@@ -5,12 +5,12 @@ import functools
 import threading
 import weakref
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
-from edge_runtime.contract.errors import DeviceUnavailable, InvalidInput, InvalidModel
+from edge_runtime.contract.errors import DeviceUnavailable, InvalidModel
 from edge_runtime.contract.input_ranges import InputRanges, ranges_in
 from edge_runtime.contract.metadata_keys import CERTIFICATE_KEY, WORKLOAD_KEY
 from edge_runtime.contract.workload import Workload
@@ -18,8 +18,10 @@ from edge_runtime.engine import forks
 from edge_runtime.engine.bound_buffers import HeldBuffers
 from edge_runtime.engine.devices import CPU, CUDA, cuda_problem
 from edge_runtime.engine.model_metadata import ModelMetadata, metadata_of
+from edge_runtime.engine.model_source import ModelSource
 from edge_runtime.engine.processor_limits import available_processors
 from edge_runtime.engine.session import Session
+from edge_runtime.engine.session_settings import SessionSettings
 from edge_runtime.engine.turns import Turns
 
 if TYPE_CHECKING:
@@ -53,17 +55,17 @@ class Placement:
         turns: what each small call holds while it is under way.
     """
 
-    def __init__(self, model: Path | bytes, device: str, threads: int | None) -> None:
-        """Open `model` on `device`.
+    def __init__(self, source: ModelSource, settings: SessionSettings) -> None:
+        """Open a model.
 
         Raises:
-            InvalidInput: `threads` is not a positive integer.
-            ModelNotFound, InvalidModel, UnknownDevice, DeviceUnavailable, RuntimeNotInstalled: see `Predictor`.
+            ModelNotFound, InvalidModel, InvalidInput, UnknownDevice, DeviceUnavailable, RuntimeNotInstalled: see
+                `Predictor`.
         """
-        if threads is not None and (type(threads) is not int or threads < 1):
-            raise InvalidInput(f"threads must be an integer of at least 1, found {threads!r}")
-        self.threads = threads
-        self.main = Session(model, "cpu" if device == "auto" else device, threads)
+        self._source, self._settings = source, settings
+        self.threads = settings.threads
+        chooses = settings.providers is None and settings.device == "auto"
+        self.main = Session(source, settings.on_cpu() if chooses else settings)
         self.ranges: InputRanges | None = ranges_in(self.main.metadata, self.main.inputs)
         self.turns = Turns(HeldBuffers)
         # A signal handler may make a call that opens a session while one is opened.
@@ -72,9 +74,9 @@ class Placement:
         self._single: Session | None = None
         _placements.add(self)
         # A GPU takes longer to start than a small model may ever compute, so it is not opened before it pays.
-        self._may_use_cuda = device == "auto" and self.says_workload
-        if device == "auto" and not self._may_use_cuda and cuda_problem(self.main.source) is None:
-            self.main = Session(self.main.source, "auto", threads)
+        self._may_use_cuda = chooses and self.says_workload
+        if chooses and not self._may_use_cuda and cuda_problem(source) is None:
+            self.main = Session(source, settings)
 
     @property
     def says_workload(self) -> bool:
@@ -114,11 +116,11 @@ class Placement:
         if self._may_use_cuda and self._cuda is None:
             with self._opening:
                 if self._cuda is None:
-                    if not self.main.is_unchanged() or cuda_problem(self.main.source) is not None:
+                    if not self._source.is_unchanged() or cuda_problem(self._source) is not None:
                         self._may_use_cuda = False
                         return None
                     try:
-                        self._cuda = Session(self.main.source, CUDA)
+                        self._cuda = Session(self._source, replace(self._settings, device=CUDA))
                     except DeviceUnavailable:
                         self._may_use_cuda = False
         return self._cuda
@@ -147,8 +149,8 @@ class Placement:
     def single_threaded(self) -> Session | None:
         """A session on the CPU that computes on one thread; None if the model is too large to be opened twice."""
         with self._opening:
-            if self._single is None and self.main.size <= _SMALL_FILE and self.main.is_unchanged():
-                self._single = Session(self.main.source, "cpu", threads=1)
+            if self._single is None and self._source.size <= _SMALL_FILE and self._source.is_unchanged():
+                self._single = Session(self._source, self._settings.on_one_thread())
         return self._single
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from edge_runtime.engine.devices import CPU, CUDA, library_problem, provider_problem
 from edge_runtime.engine.installation import import_onnxruntime
+from edge_runtime.engine.model_source import ModelSource
 from edge_runtime.engine.ort_errors import reason_of
 
 # y = x @ w, of opset 13: x and y are float32 of shape (1, 2), w is [[1, 2], [3, 4]].
@@ -46,7 +47,7 @@ def trial(provider: str) -> str | None:
     import numpy as np
 
     ort = import_onnxruntime()
-    if problem := provider_problem(ort, provider, MODEL):
+    if problem := provider_problem(ort, provider, ModelSource(MODEL)):
         return problem
     settings = ort.SessionOptions()
     settings.log_severity_level = 4

@@ -4,18 +4,18 @@ import functools
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from edge_runtime.contract.errors import EdgePredictError, InferenceFailed, InvalidModel
 from edge_runtime.contract.metadata_keys import CERTIFICATE_KEY
 from edge_runtime.contract.tensors import TensorSpec, needs_ml_dtypes
 from edge_runtime.engine import forks, ml_values, private_calls
-from edge_runtime.engine.devices import CPU, candidates
+from edge_runtime.engine.devices import CPU
 from edge_runtime.engine.installation import import_onnxruntime
-from edge_runtime.engine.model_file import examined, of_content, stamp
+from edge_runtime.engine.model_source import ModelSource
 from edge_runtime.engine.opening import open_session
 from edge_runtime.engine.ort_errors import translated
+from edge_runtime.engine.session_settings import SessionSettings
 
 _sessions: "weakref.WeakSet[Session]" = weakref.WeakSet()
 
@@ -24,7 +24,7 @@ class Session:
     """An opened model: what it declares, what it runs on, and `run`, with ONNX Runtime's errors translated.
 
     Attributes:
-        source: what opens the same model again: its absolute path, or its content.
+        source: where the model comes from.
         version: the version of ONNX Runtime.
         provider: the provider that it runs on.
         device_id: the number of the GPU, if there are several.
@@ -34,25 +34,19 @@ class Session:
         meta, metadata: its onnxruntime.ModelMetadata, and what the file says about itself, without the certificate.
     """
 
-    def __init__(self, model: Path | bytes, device: str, threads: int | None = None) -> None:
+    def __init__(self, source: ModelSource, settings: SessionSettings) -> None:
         """Open a model.
 
-        Args:
-            model: the path of a file, or the content of one.
-            device: see `Predictor`.
-            threads: the most processors that one call may use on the CPU; None for all of this process.
-
         Raises:
-            ModelNotFound, InvalidModel, UnknownDevice, DeviceUnavailable, RuntimeNotInstalled: see `Predictor`.
+            ModelNotFound, InvalidModel, InvalidInput, UnknownDevice, DeviceUnavailable, RuntimeNotInstalled: see
+                `Predictor`.
         """
-        wanted = candidates(device)
         ort = import_onnxruntime()
-        name, found = ("the model", of_content(model)) if isinstance(model, bytes) else (str(model), examined(model))
-        source, self._stamp, self._data = found
         with forks.opening():
-            self._session, options = open_session(ort, source, name, device, wanted, threads, self._data)
+            self._session, options = open_session(ort, source, settings)
         self._run = private_calls.run_of(self._session)
-        self._threads, self._must_reopen = threads, False
+        self.source, self._settings = source, settings
+        self._must_reopen = False
         _sessions.add(self)
         self.device_id = int(options.get("device_id", 0))
         self._captures = options.get("enable_cuda_graph") == "1"
@@ -61,7 +55,6 @@ class Session:
         if self._captures:
             # Only calls on the same buffers can be recorded, see `bound_call`.
             self._run_options.add_run_config_entry("gpu_graph_id", "-1")
-        self.source = source if isinstance(source, bytes) else Path(source).absolute()
         self.version: str = ort.__version__
         self.provider: str = self._session.get_providers()[0]
         try:
@@ -74,44 +67,14 @@ class Session:
             # Most programs only predict, and it may be as large as the weights.
             self.metadata.pop(CERTIFICATE_KEY, None)
         except UnicodeDecodeError as error:
-            raise InvalidModel(f"{name} is damaged: its names are not UTF-8 text; export the model again") from error
+            raise InvalidModel(
+                f"{source.name} is damaged: its names are not UTF-8 text; export the model again"
+            ) from error
         if any(needs_ml_dtypes(spec.type) for spec in (*self.taken.values(), *self.outputs)):
             self._run = ml_values.run_of(ort, self._session, self.taken, self.outputs)
 
     def __repr__(self) -> str:
-        return f"Session({self.shown_source}, {self.provider})"
-
-    @property
-    def shown_source(self) -> str:
-        """The name of the file, or the size of the content, for a line of text."""
-        return f"<{len(self.source):,} bytes>" if isinstance(self.source, bytes) else repr(self.source.name)
-
-    def is_unchanged(self) -> bool:
-        """Whether the file is still the one that was opened, so that opening it again gives the same model."""
-        return isinstance(self.source, bytes) or stamp(self.source) == self._stamp
-
-    @property
-    def size(self) -> int:
-        """The size of the model's file, in bytes, with that of its data file."""
-        if isinstance(self.source, bytes):
-            return len(self.source)
-        return self._stamp[2] + (0 if self._data is None else stamp(self._data)[2])
-
-    def content_sha256(self) -> str | None:
-        """`contract.certificate.content_sha256` of the model's file, and its data file, as they are now.
-
-        Raises:
-            ModelNotFound, InvalidModel: a file does not exist any more, or cannot be read.
-        """
-        # Most programs only predict.
-        from edge_runtime.contract.certificate import content_sha256
-
-        if not isinstance(self.source, bytes):
-            examined(self.source)
-        try:
-            return content_sha256(self.source, self._data)
-        except OSError as error:
-            raise InvalidModel(f"{self.shown_source} cannot be read: {error.strerror}") from error
+        return f"Session({self.source!r}, {self.provider})"
 
     def bound(self, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> Callable[[], None]:
         """A call that reads and writes these arrays in place. It does not keep them alive.
@@ -182,12 +145,12 @@ def _reopen(session: Session) -> None:
             f"{session.provider} does not work in a process that was forked after the model was opened; open it after "
             'the fork, or start processes with multiprocessing.get_context("spawn")'
         )
-    if not session.is_unchanged():
+    if not session.source.is_unchanged():
         raise InferenceFailed(
-            f"{session.shown_source} was changed after it was opened, and cannot be opened again in this forked "
+            f"{session.source!r} was changed after it was opened, and cannot be opened again in this forked "
             "process; open it after the fork"
         )
-    again = Session(session.source, "cpu", session._threads)
+    again = Session(session.source, session._settings.on_cpu())
     session._session, session._run, session._must_reopen = again._session, again._run, False
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from edge_runtime.contract.errors import EdgePredictError
 from edge_runtime.contract.terminal import suggestion
 from edge_runtime.contract.values import listed
-from edge_runtime.engine.model_file import stamp
+from edge_runtime.engine.model_source import stamp
 from edge_runtime.engine.processor_limits import available_processors
 from edge_runtime.predictor import Predictor
 from edge_runtime.rows.arrays import as_tensor

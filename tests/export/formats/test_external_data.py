@@ -136,15 +136,21 @@ def test_copies_of_a_predictor(pair: Export) -> None:
     assert len(pickle.dumps(predictor)) < 1000
 
 
-def test_the_content_alone_cannot_be_opened(pair: Export) -> None:
-    with pytest.raises(InvalidModel, match=r"^the model has its weights in model\.onnx\.data, so open it by the path"):
+def test_the_content_needs_the_folder_of_the_data_file(pair: Export, tmp_path: Path) -> None:
+    with pytest.raises(InvalidModel, match=r"^the model has its weights in model\.onnx\.data; open it by the path"):
         Predictor(pair.content)
+    with pytest.raises(ModelNotFound, match="has no such file; copy it there, under that name"):
+        Predictor(pair.content, data_folder=tmp_path)
+    assert pair.data is not None
+    predictor = Predictor(pair.content, verify=True, data_folder=pair.data.parent)
+    for one in (predictor, pickle.loads(pickle.dumps(predictor))):
+        np.testing.assert_array_equal(one.run(IDS)["output"], Predictor(pair.path).run(IDS)["output"])
 
 
 def test_another_tools_pair_by_its_content(pair: Export) -> None:
     model = onnx.load(pair.path, load_external_data=False)
     del model.metadata_props[:]
-    with pytest.raises(InvalidModel, match="has its weights in files beside it, so open it by its path"):
+    with pytest.raises(InvalidModel, match="has its weights in other files: open it by its path"):
         Predictor(model.SerializeToString())
 
 

@@ -32,6 +32,15 @@ def test_options_may_stand_anywhere(command: Command) -> None:
     assert command(main, MODEL, -1, "--format", "json", 1).out == expected
 
 
+def test_custom_operators(command: Command) -> None:
+    extensions = pytest.importorskip("onnxruntime_extensions")
+    model = MODELS / "custom_operators.onnx"
+    library = extensions.get_library_path()
+    assert command(main, model, 3, 4, "--operators", library, "--format", "json").out == '{"value": 7.0}\n'
+    assert_one_line(command(main, model, 3, 4), 1, "NegPos")
+    assert_one_line(command(main, model, 3, 4, "--operators", "nowhere.so"), 1, "ONNX Runtime cannot load")
+
+
 def test_version_and_help(command: Command) -> None:
     assert command(main, "--version") == (0, f"edge-predict {edge_runtime.__version__}\n", "")
     shown = command(main, "--help")
@@ -253,6 +262,7 @@ def test_help_has_one_line_for_each_option(command: Command) -> None:
         "--top",
         "--flag-unseen",
         "--device",
+        "--operators",
         "--describe",
         "--details",
         "--verify",

@@ -3,20 +3,20 @@ from typing import Any
 import numpy as np
 import pytest
 from paths import MODELS
+from sessions import session_of
 
 from edge_runtime import InferenceFailed
 from edge_runtime.engine.bound_buffers import UNPACKABLE, BoundBuffers, both_probabilities
-from edge_runtime.engine.session import Session
 
 
 def bound(name: str, rows: int, is_binary: bool = False) -> BoundBuffers:
-    session = Session(MODELS / f"{name}.onnx", "cpu")
+    session = session_of(MODELS / f"{name}.onnx", "cpu")
     return BoundBuffers(session, session.inputs[0], session.outputs[0], rows, is_binary)
 
 
 def test_what_is_written_is_computed() -> None:
     buffers = bound("three_labels", 1)
-    session = Session(MODELS / "three_labels.onnx", "cpu")
+    session = session_of(MODELS / "three_labels.onnx", "cpu")
     for row in ([1.0, 0.0], [0.0, 1.0], [-1, 2]):
         buffers.pack(buffers.memory, 0, *row)
         assert buffers.input.tolist() == [row]

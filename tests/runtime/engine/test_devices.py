@@ -12,6 +12,7 @@ from paths import MODELS
 from edge_runtime import DeviceUnavailable, Predictor, UnknownDevice
 from edge_runtime.engine import devices
 from edge_runtime.engine.devices import CPU, CUDA
+from edge_runtime.engine.model_source import ModelSource
 
 # It does not say how much work its rows take.
 MODEL = MODELS / "three_labels.onnx"
@@ -142,18 +143,18 @@ def test_why_cuda_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     ort: Any = SimpleNamespace(get_available_providers=lambda: [CPU])
     monkeypatch.setattr(devices, "import_onnxruntime", lambda: ort)
     monkeypatch.setattr(devices, "cuda_driver_problem", lambda: "the NVIDIA driver does not find a GPU")
-    problem = devices.cuda_problem(MODEL)
+    problem = devices.cuda_problem(ModelSource(MODEL))
     assert problem == (
         "the installed onnxruntime does not have CUDA; fix it with "
         "pip uninstall -y onnxruntime && pip install 'edge-predict[gpu-cuda]'"
     )
     ort.get_available_providers = lambda: [CUDA, CPU]
-    assert devices.cuda_problem(MODEL) == "the NVIDIA driver does not find a GPU"
-    assert devices.cuda_problem(b"\x18\0\0\0ORTM") == (
+    assert devices.cuda_problem(ModelSource(MODEL)) == "the NVIDIA driver does not find a GPU"
+    assert devices.cuda_problem(ModelSource(b"\x18\0\0\0ORTM")) == (
         "a file in ORT format runs only on the CPU; use the ONNX file on CUDA"
     )
-    assert devices.provider_problem(ort, CUDA, str(MODEL)) == "the NVIDIA driver does not find a GPU"
-    assert devices.provider_problem(ort, CPU, str(MODEL)) is None
+    assert devices.provider_problem(ort, CUDA, ModelSource(MODEL)) == "the NVIDIA driver does not find a GPU"
+    assert devices.provider_problem(ort, CPU, ModelSource(MODEL)) is None
 
 
 def test_why_a_provider_did_not_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

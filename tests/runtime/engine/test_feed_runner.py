@@ -9,6 +9,7 @@ import fake_onnxruntime
 import numpy as np
 import pytest
 from paths import MODELS
+from sessions import placement_of
 
 from edge_runtime import InferenceFailed, InvalidInput, Predictor, TensorSpec
 from edge_runtime.contract.input_ranges import InputRange, InputRanges
@@ -30,7 +31,7 @@ def placed(with_metadata: WithMetadata) -> Callable[..., Placement]:
         content = (MODELS / f"{name}.onnx").read_bytes()
         if workload is not None:
             content = with_metadata(content, WORKLOAD_KEY, workload.to_json())
-        return Placement(content, "cpu", threads)
+        return placement_of(content, "cpu", threads)
 
     return make
 
@@ -255,7 +256,7 @@ def test_large_calls_may_run_on_cuda(placed: Callable[..., Placement], monkeypat
     fake = fake_onnxruntime.install(monkeypatch, "comes up")
     for independent in (True, False):
         fake.options = {}
-        found = Placement(placed("three_labels", Workload(independent, 1e6, 40)).main.source, "auto", None)
+        found = placement_of(placed("three_labels", Workload(independent, 1e6, 40)).main.source.model, "auto", None)
         runner = all_outputs(found)
         small, large = drawn(1), drawn(100)
         found._may_use_cuda = False
@@ -271,7 +272,7 @@ def test_integers_outside_their_range_are_refused_before_a_call_is_split(
 ) -> None:
     ranges = InputRanges((InputRange("x", (1, 2), (-9, None), (9, None)),)).to_json()
     content = with_metadata((MODELS / "three_labels.onnx").read_bytes(), RANGES_KEY, ranges)
-    found = Placement(with_metadata(content, WORKLOAD_KEY, COSTLY.to_json()), "cpu", None)
+    found = placement_of(with_metadata(content, WORKLOAD_KEY, COSTLY.to_json()), "cpu", None)
     x = drawn(20_000).clip(-9, 9)
     all_outputs(found).run({"x": x})
     assert sum(batches) == 20_000

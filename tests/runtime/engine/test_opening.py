@@ -1,5 +1,7 @@
 """Sessions are opened on the first provider that starts. A fake onnxruntime is the machine with a GPU."""
 
+import io
+import pickle
 import sys
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from paths import FOUR_BLOBS, MODELS
 from edge_runtime import DeviceUnavailable, EdgePredictError, InvalidModel, ModelNotFound, Predictor
 from edge_runtime.engine import opening
 from edge_runtime.engine.devices import CPU, CUDA
+from edge_runtime.engine.installation import import_onnxruntime
 
 # It does not say how much work its rows take.
 MODEL = MODELS / "three_labels.onnx"
@@ -138,3 +141,45 @@ def test_truncated_anywhere() -> None:
         assert (answer == whole).all(), length
     # Protobuf does not notice that a file ends early, if a field ends there; the graph itself is one field.
     assert opened <= 2
+
+
+# Only newer versions can be told where the files of a content are.
+knows_folders = pytest.mark.skipif(
+    tuple(map(int, import_onnxruntime().__version__.split(".")[:2])) < (1, 21), reason="ONNX Runtime is too old"
+)
+
+
+@knows_folders
+def test_a_content_with_a_folder_for_its_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = (MODELS / "external.onnx").read_bytes()
+    monkeypatch.chdir(MODELS.parent)
+    for folder in (MODELS, "models", str(MODELS) + "/"):
+        predictor = Predictor(content, "cpu", data_folder=folder)
+        monkeypatch.chdir(tmp_path)
+        for one in (predictor, pickle.loads(pickle.dumps(predictor))):
+            assert one.run({"x": [[1, 2]]})["y"].tolist() == [[2.5, -2.5]]
+        monkeypatch.chdir(MODELS.parent)
+    with pytest.raises(ModelNotFound, match=r"has its weights in external\.weights, and .* has no such file"):
+        Predictor(content, "cpu", data_folder=tmp_path)
+
+
+def test_the_current_folder_is_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(MODELS)
+    content = (MODELS / "external.onnx").read_bytes()
+    for model in (content, io.BytesIO(content)):
+        with pytest.raises(InvalidModel, match=r"^the model has its weights in other files"):
+            Predictor(model, "cpu")
+    assert Predictor("external.onnx", "cpu").run({"x": [[1, 2]]})["y"].tolist() == [[2.5, -2.5]]
+
+
+def test_an_old_onnxruntime_cannot_be_told_a_folder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(MODELS)
+    old = fake_onnxruntime.install(monkeypatch, "comes up")
+    old.__version__ = "1.20.1"
+    for folder in (None, MODELS):
+        with pytest.raises(InvalidModel, match=r"ONNX Runtime 1\.20\.1 finds them only beside the file .* 1\.21$"):
+            Predictor((MODELS / "external.onnx").read_bytes(), "cpu", data_folder=folder)
+    for name in ("four_blobs", "penguins", "images"):
+        Predictor((MODELS / f"{name}.onnx").read_bytes(), "cpu")

@@ -134,13 +134,15 @@ def test_places_in_the_source_are_dropped(places: list[tuple[str, str, str]], sa
             "External data path for model loaded from bytes escapes working directory. "
             'External data path does not exist: "/here/weights.bin"',
             InvalidModel,
-            "m.onnx has its weights in files beside it, so open it by its path, with all of them there",
+            "m.onnx has its weights in other files: open it by its path, with all of them beside it, or pass its "
+            "content, and their folder as data_folder",
         ),
         (
             "RuntimeException",
             "a.cc:33 f::g(int) !model_path.empty() was false. model_path must not be empty. Ensure that a path",
             InvalidModel,
-            "m.onnx has its weights in files beside it, so open it by its path, with all of them there",
+            "m.onnx has its weights in other files: open it by its path, with all of them beside it, or pass its "
+            "content, and their folder as data_folder",
         ),
         (
             "Fail",

@@ -12,6 +12,7 @@ from commands import assert_python_runs
 from concurrency import in_threads
 from fake_onnxruntime import FakeOnnxRuntime
 from paths import MODELS
+from sessions import placement_of
 
 from edge_runtime import DeviceUnavailable, InvalidInput, Predictor
 from edge_runtime.contract.metadata_keys import WORKLOAD_KEY
@@ -33,7 +34,7 @@ def fake(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Fak
 def placed(with_metadata: Callable[[bytes, str, str], bytes]) -> Callable[..., Placement]:
     def make(device: str = "auto", threads: int | None = None, **workload: Any) -> Placement:
         wanted = Workload(**{"independent": True, "cost": 1000.0, "bytes": 40, **workload})
-        return Placement(with_metadata(MODEL.read_bytes(), WORKLOAD_KEY, wanted.to_json()), device, threads)
+        return placement_of(with_metadata(MODEL.read_bytes(), WORKLOAD_KEY, wanted.to_json()), device, threads)
 
     return make
 
@@ -57,14 +58,14 @@ def test_what_is_worth_splitting(placed: Callable[..., Placement]) -> None:
         True,
     ]
     assert not placed(independent=False).is_worth_splitting(10**9)
-    assert not Placement(MODEL, "cpu", None).is_worth_splitting(10**9)
+    assert not placement_of(MODEL, "cpu", None).is_worth_splitting(10**9)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"schema_version": 9, "independent": true, "cost": 2, "bytes": 4}'])
 def test_a_workload_that_cannot_be_read_is_ignored(
     text: str, with_metadata: Callable[[bytes, str, str], bytes]
 ) -> None:
-    found = Placement(with_metadata(MODEL.read_bytes(), WORKLOAD_KEY, text), "cpu", None)
+    found = placement_of(with_metadata(MODEL.read_bytes(), WORKLOAD_KEY, text), "cpu", None)
     assert found.workload is None
     assert not found.is_worth_splitting(10**9)
     assert found.session_for(10**9, feed(1)) is found.main
@@ -81,16 +82,16 @@ def test_a_session_with_one_thread_is_opened_once(placed: Callable[..., Placemen
 
 def test_a_large_model_is_not_opened_twice(placed: Callable[..., Placement], monkeypatch: pytest.MonkeyPatch) -> None:
     found = placed("cpu")
-    monkeypatch.setattr(placement, "_SMALL_FILE", found.main.size - 1)
+    monkeypatch.setattr(placement, "_SMALL_FILE", found.main.source.size - 1)
     assert found.single_threaded() is None
-    monkeypatch.setattr(placement, "_SMALL_FILE", found.main.size)
+    monkeypatch.setattr(placement, "_SMALL_FILE", found.main.source.size)
     assert found.single_threaded() is not None
 
 
 def test_another_file_of_the_same_name_is_not_opened(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(MODEL.read_bytes())
-    found = Placement(path, "cpu", None)
+    found = placement_of(path, "cpu", None)
     path.write_bytes((MODELS / "outputs.onnx").read_bytes())
     assert found.single_threaded() is None
 
@@ -143,7 +144,7 @@ def test_auto_uses_cuda_for_the_calls_that_are_done_sooner_there(
 @pytest.mark.parametrize(("device", "provider"), [("auto", CUDA), ("cpu", CPU), ("cuda", CUDA)])
 def test_a_model_that_does_not_say_its_workload(fake: FakeOnnxRuntime, device: str, provider: str) -> None:
     """With "auto" all of its calls run on CUDA."""
-    found = Placement(MODEL, device, 2)
+    found = placement_of(MODEL, device, 2)
     assert (found.main.provider, found.cuda, found.workload) == (provider, None, None)
     assert found.session_for(10**6, feed(1)) is found.main
 
@@ -174,7 +175,7 @@ def test_auto_does_without_cuda_if_the_file_has_changed(
 ) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(with_metadata(MODEL.read_bytes(), WORKLOAD_KEY, Workload(True, 1e9, 40).to_json()))
-    found = Placement(path, "auto", None)
+    found = placement_of(path, "auto", None)
     path.write_bytes(MODEL.read_bytes())
     assert found.session_for(10, feed(10)) is found.main
 
@@ -195,9 +196,9 @@ def test_a_file_in_ort_format_stays_on_the_cpu(fake: FakeOnnxRuntime, tmp_path: 
     settings.optimized_model_filepath = str(tmp_path / "model.ort")
     settings.add_session_config_entry("session.save_model_format", "ORT")
     ort.InferenceSession(str(MODEL), settings, providers=[CPU])
-    assert Placement(tmp_path / "model.ort", "auto", None).main.provider == CPU
+    assert placement_of(tmp_path / "model.ort", "auto", None).main.provider == CPU
     with pytest.raises(DeviceUnavailable, match="a file in ORT format runs only on the CPU; use the ONNX file on CUDA"):
-        Placement(tmp_path / "model.ort", "cuda", None)
+        placement_of(tmp_path / "model.ort", "cuda", None)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform cannot fork")
@@ -205,8 +206,10 @@ def test_a_lock_that_was_held_during_a_fork_is_free_in_the_child() -> None:
     script = f"""
 import os, sys
 from pathlib import Path
+from edge_runtime.engine.model_source import ModelSource
 from edge_runtime.engine.placement import Placement
-found = Placement(Path({str(MODEL)!r}), "cpu", None)
+from edge_runtime.engine.session_settings import SessionSettings
+found = Placement(ModelSource({str(MODEL)!r}), SessionSettings("cpu"))
 before = found.single_threaded()
 found._opening.acquire()
 child = os.fork()
@@ -223,6 +226,6 @@ sys.exit(os.waitstatus_to_exitcode(status))
 def test_which_calls_are_small(fake: FakeOnnxRuntime, placed: Callable[..., Placement]) -> None:
     on_cpu = placed("cpu", cost=1000.0)
     assert [on_cpu.is_small(rows) for rows in (1, 39, 40, None)] == [True, True, False, None]
-    assert Placement(MODEL, "cpu", None).is_small(1) is None
+    assert Placement(ModelSource(MODEL), SessionSettings("cpu")).is_small(1) is None
     # Threads that wait for a GPU do not keep Python's lock from each other.
     assert [placed("cuda", cost=1000.0).is_small(rows) for rows in (1, None)] == [False, False]

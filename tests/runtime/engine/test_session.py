@@ -7,21 +7,22 @@ import pytest
 from commands import assert_python_runs
 from paths import FOUR_BLOBS as MODEL
 from paths import MODELS
+from sessions import session_of
 
 from edge_runtime import InferenceFailed, InvalidInput, InvalidModel, ModelNotFound, TensorSpec
 from edge_runtime.contract.certificate import content_sha256
 from edge_runtime.engine.installation import import_onnxruntime
-from edge_runtime.engine.session import Session, _spec
+from edge_runtime.engine.session import _spec
 
 
 def test_what_it_says_of_itself() -> None:
-    session = Session(MODEL, "cpu")
+    session = session_of(MODEL, "cpu")
     assert session.inputs == (TensorSpec("x", "tensor(float)", ("batch", 2)),)
     assert session.outputs == (TensorSpec("probability", "tensor(float)", ("batch", 1)),)
     assert (session.provider, session.device_id, session.turn) == ("CPUExecutionProvider", 0, None)
     assert session.version == import_onnxruntime().__version__
     assert {"edge_predict.signature", "edge_predict.workload"} == session.metadata.keys()
-    tensors = {spec.name: spec for spec in Session(MODELS / "tensors.onnx", "cpu").inputs}
+    tensors = {spec.name: spec for spec in session_of(MODELS / "tensors.onnx", "cpu").inputs}
     assert (tensors["bool"].shape, tensors["scalar"].shape, tensors["uint8"].shape) == ((None,), (), (3,))
 
 
@@ -35,25 +36,25 @@ def test_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = MODEL.read_bytes()
     (tmp_path / "model.onnx").write_bytes(content)
     monkeypatch.chdir(tmp_path)
-    of_path, of_content = Session(Path("model.onnx"), "cpu"), Session(content, "cpu")
-    assert (of_path.source, of_content.source) == (tmp_path / "model.onnx", content)
-    assert (of_path.size, of_content.size) == (len(content), len(content))
-    assert of_path.content_sha256() == of_content.content_sha256() == content_sha256(content)
+    of_path, of_content = session_of(Path("model.onnx"), "cpu"), session_of(content, "cpu")
+    assert (of_path.source.model, of_content.source.model) == (tmp_path / "model.onnx", content)
+    assert (of_path.source.size, of_content.source.size) == (len(content), len(content))
+    assert of_path.source.content_sha256() == of_content.source.content_sha256() == content_sha256(content)
     assert repr(of_path) == "Session('model.onnx', CPUExecutionProvider)"
     assert repr(of_content) == f"Session(<{len(content):,} bytes>, CPUExecutionProvider)"
-    assert of_path.is_unchanged()
-    assert of_content.is_unchanged()
+    assert of_path.source.is_unchanged()
+    assert of_content.source.is_unchanged()
     (tmp_path / "model.onnx").write_bytes(content + b" ")
-    assert not of_path.is_unchanged()
-    assert (of_path.size, of_path.content_sha256()) == (len(content), content_sha256(content + b" "))
+    assert not of_path.source.is_unchanged()
+    assert (of_path.source.size, of_path.source.content_sha256()) == (len(content), content_sha256(content + b" "))
     (tmp_path / "model.onnx").unlink()
-    assert not of_path.is_unchanged()
+    assert not of_path.source.is_unchanged()
     with pytest.raises(ModelNotFound):
-        of_path.content_sha256()
+        of_path.source.content_sha256()
 
 
 def test_runs() -> None:
-    session = Session(MODELS / "outputs.onnx", "cpu")
+    session = session_of(MODELS / "outputs.onnx", "cpu")
     feed = {"x": np.array([[1, 2]], np.float32)}
     y, largest = session.run(["y", "largest"], feed)
     assert (y.tolist(), largest.tolist()) == ([[2.5, -2.5]], [0])
@@ -61,20 +62,20 @@ def test_runs() -> None:
 
 
 def test_what_onnxruntime_refuses() -> None:
-    session = Session(MODELS / "outputs.onnx", "cpu")
+    session = session_of(MODELS / "outputs.onnx", "cpu")
     for feed in ({"x": np.zeros((1, 3), np.float32)}, {"x": np.zeros((1, 2))}, {"z": np.zeros((1, 2), np.float32)}):
         with pytest.raises(InvalidInput, match="the model cannot take these inputs: "):
             session.run(["y"], feed)
 
 
 def test_what_fails_while_computing() -> None:
-    session = Session(MODELS / "outputs.onnx", "cpu")
+    session = session_of(MODELS / "outputs.onnx", "cpu")
     with pytest.raises((InferenceFailed, InvalidInput), match="the model"):
         session.run(["nothing"], {"x": np.zeros((1, 2), np.float32)})
 
 
 def test_bound_arrays_are_read_and_written_in_place() -> None:
-    session = Session(MODELS / "outputs.onnx", "cpu")
+    session = session_of(MODELS / "outputs.onnx", "cpu")
     x, y = np.zeros((2, 2), np.float32), np.zeros((2, 2), np.float32)
     largest, positive = np.zeros(2, np.int64), np.zeros((2, 2), bool)
     call = session.bound({"x": x}, {"y": y, "largest": largest, "positive": positive})
@@ -91,7 +92,7 @@ def test_names_that_are_not_utf8(name: bytes) -> None:
     content = MODEL.read_bytes()
     assert name in content
     with pytest.raises(InvalidModel) as raised:
-        Session(content.replace(name, b"\xff" + name[1:]), "cpu")
+        session_of(content.replace(name, b"\xff" + name[1:]), "cpu")
     assert str(raised.value) == "the model is damaged: its names are not UTF-8 text; export the model again"
 
 
@@ -107,8 +108,10 @@ import os, sys
 from pathlib import Path
 from types import SimpleNamespace
 import numpy as np
-from edge_runtime.engine.session import Session, _spec
-session = Session(Path({str(MODEL)!r}), "cpu")
+from edge_runtime.engine.model_source import ModelSource
+from edge_runtime.engine.session import Session
+from edge_runtime.engine.session_settings import SessionSettings
+session = Session(ModelSource({str(MODEL)!r}), SessionSettings("cpu"))
 feed = {{"x": np.random.default_rng(0).normal(size=(200_000, 2)).astype(np.float32)}}
 (before,) = session.run(["probability"], feed)
 child = os.fork()

@@ -14,6 +14,8 @@ images.onnx answers one of three labels for images of 2 x 3 x 4 numbers; words.o
 integers of any length, with a mask. Their weights are in tests/helpers/tensor_models.py.
 kinds.onnx takes an optional tensor, a sequence, a tensor of any rank, and a weight that may be overridden; maps.onnx
 takes a map, and gives one; half.onnx takes and gives bfloat16; quarter.onnx takes and gives int4 and an 8-bit float.
+
+custom_operators.onnx needs an operator of onnxruntime-extensions. external.onnx has its weights in external.weights.
 """
 
 import shutil
@@ -23,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, external_data_helper, helper, numpy_helper
 
 from edge_export import export_checkpoint
 from edge_runtime import Feature, Input, Signature
@@ -254,14 +256,48 @@ def make_words(path: Path) -> None:
     write(graph, path, {SIGNATURE_KEY: tensor_models.WORDS.to_json()})
 
 
+def make_custom_operators(path: Path) -> None:
+    """The sum of the positive numbers in a row; `NegPos` separates them from the negative ones."""
+    graph = helper.make_graph(
+        [
+            helper.make_node("NegPos", ["x"], ["negative", "positive"], domain="ai.onnx.contrib"),
+            helper.make_node("MatMul", ["positive", "ones"], ["value"]),
+        ],
+        "custom_operators",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 2])],
+        [helper.make_tensor_value_info("value", TensorProto.FLOAT, ["batch", 1])],
+        [numpy_helper.from_array(np.ones((2, 1), np.float32), "ones")],
+    )
+    signature = Signature((Input("x", default_features(2)),), "value", (), "regression")
+    write(graph, path, {SIGNATURE_KEY: signature.to_json()})
+
+
+def make_external(path: Path) -> None:
+    """y = x * weight."""
+    weight = numpy_helper.from_array(np.array([2.5, -1.25], np.float32), "weight")
+    path.with_suffix(".weights").write_bytes(weight.raw_data)
+    external_data_helper.set_external_data(weight, path.with_suffix(".weights").name)
+    weight.ClearField("raw_data")
+    weight.data_location = TensorProto.EXTERNAL
+    graph = helper.make_graph(
+        [helper.make_node("Mul", ["x", "weight"], ["y"])],
+        "external",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 2])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 2])],
+        [weight],
+    )
+    write(graph, path)
+
+
 def write(graph: onnx.GraphProto, path: Path, metadata: dict[str, str] | None = None) -> None:
     opsets = [helper.make_opsetid("", 16)]
-    if any(node.domain for node in graph.node):
-        opsets.append(helper.make_opsetid("ai.onnx.ml", 3))
+    versions = {"ai.onnx.ml": 3, "ai.onnx.contrib": 1}
+    opsets += [helper.make_opsetid(domain, versions[domain]) for domain in {node.domain for node in graph.node} - {""}]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
     helper.set_model_props(model, metadata or {})
-    onnx.checker.check_model(model, full_check=True)
     path.write_bytes(model.SerializeToString(deterministic=True))
+    # By its path, beside which its data may lie.
+    onnx.checker.check_model(path, full_check=True)
 
 
 if __name__ == "__main__":
@@ -277,3 +313,5 @@ if __name__ == "__main__":
     make_words(HERE / "words.onnx")
     for name, text in model_texts.TEXTS.items():
         (HERE / f"{name}.onnx").write_bytes(onnx.parser.parse_model(text).SerializeToString(deterministic=True))
+    make_custom_operators(HERE / "custom_operators.onnx")
+    make_external(HERE / "external.onnx")

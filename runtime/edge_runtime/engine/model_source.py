@@ -1,0 +1,205 @@
+"""Where a model comes from: a file or a content, whether it can be read, and whether it has changed."""
+
+import os
+import stat
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from edge_runtime.contract.data_file import ENTRY_SIZE, DataFile, data_file_in
+from edge_runtime.contract.errors import EdgePredictError, InvalidInput, InvalidModel, ModelNotFound
+from edge_runtime.contract.terminal import one_line, printable, unreadable
+
+Stamp: TypeAlias = tuple[int, int, int, int]
+
+NO_STAMP: Stamp = (0, 0, 0, 0)
+
+
+class ModelSource:
+    """A model's file as it was when this was made, or a model's content.
+
+    Attributes:
+        model: the absolute path of the file; or the content, if that was given, or was read from a pipe.
+        name: what to call it in messages.
+        data_folder: for a content, the absolute path of the folder with the files that it refers to, if that was given.
+        data: the data file of the model, see `contract.data_file`; None if it has none.
+    """
+
+    def __init__(self, model: Any, data_folder: Any = None) -> None:
+        """What opens the model `model`, see `Predictor`.
+
+        Raises:
+            ModelNotFound: the file, or its data file, does not exist.
+            InvalidModel: it is not what can hold a model, is empty, or cannot be read; its data file is cut, belongs to
+                another model, or is in an unknown folder.
+            InvalidInput: `data_folder` is not a folder, or is given for a file.
+        """
+        self.name = "the model"
+        self.model: Path | bytes
+        self._stamp: Stamp = NO_STAMP
+        if (content := _content(model)) is None:
+            path = as_path(model, "a model", InvalidModel)
+            self.name = str(path)
+            content, end, self._stamp = _examined(path)
+            self.model = path.absolute()
+        if content is not None:
+            self.model, end = content, content
+        self.data_folder = None if data_folder is None else _folder(data_folder, self.model)
+        data = data_file_in(end)
+        self.data = None if data is None else self._located(data)
+
+    def __repr__(self) -> str:
+        return f"<{len(self.model):,} bytes>" if isinstance(self.model, bytes) else repr(self.model.name)
+
+    def __reduce__(self) -> tuple[type["ModelSource"], tuple[Path | bytes, Path | None]]:
+        return type(self), (self.model, self.data_folder)
+
+    @property
+    def loadable(self) -> str | bytes:
+        """What ONNX Runtime opens it by."""
+        return self.model if isinstance(self.model, bytes) else str(self.model)
+
+    def is_unchanged(self) -> bool:
+        """Whether the file is still the one that was opened, so that opening it again gives the same model."""
+        return isinstance(self.model, bytes) or stamp(self.model) == self._stamp
+
+    def again(self) -> "ModelSource":
+        """The same place, as it is now. Raises: as the constructor."""
+        return ModelSource(self.model, self.data_folder)
+
+    @property
+    def size(self) -> int:
+        """The size of the model, in bytes, with that of its data file."""
+        own = len(self.model) if isinstance(self.model, bytes) else self._stamp[2]
+        return own + (0 if self.data is None else stamp(self.data)[2])
+
+    @property
+    def is_ort_format(self) -> bool:
+        """Whether it is in ORT format, by the file identifier of its FlatBuffers schema: ORTM."""
+        if isinstance(self.model, bytes):
+            return self.model[4:8] == b"ORTM"
+        with self.model.open("rb") as file:
+            return file.read(8)[4:] == b"ORTM"
+
+    def content_sha256(self) -> str | None:
+        """`contract.certificate.content_sha256` of the model's file, and its data file, as they are now.
+
+        Raises:
+            ModelNotFound, InvalidModel: a file does not exist any more, or cannot be read.
+        """
+        # Most programs only predict.
+        from edge_runtime.contract.certificate import content_sha256
+
+        now = self.again()
+        try:
+            return content_sha256(now.model, now.data)
+        except OSError as error:
+            raise InvalidModel(f"{self.name} cannot be read: {error.strerror}") from error
+
+    def _located(self, data: DataFile) -> Path:
+        if not isinstance(self.model, bytes):
+            return data.beside(self.model)
+        if self.data_folder is None:
+            raise InvalidModel(
+                f"the model has its weights in {data.name}; open it by the path of the .onnx file, or pass the folder "
+                f"of {data.name} as data_folder"
+            )
+        return data.beside(self.data_folder / data.name.removesuffix(".data"))
+
+
+def as_path(given: Any, meaning: str, error: type[EdgePredictError]) -> Path:
+    """The path that a user has given, with the home of the user in place of ~.
+
+    Raises:
+        EdgePredictError: `error`, if it is not a path; the message says what `meaning` is.
+    """
+    if not isinstance(given, str | os.PathLike):
+        also = ", its content, or a binary file" if error is InvalidModel else ""
+        raise error(f"{meaning} is given by its path{also}, found {type(given).__name__}")
+    try:
+        path = Path(os.fsdecode(given))
+    except Exception as problem:  # of somebody's __fspath__
+        raise error(f"{meaning} is given by its path: {_reason(problem)}") from problem
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        # Nobody has such a home: a name that begins with ~.
+        return path
+
+
+def _content(model: Any) -> bytes | None:
+    """The content that `model` is, or that can be read from it; None if it may be a path."""
+    try:
+        if isinstance(model, bytes | bytearray | memoryview):
+            content: Any = bytes(model)
+        elif callable(read := getattr(model, "read", None)):
+            content = read()
+        else:
+            return None
+    except Exception as problem:  # of somebody's file
+        raise InvalidModel(f"the model cannot be read: {_reason(problem)}") from problem
+    if not isinstance(content, bytes | bytearray | memoryview):
+        raise InvalidModel(f"the model's file gives {type(content).__name__}, not bytes; open it with mode 'rb'")
+    if not len(content):
+        raise InvalidModel("the model is empty: it has 0 bytes")
+    return bytes(content)
+
+
+def _examined(path: Path) -> tuple[bytes | None, bytes, Stamp]:
+    """The content of `path` if it is a pipe, else None; its end, with the entry of the data file; its stamp.
+
+    Checked here because ONNX Runtime's own messages do not name the cause.
+
+    Raises:
+        ModelNotFound: the file does not exist.
+        InvalidModel: it is a folder, is empty, or cannot be read.
+    """
+    try:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - Path.open takes twice as long
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                # A pipe can be read only once.
+                content = file.readall()
+                return content, content, NO_STAMP
+            if not found.st_size:
+                raise InvalidModel(f"{path} is empty; export the model again")
+            file.seek(max(0, found.st_size - ENTRY_SIZE))
+            return None, file.readall(), _stamp_of(found)
+    except OSError as error:
+        if os.path.isdir(path):  # noqa: PTH112 - it does not raise for long names
+            raise InvalidModel(f"{path} is a folder, not a model file") from None
+        kind = ModelNotFound if isinstance(error, FileNotFoundError) else InvalidModel
+        raise kind(unreadable(path, error)) from error
+    except ValueError as error:
+        if isinstance(error, InvalidModel):
+            raise
+        raise InvalidModel(f"{str(path)!r} is not a path: {error}") from error
+
+
+def _folder(given: Any, model: Path | bytes) -> Path:
+    """The data folder `given` for `model`."""
+    folder = as_path(given, "data_folder", InvalidInput).absolute()
+    if not isinstance(model, bytes):
+        raise InvalidInput("data_folder is for a model's content; the data of a file lies beside it")
+    try:
+        is_folder = folder.is_dir()
+    except ValueError:
+        is_folder = False
+    if not is_folder:
+        raise InvalidInput(f"data_folder is not a folder: {printable(folder)}")
+    return folder
+
+
+def stamp(path: Path) -> Stamp:
+    """What distinguishes a file from another one with its name; zeros if the file does not exist."""
+    try:
+        return _stamp_of(path.stat())
+    except OSError:
+        return NO_STAMP
+
+
+def _stamp_of(found: os.stat_result) -> Stamp:
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+def _reason(problem: Exception) -> str:
+    return one_line(problem) or type(problem).__name__
