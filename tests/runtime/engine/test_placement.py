@@ -226,6 +226,6 @@ sys.exit(os.waitstatus_to_exitcode(status))
 def test_which_calls_are_small(fake: FakeOnnxRuntime, placed: Callable[..., Placement]) -> None:
     on_cpu = placed("cpu", cost=1000.0)
     assert [on_cpu.is_small(rows) for rows in (1, 39, 40, None)] == [True, True, False, None]
-    assert Placement(ModelSource(MODEL), SessionSettings("cpu")).is_small(1) is None
+    assert placement_of(MODEL, "cpu").is_small(1) is None
     # Threads that wait for a GPU do not keep Python's lock from each other.
     assert [placed("cuda", cost=1000.0).is_small(rows) for rows in (1, None)] == [False, False]
