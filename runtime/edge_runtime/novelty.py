@@ -44,11 +44,15 @@ class Novelty:
         Returns:
             For each row, the reasons by feature, in the order of a row's values.
         """
-        rows = len(feed[self._inputs[0][0]])
-        found: list[dict[str, str]] = [{} for _ in range(rows)]
+        new = self.new(feed)
+        return [new.get(row, {}) for row in range(len(feed[self._inputs[0][0]]))]
+
+    def new(self, feed: Mapping[str, npt.NDArray[Any]]) -> dict[int, dict[str, str]]:
+        """As `unseen`, for the rows in which something is new, by their places."""
         new = [one for name, tensor in self._inputs for one in tensor.new(feed[name])]
+        found: dict[int, dict[str, str]] = {}
         for row, feature, reason in sorted(new, key=lambda one: self._places[one[1]]):
-            found[row][feature] = reason
+            found.setdefault(row, {})[feature] = reason
         return found
 
 
@@ -66,6 +70,9 @@ class _Numbers:
             bounds = self._bounds[values.dtype] = _bounds(self._features, values.dtype)
         low, high, lowest, highest = bounds
         # Comparisons with NaN are false.
+        is_near = (values >= lowest) & (values <= highest)
+        if is_near.all():
+            return
         is_new = (values < lowest) | (values > highest) | (np.isnan(values) & self._always_there)
         for row, column in np.argwhere(is_new).tolist():
             yield row, self._features[column].name, _reason(float(values[row, column]), low[column], high[column])
@@ -88,7 +95,7 @@ class _Categories:
 
 
 def _bounds(features: tuple[Feature, ...], dtype: np.dtype[Any]) -> tuple[npt.NDArray[np.float64], ...]:
-    """The ends of the range of each feature, and beyond them those of what is near; NaN if they are not known."""
+    """The ends of the range of each feature, NaN if they are not known; and beyond them those of what is near."""
     ends = [
         (np.nan, np.nan) if feature.minimum is None or feature.maximum is None else (feature.minimum, feature.maximum)
         for feature in features
@@ -97,7 +104,11 @@ def _bounds(features: tuple[Feature, ...], dtype: np.dtype[Any]) -> tuple[npt.ND
     with np.errstate(over="ignore", invalid="ignore"):
         low, high = np.array(ends).astype(dtype).astype(np.float64).T
         margin = (high - low) / 2
-        return low, high, low - margin, high + margin
+        # Without a range every number is near.
+        lowest, highest = (
+            np.where(np.isnan(bound), far, bound) for bound, far in ((low - margin, -np.inf), (high + margin, np.inf))
+        )
+        return low, high, lowest, highest
 
 
 def _reason(value: float, low: float, high: float) -> str:

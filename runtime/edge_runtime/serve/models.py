@@ -1,6 +1,7 @@
 """The models of a server by name, and their calls from many requests at a time."""
 
 import asyncio
+import functools
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ from edge_runtime.serve.joining import Calls
 from edge_runtime.serve.limits import Limits
 from edge_runtime.serve.metrics import Metrics
 from edge_runtime.serve.refusals import Refused
+from edge_runtime.serve.row_answers import RowAnswers
 from edge_runtime.serve.wire_tensors import datatype_of
 
 _LOG = logging.getLogger("edge_runtime.serve")
@@ -43,6 +45,11 @@ class Opened:
             if datatype_of(spec) is not None and (spec.dtype or spec.ml_dtype) is not None
         )
         self._answers, self._tensors = answers, tensors
+
+    @functools.cached_property
+    def row_answers(self) -> RowAnswers:
+        """What writes the answers to rows. Only for a model with a signature."""
+        return RowAnswers(self.predictor.answering.signature)
 
     async def answers(self, feed: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.floating[Any]]:
         """The answers to rows.

@@ -26,7 +26,7 @@ from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.signature import Signature
 from edge_runtime.description import description
 from edge_runtime.serve.bodies import Read, read_body
-from edge_runtime.serve.models import ServedModel, ServedModels
+from edge_runtime.serve.models import Opened, ServedModel, ServedModels
 from edge_runtime.serve.refusals import Refused
 from edge_runtime.serve.requests import Answer, Asked, ModelEndpoint, when_sized
 from edge_runtime.serve.row_schema import example_row
@@ -82,7 +82,7 @@ async def answer(model: ServedModel, asked: Asked, most: int) -> Answer:
     read = await when_sized(len(asked.body), read_body, answering, asked.body, content_type, most)
     outputs = await opened.answers(read.feed) if read.feed else np.empty((0, len(signature.labels) or 1))
     # A number takes about so many characters.
-    return await when_sized(16 * outputs.size, write, model.name, answering, read, outputs, top)
+    return await when_sized(16 * outputs.size, write, model, opened, read, outputs, top)
 
 
 def _entry(model: ServedModel) -> dict[str, Any]:
@@ -111,29 +111,16 @@ def _top(query: bytes, signature: Signature) -> int | None:
     return int(word)
 
 
-def _as_json(name: str, answering: Answering, read: Read, outputs: npt.NDArray[Any], top: int | None) -> Answer:
-    signature = answering.signature
-    # As JSON has them: the shortest digits that give the same number again, and null for NaN and infinity.
-    numbers = orjson.loads(orjson.dumps(np.ascontiguousarray(outputs), option=orjson.OPT_SERIALIZE_NUMPY))
-    answers: list[dict[str, Any]]
-    if not signature.labels:
-        answers = [{"value": value} for (value,) in numbers]
-    else:
-        labels, names = signature.labels, list(map(str, signature.labels))
-        answers = []
-        for row, (place, found) in enumerate(zip(_predicted(signature, outputs), numbers, strict=True)):
-            probabilities = dict(zip(names, found, strict=True))
-            if top is not None:
-                shown = csv_answers.most_probable(top, place, outputs[row])
-                probabilities = {names[one]: found[one] for one in shown}
-            answers.append({"label": labels[place], "probability": found[place], "probabilities": probabilities})
-    for one, reasons in zip(answers, _unseen(answering, read) or (), strict=False):
-        one["unseen"] = reasons
-    document = {"model": name, "answers": answers}
-    return Answer(_encoded({**document, "notes": read.notes} if read.notes else document))
+def _as_json(model: ServedModel, opened: Opened, read: Read, outputs: npt.NDArray[Any], top: int | None) -> Answer:
+    novelty, has_features = opened.predictor.answering.novelty, opened.predictor.answering.signature.has_features
+    unseen = novelty.new(read.feed) if has_features and read.feed else {}
+    notes = b',"notes":%b' % _encoded(read.notes) if read.notes else b""
+    answers = opened.row_answers.written(outputs, top, unseen)
+    return Answer(b"".join([b'{"model":', _encoded(model.name), b',"answers":', *answers, notes, b"}"]))
 
 
-def _as_csv(name: str, answering: Answering, read: Read, outputs: npt.NDArray[Any], top: int | None) -> Answer:
+def _as_csv(_: ServedModel, opened: Opened, read: Read, outputs: npt.NDArray[Any], top: int | None) -> Answer:
+    answering = opened.predictor.answering
     signature, flags = answering.signature, _unseen(answering, read)
     rows = [csv_answers.header(signature.labels, top, flags is not None)]
     rows += [
@@ -159,5 +146,5 @@ def _json(content: Mapping[str, Any]) -> Response:
     return Response(_encoded(content), media_type="application/json")
 
 
-def _encoded(content: Mapping[str, Any]) -> bytes:
+def _encoded(content: Any) -> bytes:
     return orjson.dumps(content)
