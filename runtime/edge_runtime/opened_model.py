@@ -18,6 +18,7 @@ from edge_runtime.engine.model_source import ModelSource
 from edge_runtime.engine.placement import Placement
 from edge_runtime.engine.session import Session
 from edge_runtime.reloadable import Reloadable
+from edge_runtime.rows.arrays import reading
 from edge_runtime.rows.model_inputs import as_input
 from edge_runtime.rows.tensor_reader import declared, named
 
@@ -133,6 +134,8 @@ class OpenedModel(Reloadable):
             ModelNotFound: the file does not exist any more.
         """
         placement = self._runner.placement
+        if on_batch is not None and not callable(on_batch):
+            raise InvalidInput(f"on_batch is called after each batch, found {type(on_batch).__name__}")
         if placement.certificate is None:
             raise NoCertificate("the model has no certificate to verify it against; edge-export writes one")
         from edge_runtime.verification import replay
@@ -154,6 +157,7 @@ def _are_arrays(inputs: dict[str, Any], types: Sequence[tuple[str, np.dtype[Any]
     return True
 
 
+@reading
 def _feed(inputs: Mapping[str, Any], session: Session) -> tuple[dict[str, Any], str]:
     """What ONNX Runtime takes for `inputs`, and the name of one that is on a GPU, or "". Raises: see `run`."""
     if not isinstance(inputs, Mapping):

@@ -1,5 +1,6 @@
 """`Reloadable`: a model that is opened, reloaded from its changed file, closed, and pickled."""
 
+import logging
 import os
 import threading
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,10 @@ from edge_runtime.engine import forks
 from edge_runtime.engine.feed_runner import FeedRunner
 from edge_runtime.engine.model_source import ModelSource
 from edge_runtime.engine.session_settings import SessionSettings
+
+_LOG = logging.getLogger("edge_runtime")
+# Nothing is printed unless the application wants it.
+_LOG.addHandler(logging.NullHandler())
 
 # What opens a model.
 Model: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
@@ -58,8 +63,7 @@ class Reloadable:
                 as {"graph_optimization_level": "ORT_DISABLE_ALL"}, or entries of its configuration, whose names have a
                 dot. They win over what is chosen here.
             custom_operators: the library of operators that the model needs besides ONNX's, or a list of libraries.
-            data_folder: the folder with the files that `model` refers to, if it is a content. The data of a file lies
-                beside it.
+            data_folder: the folder with the files that `model` refers to, if it is a content.
 
         Raises:
             ModelNotFound: the file does not exist.
@@ -79,7 +83,6 @@ class Reloadable:
     def _begin(self, source: ModelSource, settings: SessionSettings, verify: bool) -> None:
         # A signal handler may close what it interrupts.
         self._changing = threading.RLock()
-        # What opens the same model again, in another process and another folder too.
         self._settings, self._verify = settings, verify
         self._open(source)
 
@@ -119,6 +122,7 @@ class Reloadable:
             self._check_open()
             # One step of the interpreter.
             vars(self).update(vars(new))
+        _LOG.info("%r was changed, and is reloaded", self._source)
         return True
 
     def current(self) -> Self:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from commands import assert_python_runs
 from concurrency import in_threads
 from paths import FOUR_BLOBS, MODELS
 
@@ -260,3 +261,34 @@ def test_closed_while_it_is_reloaded(path: Path) -> None:
     with pytest.raises(PredictorClosed):
         opened[0].reload()
     assert opened[0].closed
+
+
+def test_the_log(path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> None:
+    with caplog.at_level("INFO", logger="edge_runtime"):
+        predictor = Predictor(path, "cpu")
+        put(THREE_LABELS.read_bytes(), path)
+        predictor.reload()
+        put(b"no model", path)
+        with pytest.raises(InvalidModel):
+            predictor.reload()
+    opened, again, reloaded = [(record.name, record.levelname, record.message) for record in caplog.records]
+    assert opened == again == ("edge_runtime", "INFO", "opened 'model.onnx' on CPUExecutionProvider")
+    assert reloaded == ("edge_runtime", "INFO", "'model.onnx' was changed, and is reloaded")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_without_a_handler_nothing_is_printed() -> None:
+    """Python itself prints errors of loggers that nobody has given a handler."""
+    assert_python_runs(f"""
+import os, shutil, tempfile
+from edge_runtime import EdgePredictError, Predictor
+path = os.path.join(tempfile.mkdtemp(), "model.onnx")
+shutil.copy({str(FOUR_BLOBS)!r}, path)
+predictor = Predictor(path, "cpu")
+with open(path, "wb") as file:
+    file.write(b"no model")
+try:
+    predictor.reload()
+except EdgePredictError:
+    print("refused")
+""")

@@ -61,7 +61,7 @@ def is_missing(value: Any) -> bool:
         return True
     try:
         return bool(value != value)
-    except (TypeError, ValueError, ArithmeticError):  # an array has more than one answer, a signalling NaN none
+    except Exception:  # an array has more than one answer, and somebody's object may raise anything
         return False
 
 
@@ -228,7 +228,9 @@ def _code(value: Any) -> str:
 
 
 def _is_boolean(value: Any) -> bool:
-    return isinstance(value, bool) or getattr(getattr(value, "dtype", None), "kind", "") == "b"
+    if isinstance(value, bool):
+        return True
+    return getattr(getattr(value, "dtype", None), "kind", "") == "b" and getattr(value, "shape", ()) == ()
 
 
 def _is_utf8(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import logging
 import mmap
 import os
 import re
@@ -18,6 +19,8 @@ from edge_runtime.engine.model_source import ModelSource
 from edge_runtime.engine.ort_errors import loading_error, reason_of
 from edge_runtime.engine.processor_limits import available_processors
 from edge_runtime.engine.session_settings import Provider, SessionSettings
+
+_LOG = logging.getLogger("edge_runtime")
 
 # A signal handler may open a model while one is opened.
 _REDIRECTING = threading.RLock()
@@ -48,6 +51,7 @@ def open_session(ort: ModuleType, source: ModelSource, settings: SessionSettings
     problem: str | None = None
     for providers in attempts:
         if problem := next(filter(None, (provider_problem(ort, name, source) for name, _ in providers)), None):
+            _LOG.info("%r does not run on %s: %s", source, providers[0][0], problem)
             continue
         try:
             session = _new_session(ort, source, providers, settings)
@@ -57,12 +61,14 @@ def open_session(ort: ModuleType, source: ModelSource, settings: SessionSettings
             if providers[0][0] == CPU:
                 raise loading_error(error, source.name) from error
             problem = reason_of(error)
+            _LOG.info("%r does not run on %s: %s", source, providers[0][0], problem)
             continue
         # ONNX Runtime silently falls back to the CPU: only the opened session tells.
         missing = [name for name, _ in providers if name not in session.get_providers()]
         if not missing:
             return session, providers[0][1]
         problem = library_problem(ort, missing[0])
+        _LOG.warning("%r does not run on %s: %s", source, missing[0], problem)
     # If the model cannot be opened on the CPU either, that is the error to report.
     open_session(ort, source, replace(settings, device="cpu", providers=None, threads=1))
     raise DeviceUnavailable(f"{settings.shown_device} cannot be used: {problem}")

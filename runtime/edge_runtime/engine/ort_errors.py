@@ -40,7 +40,12 @@ def translated(error: Exception, model: str) -> EdgePredictError:
     """ONNX Runtime's `error` about `model`, as an error of ours.
 
     Its exceptions derive from Exception directly, and only the names of their classes say what kind they are.
+
+    Raises:
+        Exception: `error` itself, if ONNX Runtime does not raise such: a signal handler did, to end the call.
     """
+    if isinstance(error, OSError) or not type(error).__module__.startswith(("onnxruntime", "builtins")):
+        raise error
     reason = reason_of(error)
     match type(error).__name__:
         case "NoSuchFile":

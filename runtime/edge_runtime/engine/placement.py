@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import logging
 import threading
 import weakref
 from collections.abc import Mapping
@@ -26,6 +27,8 @@ from edge_runtime.engine.turns import Turns
 
 if TYPE_CHECKING:
     from edge_runtime.contract.certificate import Certificate
+
+_LOG = logging.getLogger("edge_runtime")
 
 # How a call's time is estimated: nanoseconds of one processor for a unit of `Workload.cost`; how many times faster
 # several processors are, if the call is split; nanoseconds of a call on a GPU besides its work; and the bytes that
@@ -116,12 +119,15 @@ class Placement:
         if self._may_use_cuda and self._cuda is None:
             with self._opening:
                 if self._cuda is None:
-                    if not self._source.is_unchanged() or cuda_problem(self._source) is not None:
+                    problem = cuda_problem(self._source) if self._source.is_unchanged() else "its file was changed"
+                    if problem is not None:
+                        _LOG.info("large calls of %r stay on the CPU: %s", self._source, problem)
                         self._may_use_cuda = False
                         return None
                     try:
                         self._cuda = Session(self._source, replace(self._settings, device=CUDA))
-                    except DeviceUnavailable:
+                    except DeviceUnavailable as error:
+                        _LOG.warning("large calls of %r stay on the CPU: %s", self._source, error)
                         self._may_use_cuda = False
         return self._cuda
 

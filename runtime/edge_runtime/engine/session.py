@@ -1,6 +1,7 @@
 """One session of ONNX Runtime, and the calls of it."""
 
 import functools
+import logging
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,8 @@ from edge_runtime.engine.model_source import ModelSource
 from edge_runtime.engine.opening import open_session
 from edge_runtime.engine.ort_errors import translated
 from edge_runtime.engine.session_settings import SessionSettings
+
+_LOG = logging.getLogger("edge_runtime")
 
 _sessions: "weakref.WeakSet[Session]" = weakref.WeakSet()
 
@@ -57,6 +60,7 @@ class Session:
             self._run_options.add_run_config_entry("gpu_graph_id", "-1")
         self.version: str = ort.__version__
         self.provider: str = self._session.get_providers()[0]
+        _LOG.info("opened %r on %s", source, self.provider)
         try:
             self.inputs = tuple(_spec(tensor) for tensor in self._session.get_inputs())
             self.outputs = tuple(_spec(tensor) for tensor in self._session.get_outputs())

@@ -1,15 +1,35 @@
 """From arrays, and all that numpy converts to arrays, to the tensors that a model declares."""
 
+import functools
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_runtime.contract.errors import InvalidInput
+from edge_runtime.contract.errors import EdgePredictError, InvalidInput
 from edge_runtime.contract.tensors import TensorSpec
 from edge_runtime.contract.terminal import one_line
 from edge_runtime.contract.values import listed
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+
+
+def reading(read: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
+    """`read`, which asks somebody's objects for their values: whatever they raise then, it raises `InvalidInput`."""
+
+    @functools.wraps(read)
+    def checked(*arguments: _Arguments.args, **named: _Arguments.kwargs) -> _Result:
+        try:
+            return read(*arguments, **named)
+        except (EdgePredictError, MemoryError):
+            raise
+        except Exception as error:
+            raise InvalidInput(f"what is passed cannot be read: {one_line(error) or type(error).__name__}") from error
+
+    return checked
 
 
 def as_tensor(value: Any, spec: TensorSpec) -> npt.NDArray[Any]:
@@ -107,7 +127,7 @@ def as_array(value: Any, name: str, dtype: np.dtype[Any] | None = None) -> npt.N
         if array.dtype.kind != "O" or (dtype is not None and dtype.kind in "iub"):
             return array
         # Integers beyond 64 bits are numbers too, and so are Python's other numeric types.
-        if all(hasattr(type(element), "__float__") for element in array.flat):
+        if all(hasattr(type(one), "__float__") and not isinstance(one, np.complexfloating) for one in array.flat):
             array = array.astype(np.float64)
         return array
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
@@ -160,7 +180,7 @@ def cast(array: npt.NDArray[Any], dtype: np.dtype[Any], names: tuple[str, ...]) 
             raise InvalidInput(f"{names[0]}: strings are expected, found {array.dtype}")
         # ONNX Runtime would take None for the string "None".
         if other := [element for element in array.flat if not isinstance(element, str)]:
-            raise InvalidInput(f"{names[0]}: strings are expected, found {other[0]!r}")
+            raise InvalidInput(f"{names[0]}: strings are expected, found {one_line(repr(other[0]))}")
         return np.asarray(array, dtype=np.object_, order="C")
     if array.dtype == dtype:
         return np.asarray(array, order="C")

@@ -18,7 +18,7 @@ from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.signature import Feature, Signature
 from edge_runtime.contract.terminal import one_line
 from edge_runtime.contract.values import listed, misspelt, read_value, row_values
-from edge_runtime.rows.arrays import as_array, as_matrix, as_table, cast, check_lengths, holds_no_rows
+from edge_runtime.rows.arrays import as_array, as_matrix, as_table, cast, check_lengths, holds_no_rows, reading
 from edge_runtime.rows.row import Row
 
 # The usual types of what a list holds if it does not name its values. They need no further checks.
@@ -46,6 +46,7 @@ class RowReader:
     def __repr__(self) -> str:
         return f"RowReader({len(self._features)} features, {self._dtype})"
 
+    @reading
     def tensors(self, rows: Any) -> dict[str, npt.NDArray[Any]]:
         """The model's inputs for `rows`.
 
@@ -225,7 +226,7 @@ def _converted(column: Any, feature: Feature, dtype: np.dtype[Any]) -> Any:
     try:
         return _each(list(column), feature)
     except InvalidInput as error:
-        raise InvalidInput(f"{feature.name}: {error}") from None
+        raise InvalidInput(f"{feature.name}: {one_line(error)}") from None
 
 
 def _each(values: list[Any], feature: Feature) -> list[float | str]:

@@ -8,7 +8,7 @@ import numpy as np
 from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.tensors import TensorSpec
 from edge_runtime.contract.terminal import suggestion
-from edge_runtime.rows.arrays import as_array
+from edge_runtime.rows.arrays import as_array, reading
 from edge_runtime.rows.model_inputs import as_input
 
 
@@ -22,6 +22,7 @@ class TensorReader:
     def __repr__(self) -> str:
         return f"TensorReader({declared(self._inputs)})"
 
+    @reading
     def tensors(self, given: Any) -> dict[str, Any]:
         """The model's inputs.
 

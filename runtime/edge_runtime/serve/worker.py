@@ -59,7 +59,7 @@ def serve(settings: Settings, listening: socket.socket, on_ready: Callable[[], o
     """
     # The log is for those who run the server: what its clients do wrong, they are told.
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
-    logging.getLogger("edge_runtime").setLevel(logging.INFO)
+    logging.getLogger("edge_runtime.serve").setLevel(logging.INFO)
     models = ServedModels({name: _opened(name, settings) for name in settings.files}, settings.limits)
     config = uvicorn.Config(
         create_app(models),

@@ -11,7 +11,7 @@ from edge_runtime.engine.ort_errors import loading_error, reason_of, translated
 
 
 def raised_by_onnxruntime(name: str, message: str) -> Exception:
-    return type(name, (Exception,), {})(message)  # type: ignore[no-any-return]
+    return type(name, (Exception,), {"__module__": "onnxruntime.capi.onnxruntime_pybind11_state"})(message)  # type: ignore[no-any-return]
 
 
 def test_every_exception_of_onnxruntime_is_translated() -> None:
@@ -47,6 +47,16 @@ def test_translations(name: str, kind: type[EdgePredictError], message: str) -> 
     translation = translated(raised_by_onnxruntime(name, "[ONNXRuntimeError] : 2 : NAME : why"), "m.onnx")
     assert type(translation) is kind
     assert str(translation) == message
+
+
+class OutOfTime(Exception):
+    """As libraries raise it in a signal handler."""
+
+
+@pytest.mark.parametrize("error", [TimeoutError("late"), OutOfTime("late")])
+def test_what_a_signal_handler_raises_is_passed_on(error: Exception) -> None:
+    with pytest.raises(type(error), match="late"):
+        translated(error, "m.onnx")
 
 
 def test_while_loading() -> None:
