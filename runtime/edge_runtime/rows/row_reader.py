@@ -6,6 +6,7 @@ column is converted as a whole.
 """
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from operator import itemgetter
 from types import NoneType
@@ -95,6 +96,9 @@ class RowReader:
             except InvalidInput:
                 # A string or None makes numpy convert all values to strings or objects.
                 columns = self._columns_in_order(rows)
+        elif set(map(type, itertools.chain.from_iterable(columns))) <= _NUMBERS:
+            with contextlib.suppress(OverflowError):
+                return cast(np.array(columns, np.float64).T, self._dtype, self._names)
         (matrix,) = self._read(columns).values()
         return matrix
 
@@ -147,9 +151,11 @@ class RowReader:
         return None
 
     def _columns_of_named(self, given: Sequence[Any]) -> list[Any]:
-        rows = list(map(_by_name, given))
-        if None in rows:
-            raise InvalidInput(f"a list of dicts must hold only dicts, found {given[rows.index(None)]!r}")
+        rows = given
+        if set(map(type, given)) != {dict}:
+            rows = list(map(_by_name, given))
+            if None in rows:
+                raise InvalidInput(f"a list of dicts must hold only dicts, found {given[rows.index(None)]!r}")
         try:
             columns = [list(map(itemgetter(name), rows)) for name in self._names]
         except KeyError:
@@ -233,6 +239,9 @@ def _each(values: list[Any], feature: Feature) -> list[float | str]:
     if len(values) > 1:
         # Most values appear many times. 1, 1.0 and True are equal, but not the same.
         with contextlib.suppress(TypeError):
+            if len(set(map(type, values))) == 1:
+                of_value = {value: read_value(value, feature) for value in set(values)}
+                return [of_value[value] for value in values]
             keys = list(zip(map(type, values), values, strict=True))
             read = {key: read_value(key[1], feature) for key in set(keys)}
             return [read[key] for key in keys]

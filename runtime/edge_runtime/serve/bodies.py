@@ -3,6 +3,7 @@
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import numpy.typing as npt
@@ -123,14 +124,26 @@ def _rows(document: Any) -> Any:
 
 def _refuse_booleans(rows: Any, features: Sequence[Feature]) -> None:
     """Refuse booleans in columns of numbers: in JSON a boolean is not a number, as it is in Python."""
+    if not rows:
+        return
     numeric = [(place, feature.name) for place, feature in enumerate(features) if feature.kind == "numeric"]
-    is_one = isinstance(rows, dict) or (bool(rows) and not isinstance(rows[0], dict | list))
-    for number, row in enumerate([rows] if is_one else rows, start=1):
-        for place, name in numeric:
+    is_one = isinstance(rows, dict) or not isinstance(rows[0], dict | list)
+    rows = [rows] if is_one else rows
+    suspects = [(place, name) for place, name in numeric if bool in _types(rows, place, name)]
+    for number, row in enumerate(rows if suspects else (), start=1):
+        for place, name in suspects:
             value = row.get(name) if isinstance(row, dict) else row[place]
             if isinstance(value, bool):
                 said = f"{name}: {str(value).lower()} is not a number"
                 raise InvalidInput(said if is_one else f"row {number}: {said}")
+
+
+def _types(rows: list[Any], place: int, name: str) -> set[type]:
+    """The types of the values in a column of `rows`, which are all dicts or all lists."""
+    try:
+        return set(map(type, map(itemgetter(name if isinstance(rows[0], dict) else place), rows)))
+    except KeyError:
+        return {type(row.get(name)) for row in rows}
 
 
 def _read_json(answering: Answering, reader: RowReader, document: Any, most: int) -> Read:
@@ -168,11 +181,8 @@ def _precise(rows: list[Any], is_one: bool, answering: Answering, error: Invalid
 
 def _ignored(rows: list[dict[str, Any]], answering: Answering) -> list[str]:
     """The names in `rows` that are not features, in their order."""
-    names = {feature.name: None for feature in answering.signature.features}
-    given: dict[str, None] = {}
-    for row in rows:
-        given |= row
-    return [name for name in given if name not in names]
+    others = set[str]().union(*rows).difference(feature.name for feature in answering.signature.features)
+    return list(dict.fromkeys(name for row in rows for name in row if name in others)) if others else []
 
 
 def _read_tensors(reader: TensorReader, document: Any, most: int) -> Read:

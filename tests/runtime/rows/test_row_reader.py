@@ -263,3 +263,21 @@ def test_no_rows(reader: RowReader, rows: Any) -> None:
     for wrong in ([[]], [[], []], np.empty((1, 0)), np.empty((0, 3))):
         with pytest.raises(InvalidInput, match=r"found [03]"):
             plain(None).tensors(wrong)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("value", [1e300, 7e4, 10**30, True, math.inf, -0.0])
+def test_one_named_row_is_read_as_many_are(dtype: type, value: float) -> None:
+    features = (Feature("a"), Feature("b"))
+    reader = RowReader(Signature((Input("x", features),), "y", (), "regression"), np.dtype(dtype))
+    row = {"b": value, "a": 1}
+    with np.errstate(over="ignore"):
+        held: Any = np.array([[1, value]], np.float64).astype(dtype)
+    for rows in (row, [row], [row, row]):
+        if math.isfinite(value) and np.isinf(held).any():
+            with pytest.raises(InvalidInput, match=r"^b: .* does not fit float"):
+                reader.tensors(rows)
+        else:
+            (found,) = reader.tensors(rows).values()
+            assert (found.dtype, found.flags.c_contiguous) == (np.dtype(dtype), True)
+            np.testing.assert_array_equal(found, np.repeat(held, len(found), axis=0))

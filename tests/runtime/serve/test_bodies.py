@@ -81,7 +81,8 @@ def test_names_that_are_not_columns_are_noted(answering: Answering) -> None:
 
 
 def test_no_rows(answering: Answering) -> None:
-    assert read(answering, []).feed == read(answering, {"rows": []}).feed == {}
+    for text in ("[]", '{"rows": []}', '{"rows": [[true]], "rows": []}'):
+        assert read(answering, text).feed == {}
 
 
 @pytest.mark.parametrize(
@@ -97,6 +98,11 @@ def test_no_rows(answering: Answering) -> None:
         ([ROWS[0], {**ROWS[0], "mass": False}], "row 2: mass: false is not a number"),
         (["Dream", True, 3000, True, 2007], "bill: true is not a number"),
         ({"rows": [["Dream", 40, True, True, 2007]]}, "row 1: mass: true is not a number"),
+        ([ROWS[0], {**ROWS[0], "bill": False, "mass": True}], "row 2: bill: false is not a number"),
+        (
+            [{name: value for name, value in ROWS[0].items() if name != "mass"}, {**ROWS[0], "mass": True}],
+            "row 2: mass: true is not a number",
+        ),
         ({**ROWS[0], "ringed": "maybe"}, "ringed: 'maybe' is neither true nor false"),
         (["Dream", "abc", 3000, True, 2007], "bill: 'abc' is not a number"),
         ({"rows": 3}, "missing island, bill, ringed"),
