@@ -22,6 +22,7 @@ from edge_runtime import (
     Input,
     InputRange,
     InvalidInput,
+    ModelMetadata,
     NoCertificate,
     NoSignature,
     OpenedModel,
@@ -41,6 +42,12 @@ def opened(path: Path) -> list[Predictor]:
         Predictor(str(path), "cpu", verify=False, threads=1),
         Predictor(content, device="cpu"),
         Predictor(memoryview(bytearray(content))),
+        Predictor(
+            io.BytesIO(content),
+            providers=["CPUExecutionProvider"],
+            session_options={"intra_op_num_threads": 1, "session.intra_op.allow_spinning": "0"},
+            data_folder=path.parent,
+        ),
     ]
 
 
@@ -91,7 +98,14 @@ def what_it_is(predictor: Predictor) -> list[str]:
 
 
 def tensors(model: OpenedModel) -> list[tuple[int, ...]]:
-    outputs = model.run({model.inputs[0].name: np.zeros((3, 2), np.float32)})
+    outputs = model.run({model.inputs[0].name: np.zeros((3, 2), np.float32)}, outputs=[model.outputs[0].name])
+    metadata: ModelMetadata = model.metadata
+    custom: dict[str, str] = dict(metadata.custom)
+    opsets: dict[str, int] = dict(metadata.opsets)
+    assert custom
+    assert opsets
+    assert metadata.producer
+    assert not model.overridable_initializers
     return [np.asarray(value).shape for value in outputs.values()]
 
 
@@ -127,6 +141,8 @@ def main(path: Path) -> None:
     print(answers(predictor), one_answer(predictor), what_it_is(predictor), tensors(predictor), verified(predictor))
     print(errors(predictor), predictor.reload(), predictor.closed)
     again: Predictor = pickle.loads(pickle.dumps(predictor))
+    with again.current() as same:
+        print(same)
     again.close()
 
 
