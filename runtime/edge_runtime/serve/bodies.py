@@ -1,5 +1,6 @@
 """The body of a request as a model's tensors: rows and arrays, in the forms in which people have them."""
 
+import codecs
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ _TEXT = {
 }
 # What clients say if nobody has told them: curl's --data, a program without a library.
 _UNSAID = frozenset({"", "application/octet-stream", "application/x-www-form-urlencoded", "text/plain"})
+
+# How the names of codecs begin that are character sets. Some of Python's others take the square of a body's length.
+_CHARACTER_SETS = ("utf-8", "utf-16", "utf-32", "ascii", "iso", "cp", "mac", "koi8", "gb", "big5", "euc", "shift")
 
 
 @dataclass(frozen=True)
@@ -96,10 +100,14 @@ def _text(body: bytes, parameters: str) -> str:
     name, _, value = parameters.strip().partition("=")
     charset = value.strip("\"' ") if name.strip().lower() == "charset" else "utf-8"
     try:
+        is_known = codecs.lookup(charset).name.startswith(_CHARACTER_SETS)
+    except (LookupError, ValueError):
+        is_known = False
+    if not is_known:
+        raise InvalidInput(f"the character set {charset!r} is not known; send UTF-8")
+    try:
         # A byte order mark is not part of the first column's name.
         return body.decode(charset).removeprefix("\ufeff")
-    except LookupError:
-        raise InvalidInput(f"the character set {charset!r} is not known; send UTF-8") from None
     except UnicodeDecodeError as error:
         raise InvalidInput(f"the body is not {charset}: byte {error.start} is {body[error.start]:#04x}") from None
 

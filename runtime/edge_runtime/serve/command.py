@@ -1,6 +1,7 @@
 """The command `edge-serve`."""
 
 import errno
+import math
 import socket
 from pathlib import Path
 from typing import Annotated
@@ -26,22 +27,30 @@ def serve(
     verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Replay the certificates first.")] = True,
     max_body: Annotated[int, typer.Option(metavar="MB", min=1, help="The most megabytes of a request.")] = 64,
     timeout: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0.001, help="The most time to read, to compute and to send.")
+        float,
+        typer.Option(metavar="SECONDS", min=0.001, max=86_400, help="The most time to read, to compute and to send."),
     ] = 30,
     max_waiting: Annotated[
         int, typer.Option(metavar="COUNT", min=1, help="How many requests may wait for a model.")
     ] = 1024,
     max_delay: Annotated[
         float,
-        typer.Option(metavar="MS", min=0, help="How long rows may wait to be joined with others, while nothing runs."),
+        typer.Option(
+            metavar="MS", min=0, max=60_000, help="How long rows may wait to be joined with others, while nothing runs."
+        ),
     ] = 0,
     drain: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0, help="How long to serve after SIGTERM, while not ready.")
+        float,
+        typer.Option(metavar="SECONDS", min=0, max=86_400, help="How long to serve after SIGTERM, while not ready."),
     ] = 0,
     version: Annotated[bool, shell.version_option("edge-serve")] = False,
 ) -> int:
     """Serve models over HTTP: edge-serve model.onnx --port 8000."""
     files = _files(models)
+    for option, number in (("--timeout", timeout), ("--max-delay", max_delay), ("--drain", drain)):
+        # NaN is in every range.
+        if math.isnan(number):
+            raise shell.UsageError(f"{option}: nan is not a number")
     # These import onnxruntime and uvicorn, and the mistakes in a command line are found before.
     from edge_runtime.serve.limits import Limits
     from edge_runtime.serve.supervisor import Supervisor
@@ -70,10 +79,11 @@ def _files(words: list[str]) -> dict[str, str]:
     for word in words:
         name, is_named, file = word.partition("=")
         # A file may have = in its path, and no name before it.
-        if not is_named or Path(word).exists() or "/" in name:
+        if not is_named or Path(word).exists() or ("/" in name and not Path(file).exists()):
             name, file = Path(word).stem, word
-        if not name or "/" in name:
-            raise shell.UsageError(f"{word}: a model needs a name without /, as in name={file}")
+        # Clients take . and .. out of URLs; what cannot be printed does not belong in URLs, logs and metrics.
+        if not name or "/" in name or name in (".", "..") or not name.isprintable():
+            raise shell.UsageError(f"{word}: a model needs a printable name without /, as in name={file}")
         if name in files:
             raise shell.UsageError(f"two models are called {name!r}; give one of them another name, as in other={file}")
         files[name] = file

@@ -62,6 +62,8 @@ def test_text_in_another_encoding(answering: Answering) -> None:
     for body, content_type, message in (
         (line.encode("latin-1"), "text/csv", "the body is not utf-8: byte 30 is 0xd6"),
         (line.encode(), "text/csv; charset=klingon", "the character set 'klingon' is not known; send UTF-8"),
+        (line.encode(), "text/csv; charset=punycode", "the character set 'punycode' is not known; send UTF-8"),
+        (line.encode(), "text/csv; charset=undefined", "the character set 'undefined' is not known; send UTF-8"),
     ):
         with pytest.raises(InvalidInput) as info:
             read(answering, body, content_type)
