@@ -60,7 +60,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serve", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--peers", type=Path, required=True, help="the Python that BentoML and MLflow are installed in")
     parser.add_argument("--rounds", type=int, default=9, help="of each comparison (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=2, help="of each run of wrk (%(default)s)")
+    parser.add_argument("--seconds", type=int, default=2, help="of each run of wrk (%(default)s)")
     parser.add_argument("--output", type=Path, default=CACHE / "serve.json", help="the file to write (%(default)s)")
     options = parser.parse_args()
     if shutil.which("wrk") is None:
@@ -102,9 +102,9 @@ def _measured(peers: Mapping[str, Peer], model: Model, rows: int, options: argpa
     return found
 
 
-def _drive(url: str, script: Path, seconds: float) -> Run:
+def _drive(url: str, script: Path, seconds: int) -> Run:
     """One run of wrk."""
-    command = ["wrk", "--threads", "1", "--connections", str(_CONNECTIONS), "--duration", f"{seconds:g}s"]
+    command = ["wrk", "--threads", "1", "--connections", str(_CONNECTIONS), "--duration", f"{seconds}s"]
     text = subprocess.run(
         [*command, "--latency", "--script", str(script), url], capture_output=True, text=True, check=True
     ).stdout
