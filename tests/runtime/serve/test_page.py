@@ -41,8 +41,9 @@ def hostile_signature() -> str:
     signature = tables.PENGUINS
     island, year = signature.inputs[1].features
     island = dataclasses.replace(island, name=f"island {HOSTILE}", categories=(HOSTILE, *island.categories[1:]))
+    year = dataclasses.replace(year, name="constructor")
     inputs = (signature.inputs[0], Input("text", (island, year)))
-    columns = (island.name, *signature.columns[1:])
+    columns = (island.name, *signature.columns[1:-1], year.name)
     labels = tuple(f"{label} {HOSTILE}" for label in signature.labels)
     return dataclasses.replace(signature, inputs=inputs, columns=columns, labels=labels).to_json()
 
@@ -202,6 +203,9 @@ def test_names_are_not_code(opened: Any, tmp_path: Path) -> None:
     assert f"island {HOSTILE}" in shown.locator("#fields").inner_text()
     assert shown.locator("main img, main script").count() == 0
     assert shown.evaluate("typeof hacked") == "undefined"
+    # Nor is a column that is called as a member of every object.
+    assert shown.locator("#label:not(:empty)").count() == 1
+    assert shown.locator(".warning:visible").count() == 0
     run(shown.locator("#command").inner_text(), tmp_path)
     assert list(tmp_path.iterdir()) == []
 

@@ -203,7 +203,9 @@ async function ask() {
 
 function showAnswer(answer) {
   const labels = model.signature.labels, names = Object.keys(answer.unseen);
-  for (const field of fields) field.say(answer.unseen[field.feature.name]);
+  // A column may be called "constructor", which every object has.
+  const said = new Map(Object.entries(answer.unseen));
+  for (const field of fields) field.say(said.get(field.feature.name));
   const shown = labels ? String(answer.label) : answer.value === null ? "not a number" : digits.format(answer.value);
   const many = names.length === 1 ? `${names[0]} is` : `${names.length} values are`;
   showHead(shown, labels ? `with a probability of ${share(answer.probability)}` : "in the unit of the training target", "");
