@@ -15,7 +15,8 @@ class Prediction(dict[Any, Any]):
     """The answer to one row. Its values are attributes, and `label, probability = prediction` unpacks them.
 
     It is a dict with the names as keys, because that is the one class that every JSON encoder writes with its names.
-    Iteration alone is not a dict's: it gives the values. It also equals a tuple of them.
+    Iteration alone is not a dict's: it gives the values. It also equals a tuple of them, has the same hash, and takes
+    the positions 0 and 1.
 
     Attributes:
         label: the predicted class.
@@ -40,6 +41,15 @@ class Prediction(dict[Any, Any]):
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.values())
+
+    def __missing__(self, position: Any) -> Any:
+        # As in a tuple of them.
+        if isinstance(position, int):
+            return tuple(self)[position]
+        raise KeyError(position)
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(tuple(self))
 
     def __eq__(self, other: object) -> bool:
         return tuple(self) == other if isinstance(other, tuple) else super().__eq__(other)

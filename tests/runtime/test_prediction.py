@@ -39,6 +39,18 @@ def test_names_and_values() -> None:
         Prediction("no")  # type: ignore[call-arg]
 
 
+def test_it_can_stand_where_a_tuple_did() -> None:
+    prediction = Prediction("a", 0.75)
+    assert [prediction[place] for place in (0, 1, -1, -2)] == ["a", 0.75, 0.75, "a"]
+    assert {("a", 0.75): 1}[prediction] == 1  # type: ignore[index]
+    assert len({prediction, Prediction("a", 0.75), Prediction("b", 0.75)}) == 2
+    with pytest.raises(IndexError):
+        prediction[2]
+    with pytest.raises(KeyError, match="lable"):
+        prediction["lable"]
+    assert prediction.get(0) is None
+
+
 def test_copies() -> None:
     copies = [copy.copy(ANSWER), copy.deepcopy(ANSWER)]
     copies += [pickle.loads(pickle.dumps(ANSWER, protocol)) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)]
