@@ -97,6 +97,11 @@ class Supervisor:
         connection.wait([*for_one_of, self._wake], seconds)
 
     def _take(self, number: int, _: object) -> None:
+        if self._signal is not None:
+            # Told so again, the workers end at once.
+            for worker in self._workers:
+                worker.terminate()
+            return
         self._signal = number
         os.write(self._told, b".")
 

@@ -40,6 +40,14 @@ def test_workers_begin_and_end_together(number: int, code: int) -> None:
         assert server.notes == [f"serving four_blobs on {server.url}\n"]
 
 
+def test_a_second_signal_ends_a_drain() -> None:
+    with serving(FOUR_BLOBS, "--workers", 2, "--drain", 1000) as server:
+        wait_for_workers(server, 2)
+        server.process.send_signal(signal.SIGTERM)
+        until(lambda: server.ask("/v2/health/ready").status == 503)
+        assert server.end() == 0
+
+
 def test_another_worker_is_started_for_one_that_dies() -> None:
     with serving(FOUR_BLOBS, "--workers", 2) as server:
         first, second = wait_for_workers(server, 2)
