@@ -1,12 +1,12 @@
 """What in rows is unlike everything in the training data."""
 
-import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from edge_runtime.contract.lazy import cached_property
 from edge_runtime.contract.signature import Feature, Input, Signature
 
 _MISSING = "is missing, but never was in training"
@@ -24,14 +24,14 @@ class Novelty:
         # Most programs do not ask, so nothing is made before they do.
         self._signature = signature
 
-    @functools.cached_property
+    @cached_property
     def _inputs(self) -> list[tuple[str, "_Numbers | _Categories"]]:
         return [
             (tensor.name, (_Categories if tensor.holds_strings else _Numbers)(tensor))
             for tensor in self._signature.inputs
         ]
 
-    @functools.cached_property
+    @cached_property
     def _places(self) -> dict[str, int]:
         return {feature.name: place for place, feature in enumerate(self._signature.features)}
 

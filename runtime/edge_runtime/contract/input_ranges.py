@@ -11,7 +11,6 @@ exporter writes the ranges into the file's metadata as JSON, schema version 1:
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ import numpy.typing as npt
 
 from edge_runtime.contract import schema
 from edge_runtime.contract.errors import InvalidInput, InvalidModel
+from edge_runtime.contract.lazy import cached_property
 from edge_runtime.contract.metadata_keys import RANGES_KEY
 from edge_runtime.contract.tensors import TensorSpec
 

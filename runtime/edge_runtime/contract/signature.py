@@ -35,7 +35,6 @@ features, or none has:
 """
 
 import contextlib
-import functools
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -44,6 +43,7 @@ from typing import Any, Literal, get_args
 
 from edge_runtime.contract import schema
 from edge_runtime.contract.labels import Label, checked_labels
+from edge_runtime.contract.lazy import cached_property
 
 SCHEMA_VERSION = 3
 
@@ -76,7 +76,7 @@ class Feature:
     missing: float | None = None
     categories: tuple[str, ...] | tuple[int, ...] = ()
 
-    @functools.cached_property
+    @cached_property
     def spellings(self) -> Mapping[object, str]:
         """How each category is spelled, by its string, by its number, and by (True,) or (False,) if it is a boolean."""
         found: dict[object, str] = {}
@@ -144,7 +144,7 @@ class Signature:
     threshold: float = 0.5
     columns: tuple[str, ...] = ()
 
-    @functools.cached_property
+    @cached_property
     def features(self) -> tuple[Feature, ...]:
         """The features of all inputs, in the order of a row's values."""
         features = {feature.name: feature for tensor in self.inputs for feature in tensor.features}

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from edge_runtime.contract.lazy import cached_property
+
 # https://onnx.ai/onnx/intro/concepts.html#element-type, by the names that ONNX Runtime prints.
 NUMPY_TYPES: dict[str, type[np.generic]] = {
     "float16": np.float16,
@@ -59,22 +61,22 @@ class TensorSpec:
     type: str
     shape: tuple[int | str | None, ...]
 
-    @functools.cached_property
+    @cached_property
     def dtype(self) -> np.dtype[Any] | None:
         """The numpy type of a tensor's elements (object for strings); None if numpy lacks it, or it is not a tensor."""
         return _DTYPES.get(self.type)
 
-    @functools.cached_property
+    @cached_property
     def element(self) -> str | None:
         """ONNX Runtime's name for the type of a tensor's elements; None if it is not a tensor."""
         return _inside("tensor", self.type)
 
-    @functools.cached_property
+    @cached_property
     def ml_type(self) -> str | None:
         """The name that ml_dtypes has for the type of a tensor's elements, if numpy does not have that type."""
         return None if self.element is None else ML_TYPES.get(self.element)
 
-    @functools.cached_property
+    @cached_property
     def ml_dtype(self) -> np.dtype[Any] | None:
         """The type that `ml_type` names; None if ml_dtypes is not installed, or is too old to have it."""
         if self.ml_type is None:
@@ -86,19 +88,19 @@ class TensorSpec:
         found = getattr(ml_dtypes, self.ml_type, None)
         return None if found is None else np.dtype(found)
 
-    @functools.cached_property
+    @cached_property
     def present(self) -> "TensorSpec | None":
         """If it is optional, what it is where it is given."""
         inner = _inside("optional", self.type)
         return None if inner is None else replace(self, type=inner)
 
-    @functools.cached_property
+    @cached_property
     def item(self) -> "TensorSpec | None":
         """If it is a sequence, what its elements are."""
         inner = _inside("seq", self.type)
         return None if inner is None else TensorSpec(self.name, inner, ())
 
-    @functools.cached_property
+    @cached_property
     def key_and_value(self) -> tuple[str, str] | None:
         """If it is a map, ONNX Runtime's names for the types of its keys and of its values."""
         found = re.fullmatch(r"map\((\w+),tensor\((\w+)\)\)", self.type)

@@ -42,8 +42,9 @@ def makes_calls(owner: Any, name: str) -> None:
         thread = threading.get_ident()
         with _change:
             try:
-                # A signal handler may make a call while its thread waits here.
-                while _is_stopped_by_others(thread):
+                # A signal handler may make a call while its thread waits here. What opens a model may verify it, and a
+                # fork waits for that.
+                while thread not in _openings and _is_stopped_by_others(thread):
                     _waiting.add(thread)
                     _change.wait(_POLL)
             finally:
@@ -106,16 +107,16 @@ def _stop(patience: float | None) -> bool:
         while thread not in _openings and _is_stopped_by_others(thread):
             _change.wait(_POLL)
         _stopping.append(thread)
-        _change.wait_for(lambda: not _openings.keys() - {thread}, patience)
+        is_busy = not _change.wait_for(lambda: not _openings.keys() - {thread}, patience)
         # Each replacement of a function makes later calls of it slower for a while.
         if threading.active_count() == len(sys._current_frames()) == 1:
             return True
         for owner, name, _, call_later in _calls:
             setattr(owner, name, call_later)
         end = time.monotonic() + _PATIENCE
-        while is_busy := _others_are_in_calls(thread):
+        while _others_are_in_calls(thread):
             if time.monotonic() > end:
-                break
+                return False
             _change.wait(_POLL)
         return not is_busy
 
@@ -140,8 +141,10 @@ def _go_on() -> None:
 
 
 def _before_fork() -> None:
-    if _stop(None):
-        _alone.add(threading.get_ident())
+    thread = threading.get_ident()
+    # If a signal handler forks while its thread opens a model, others that open one may wait for a lock of that thread.
+    if _stop(_PATIENCE if thread in _openings else None):
+        _alone.add(thread)
 
 
 def _as_child() -> None:
@@ -149,8 +152,11 @@ def _as_child() -> None:
     _change = threading.Condition(threading.RLock())
     _stopping.clear()
     _waiting.clear()
+    thread = threading.get_ident()
+    for other in _openings.keys() - {thread}:
+        del _openings[other]
     _go_on()
-    may_be_locked = threading.get_ident() not in _alone
+    may_be_locked = thread not in _alone
     _alone.clear()
     for prepare in _in_child:
         prepare(may_be_locked)

@@ -1,7 +1,6 @@
 """Where each call runs: on the requested device, or for device="auto" on the one where it is done soonest."""
 
 import contextlib
-import functools
 import logging
 import threading
 import weakref
@@ -13,6 +12,7 @@ import numpy.typing as npt
 
 from edge_runtime.contract.errors import DeviceUnavailable, InvalidModel
 from edge_runtime.contract.input_ranges import InputRanges, ranges_in
+from edge_runtime.contract.lazy import cached_property
 from edge_runtime.contract.metadata_keys import CERTIFICATE_KEY, WORKLOAD_KEY
 from edge_runtime.contract.workload import Workload
 from edge_runtime.engine import forks
@@ -67,7 +67,7 @@ class Placement:
         """
         self._source, self._settings = source, settings
         self.threads = settings.threads
-        chooses = settings.providers is None and settings.device == "auto"
+        chooses = settings.may_choose
         self.main = Session(source, settings.on_cpu() if chooses else settings)
         self.ranges: InputRanges | None = ranges_in(self.main.metadata, self.main.inputs)
         self.turns = Turns(HeldBuffers)
@@ -86,7 +86,7 @@ class Placement:
         """Whether the artifact says how much work a row takes."""
         return WORKLOAD_KEY in self.main.metadata
 
-    @functools.cached_property
+    @cached_property
     def workload(self) -> Workload | None:
         """The work for one row; None if the artifact does not say it."""
         text = self.main.metadata.get(WORKLOAD_KEY)
@@ -95,7 +95,7 @@ class Placement:
             return None if text is None else Workload.from_json(text)
         return None
 
-    @functools.cached_property
+    @cached_property
     def certificate(self) -> "Certificate | None":
         """The certificate that the model carries; None if it does not carry one.
 
@@ -108,7 +108,7 @@ class Placement:
         text = self.main.meta.custom_metadata_map.get(CERTIFICATE_KEY)
         return None if text is None else certificate.Certificate.from_json(text)
 
-    @functools.cached_property
+    @cached_property
     def metadata(self) -> ModelMetadata:
         """What the model's file says about itself."""
         return metadata_of(self.main)
@@ -168,6 +168,12 @@ def _begin_anew(may_be_locked: bool) -> None:
     for placement in _placements:
         placement._opening = threading.RLock()
         placement._single = None
+        if placement._cuda is not None:
+            # CUDA neither outlives a fork nor starts again in the child.
+            placement._cuda, placement._may_use_cuda = None, False
+        if placement.main.must_reopen:
+            # Buffers are bound to what was opened.
+            placement.turns.begin_anew()
 
 
 forks.after_fork(_begin_anew)

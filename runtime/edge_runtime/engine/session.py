@@ -34,6 +34,7 @@ class Session:
         turn: a lock for every call, if ONNX Runtime records CUDA graphs, with one set of results; None otherwise.
         inputs, outputs, overridable_initializers: what the file declares.
         taken: its inputs and overridable initializers, by name.
+        must_reopen: whether this is a forked process, in which what was opened cannot be used.
         meta, metadata: its onnxruntime.ModelMetadata, and what the file says about itself, without the certificate.
     """
 
@@ -49,7 +50,7 @@ class Session:
             self._session, options = open_session(ort, source, settings)
         self._run = private_calls.run_of(self._session)
         self.source, self._settings = source, settings
-        self._must_reopen = False
+        self.must_reopen = False
         _sessions.add(self)
         self.device_id = int(options.get("device_id", 0))
         self._captures = options.get("enable_cuda_graph") == "1"
@@ -101,7 +102,7 @@ class Session:
 
     def binding(self) -> Any:
         """A new onnxruntime.IOBinding."""
-        if self._must_reopen:
+        if self.must_reopen:
             _reopen(self)
         return self._session.io_binding()
 
@@ -155,7 +156,7 @@ def _reopen(session: Session) -> None:
             "process; open it after the fork"
         )
     again = Session(session.source, session._settings.on_cpu())
-    session._session, session._run, session._must_reopen = again._session, again._run, False
+    session._session, session._run, session.must_reopen = again._session, again._run, False
 
 
 def _run_anew(session: Session, *arguments: Any) -> list[Any]:
@@ -171,8 +172,11 @@ def _outlive_fork(may_be_locked: bool) -> None:
     """
     for session in _sessions:
         private_calls.keep_for_good(session._session)
-        session._must_reopen = may_be_locked or session.provider != CPU
-        if session._must_reopen:
+        session.must_reopen = session.must_reopen or may_be_locked or session.provider != CPU
+        if session._settings.may_choose:
+            # Where it will be opened again.
+            session.provider = CPU
+        if session.must_reopen:
             session._run = functools.partial(_run_anew, session)
 
 

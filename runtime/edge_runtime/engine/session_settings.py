@@ -64,6 +64,11 @@ class SessionSettings:
             return f"device {self.device!r}"
         return f"providers {', '.join(name for name, _ in self.providers)}"
 
+    @property
+    def may_choose(self) -> bool:
+        """Whether the user leaves it to us where calls run."""
+        return self.providers is None and self.device == "auto"
+
     def on_cpu(self) -> "SessionSettings":
         """These on the CPU; those whose first provider it is already stay as they are."""
         if self.providers is not None and self.providers[0][0] == CPU:

@@ -1,7 +1,6 @@
 """The models of a server by name, and their calls from many requests at a time."""
 
 import asyncio
-import functools
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_runtime.contract.errors import EdgePredictError
+from edge_runtime.contract.lazy import cached_property
 from edge_runtime.contract.terminal import suggestion
 from edge_runtime.contract.values import listed
 from edge_runtime.engine.model_source import stamp
@@ -46,7 +46,7 @@ class Opened:
         )
         self._answers, self._tensors = answers, tensors
 
-    @functools.cached_property
+    @cached_property
     def row_answers(self) -> RowAnswers:
         """What writes the answers to rows. Only for a model with a signature."""
         return RowAnswers(self.predictor.answering.signature)

@@ -10,6 +10,7 @@ from commands import assert_python_runs
 from concurrency import HANG
 from paths import FOUR_BLOBS, MODELS
 
+from edge_runtime import Predictor
 from edge_runtime.engine import forks
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform cannot fork")
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform c
 def in_child(check: str, before: str = "") -> None:
     """Run `check` in a forked child of a process that has run `before`."""
     assert_python_runs(f"""
-import _thread, os, signal, sys, threading, time
+import _thread, atexit, os, signal, sys, threading, time
 from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from edge_runtime import *
@@ -207,6 +208,47 @@ def test_a_fork_waits_until_a_model_is_opened() -> None:
             call.result(HANG)
     assert order == ["opened", "forked", "opened here"]
     assert not forks._openings
+
+
+def test_a_fork_does_not_wait_for_an_opening_that_waits_for_its_thread() -> None:
+    """A signal handler may fork while its thread opens a model, or reloads one that another thread reloads too."""
+    in_child(
+        """
+# Nor does the next fork wait for the opening of a thread that is not here.
+if again := os.fork():
+    assert os.waitpid(again, 0)[1] == 0
+""",
+        """
+forks._PATIENCE = 0.05
+predictor = Predictor(PATH)
+predictor._changing.acquire()
+atexit.register(predictor._changing.release)
+(held := forks.opening()).__enter__()
+_thread.start_new_thread(predictor.close, ())
+while len(forks._openings) < 2: time.sleep(0.001)
+""",
+    )
+
+
+def test_an_opening_that_makes_calls_does_not_wait_for_the_fork_that_waits_for_it() -> None:
+    begun, predictor = threading.Event(), Predictor(FOUR_BLOBS, device="cpu")
+
+    def open_and_verify() -> bool:
+        with forks.opening():
+            begun.set()
+            while not forks._stopping:
+                time.sleep(0.001)
+            return predictor.verify().passed
+
+    with ThreadPoolExecutor(2) as threads:
+        # What makes calls is still replaced since an earlier fork.
+        threads.submit(forks._before_fork).result(HANG)
+        forks._stopping.clear()
+        verified = threads.submit(open_and_verify)
+        assert begun.wait(HANG)
+        forks._before_fork()
+        forks._stopping.clear()
+        assert verified.result(HANG)
 
 
 def test_a_fork_waits_until_onnx_runtime_is_imported() -> None:

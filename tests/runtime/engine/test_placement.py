@@ -229,3 +229,29 @@ def test_which_calls_are_small(fake: FakeOnnxRuntime, placed: Callable[..., Plac
     assert placement_of(MODEL, "cpu").is_small(1) is None
     # Threads that wait for a GPU do not keep Python's lock from each other.
     assert [placed("cuda", cost=1000.0).is_small(rows) for rows in (1, None)] == [False, False]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform cannot fork")
+@pytest.mark.parametrize("fake", ["comes up"], indirect=True)
+@pytest.mark.parametrize("says_workload", [True, False])
+def test_a_forked_process_does_without_cuda_if_it_may(
+    fake: FakeOnnxRuntime, says_workload: bool, with_metadata: Callable[[bytes, str, str], bytes]
+) -> None:
+    content = MODEL.read_bytes()
+    if says_workload:
+        content = with_metadata(content, WORKLOAD_KEY, Workload(True, 1e9, 40).to_json())
+    predictor, rows = Predictor(content), np.ones((10, 2), np.float32)
+    expected, one = predictor.predict_proba(rows), predictor.predict_one([1, 1])
+    assert fake.options, "it was not on CUDA"
+    fake.problem = RuntimeError("CUDA failure 3: initialization error")
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            for _ in range(2):
+                assert (predictor.predict_proba(rows) == expected).all()
+                assert predictor.predict_one([1, 1]) == one
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
