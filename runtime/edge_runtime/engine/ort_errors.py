@@ -145,9 +145,10 @@ def _missing_operator(reason: str) -> str | None:
     else:
         return None
     source = (
-        "onnxruntime-extensions has it: custom_operators=onnxruntime_extensions.get_library_path()"
+        "onnxruntime-extensions has it: custom_operators=onnxruntime_extensions.get_library_path(), at the shell "
+        "--operators FILE"
         if domain == "ai.onnx.contrib"
-        else "give the library that has it: custom_operators=path"
+        else "give the library that has it: custom_operators=path, at the shell --operators FILE"
     )
     return f"has the custom operator {domain}:{operator}; {source}"
 

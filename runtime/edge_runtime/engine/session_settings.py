@@ -9,6 +9,7 @@ from edge_runtime.contract.errors import InvalidInput, UnknownDevice
 from edge_runtime.contract.terminal import one_line, suggestion
 from edge_runtime.engine.devices import CPU, CUDA, candidates
 from edge_runtime.engine.model_source import as_path
+from edge_runtime.engine.ort_errors import reason_of
 
 # A provider of ONNX Runtime, and its options.
 Provider: TypeAlias = tuple[str, dict[str, str]]
@@ -93,7 +94,7 @@ class SessionSettings:
                 options.register_custom_ops_library(library)
             except Exception as error:
                 raise InvalidInput(
-                    f"custom_operators: ONNX Runtime cannot load {library}: {one_line(error)}"
+                    f"custom_operators: ONNX Runtime cannot load {library}: {reason_of(error)}"
                 ) from error
 
 

@@ -100,6 +100,9 @@ def holds_no_rows(rows: Any) -> bool:
     """Whether `rows` is empty and says nothing of columns: an empty list, array, or data frame without columns."""
     if isinstance(rows, list | tuple):
         return not rows
+    # The usual case: what follows takes as long as a third of a small call.
+    if type(rows) is np.ndarray and rows.size:
+        return False
     shape = getattr(rows, "shape", None)
     return isinstance(shape, tuple) and shape in ((0,), (0, 0))
 

@@ -61,7 +61,7 @@ class RowReader:
             InvalidInput: a value is missing or does not fit its feature; the message names the feature.
         """
         # Such as a `csv.DictReader`.
-        if isinstance(rows, Iterator):
+        if type(rows) is not np.ndarray and isinstance(rows, Iterator):
             rows = list(rows)
         if holds_no_rows(rows):
             return self._filled(0, lambda feature, dtype: [])

@@ -165,7 +165,8 @@ def test_places_in_the_source_are_dropped(places: list[tuple[str, str, str]], sa
             "Fail",
             "Load model from m.onnx failed:Fatal error: com.acme:Fancy(-1) is not a registered function/op",
             InvalidModel,
-            "m.onnx has the custom operator com.acme:Fancy; give the library that has it: custom_operators=path",
+            "m.onnx has the custom operator com.acme:Fancy; give the library that has it: custom_operators=path, at "
+            "the shell --operators FILE",
         ),
     ],
 )

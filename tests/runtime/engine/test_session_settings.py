@@ -87,7 +87,10 @@ sys.exit(os.waitstatus_to_exitcode(status))
     [
         (5, "custom_operators takes the path of a library, or a list of paths, found int"),
         ([5], "a library of custom operators is given by its path, found int"),
-        ("/nowhere/operators.so", "custom_operators: ONNX Runtime cannot load /nowhere/operators.so: "),
+        (
+            "/nowhere/operators.so",
+            "custom_operators: ONNX Runtime cannot load /nowhere/operators.so: Failed to load library",
+        ),
         (str(FOUR_BLOBS), r"custom_operators: ONNX Runtime cannot load .*four_blobs\.onnx: "),
         ("no\0path", "custom_operators: ONNX Runtime cannot load no"),
     ],
