@@ -17,4 +17,4 @@ def assert_one_line(result: Any, code: int, *parts: str) -> None:
 def assert_python_runs(script: str) -> None:
     """`script`, in a Python of its own, ends well and says nothing on stderr; 60 seconds only end a hang."""
     result = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, timeout=60)
-    assert (result.returncode, result.stderr) == (0, "")
+    assert (result.returncode, result.stderr) == (0, ""), result.stderr

@@ -24,7 +24,12 @@ def reading(read: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result
     def checked(*arguments: _Arguments.args, **named: _Arguments.kwargs) -> _Result:
         try:
             return read(*arguments, **named)
-        except (EdgePredictError, MemoryError):
+        except EdgePredictError as error:
+            # The representation of an array, or of a data frame, has several lines.
+            if "\n" in str(error):
+                raise type(error)(one_line(error)) from error
+            raise
+        except MemoryError:
             raise
         except Exception as error:
             raise InvalidInput(f"what is passed cannot be read: {one_line(error) or type(error).__name__}") from error

@@ -246,10 +246,12 @@ def handle(number, frame):
     depth += 1
     try:
         handled += 1
+        # Those that interrupt this one count on.
+        mine = handled
         check_few()
-        (check_many, open_and_close, check_few)[handled % 20 % 3]() if handled % 20 < 3 else None
+        (check_many, open_and_close, check_few)[mine % 20 % 3]() if mine % 20 < 3 else None
         # In a fork Python would print it, and go on.
-        if not handled % 100 and not is_forking:
+        if not mine % 100 and not is_forking:
             os.kill(os.getpid(), signal.SIGINT)
     finally:
         depth -= 1
@@ -271,6 +273,9 @@ def fork():
         except ChildProcessError:
             # The interrupt came after it.
             break
+# Python prints an interrupt within the callback of a weak reference too.
+unraisable = sys.unraisablehook
+sys.unraisablehook = lambda found: None if found.exc_type is KeyboardInterrupt else unraisable(found)
 signal.signal(signal.SIGALRM, handle)
 signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
 end = time.monotonic() + 20
