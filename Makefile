@@ -131,7 +131,7 @@ $(BUILD_WHEEL)
 @$(PYTHON) -m venv --clear build/$@
 @build/$@/$(SCRIPTS)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) \
 	"$$(echo build/wheel/*.whl)[$(EXTRA)]" pytest hypothesis
-@EDGE_PREDICT_WHEEL=$(EXTRA) build/$@/$(SCRIPTS)/pytest $(WARNINGS) tests/runtime
+@EDGE_PREDICT_WHEEL=$(EXTRA) build/$@/$(SCRIPTS)/pytest $(WARNINGS) -m 'not slow' tests/runtime
 endef
 
 # Packages that few targets need are added to the environment by the first of them.
