@@ -87,6 +87,11 @@ def opening() -> Iterator[None]:
                 _change.notify_all()
 
 
+def has_lock() -> bool:
+    """Whether this Python has a lock that its threads must share."""
+    return getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
 def after_fork(prepare: Callable[[bool], None]) -> None:
     """Call `prepare` in each forked process; with True if another thread may have been in a call."""
     _in_child.append(prepare)
@@ -122,8 +127,8 @@ def _stop(patience: float | None) -> bool:
 
 
 def _others_are_in_calls(thread: int) -> bool:
-    # Without the interpreter's lock, the stacks of other threads change while they are read.
-    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+    # Without it, the stacks of other threads change while they are read.
+    if not has_lock():
         return True
     for other, top in sys._current_frames().items():
         frame = None if other == thread or other in _waiting else top

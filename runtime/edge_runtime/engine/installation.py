@@ -101,6 +101,7 @@ def _why_not_loaded(found: Mapping[str, str], error: Exception) -> str:
     )
 
 
+@functools.cache
 def numbers(version: str) -> tuple[int, ...]:
     """The leading numbers of a version: (1, 19, 2) of "1.19.2" and (2, 4) of "2.4rc1"."""
     found = re.match(r"\d+(\.\d+)*", version)

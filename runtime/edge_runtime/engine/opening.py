@@ -15,6 +15,7 @@ from typing import Any
 
 from edge_runtime.contract.errors import DeviceUnavailable, EdgePredictError, InvalidModel
 from edge_runtime.engine.devices import CPU, CUDA, candidates, library_problem, provider_problem
+from edge_runtime.engine.installation import numbers
 from edge_runtime.engine.model_source import ModelSource
 from edge_runtime.engine.ort_errors import loading_error, reason_of
 from edge_runtime.engine.processor_limits import available_processors
@@ -125,7 +126,7 @@ def _session_options(ort: ModuleType, source: ModelSource, provider: str, settin
 def _set_data_folder(ort: ModuleType, options: Any, source: ModelSource) -> None:
     """Say where the files are that a model's content refers to; without a folder, nowhere: not in the current one."""
     assert isinstance(source.model, bytes)
-    if _version(ort) >= (1, 21):
+    if numbers(ort.__version__) >= (1, 21):
         options.add_session_config_entry(
             "session.model_external_initializers_file_folder_path", str(source.data_folder or os.devnull)
         )
@@ -144,13 +145,4 @@ def _all_processors() -> int | None:
 
 def _can_spin_briefly(ort: ModuleType) -> bool:
     """Whether this ONNX Runtime can let idle threads sleep soon; in older ones they spin for long, or never."""
-    return _version(ort) >= (1, 26)
-
-
-def _version(ort: ModuleType) -> tuple[int, ...]:
-    return _numbers(ort.__version__)
-
-
-@functools.cache
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(map(int, version.split(".")[:2]))
+    return numbers(ort.__version__) >= (1, 26)

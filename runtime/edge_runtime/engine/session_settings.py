@@ -100,12 +100,14 @@ class SessionSettings:
 
 def _set(options: Any, name: str, value: Any) -> None:
     """Set one option: an entry of the configuration, whose name has a dot, or an attribute of SessionOptions."""
-    attributes = [one for one in dir(options) if not one.startswith("_") and not callable(getattr(options, one))]
-    if "." not in name and name not in attributes:
-        known = suggestion(name, attributes)
-        raise InvalidInput(f"session_options: ONNX Runtime's sessions have no option {name!r}{known}")
+    is_entry = "." in name
+    if not is_entry:
+        attributes = [one for one in dir(options) if not one.startswith("_") and not callable(getattr(options, one))]
+        if name not in attributes:
+            known = suggestion(name, attributes)
+            raise InvalidInput(f"session_options: ONNX Runtime's sessions have no option {name!r}{known}")
     try:
-        if "." in name:
+        if is_entry:
             options.add_session_config_entry(name, str(int(value) if isinstance(value, bool) else value))
         else:
             # By the names of an enumeration's members too, such as ORT_DISABLE_ALL.

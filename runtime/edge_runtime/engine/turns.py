@@ -121,7 +121,7 @@ class Turns(Generic[Held]):
         caller.last = now
         caller.count += 1
         # A signal handler that is called again and again while it waits would never end.
-        if is_small is not False and caller.count > _COINCIDENCES and not caller.waits and _has_lock():
+        if is_small is not False and caller.count > _COINCIDENCES and not caller.waits and forks.has_lock():
             caller.waits = True
             try:
                 self._wait(caller)
@@ -174,11 +174,6 @@ class Turns(Generic[Held]):
         turn = Turn([self._make()])
         self._turns.add(turn)
         return turn
-
-
-def _has_lock() -> bool:
-    """Whether this Python has a lock that its threads must share."""
-    return getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
 _all: "weakref.WeakSet[Turns[Any]]" = weakref.WeakSet()

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 
-import orjson
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -15,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from edge_runtime.serve import infer, openapi, page, rows
 from edge_runtime.serve.models import ServedModels
-from edge_runtime.serve.requests import ModelEndpoint
+from edge_runtime.serve.requests import ModelEndpoint, json_response
 
 
 def create_app(models: ServedModels) -> Starlette:
@@ -72,4 +71,4 @@ def _endpoints(routes: Sequence[Route], models: ServedModels) -> dict[str, tuple
 
 async def _as_json(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return Response(orjson.dumps({"error": error.detail}), error.status_code, error.headers, "application/json")
+    return json_response({"error": error.detail}, error.status_code, error.headers)

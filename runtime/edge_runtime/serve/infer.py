@@ -16,7 +16,7 @@ from edge_runtime.contract.version import __version__
 from edge_runtime.serve import wire_tensors
 from edge_runtime.serve.models import Opened, ServedModel, ServedModels
 from edge_runtime.serve.refusals import Refused
-from edge_runtime.serve.requests import Answer, Asked, ModelEndpoint, when_sized
+from edge_runtime.serve.requests import Answer, Asked, ModelEndpoint, json_response, when_sized
 
 _VERSION = "1"
 _EXTENSIONS = ["binary_tensor_data", "classification", "model_configuration", "model_repository"]
@@ -31,22 +31,24 @@ def routes(models: ServedModels) -> list[Route]:
                 model = models.named(request.path_params["name"])
                 _check_version(request.path_params)
             except Refused as error:
-                return _json({"error": str(error)}, error.status)
-            return _json(answer(model))
+                return json_response({"error": str(error)}, error.status)
+            return json_response(answer(model))
 
         return endpoint
 
     def plain(answer: Callable[[], object]) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(_: Request) -> Response:
-            return _json(answer())
+            return json_response(answer())
 
         return endpoint
 
     async def ready(_: Request) -> Response:
-        return _json({"ready": models.is_ready}, 200 if models.is_ready else 503)
+        return json_response({"ready": models.is_ready}, 200 if models.is_ready else 503)
 
     async def loading(_: Request) -> Response:
-        return _json({"error": "models are loaded when the server starts, and again when their files change"}, 400)
+        return json_response(
+            {"error": "models are loaded when the server starts, and again when their files change"}, 400
+        )
 
     infer = ModelEndpoint(models, "infer", _infer)
     of_one: list[tuple[str, str, Callable[..., Any]]] = [
@@ -69,10 +71,6 @@ def routes(models: ServedModels) -> list[Route]:
         Route("/v2/repository/index", plain(lambda: _index(models)), methods=["POST"]),
         Route("/v2/repository/models/{name}/{action}", loading, methods=["POST"]),
     ]
-
-
-def _json(content: object, status: int = 200) -> Response:
-    return Response(orjson.dumps(content), status, media_type="application/json")
 
 
 def _check_version(path: Mapping[str, str]) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -19,7 +18,7 @@ from edge_runtime.contract.version import __version__
 from edge_runtime.csv_answers import csv_lines
 from edge_runtime.predictor import Predictor
 from edge_runtime.serve.models import ServedModel, ServedModels
-from edge_runtime.serve.requests import Asked
+from edge_runtime.serve.requests import Asked, json_response
 from edge_runtime.serve.row_schema import (
     Schema,
     answer_schema,
@@ -53,7 +52,7 @@ def routes(models: ServedModels) -> list[Route]:
     """The route of the document."""
 
     async def openapi(_: Request) -> Response:
-        return Response(orjson.dumps(await document(models)), media_type=_JSON)
+        return json_response(await document(models))
 
     return [Route("/openapi.json", openapi)]
 

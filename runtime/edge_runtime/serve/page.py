@@ -16,8 +16,8 @@ def routes() -> list[Route]:
 
 
 @functools.cache
-def page() -> tuple[bytes, str]:
-    """The page, with its style and its script in it, and the Content-Security-Policy that allows these two alone."""
+def page() -> tuple[bytes, dict[str, str]]:
+    """The page, with its style and its script in it, and its headers: the policy allows these two alone."""
     folder = files("edge_runtime.serve") / "assets"
     html, style, script = ((folder / f"page.{kind}").read_text("utf-8") for kind in ("html", "css", "js"))
     policy = "; ".join(
@@ -32,20 +32,19 @@ def page() -> tuple[bytes, str]:
             "frame-ancestors 'none'",
         )
     )
-    return html.replace("/* style */", style).replace("/* script */", script).encode(), policy
+    content = html.replace("/* style */", style).replace("/* script */", script).encode()
+    return content, {
+        "content-security-policy": policy,
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "no-referrer",
+        "cache-control": "no-cache",
+        "etag": f'"{hashlib.sha256(content).hexdigest()[:32]}"',
+    }
 
 
 async def _page(request: Request) -> Response:
-    content, policy = page()
-    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-    headers = {
-        "Content-Security-Policy": policy,
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
-        "Cache-Control": "no-cache",
-        "ETag": etag,
-    }
-    if request.headers.get("if-none-match") == etag:
+    content, headers = page()
+    if request.headers.get("if-none-match") == headers["etag"]:
         return Response(status_code=304, headers=headers)
     return Response(content, headers=headers, media_type="text/html")
 

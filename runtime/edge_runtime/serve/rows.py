@@ -9,7 +9,7 @@
 An answer has the keys that the shell writes with `--format json --flag-unseen`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qs, quote
 
@@ -28,7 +28,7 @@ from edge_runtime.description import description
 from edge_runtime.serve.bodies import Read, read_body
 from edge_runtime.serve.models import Opened, ServedModel, ServedModels
 from edge_runtime.serve.refusals import Refused
-from edge_runtime.serve.requests import Answer, Asked, ModelEndpoint, when_sized
+from edge_runtime.serve.requests import Answer, Asked, ModelEndpoint, json_response, when_sized
 from edge_runtime.serve.row_schema import example_row
 
 
@@ -36,10 +36,10 @@ def routes(models: ServedModels) -> list[Route]:
     """The routes of the models, their descriptions and their answers."""
 
     async def every(_: Request) -> Response:
-        return _json({"models": [_entry(model) for model in models.values()]})
+        return json_response({"models": [_entry(model) for model in models.values()]})
 
     async def describe(model: ServedModel, _: Asked) -> Answer:
-        return Answer(_encoded(described(model)))
+        return Answer(orjson.dumps(described(model)))
 
     async def predict(model: ServedModel, asked: Asked) -> Answer:
         return await answer(model, asked, models.limits.rows)
@@ -114,9 +114,9 @@ def _top(query: bytes, signature: Signature) -> int | None:
 def _as_json(model: ServedModel, opened: Opened, read: Read, outputs: npt.NDArray[Any], top: int | None) -> Answer:
     novelty, has_features = opened.predictor.answering.novelty, opened.predictor.answering.signature.has_features
     unseen = novelty.new(read.feed) if has_features and read.feed else {}
-    notes = b',"notes":%b' % _encoded(read.notes) if read.notes else b""
+    notes = b',"notes":%b' % orjson.dumps(read.notes) if read.notes else b""
     answers = opened.row_answers.written(outputs, top, unseen)
-    return Answer(b"".join([b'{"model":', _encoded(model.name), b',"answers":', *answers, notes, b"}"]))
+    return Answer(b"".join([b'{"model":', orjson.dumps(model.name), b',"answers":', *answers, notes, b"}"]))
 
 
 def _as_csv(_: ServedModel, opened: Opened, read: Read, outputs: npt.NDArray[Any], top: int | None) -> Answer:
@@ -140,11 +140,3 @@ def _unseen(answering: Answering, read: Read) -> list[dict[str, str]] | None:
     if not answering.signature.has_features:
         return None
     return answering.novelty.unseen(read.feed) if read.feed else []
-
-
-def _json(content: Mapping[str, Any]) -> Response:
-    return Response(_encoded(content), media_type="application/json")
-
-
-def _encoded(content: Any) -> bytes:
-    return orjson.dumps(content)

@@ -86,8 +86,8 @@ def answer_of(shown: Any, text: str) -> None:
 
 
 def test_the_policy_allows_its_own_style_and_script_alone() -> None:
-    content, policy = page()
-    html = content.decode()
+    content, headers = page()
+    html, policy = content.decode(), headers["content-security-policy"]
     for tag in ("style", "script"):
         (text,) = re.findall(f"<{tag}>(.*?)</{tag}>", html, re.DOTALL)
         digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
