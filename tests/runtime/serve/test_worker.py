@@ -60,6 +60,8 @@ def wait_until_refused(server: Server) -> None:
             socket.create_connection(server.address).close()
         except ConnectionRefusedError:
             return True
+        except ConnectionResetError:
+            return False  # It came in just before the port was closed.
         return False
 
     until(is_refused)
