@@ -57,6 +57,9 @@ class OpenedModel(Reloadable):
         if self._verify and not (verification := self.verify()).passed:
             raise VerificationFailed(verification.failure)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._source!r}, {self.provider}{', closed' if self.closed else ''})"
+
     def run(self, inputs: Mapping[str, Any], outputs: Sequence[str] | None = None) -> dict[str, Any]:
         """Outputs of any ONNX model, by name.
 

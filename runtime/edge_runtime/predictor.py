@@ -38,7 +38,7 @@ class Predictor(OpenedModel, FittedEstimator):
 
     def __repr__(self) -> str:
         task = "without a signature" if self.signature is None else self.signature.task
-        return f"Predictor({self._source!r}, {task}, {self.provider}{', closed' if self.closed else ''})"
+        return f"{type(self).__name__}({self._source!r}, {task}, {self.provider}{', closed' if self.closed else ''})"
 
     @property
     def classes_(self) -> npt.NDArray[Any]:

@@ -85,6 +85,7 @@ class Reloadable:
         self._changing = threading.RLock()
         self._settings, self._verify = settings, verify
         self._open(source)
+        self._own = frozenset(vars(self))
 
     def _open(self, source: ModelSource) -> None:
         """Open a model with the settings, and set all attributes that say what it is."""
@@ -168,7 +169,9 @@ class Reloadable:
 
     def __reduce__(self) -> tuple[Any, ...]:
         self._check_open()
-        return _opened, (type(self), self._source, self._settings, self._verify)
+        # What else an application, or its subclass, keeps here is pickled as of any object.
+        more = {name: value for name, value in vars(self).items() if name not in self._own and name != "_own"}
+        return _opened, (type(self), self._source, self._settings, self._verify), more or None
 
 
 def _opened(kind: type[Reloadable], source: ModelSource, settings: SessionSettings, verify: bool) -> Reloadable:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from paths import MODELS
 
-from edge_runtime import InvalidInput, Predictor
+from edge_runtime import InvalidInput, OpenedModel, Predictor
 
 
 @pytest.fixture(scope="module")
@@ -145,9 +145,12 @@ def test_chosen_outputs() -> None:
     [
         (["largst"], "the model returns y, largest, positive; 'largst' is not one of them; did you mean 'largest'?"),
         ([5], "the model returns y, largest, positive; 5 is not one of them"),
-        ("y", "outputs must be a list of the names of outputs, found 'y'"),
-        ([], "outputs must be a list of the names of outputs, found []"),
-        (5, "outputs must be a list of the names of outputs, found 5"),
+        ("y", "outputs must be a list of the names of outputs, found str"),
+        ([], "outputs must be a list of the names of outputs, found an empty one"),
+        (
+            {"x": np.zeros((9, 9))},
+            "outputs must be a list of the names of outputs, found dict; run takes the inputs first",
+        ),
     ],
 )
 def test_outputs_that_are_not_there(outputs: Any, message: str) -> None:
@@ -155,3 +158,34 @@ def test_outputs_that_are_not_there(outputs: Any, message: str) -> None:
     with pytest.raises(InvalidInput) as raised:
         predictor.run({"x": [[1, 2]]}, outputs=outputs)
     assert str(raised.value) == message
+
+
+def test_repr() -> None:
+    with OpenedModel(MODELS / "outputs.onnx", device="cpu") as model:
+        assert repr(model) == "OpenedModel('outputs.onnx', CPUExecutionProvider)"
+    assert repr(model) == "OpenedModel('outputs.onnx', CPUExecutionProvider, closed)"
+
+
+def test_messages_about_many_inputs_are_short() -> None:
+    helper = pytest.importorskip("onnx.helper")
+    infos = [helper.make_tensor_value_info(f"input_{index}", 1, ["n"]) for index in range(300)]
+    output, name = helper.make_tensor_value_info("y", 1, ["n"]), "n" * 3000
+    node = helper.make_node("Sum", [info.name for info in infos], ["y"])
+    graph = helper.make_graph([node], "many", infos, [output])
+    content = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString()
+    model = OpenedModel(content, device="cpu")
+    given = {info.name: [1] for info in infos}
+    cases: list[tuple[Any, Any, tuple[str, ...]]] = [
+        ({}, None, ("input_0: float32 [n]; ", "; and 290 more: missing input_0, ", "... input_299")),
+        ([], None, ("found list", "and 290 more")),
+        ({**given, "inpt_7": 1}, None, ("unknown inpt_7; did you mean 'input_7'?",)),
+        ({**given, name: 1}, None, ("unknown nnnn",)),
+        ({**given, "input_7": {name}}, None, ("input_7: not an array: found set",)),
+        (given, [name], ("the model returns y; 'nnnn",)),
+    ]
+    for inputs, outputs, said in cases:
+        with pytest.raises(InvalidInput) as raised:
+            model.run(inputs, outputs)
+        message = str(raised.value)
+        assert len(message) < 500
+        assert all(words in message for words in said), message

@@ -61,9 +61,9 @@ def test_a_weight_that_may_be_overridden(kinds: Predictor) -> None:
     ("changes", "message"),
     [
         ({"maybe": ["a"]}, "maybe: float32 is expected, found strings"),
-        ({"several": [[1], None]}, "several[1]: float is expected, found None"),
+        ({"several": [[1], None]}, "several[1]: float32 is expected, found None"),
         ({"several": None}, "several: a list is expected (seq(tensor(float))), found NoneType"),
-        ({"x": None}, "x: float is expected, found None"),
+        ({"x": None}, "x: float32 is expected, found None"),
         ({"weight": [1, 2]}, "the model takes weight: float32 [1], found shape [2]"),
     ],
 )

@@ -1,5 +1,6 @@
 """`Reloadable`: a changed file is taken, and a model closed, while other threads make calls."""
 
+import copy
 import gc
 import itertools
 import os
@@ -292,3 +293,22 @@ try:
 except EdgePredictError:
     print("refused")
 """)
+
+
+class Named(Predictor):
+    """An application's own predictor, which keeps something besides."""
+
+    def __init__(self, path: Path, names: list[str]) -> None:
+        super().__init__(path, "cpu")
+        self.names = names
+
+
+def test_a_subclass(path: Path) -> None:
+    predictor = Named(path, ["a"])
+    put(THREE_LABELS.read_bytes(), path)
+    assert predictor.reload()
+    for model in (predictor, pickle.loads(pickle.dumps(predictor)), copy.copy(predictor), copy.deepcopy(predictor)):
+        assert type(model) is Named
+        assert model.names == ["a"]
+        assert model.predict(ROWS).tolist() == Predictor(THREE_LABELS).predict(ROWS).tolist()
+        assert repr(model) == "Named('model.onnx', multiclass_classification, CPUExecutionProvider)"

@@ -6,6 +6,9 @@ from pathlib import Path
 # How many files of a folder are compared with a name that is not there, so that a full folder does not delay the error.
 _COMPARED = 1000
 
+# How long a message may be whose length nobody knows, such as one with all inputs of a model.
+MOST_CHARACTERS = 400
+
 
 def printable(text: object) -> str:
     """`text` in one line, with every character that is not printable escaped as in Python."""
@@ -21,6 +24,13 @@ def one_line(message: object) -> str:
     Not for text that a person will use again, such as the name of a column: two spaces in it become one.
     """
     return " ".join(str(message).split())
+
+
+def shortened(message: str) -> str:
+    """The beginning of a long message, and its end: what is wrong stands in the one or the other."""
+    if len(message) <= MOST_CHARACTERS:
+        return message
+    return f"{message[: MOST_CHARACTERS - 100].rstrip()} ... {message[-95:].lstrip()}"
 
 
 def aligned(rows: Sequence[Sequence[object]], right: Collection[int] = ()) -> list[str]:
@@ -57,10 +67,13 @@ def suggestion(word: str, known: Iterable[str]) -> str:
 
 def unreadable(path: Path, error: OSError) -> str:
     """Why `path` cannot be read, such as `modle.onnx: no such file; did you mean 'model.onnx'?`."""
+    shown = printable(path)
     if not isinstance(error, FileNotFoundError):
-        return f"{path} cannot be read: {error.strerror or error}"
+        return f"{shown} cannot be read: {error.strerror or error}"
+    if path.is_symlink():
+        return f"{shown} is a link to {printable(path.readlink())}, and there is no such file"
     try:
         beside = [one.name for one, _ in zip(path.parent.iterdir(), range(_COMPARED), strict=False)]
     except OSError:
         beside = []
-    return f"{path}: no such file{suggestion(path.name, beside)}"
+    return f"{shown}: no such file{suggestion(path.name, beside)}"

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from edge_runtime.contract.errors import InferenceFailed, InvalidInput
 from edge_runtime.contract.tensors import TensorSpec
-from edge_runtime.contract.terminal import suggestion
+from edge_runtime.contract.terminal import shortened, suggestion
+from edge_runtime.contract.values import listed
 from edge_runtime.engine.batch_splitting import run_in_batches
 from edge_runtime.engine.bound_buffers import both_probabilities
 from edge_runtime.engine.devices import CPU
@@ -72,8 +73,6 @@ class FeedRunner:
         Raises:
             InvalidInput: they are not a list of names of outputs.
         """
-        if not isinstance(names, list | tuple) or not names:
-            raise InvalidInput(f"outputs must be a list of the names of outputs, found {names!r}")
         specs = {spec.name: spec for spec in self.placement.main.outputs}
         _check_names(names, specs)
         chosen = tuple(dict.fromkeys(names))
@@ -183,11 +182,17 @@ def _rows_of(feed: Mapping[str, Any]) -> int | None:
     return rows
 
 
-def _check_names(names: Sequence[str], specs: Mapping[str, TensorSpec]) -> None:
+def _check_names(names: Any, specs: Mapping[str, TensorSpec]) -> None:
+    if not isinstance(names, list | tuple) or not names:
+        kind = "an empty one" if isinstance(names, list | tuple) else type(names).__name__
+        # ONNX Runtime's own `run` takes them in the other order.
+        order = "; run takes the inputs first" if isinstance(names, Mapping) else ""
+        raise InvalidInput(f"outputs must be a list of the names of outputs, found {kind}{order}")
     for name in names:
         if not isinstance(name, str) or name not in specs:
             raise InvalidInput(
-                f"the model returns {', '.join(specs)}; {name!r} is not one of them{suggestion(str(name), specs)}"
+                f"the model returns {listed(specs)}; {shortened(repr(name))} is not one of them"
+                f"{suggestion(str(name), specs)}"
             )
 
 

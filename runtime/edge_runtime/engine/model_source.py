@@ -1,5 +1,6 @@
 """Where a model comes from: a file or a content, whether it can be read, and whether it has changed."""
 
+import io
 import os
 import stat
 from pathlib import Path
@@ -38,7 +39,7 @@ class ModelSource:
         self._stamp: Stamp = NO_STAMP
         if (content := _content(model)) is None:
             path = as_path(model, "a model", InvalidModel)
-            self.name = str(path)
+            self.name = printable(path)
             content, end, self._stamp = _examined(path)
             self.model = path.absolute()
         if content is not None:
@@ -112,13 +113,17 @@ def as_path(given: Any, meaning: str, error: type[EdgePredictError]) -> Path:
     Raises:
         EdgePredictError: `error`, if it is not a path; the message says what `meaning` is.
     """
+    expected = f"{meaning} is given by its path{', its content, or a binary file' if error is InvalidModel else ''}"
     if not isinstance(given, str | os.PathLike):
-        also = ", its content, or a binary file" if error is InvalidModel else ""
-        raise error(f"{meaning} is given by its path{also}, found {type(given).__name__}")
+        raise error(f"{expected}, found {type(given).__name__}")
     try:
-        path = Path(os.fsdecode(given))
+        text = os.fsdecode(given)
     except Exception as problem:  # of somebody's __fspath__
         raise error(f"{meaning} is given by its path: {_reason(problem)}") from problem
+    if not text:
+        # It would be the current folder.
+        raise error(f"{expected}, found an empty string")
+    path = Path(text)
     try:
         return path.expanduser()
     except RuntimeError:
@@ -128,6 +133,7 @@ def as_path(given: Any, meaning: str, error: type[EdgePredictError]) -> Path:
 
 def _content(model: Any) -> bytes | None:
     """The content that `model` is, or that can be read from it; None if it may be a path."""
+    by_mode = "open it with mode 'rb'"
     try:
         if isinstance(model, bytes | bytearray | memoryview):
             content: Any = bytes(model)
@@ -135,10 +141,12 @@ def _content(model: Any) -> bytes | None:
             content = read()
         else:
             return None
+    except (UnicodeError, io.UnsupportedOperation) as problem:
+        raise InvalidModel(f"the model's file is not open for reading bytes; {by_mode}") from problem
     except Exception as problem:  # of somebody's file
         raise InvalidModel(f"the model cannot be read: {_reason(problem)}") from problem
     if not isinstance(content, bytes | bytearray | memoryview):
-        raise InvalidModel(f"the model's file gives {type(content).__name__}, not bytes; open it with mode 'rb'")
+        raise InvalidModel(f"the model's file gives {type(content).__name__}, not bytes; {by_mode}")
     if not len(content):
         raise InvalidModel("the model is empty: it has 0 bytes")
     return bytes(content)
@@ -161,12 +169,12 @@ def _examined(path: Path) -> tuple[bytes | None, bytes, Stamp]:
                 content = file.readall()
                 return content, content, NO_STAMP
             if not found.st_size:
-                raise InvalidModel(f"{path} is empty; export the model again")
+                raise InvalidModel(f"{printable(path)} is empty; export the model again")
             file.seek(max(0, found.st_size - ENTRY_SIZE))
             return None, file.readall(), _stamp_of(found)
     except OSError as error:
         if os.path.isdir(path):  # noqa: PTH112 - it does not raise for long names
-            raise InvalidModel(f"{path} is a folder, not a model file") from None
+            raise InvalidModel(f"{printable(path)} is a folder, not a model file") from None
         kind = ModelNotFound if isinstance(error, FileNotFoundError) else InvalidModel
         raise kind(unreadable(path, error)) from error
     except ValueError as error:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
-from edge_runtime.contract.errors import DeviceUnavailable, EdgePredictError, InvalidModel
+from edge_runtime.contract.errors import DeviceUnavailable, EdgePredictError, InvalidInput, InvalidModel
 from edge_runtime.engine.devices import CPU, CUDA, candidates, library_problem, provider_problem
 from edge_runtime.engine.installation import numbers
 from edge_runtime.engine.model_source import ModelSource
@@ -60,6 +60,10 @@ def open_session(ort: ModuleType, source: ModelSource, settings: SessionSettings
             raise
         except Exception as error:
             if providers[0][0] == CPU:
+                if _opens_without_options(ort, source, settings):
+                    raise InvalidInput(
+                        f"session_options: ONNX Runtime does not open the model with them: {reason_of(error)}"
+                    ) from error
                 raise loading_error(error, source.name) from error
             problem = reason_of(error)
             _LOG.info("%r does not run on %s: %s", source, providers[0][0], problem)
@@ -75,13 +79,24 @@ def open_session(ort: ModuleType, source: ModelSource, settings: SessionSettings
     raise DeviceUnavailable(f"{settings.shown_device} cannot be used: {problem}")
 
 
+def _opens_without_options(ort: ModuleType, source: ModelSource, settings: SessionSettings) -> bool:
+    """Whether only the session options are to blame for a model that cannot be opened on the CPU."""
+    if not settings.session_options:
+        return False
+    try:
+        _new_session(ort, source, [(CPU, {})], replace(settings, session_options={}, threads=1))
+    except Exception:
+        return False
+    return True
+
+
 def _new_session(ort: ModuleType, source: ModelSource, providers: Sequence[Provider], settings: SessionSettings) -> Any:
     options = _session_options(ort, source, providers[0][0], settings)
     names = [name for name, _ in providers]
 
     def opened() -> Any:
         if names == [CPU] and not providers[0][1]:
-            return ort.InferenceSession(source.loadable, options, providers=names)
+            return ort.InferenceSession(source.loadable, options, providers=names, enable_fallback=0)
         # ONNX Runtime prints messages about missing libraries to stdout, which is for answers. One thread at a time
         # redirects it: two would undo each other in the wrong order.
         with _REDIRECTING, contextlib.redirect_stdout(sys.stderr):

@@ -15,10 +15,7 @@ from edge_runtime.contract.errors import (
     InvalidModel,
     ModelNotFound,
 )
-from edge_runtime.contract.terminal import one_line
-
-# The longest reason, in characters: of a longer one the beginning is given, and the end.
-_LONGEST = 400
+from edge_runtime.contract.terminal import one_line, shortened
 
 # "/src/squeeze.h:53 " or "C:\src\squeeze.h:53 " begins a place in the source, the condition that is not met may end it.
 _PLACE = re.compile(r"(?:(?:[A-Za-z]:)?[^\s\"'(]*[/\\])?[\w.+-]+\.(?:cc|cpp|cu|cuh|h|hpp|inc|mm):\d+ ")
@@ -33,6 +30,7 @@ _NOISE = re.compile(
     r"|External data path for model loaded from bytes escapes working directory\. "
 )
 _FAILED_NODE = re.compile(r"Non-zero status code returned while running (\w+) node\. Name:'(.*?)' Status Message: ")
+_OUTSIDE = re.compile(r'External data path: "(.+?)" resolved path: "(.+?)" allowed directory: "(.+?)"')
 _BAD_NODE = re.compile(r'In Node, \("(.*?)", (\w+), ".*?", -?\d+\) : .*? , Error ')
 
 
@@ -47,6 +45,11 @@ def translated(error: Exception, model: str) -> EdgePredictError:
     if isinstance(error, OSError) or not type(error).__module__.startswith(("onnxruntime", "builtins")):
         raise error
     reason = reason_of(error)
+    if found := re.search(r"Unexpected (\w+) type +<class '(\w+)'>.*? for input '(.*)'", reason):
+        kind, of_type, name = found.groups()
+        return InvalidInput(
+            f"{name}: ONNX Runtime's Python package does not take such a map with a {kind} of {of_type}"
+        )
     match type(error).__name__:
         case "NoSuchFile":
             return ModelNotFound(f"{model}: no such file, or one that it refers to is missing: {reason}")
@@ -63,10 +66,18 @@ def loading_error(error: Exception, name: str) -> EdgePredictError:
     whole = one_line(error)
     if found := _missing_file(whole):
         path = PurePath(found)
-        if "loaded from bytes" in whole or str(path.parent) == os.devnull:
+        if "loaded from bytes" in whole or PurePath(os.devnull) in path.parents:
             return _not_beside(name)
         return ModelNotFound(
             f"{name} has its weights in {path.name}, and {path.parent} has no such file; copy it there, under that name"
+        )
+    if found_place := _OUTSIDE.search(whole):
+        location, place, allowed = found_place.groups()
+        if allowed == os.devnull:
+            return _not_beside(name)
+        return InvalidModel(
+            f"{name} has its weights in {location}, which is {place}, and ONNX Runtime reads only what lies in "
+            f"{allowed}; put it there, and open the model there"
         )
     if "model_path must not be empty" in whole or "escapes working directory" in whole:
         return _not_beside(name)
@@ -89,7 +100,7 @@ def loading_error(error: Exception, name: str) -> EdgePredictError:
             f"a file that holds weights of {name} is cut: it has {int(found_size[2]):,} bytes, and "
             f"{int(found_size[1]):,} are to be read from one place of it; copy it again"
         )
-    if reason == "Protobuf parsing failed":
+    if reason.lower().endswith("protobuf parsing failed"):
         reason = "it is not an ONNX file, or damaged"
     return InvalidModel(f"{name} is not a model that ONNX Runtime can load ({reason})")
 
@@ -100,12 +111,10 @@ def reason_of(error: Exception) -> str:
     reason = _NOISE.sub("", _without_places(reason))
     reason = _FAILED_NODE.sub(lambda node: f"{node[1]}{_quoted(node[2])}: ", reason)
     reason = _BAD_NODE.sub(lambda node: f"{node[2]}{_quoted(node[1])}: ", reason).strip()
-    if len(reason) <= _LONGEST:
-        return reason
-    return f"{reason[: _LONGEST - 100].rstrip()} ... {reason[-95:].lstrip()}"
+    return shortened(reason)
 
 
-def _quoted(name: str) -> str:
+def _quoted(name: str | None) -> str:
     return f" {name!r}" if name else ""
 
 
@@ -137,10 +146,10 @@ def _missing_operator(reason: str) -> str | None:
         operator, domain = found.groups()
     elif found := re.search(r"No Op registered for (\w+) with domain_version of (\d+)", reason):
         return f"has the operator {found[1]}, which this ONNX Runtime does not know in opset {found[2]}"
-    elif found := re.search(r"Could not find an implementation for (\w+)\((\d+)\)", reason):
+    elif found := re.search(r"Could not find an implementation for (\w+)\((\d+)\)(?:.* '(.*)')?", reason):
         return (
-            f"has the operator {found[1]} of opset {found[2]} for types for which this ONNX Runtime does not have an "
-            f"implementation ({reason.partition('with ')[2]})"
+            f"has the operator {found[1]}{_quoted(found[3])} of opset {found[2]} for types for which this ONNX Runtime "
+            "does not have an implementation"
         )
     else:
         return None

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from edge_runtime.contract.errors import InvalidInput, UnknownDevice
-from edge_runtime.contract.terminal import one_line, suggestion
+from edge_runtime.contract.terminal import one_line, printable, suggestion
 from edge_runtime.engine.devices import CPU, CUDA, candidates
 from edge_runtime.engine.model_source import as_path
 from edge_runtime.engine.ort_errors import reason_of
@@ -94,7 +94,7 @@ class SessionSettings:
                 options.register_custom_ops_library(library)
             except Exception as error:
                 raise InvalidInput(
-                    f"custom_operators: ONNX Runtime cannot load {library}: {reason_of(error)}"
+                    f"custom_operators: ONNX Runtime cannot load {printable(library)}: {reason_of(error)}"
                 ) from error
 
 
@@ -158,8 +158,10 @@ def _libraries(given: Any) -> tuple[str, ...]:
     for one in _listed(given, "custom_operators takes the path of a library, or a list of paths"):
         path = as_path(one, "a library of custom operators", InvalidInput)
         # A mere name is looked for where the system has its libraries.
-        found.append(str(path.absolute() if len(path.parts) > 1 or path.exists() else path))
-    return tuple(found)
+        # `os.path.exists` does not raise for what no path can be.
+        found.append(str(path.absolute() if len(path.parts) > 1 or os.path.exists(path) else path))  # noqa: PTH110
+    # ONNX Runtime refuses a library that it has loaded for the session.
+    return tuple(dict.fromkeys(found))
 
 
 def _listed(given: Any, meaning: str) -> list[Any]:

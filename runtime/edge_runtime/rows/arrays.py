@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from edge_runtime.contract.errors import EdgePredictError, InvalidInput
 from edge_runtime.contract.tensors import TensorSpec
-from edge_runtime.contract.terminal import one_line
+from edge_runtime.contract.terminal import MOST_CHARACTERS, one_line, shortened
 from edge_runtime.contract.values import listed
 
 _Arguments = ParamSpec("_Arguments")
@@ -25,14 +25,16 @@ def reading(read: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result
         try:
             return read(*arguments, **named)
         except EdgePredictError as error:
-            # The representation of an array, or of a data frame, has several lines.
-            if "\n" in str(error):
-                raise type(error)(one_line(error)) from error
+            # The representation of an array, or of a data frame, has several lines, and a model may have many inputs.
+            message = str(error)
+            if "\n" in message or len(message) > MOST_CHARACTERS:
+                raise type(error)(shortened(one_line(message))) from error
             raise
         except MemoryError:
             raise
         except Exception as error:
-            raise InvalidInput(f"what is passed cannot be read: {one_line(error) or type(error).__name__}") from error
+            reason = shortened(one_line(error)) or type(error).__name__
+            raise InvalidInput(f"what is passed cannot be read: {reason}") from error
 
     return checked
 
@@ -59,7 +61,8 @@ def as_tensor(value: Any, spec: TensorSpec) -> npt.NDArray[Any]:
         return value
     assert spec.dtype is not None
     if value is None:
-        raise InvalidInput(f"{spec.name}: {spec.element} is expected, found None")
+        expected = "strings are" if spec.dtype == np.object_ else f"{spec.dtype} is"
+        raise InvalidInput(f"{spec.name}: {expected} expected, found None")
     array = as_array(value, spec.name, spec.dtype)
     check_shape(array, spec)
     if array.dtype == np.object_ and spec.dtype.kind in "iub":
@@ -122,14 +125,19 @@ def as_array(value: Any, name: str, dtype: np.dtype[Any] | None = None) -> npt.N
             is empty may be of any type.
 
     Raises:
-        InvalidInput: numpy cannot convert it, or it is a masked array.
+        InvalidInput: numpy cannot convert it, or it is a masked array in which a value is missing.
     """
     # Masked arrays exist only if something has imported numpy.ma.
-    if "numpy.ma" in sys.modules and isinstance(value, np.ma.MaskedArray):
+    if "numpy.ma" in sys.modules and isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise InvalidInput(f"{name}: a masked array has missing values; fill them first")
     try:
         # numpy's own strings would lose the null characters at the end of Python's.
         array = np.asarray(value, np.object_ if dtype == np.object_ and isinstance(value, list | tuple) else None)
+        if array.dtype.kind == "V" and array.dtype != dtype and array.dtype.type.__module__ == "ml_dtypes":
+            # These hold every value of its types.
+            array = array.astype(np.float32 if "float" in array.dtype.name else np.int8)
+        if array.dtype == np.object_ and not array.shape and not _may_be_scalar(value):
+            raise TypeError(f"found {type(value).__name__}")
         if dtype is not None and (not array.size or dtype == np.object_):
             return array if array.size else array.astype(dtype)
         if array.dtype.kind != "O" or (dtype is not None and dtype.kind in "iub"):
@@ -142,6 +150,11 @@ def as_array(value: Any, name: str, dtype: np.dtype[Any] | None = None) -> npt.N
         check_lengths(value, name)
         # Integers beyond float64; a torch tensor on a GPU or with a gradient.
         raise InvalidInput(f"{name}: not an array: {one_line(error)}") from error
+
+
+def _may_be_scalar(value: Any) -> bool:
+    """Whether `value`, of which numpy makes an array of one object, may be a number or a string."""
+    return isinstance(value, np.ndarray) or hasattr(type(value), "__float__") or hasattr(type(value), "__index__")
 
 
 def _integers(array: npt.NDArray[Any], spec: TensorSpec) -> npt.NDArray[Any]:

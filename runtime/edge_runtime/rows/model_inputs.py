@@ -1,5 +1,6 @@
 """From what is passed for an input to what ONNX Runtime takes for it: tensors of any type, sequences and maps."""
 
+import math
 import operator
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,6 +10,7 @@ import numpy.typing as npt
 
 from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.tensors import TensorSpec
+from edge_runtime.contract.values import FLOAT32_MAX
 from edge_runtime.rows.arrays import as_array, as_tensor, check_shape
 
 
@@ -84,10 +86,21 @@ def _map(value: Any, spec: TensorSpec, key_type: str, value_type: str) -> dict[A
 
 def _plain(value: Any, name: str, element: str) -> Any:
     """A key or a value of a map in Python's type for ONNX Runtime's type `element`."""
-    converters: dict[str, Callable[[Any], Any]] = {"string": str, "int64": operator.index}
+    converters: dict[str, Callable[[Any], Any]] = {"string": str, "int64": _int64, "float": _float32}
     try:
         if isinstance(value, str) != (element == "string"):
             raise TypeError
         return converters.get(element, float)(value)
     except (TypeError, ValueError, OverflowError):
         raise InvalidInput(f"{name}: {element} is expected, found {value!r}") from None
+
+
+def _int64(value: Any) -> int:
+    return int(np.int64(operator.index(value)))
+
+
+def _float32(value: Any) -> float:
+    number = float(value)
+    if abs(number) > FLOAT32_MAX and not math.isinf(number):
+        raise OverflowError
+    return number

@@ -8,8 +8,12 @@ import numpy as np
 from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.tensors import TensorSpec
 from edge_runtime.contract.terminal import suggestion
+from edge_runtime.contract.values import listed
 from edge_runtime.rows.arrays import as_array, reading
 from edge_runtime.rows.model_inputs import as_input
+
+# How many inputs a message tells of.
+_MOST_NAMED = 10
 
 
 class TensorReader:
@@ -77,9 +81,9 @@ def named(given: Any, inputs: Sequence[TensorSpec], more: Sequence[TensorSpec] =
         names = [spec.name for spec in (*inputs, *more)]
         missing = [spec.name for spec in inputs if spec.name not in given and spec.present is None]
         unknown = [str(name) for name in given if name not in names]
-        found = [f"missing {', '.join(missing)}"] if missing else []
+        found = [f"missing {listed(missing)}"] if missing else []
         if unknown:
-            found.append(f"unknown {', '.join(unknown)}{suggestion(unknown[0], missing or names)}")
+            found.append(f"unknown {listed(unknown)}{suggestion(unknown[0], missing or names)}")
         if found:
             raise InvalidInput(f"{declared(inputs)}: {', '.join(found)}")
     return given
@@ -87,4 +91,7 @@ def named(given: Any, inputs: Sequence[TensorSpec], more: Sequence[TensorSpec] =
 
 def declared(inputs: Iterable[TensorSpec]) -> str:
     """What a model takes, in words."""
-    return f"the model takes {'; '.join(map(str, inputs)) or 'no inputs'}"
+    specs = list(map(str, inputs))
+    if len(specs) > _MOST_NAMED:
+        specs[_MOST_NAMED:] = [f"and {len(specs) - _MOST_NAMED} more"]
+    return f"the model takes {'; '.join(specs) or 'no inputs'}"

@@ -77,5 +77,10 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         f"{tmp_path / 'modle.onnx'}: no such file; did you mean 'model.onnx'?"
     )
     assert unreadable(tmp_path / "rows.csv", FileNotFoundError()) == f"{tmp_path / 'rows.csv'}: no such file"
+    (tmp_path / "link.onnx").symlink_to("mo\ndel.onnx")
+    assert unreadable(tmp_path / "link.onnx", FileNotFoundError()) == (
+        f"{tmp_path / 'link.onnx'} is a link to mo\\ndel.onnx, and there is no such file"
+    )
+    assert unreadable(tmp_path / "a\nb", FileNotFoundError()) == f"{tmp_path}/a\\nb: no such file"
     nowhere = tmp_path / "nowhere" / "model.onnx"
     assert unreadable(nowhere, FileNotFoundError()) == f"{nowhere}: no such file"

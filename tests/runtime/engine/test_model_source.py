@@ -1,6 +1,7 @@
 import io
 import os
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,7 @@ class Hiding:
         (b"", "the model is empty: it has 0 bytes"),
         (io.BytesIO(), "the model is empty: it has 0 bytes"),
         (io.StringIO("text"), "the model's file gives str, not bytes; open it with mode 'rb'"),
+        ("", "a model is given by its path, its content, or a binary file, found an empty string"),
         (Refusing(), "the model cannot be read: it is broken"),
         (RefusingPath(), "a model is given by its path: ZeroDivisionError"),
         (Hiding(), "the model cannot be read: 'read'"),
@@ -162,6 +164,14 @@ def test_what_is_not_a_model(model: Any, message: str) -> None:
     with pytest.raises(InvalidModel) as raised:
         Predictor(model)
     assert str(raised.value) == message
+
+
+@pytest.mark.parametrize("mode", ["r", "w", "wb", "ab"])
+def test_a_file_that_does_not_give_bytes(mode: str, tmp_path: Path) -> None:
+    path = Path(shutil.copy(MODEL, tmp_path))
+    file: Any
+    with path.open(mode) as file, pytest.raises(InvalidModel, match=r"bytes; open it with mode 'rb'$"):
+        Predictor(file)
 
 
 def test_a_file_that_was_closed() -> None:
@@ -178,6 +188,7 @@ def test_a_file_that_was_closed() -> None:
         ("nowhere\n", r"data_folder is not a folder: .*nowhere\\n"),
         ("\0", "data_folder is not a folder"),
         (5, "data_folder is given by its path, found int"),
+        ("", "data_folder is given by its path, found an empty string"),
     ],
 )
 def test_what_is_not_a_folder(folder: Any, message: str) -> None:

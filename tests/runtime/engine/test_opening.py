@@ -4,6 +4,7 @@ import io
 import pickle
 import sys
 from pathlib import Path
+from typing import Any
 
 import fake_onnxruntime
 import pytest
@@ -11,7 +12,7 @@ from concurrency import in_threads
 from fake_onnxruntime import FakeOnnxRuntime
 from paths import FOUR_BLOBS, MODELS
 
-from edge_runtime import DeviceUnavailable, EdgePredictError, InvalidModel, ModelNotFound, Predictor
+from edge_runtime import DeviceUnavailable, EdgePredictError, InvalidInput, InvalidModel, ModelNotFound, Predictor
 from edge_runtime.engine import opening
 from edge_runtime.engine.devices import CPU, CUDA
 from edge_runtime.engine.installation import import_onnxruntime
@@ -183,3 +184,16 @@ def test_an_old_onnxruntime_cannot_be_told_a_folder(
             Predictor((MODELS / "external.onnx").read_bytes(), "cpu", data_folder=folder)
     for name in ("four_blobs", "penguins", "images"):
         Predictor((MODELS / f"{name}.onnx").read_bytes(), "cpu")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"log_severity_level": 9}, {"use_per_session_threads": False}, {"session.load_model_format": "ORT"}],
+)
+def test_session_options_that_are_to_blame(options: dict[str, Any], capfd: pytest.CaptureFixture[str]) -> None:
+    for model in (FOUR_BLOBS, FOUR_BLOBS.read_bytes()):
+        with pytest.raises(InvalidInput, match=r"^session_options: ONNX Runtime does not open the model with them: \w"):
+            Predictor(model, session_options=options)
+    with pytest.raises(InvalidModel, match="is not a model"):
+        Predictor(b"text", session_options=options)
+    assert capfd.readouterr() == ("", "")

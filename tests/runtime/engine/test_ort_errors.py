@@ -1,3 +1,4 @@
+import os
 from pathlib import PurePath
 
 import pytest
@@ -49,6 +50,13 @@ def test_translations(name: str, kind: type[EdgePredictError], message: str) -> 
     assert str(translation) == message
 
 
+def test_a_map_that_the_package_does_not_take() -> None:
+    error = RuntimeError("Unexpected value type  <class 'str'>, it cannot be linked to C type int64_t for input 'm'.")
+    translation = translated(error, "m.onnx")
+    assert type(translation) is InvalidInput
+    assert str(translation) == "m: ONNX Runtime's Python package does not take such a map with a value of str"
+
+
 class OutOfTime(Exception):
     """As libraries raise it in a signal handler."""
 
@@ -59,8 +67,15 @@ def test_what_a_signal_handler_raises_is_passed_on(error: Exception) -> None:
         translated(error, "m.onnx")
 
 
-def test_while_loading() -> None:
-    error = raised_by_onnxruntime("Fail", "Load model from /a/m.onnx failed:Protobuf parsing failed.")
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Load model from /a/m.onnx failed:Protobuf parsing failed.",
+        "Failed to load model because protobuf parsing failed.",
+    ],
+)
+def test_while_loading(message: str) -> None:
+    error = raised_by_onnxruntime("Fail", message)
     translation = loading_error(error, "m.onnx")
     assert type(translation) is InvalidModel
     assert str(translation) == ("m.onnx is not a model that ONNX Runtime can load (it is not an ONNX file, or damaged)")
@@ -146,6 +161,29 @@ def test_places_in_the_source_are_dropped(places: list[tuple[str, str, str]], sa
             InvalidModel,
             "m.onnx has its weights in other files: open it by its path, with all of them beside it, or pass its "
             "content, and their folder as data_folder",
+        ),
+        (
+            "Fail",
+            f'Error: f External data path does not exist: "{os.devnull}/sub/weights.bin"',
+            InvalidModel,
+            "m.onnx has its weights in other files: open it by its path, with all of them beside it, or pass its "
+            "content, and their folder as data_folder",
+        ),
+        (
+            "Fail",
+            'External data path escapes model directory. External data path: "../w" resolved path: "/a/w" allowed '
+            f'directory: "{os.devnull}"',
+            InvalidModel,
+            "m.onnx has its weights in other files: open it by its path, with all of them beside it, or pass its "
+            "content, and their folder as data_folder",
+        ),
+        (
+            "Fail",
+            'External data path escapes model directory. External data path: "../w" resolved path: "/a/w" allowed '
+            'directory: "/b"',
+            InvalidModel,
+            "m.onnx has its weights in ../w, which is /a/w, and ONNX Runtime reads only what lies in /b; put it there, "
+            "and open the model there",
         ),
         (
             "RuntimeException",

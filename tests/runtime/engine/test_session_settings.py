@@ -92,6 +92,9 @@ sys.exit(os.waitstatus_to_exitcode(status))
             "custom_operators: ONNX Runtime cannot load /nowhere/operators.so: Failed to load library",
         ),
         (str(FOUR_BLOBS), r"custom_operators: ONNX Runtime cannot load .*four_blobs\.onnx: "),
+        ("", "a library of custom operators is given by its path, found an empty string"),
+        ("x" * 5000, "custom_operators: ONNX Runtime cannot load xxx"),
+        ("no\npath", r"custom_operators: ONNX Runtime cannot load no\\npath: .*$"),
         ("no\0path", "custom_operators: ONNX Runtime cannot load no"),
     ],
 )

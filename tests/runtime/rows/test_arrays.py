@@ -109,6 +109,9 @@ class Unreadable:
         ([np.zeros(2), np.zeros(3)], "x: not an array: "),
         ([10**400], "x: not an array: "),
         (Unreadable(), "x: not an array: it is on a GPU"),
+        ({1, 2}, "x: not an array: found set"),
+        (iter([1, 2]), "x: not an array: found list_iterator"),
+        (None, "x: not an array: found NoneType"),
         (np.ma.masked_array([1, 2], [True, False]), "x: a masked array has missing values; fill them first"),
     ],
 )
@@ -119,6 +122,30 @@ def test_what_numpy_cannot_convert(value: Any, message: str) -> None:
         assert str(raised.value).startswith(message)
     else:
         assert str(raised.value) == message
+
+
+def test_a_masked_array_without_missing_values() -> None:
+    for mask in (np.ma.nomask, [False, False]):
+        np.testing.assert_array_equal(as_array(np.ma.masked_array([1, 2], mask), "x"), np.array([1, 2]), strict=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "type_"),
+    [
+        ("bfloat16", [1.5, -2, np.nan, np.inf], "float"),
+        ("float8_e5m2", [0.25, -3], "double"),
+        ("int4", [-8, 7], "float"),
+        ("int4", [-8, 7], "int64"),
+        ("uint4", [15, 0], "uint8"),
+    ],
+)
+def test_types_of_ml_dtypes_are_numbers_too(name: str, values: list[float], type_: str) -> None:
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    given = np.array(values, getattr(ml_dtypes, name))
+    declared = spec(type_, "n")
+    np.testing.assert_array_equal(as_tensor(given, declared), np.array(values, declared.dtype), strict=True)
+    with pytest.raises(InvalidInput, match="strings are expected"):
+        as_tensor(given, spec("string", "n"))
 
 
 def test_tables() -> None:
