@@ -72,7 +72,7 @@ def test_casts_that_lose_no_meaning(predictor: Predictor, name: str, value: Any,
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"int64": [1.5]}, "int64: int64 is expected, found float64"),
+        ({"int64": [1.5]}, "int64: int64 is expected, found 1.5"),
         ({"int8": [200]}, "int8: 200 does not fit int8"),
         ({"uint8": [0, -1, 2]}, "uint8: -1 does not fit uint8"),
         ({"float16": [[1, 70000]]}, "float16: 70000 does not fit float16"),

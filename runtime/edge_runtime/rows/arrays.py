@@ -140,6 +140,9 @@ def as_array(value: Any, name: str, dtype: np.dtype[Any] | None = None) -> npt.N
             raise TypeError(f"found {type(value).__name__}")
         if dtype is not None and (not array.size or dtype == np.object_):
             return array if array.size else array.astype(dtype)
+        # numpy rounds integers of which some are negative, or some too large for int64, to floats.
+        if array.dtype.kind == "f" and dtype is not None and dtype.kind in "iu" and isinstance(value, list | tuple):
+            return np.asarray(value, np.object_)
         if array.dtype.kind != "O" or (dtype is not None and dtype.kind in "iub"):
             return array
         # Integers beyond 64 bits are numbers too, and so are Python's other numeric types.

@@ -42,15 +42,8 @@ class TensorReader:
                 model takes to be of one size are not.
         """
         arrays = named(given, self._inputs)
-        feed: dict[str, Any] = {}
-        sizes: dict[str, tuple[int, str]] = {}
-        for spec in self._inputs:
-            value = feed[spec.name] = as_input(self._batched(arrays[spec.name], spec), spec)
-            for axis, size in zip(spec.shape, np.shape(value), strict=bool(spec.shape)):
-                if isinstance(axis, str) and (known := sizes.setdefault(axis, (size, spec.name)))[0] != size:
-                    raise InvalidInput(
-                        f"{axis} must be the same everywhere: {known[1]} has {known[0]}, {spec.name} {size}"
-                    )
+        feed = {spec.name: as_input(self._batched(arrays[spec.name], spec), spec) for spec in self._inputs}
+        check_axes(feed, self._inputs)
         return feed
 
     def _batched(self, value: Any, spec: TensorSpec) -> Any:
@@ -60,6 +53,26 @@ class TensorReader:
             if value.ndim == len(spec.shape) - 1:
                 return value[None]
         return value
+
+
+def check_axes(feed: Mapping[str, Any], inputs: Iterable[TensorSpec]) -> None:
+    """Refuse tensors whose axes of the same name have different sizes.
+
+    Args:
+        feed: values of the declared types and shapes, by name; optional ones may be missing.
+        inputs: what they are for.
+
+    Raises:
+        InvalidInput: an axis is of two sizes.
+    """
+    sizes: dict[str, tuple[int, str]] = {}
+    for spec in inputs:
+        # A scalar has no declared axes, nor has a tensor of any rank, or a sequence.
+        if not spec.shape or spec.name not in feed:
+            continue
+        for axis, size in zip(spec.shape, np.shape(feed[spec.name]), strict=False):
+            if isinstance(axis, str) and (known := sizes.setdefault(axis, (size, spec.name)))[0] != size:
+                raise InvalidInput(f"{axis} must be the same everywhere: {known[1]} has {known[0]}, {spec.name} {size}")
 
 
 def named(given: Any, inputs: Sequence[TensorSpec], more: Sequence[TensorSpec] = ()) -> Mapping[str, Any]:

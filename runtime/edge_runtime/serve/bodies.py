@@ -64,6 +64,8 @@ def read_body(answering: Answering, body: bytes, content_type: str, most: int) -
             and the column.
         Refused: the type is another one (415).
     """
+    # Programs on Windows begin JSON and CSV with it.
+    body = body.removeprefix(codecs.BOM_UTF8)
     media_type, _, parameters = content_type.partition(";")
     media_type = media_type.strip().lower()
     is_json = media_type == "application/json" or media_type.endswith("+json")
@@ -92,22 +94,30 @@ def _document(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
+        _decoded(body, "utf-8")
         hint = "; a missing value is null in JSON" if b"NaN" in body else ""
         raise InvalidInput(f"the body is not JSON: {error}{hint}") from None
 
 
 def _text(body: bytes, parameters: str) -> str:
-    name, _, value = parameters.strip().partition("=")
-    charset = value.strip("\"' ") if name.strip().lower() == "charset" else "utf-8"
+    charset = "utf-8"
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            charset = value.strip("\"' ")
     try:
         is_known = codecs.lookup(charset).name.startswith(_CHARACTER_SETS)
     except (LookupError, ValueError):
         is_known = False
     if not is_known:
         raise InvalidInput(f"the character set {charset!r} is not known; send UTF-8")
+    # A byte order mark is not part of the first column's name.
+    return _decoded(body, charset).removeprefix("\ufeff")
+
+
+def _decoded(body: bytes, charset: str) -> str:
     try:
-        # A byte order mark is not part of the first column's name.
-        return body.decode(charset).removeprefix("\ufeff")
+        return body.decode(charset)
     except UnicodeDecodeError as error:
         raise InvalidInput(f"the body is not {charset}: byte {error.start} is {body[error.start]:#04x}") from None
 
@@ -179,11 +189,15 @@ def _precise(rows: list[Any], is_one: bool, answering: Answering, error: Invalid
         try:
             if not is_one and not isinstance(row, type(rows[0])):
                 raise InvalidInput("all rows must be objects by column name, or all of them lists of values")
+            for name, value in row.items() if isinstance(row, dict) else zip(names, row, strict=False):
+                if isinstance(value, dict | list) and name in names:
+                    found = "a list" if isinstance(value, list) else "an object"
+                    raise InvalidInput(f"{name} is {found}, not one value")
             # Values with their names are read one by one.
             is_named = isinstance(row, list) and len(row) == len(names)
             answering.row_reader.tensors(dict(zip(names, row, strict=True)) if is_named else row)
-        except InvalidInput as found:
-            return found if is_one else InvalidInput(f"row {number}: {found}")
+        except InvalidInput as refused:
+            return refused if is_one else InvalidInput(f"row {number}: {refused}")
     return error
 
 

@@ -9,6 +9,7 @@ from edge_runtime.serve.refusals import Refused
 _WORTH_IT = 1024
 # zlib's window sizes: of gzip, and of deflate, which is zlib's own format.
 _WINDOWS = {b"gzip": 31, b"deflate": 15}
+_OLD_NAMES = {b"x-gzip": b"gzip"}
 _WEIGHT_OF_NONE = re.compile(rb"q=0(?:\.0*)?$")
 
 
@@ -19,6 +20,7 @@ def decompressed(body: bytes, encoding: bytes, most: int) -> bytes:
         Refused: its encoding is not known (415), it is damaged (400), or its content is larger than `most` bytes (413).
     """
     encoding = encoding.strip().lower()
+    encoding = _OLD_NAMES.get(encoding, encoding)
     if encoding == b"identity":
         return body
     if encoding not in _WINDOWS:
@@ -35,6 +37,8 @@ def decompressed(body: bytes, encoding: bytes, most: int) -> bytes:
         raise Refused(413, f"the body is larger than {most} bytes when it is decompressed")
     if not reader.eof:
         raise Refused(400, f"the body is cut: its {encoding.decode()} does not end")
+    if reader.unused_data:
+        raise Refused(400, f"the body goes on after its {encoding.decode()} ends; compress it as a whole")
     return content
 
 

@@ -143,6 +143,8 @@ def _read(asked: Asked) -> tuple[dict[str, Any], Mapping[str, Any]]:
     given: dict[str, Any] = {}
     for tensor in _list(request, "inputs"):
         name, parameters = str(tensor.get("name")), _parameters(tensor)
+        if name in given:
+            raise InvalidInput(f"{name} is given more than once")
         if "shared_memory_region" in parameters:
             raise InvalidInput(f"{name}: the server does not read shared memory; send the data")
         if "binary_data_size" not in parameters:
@@ -167,10 +169,15 @@ def _parsed(text: memoryview) -> dict[str, Any]:
         except orjson.JSONDecodeError:
             # NaN and Infinity are not JSON, but Triton's clients write them.
             request = json.loads(bytes(text))
+            if b"\\ud" in bytes(text).lower():
+                # Half a character has no bytes, and could not be sent back.
+                json.dumps(request, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"the request is not JSON: {error}") from None
     if not isinstance(request, dict):
         raise InvalidInput("the request must be a JSON object with inputs")
+    if not isinstance(request.get("id"), str | None):
+        raise InvalidInput(f"id must be a string, found {request['id']!r}")
     return request
 
 
@@ -182,15 +189,17 @@ def _list(request: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
 
 
 def _parameters(of: Mapping[str, Any]) -> Mapping[str, Any]:
-    parameters = of.get("parameters", {})
-    if not isinstance(parameters, dict):
+    parameters = of.get("parameters")
+    if not isinstance(parameters, dict | None):
         raise InvalidInput("parameters must be an object")
-    return parameters
+    return parameters or {}
 
 
 def _wanted(opened: Opened, request: dict[str, Any]) -> dict[str, Mapping[str, Any]]:
     """The parameters of each output to send, by its name."""
     known = opened.tensors
+    if not known:
+        raise InvalidInput("the model has no output that is a tensor of a type that the protocol has")
     default: Mapping[str, Any] = {"binary_data": _parameters(request).get("binary_data_output", False)}
     if not request.get("outputs"):
         return dict.fromkeys(known, default)
@@ -229,7 +238,7 @@ def _written(
             one["data"] = wire_tensors.to_json(array)
         described.append(one)
     response = {"model_name": model.name, "model_version": _VERSION, "outputs": described}
-    if "id" in request:
+    if request.get("id"):
         response["id"] = request["id"]
     text = orjson.dumps(response, option=orjson.OPT_SERIALIZE_NUMPY)
     if b"null" in text:

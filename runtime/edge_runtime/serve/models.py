@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_runtime.contract.errors import EdgePredictError
+from edge_runtime.contract.errors import EdgePredictError, InferenceFailed
 from edge_runtime.contract.lazy import cached_property
 from edge_runtime.contract.terminal import suggestion
 from edge_runtime.contract.values import listed
@@ -18,7 +18,7 @@ from edge_runtime.engine.model_source import stamp
 from edge_runtime.engine.processor_limits import available_processors
 from edge_runtime.predictor import Predictor
 from edge_runtime.rows.arrays import as_tensor
-from edge_runtime.rows.tensor_reader import named
+from edge_runtime.rows.tensor_reader import check_axes, named
 from edge_runtime.serve.joining import Calls
 from edge_runtime.serve.limits import Limits
 from edge_runtime.serve.metrics import Metrics
@@ -112,18 +112,30 @@ class ServedModel:
             )
 
         everything = tuple(spec.name for spec in predictor.outputs)
+        # Of other models, some broadcast an axis of one.
+        must_agree = len(predictor.inputs) > 1 and (predictor.signature is not None or predictor.has_independent_rows)
 
         def answers(feed: Any, _: tuple[str, ...]) -> Sequence[Any]:
             return (predictor.answering.outputs_of(feed),)
 
         def tensors(feed: Any, names: tuple[str, ...]) -> Sequence[Any]:
-            # To choose among the outputs takes time too.
-            outputs = predictor.run(feed, None if names == everything else names)
+            if must_agree:
+                check_axes(feed, predictor.inputs)
+            try:
+                # To choose among the outputs takes time too.
+                outputs = predictor.run(feed, None if names == everything else names)
+            except InferenceFailed:
+                # The sender may be at fault.
+                check_axes(feed, predictor.inputs)
+                raise
             return [outputs[name] for name in names]
 
         def declared(feed: Any) -> Any:
             given = named(feed, predictor.inputs)
-            return {spec.name: as_tensor(given[spec.name], spec) for spec in predictor.inputs}
+            found = {spec.name: as_tensor(given[spec.name], spec) for spec in predictor.inputs}
+            # Else rows of several requests would be mixed.
+            check_axes(found, predictor.inputs)
+            return found
 
         return Opened(predictor, calls(answers, lambda feed: feed), calls(tensors, declared))
 

@@ -1,15 +1,21 @@
-"""Connections that end if the client is too slow, as uvicorn's own would not."""
+"""Connections that end if the client is too slow, or its headers too long, as uvicorn's own would not."""
 
 import asyncio
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+# The most bytes of headers that come after the first piece of them, which the event loop bounds itself.
+_HEADERS = 64 * 1024
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """Closes a connection when headers do not arrive, or an answer is not read, within `seconds`.
+    """Closes a connection when headers do not arrive, or an answer is not read, within `seconds`, or headers are long.
 
-    Bodies are limited where they are read. Between two requests uvicorn's own limit holds.
+    Bodies are limited where they are read. Between two requests uvicorn's own limit holds. Other than uvicorn's, it
+    reads the body of a request that offers to speak another protocol, as clients of Java and curl --http2 offer
+    HTTP/2; and it writes nothing in the log for bytes that are not HTTP.
     """
 
     def __init__(self, *arguments: Any, seconds: float, **options: Any) -> None:
@@ -17,7 +23,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._seconds = seconds
         self._reading: asyncio.TimerHandle | None = None
         self._writing: asyncio.TimerHandle | None = None
-        self._is_in_headers = False
+        self._is_in_headers, self._is_going_on, self._headers_size = False, False, 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for headers."""
@@ -33,23 +39,53 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Go on waiting if headers have begun, and have not ended."""
-        super().data_received(data)
+        self._headers_size += len(data)
+        self._unset_keepalive_if_required()
+        try:
+            self._parse(data)
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+            return
         if self._is_in_headers:
-            if self._reading is None:
+            if self._headers_size > _HEADERS:
+                self.send_400_response(f"The headers of the request are longer than {_HEADERS} bytes.")
+            elif self._reading is None:
                 self._reading = self.loop.call_later(self._seconds, self.transport.abort)
         elif self._reading is not None:
             self._reading.cancel()
             self._reading = None
 
+    def _parse(self, data: bytes | memoryview) -> None:
+        while True:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                # The parser takes it that HTTP ends here.
+                data = memoryview(data)[upgrade.args[0] :]
+                framing = b"".join(
+                    b"%b: %b\r\n" % header
+                    for header in self.headers
+                    if header[0] in (b"content-length", b"transfer-encoding")
+                )
+                if framing:
+                    # As if the body were that of another request, which has no other effect.
+                    self._is_going_on = self.cycle.more_body = True
+                    self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % framing)
+
     def on_message_begin(self) -> None:
         """Headers begin."""
-        self._is_in_headers = True
-        super().on_message_begin()
+        if not self._is_going_on:
+            self._is_in_headers, self._headers_size = True, 0
+            super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Headers end."""
-        self._is_in_headers = False
-        super().on_headers_complete()
+        if self._is_going_on:
+            self._is_going_on = False
+        else:
+            self._is_in_headers = False
+            super().on_headers_complete()
 
     def pause_writing(self) -> None:
         """The client has not read what was sent."""

@@ -9,6 +9,7 @@
 An answer has the keys that the shell writes with `--format json --flag-unseen`.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qs, quote
@@ -30,6 +31,8 @@ from edge_runtime.serve.models import Opened, ServedModel, ServedModels
 from edge_runtime.serve.refusals import Refused
 from edge_runtime.serve.requests import Answer, Asked, ModelEndpoint, json_response, when_sized
 from edge_runtime.serve.row_schema import example_row
+
+_WEIGHT = re.compile(r"[01](\.[0-9]{0,3})?")
 
 
 def routes(models: ServedModels) -> list[Route]:
@@ -78,11 +81,23 @@ async def answer(model: ServedModel, asked: Asked, most: int) -> Answer:
     signature = answering.signature
     top = _top(asked.query, signature)
     content_type = asked.headers.get(b"content-type", b"").decode("latin-1")
-    write = _as_csv if b"text/csv" in asked.headers.get(b"accept", b"") else _as_json
+    write = _as_csv if _prefers_csv(asked.headers.get(b"accept", b"")) else _as_json
     read = await when_sized(len(asked.body), read_body, answering, asked.body, content_type, most)
     outputs = await opened.answers(read.feed) if read.feed else np.empty((0, len(signature.labels) or 1))
     # A number takes about so many characters.
     return await when_sized(16 * outputs.size, write, model, opened, read, outputs, top)
+
+
+def _prefers_csv(accepted: bytes) -> bool:
+    """Whether an Accept header names CSV, and does not name JSON with as much weight or more."""
+    if b"csv" not in accepted.lower():
+        return False
+    weights = {}
+    for word in accepted.decode("latin-1").lower().split(","):
+        name, *parameters = (part.strip() for part in word.split(";"))
+        weight = next((one.removeprefix("q=") for one in parameters if one.startswith("q=")), "1")
+        weights[name] = float(weight) if _WEIGHT.fullmatch(weight) else 0.0
+    return weights.get("text/csv", 0.0) > weights.get("application/json", 0.0)
 
 
 def _entry(model: ServedModel) -> dict[str, Any]:

@@ -120,15 +120,24 @@ def to_bytes(array: Array) -> bytes:
 
 
 def classes(array: Array, most: int, labels: tuple[Any, ...]) -> Array:
-    """The `most` largest elements of each row of `array`, as strings "value:index" or "value:index:label"."""
-    rows = array.reshape(len(array) if array.ndim else 1, -1)
-    best = np.argsort(-rows, axis=1, kind="stable")[:, :most]
+    """The `most` largest elements of each row of `array`, as strings "value:index" or "value:index:label".
+
+    Raises:
+        InvalidInput: its elements are not numbers.
+    """
+    if datatype_of_array(array) in ("BYTES", "BOOL"):
+        raise InvalidInput("classification is for outputs that are numbers")
+    rows = array.reshape(len(array) if array.ndim else 1, math.prod(array.shape[1:]))
+    is_integer = array.dtype.kind in "iu"
+    # Negative numbers of an unsigned type, and of the smallest of a signed one, are not what they should be.
+    best = np.argsort(~rows if is_integer else -rows, axis=1, kind="stable")[:, :most]
 
     def shown(row: Array, index: int) -> str:
         label = f":{labels[index]}" if len(labels) == rows.shape[1] else ""
-        return f"{row[index]:f}:{index}{label}"
+        return f"{row[index] if is_integer else format(float(row[index]), 'f')}:{index}{label}"
 
-    return np.array([[shown(row, index) for index in found] for row, found in zip(rows, best, strict=True)], object)
+    found = [shown(row, index) for row, places in zip(rows, best, strict=True) for index in places]
+    return np.array(found, object).reshape(best.shape)
 
 
 def _strings(content: memoryview, name: str) -> Array:
@@ -157,4 +166,8 @@ def _shape(tensor: Mapping[str, Any], name: str) -> list[int]:
 def _shaped(array: Array, shape: list[int], name: str) -> Array:
     if array.size != math.prod(shape):
         raise InvalidInput(f"{name}: shape {shape} has {math.prod(shape)} elements, found {array.size}")
-    return array.reshape(shape)
+    try:
+        return array.reshape(shape)
+    except ValueError as error:
+        # Too many axes; or none has elements, and the others are too long.
+        raise InvalidInput(f"{name}: shape {shape} is not that of a tensor: {error}") from None

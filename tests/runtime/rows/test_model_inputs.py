@@ -50,7 +50,7 @@ def test_what_is_of_another_kind_passes() -> None:
         ("ab", "seq(tensor(string))", "x: a list is expected (seq(tensor(string))), found str"),
         (np.array(5), "seq(tensor(float))", "x: a list is expected (seq(tensor(float))), found ndarray"),
         ([[1.0], ["a"]], "seq(tensor(float))", "x[1]: float32 is expected, found strings"),
-        ([[1.5]], "seq(tensor(int64))", "x[0]: int64 is expected, found float64"),
+        ([[1.5]], "seq(tensor(int64))", "x[0]: int64 is expected, found 1.5"),
         ([None], "seq(tensor(float))", "x[0]: float32 is expected, found None"),
         ([1], "map(string,tensor(float))", "x: a dict is expected (map(string,tensor(float))), found list"),
         ({}, "map(string,tensor(float))", "x: ONNX Runtime does not take an empty map; give one key at least"),

@@ -45,6 +45,8 @@ def test_one_row_as_json(answering: Answering) -> None:
         (CSV, "application/x-www-form-urlencoded"),  # of curl --data-binary
         (CSV.replace("\n", "\r\n"), "text/csv; charset=utf-8"),
         ("\ufeff" + CSV, "text/csv"),
+        ("\ufeff" + orjson.dumps(ROWS).decode(), JSON),
+        ("\ufeff" + orjson.dumps(ROWS).decode(), ""),
         (CSV.split("\n", 1)[1], "text/csv; header=absent"),
         (CSV.replace(",", "\t"), "text/tab-separated-values"),
         ("\n".join(orjson.dumps(row).decode() for row in ROWS), "application/x-ndjson"),
@@ -56,8 +58,8 @@ def test_rows_as_text(answering: Answering, text: str, content_type: str) -> Non
 
 def test_text_in_another_encoding(answering: Answering) -> None:
     line = 'island,bill,mass,ringed,year\n"Ö=1, ""ö""",40,3000,1,2007\n'
-    for charset in ("latin-1", '"utf-16"'):
-        found = read(answering, line.encode(charset.strip('"')), f"text/csv; charset={charset}")
+    for charset in ("charset=latin-1", 'charset="utf-16"', "header=present; Charset=latin-1 ; x=y"):
+        found = read(answering, line.encode("utf-16" if "16" in charset else "latin-1"), f"text/csv; {charset}")
         assert found.feed["text"].tolist() == [['Ö=1, "ö"', "2007"]]
     for body, content_type, message in (
         (line.encode("latin-1"), "text/csv", "the body is not utf-8: byte 30 is 0xd6"),
@@ -111,7 +113,9 @@ def test_no_rows(answering: Answering) -> None:
         (3, "the body must be an object by column name, or a list of rows"),
         (b" ", "the body is empty; send a row, such as a JSON object by column name"),
         (b"[{", "the body is not JSON: "),
-        (b"\xff", "the body is not JSON: "),
+        (b'{"island": "\xd6"}', "the body is not utf-8: byte 12 is 0xd6"),
+        ({**ROWS[0], "bill": {"mm": 1}}, "bill is an object, not one value"),
+        (["Dream", [1], 3000, True, 2007], "bill is a list, not one value"),
         (b"[" * 100_000, "the body is not JSON: "),
         (b'{"bill": NaN}', "a missing value is null in JSON"),
         ([ROWS[0]] * 10, "more than 9 rows; send them in several requests"),

@@ -74,6 +74,25 @@ def test_numbers_are_cast_as_everywhere(app: Any) -> None:
     assert infer(app, {"inputs": [{**X, "datatype": "FP64", "data": [[-1.0, 1.0]]}]}) == as_float
 
 
+def test_what_is_null_is_not_given(app: Any) -> None:
+    absent = {"id": None, "parameters": None, "outputs": None}
+    assert infer(app, {"inputs": [{**X, "parameters": None}], **absent}) == infer(app, {"inputs": [X]})
+
+
+@pytest.mark.parametrize(("island", "year"), [(2, 1), (1, 2)])
+def test_inputs_that_do_not_have_as_many_rows(app: Any, island: int, year: int) -> None:
+    rows = {"x": island, "text": year}
+    values: dict[str, Any] = {"x": ("FP32", [1.0, 2.0, 3.0]), "text": ("BYTES", ["Biscoe", "2007"])}
+    inputs = [
+        {"name": name, "datatype": datatype, "shape": [rows[name], len(row)], "data": row * rows[name]}
+        for name, (datatype, row) in values.items()
+    ]
+    for _ in range(3):  # the first of them waits for others, until it is known what a call takes
+        response = ask(app, "/v2/models/penguins/infer", orjson.dumps({"inputs": inputs}))
+        message = f"batch must be the same everywhere: x has {island}, text {year}"
+        assert (response.status, response.json) == (400, {"error": message})
+
+
 def test_numbers_that_json_does_not_have(app: Any) -> None:
     # Triton's clients write them as they are, and expect them so.
     text = b'{"inputs":[{"name":"x","datatype":"FP32","shape":[2,2],"data":[NaN,1,Infinity,-Infinity]}]}'
@@ -105,6 +124,10 @@ def test_numbers_that_json_does_not_have(app: Any) -> None:
         ({"inputs": [{**X, "parameters": {"shared_memory_region": "r"}}]}, 400, "does not read shared memory"),
         ({"inputs": [X], "outputs": [{"name": "z"}]}, 400, "no output 'z' that is a tensor; it has probability"),
         ({"inputs": [X], "outputs": "probability"}, 400, "the request must have outputs"),
+        ({"inputs": [X, X]}, 400, "x is given more than once"),
+        ({"inputs": [X], "id": 7}, 400, "id must be a string, found 7"),
+        (b'{"inputs": [], "id": "\\ud800"}', 400, "surrogates not allowed"),
+        (b'{"inputs": [{"name": "\\uD800", "datatype": "FP32", "shape": [], "data": [NaN]}]}', 400, "surrogates"),
         (
             {"inputs": [X], "outputs": [{"name": "probability", "parameters": {"shared_memory_region": "r"}}]},
             400,

@@ -1,6 +1,8 @@
 import asyncio
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from concurrency import HANG
 from paths import FOUR_BLOBS, MODELS
 
 from edge_runtime import Predictor
+from edge_runtime.contract.workload import Workload
 from edge_runtime.serve import ServedModels
 from edge_runtime.serve.refusals import Refused
 
@@ -20,6 +23,29 @@ def test_answers_are_the_predictors() -> None:
     assert np.array_equal(
         asyncio.run(opened.run({"x": rows}, ["probability"]))[0], predictor.run({"x": rows})["probability"]
     )
+
+
+def test_callers_whose_inputs_do_not_have_as_many_rows_are_not_joined(
+    with_metadata: Callable[[bytes, str, str], bytes],
+) -> None:
+    content = (MODELS / "penguins.onnx").read_bytes()
+    joined = with_metadata(content, "edge_predict.workload", Workload(True, 1e6, 40).to_json())
+    opened = ServedModels({"m": Predictor(joined, device="cpu")})["m"].opened
+    assert opened.predictor.has_independent_rows
+
+    def feed(rows: int, texts: int) -> dict[str, Any]:
+        return {"x": np.full((rows, 3), rows), "text": np.full((texts, 2), "Biscoe", object)}
+
+    async def at_once() -> list[Any]:
+        # So many rows may be joined then. Of these three requests, both inputs together would have as many.
+        await opened.run(feed(8, 8), ["probabilities"])
+        calls = [opened.run(feed(*sizes), ["probabilities"]) for sizes in ((3, 1), (2, 2), (1, 3))]
+        return list(await asyncio.gather(*calls, return_exceptions=True))
+
+    few, (alone,), many = asyncio.run(at_once())
+    assert str(few) == "batch must be the same everywhere: x has 3, text 1"
+    assert str(many) == "batch must be the same everywhere: x has 1, text 3"
+    assert np.array_equal(alone, opened.predictor.run(feed(2, 2))["probabilities"])
 
 
 def test_a_request_keeps_to_the_file_that_it_has_begun_with(tmp_path: Path) -> None:

@@ -31,6 +31,47 @@ def test_clients_that_are_too_slow_lose_their_connections() -> None:
         assert b"the request was not complete after 0.5 seconds" in answer
 
 
+def test_headers_that_are_too_long() -> None:
+    with serving(MODELS / "images.onnx") as server:
+        for sent in (b"x: " + bytes([97]) * 10**6, b"x: y\r\n" * 10**5, b""):
+            with socket.create_connection(server.address, HANG) as connection:
+                connection.sendall(b"GET /v2/health/live HTTP/1.1\r\nhost: x\r\n")
+                with contextlib.suppress(ConnectionError):
+                    # In pieces, since the server may read all of it at once.
+                    for start in range(0, len(sent), 10_000):
+                        connection.sendall(sent[start : start + 10_000])
+                    connection.sendall(b"\r\n\r\n")
+                answer = connection.recv(12)
+                assert answer == b"HTTP/1.1 400" if sent else b"HTTP/1.1 200"
+
+
+def test_requests_that_offer_another_protocol() -> None:
+    text = b'{"inputs": []}'
+    framings = (
+        b"content-length: %d\r\n\r\n%b" % (len(text), text),
+        b"transfer-encoding: chunked\r\n\r\n5\r\n%b\r\n9\r\n%b\r\n0\r\n\r\n" % (text[:5], text[5:]),
+    )
+    offer = b"connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n"
+    last = b"GET /v2/health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    with serving(MODELS / "images.onnx") as server:
+        for framing in framings:
+            # Whole, and byte by byte.
+            sent = 2 * (HEAD + offer + framing) + last
+            for size in (len(sent), 1):
+                with socket.create_connection(server.address, HANG) as connection:
+                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    for start in range(0, len(sent), size):
+                        connection.sendall(sent[start : start + size])
+                    answer = rest(connection)
+                assert answer.count(b"missing image") == 2
+                assert answer.endswith(b'{"live":true}')
+        with socket.create_connection(server.address, HANG) as connection:
+            connection.sendall(b"\x16\x03\x01 this is not HTTP\r\n\r\n")
+            assert rest(connection).startswith(b"HTTP/1.1 400")
+    assert "upgrade" not in "".join(server.notes).lower()
+    assert "Invalid" not in "".join(server.notes)
+
+
 def test_a_client_that_does_not_read_its_answer() -> None:
     rows = 300_000  # whose answer is more than the system keeps for a client
     tensor = b'{"name": "image", "datatype": "FP32", "shape": [%d, 2, 3, 4], "parameters": {"binary_data_size": %d}}'

@@ -107,6 +107,24 @@ def test_no_rows(app: Starlette) -> None:
     assert post(app, "/models/mass/predict", [], accept="text/csv").body == b"value,unseen\n"
 
 
+@pytest.mark.parametrize(
+    ("accepted", "expected"),
+    [
+        ("*/*", "application/json"),
+        ("text/csv, */*;q=0.1", "text/csv; charset=utf-8"),
+        ("TEXT/CSV", "text/csv; charset=utf-8"),
+        ("application/json;q=0.5, text/csv", "text/csv; charset=utf-8"),
+        ("application/json, text/csv;q=0.5", "application/json"),
+        ("application/json, text/csv", "application/json"),
+        ("text/csv;q=0", "application/json"),
+        ("text/csv;q=much", "application/json"),
+    ],
+)
+def test_what_the_client_accepts(app: Any, accepted: str, expected: str) -> None:
+    response = post(app, "/models/mass/predict", {"bill": 45, "depth": 18}, accept=accepted)
+    assert response.headers["content-type"] == expected
+
+
 def test_many_rows_are_answered_as_few_are(app: Starlette) -> None:
     """Large bodies and answers are read and written on threads."""
     large = app_of(opened("penguins"), Limits(rows=20_000))

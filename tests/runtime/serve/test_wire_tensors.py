@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from edge_runtime import InvalidInput, TensorSpec
+from edge_runtime.rows.arrays import as_tensor
 from edge_runtime.serve import wire_tensors
 
 NUMBERS = ["INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64", "FP16", "FP32", "FP64", "BOOL"]
@@ -49,6 +50,17 @@ def test_bfloat16() -> None:
 
 
 @pytest.mark.parametrize(
+    ("datatype", "data"),
+    [("UINT64", [2**64 - 1, 1]), ("UINT64", [[0], [2**63]]), ("INT64", [-(2**63), 2**63 - 1])],
+)
+def test_the_largest_integers(datatype: str, data: list[Any]) -> None:
+    dtype = wire_tensors.dtype_of(datatype, "x")
+    found = wire_tensors.from_json({"datatype": datatype, "shape": [2, 1], "data": data}, "x")
+    expected = np.array(data, dtype).reshape(2, 1)
+    assert np.array_equal(as_tensor(found, TensorSpec("x", f"tensor({dtype})", ())), expected)
+
+
+@pytest.mark.parametrize(
     ("tensor", "message"),
     [
         ({"shape": [1], "data": [1]}, "x: unknown datatype None; the protocol has INT8"),
@@ -58,6 +70,8 @@ def test_bfloat16() -> None:
         ({"datatype": "FP32", "shape": [-1], "data": [1]}, "shape must be a list of sizes"),
         ({"datatype": "FP32", "shape": [True], "data": [1]}, "shape must be a list of sizes"),
         ({"datatype": "FP32", "shape": [2], "data": [1]}, r"shape \[2\] has 2 elements, found 1"),
+        ({"datatype": "FP32", "shape": [1] * 99, "data": [1]}, "is not that of a tensor: .*64"),
+        ({"datatype": "FP32", "shape": [2**62, 0, 2**62], "data": []}, "is not that of a tensor: .*too big"),
         ({"datatype": "FP32", "shape": [2]}, "x has no data"),
         ({"datatype": "FP32", "shape": [2], "data": "12"}, "data must be a list, found str"),
         ({"datatype": "FP32", "shape": [3], "data": [[1, 2], [3]]}, "all must have the same length"),
@@ -105,3 +119,19 @@ def test_classes() -> None:
         ["1.000000:0:a", "0.000000:1:b"],
     ]
     assert wire_tensors.classes(array[:, :1], 5, ("a", "b")).tolist() == [["0.250000:0"], ["1.000000:0"]]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint64, np.int8, np.int64])
+def test_classes_of_integers(dtype: Any) -> None:
+    low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+    array = np.array([[low, 3, high, 3]], dtype)
+    assert wire_tensors.classes(array, 9, ()).tolist() == [[f"{high}:2", "3:1", "3:3", f"{low}:0"]]
+
+
+def test_classes_of_what_has_none() -> None:
+    assert wire_tensors.classes(np.empty((0, 3), np.float32), 2, ()).shape == (0, 2)
+    assert wire_tensors.classes(np.empty((2, 0), np.float32), 2, ()).shape == (2, 0)
+    assert wire_tensors.classes(np.array(0.5, np.float16), 2, ()).tolist() == [["0.500000:0"]]
+    for array in (np.array([["a"]], object), np.array([[True]])):
+        with pytest.raises(InvalidInput, match="classification is for outputs that are numbers"):
+            wire_tensors.classes(array, 1, ())
