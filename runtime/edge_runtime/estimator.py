@@ -152,6 +152,9 @@ class FittedEstimator(ABC):
 
 def _of_rows(values: Any, name: str, rows: int) -> npt.NDArray[Any]:
     array = as_array(values, name)
+    if array.shape == (rows, 1):
+        # A data frame of one column; scikit-learn takes it too.
+        array = array[:, 0]
     if array.shape != (rows,):
         raise InvalidInput(f"{name} must have one value for each of {rows} rows, found shape {list(array.shape)}")
     if not rows:

@@ -69,13 +69,19 @@ def test_determination(mass: Predictor) -> None:
     assert mass.score(rows[:1], [1]) == 0
 
 
+def test_a_column_is_scored_as_its_values(blobs: Predictor) -> None:
+    rows = [[-1, 1], [1, 1], [2, 2]]
+    assert blobs.score(rows, [[1], [0], [1]]) == blobs.score(rows, [1, 0, 1])
+    assert blobs.score(rows, [1, 0, 1], [[1], [1], [3]]) == blobs.score(rows, [1, 0, 1], [1, 1, 3])
+
+
 @pytest.mark.parametrize(
     ("y", "weights", "message"),
     [
         ([1], None, r"y must have one value for each of 2 rows, found shape \[1\]"),
-        ([[1], [0]], None, r"found shape \[2, 1\]"),
-        (None, None, r"found shape \[\]"),
-        (object(), None, r"found shape \[\]"),
+        ([[1, 0], [0, 1]], None, r"found shape \[2, 2\]"),
+        (None, None, "^y: not an array: found NoneType$"),
+        (object(), None, "^y: not an array: found object$"),
         ([[1], [1, 0]], None, "y: all must have the same length"),
         ([1, 0], [1, [2]], "sample_weight: not an array"),
         (["1", "0"], None, "^y: '1' cannot be a label; the labels are such as 1$"),

@@ -7,6 +7,7 @@ column is converted as a whole.
 
 import contextlib
 import itertools
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from operator import itemgetter
 from types import NoneType
@@ -60,9 +61,10 @@ class RowReader:
         Raises:
             InvalidInput: a value is missing or does not fit its feature; the message names the feature.
         """
-        # Such as a `csv.DictReader`.
         if type(rows) is not np.ndarray and isinstance(rows, Iterator):
-            rows = list(rows)
+            # A `csv.DictReader` exists only if something has imported csv.
+            csv = sys.modules.get("csv")
+            rows = _lines(rows) if csv is not None and isinstance(rows, csv.DictReader) else list(rows)
         if holds_no_rows(rows):
             return self._filled(0, lambda feature, dtype: [])
         if self.is_plain:
@@ -177,6 +179,18 @@ class RowReader:
         if twice := [name for name in self._names if labels.count(name) > 1]:
             raise InvalidInput(f"the data frame has more than one column {twice[0]}")
         return [_frame_column(frame[feature.name], feature) for feature in self._features]
+
+
+def _lines(reader: Any) -> list[dict[Any, Any]]:
+    """The rows of a `csv.DictReader`, which takes lines with more or fewer values than the header has names."""
+    rows = []
+    for row in reader:
+        more = row.get(reader.restkey, ())
+        if more or (reader.restval is None and None in row.values()):
+            found = len(more) + sum(row.get(name) is not None for name in reader.fieldnames)
+            raise InvalidInput(f"line {reader.line_num}: {len(reader.fieldnames)} values are needed, found {found}")
+        rows.append(row)
+    return rows
 
 
 def _by_name(row: Any) -> Any:

@@ -222,11 +222,18 @@ def test_rows_of_csv(reader: RowReader) -> None:
     by_position = [[row[name] for name in ORDER] for row in rows]
     for form in (by_position, np.array(by_position), np.array(by_position, object), iter(by_position)):
         assert_same(reader.tensors(form))
-    # Too many cells, and too few.
-    text = "ringed,year,mass,bill,island\ntrue,2007,3000,40.5,Dream,more\n"
-    assert_same(reader.tensors(csv.DictReader(io.StringIO(text))), slice(0, 1))
-    with pytest.raises(InvalidInput, match="ringed: the value is missing"):
-        reader.tensors(csv.DictReader(io.StringIO("island,bill,mass,year,ringed\nDream,1\n")))
+
+
+@pytest.mark.parametrize(
+    ("line", "found"), [("Dream,40.5,3000,2007,true,more,\n", 7), ("Dream,40.5,3000,2007\n", 4), ("\nDream\n", 1)]
+)
+def test_lines_of_csv_that_do_not_fit_their_header(reader: RowReader, line: str, found: int) -> None:
+    header, good = "island,bill,mass,year,ringed\n", "Dream,40.5,3000,2007,true\n"
+    number = 2 + line.count("\n")
+    with pytest.raises(InvalidInput, match=f"^line {number}: 5 values are needed, found {found}$"):
+        reader.tensors(csv.DictReader(io.StringIO(header + good + line)))
+    filled = csv.DictReader(io.StringIO("island,bill,mass,ringed,year\nDream,40.5,3000,true\n"), restval="2007")
+    assert_same(reader.tensors(filled), slice(0, 1))
 
 
 def test_numbers_as_strings() -> None:
