@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from edge_runtime.engine.installation import silence_telemetry
 
@@ -16,8 +16,10 @@ from edge_runtime.engine.installation import silence_telemetry
 silence_telemetry()
 
 # `make test` draws the same few examples each time, `make test-all` many new ones.
-settings.register_profile("test", max_examples=20, deadline=None, derandomize=True)
-settings.register_profile("all", max_examples=200, deadline=None)
+# How long an example takes says more of the machine than of the test.
+untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("test", untimed, max_examples=20, derandomize=True)
+settings.register_profile("all", untimed, max_examples=200)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "test"))
 
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from concurrency import in_threads
 from paths import FOUR_BLOBS
-from programs import EXAMPLES, answer_of, ends, free_port, listens, running, wait_until
+from programs import EXAMPLES, answer_of, ends, port_in, running, wait_until
 
 ROW = json.dumps({"x1": -1, "x2": 1}).encode()
 MANY = json.dumps([{"x1": -1, "x2": 1}, {"x1": 1, "x2": 1}]).encode()
@@ -66,16 +66,16 @@ _thread.start_new_thread(forever, (predictor.predict_proba, [[-1, 1]] * 64))
 def test_gunicorn_recycles_its_workers(kind: str, module: str, tmp_path: Path) -> None:
     """They hung when they were to end, until they were killed: WORKER TIMEOUT, SIGABRT."""
     (tmp_path / "busy_app.py").write_text(BUSY)
-    log, port, clients, requests = tmp_path / "log", free_port(), 4, 8
+    log, clients, requests = tmp_path / "log", 4, 8
     options = ["--workers", 3, "--max-requests", 3, "--max-requests-jitter", 0, "--timeout", 20, "--worker-class", kind]
     with running(
         log,
         "gunicorn",
-        *("--config", "gunicorn_conf.py", "--pythonpath", tmp_path, "--bind", f"127.0.0.1:{port}"),
+        *("--config", "gunicorn_conf.py", "--pythonpath", tmp_path, "--bind", "127.0.0.1:0"),
         *options,
         f"{module}:app",
     ) as server:
-        wait_until(lambda: listens(port), log)
+        port = port_in(log)
 
         def ask() -> None:
             for _ in range(requests):
@@ -92,8 +92,9 @@ def test_gunicorn_recycles_its_workers(kind: str, module: str, tmp_path: Path) -
 
 @pytest.mark.slow
 def test_uvicorn_with_workers(tmp_path: Path) -> None:
-    log, port = tmp_path / "log", free_port()
-    with running(log, "uvicorn", "fastapi_app:app", "--workers", 2, "--port", port) as server:
+    log = tmp_path / "log"
+    with running(log, "uvicorn", "fastapi_app:app", "--workers", 2, "--port", 0) as server:
+        port = port_in(log)
         wait_until(lambda: log.read_text().count("startup complete") == 2, log)
 
         def ask() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from concurrency import HANG
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ARGUMENTS = (
@@ -45,7 +46,7 @@ def chromium() -> Iterator[Any]:
         pytest.skip("there is no Chromium on this machine")
     playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS), timeout=HANG * 1000)
         try:
             yield browser
         finally:

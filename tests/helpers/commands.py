@@ -4,6 +4,8 @@ import subprocess
 import sys
 from typing import Any
 
+from concurrency import HANG
+
 
 def assert_one_line(result: Any, code: int, *parts: str) -> None:
     """An error as the project promises: this exit code, and one line on stderr with `parts` in it."""
@@ -15,6 +17,8 @@ def assert_one_line(result: Any, code: int, *parts: str) -> None:
 
 
 def assert_python_runs(script: str) -> None:
-    """`script`, in a Python of its own, ends well and says nothing on stderr; 60 seconds only end a hang."""
-    result = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, timeout=60)
+    """`script`, in a Python of its own, ends well and says nothing on stderr."""
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, timeout=HANG
+    )
     assert (result.returncode, result.stderr) == (0, ""), result.stderr

@@ -2,8 +2,8 @@
 
 import contextlib
 import os
+import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -50,14 +50,6 @@ def ends(program: subprocess.Popen[bytes]) -> int:
     return program.wait(HANG)
 
 
-def free_port() -> int:
-    """A port that no program listens on."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
-
-
 def wait_until(condition: Callable[[], bool], log: Path) -> None:
     """Return once `condition` holds; what a program said is in the error if it never does."""
     end = time.monotonic() + HANG
@@ -66,9 +58,16 @@ def wait_until(condition: Callable[[], bool], log: Path) -> None:
         time.sleep(0.02)
 
 
-def listens(port: int) -> bool:
-    with socket.socket() as one:
-        return one.connect_ex(("127.0.0.1", port)) == 0
+def port_in(log: Path, before: str = r"http://127\.0\.0\.1:") -> int:
+    """The port that a program was given by the system, which it says after `before`."""
+    ports: list[str] = []
+
+    def is_said() -> bool:
+        ports[:] = re.findall(rf"{before}(\d+)\s", log.read_text())
+        return bool(ports)
+
+    wait_until(is_said, log)
+    return int(ports[0])
 
 
 def answer_of(port: int, path: str, body: bytes) -> bytes:
@@ -79,7 +78,7 @@ def answer_of(port: int, path: str, body: bytes) -> bytes:
         return content
 
 
-def run_example(name: str, *arguments: object, given: str = "") -> subprocess.CompletedProcess[str]:
+def run_example(name: str | Path, *arguments: object, given: str = "") -> subprocess.CompletedProcess[str]:
     """Run an example to its end."""
     return subprocess.run(
         [sys.executable, EXAMPLES / name, *map(str, arguments)],

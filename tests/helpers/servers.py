@@ -8,11 +8,15 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from concurrency import HANG
+
+# An address of this machine at which nothing else listens, so that a port that was left is still free.
+LONELY = "127.0.0.72" if sys.platform == "linux" else "127.0.0.1"
 
 COMMAND = [sys.executable, "-c", "import sys; from edge_runtime.serve.command import main; sys.exit(main())"]
 
@@ -73,10 +77,15 @@ class Server:
             AssertionError: the process has ended without such a line.
         """
         assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.notes.append(line)
-            if found := re.search(pattern, line):
-                return found
+        hang = threading.Timer(HANG, self.process.kill)
+        hang.start()
+        try:
+            for line in self.process.stderr:
+                self.notes.append(line)
+                if found := re.search(pattern, line):
+                    return found
+        finally:
+            hang.cancel()
         raise AssertionError(f"{pattern} was not written, exit code {self.process.wait(HANG)}: {self.notes}")
 
     def end(self, number: int = signal.SIGTERM) -> int:
@@ -111,6 +120,7 @@ def until(condition: Callable[[], object]) -> None:
     end = time.monotonic() + HANG
     while not condition():
         assert time.monotonic() < end, "it does not happen"
+        time.sleep(0.01)
 
 
 class Response(NamedTuple):

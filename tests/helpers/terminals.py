@@ -3,6 +3,8 @@
 import io
 import threading
 
+from concurrency import HANG
+
 
 class Terminal(io.StringIO):
     """What is written to it can be waited for."""
@@ -23,7 +25,7 @@ class Terminal(io.StringIO):
     def wait_for(self, text: str) -> None:
         """Wait until `text` has been written."""
         with self._written:
-            assert self._written.wait_for(lambda: text in self.getvalue(), 60), f"{text!r} was not written"
+            assert self._written.wait_for(lambda: text in self.getvalue(), HANG), f"{text!r} was not written"
 
     def screen(self) -> str:
         """What is in the last line: a carriage return goes back to its start."""

@@ -141,28 +141,35 @@ def test_no_call_fails_while_files_change(path: Path) -> None:
     contents = [FOUR_BLOBS.read_bytes(), THREE_LABELS.read_bytes()]
     allowed = [answers(Predictor(content, "cpu")) for content in contents]
     finished: list[int] = []
-    seen: list[set[int]] = []
+    seen: list[set[bool]] = [set(), set(), set()]
+    numbers = itertools.count()
+
+    def change() -> None:
+        turns = itertools.count()
+        try:
+            while (turn := next(turns)) < 30 or any(len(found) < 2 for found in seen):
+                put(contents[1 - turn % 2], path)
+                assert predictor.reload()
+                assert answers(predictor) == allowed[1 - turn % 2]
+        finally:
+            finished.append(1)
 
     def work() -> None:
-        # The first thread to come changes the files, and the others make calls meanwhile.
-        if not seen:
-            seen.append(set())
-            for turn in range(1, 31):
-                put(contents[turn % 2], path)
-                assert predictor.reload()
-                assert answers(predictor) == allowed[turn % 2]
-            finished.append(1)
+        # The first thread to come changes the files, until each of the others, which make calls, has met both.
+        if not (number := next(numbers)):
+            change()
             return
-        found: set[int] = set()
-        seen.append(found)
-        while not finished:
-            for name, call in CALLS.items():
-                answer = call(predictor)
-                assert answer in (allowed[0][name], allowed[1][name])
-                found.add(answer == allowed[1][name])
+        found = seen[number - 1]
+        try:
+            while not finished:
+                for name, call in CALLS.items():
+                    answer = call(predictor)
+                    assert answer in (allowed[0][name], allowed[1][name])
+                    found.add(answer == allowed[1][name])
+        finally:
+            found |= {True, False}
 
     in_threads(work, 4)
-    assert all(len(found) == 2 for found in seen[1:])
 
 
 def test_after_close_every_call_is_refused(path: Path) -> None:
@@ -224,15 +231,14 @@ def test_close_and_reload_free_the_sessions(path: Path, monkeypatch: pytest.Monk
 def test_calls_in_flight_end_and_later_ones_are_refused() -> None:
     predictor = Predictor(FOUR_BLOBS, "cpu")
     expected = answers(predictor)
-    begun: list[int] = []
+    numbers = itertools.count()
 
     def answer_for_ever() -> None:
         for name, call in itertools.cycle(CALLS.items()):
             assert call(predictor) == expected[name]
 
     def work() -> None:
-        if not begun:
-            begun.append(1)
+        if not next(numbers):
             answers(predictor)
             predictor.close()
             with pytest.raises(PredictorClosed):
@@ -242,8 +248,7 @@ def test_calls_in_flight_end_and_later_ones_are_refused() -> None:
             answer_for_ever()
 
     for _ in range(5):
-        predictor = Predictor(FOUR_BLOBS, "cpu")
-        begun.clear()
+        predictor, numbers = Predictor(FOUR_BLOBS, "cpu"), itertools.count()
         in_threads(work, 4)
 
 

@@ -133,7 +133,7 @@ print("looked")
         ("logging.basicConfig()", "logging"),
         ("atexit.register(print)", "what runs at the end"),
         ("kept = os.open('/proc/self/maps', 0)", "open files"),
-        ("threading.Timer(0.5, print, ['']).start()", "threads of Python"),
+        ("kept = threading.Timer(60, print); kept.daemon = True; kept.start()", "threads of Python"),
     ],
 )
 def test_this_check_can_fail(step: str, name: str) -> None:

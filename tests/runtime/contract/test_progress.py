@@ -79,6 +79,7 @@ def test_lines_of_results_go_to_stdout_above_it(
 
 def test_nothing_for_what_is_done_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = stderr_is_a_terminal(monkeypatch)
+    monkeypatch.setattr("edge_runtime.contract.progress._DELAY", 60)
     with Progress("verifying", total=8) as progress:
         progress.advance()
         assert progress._thread is not None

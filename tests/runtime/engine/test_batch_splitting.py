@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from commands import assert_python_runs
+from concurrency import HANG
 from paths import MODELS
 
 from edge_runtime import InferenceFailed
@@ -17,7 +18,6 @@ from edge_runtime.engine.worker_threads import Job, WorkerThreads
 
 # So much work that a few rows are worth a batch of their own.
 COSTLY = Workload(independent=True, cost=50_000.0, bytes=40)
-HANG = 60
 
 
 def sizes(rows: int, workload: Workload, threads: int | None) -> list[int]:

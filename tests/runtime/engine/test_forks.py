@@ -61,7 +61,7 @@ def test_a_session_is_shared_although_other_threads_go_on_predicting() -> None:
     in_child(
         "assert predictor.predict_one([-1, 1]) == one\nassert predictor._runner.placement.main._session is session",
         """
-predictor = Predictor(PATH, device="cpu")
+predictor, forks._PATIENCE = Predictor(PATH, device="cpu"), 60
 one = predictor.predict_one([-1, 1])
 session = predictor._runner.placement.main._session
 def forever(call, *arguments):

@@ -18,8 +18,33 @@ from edge_runtime.engine import turns as module
 from edge_runtime.engine.turns import Turns
 
 
+class Clock:
+    """The time of the machine and that of this thread, which pass only here."""
+
+    def __init__(self) -> None:
+        self.now, self.used = 1000.0, 0
+        self.on_sleep: Callable[[], object] = lambda: None
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def thread_time_ns(self) -> int:
+        return self.used
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self.on_sleep()
+
+
 @pytest.fixture
-def turns() -> Turns[int]:
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def turns(clock: Clock) -> Turns[int]:
     return Turns(itertools.count().__next__)
 
 
@@ -60,59 +85,45 @@ def test_after_some_coincidences_a_thread_takes_its_turn(turns: Turns[int]) -> N
     assert list(turns.current) == [1]
 
 
-def test_a_turn_lasts_as_long_as_python_lets_a_thread_keep_its_lock_or_twice(turns: Turns[int]) -> None:
+def test_a_turn_lasts_twice_as_long_as_python_lets_a_thread_keep_its_lock(turns: Turns[int], clock: Clock) -> None:
     turns.current.pop()
     contend(turns, 5)
-    begun = time.monotonic()
+    begun = clock.now
     turns.current.pop()
     assert contend(turns, 1) == [2]
-    assert 1.9 * sys.getswitchinterval() < time.monotonic() - begun < 1
+    assert clock.now - begun == pytest.approx(2 * sys.getswitchinterval())
 
 
-def test_who_waits_goes_on_when_no_call_is_under_way(turns: Turns[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_waits_goes_on_when_no_call_is_under_way(turns: Turns[int], clock: Clock) -> None:
     turns.current.pop()
     contend(turns, 5)
     current = turns.current
     number = current.pop()
-    slept = []
-
-    def sleep(seconds: float) -> None:
-        slept.append(seconds)
-        current.append(number)
-
-    monkeypatch.setattr(time, "sleep", sleep)
+    begun = clock.now
+    clock.on_sleep = lambda: current.append(number)
     assert contend(turns, 1) == [number]
-    assert len(slept) == 1
+    assert clock.now - begun < sys.getswitchinterval()
     assert turns.current is current
 
 
-def test_who_interrupts_a_thread_that_waits_does_not_wait(turns: Turns[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_interrupts_a_thread_that_waits_does_not_wait(turns: Turns[int], clock: Clock) -> None:
     """A signal handler that takes longer than the time between its signals would be called within itself for ever."""
     turns.current.pop()
     contend(turns, 5)
     turns.current.pop()
     found: list[int] = []
-
-    def sleep(seconds: float) -> None:
-        if not found:
-            found.extend(contend(turns, 20))
-
-    monkeypatch.setattr(time, "sleep", sleep)
+    clock.on_sleep = lambda: None if found else found.extend(contend(turns, 20))
     contend(turns, 1)
     assert len(found) == 20
 
 
-def spin(seconds: float = 0.0003) -> None:
-    """Use the processor for some time."""
-    end = time.thread_time() + seconds
-    while time.thread_time() < end:
-        pass
+def test_a_thread_that_does_other_things_too_does_not_wait(turns: Turns[int], clock: Clock) -> None:
+    def do_other_things() -> None:
+        clock.used += 300_000
 
-
-def test_a_thread_that_does_other_things_too_does_not_wait(turns: Turns[int]) -> None:
     current = turns.current
     current.pop()
-    assert contend(turns, 20, spin) == 20 * [1]
+    assert contend(turns, 20, do_other_things) == 20 * [1]
     assert turns.current is current
 
 
@@ -133,11 +144,11 @@ def test_without_a_lock_of_python_nobody_waits(turns: Turns[int], monkeypatch: p
     assert turns.current is current
 
 
-def test_it_is_crowded_for_a_while_after_a_coincidence(turns: Turns[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_crowded_for_a_while_after_a_coincidence(turns: Turns[int], clock: Clock) -> None:
     found = [turns.are_crowded]
     contend(turns, 1)
     found.append(turns.are_crowded)
-    monkeypatch.setattr(module, "_CROWDED", 0)
+    clock.now += 1
     assert [*found, turns.are_crowded] == [False, True, False]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from commands import assert_python_runs
+from concurrency import HANG
 from paths import MODELS
 
 from edge_runtime import Predictor
@@ -21,7 +22,6 @@ from edge_runtime.engine.worker_threads import WorkerThreads
 
 # So much work that a few rows are worth a batch of their own.
 COSTLY = Workload(independent=True, cost=50_000.0, bytes=40)
-HANG = 60
 
 
 @pytest.fixture
@@ -116,8 +116,9 @@ def test_worker_threads_stay_off_the_callers_processor(monkeypatch: pytest.Monke
     monkeypatch.setattr(worker_threads, "_current_processor", lambda: 1)
     pool = threads
     pool.submit(lambda: None, 1)[0].wait()
-    # The new thread moves itself.
-    assert moved == [(0, {0, 2})]
+    # The new thread moves itself, is moved if it has begun by then, or both.
+    assert moved
+    assert all(processors == {0, 2} for _, processors in moved)
     moved.clear()
     pool.submit(lambda: None, 1)[0].wait()
     assert moved == []
@@ -214,13 +215,14 @@ def handle(number, frame):
     assert (predictor.predict_proba(rows) == expected).all()
     if not calls % 20:
         Predictor(content, device="cpu").predict_proba(rows)
+    # Only now, so that it does not interrupt itself for ever on a slow machine.
+    signal.setitimer(signal.ITIMER_REAL, 0.002)
 signal.signal(signal.SIGALRM, handle)
-signal.setitimer(signal.ITIMER_REAL, 0.002, 0.0021)
+signal.setitimer(signal.ITIMER_REAL, 0.002)
 end = time.monotonic() + 3
-while time.monotonic() < end:
+while time.monotonic() < end or calls < 50:
     assert (predictor.predict_proba(rows) == expected).all()
-signal.setitimer(signal.ITIMER_REAL, 0)
-assert calls > 20
+signal.signal(signal.SIGALRM, signal.SIG_IGN)
 """
     assert_python_runs(script)
 
@@ -277,7 +279,7 @@ sys.unraisablehook = lambda found: None if found.exc_type is KeyboardInterrupt e
 signal.signal(signal.SIGALRM, handle)
 signal.setitimer(signal.ITIMER_REAL, 0.001)
 end = time.monotonic() + 20
-while time.monotonic() < end:
+while time.monotonic() < end or handled < 500 or interrupted < 3:
     rounds += 1
     try:
         may_interrupt = 1
@@ -291,7 +293,6 @@ while time.monotonic() < end:
         fork()
 signal.signal(signal.SIGALRM, signal.SIG_IGN)
 fork()
-assert handled > 500 and interrupted > 2, (handled, interrupted)
 """
 
 

@@ -37,10 +37,19 @@ def test_ctrl_c() -> None:
 def test_a_name_may_have_any_character_but_a_slash(tmp_path: Path) -> None:
     file = tmp_path / "a=b.onnx"
     shutil.copy(FOUR_BLOBS, file)
-    with serving(file, f"ä b={file}", "--host", "::1") as server:
-        assert server.url.startswith("http://[::1]:")
+    with serving(file, f"ä b={file}") as server:
         assert b'"name":"a=b"' in get(f"{server.url}/v2/models/a=b")
         assert '"name":"ä b"'.encode() in get(f"{server.url}/v2/models/%C3%A4%20b")
+
+
+def test_another_address() -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with serving(FOUR_BLOBS, "--host", "::1") as server:
+        assert server.url.startswith("http://[::1]:")
+        assert get(f"{server.url}/v2/health/live") == b'{"live":true}'
 
 
 @pytest.mark.parametrize("workers", [1, 2])

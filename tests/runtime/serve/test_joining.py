@@ -1,7 +1,9 @@
 import asyncio
+import itertools
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,9 +11,15 @@ import pytest
 from concurrency import HANG
 
 from edge_runtime import InvalidInput
-from edge_runtime.serve import Limits
+from edge_runtime.serve import Limits, joining
 from edge_runtime.serve.joining import Calls, Pace
 from edge_runtime.serve.refusals import Refused
+
+
+@pytest.fixture(autouse=True)
+def quick_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each call takes a microsecond, however busy the machine is."""
+    monkeypatch.setattr(joining, "time", SimpleNamespace(perf_counter=itertools.count(0, 1e-6).__next__))
 
 
 class Model:
@@ -19,10 +27,12 @@ class Model:
 
     def __init__(self) -> None:
         self.calls: list[int] = []
+        self.threads: set[int] = set()
         self.go, self.begun = threading.Event(), threading.Event()
 
     def __call__(self, feed: Any, names: tuple[str, ...]) -> Sequence[Any]:
         self.calls.append(len(feed["x"]))
+        self.threads.add(threading.get_ident())
         self.begun.set()
         assert self.go.wait(HANG)
         if np.isnan(feed["x"]).any():
@@ -90,19 +100,31 @@ def test_a_request_that_fails_does_not_spoil_those_that_it_was_joined_with() -> 
     assert [results[i][0][0, 0] for i in (0, 2)] == [2, 4]
 
 
-def test_rows_wait_for_others_as_long_as_is_allowed() -> None:
+@pytest.mark.parametrize(("seconds", "found"), [(0.04, [2]), (0.06, [1, 1])])
+def test_rows_wait_for_others_as_long_as_is_allowed(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, found: list[int]
+) -> None:
     model = Model()
     model.go.set()
     calls = served(model, Limits(delay=0.05))
     calls._pace.took(8, 1)  # so that sizes up to twice as large may be tried
 
     async def ask() -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        monkeypatch.setattr(loop, "time", lambda: now)
         first = asyncio.create_task(calls.outputs(feed(1)))
-        await asyncio.sleep(0.001)
-        await asyncio.gather(first, calls.outputs(feed(2)))
+        await asyncio.sleep(0)
+        now += seconds
+        for _ in range(9):
+            await asyncio.sleep(0)
+        second = asyncio.create_task(calls.outputs(feed(2)))
+        await asyncio.sleep(0)
+        now += 1
+        await asyncio.gather(first, second)
 
     asyncio.run(ask())
-    assert model.calls == [2]
+    assert model.calls == found
 
 
 def test_too_many_that_wait_are_told_to_come_again() -> None:
@@ -145,13 +167,8 @@ def test_quick_calls_are_made_at_once() -> None:
     calls = served(model)
     calls._pace.took(2, 1e-6)
 
-    async def ask() -> Any:
-        before = threading.active_count()
-        found = await calls.outputs(feed(1))
-        assert threading.active_count() == before
-        return found
-
-    assert asyncio.run(ask())[0].tolist() == [[2, 4]]
+    assert asyncio.run(calls.outputs(feed(1)))[0].tolist() == [[2, 4]]
+    assert model.threads == {threading.get_ident()}
 
 
 def test_pace() -> None:

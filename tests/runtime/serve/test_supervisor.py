@@ -1,3 +1,4 @@
+import contextlib
 import os
 import signal
 import socket
@@ -6,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from paths import FOUR_BLOBS
-from servers import Server, serving, until
+from servers import LONELY, Server, serving, until
 
 PROC = Path("/proc")
 
@@ -16,7 +17,21 @@ pytestmark = pytest.mark.skipif(not PROC.exists(), reason="children are found in
 def workers(server: Server) -> list[int]:
     """The processes that serve, without multiprocessing's own helper."""
     children = (PROC / f"{server.process.pid}/task/{server.process.pid}/children").read_text().split()
-    return [int(pid) for pid in children if b"spawn_main" in (PROC / pid / "cmdline").read_bytes()]
+    found = []
+    for pid in children:
+        # One that has ended has no command line, or is gone.
+        with contextlib.suppress(OSError):
+            if b"spawn_main" in (PROC / pid / "cmdline").read_bytes():
+                found.append(int(pid))
+    return found
+
+
+def is_free(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_server(address).close()
+    except OSError:
+        return False
+    return True
 
 
 def is_running(pid: int) -> bool:
@@ -27,8 +42,24 @@ def is_running(pid: int) -> bool:
 
 
 def wait_for_workers(server: Server, count: int) -> list[int]:
-    until(lambda: len(workers(server)) == count)
-    return workers(server)
+    found: list[int] = []
+
+    def are_all_there() -> bool:
+        found[:] = workers(server)
+        return len(found) == count
+
+    until(are_all_there)
+    return found
+
+
+def with_each(pids: list[int], call: Callable[[], object]) -> None:
+    """Make a call that each of two workers has to answer."""
+    for other in pids:
+        os.kill(other, signal.SIGSTOP)
+        try:
+            call()
+        finally:
+            os.kill(other, signal.SIGCONT)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
@@ -42,9 +73,11 @@ def test_workers_begin_and_end_together(number: int, code: int) -> None:
 
 def test_a_second_signal_ends_a_drain() -> None:
     with serving(FOUR_BLOBS, "--workers", 2, "--drain", 1000) as server:
-        wait_for_workers(server, 2)
+        found = wait_for_workers(server, 2)
+        with_each(found, lambda: server.ask("/v2/health/ready"))
         server.process.send_signal(signal.SIGTERM)
-        until(lambda: server.ask("/v2/health/ready").status == 503)
+        # Two signals to a worker that has handled neither would be one.
+        with_each(found, lambda: until(lambda: server.ask("/v2/health/ready").status == 503))
         assert server.end() == 0
 
 
@@ -61,25 +94,16 @@ def test_another_worker_is_started_for_one_that_dies() -> None:
 
 
 def test_workers_end_when_the_supervisor_is_killed() -> None:
-    with serving(FOUR_BLOBS, "--workers", 2) as server:
+    with serving(FOUR_BLOBS, "--workers", 2, "--host", LONELY) as server:
         found = wait_for_workers(server, 2)
         server.process.kill()
         until(lambda: not any(map(is_running, found)))
-        socket.create_server(server.address).close()
+        until(lambda: is_free(server.address))
 
 
 def test_workers_count_together() -> None:
     with serving(FOUR_BLOBS, "--workers", 2) as server:
         found = wait_for_workers(server, 2)
-
-        def with_each(call: Callable[[], object]) -> None:
-            """Make a call that each of the workers has to answer."""
-            for other in found:
-                os.kill(other, signal.SIGSTOP)
-                try:
-                    call()
-                finally:
-                    os.kill(other, signal.SIGCONT)
 
         def count() -> None:
             assert server.ask("/v2/models/four_blobs/infer", "{").status == 400
@@ -89,5 +113,5 @@ def test_workers_count_together() -> None:
             assert 'requests_total{code="400",endpoint="infer",model="four_blobs"} 2.0' in text
             assert 'edge_serve_model_info{model="four_blobs"' in text
 
-        with_each(count)
-        with_each(check)
+        with_each(found, count)
+        with_each(found, check)
