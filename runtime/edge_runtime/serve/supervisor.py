@@ -1,5 +1,7 @@
 """Several processes that serve at one port: starts them, starts another one for one that dies, and ends them."""
 
+import contextlib
+import dataclasses
 import multiprocessing
 import os
 import shutil
@@ -26,7 +28,7 @@ class Supervisor:
 
     def __init__(self, settings: Settings, listening: socket.socket, count: int) -> None:
         self._settings, self._listening, self._count = settings, listening, count
-        self._workers: list[SpawnProcess] = []
+        self._workers: dict[SpawnProcess, connection.Connection] = {}
         self._signal: int | None = None
         self._wake, self._told = os.pipe()
 
@@ -62,7 +64,7 @@ class Supervisor:
             if self._start() is not None:
                 self._wait([], _AGAIN)
         self._wait([worker.sentinel for worker in self._workers])
-        for worker in self._workers.copy():
+        for worker in list(self._workers):
             if not worker.is_alive() and self._signal is None:
                 shell.note(f"worker {worker.pid} has ended with exit code {worker.exitcode}; another one is started")
                 self._forget(worker)
@@ -70,11 +72,12 @@ class Supervisor:
     def _start(self) -> int | None:
         """Start a worker. Returns: None when it takes requests, or the exit code if it cannot, or is not to do so."""
         context = multiprocessing.get_context("spawn")
-        ready, told = context.Pipe(duplex=False)
+        ready, told = context.Pipe()
         worker = context.Process(target=work, args=(self._settings, self._listening, told))
         worker.start()
         told.close()
-        self._workers.append(worker)
+        self._workers[worker] = ready
+        self._settings = dataclasses.replace(self._settings, tells=False)
         self._wait([ready, worker.sentinel])
         if ready.poll() and self._signal is None:
             try:
@@ -90,7 +93,7 @@ class Supervisor:
         return worker.exitcode or 1
 
     def _forget(self, worker: SpawnProcess) -> None:
-        self._workers.remove(worker)
+        self._workers.pop(worker).close()
         forget(worker.pid)
 
     def _wait(self, for_one_of: list[Any], seconds: float | None = None) -> None:
@@ -99,8 +102,9 @@ class Supervisor:
     def _take(self, number: int, _: object) -> None:
         if self._signal is not None:
             # Told so again, the workers end at once.
-            for worker in self._workers:
-                worker.terminate()
+            for worker in self._workers.values():
+                with contextlib.suppress(OSError):
+                    worker.send(None)
             return
         self._signal = number
         os.write(self._told, b".")

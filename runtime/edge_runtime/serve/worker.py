@@ -1,21 +1,22 @@
 """A process that serves: it opens and verifies the models, and then the port."""
 
+import asyncio
+import contextlib
 import functools
 import logging
 import math
-import multiprocessing
 import signal
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import connection
 from types import FrameType
 
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from edge_runtime.contract import shell
 from edge_runtime.contract.errors import EdgePredictError, NoCertificate
@@ -24,6 +25,8 @@ from edge_runtime.serve.app import create_app
 from edge_runtime.serve.limits import Limits
 from edge_runtime.serve.models import ServedModels
 from edge_runtime.serve.protocol import LimitedProtocol
+from edge_runtime.serve.refusals import Refused
+from edge_runtime.serve.requests import failure, send_answer
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Settings:
         verify: whether to replay the certificates first.
         limits: what is refused.
         drain: seconds for which requests are still taken after the server was told to end.
+        tells: whether to say which models have no certificate.
     """
 
     files: Mapping[str, str]
@@ -44,15 +48,22 @@ class Settings:
     verify: bool
     limits: Limits
     drain: float
+    tells: bool = True
 
 
-def serve(settings: Settings, listening: socket.socket, on_ready: Callable[[], object]) -> int:
+def serve(
+    settings: Settings,
+    listening: socket.socket,
+    on_ready: Callable[[], object],
+    supervisor: "connection.Connection | None" = None,
+) -> int:
     """Serve until a signal says otherwise, and return the exit code.
 
     Args:
         settings: what to serve.
         listening: a bound socket.
         on_ready: called when requests are taken.
+        supervisor: gives a message when the server is to end at once, after it was told by a signal to end.
 
     Raises:
         EdgePredictError: a model cannot be opened, or is not verified.
@@ -62,28 +73,42 @@ def serve(settings: Settings, listening: socket.socket, on_ready: Callable[[], o
     logging.getLogger("edge_runtime.serve").setLevel(logging.INFO)
     models = ServedModels({name: _opened(name, settings) for name in settings.files}, settings.limits)
     config = uvicorn.Config(
-        create_app(models),
+        _answering_to_the_end(create_app(models)),
         http=functools.partial(LimitedProtocol, seconds=settings.limits.seconds),  # type: ignore[arg-type]
         ws="none",
         interface="asgi3",
-        lifespan="on",
+        lifespan="off",
         log_config=None,
         access_log=False,
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=math.ceil(settings.limits.seconds),
     )
-    server = Server(config, models, settings.drain, on_ready)
+    server = Server(config, models, settings.drain, on_ready, supervisor)
     server.run([listening])
     models.threads.shutdown(wait=False, cancel_futures=True)
     return 130 if server.was_interrupted else 0
 
 
-def work(settings: Settings, listening: socket.socket, ready: "connection.Connection") -> None:
-    """Serve as one of several processes; `ready` is sent True when requests are taken."""
+def work(settings: Settings, listening: socket.socket, supervisor: "connection.Connection") -> None:
+    """Serve as one of several processes; `supervisor` is sent True when requests are taken."""
     # Ctrl-C goes to all processes of a terminal. The supervisor tells the workers to end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.exit(shell.call(lambda: serve(settings, listening, lambda: ready.send(True))))
+    sys.exit(shell.call(lambda: serve(settings, listening, lambda: supervisor.send(True), supervisor)))
+
+
+def _answering_to_the_end(app: ASGIApp) -> ASGIApp:
+    """`app`, which says so when a request is given up because the server ends at once."""
+
+    async def answering(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await app(scope, receive, send)
+        except asyncio.CancelledError:
+            # The answer may have begun.
+            with contextlib.suppress(RuntimeError):
+                await send_answer(failure(Refused(503, "the server ends")), send)
+
+    return answering
 
 
 class Server(uvicorn.Server):
@@ -94,10 +119,15 @@ class Server(uvicorn.Server):
     """
 
     def __init__(
-        self, config: uvicorn.Config, models: ServedModels, drain: float, on_ready: Callable[[], object]
+        self,
+        config: uvicorn.Config,
+        models: ServedModels,
+        drain: float,
+        on_ready: Callable[[], object],
+        supervisor: "connection.Connection | None",
     ) -> None:
         super().__init__(config)
-        self._models, self._drain, self._on_ready = models, drain, on_ready
+        self._models, self._drain, self._on_ready, self._supervisor = models, drain, on_ready, supervisor
         self._ends_at = math.inf
         self.was_interrupted = False
 
@@ -105,7 +135,10 @@ class Server(uvicorn.Server):
         """Open the port."""
         await super().startup(sockets)
         if self.started:
-            threading.Thread(target=self._end_with_parent, daemon=True).start()
+            # Until the event loop ends. A reference keeps it from being collected.
+            self._following = asyncio.create_task(self._models.follow_files())
+            if self._supervisor is not None:
+                threading.Thread(target=self._follow, args=(self._supervisor,), daemon=True).start()
             self._on_ready()
 
     async def on_tick(self, counter: int) -> bool:
@@ -114,7 +147,7 @@ class Server(uvicorn.Server):
             self.should_exit = True
         return await super().on_tick(counter)
 
-    @contextmanager
+    @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Take the signals that end a server. Unlike uvicorn's own method, it does not raise them again at the end."""
         before = {
@@ -130,22 +163,29 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to end; at once if it is told so again."""
-        self.was_interrupted = sig == signal.SIGINT
         if not self._models.is_ready:
-            self.force_exit = self.should_exit
-            self.should_exit = True
+            # Some send a signal to all processes of a service, and the supervisor sends it once more.
+            if self._supervisor is None:
+                self._end_at_once()
             return
+        self.was_interrupted = sig == signal.SIGINT
         self._models.is_ready = False
         # Clients that keep their connections come again on new ones, to another server.
         self.config.encoded_headers = [*self.config.encoded_headers, (b"connection", b"close")]
         self._ends_at = time.monotonic() + self._drain
 
-    def _end_with_parent(self) -> None:
-        """End when the supervisor is gone, which would leave the port to a server that nobody can end."""
-        parent = multiprocessing.parent_process()
-        if parent is not None:
-            connection.wait([parent.sentinel])
-            self._models.is_ready, self.should_exit = False, True
+    def _end_at_once(self) -> None:
+        """End the drain; if it has ended already, give up the requests that are not answered."""
+        self.force_exit = self.should_exit
+        self._models.is_ready, self.should_exit = False, True
+
+    def _follow(self, supervisor: "connection.Connection") -> None:
+        """End at once when the supervisor says so; or is gone, and would leave a server that nobody can end."""
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                supervisor.recv()
+                self._end_at_once()
+        self._end_at_once()
 
 
 def _opened(name: str, settings: Settings) -> Predictor:
@@ -155,7 +195,8 @@ def _opened(name: str, settings: Settings) -> Predictor:
             try:
                 return Predictor(file, device, verify=True, threads=threads)
             except NoCertificate:
-                shell.note(f"{name} has no certificate, so it is served without being verified")
+                if settings.tells:
+                    shell.note(f"{name} has no certificate, so it is served without being verified")
         return Predictor(file, device, threads=threads)
     except EdgePredictError as error:
         raise type(error)(f"{name}: {error}") from error

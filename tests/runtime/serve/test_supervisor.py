@@ -2,11 +2,12 @@ import contextlib
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from paths import FOUR_BLOBS
+from paths import FOUR_BLOBS, MODELS
 from servers import LONELY, Server, serving, until
 
 PROC = Path("/proc")
@@ -79,6 +80,31 @@ def test_a_second_signal_ends_a_drain() -> None:
         # Two signals to a worker that has handled neither would be one.
         with_each(found, lambda: until(lambda: server.ask("/v2/health/ready").status == 503))
         assert server.end() == 0
+
+
+def test_a_signal_to_all_processes_is_one() -> None:
+    # As systemd and timeout send it; the supervisor sends it to the workers once more.
+    with serving(FOUR_BLOBS, "--workers", 2, "--drain", 1000) as server:
+        for worker in wait_for_workers(server, 2):
+            os.kill(worker, signal.SIGTERM)
+        server.process.send_signal(signal.SIGTERM)
+        until(lambda: server.ask("/v2/health/ready").status == 503)
+        for _ in range(10):
+            time.sleep(0.05)
+            # Either worker still serves.
+            assert server.ask("/v2/health/live").status == 200
+        assert server.end() == 0
+
+
+def test_what_is_wrong_with_a_model_is_said_once() -> None:
+    with serving(MODELS / "mass.onnx", "--workers", 2) as server:
+        first, _ = wait_for_workers(server, 2)
+        os.kill(first, signal.SIGKILL)
+        server.line("another one is started")
+        assert server.ask("/v2/health/ready").status == 200
+        wait_for_workers(server, 2)
+        assert server.end() == 0
+    assert sum("has no certificate" in line for line in server.notes) == 1
 
 
 def test_another_worker_is_started_for_one_that_dies() -> None:

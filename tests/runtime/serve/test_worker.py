@@ -54,6 +54,20 @@ def test_what_has_begun_is_answered_when_the_server_ends() -> None:
         assert server.end() == 0
 
 
+def test_a_second_signal_gives_up_what_is_not_answered() -> None:
+    with serving(FOUR_BLOBS) as server, socket.create_connection(server.address, HANG) as begun:
+        begun.sendall(f"POST {INFER} HTTP/1.1\r\nhost: x\r\ncontent-length: 999\r\n\r\n{{".encode())
+        assert server.ask(INFER, BODY).status == 200
+        server.process.send_signal(signal.SIGTERM)
+        wait_until_refused(server)
+        assert server.end() == 0
+        with begun.makefile("rb") as file:
+            answer = file.read()
+    assert answer.startswith(b"HTTP/1.1 503")
+    assert answer.endswith(b'{"error":"the server ends"}')
+    assert server.notes == [f"serving four_blobs on {server.url}\n"]
+
+
 def wait_until_refused(server: Server) -> None:
     def is_refused() -> bool:
         try:
