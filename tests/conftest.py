@@ -10,10 +10,8 @@ from typing import NamedTuple
 import pytest
 from hypothesis import HealthCheck, settings
 
-from edge_runtime.engine.installation import silence_telemetry
-
-# Some tests import ONNX Runtime by themselves.
-silence_telemetry()
+# It switches ONNX Runtime's telemetry off. Some tests import ONNX Runtime by themselves.
+import edge_runtime  # noqa: F401
 
 # `make test` draws the same few examples each time, `make test-all` many new ones.
 # How long an example takes says more of the machine than of the test.

@@ -7,6 +7,9 @@ export(module, example_inputs, "model.onnx")
 ```
 """
 
+# Before all else, with the runtime's package: the program may import ONNX Runtime next.
+from edge_runtime.contract import telemetry as _telemetry  # noqa: F401
+
 # Type checkers take this name for true. Neither typing nor anything else is imported before the first use of a name,
 # so that the command can be interrupted quietly from the start.
 TYPE_CHECKING = False

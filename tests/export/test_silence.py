@@ -1,6 +1,8 @@
 """An export opens no socket, and writes its files, what torch keeps beside them for a moment, and nothing else."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import onnxruntime
@@ -44,3 +46,12 @@ def test_this_check_can_fail(trained: Path, tmp_path: Path) -> None:
     result = export(["model.pt", "--format", "onnx"], trained, tmp_path, UNTIL_IT_ASKS, ORT_DISABLE_TELEMETRY="0")
     assert any(path.name == "onnxruntime.db" for path in result.files)
     assert any("AF_INET" in call for call in result.network)
+
+
+def test_telemetry_is_off_whoever_imports_onnxruntime_then(tmp_path: Path) -> None:
+    script = "import edge_export, os, onnxruntime; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    result = subprocess.run(
+        [sys.executable, "-c", script], env=bare_environment(tmp_path), capture_output=True, text=True
+    )
+    assert (result.stdout, result.stderr) == ("1\n", "")
+    assert list(tmp_path.iterdir()) == []

@@ -18,16 +18,15 @@ from typing import Any, NamedTuple
 from edge_runtime.cli.installed import DISTRIBUTION, EXTRAS, RUNTIMES, Requirement, installed, requirements, version_of
 from edge_runtime.cli.json_lines import json_line
 from edge_runtime.contract.errors import EdgePredictError, RuntimeNotInstalled
+from edge_runtime.contract.telemetry import SWITCH, telemetry
 from edge_runtime.contract.terminal import one_line, printable
 from edge_runtime.contract.version import __version__
 from edge_runtime.engine.devices import CPU, CUDA, cuda_driver_problem, driver_cuda_version
 from edge_runtime.engine.installation import (
-    TELEMETRY_SWITCH,
     import_onnxruntime,
     numbers,
     packages,
     replacing,
-    silence_telemetry,
 )
 from edge_runtime.engine.memory_limits import memory
 from edge_runtime.engine.processor_limits import allowed_processors, available_processors, group_processors
@@ -67,8 +66,7 @@ def report(model: str | None = None, typer_problem: str | None = None) -> dict[s
         model: the path of a model to open, if one is given.
         typer_problem: why typer cannot be loaded, if it cannot.
     """
-    # Before ONNX Runtime is imported, which some packages do too.
-    telemetry = silence_telemetry()
+    telemetry_is_off, why = telemetry()
     needed, problems = requirements(), list[Problem]()
     problems += _unfit(needed)
     if typer_problem is not None and version_of("typer") is not None:
@@ -93,7 +91,7 @@ def report(model: str | None = None, typer_problem: str | None = None) -> dict[s
         },
         "onnxruntime": None if ort is None else {"version": ort.__version__, "path": _path(ort.__file__, 1)},
         "wheels": packages(sys.path),
-        "telemetry": {"off": telemetry.is_off, "reason": telemetry.reason},
+        "telemetry": {"off": telemetry_is_off, "reason": why},
         "providers": {} if ort is None else trials(ort.get_available_providers()),
         "gpus": _gpus(),
         "driver_problem": cuda_driver_problem(),
@@ -119,7 +117,8 @@ def text(found: dict[str, Any]) -> str:
     lines = list(_lines(found))
     for one in found["problems"]:
         lines.append(("problem", one["problem"]))
-        lines.append(("  fix", one["fix"]))
+        if one["fix"]:
+            lines.append(("  fix", one["fix"]))
     count = len(found["problems"])
     lines.append(("", "all is well" if not count else f"{count} problem{'s' * (count > 1)}"))
     return "".join(f"{name:<14}{printable(said)}\n" if name else f"{said}\n" for name, said in lines)
@@ -194,9 +193,9 @@ def _onnxruntime_problems(ort: Any, found: dict[str, Any]) -> Iterator[Problem]:
         yield Problem(f"{name} {version} is installed, and its folder holds {ort.__version__}", again)
     if reason := found["providers"].get(CPU, "it is not there"):
         yield Problem(f"ONNX Runtime does not compute on the CPU: {reason}", again)
-    is_late = not found["telemetry"]["off"] and TELEMETRY_SWITCH not in os.environ
+    is_late = not found["telemetry"]["off"] and SWITCH not in os.environ
     if is_late and numbers(ort.__version__) >= _FIRST_WITH_TELEMETRY:
-        yield Problem(f"telemetry is on: {found['telemetry']['reason']}", f"export {TELEMETRY_SWITCH}=1")
+        yield Problem(f"telemetry is on: {found['telemetry']['reason']}", f"export {SWITCH}=1")
     if found["driver_problem"] is None:
         yield from _cuda_problems(name, ort, found)
     elif found["gpus"]:

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import os
 import re
 import signal
 import sys
@@ -10,40 +9,15 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
 
 from edge_runtime.contract.errors import RuntimeNotInstalled
+from edge_runtime.contract.telemetry import telemetry
 from edge_runtime.contract.terminal import one_line
 from edge_runtime.engine import forks
 
-# What switches ONNX Runtime's telemetry off, and the values by which it does.
-TELEMETRY_SWITCH = "ORT_DISABLE_TELEMETRY"
-_YES = ("1", "on", "true", "y", "yes")
 _NOT_INSTALLED = "ONNX Runtime is not installed; install it with pip install 'edge-predict[cpu]' (or [gpu])"
 # The first release that is built for numpy 2.
 _FIRST_FOR_NUMPY_2 = (1, 19)
-
-
-class Telemetry(NamedTuple):
-    """Whether ONNX Runtime collects and sends data on its use, and why."""
-
-    is_off: bool
-    reason: str
-
-
-@functools.cache
-def silence_telemetry() -> Telemetry:
-    """Switch ONNX Runtime's telemetry off, unless the user has decided.
-
-    It would keep files about its use and look up its maker's host. Only the environment switches both off, and only
-    before ONNX Runtime is imported.
-    """
-    if given := os.environ.get(TELEMETRY_SWITCH, "").strip():
-        return Telemetry(given.lower() in _YES, f"{TELEMETRY_SWITCH}={given}")
-    if "onnxruntime" in sys.modules:
-        return Telemetry(False, "onnxruntime was imported before edge_runtime could switch it off")
-    os.environ[TELEMETRY_SWITCH] = "1"
-    return Telemetry(True, f"edge_runtime sets {TELEMETRY_SWITCH}=1")
 
 
 def replacing(distributions: Iterable[str], extra: str) -> str:
@@ -60,7 +34,6 @@ def import_onnxruntime() -> ModuleType:
     Raises:
         RuntimeNotInstalled: it is missing, cannot be loaded, or two of its packages overwrite each other.
     """
-    telemetry = silence_telemetry()
     try:
         with _interrupts_held():
             import onnxruntime
@@ -74,7 +47,8 @@ def import_onnxruntime() -> ModuleType:
         if not (found := packages(sys.path)):
             raise RuntimeNotInstalled(_NOT_INSTALLED)
         raise RuntimeNotInstalled(f"the onnxruntime package is incomplete; {replacing(found, 'cpu')} (or [gpu])")
-    if telemetry.is_off:
+    is_off, _ = telemetry()
+    if is_off:
         # On Windows it is up to the system whether events are sent, whatever the environment says.
         onnxruntime.disable_telemetry_events()
     return onnxruntime  # type: ignore[no-any-return]

@@ -19,7 +19,7 @@ from edge_runtime.cli import doctor
 from edge_runtime.cli.command import main
 from edge_runtime.cli.installed import Requirement
 from edge_runtime.engine.devices import CPU, CUDA
-from edge_runtime.engine.installation import Telemetry, import_onnxruntime, numbers
+from edge_runtime.engine.installation import import_onnxruntime, numbers
 
 Command = Callable[..., Any]
 ORT_VERSION = import_onnxruntime().__version__
@@ -47,7 +47,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "packages": {"onnxruntime": "1.32.0"},
         "onnxruntime": loaded("1.32.0"),
         "trials": {CPU: None},
-        "telemetry": Telemetry(True, "edge_runtime sets ORT_DISABLE_TELEMETRY=1"),
+        "telemetry": (True, "edge_runtime sets ORT_DISABLE_TELEMETRY=1"),
         "driver": NO_DRIVER,
         "driver_cuda": (12, 8),
         "gpus": [],
@@ -66,7 +66,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "packages": lambda folders: parts["packages"],
         "import_onnxruntime": import_onnxruntime,
         "trials": lambda providers: parts["trials"],
-        "silence_telemetry": lambda: parts["telemetry"],
+        "telemetry": lambda: parts["telemetry"],
         "cuda_driver_problem": lambda: parts["driver"],
         "driver_cuda_version": lambda: parts["driver_cuda"],
         "_gpus": lambda: parts["gpus"],
@@ -144,7 +144,7 @@ GPU = {
             "pip install --force-reinstall onnxruntime",
         ),
         (
-            {"telemetry": Telemetry(False, "onnxruntime was imported before")},
+            {"telemetry": (False, "onnxruntime was imported before")},
             "telemetry is on: onnxruntime was imported before",
             "export ORT_DISABLE_TELEMETRY=1",
         ),
@@ -173,7 +173,8 @@ def test_what_is_wrong(
     machine.update(changes)
     result = command(main, "--doctor")
     assert (result.code, result.err) == (1, "")
-    assert result.out.endswith(f"problem       {problem}\n  fix         {fix}\n1 problem\n"), result.out
+    advice = f"  fix         {fix}\n" if fix else ""
+    assert result.out.endswith(f"problem       {problem}\n{advice}1 problem\n"), result.out
     found = json.loads(command(main, "--doctor", "--format", "json").out)
     assert found["problems"] == [{"problem": problem, "fix": fix}]
 
@@ -184,7 +185,7 @@ def test_what_is_wrong(
         {**GPU, "trials": {CPU: None, CUDA: None}},
         {"trials": {CPU: None, "AzureExecutionProvider": "it leaves even a matrix product to the CPU"}},
         {
-            "telemetry": Telemetry(False, "onnxruntime was imported before"),
+            "telemetry": (False, "onnxruntime was imported before"),
             "packages": {"onnxruntime": "1.28.0"},
             "onnxruntime": loaded("1.28.0"),
         },
@@ -207,7 +208,7 @@ def test_telemetry_that_the_user_wants_is_not_wrong(
     command: Command, machine: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "0")
-    machine["telemetry"] = Telemetry(False, "ORT_DISABLE_TELEMETRY=0")
+    machine["telemetry"] = (False, "ORT_DISABLE_TELEMETRY=0")
     result = command(main, "--doctor")
     assert result.code == 0
     assert "telemetry     on: ORT_DISABLE_TELEMETRY=0\n" in result.out
