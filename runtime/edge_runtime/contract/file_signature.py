@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from edge_runtime.contract.errors import InvalidModel
 from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
 from edge_runtime.contract.signature import Signature
@@ -28,11 +26,11 @@ def signature_in(
         return None
     signature = Signature.from_json(text)
     described = {
-        tensor.name: ("O" if tensor.holds_strings else "f", len(tensor.features)) for tensor in signature.inputs
+        tensor.name: ("O" if tensor.holds_strings else "f", len(tensor.feature_names)) for tensor in signature.inputs
     }
     declared = {spec.name: _kind_and_columns(spec) for spec in inputs}
     # Numbers are read as one type.
-    types = {spec.dtype for spec in inputs} - {np.dtype(np.object_)}
+    types = {spec.type for spec in inputs if declared[spec.name][0] != "O"}
     fits = described == declared and len(types) <= 1
     if not signature.has_features:
         fits = described.keys() == declared.keys()

@@ -1,56 +1,26 @@
 """The signature: what a model takes and what its answer means.
 
 Training writes it into the checkpoint, export carries it into the artifact's metadata as JSON, and the runtime reads it
-back. Schema version 1:
-
-    {"schema_version": 1,
-     "task": "binary_classification",
-     "inputs": [{"name": "x", "features": [{"name": "x1", "kind": "numeric", "minimum": -1.9, "maximum": 1.8}, ...]}],
-     "output": "probability",
-     "labels": [0, 1],
-     "threshold": 0.5}
-
-The other tasks are "multiclass_classification", with two labels or more and without a threshold, and "regression",
-without labels and threshold. Schema version 2 adds regression, boolean and categorical features, and "columns": the
-order of a row's values, if it differs from the order of the features in the inputs:
-
-    {"schema_version": 2,
-     "task": "regression",
-     "inputs": [{"name": "x", "features": [{"name": "mass", "kind": "numeric", "minimum": 2.7, "maximum": 6.3,
-                                            "missing": 0.01},
-                                           {"name": "ringed", "kind": "boolean", "missing": 0.0}]},
-                {"name": "text", "features": [{"name": "island", "kind": "categorical", "missing": 0.0,
-                                               "categories": ["Biscoe", "Dream"]}]}],
-     "columns": ["island", "mass", "ringed"],
-     "output": "value"}
-
-Schema version 3 adds inputs without features, tensors of any shape and type, such as images. Either all inputs have
-features, or none has:
-
-    {"schema_version": 3,
-     "task": "multiclass_classification",
-     "inputs": [{"name": "image"}],
-     "output": "probabilities",
-     "labels": ["cat", "dog", "fox"]}
+back. `signature_document` has its schema.
 """
 
 import contextlib
+import functools
 import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Any, cast
 
 from edge_runtime.contract import schema
-from edge_runtime.contract.labels import Label, checked_labels
+from edge_runtime.contract.labels import Label
 from edge_runtime.contract.lazy import cached_property
+from edge_runtime.contract.signature_document import Kind as Kind
+from edge_runtime.contract.signature_document import Task as Task
+from edge_runtime.contract.signature_document import checked_document
 
-SCHEMA_VERSION = 3
-
-Kind = Literal["numeric", "boolean", "categorical"]
-Task = Literal["binary_classification", "multiclass_classification", "regression"]
-
-_KINDS, _TASKS = get_args(Kind), get_args(Task)
+# How many of the signatures that were read last are kept: a model is often opened again, or its weights are new alone.
+_KEPT = 8
 
 
 @dataclass(frozen=True)
@@ -93,6 +63,23 @@ class Feature:
         return f"Feature({self.name!r}, {self.kind})"
 
 
+class _Features:
+    """The features of an input that was read: objects are made of its part of the document on first use.
+
+    A descriptor-typed field: https://docs.python.org/3/library/dataclasses.html#descriptor-typed-fields
+    """
+
+    def __get__(self, tensor: "Input | None", owner: type) -> tuple[Feature, ...]:
+        if tensor is None:
+            # The field's default.
+            return ()
+        if (plain := vars(tensor).get("_plain")) is not None:
+            vars(tensor)["features"] = tuple(map(_feature, plain))
+            vars(tensor).pop("_plain", None)
+        features: tuple[Feature, ...] = vars(tensor)["features"]
+        return features
+
+
 @dataclass(frozen=True)
 class Input:
     """One input tensor: rows of named features, shape (batch, number of features), or anything, such as images.
@@ -108,17 +95,27 @@ class Input:
     """
 
     name: str
-    features: tuple[Feature, ...] = ()
+    features: tuple[Feature, ...] = cast(Any, _Features())
+
+    @cached_property
+    def feature_names(self) -> tuple[str, ...]:
+        """The names of its features, in order."""
+        return tuple(feature.name for feature in self.features)
+
+    @cached_property
+    def kinds(self) -> frozenset[Kind]:
+        """The kinds of its features."""
+        return frozenset(feature.kind for feature in self.features)
 
     @property
     def holds_strings(self) -> bool:
         """Whether its features are strings."""
-        return bool(self.features) and self.features[0].kind == "categorical"
+        return "categorical" in self.kinds
 
     def __repr__(self) -> str:
-        if not self.features:
+        if not self.feature_names:
             return f"Input({self.name!r})"
-        return f"Input({self.name!r}, {_counted(self.features, 'feature')})"
+        return f"Input({self.name!r}, {_counted(self.feature_names, 'feature')})"
 
 
 @dataclass(frozen=True)
@@ -150,10 +147,15 @@ class Signature:
         features = {feature.name: feature for tensor in self.inputs for feature in tensor.features}
         return tuple(features[name] for name in self.columns or features)
 
+    @cached_property
+    def feature_names(self) -> tuple[str, ...]:
+        """The names of `features`."""
+        return self.columns or tuple(name for tensor in self.inputs for name in tensor.feature_names)
+
     @property
     def has_features(self) -> bool:
         """Whether the inputs are rows of named features, and not tensors such as images."""
-        return bool(self.features)
+        return any(tensor.feature_names for tensor in self.inputs)
 
     def is_positive(self, probability: Any) -> Any:
         """Whether `labels[1]` of a binary task is predicted for this probability of it.
@@ -204,7 +206,7 @@ class Signature:
         """The oldest schema that can express this signature, so that older versions can read it."""
         if not self.has_features:
             return 3
-        kinds = {feature.kind for feature in self.features}
+        kinds = {kind for tensor in self.inputs for kind in tensor.kinds}
         return 1 if kinds == {"numeric"} and self.task != "regression" and not self.columns else 2
 
     def to_json(self) -> str:
@@ -219,7 +221,10 @@ class Signature:
             InvalidModel: it is not a signature, or its schema is newer than this version reads.
         """
         with schema.reading("the signature"):
-            return _read(plain)
+            signature = _read(plain)
+        # Made now: what was passed may change later.
+        signature.features  # noqa: B018
+        return signature
 
     @classmethod
     def from_json(cls, text: str) -> "Signature":
@@ -228,8 +233,7 @@ class Signature:
         Raises:
             InvalidModel: as `from_dict`.
         """
-        with schema.reading("the signature"):
-            return _read(json.loads(text))
+        return _from_json(text)
 
     def __repr__(self) -> str:
         labels = f", {_counted(self.labels, 'label')}" if self.labels else ""
@@ -242,27 +246,47 @@ def default_features(count: int) -> tuple[Feature, ...]:
     return tuple(Feature(f"x{column}") for column in range(1, count + 1))
 
 
+@functools.lru_cache(maxsize=_KEPT)
+def _from_json(text: str) -> Signature:
+    with schema.reading("the signature"):
+        return _read(json.loads(text))
+
+
 def _read(document: object) -> Signature:
-    plain = schema.checked(document, SCHEMA_VERSION, "the signature")
-    if plain["task"] not in _TASKS:
-        raise ValueError(f"unknown task {plain['task']!r}")
+    plain = checked_document(document)
     binary, regression = plain["task"] == "binary_classification", plain["task"] == "regression"
-    inputs = tuple(_input(tensor, plain["schema_version"]) for tensor in plain["inputs"])
-    if not inputs or len({bool(tensor.features) for tensor in inputs}) > 1:
-        raise ValueError("some of its inputs have features, and others have none" if inputs else "it has no inputs")
-    names = [feature.name for tensor in inputs for feature in tensor.features]
-    if len(set(names)) < len(names):
-        raise ValueError("two features have the same name")
-    columns = tuple(map(schema.text, plain.get("columns", ())))
-    if columns and sorted(columns) != sorted(names):
-        raise ValueError("its columns are not the names of its features")
     return Signature(
-        inputs=inputs,
-        output=schema.text(plain["output"]),
-        labels=() if regression else checked_labels(plain["labels"], binary),
+        inputs=tuple(map(_input, plain["inputs"])),
+        output=plain["output"],
+        labels=() if regression else tuple(plain["labels"]),
         task=plain["task"],
-        threshold=_number(plain["threshold"]) if binary else Signature.threshold,
-        columns=columns,
+        threshold=float(plain["threshold"]) if binary else Signature.threshold,
+        columns=tuple(plain.get("columns", ())),
+    )
+
+
+def _input(plain: Mapping[str, Any]) -> Input:
+    if "features" not in plain:
+        return Input(plain["name"])
+    features = plain["features"]
+    found = {
+        **{"name": plain["name"], "_plain": features},
+        "feature_names": tuple([feature["name"] for feature in features]),
+        "kinds": frozenset([feature["kind"] for feature in features]),
+    }
+    object.__setattr__(tensor := object.__new__(Input), "__dict__", found)
+    return tensor
+
+
+def _feature(plain: Mapping[str, Any]) -> Feature:
+    minimum, maximum, missing = plain.get("minimum"), plain.get("maximum"), plain.get("missing")
+    return Feature(
+        plain["name"],
+        plain["kind"],
+        None if minimum is None else float(minimum),
+        None if maximum is None else float(maximum),
+        None if missing is None else float(missing),
+        tuple(plain["categories"]) if plain["kind"] == "categorical" else (),
     )
 
 
@@ -276,45 +300,3 @@ def _without_empty(feature: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in feature.items()
         if value is not None and value != ()
     }
-
-
-def _input(plain: Mapping[str, Any], version: int) -> Input:
-    # In older versions every input has features.
-    has_features = "features" in plain or version < 3
-    return Input(schema.text(plain["name"]), _features(plain["features"]) if has_features else ())
-
-
-def _features(plain: Sequence[Mapping[str, Any]]) -> tuple[Feature, ...]:
-    if unknown := {feature["kind"] for feature in plain}.difference(_KINDS):
-        raise ValueError(f"unknown kind of feature {min(unknown)!r}")
-    if not plain or len({feature["kind"] == "categorical" for feature in plain}) > 1:
-        raise ValueError("an input must have features, and categorical features must have an input of their own")
-    return tuple(map(_feature, plain))
-
-
-def _feature(plain: Mapping[str, Any]) -> Feature:
-    minimum, maximum, missing = plain.get("minimum"), plain.get("maximum"), plain.get("missing")
-    found = {
-        **{"name": schema.text(plain["name"]), "kind": plain["kind"]},
-        "minimum": None if minimum is None else _number(minimum),
-        "maximum": None if maximum is None else _number(maximum),
-        "missing": None if missing is None else _number(missing),
-        "categories": _categories(plain["categories"]) if plain["kind"] == "categorical" else (),
-    }
-    # What its constructor does, in a third of the time.
-    object.__setattr__(feature := object.__new__(Feature), "__dict__", found)
-    return feature
-
-
-def _categories(plain: object) -> tuple[Any, ...]:
-    if not isinstance(plain, Sequence) or isinstance(plain, str) or {type(one) for one in plain} not in ({str}, {int}):
-        raise TypeError("the categories are neither all strings nor all integers")
-    if len(set(plain)) < len(plain) or "" in plain:
-        raise ValueError("a category is empty, or appears twice")
-    return tuple(plain)
-
-
-def _number(plain: object) -> float:
-    if isinstance(plain, bool) or not isinstance(plain, int | float) or not math.isfinite(plain):
-        raise TypeError(f"{plain!r} is not a finite number")
-    return float(plain)

@@ -38,15 +38,14 @@ class RowReader:
 
     def __init__(self, signature: Signature, dtype: np.dtype[Any]) -> None:
         """Read rows for the inputs of `signature`; the inputs of numbers have the floating type `dtype`."""
-        self._inputs, self._dtype = signature.inputs, dtype
-        self._features = signature.features
-        self._names = tuple(feature.name for feature in self._features)
-        numeric = all(feature.kind == "numeric" for feature in self._features)
-        self.is_plain = numeric and [tensor.features for tensor in self._inputs] == [self._features]
+        self._signature, self._inputs, self._dtype = signature, signature.inputs, dtype
+        self._names = signature.feature_names
+        numeric = all(tensor.kinds == {"numeric"} for tensor in self._inputs)
+        self.is_plain = numeric and [tensor.feature_names for tensor in self._inputs] == [self._names]
         self._first_input = self._inputs[0].name
 
     def __repr__(self) -> str:
-        return f"RowReader({len(self._features)} features, {self._dtype})"
+        return f"RowReader({len(self._names)} features, {self._dtype})"
 
     @reading
     def tensors(self, rows: Any) -> dict[str, npt.NDArray[Any]]:
@@ -161,7 +160,7 @@ class RowReader:
         try:
             columns = [list(map(itemgetter(name), rows)) for name in self._names]
         except KeyError:
-            columns = list(map(list, zip(*(row_values(row, self._features) for row in rows), strict=True)))
+            columns = list(map(list, zip(*(row_values(row, self._signature.features) for row in rows), strict=True)))
         for name, column in zip(self._names, columns, strict=True):
             first = column[0]
             if isinstance(first, Sized) and not isinstance(first, str | bytes) and getattr(first, "shape", None) != ():
@@ -178,7 +177,7 @@ class RowReader:
             raise InvalidInput(f"the data frame has no column {listed(absent)}{meant}")
         if twice := [name for name in self._names if labels.count(name) > 1]:
             raise InvalidInput(f"the data frame has more than one column {twice[0]}")
-        return [_frame_column(frame[feature.name], feature) for feature in self._features]
+        return [_frame_column(frame[feature.name], feature) for feature in self._signature.features]
 
 
 def _lines(reader: Any) -> list[dict[Any, Any]]:
