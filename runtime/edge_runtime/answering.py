@@ -39,12 +39,20 @@ class Answering:
         classes: its labels, shape (classes,).
         reader: makes the model's inputs of what is to be answered: rows of named features, or tensors.
         novelty: tells what in the inputs training never saw.
+        is_ready: whether `prepare` has set all other attributes but the signature.
     """
 
     def __init__(self, placement: Placement, signature: Signature) -> None:
         """Answer on the sessions of `placement`, as `signature` describes them."""
         self._placement, self.signature = placement, signature
-        session = placement.main
+        self.is_ready = self._is_bindable = self._binds_many = False
+
+    def prepare(self) -> None:
+        """Make what answers need, before the first: opening a model need not wait for it.
+
+        Several threads may do so at the same time.
+        """
+        placement, signature, session = self._placement, self.signature, self._placement.main
         # An input of numbers, if there is one: the others hold strings.
         self._source = min(session.inputs, key=lambda spec: spec.dtype == np.object_)
         self._target = next(spec for spec in session.outputs if spec.name == signature.output)
@@ -65,9 +73,11 @@ class Answering:
         self._threshold = float(self._target.dtype.type(signature.threshold))
         self._runner = FeedRunner(placement, [self._target], self._is_binary)
         self._of_no_rows = np.empty((0, max(len(self._labels), 1)), self._target.dtype)
+        self._turns, self._is_small = placement.turns, placement.is_small(1)
+        # Last, since other threads look at them.
         self._is_bindable = _is_bindable(self.reader, self._source, self._target, placement)
         self._binds_many = self._is_bindable and session.provider == CPU
-        self._turns, self._is_small = placement.turns, placement.is_small(1)
+        self.is_ready = True
 
     def __repr__(self) -> str:
         return f"Answering({self.signature!r}, {self._placement.main.provider})"
@@ -174,6 +184,9 @@ class Answering:
         return BoundBuffers(self._placement.main, self._source, self._target, rows, self._is_binary)
 
     def _one_unbound(self, row: Any) -> Prediction | float:
+        if not self.is_ready:
+            self.prepare()
+            return self.one(row)
         outputs = self.outputs(row)
         _check_one(len(outputs))
         (output,) = outputs

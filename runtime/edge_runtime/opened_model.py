@@ -85,7 +85,7 @@ class OpenedModel(Reloadable):
         """
         # Read once: `reload` may replace it.
         runner = self._runner if outputs is None else self._runner.choosing(outputs)
-        if type(inputs) is dict and runner.types is not None and _are_arrays(inputs, runner.types):
+        if type(inputs) is dict and (types := runner.types) is not None and _are_arrays(inputs, types):
             # If ONNX Runtime refuses it, what follows says it better.
             with contextlib.suppress(InvalidInput):
                 return dict(zip(runner.names, runner.run(inputs), strict=True))

@@ -147,9 +147,12 @@ class Predictor(OpenedModel, FittedEstimator):
         Raises:
             NoSignature: the model does not say what its outputs mean.
         """
-        if self._answering is None:
+        answering = self._answering
+        if answering is None:
             raise _no_signature()
-        return self._answering
+        if not answering.is_ready:
+            answering.prepare()
+        return answering
 
 
 def _with_labels(answering: Answering) -> Answering:

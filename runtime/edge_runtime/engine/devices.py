@@ -81,6 +81,8 @@ def candidates(device: str) -> list[tuple[str, dict[str, str]]]:
 
 def provider_problem(ort: ModuleType, provider: str, source: ModelSource) -> str | None:
     """Why `provider` cannot be used for the model `source`; None if only trying can tell."""
+    if provider == CPU:
+        return None
     if provider == CUDA:
         return cuda_problem(source)
     if provider not in (available := ort.get_available_providers()):

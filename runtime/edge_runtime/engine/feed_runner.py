@@ -10,13 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_runtime.contract.errors import InferenceFailed, InvalidInput
+from edge_runtime.contract.lazy import cached_property
 from edge_runtime.contract.tensors import TensorSpec
 from edge_runtime.contract.terminal import shortened, suggestion
 from edge_runtime.contract.values import listed
 from edge_runtime.engine.batch_splitting import run_in_batches
-from edge_runtime.engine.bound_buffers import both_probabilities
+from edge_runtime.engine.bound_buffers import HeldBuffers, both_probabilities
 from edge_runtime.engine.devices import CPU
 from edge_runtime.engine.placement import Placement
+from edge_runtime.engine.turns import Turns
 
 # How many choices of outputs are kept: a server's clients may ask for others each time.
 _MOST_CHOICES = 64
@@ -28,7 +30,6 @@ class FeedRunner:
     Attributes:
         placement: the sessions of the model.
         names: the names of the outputs.
-        types: the names and types of the inputs, if arrays of these types need no other check than ONNX Runtime's.
     """
 
     def __init__(self, placement: Placement, outputs: Sequence[TensorSpec], is_binary: bool = False) -> None:
@@ -41,30 +42,41 @@ class FeedRunner:
                 probabilities of both labels, shape (rows, 2).
         """
         self.placement = placement
-        self._ranges, self._turns = placement.ranges, placement.turns
+        self._ranges, self._taken = placement.ranges, len(placement.main.inputs)
         self._outputs = tuple(outputs)
         self.names = [spec.name for spec in outputs]
         self._is_binary = is_binary
         self._chosen: dict[tuple[str, ...], FeedRunner] = {}
-        inputs = placement.main.inputs
+        # Made by the first call: opening a model need not wait for it.
+        self._turns: Turns[HeldBuffers] | None = None
+
+    @cached_property
+    def types(self) -> list[tuple[str, Any]] | None:
+        """The names and types of the inputs, if arrays of these types need no other check than ONNX Runtime's."""
+        types = [(spec.name, spec.dtype) for spec in self.placement.main.inputs]
+        # Sequences and maps are not arrays, and strings are any objects.
+        return types if self._ranges is None and not any(dtype in (None, np.object_) for _, dtype in types) else None
+
+    @cached_property
+    def _counts_rows(self) -> bool:
+        """Whether all inputs have as many rows as the call. Otherwise its size is unknown."""
+        inputs = self.placement.main.inputs
         batch = inputs[0].shape[:1] if inputs else ()
-        self._taken = len(inputs)
-        self.types = _types_of(placement)
-        # All inputs have as many rows as the call. Otherwise its size is unknown.
-        self._counts_rows = (
+        return (
             bool(batch)
             and isinstance(batch[0], str)
             and all(spec.shape[:1] == batch and spec.dtype is not None for spec in inputs)
         )
-        # Where a call runs, and whether it is split, depends on its size only if the file says what a row costs.
-        self._needs_rows = self._counts_rows and placement.says_workload
-        # All outputs have as many rows too, and their shapes are known before the call.
-        self._may_split = self._counts_rows and all(
-            spec.shape[:1] == batch
+
+    @cached_property
+    def _may_split(self) -> bool:
+        """Whether all outputs have as many rows too, and their shapes are known before the call."""
+        return self._counts_rows and all(
+            spec.shape[:1] == self.placement.main.inputs[0].shape[:1]
             and all(isinstance(size, int) for size in spec.shape[1:])
             and spec.dtype is not None
             and spec.dtype != np.object_
-            for spec in outputs
+            for spec in self._outputs
         )
 
     def choosing(self, names: Sequence[str]) -> "FeedRunner":
@@ -108,6 +120,8 @@ class FeedRunner:
             InvalidInput: ONNX Runtime refuses the inputs, or an integer is outside the range that the model looks up.
             InferenceFailed: it fails while computing, or returns another number of rows than the feed has.
         """
+        if self._turns is None:
+            self._turns = self._prepared()
         if self._ranges is not None:
             self._ranges.check(feed)
         rows = _rows_of(feed) if self._needs_rows and len(feed) == self._taken else None
@@ -125,6 +139,11 @@ class FeedRunner:
         finally:
             turn.append(held)
 
+    def _prepared(self) -> Turns[HeldBuffers]:
+        # Where a call runs, and whether it is split, depends on its size only if the file says what a row costs.
+        self._needs_rows = self._counts_rows and self.placement.says_workload
+        return self.placement.turns
+
     def _outputs_of(self, feed: Mapping[str, Any], rows: int | None) -> list[Any]:
         session = self.placement.main
         if rows is not None:
@@ -132,7 +151,7 @@ class FeedRunner:
             if self._may_split and session.provider == CPU:
                 if self.placement.is_worth_splitting(rows):
                     return self._in_batches(feed, rows)
-                if self._turns.are_crowded and self.placement.is_small(rows) is False:
+                if self.placement.turns.are_crowded and self.placement.is_small(rows) is False:
                     # The processors have enough to do.
                     session = self.placement.single_threaded() or session
         outputs = session.run(self.names, feed)
@@ -154,7 +173,7 @@ class FeedRunner:
         columns: list[Any] = [(2,) if self._is_binary else spec.shape[1:] for spec in self._outputs]
         results = [np.empty((rows, *sizes), spec.dtype) for sizes, spec in zip(columns, self._outputs, strict=True)]
         single = self.placement.single_threaded()
-        is_alone = single is not None and not self._turns.are_crowded
+        is_alone = single is not None and not self.placement.turns.are_crowded
         session, threads = single or self.placement.main, self.placement.threads if is_alone else 1
 
         def compute(start: int, stop: int) -> None:
@@ -194,9 +213,3 @@ def _check_names(names: Any, specs: Mapping[str, TensorSpec]) -> None:
                 f"the model returns {listed(specs)}; {shortened(repr(name))} is not one of them"
                 f"{suggestion(str(name), specs)}"
             )
-
-
-def _types_of(placement: Placement) -> list[tuple[str, Any]] | None:
-    types = [(spec.name, spec.dtype) for spec in placement.main.inputs]
-    # Sequences and maps are not arrays, and strings are any objects.
-    return types if placement.ranges is None and not any(dtype in (None, np.object_) for _, dtype in types) else None

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_runtime.contract.errors import InvalidInput
-from edge_runtime.contract.tensors import TensorSpec
+from edge_runtime.contract.tensors import TensorSpec, needs_ml_dtypes
 from edge_runtime.engine import private_calls
 
 # The ONNX numbers of the types: TensorProto.DataType.
@@ -42,7 +42,7 @@ def given_by_default(outputs: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
     Without it, and beside sequences and maps, which ONNX Runtime does not return together with them, those of its types
     are excluded, unless there are no others.
     """
-    plain = tuple(spec for spec in outputs if spec.ml_type is None)
+    plain = tuple([spec for spec in outputs if not needs_ml_dtypes(spec.type) or spec.ml_type is None])
     if len(plain) in (0, len(outputs)):
         return tuple(outputs)
     return plain if any(spec.element is None for spec in plain) or find_spec("ml_dtypes") is None else tuple(outputs)

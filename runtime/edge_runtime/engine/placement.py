@@ -55,7 +55,6 @@ class Placement:
         main: the session for small calls, and for all calls unless the device is "auto".
         ranges: the integers that inputs take, if the model looks something up at them; None if it does not.
         threads: the most processors that one call may use; None for all of this process.
-        turns: what each small call holds while it is under way.
     """
 
     def __init__(self, source: ModelSource, settings: SessionSettings) -> None:
@@ -68,9 +67,9 @@ class Placement:
         self._source, self._settings = source, settings
         self.threads = settings.threads
         chooses = settings.may_choose
-        self.main = Session(source, settings.on_cpu() if chooses else settings)
+        self.main = Session(source, settings.on_cpu if chooses else settings)
         self.ranges: InputRanges | None = ranges_in(self.main.metadata, self.main.inputs)
-        self.turns = Turns(HeldBuffers)
+        self._turns: Turns[HeldBuffers] | None = None
         # A signal handler may make a call that opens a session while one is opened.
         self._opening = threading.RLock()
         self._cuda: Session | None = None
@@ -80,6 +79,14 @@ class Placement:
         self._may_use_cuda = chooses and self.says_workload
         if chooses and not self._may_use_cuda and cuda_problem(source) is None:
             self.main = Session(source, settings)
+
+    @property
+    def turns(self) -> Turns[HeldBuffers]:
+        """What each small call holds while it is under way."""
+        if self._turns is None:
+            with self._opening:
+                self._turns = self._turns or Turns(HeldBuffers)
+        return self._turns
 
     @property
     def says_workload(self) -> bool:
@@ -171,9 +178,9 @@ def _begin_anew(may_be_locked: bool) -> None:
         if placement._cuda is not None:
             # CUDA neither outlives a fork nor starts again in the child.
             placement._cuda, placement._may_use_cuda = None, False
-        if placement.main.must_reopen:
+        if placement.main.must_reopen and placement._turns is not None:
             # Buffers are bound to what was opened.
-            placement.turns.begin_anew()
+            placement._turns.begin_anew()
 
 
 forks.after_fork(_begin_anew)

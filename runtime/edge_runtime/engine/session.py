@@ -155,7 +155,7 @@ def _reopen(session: Session) -> None:
             f"{session.source!r} was changed after it was opened, and cannot be opened again in this forked "
             "process; open it after the fork"
         )
-    again = Session(session.source, session._settings.on_cpu())
+    again = Session(session.source, session._settings.on_cpu)
     session._session, session._run, session.must_reopen = again._session, again._run, False
 
 
@@ -186,4 +186,4 @@ forks.makes_calls(Session, "run")
 
 def _spec(tensor: Any) -> TensorSpec:
     shape = tensor.shape or ()
-    return TensorSpec(tensor.name, tensor.type, tuple(None if size in ("?", "", -1) else size for size in shape))
+    return TensorSpec(tensor.name, tensor.type, tuple([None if size in ("?", "", -1) else size for size in shape]))

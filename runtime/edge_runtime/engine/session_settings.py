@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from edge_runtime.contract.errors import InvalidInput, UnknownDevice
+from edge_runtime.contract.lazy import cached_property
 from edge_runtime.contract.terminal import one_line, printable, suggestion
 from edge_runtime.engine.devices import CPU, CUDA, candidates
 from edge_runtime.engine.model_source import as_path
@@ -43,6 +44,9 @@ class SessionSettings:
             InvalidInput: one of them is not what can be given.
             UnknownDevice: no device has this name.
         """
+        is_usual = threads is providers is session_options is custom_operators is None
+        if is_usual and type(device) is str and device == "auto":
+            return _USUAL
         if threads is not None and (type(threads) is not int or threads < 1):
             raise InvalidInput(f"threads must be an integer of at least 1, found {_shown(threads)}")
         if not isinstance(device, str):
@@ -70,6 +74,7 @@ class SessionSettings:
         """Whether the user leaves it to us where calls run."""
         return self.providers is None and self.device == "auto"
 
+    @cached_property
     def on_cpu(self) -> "SessionSettings":
         """These on the CPU; those whose first provider it is already stay as they are."""
         if self.providers is not None and self.providers[0][0] == CPU:
@@ -79,7 +84,7 @@ class SessionSettings:
     def on_one_thread(self) -> "SessionSettings":
         """These on one thread of the CPU, whatever the session options say of threads."""
         options = {name: value for name, value in self.session_options.items() if "intra_op" not in name}
-        return replace(self.on_cpu(), threads=1, session_options=options)
+        return replace(self.on_cpu, threads=1, session_options=options)
 
     def apply(self, options: Any) -> None:
         """Set an onnxruntime.SessionOptions as the user wants it.
@@ -96,6 +101,9 @@ class SessionSettings:
                 raise InvalidInput(
                     f"custom_operators: ONNX Runtime cannot load {printable(library)}: {reason_of(error)}"
                 ) from error
+
+
+_USUAL = SessionSettings()
 
 
 def _set(options: Any, name: str, value: Any) -> None:
