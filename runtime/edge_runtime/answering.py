@@ -31,16 +31,8 @@ _COPIED = 16 * 1024
 _UNLOCKED = 500
 
 
-class Answering:
-    """Answers rows with a model whose output holds probabilities or values.
-
-    Attributes:
-        signature: the meaning of rows and answers.
-        classes: its labels, shape (classes,).
-        reader: makes the model's inputs of what is to be answered: rows of named features, or tensors.
-        novelty: tells what in the inputs training never saw.
-        is_ready: whether `prepare` has set all other attributes but the signature.
-    """
+class _Parts:
+    """What answers need. All but the signature is made before the first one: opening a model need not wait for it."""
 
     def __init__(self, placement: Placement, signature: Signature) -> None:
         """Answer on the sessions of `placement`, as `signature` describes them."""
@@ -48,10 +40,7 @@ class Answering:
         self.is_ready = self._is_bindable = self._binds_many = False
 
     def prepare(self) -> None:
-        """Make what answers need, before the first: opening a model need not wait for it.
-
-        Several threads may do so at the same time.
-        """
+        """Make them. Several threads may do so at the same time."""
         placement, signature, session = self._placement, self.signature, self._placement.main
         # An input of numbers, if there is one: the others hold strings.
         self._source = min(session.inputs, key=lambda spec: spec.dtype == np.object_)
@@ -78,6 +67,18 @@ class Answering:
         self._is_bindable = _is_bindable(self.reader, self._source, self._target, placement)
         self._binds_many = self._is_bindable and session.provider == CPU
         self.is_ready = True
+
+
+class Answering(_Parts):
+    """Answers rows with a model whose output holds probabilities or values.
+
+    Attributes:
+        signature: the meaning of rows and answers.
+        classes: its labels, shape (classes,).
+        reader: makes the model's inputs of what is to be answered: rows of named features, or tensors.
+        novelty: tells what in the inputs training never saw.
+        is_ready: whether `prepare` has set all other attributes but the signature.
+    """
 
     def __repr__(self) -> str:
         return f"Answering({self.signature!r}, {self._placement.main.provider})"

@@ -1,5 +1,6 @@
 """Every way to call gives the same answers, and calls do not disturb each other."""
 
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -147,6 +148,21 @@ def test_from_many_threads_at_once(predictor: Predictor) -> None:
             assert predictor.predict_one([0.25, -1.5]) == one
 
     in_threads(use, 8)
+
+
+def test_first_calls_from_many_threads_at_once(predictor: Predictor) -> None:
+    one, many = predictor.predict_one([0.25, -1.5]), outputs(predictor, drawn(3))
+    for _ in range(20):
+        other = pickle.loads(pickle.dumps(predictor))
+        # What only calls need is made by the first of them.
+        assert not other._answering.is_ready
+
+        def use(other: Predictor = other) -> None:
+            assert other.predict_one([0.25, -1.5]) == one
+            np.testing.assert_array_equal(outputs(other, drawn(3)), many)
+
+        in_threads(use, 4)
+        assert other._answering.is_ready
 
 
 def test_a_call_within_a_call(predictor: Predictor) -> None:

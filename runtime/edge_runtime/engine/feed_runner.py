@@ -59,25 +59,11 @@ class FeedRunner:
 
     @cached_property
     def _counts_rows(self) -> bool:
-        """Whether all inputs have as many rows as the call. Otherwise its size is unknown."""
-        inputs = self.placement.main.inputs
-        batch = inputs[0].shape[:1] if inputs else ()
-        return (
-            bool(batch)
-            and isinstance(batch[0], str)
-            and all(spec.shape[:1] == batch and spec.dtype is not None for spec in inputs)
-        )
+        return _count_rows(self.placement.main.inputs)
 
     @cached_property
     def _may_split(self) -> bool:
-        """Whether all outputs have as many rows too, and their shapes are known before the call."""
-        return self._counts_rows and all(
-            spec.shape[:1] == self.placement.main.inputs[0].shape[:1]
-            and all(isinstance(size, int) for size in spec.shape[1:])
-            and spec.dtype is not None
-            and spec.dtype != np.object_
-            for spec in self._outputs
-        )
+        return self._counts_rows and _fit_rows(self._outputs, self.placement.main.inputs[0].shape[:1])
 
     def choosing(self, names: Sequence[str]) -> "FeedRunner":
         """What computes only the outputs with these names; made once.
@@ -188,6 +174,27 @@ class FeedRunner:
 
         run_in_batches(rows, workload, threads, compute)
         return results
+
+
+def _count_rows(inputs: Sequence[TensorSpec]) -> bool:
+    """Whether all inputs have as many rows as the call. Otherwise its size is unknown."""
+    batch = inputs[0].shape[:1] if inputs else ()
+    return (
+        bool(batch)
+        and isinstance(batch[0], str)
+        and all(spec.shape[:1] == batch and spec.dtype is not None for spec in inputs)
+    )
+
+
+def _fit_rows(outputs: Sequence[TensorSpec], batch: tuple[int | str | None, ...]) -> bool:
+    """Whether all outputs have as many rows as the inputs, and their shapes are known before the call."""
+    return all(
+        spec.shape[:1] == batch
+        and all(isinstance(size, int) for size in spec.shape[1:])
+        and spec.dtype is not None
+        and spec.dtype != np.object_
+        for spec in outputs
+    )
 
 
 def _rows_of(feed: Mapping[str, Any]) -> int | None:

@@ -1,0 +1,114 @@
+"""All of a signature is checked when it is read, and objects are made of its features when one is asked for."""
+
+import copy
+import json
+import pickle
+from typing import Any
+
+import pytest
+import tables
+
+from edge_runtime import Feature, InvalidModel, Signature
+from edge_runtime.contract.signature import default_features
+
+MANY = 500
+
+
+def plain(**changes: Any) -> dict[str, Any]:
+    """A signature of many features, of which one in the middle has `changes`."""
+    features = [{"name": f"x{number}", "kind": "numeric"} for number in range(1, MANY + 1)]
+    features[MANY // 2].update(changes)
+    return {
+        "schema_version": 2,
+        "task": "regression",
+        "inputs": [{"name": "x", "features": features}],
+        "output": "value",
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"name": 5}, "5 is not a string"),
+        ({"name": "x1"}, "two features have the same name"),
+        ({"kind": "odd"}, "unknown kind of feature 'odd'"),
+        ({"kind": ["numeric"]}, "unhashable type: 'list'"),
+        ({"kind": "categorical"}, "an input must have features, and categorical features must have an input of their"),
+        ({"minimum": "low"}, "'low' is not a finite number"),
+        ({"maximum": float("inf")}, "inf is not a finite number"),
+        ({"missing": True}, "True is not a finite number"),
+        ({"maximum": 10**400}, "int too large to convert to float"),
+    ],
+)
+def test_one_damaged_feature_of_many_is_found(changes: dict[str, Any], reason: str) -> None:
+    for read in (Signature.from_dict, lambda document: Signature.from_json(json.dumps(document))):
+        with pytest.raises(InvalidModel) as raised:
+            read(plain(**changes))
+        assert str(raised.value).startswith(f"the signature is damaged: {reason}")
+
+
+@pytest.mark.parametrize("feature", [None, 5, "name", ["name", "kind"], {}, {"kind": "numeric"}, {"name": "x"}])
+def test_what_is_not_a_feature(feature: Any) -> None:
+    document = plain()
+    document["inputs"][0]["features"][MANY // 2] = feature
+    with pytest.raises(InvalidModel, match="the signature is damaged"):
+        Signature.from_json(json.dumps(document))
+
+
+@pytest.mark.parametrize("features", [None, 5, "xy", {}, {"name": "x", "kind": "numeric"}])
+def test_what_are_not_features(features: Any) -> None:
+    document = plain()
+    document["inputs"][0]["features"] = features
+    with pytest.raises(InvalidModel, match="the signature is damaged"):
+        Signature.from_json(json.dumps(document))
+
+
+def test_keys_that_are_not_known_are_ignored() -> None:
+    found = Signature.from_json(json.dumps(plain(colour="green", minimum=1)))
+    assert found.features[MANY // 2] == Feature(f"x{MANY // 2 + 1}", minimum=1.0)
+    assert type(found.features[MANY // 2].minimum) is float
+    assert found.features[0] == Feature("x1")
+
+
+def test_features_are_made_on_first_use() -> None:
+    text = json.dumps(plain())
+    (tensor,) = Signature.from_json(text).inputs
+    assert "features" not in vars(tensor)
+    # What needs their names and kinds alone does not make them, nor does a copy.
+    assert tensor.feature_names == tuple(feature.name for feature in default_features(MANY))
+    assert not tensor.holds_strings
+    assert repr(tensor) == f"Input('x', {MANY} features)"
+    copies = [copy.copy(tensor), copy.deepcopy(tensor), pickle.loads(pickle.dumps(tensor))]
+    assert "features" not in vars(tensor)
+    assert tensor.features == default_features(MANY)
+    assert tensor.features is tensor.features
+    for one in copies:
+        assert one == tensor
+        assert hash(one) == hash(tensor)
+
+
+@pytest.mark.parametrize("signature", [tables.PENGUINS, tables.ISLANDS, tables.MASS])
+def test_names_and_kinds_are_those_of_the_features(signature: Signature) -> None:
+    for one in (signature, Signature.from_json(signature.to_json())):
+        assert one.feature_names == tuple(feature.name for feature in signature.features)
+        for tensor in one.inputs:
+            assert tensor.feature_names == tuple(feature.name for feature in tensor.features)
+            assert tensor.kinds == {feature.kind for feature in tensor.features}
+
+
+def test_what_was_read_last_is_kept() -> None:
+    text = json.dumps(plain())
+    first = Signature.from_json(text)
+    assert Signature.from_json(text) is first
+    assert Signature.from_json(text.replace("value", "answer")).output == "answer"
+    for number in range(20):
+        Signature.from_json(text.replace("value", f"value {number}"))
+    assert Signature.from_json(text) == first
+    assert Signature.from_json(text) is not first
+
+
+def test_a_dict_that_changes_later() -> None:
+    document = plain()
+    signature = Signature.from_dict(document)
+    document["inputs"][0]["features"][0]["name"] = "another"
+    assert signature.features == default_features(MANY)
