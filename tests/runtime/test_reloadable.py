@@ -101,13 +101,7 @@ def test_a_link_that_leads_elsewhere_is_a_changed_file(tmp_path: Path) -> None:
     assert predictor.predict_one([1, 0]).label == "right"
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        *(None, b"", b"no model", FOUR_BLOBS.read_bytes()[:-200]),
-        FOUR_BLOBS.read_bytes().replace(b'"name": "x2"}', b'"mane": "x2"}'),
-    ],
-)
+@pytest.mark.parametrize("content", [None, b"", b"no model", FOUR_BLOBS.read_bytes()[:-200]])
 def test_a_file_that_cannot_be_opened_leaves_the_old_model(path: Path, content: bytes | None) -> None:
     predictor = Predictor(path, "cpu")
     before, shown = answers(predictor), repr(predictor)
@@ -116,7 +110,7 @@ def test_a_file_that_cannot_be_opened_leaves_the_old_model(path: Path, content: 
     else:
         put(content, path)
     for _ in range(2):
-        with pytest.raises(ModelNotFound if content is None else InvalidModel, match=r"model\.onnx|signature"):
+        with pytest.raises(ModelNotFound if content is None else InvalidModel, match=r"model\.onnx"):
             predictor.reload()
         assert (answers(predictor), repr(predictor)) == (before, shown)
     put(THREE_LABELS.read_bytes(), path)

@@ -1,6 +1,7 @@
 """A signature must describe the graph that it comes with, or answers would be wrong."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from paths import FOUR_BLOBS, MODELS
@@ -139,3 +140,16 @@ def test_tensors_of_any_shape_and_type() -> None:
         signature = signature_in({SIGNATURE_KEY: text}, [ids, TensorSpec("mask", mask.type, mask.shape)], [output])
         assert signature is not None
         assert not signature.has_features
+
+
+def test_a_damaged_one_is_refused_at_opening_and_before_the_old_model_is_given_up(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(FOUR_BLOBS.read_bytes())
+    predictor = Predictor(path)
+    damaged = FOUR_BLOBS.read_bytes().replace(b'"name": "x2"}', b'"mane": "x2"}')
+    assert damaged != FOUR_BLOBS.read_bytes()
+    path.write_bytes(damaged)
+    for open_it in (lambda: Predictor(path), predictor.reload):
+        with pytest.raises(InvalidModel, match="the signature is damaged: it has no 'name'"):
+            open_it()
+    assert predictor.predict_one([-1, 1]).label == 1
