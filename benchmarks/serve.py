@@ -27,7 +27,7 @@ from benchmarks.timing import Quartiles, ratio, summary
 ROWS = (1, 64)
 # Connections that wrk keeps, each with one request at a time.
 _CONNECTIONS = 16
-# The first answers as the others do, with numbers for numbers; the second with labels, all probabilities and what
+# The first answers as most others do, with numbers for numbers; the second with labels, all probabilities and what
 # training never saw.
 _OURS = (OURS_INFER, OURS)
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}

@@ -25,6 +25,7 @@ OURS_INFER = "edge-serve, infer"
 OURS_BINARY = "edge-serve, infer, binary"
 FASTAPI = "FastAPI, def"
 FASTAPI_ASYNC = "FastAPI, async def"
+FASTAPI_LABELS = "FastAPI, async def, labels"
 BENTOML = "BentoML"
 MLFLOW = "mlflow serve"
 
@@ -141,6 +142,7 @@ def _fastapi(_: Model, port: int, __: Path, ___: Path) -> Started:
         {
             FASTAPI: Peer(f"{url}/predict", body, lambda text, _: _loaded(text)["probability"]),
             FASTAPI_ASYNC: Peer(f"{url}/predict-async", body, lambda text, _: _loaded(text)["probability"]),
+            FASTAPI_LABELS: Peer(f"{url}/predict-labels", body, _of_second_label),
         },
     )
 

@@ -9,6 +9,9 @@ import numpy.typing as npt
 from edge_runtime.contract.lazy import cached_property
 from edge_runtime.contract.signature import Feature, Input, Signature
 
+# Up to so many numbers Python compares faster than numpy.
+_FEW = 32
+
 _MISSING = "is missing, but never was in training"
 
 
@@ -50,6 +53,8 @@ class Novelty:
     def new(self, feed: Mapping[str, npt.NDArray[Any]]) -> dict[int, dict[str, str]]:
         """As `unseen`, for the rows in which something is new, by their places."""
         new = [one for name, tensor in self._inputs for one in tensor.new(feed[name])]
+        if not new:
+            return {}
         found: dict[int, dict[str, str]] = {}
         for row, feature, reason in sorted(new, key=lambda one: self._places[one[1]]):
             found.setdefault(row, {})[feature] = reason
@@ -62,20 +67,18 @@ class _Numbers:
     def __init__(self, tensor: Input) -> None:
         self._features = tensor.features
         self._always_there = np.array([feature.missing == 0 for feature in tensor.features])
-        self._bounds: dict[np.dtype[Any], tuple[npt.NDArray[np.float64], ...]] = {}
+        self._bounds: dict[np.dtype[Any], _Bounds] = {}
 
     def new(self, values: npt.NDArray[Any]) -> Iterator[tuple[int, str, str]]:
         """The row, the feature and the reason of each value that is new."""
         if (bounds := self._bounds.get(values.dtype)) is None:
-            bounds = self._bounds[values.dtype] = _bounds(self._features, values.dtype)
-        low, high, lowest, highest = bounds
-        # Comparisons with NaN are false.
-        is_near = (values >= lowest) & (values <= highest)
-        if is_near.all():
+            bounds = self._bounds[values.dtype] = _Bounds(self._features, values.dtype)
+        if bounds.are_around(values):
             return
-        is_new = (values < lowest) | (values > highest) | (np.isnan(values) & self._always_there)
+        is_new = (values < bounds.lowest) | (values > bounds.highest) | (np.isnan(values) & self._always_there)
         for row, column in np.argwhere(is_new).tolist():
-            yield row, self._features[column].name, _reason(float(values[row, column]), low[column], high[column])
+            low, high = bounds.low[column], bounds.high[column]
+            yield row, self._features[column].name, _reason(float(values[row, column]), low, high)
 
 
 class _Categories:
@@ -94,21 +97,34 @@ class _Categories:
                     yield row, feature.name, _MISSING
 
 
-def _bounds(features: tuple[Feature, ...], dtype: np.dtype[Any]) -> tuple[npt.NDArray[np.float64], ...]:
+class _Bounds:
     """The ends of the range of each feature, NaN if they are not known; and beyond them those of what is near."""
-    ends = [
-        (np.nan, np.nan) if feature.minimum is None or feature.maximum is None else (feature.minimum, feature.maximum)
-        for feature in features
-    ]
-    # Rounded as the tensor rounds them, so that the only number of a constant column is within its range.
-    with np.errstate(over="ignore", invalid="ignore"):
-        low, high = np.array(ends).astype(dtype).astype(np.float64).T
-        margin = (high - low) / 2
-        # Without a range every number is near.
-        lowest, highest = (
-            np.where(np.isnan(bound), far, bound) for bound, far in ((low - margin, -np.inf), (high + margin, np.inf))
-        )
-        return low, high, lowest, highest
+
+    def __init__(self, features: tuple[Feature, ...], dtype: np.dtype[Any]) -> None:
+        ends = [
+            (np.nan, np.nan) if one.minimum is None or one.maximum is None else (one.minimum, one.maximum)
+            for one in features
+        ]
+        # Rounded as the tensor rounds them, so that the only number of a constant column is within its range.
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.low, self.high = np.array(ends).astype(dtype).astype(np.float64).T
+            margin = (self.high - self.low) / 2
+            # Without a range every number is near.
+            self.lowest, self.highest = (
+                np.where(np.isnan(bound), far, bound)
+                for bound, far in ((self.low - margin, -np.inf), (self.high + margin, np.inf))
+            )
+        self._near = list(zip(self.lowest.tolist(), self.highest.tolist(), strict=True))
+
+    def are_around(self, values: npt.NDArray[Any]) -> bool:
+        """Whether all numbers are near their ranges; NaN is not."""
+        if values.size > _FEW:
+            return bool(((values >= self.lowest) & (values <= self.highest)).all())
+        for row in values.tolist():
+            for value, (low, high) in zip(row, self._near, strict=True):
+                if not low <= value <= high:
+                    return False
+        return True
 
 
 def _reason(value: float, low: float, high: float) -> str:

@@ -120,12 +120,12 @@ def _tensors(specs: tuple[TensorSpec, ...]) -> list[TensorSpec]:
 
 
 async def _infer(model: ServedModel, asked: Asked) -> Answer:
-    _check_version({"name": model.name, **asked.path})
-    opened, size = model.opened, len(asked.body)
-    request, feed = await when_sized(size, _read, asked)
+    _check_version(asked.path)
+    opened = model.opened
+    request, feed = await when_sized(len(asked.body), _read, asked)
     wanted = _wanted(opened, request)
-    outputs = await opened.run(feed, list(wanted))
-    size = sum(output.nbytes for output in outputs if isinstance(output, np.ndarray))
+    outputs = await opened.run(feed, tuple(wanted))
+    size = sum([output.nbytes for output in outputs if isinstance(output, np.ndarray)])
     return await when_sized(size, _written, model, opened, request, wanted, outputs)
 
 
@@ -183,7 +183,7 @@ def _parsed(text: memoryview) -> dict[str, Any]:
 
 def _list(request: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     found = request.get(key)
-    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+    if not isinstance(found, list) or not {dict}.issuperset(map(type, found)):
         raise InvalidInput(f"the request must have {key}: a list of objects")
     return found
 

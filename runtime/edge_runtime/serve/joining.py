@@ -1,9 +1,10 @@
 """Calls of a model for many requests at a time: on the event loop, on worker threads, or several in one.
 
-Where a call is made follows from what such calls have taken so far. Quick ones are made at once, since to wait and to
-be woken up takes longer. Rows that wait at the same time are joined into one call, if the answers to a row depend on
-that row alone, and if one call is faster than several. The answers are those of separate calls, but for the last bits:
-ONNX Runtime adds numbers in another order for other numbers of rows.
+Where a call is made follows from what such calls have taken so far. Quick ones of a caller who is alone are made at
+once, since to wait and to be woken up takes longer. Rows that come at the same time, or while the model computes, are
+joined into one call, if the answers to a row depend on that row alone, and if one call is faster than several. The
+answers are those of separate calls, but for the last bits: ONNX Runtime adds numbers in another order for other numbers
+of rows.
 """
 
 import asyncio
@@ -27,6 +28,8 @@ Compute = Callable[[Feed, Names], Sequence[Any]]
 # Seconds up to which a call is made before anything else, and up to which the event loop stands still for one.
 _AT_ONCE = 50e-6
 _ON_LOOP = 1e-3
+# Of so many calls in a row, two wait until it is known whether others come at the same time.
+_TRIED = 100
 # Seconds that a joined call may take.
 _JOINED = 50e-3
 # How much a new time counts, and the most times the old one that it counts as: the machine has slow spells.
@@ -47,10 +50,11 @@ class Pace:
 
     def took(self, size: int, seconds: float) -> None:
         """Remember that a call of `size` numbers took `seconds`."""
-        scale, rate = size.bit_length(), seconds / max(size, 1)
+        scale, rate = size.bit_length(), seconds / (size or 1)
         old = self._rates.get(scale)
         self._rates[scale] = rate if old is None else old + _NEW * (min(rate, _MOST * old) - old)
-        self.largest = max(self.largest, size)
+        if size > self.largest:
+            self.largest = size
 
     def bounds_smaller(self, size: int) -> None:
         """Take it that smaller calls take no longer than one of `size`, which they may have been joined to since."""
@@ -71,6 +75,25 @@ class Pace:
         # It is tried again sometime, since what was measured may have been a slow spell.
         self._rates[(first + second).bit_length()] *= 0.99
         return False
+
+
+class _Callers:
+    """Whether there is one caller, whose requests come one after the other, or many, as far as is known."""
+
+    def __init__(self) -> None:
+        self._alone = 0
+
+    def are_one(self) -> bool:
+        """Whether the next request is to be taken as that of the only caller."""
+        if not 1 < self._alone < _TRIED:
+            return False
+        self._alone += 1
+        return True
+
+    def came(self, count: int) -> None:
+        """Remember how many requests came at the same time."""
+        # Once is not enough: of many, the last one may have been left over.
+        self._alone = 0 if count > 1 else 2 if self._alone == 1 else 1
 
 
 @dataclass(slots=True)
@@ -123,6 +146,7 @@ class Calls:
         self._pace = Pace()
         self._queue: deque[_Waiting] = deque()
         self._is_due, self._is_busy = False, False
+        self._callers = _Callers()
         self.waiting = 0
 
     async def outputs(self, feed: Feed, names: Names = ()) -> Sequence[Any]:
@@ -132,9 +156,10 @@ class Calls:
             Refused: too many requests wait already (503), or there was no answer within the limit (504).
             EdgePredictError: what `compute` and `check` raise.
         """
-        size = sum(values.size for values in feed.values())
+        size = sum([values.size for values in feed.values()])
         seconds = self._pace.seconds(size)
-        if seconds is not None and seconds < (_AT_ONCE if self._joins else _ON_LOOP):
+        is_quick = seconds is not None and seconds < (_AT_ONCE if self._joins else _ON_LOOP)
+        if is_quick and (not self._joins or self._callers.are_one()):
             return self._call(feed, names, size)
         if self.waiting >= self._limits.waiting:
             raise Refused(503, f"{self.waiting} requests wait already; come again", {"retry-after": "1"})
@@ -148,7 +173,7 @@ class Calls:
         try:
             if self._joins:
                 self._queue.append(one)
-                self._look_soon(self._limits.delay)
+                self._look_soon(0 if is_quick else self._limits.delay)
             else:
                 self._in_thread([one], size)
             return await answer
@@ -180,6 +205,7 @@ class Calls:
         together, size = self._next()
         if not together:
             return
+        self._callers.came(len(together) + len(self._queue))
         seconds = self._pace.seconds(size)
         if seconds is None or seconds > _ON_LOOP:
             self._is_busy = True
@@ -221,12 +247,7 @@ class Calls:
                 return [error]
             # One request must not spoil the others.
             return [result for one in together for result in self._results([one], one.size)]
-        results: list[Sequence[Any] | Exception] = []
-        start = 0
-        for one in together:
-            results.append([values[start : start + one.rows] for values in outputs])
-            start += one.rows
-        return results
+        return _parts(outputs, together)
 
     def _in_thread(self, together: list[_Waiting], size: int) -> None:
         done = asyncio.get_running_loop().run_in_executor(self._threads, self._results, together, size)
@@ -237,6 +258,16 @@ class Calls:
             self._look_soon()
 
         done.add_done_callback(settle)
+
+
+def _parts(outputs: Sequence[Any], together: list[_Waiting]) -> list[Sequence[Any] | Exception]:
+    """What of `outputs` each request gets."""
+    parts: list[Sequence[Any] | Exception] = []
+    start = 0
+    for one in together:
+        parts.append([values[start : start + one.rows] for values in outputs])
+        start += one.rows
+    return parts
 
 
 def _rows(feed: Feed) -> int:

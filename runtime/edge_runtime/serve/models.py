@@ -67,7 +67,7 @@ class Opened:
         (outputs,) = await self._answers.outputs(feed)
         return outputs  # type: ignore[no-any-return]
 
-    async def run(self, feed: Mapping[str, npt.NDArray[Any]], names: Sequence[str]) -> Sequence[Any]:
+    async def run(self, feed: Mapping[str, npt.NDArray[Any]], names: tuple[str, ...]) -> Sequence[Any]:
         """The raw outputs `names` of the model, in their order.
 
         Args:
@@ -78,7 +78,7 @@ class Opened:
             Refused: as `answers`.
             InvalidInput, InferenceFailed: see `Predictor.run`.
         """
-        return await self._tensors.outputs(feed, tuple(names))
+        return await self._tensors.outputs(feed, names)
 
 
 class ServedModel:

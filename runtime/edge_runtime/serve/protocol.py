@@ -11,11 +11,12 @@ _HEADERS = 64 * 1024
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """Closes a connection when headers do not arrive, or an answer is not read, within `seconds`, or headers are long.
+    """Closes connections of clients that take too long, or send too much before a body.
 
-    Bodies are limited where they are read. Between two requests uvicorn's own limit holds. Other than uvicorn's, it
-    reads the body of a request that offers to speak another protocol, as clients of Java and curl --http2 offer
-    HTTP/2; and it writes nothing in the log for bytes that are not HTTP.
+    They have `seconds` for headers, for the first bytes of the body after them, and for reading the answer. A body that
+    has begun is limited where it is read. Between two requests uvicorn's own limit holds. Other than uvicorn's, it
+    reads the body of a request that offers to speak another protocol, as clients of Java and curl --http2 offer HTTP/2;
+    and it writes nothing in the log for bytes that are not HTTP.
     """
 
     def __init__(self, *arguments: Any, seconds: float, **options: Any) -> None:
@@ -38,7 +39,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Go on waiting if headers have begun, and have not ended."""
+        """Go on waiting if headers have begun, and not ended, or if their body has not begun."""
         self._headers_size += len(data)
         self._unset_keepalive_if_required()
         try:
@@ -46,10 +47,10 @@ class LimitedProtocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self.send_400_response("Invalid HTTP request received.")
             return
-        if self._is_in_headers:
-            if self._headers_size > _HEADERS:
-                self.send_400_response(f"The headers of the request are longer than {_HEADERS} bytes.")
-            elif self._reading is None:
+        if self._is_in_headers and self._headers_size > _HEADERS:
+            self.send_400_response(f"The headers of the request are longer than {_HEADERS} bytes.")
+        elif self._is_in_headers or (self.cycle is not None and self.cycle.more_body and not self.cycle.body):
+            if self._reading is None:
                 self._reading = self.loop.call_later(self._seconds, self.transport.abort)
         elif self._reading is not None:
             self._reading.cancel()

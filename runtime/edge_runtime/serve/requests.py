@@ -65,28 +65,25 @@ class ModelEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         begin = time.perf_counter()
-        path, headers = scope["path_params"], dict(scope["headers"])
-        name = path["name"]
+        path = scope["path_params"]
         try:
-            answer = await self._answer(path, headers, scope["query_string"], receive)
+            answer = await self._answer(path, scope, receive)
         except Exception as error:
             answer = failure(error)
         # Before it is sent, so that whoever has an answer finds it counted.
-        if count := self._counts.get(name):
+        if count := self._counts.get(path["name"]):
             count(answer.status, time.perf_counter() - begin)
         await send_answer(answer, send)
 
-    async def _answer(
-        self, path: dict[str, str], headers: dict[bytes, bytes], query: bytes, receive: Receive
-    ) -> Answer:
+    async def _answer(self, path: dict[str, str], scope: Scope, receive: Receive) -> Answer:
         model, limits = self._models.named(path["name"]), self._models.limits
+        headers = dict(scope["headers"])
         body = await read_body(headers, receive, limits.body, limits.seconds)
         if encoding := headers.get(b"content-encoding"):
             body = await when_sized(len(body), decompressed, body, encoding, limits.body)
-        answer = await self._handler(model, Asked(headers, body, query, path))
+        answer = await self._handler(model, Asked(headers, body, scope["query_string"], path))
         if accepted := headers.get(b"accept-encoding"):
-            size = len(answer.body)
-            answer.body, more = await when_sized(size, compressed, answer.body, accepted)
+            answer.body, more = await when_sized(len(answer.body), compressed, answer.body, accepted)
             answer.headers += more
         return answer
 
@@ -104,20 +101,19 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive, most: int, se
     Raises:
         Refused: it is larger than `most` bytes (413), takes longer than `seconds` (408), or is cut (400).
     """
-    too_large = Refused(413, f"the body is larger than {most} bytes", _CLOSE)
     length = headers.get(b"content-length", b"0")
     is_long = len(length) > 18 or not length.isdigit() or int(length) > most
     if is_long and b"expect" in headers:
         # The client waits for a word before it sends the body.
-        raise too_large
-    message = await _next(receive)
-    parts = [message.get("body", b"")]
+        raise _too_large(most)
+    message = _there(await receive())
+    body: bytes = message.get("body", b"")
     if message.get("more_body"):
-        size = len(parts[0])
+        parts, size = [body], len(body)
         try:
             async with asyncio.timeout(seconds):
                 while message.get("more_body"):
-                    message = await _next(receive)
+                    message = _there(await receive())
                     parts.append(message.get("body", b""))
                     size += len(parts[-1])
                     if size > most:
@@ -127,20 +123,23 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive, most: int, se
                         break
         except TimeoutError:
             raise Refused(408, f"the request was not complete after {seconds:g} seconds", _CLOSE) from None
-    body = parts[0] if len(parts) == 1 else b"".join(parts)
+        body = b"".join(parts)
     if is_long or len(body) > most:
-        raise too_large
+        raise _too_large(most)
     return body
 
 
 _CLOSE = {"connection": "close"}
 
 
-async def _next(receive: Receive) -> Message:
-    message = await receive()
+def _there(message: Message) -> Message:
     if message["type"] == "http.disconnect":
         raise Refused(400, "the client is gone", _CLOSE)
     return message
+
+
+def _too_large(most: int) -> Refused:
+    return Refused(413, f"the body is larger than {most} bytes", _CLOSE)
 
 
 def failure(error: Exception) -> Answer:

@@ -1,9 +1,9 @@
-"""The answers to rows as JSON: numbers in templates that are made once for a model.
+"""The answers to rows as JSON: numbers among parts that are made once for a model.
 
-That takes a third of the time of making an object for each row and writing these.
+That takes half the time of making an object for each row and writing these.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,12 +20,14 @@ class RowAnswers:
     def __init__(self, signature: Signature) -> None:
         """Write labels and probabilities, or values, as `signature` has them."""
         self._signature = signature
-        # Each %b is for a number.
-        self._heads = [b'{"label":%b,"probability":%%b,"probabilities":{' % _fixed(one) for one in signature.labels]
-        self._each = [_fixed(str(label)) + b":%b" for label in signature.labels]
-        self._all = b",".join(self._each)
+        self._heads = [b'{"label":%b,"probability":' % orjson.dumps(label) for label in signature.labels]
+        self._names = [orjson.dumps(str(label)) + b":" for label in signature.labels]
         # Features have ranges and categories, of which values can be outside.
         self._end, self._open = (b',"unseen":{}}', b',"unseen":%b}') if signature.has_features else (b"}", b"}")
+        # The parts of an answer with all probabilities; what differs from row to row is empty.
+        names = [b"," + name for name in self._names]
+        names[:1] = [b',"probabilities":{' + name for name in self._names[:1]]
+        self._answer = [b"", b"", *(part for name in names for part in (name, b"")), b"}" + self._end + b","]
 
     def written(
         self, outputs: npt.NDArray[Any], top: int | None, unseen: Mapping[int, Mapping[str, str]]
@@ -39,34 +41,43 @@ class RowAnswers:
         """
         if not len(outputs):
             return [b"[]"]
-        shown, templates = self._labelled(outputs, top) if self._each else (outputs, [b'{"value":%b'] * len(outputs))
         # As JSON has them: the shortest digits that give the same number again, and null for NaN and infinity.
-        numbers = orjson.dumps(np.ascontiguousarray(shown).ravel(), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
-        if not unseen:
-            return [b"[", (self._end + b",").join(templates) % tuple(numbers), self._end, b"]"]
-        ends = [self._end] * len(outputs)
+        numbers = orjson.dumps(np.ascontiguousarray(outputs).ravel(), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(
+            b","
+        )
+        if not self._heads:
+            parts = [b'{"value":', b"", self._end + b","] * len(outputs)
+            parts[1::3] = numbers
+        else:
+            places = self._signature.predicted(outputs).tolist()
+            parts = self._all(numbers, places) if top is None else self._best(numbers, places, outputs, top)
+        width = len(parts) // len(outputs)
         for row, reasons in unseen.items():
-            ends[row] = self._open % _fixed(reasons)
-        text = b",".join([template + end for template, end in zip(templates, ends, strict=True)])
-        return [b"[", text % tuple(numbers), b"]"]
+            last = row * width + width - 1
+            parts[last] = parts[last].replace(self._end, self._open % orjson.dumps(reasons))
+        parts[-1] = parts[-1][:-1]
+        return [b"[", *parts, b"]"]
 
-    def _labelled(self, outputs: npt.NDArray[Any], top: int | None) -> tuple[npt.NDArray[Any], Sequence[bytes]]:
-        """The numbers of each row in the order in which they are written, and its template without the end."""
-        places = self._signature.predicted(outputs)
-        heads = [self._heads[place] for place in places.tolist()]
-        if top is None:
-            shown = np.empty((len(outputs), 1 + len(self._each)), outputs.dtype)
-            shown[:, 0], shown[:, 1:] = outputs[np.arange(len(outputs)), places], outputs
-            rest = self._all + b"}"
-            return shown, [head + rest for head in heads]
-        order = [csv_answers.most_probable(top, *found) for found in zip(places.tolist(), outputs, strict=True)]
-        shown = np.take_along_axis(outputs, np.column_stack([places, np.array(order)]), axis=1)
-        return shown, [
-            head + b",".join([self._each[place] for place in places]) + b"}"
-            for head, places in zip(heads, order, strict=True)
-        ]
+    def _all(self, numbers: list[bytes], places: list[int]) -> list[bytes]:
+        """The parts of answers with the probabilities of all labels; `places` are those of the predicted ones."""
+        rows, classes, width = len(places), len(self._heads), len(self._answer)
+        parts = self._answer * rows
+        parts[::width] = [self._heads[place] for place in places]
+        parts[1::width] = [numbers[row * classes + place] for row, place in enumerate(places)]
+        if rows < classes:
+            for row in range(rows):
+                parts[row * width + 3 : (row + 1) * width : 2] = numbers[row * classes : (row + 1) * classes]
+        else:
+            for place in range(classes):
+                parts[3 + 2 * place :: width] = numbers[place::classes]
+        return parts
 
-
-def _fixed(value: Any) -> bytes:
-    """`value` as JSON in a template."""
-    return orjson.dumps(value).replace(b"%", b"%%")
+    def _best(self, numbers: list[bytes], places: list[int], outputs: npt.NDArray[Any], top: int) -> list[bytes]:
+        """The parts of answers with the probabilities of the `top` most probable labels."""
+        parts, classes = [], len(self._heads)
+        for row, (place, output) in enumerate(zip(places, outputs, strict=True)):
+            ours = numbers[row * classes : (row + 1) * classes]
+            best = csv_answers.most_probable(top, place, output)
+            shown = b",".join([self._names[one] + ours[one] for one in best])
+            parts += [self._heads[place], ours[place], b',"probabilities":{', shown, b"}" + self._end + b","]
+        return parts

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.tensors import TensorSpec
-from edge_runtime.rows.arrays import as_array
+from edge_runtime.rows.arrays import as_array, cast
 
 Array = npt.NDArray[Any]
 
@@ -82,7 +82,11 @@ def from_json(tensor: Mapping[str, Any], name: str) -> Array:
         raise InvalidInput(f"{name}: data must be a list, found {type(data).__name__}")
     if dtype.kind == "O":
         data = np.array(data, object)
-    return _shaped(as_array(data, name, dtype), shape, name)
+    array = as_array(data, name, dtype)
+    # What has exactly the type that the model declares needs no further check.
+    if dtype.kind == "f" and array.dtype.kind == "f":
+        array = cast(array, dtype, (name,))
+    return _shaped(array, shape, name)
 
 
 def from_bytes(tensor: Mapping[str, Any], name: str, content: memoryview) -> Array:
@@ -158,7 +162,7 @@ def _strings(content: memoryview, name: str) -> Array:
 
 def _shape(tensor: Mapping[str, Any], name: str) -> list[int]:
     shape = tensor.get("shape")
-    if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
+    if not isinstance(shape, list) or not {int}.issuperset(map(type, shape)) or min(shape, default=0) < 0:
         raise InvalidInput(f"{name}: shape must be a list of sizes, found {shape!r}")
     return shape
 

@@ -161,7 +161,7 @@ def test_what_takes_too_long(independent: bool) -> None:
     assert len(model.calls) <= 4
 
 
-def test_quick_calls_are_made_at_once() -> None:
+def test_quick_calls_are_made_without_threads() -> None:
     model = Model()
     model.go.set()
     calls = served(model)
@@ -169,6 +169,41 @@ def test_quick_calls_are_made_at_once() -> None:
 
     assert asyncio.run(calls.outputs(feed(1)))[0].tolist() == [[2, 4]]
     assert model.threads == {threading.get_ident()}
+
+
+def is_at_once(calls: Calls) -> bool:
+    """Whether a caller gets its answer before anything else happens."""
+    asking = calls.outputs(feed(1))
+    try:
+        asking.send(None)
+    except StopIteration:
+        return True
+    asking.close()
+    return False
+
+
+def test_quick_calls_of_one_caller_are_made_at_once_and_those_of_many_are_joined() -> None:
+    model = Model()
+    model.go.set()
+    calls = served(model, Limits(delay=HANG))
+    for size in (2, 16):
+        calls._pace.took(size, 1e-6)
+
+    async def ask() -> None:
+        for _ in range(2):
+            await calls.outputs(feed(1))
+        assert 50 < sum(1 for _ in itertools.takewhile(lambda _: is_at_once(calls), range(500))) < 200
+        model.calls.clear()
+        # The first of many may still be taken for the only one.
+        for _ in range(20):
+            await asyncio.gather(*(calls.outputs(feed(i)) for i in range(8)))
+        assert model.calls.count(8) > 5
+        assert model.calls[-1] == 8
+        for _ in range(3):
+            await calls.outputs(feed(1))
+        assert is_at_once(calls)
+
+    asyncio.run(ask())
 
 
 def test_pace() -> None:
@@ -213,8 +248,9 @@ def test_callers_that_are_always_joined_do_not_wait_for_ever() -> None:
 
     asyncio.run(together())
     assert model.calls == [8]
-    asyncio.run(together())
-    assert model.calls == [8, *[1] * 8]
+    seconds = calls._pace.seconds(2)
+    assert seconds is not None
+    assert seconds < 1e-4
 
 
 def test_one_slow_spell_does_not_count_for_much() -> None:

@@ -21,7 +21,7 @@ def test_answers_are_the_predictors() -> None:
     rows = np.array([[-1, 1], [1, 1]], np.float32)
     assert np.array_equal(asyncio.run(opened.answers({"x": rows})), predictor.predict_proba(rows))
     assert np.array_equal(
-        asyncio.run(opened.run({"x": rows}, ["probability"]))[0], predictor.run({"x": rows})["probability"]
+        asyncio.run(opened.run({"x": rows}, ("probability",)))[0], predictor.run({"x": rows})["probability"]
     )
 
 
@@ -38,8 +38,8 @@ def test_callers_whose_inputs_do_not_have_as_many_rows_are_not_joined(
 
     async def at_once() -> list[Any]:
         # So many rows may be joined then. Of these three requests, both inputs together would have as many.
-        await opened.run(feed(8, 8), ["probabilities"])
-        calls = [opened.run(feed(*sizes), ["probabilities"]) for sizes in ((3, 1), (2, 2), (1, 3))]
+        await opened.run(feed(8, 8), ("probabilities",))
+        calls = [opened.run(feed(*sizes), ("probabilities",)) for sizes in ((3, 1), (2, 2), (1, 3))]
         return list(await asyncio.gather(*calls, return_exceptions=True))
 
     few, (alone,), many = asyncio.run(at_once())
@@ -58,7 +58,7 @@ def test_a_request_keeps_to_the_file_that_it_has_begun_with(tmp_path: Path) -> N
     replace(file, (MODELS / "images.onnx").read_bytes())
     assert model.reload()
     assert [spec.name for spec in begun.predictor.inputs] == ["x"]
-    assert asyncio.run(begun.run({"x": np.zeros((1, 2))}, ["probability"]))[0].shape == (1, 1)
+    assert asyncio.run(begun.run({"x": np.zeros((1, 2))}, ("probability",)))[0].shape == (1, 1)
     assert [spec.name for spec in model.opened.predictor.inputs] == ["image"]
 
 
