@@ -1,6 +1,7 @@
 """The command `edge-serve`."""
 
 import errno
+import ipaddress
 import math
 import socket
 from pathlib import Path
@@ -19,6 +20,10 @@ def serve(
     models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="ONNX files, each as FILE or NAME=FILE.")],
     host: Annotated[str, typer.Option(metavar="HOST", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(metavar="PORT", min=0, max=65535, help="The port; 0 takes a free one.")] = 8000,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A name by which this machine is asked, as by a proxy; * for any."),
+    ] = None,
     workers: Annotated[int, typer.Option(metavar="COUNT", min=1, help="How many processes serve.")] = 1,
     device: Annotated[str, typer.Option(metavar="DEVICE", help="cpu, cuda, cuda:N or a provider.")] = "auto",
     threads: Annotated[
@@ -58,9 +63,12 @@ def serve(
     from edge_runtime.serve.worker import serve as serve_here
 
     limits = Limits(max_body * 1_000_000, timeout, max_waiting, max_delay / 1000)
-    settings = Settings(files, device, threads, verify, limits, drain)
     with _bound(host, port) as listening:
-        shown, number = f"[{host}]" if ":" in host else host, listening.getsockname()[1]
+        address, number, *_ = listening.getsockname()
+        # Whoever lets other machines ask knows by which names they do.
+        hosts = allowed_host or ([host] if ipaddress.ip_address(address).is_loopback else ["*"])
+        settings = Settings(files, device, threads, verify, limits, drain, frozenset({host, *hosts}))
+        shown = f"[{host}]" if ":" in host else host
 
         def ready() -> None:
             shell.note(f"serving {', '.join(files)} on http://{shown}:{number}")

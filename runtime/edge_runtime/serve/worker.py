@@ -22,6 +22,7 @@ from edge_runtime.contract import shell
 from edge_runtime.contract.errors import EdgePredictError, NoCertificate
 from edge_runtime.predictor import Predictor
 from edge_runtime.serve.app import create_app
+from edge_runtime.serve.hosts import asked_by
 from edge_runtime.serve.limits import Limits
 from edge_runtime.serve.models import ServedModels
 from edge_runtime.serve.protocol import LimitedProtocol
@@ -39,6 +40,7 @@ class Settings:
         verify: whether to replay the certificates first.
         limits: what is refused.
         drain: seconds for which requests are still taken after the server was told to end.
+        hosts: by which names the server is asked, see `asked_by`.
         tells: whether to say which models have no certificate.
     """
 
@@ -48,6 +50,7 @@ class Settings:
     verify: bool
     limits: Limits
     drain: float
+    hosts: frozenset[str]
     tells: bool = True
 
 
@@ -71,9 +74,10 @@ def serve(
     # The log is for those who run the server: what its clients do wrong, they are told.
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("edge_runtime.serve").setLevel(logging.INFO)
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
     models = ServedModels({name: _opened(name, settings) for name in settings.files}, settings.limits)
     config = uvicorn.Config(
-        _answering_to_the_end(create_app(models)),
+        _answering_to_the_end(asked_by(settings.hosts, create_app(models))),
         http=functools.partial(LimitedProtocol, seconds=settings.limits.seconds),  # type: ignore[arg-type]
         ws="none",
         interface="asgi3",
@@ -95,6 +99,12 @@ def work(settings: Settings, listening: socket.socket, supervisor: "connection.C
     # Ctrl-C goes to all processes of a terminal. The supervisor tells the workers to end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(shell.call(lambda: serve(settings, listening, lambda: supervisor.send(True), supervisor)))
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a record is of more than a client that is gone, which uvloop says before uvicorn hears of it."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not (isinstance(error, RuntimeError) and "the handler is closed" in str(error))
 
 
 def _answering_to_the_end(app: ASGIApp) -> ASGIApp:

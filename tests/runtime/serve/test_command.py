@@ -42,6 +42,20 @@ def test_a_name_may_have_any_character_but_a_slash(tmp_path: Path) -> None:
         assert '"name":"ä b"'.encode() in get(f"{server.url}/v2/models/%C3%A4%20b")
 
 
+def test_by_which_names_a_server_is_asked() -> None:
+    def status(server: Server, host: str) -> int:
+        return server.ask("/v2/health/live", headers={"host": host}).status
+
+    with serving(FOUR_BLOBS, "--no-verify") as server:
+        assert [status(server, host) for host in ("localhost", "127.0.0.1", "site.example")] == [200, 200, 403]
+    with serving(FOUR_BLOBS, "--no-verify", "--allowed-host", "models.example", "--workers", 2) as server:
+        assert [status(server, host) for host in ("models.example:80", "site.example")] == [200, 403]
+    with serving(FOUR_BLOBS, "--no-verify", "--host", "0.0.0.0") as server:
+        assert status(server, "site.example") == 200
+    with serving(FOUR_BLOBS, "--no-verify", "--host", "0.0.0.0", "--allowed-host", "models.example") as server:
+        assert [status(server, host) for host in ("models.example", "site.example")] == [200, 403]
+
+
 def test_another_address() -> None:
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
