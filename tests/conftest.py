@@ -1,6 +1,7 @@
 """What tests of all three packages share. Imports nothing but the runtime: the wheel's tests run without the rest."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,10 @@ from hypothesis import HealthCheck, settings
 
 # It switches ONNX Runtime's telemetry off. Some tests import ONNX Runtime by themselves.
 import edge_runtime  # noqa: F401
+
+# What a shell runs in the background may ignore Ctrl-C, and so would every program that a test starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # `make test` draws the same few examples each time, `make test-all` many new ones.
 # How long an example takes says more of the machine than of the test.

@@ -66,7 +66,7 @@ def test_what_is_promised(made: Made) -> None:
 
 def test_no_trace_of_this_machine(made: Made) -> None:
     text = made.content.decode("latin-1")
-    for trace in (str(Path.cwd()), str(Path.home()), "site-packages", ".py", "File "):
+    for trace in {str(Path.cwd()), str(Path.home()), "site-packages", ".py", "File "} - {"/"}:
         assert trace not in text
     proto = onnx.load_from_string(made.content)
     # As a byte it may be the length of something.
