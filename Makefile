@@ -69,7 +69,8 @@ predict: $(READY)  ## answer one row: make predict VALUES="-1 1"
 
 # Tests run in as many processes as there are processors; each keeps to one thread. Slow ones stand side by side, so that
 # an idle process takes over what another one would run.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist worksteal
+SHARED := --numprocesses auto --dist worksteal
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest $(SHARED)
 
 test: $(READY)  ## run the tests, and the runtime's again on the built wheel without torch: minutes
 	@$(PYTEST) -m 'not slow'
@@ -81,7 +82,7 @@ test-all: $(READY)  ## run every test: long searches, kills, every module, the p
 
 coverage: $(READY)  ## measure the branches of the runtime that its own tests run, and hold them to a floor
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -q tests/runtime
+	@OMP_NUM_THREADS=1 $(BIN)/coverage run -m pytest $(SHARED) tests/runtime
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
@@ -130,8 +131,8 @@ define TEST_WHEEL
 $(BUILD_WHEEL)
 @$(PYTHON) -m venv --clear build/$@
 @build/$@/$(SCRIPTS)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) \
-	"$$(echo build/wheel/*.whl)[$(EXTRA)]" pytest hypothesis
-@EDGE_PREDICT_WHEEL=$(EXTRA) build/$@/$(SCRIPTS)/pytest $(WARNINGS) -m 'not slow' tests/runtime
+	"$$(echo build/wheel/*.whl)[$(EXTRA)]" pytest pytest-xdist hypothesis
+@EDGE_PREDICT_WHEEL=$(EXTRA) build/$@/$(SCRIPTS)/pytest $(SHARED) $(WARNINGS) -m 'not slow' tests/runtime
 endef
 
 # Packages that few targets need are added to the environment by the first of them.

@@ -7,10 +7,13 @@ pair of versions below, without torch, and replays every certificate there. Exit
 show a known fault of an old ONNX Runtime, and these do not pass there.
 """
 
+import functools
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HELPERS = Path(__file__).parent / "helpers"
@@ -79,7 +82,8 @@ def main(wheel: str) -> int:
     failed = 0
     for onnxruntime, numpy in PAIRS:
         python = environment(wheel, onnxruntime, numpy)
-        results = [verify(python, path) for path in paths]
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            results = list(threads.map(functools.partial(verify, python), paths))
         faults = FAULTS.get(onnxruntime, set())
         failed += sum(
             (problem is not None) != (path.stem in faults) for path, (problem, _) in zip(paths, results, strict=True)
