@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from edge_runtime.contract.errors import UnknownDevice
-from edge_runtime.contract.terminal import one_line, suggestion
+from edge_runtime.contract.terminal import one_line, printable, suggestion
 from edge_runtime.engine.installation import import_onnxruntime, replacing
 from edge_runtime.engine.model_source import ModelSource
 
@@ -90,7 +90,7 @@ def provider_problem(ort: ModuleType, provider: str, source: ModelSource) -> str
         kinds = {name.removesuffix(_ENDING): name for name in available}
         alike = [name for kind, name in kinds.items() if suggestion(provider.removesuffix(_ENDING), [kind])]
         meant = suggestion(provider, alike)
-        return f"the installed onnxruntime does not have {provider}, only {', '.join(available)}{meant}"
+        return f"the installed onnxruntime does not have {printable(provider)}, only {', '.join(available)}{meant}"
     return None
 
 

@@ -67,7 +67,7 @@ class SessionSettings:
         """What was asked for, for a message."""
         if self.providers is None:
             return f"device {self.device!r}"
-        return f"providers {', '.join(name for name, _ in self.providers)}"
+        return f"providers {', '.join(printable(name) for name, _ in self.providers)}"
 
     @property
     def may_choose(self) -> bool:
@@ -122,7 +122,7 @@ def _set(options: Any, name: str, value: Any) -> None:
             members = getattr(type(getattr(options, name)), "__members__", {})
             setattr(options, name, members.get(value, value) if isinstance(value, str) else value)
     except Exception as error:
-        raise InvalidInput(f"session_options: {name} cannot be {_shown(value)}") from error
+        raise InvalidInput(f"session_options: {printable(name)} cannot be {_shown(value)}") from error
 
 
 def _providers(given: Any) -> tuple[Provider, ...]:
@@ -133,7 +133,7 @@ def _providers(given: Any) -> tuple[Provider, ...]:
         name, options = one if isinstance(one, tuple | list) and len(one) == 2 else (one, {})
         if not isinstance(name, str):
             raise InvalidInput(f"providers takes a list {example}, found {_shown(one)}")
-        options = _options(options, f"providers: the options of {name}")
+        options = _options(options, f"providers: the options of {printable(name)}")
         # TF32 keeps 10 bits of the 23 of a float32: what was verified in float32 runs in it only if that is asked for.
         tf32 = {"use_tf32": "0"} if name == CUDA else {}
         found.append((name, {**tf32, **{key: str(value) for key, value in options.items()}}))
@@ -152,7 +152,7 @@ def _options(given: Any, meaning: str) -> dict[str, Any]:
         if not isinstance(name, str):
             raise InvalidInput(f"{meaning}: a name is a string, found {_shown(name)}")
         if not isinstance(value, str | int | float) and not hasattr(type(value), "__members__"):
-            raise InvalidInput(f"{meaning}: {name} cannot be {_shown(value)}")
+            raise InvalidInput(f"{meaning}: {printable(name)} cannot be {_shown(value)}")
         options[name] = value
     return options
 

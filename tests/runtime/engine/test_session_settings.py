@@ -152,6 +152,8 @@ class Refusing:
         ({"execution_mode": "ORT_DISABLE_ALL"}, "session_options: execution_mode cannot be 'ORT_DISABLE_ALL'"),
         ({"logid": Refusing()}, "session_options: logid cannot be Refusing"),
         ({"session.x": "\ud800"}, r"session_options: session\.x cannot be '\\ud800'"),
+        ({"a\nb": [1]}, r"session_options: a\\nb cannot be \[1\]$"),
+        ({"session.\n": "\ud800"}, r"session_options: session\.\\n cannot be '\\ud800'$"),
     ],
 )
 def test_what_is_not_a_session_option(options: Any, message: str) -> None:
@@ -190,6 +192,8 @@ def test_all_providers_must_start(fake: FakeOnnxRuntime) -> None:
         Predictor(FOUR_BLOBS, providers=[CUDA, CPU])
     with pytest.raises(DeviceUnavailable, match="does not have CoreMLExecutionProvider, only"):
         Predictor(FOUR_BLOBS, providers=[CPU, "CoreMLExecutionProvider"])
+    with pytest.raises(DeviceUnavailable, match=r"^providers a\\nb cannot be used: .* does not have a\\nb, only .*$"):
+        Predictor(FOUR_BLOBS, providers=["a\nb"])
 
 
 def test_the_cpu_as_a_provider(with_metadata: Callable[[bytes, str, str], bytes]) -> None:
@@ -209,6 +213,7 @@ def test_the_cpu_as_a_provider(with_metadata: Callable[[bytes, str, str], bytes]
         ([5], "providers takes a list such as .*, found 5"),
         ([(CPU, 5)], f"providers: the options of {CPU}: a dict by name is expected, found int"),
         ([(CPU, {"a": None})], f"providers: the options of {CPU}: a cannot be None"),
+        ([("\n", 5)], r"providers: the options of \\n: a dict by name is expected, found int$"),
     ],
 )
 def test_what_is_not_a_provider(providers: Any, message: str) -> None:
