@@ -32,12 +32,12 @@ def main() -> None:
     first, second = (by_label[label] for label in predictor.classes_.tolist())
 
     def packed() -> None:
-        buffers.pack(buffers.memory, 0, *second)
+        buffers.pack(*second)
         buffers.run()
 
     def read() -> bool:
         packed()
-        return bool(buffers.output.item() > 0.5)
+        return bool(buffers.item() > 0.5)
 
     plain = onnxruntime.InferenceSession(model.onnx, providers=["CPUExecutionProvider"])
     binding, buffer, answer = plain.io_binding(), np.zeros((1, 2), np.float32), np.zeros((1, 1), np.float32)

@@ -34,6 +34,7 @@ class Reloadable:
     _in_use: tuple[str, ...] = ("_runner",)
     _source: ModelSource
     _runner: FeedRunner
+    _own: frozenset[str]
 
     def __init__(
         self,
@@ -85,7 +86,7 @@ class Reloadable:
         self._changing = threading.RLock()
         self._settings, self._verify = settings, verify
         self._open(source)
-        self._own = frozenset(vars(self))
+        _finish(self)
 
     def _open(self, source: ModelSource) -> None:
         """Open a model with the settings, and set all attributes that say what it is."""
@@ -172,6 +173,14 @@ class Reloadable:
         # What else an application, or its subclass, keeps here is pickled as of any object.
         more = {name: value for name, value in vars(self).items() if name not in self._own and name != "_own"}
         return _opened, (type(self), self._source, self._settings, self._verify), more or None
+
+
+def _finish(model: Reloadable) -> None:
+    """Note which attributes opening has set."""
+    own = dict(vars(model))
+    own["_own"] = frozenset(own)
+    # Python is slower with the dict that a new object has, once somebody has looked at it.
+    model.__dict__ = own
 
 
 def _opened(kind: type[Reloadable], source: ModelSource, settings: SessionSettings, verify: bool) -> Reloadable:

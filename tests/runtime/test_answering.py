@@ -266,15 +266,25 @@ class Untouchable:
 
 @pytest.mark.parametrize("row", [[0.5, 1], (0.5, 1), [True, np.float32(1)]])
 def test_a_plain_row_is_written_into_bound_buffers(predictor: Predictor, row: Any) -> None:
-    """Which takes a third of the time of converting it to an array."""
     one, many = predictor.predict_one(list(row)), outputs(predictor, [list(row)])
     predictor.answering.reader = Untouchable()  # type: ignore[assignment]
     assert predictor.predict_one(row) == one
-    if type(row) is list:
-        for form in (row, [row]):
-            np.testing.assert_array_equal(outputs(predictor, form), many)
-    for other in (np.array(row), {"x1": 1, "x2": 2}):
-        with pytest.raises(AssertionError, match="the row was converted"):
+    for form in (row, [row]) if type(row) is list else ():
+        np.testing.assert_array_equal(outputs(predictor, form), many)
+    for other in (np.array(row, np.float64), {"x1": 1, "x2": 2}):
+        with pytest.raises(AssertionError, match="was converted"):
+            predictor.predict_one(other)
+
+
+def test_arrays_of_the_models_type_are_copied_into_bound_buffers(predictor: Predictor) -> None:
+    rows = drawn(5)
+    one, many = predictor.predict_one(rows[0].tolist()), outputs(predictor, rows.tolist())
+    predictor.answering.reader = Untouchable()  # type: ignore[assignment]
+    for form in (rows, np.asfortranarray(rows), np.repeat(rows, 3, axis=1)[:, ::3]):
+        assert (outputs(predictor, form) == many).all()
+        assert predictor.predict_one(form[0]) == predictor.predict_one(form[:1]) == one
+    for other in (rows.astype(np.float64), rows[:, :1], rows[None], rows.T[:1, :1], rows.view(np.matrix), rows[0, 0]):
+        with pytest.raises(AssertionError, match="was converted"):
             predictor.predict_one(other)
 
 

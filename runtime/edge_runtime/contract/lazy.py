@@ -45,5 +45,7 @@ else:
         def __get__(self, instance: Any, owner: type | None = None) -> Any:
             if instance is None:
                 return self
-            value = vars(instance)[self._name] = self._compute(instance)
+            value = self._compute(instance)
+            # Not through the instance's dict: Python is slower with all its attributes once somebody has looked at it.
+            object.__setattr__(instance, self._name, value)
             return value

@@ -8,11 +8,18 @@ The calls of a file without it are never split.
 """
 
 import json
+import re
 from dataclasses import asdict, dataclass
 
 from edge_runtime.contract import schema
+from edge_runtime.contract.metadata_keys import WORKLOAD_KEY
 
 SCHEMA_VERSION = 1
+
+# As the exporter writes it: the key, the tag and length of the value, and the value with its names sorted.
+_SMALL_ROWS = re.compile(
+    re.escape(WORKLOAD_KEY).encode() + rb'\x12[\x00-\xff]{1,2}?\{"bytes": [0-9]{1,4}, [^{}]*"independent": true'
+)
 
 
 @dataclass(frozen=True)
@@ -50,3 +57,12 @@ class Workload:
             if not isinstance(plain["independent"], bool):
                 raise TypeError(f"independent is {plain['independent']!r}")
             return cls(plain["independent"], float(cost), size)
+
+
+def has_small_rows(end: bytes) -> bool:
+    """Whether an ONNX file says that its rows are independent, and that each takes less than 10,000 `Workload.bytes`.
+
+    Args:
+        end: the file's last bytes, which are enough: an artifact's workload is among the last entries of its metadata.
+    """
+    return _SMALL_ROWS.search(end) is not None

@@ -1,6 +1,7 @@
 """Buffers that ONNX Runtime reads and writes in place, for calls of few numbers."""
 
 import struct
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,12 +24,16 @@ class BoundBuffers:
         input: what `run` reads, shape (rows, features).
         output: what it writes, shape (rows, columns).
         run: computes; raises ONNX Runtime's own exceptions.
-        memory, output_memory: the memory of both.
-        pack: `pack(memory, 0, *row)` writes a row of numbers into `input`; raises `UNPACKABLE` for everything else.
-        pack_one: the same for one number of the output's type.
+        pack: `pack(*row)` writes the first row of `input`; raises `UNPACKABLE` for everything but its numbers.
+        item: what the output holds, if that is one number.
+        pack_item: writes it, rounded to the output's type.
+        row_type, row_shapes: the type of `input`, and the shapes of arrays that hold one row.
     """
 
-    __slots__ = ("_columns", "_result", "input", "memory", "output", "output_memory", "pack", "pack_one", "run")
+    __slots__ = (
+        *("_columns", "_result", "input", "item", "output", "pack", "pack_item"),
+        *("row_shapes", "row_type", "run"),
+    )
 
     def __init__(
         self, session: Session, source: TensorSpec, target: TensorSpec, rows: int, is_binary: bool = False
@@ -42,18 +47,18 @@ class BoundBuffers:
         assert isinstance(width, int)
         assert source.dtype is not None
         self.input = np.zeros((rows, columns), source.dtype)
-        self.memory = self.input.data
         self.output = np.zeros((rows, width), target.dtype)
         bound = cuda.bound if session.provider == CUDA else Session.bound
         self.run = bound(session, {source.name: self.input}, {target.name: self.output})
-        self.output_memory = self.output.data
+        # Whatever is made once, or has one axis, is faster by a large part of a small call.
         # numpy and struct name floating types by the same letters. Without "=" struct converts 1e300 to infinity.
-        self.pack = struct.Struct(f"={columns}{source.dtype.char}").pack_into
-        self.pack_one = struct.Struct(f"={self.output.dtype.char}").pack_into
+        self.pack = partial(struct.Struct(f"={columns}{source.dtype.char}").pack_into, self.input.data, 0)
+        self.pack_item = partial(struct.Struct(f"={self.output.dtype.char}").pack_into, self.output.data, 0)
+        self.item = self.output.item
+        self.row_type, self.row_shapes = source.dtype, ((columns,), (1, columns))
         self._result = np.zeros((rows, 2), target.dtype) if is_binary else self.output
-        # Made once: what `both_probabilities` makes in each call takes a fifth of a small call.
-        one = self.output.dtype.type(1)
-        self._columns = (self._result[:, :1], self._result[:, 1:], one) if is_binary else None
+        one = np.ones((), target.dtype)
+        self._columns = (one, self.output[:, 0], self._result[:, 0], self._result[:, 1]) if is_binary else None
 
     def answer(self) -> npt.NDArray[Any]:
         """Compute, and return a copy of the result.
@@ -69,9 +74,9 @@ class BoundBuffers:
         except Exception as error:
             raise translated(error, "the model") from error
         if self._columns is not None:
-            first, second, one = self._columns
-            np.subtract(one, self.output, out=first)
-            second[...] = self.output
+            one, positive, first, second = self._columns
+            np.subtract(one, positive, first)
+            second[...] = positive
         return self._result.copy()
 
 

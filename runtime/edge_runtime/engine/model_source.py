@@ -10,6 +10,7 @@ from edge_runtime.contract.data_file import ENTRY_SIZE, DataFile, data_file_in
 from edge_runtime.contract.errors import EdgePredictError, InvalidInput, InvalidModel, ModelNotFound
 from edge_runtime.contract.lazy import cached_property
 from edge_runtime.contract.terminal import one_line, printable, unreadable
+from edge_runtime.contract.workload import has_small_rows
 
 Stamp: TypeAlias = tuple[int, int, int, int]
 
@@ -26,6 +27,7 @@ class ModelSource:
             was read from a pipe.
         data_folder: for a content, the absolute path of the folder with the files that it refers to, if that was given.
         data: the data file of the model, see `contract.data_file`; None if it has none.
+        has_small_rows: whether no call of it needs much memory at a time, see `contract.workload`.
     """
 
     def __init__(self, model: Any, data_folder: Any = None) -> None:
@@ -47,6 +49,7 @@ class ModelSource:
         if content is not None:
             self.loadable, end = content, content
         self.data_folder = None if data_folder is None else _folder(data_folder, self.model)
+        self.has_small_rows = has_small_rows(end[-ENTRY_SIZE:])
         data = data_file_in(end)
         self.data = None if data is None else self._located(data)
 

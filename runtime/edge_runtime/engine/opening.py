@@ -121,6 +121,9 @@ def _session_options(ort: ModuleType, source: ModelSource, provider: str, settin
     options.inter_op_num_threads = 1
     # ONNX Runtime would keep a memory pattern for each number of rows.
     options.enable_mem_pattern = False
+    if provider == CPU and source.has_small_rows:
+        # Unless tensors have tens of megabytes, ONNX Runtime's own allocator takes longer than the system's.
+        options.enable_cpu_mem_arena = False
     if provider == CPU and _can_spin_briefly(ort) and threads != 1 and (most := available_processors()) > 1:
         wanted = min(most, threads or most)
         # With 0 ONNX Runtime gives each thread a processor of its own, which is right if all processors are ours.

@@ -2,6 +2,8 @@
 
 import contextlib
 import logging
+import math
+import sys
 import threading
 import weakref
 from collections.abc import Mapping
@@ -149,8 +151,15 @@ class Placement:
 
     def is_worth_splitting(self, rows: int) -> bool:
         """Whether a call of `rows` rows on the CPU may be split into batches, and is large enough for that."""
+        return rows > self.most_unsplit
+
+    @cached_property
+    def most_unsplit(self) -> int:
+        """The most rows that a call on the CPU may have without being worth splitting."""
         workload = self.workload
-        return workload is not None and workload.independent and rows * workload.cost >= _WORTH_SPLITTING
+        if workload is None or not workload.independent:
+            return sys.maxsize
+        return math.ceil(_WORTH_SPLITTING / workload.cost) - 1
 
     def is_small(self, rows: int | None) -> bool | None:
         """Whether a call of `rows` rows takes less time than Python's lock; None if it is not known."""
@@ -163,7 +172,10 @@ class Placement:
         """A session on the CPU that computes on one thread; None if the model is too large to be opened twice."""
         with self._opening:
             if self._single is None and self._source.size <= _SMALL_FILE and self._source.is_unchanged():
-                self._single = Session(self._source, self._settings.on_one_thread())
+                settings = self._settings.on_one_thread()
+                # The system's allocator would keep memory for each thread that takes batches.
+                settings = settings.with_options({"enable_cpu_mem_arena": True})
+                self._single = Session(self._source, settings)
         return self._single
 
 

@@ -86,6 +86,10 @@ class SessionSettings:
         options = {name: value for name, value in self.session_options.items() if "intra_op" not in name}
         return replace(self.on_cpu, threads=1, session_options=options)
 
+    def with_options(self, options: Mapping[str, Any]) -> "SessionSettings":
+        """These with more session options, unless the user has set them."""
+        return replace(self, session_options={**options, **self.session_options})
+
     def apply(self, options: Any) -> None:
         """Set an onnxruntime.SessionOptions as the user wants it.
 

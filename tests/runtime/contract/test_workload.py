@@ -1,10 +1,13 @@
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from paths import FOUR_BLOBS, MODELS
 
 from edge_runtime import InvalidModel
-from edge_runtime.contract.workload import Workload
+from edge_runtime.contract.metadata_keys import WORKLOAD_KEY
+from edge_runtime.contract.workload import Workload, has_small_rows
 
 PLAIN: dict[str, Any] = {"schema_version": 1, "independent": True, "cost": 12.5, "bytes": 40}
 
@@ -69,3 +72,25 @@ def test_the_largest_and_the_smallest() -> None:
 def test_damaged(text: str) -> None:
     with pytest.raises(InvalidModel, match="the workload is damaged"):
         Workload.from_json(text)
+
+
+@pytest.mark.parametrize(
+    ("workload", "small"),
+    [
+        (Workload(True, 12.5, 40), True),
+        (Workload(True, 1e17, 9999), True),
+        (Workload(True, 12.5, 10_000), False),
+        (Workload(False, 12.5, 40), False),
+    ],
+)
+def test_small_rows(workload: Workload, small: bool, with_metadata: Callable[[bytes, str, str], bytes]) -> None:
+    content = with_metadata((MODELS / "three_labels.onnx").read_bytes(), WORKLOAD_KEY, workload.to_json())
+    assert has_small_rows(content) is has_small_rows(content[-200:]) is small
+    # A key that comes later.
+    assert has_small_rows(with_metadata(content, "maker", "somebody")) is small
+
+
+def test_other_files_do_not_say_that_rows_are_small() -> None:
+    for end in (b"", b"edge_predict.workload", (MODELS / "three_labels.onnx").read_bytes()):
+        assert not has_small_rows(end)
+    assert has_small_rows(FOUR_BLOBS.read_bytes())

@@ -18,7 +18,7 @@ def test_what_is_written_is_computed() -> None:
     buffers = bound("three_labels", 1)
     session = session_of(MODELS / "three_labels.onnx", "cpu")
     for row in ([1.0, 0.0], [0.0, 1.0], [-1, 2]):
-        buffers.pack(buffers.memory, 0, *row)
+        buffers.pack(*row)
         assert buffers.input.tolist() == [row]
         buffers.run()
         (expected,) = session.run(["probabilities"], {"x": np.array([row], np.float32)})
@@ -52,20 +52,20 @@ def test_both_labels_of_a_binary_model() -> None:
 def test_what_cannot_be_packed(row: list[Any]) -> None:
     buffers = bound("three_labels", 1)
     with pytest.raises(UNPACKABLE):
-        buffers.pack(buffers.memory, 0, *row)
+        buffers.pack(*row)
 
 
 @pytest.mark.parametrize("row", [[1, 2], [True, np.float64(2)], [np.int8(1), 2.0], [float("nan"), float("inf")]])
 def test_what_can_be_packed(row: list[Any]) -> None:
     buffers = bound("three_labels", 1)
-    buffers.pack(buffers.memory, 0, *row)
+    buffers.pack(*row)
     np.testing.assert_array_equal(buffers.input, np.array([row], np.float32))
 
 
 def test_one_number_of_the_outputs_type() -> None:
     buffers = bound("four_blobs", 1)
-    buffers.pack_one(buffers.output_memory, 0, 0.1)
-    assert buffers.output.item() == np.float32(0.1)
+    buffers.pack_item(0.1)
+    assert buffers.item() == np.float32(0.1)
 
 
 def test_what_onnxruntime_raises_is_translated() -> None:

@@ -126,6 +126,8 @@ def test_session_options_win(fake: FakeOnnxRuntime, with_metadata: Callable[[byt
             assert settings.graph_optimization_level == level
             assert settings.enable_mem_pattern
             assert settings.get_session_config_entry("session.set_denormal_as_zero") == "1"
+            # On CUDA, there is nothing to choose.
+            assert settings.enable_cpu_mem_arena is (settings in (single, cuda))
             threads, spinning = (1, "0") if settings is single else (3, "1")
             assert settings.intra_op_num_threads == threads
             assert settings.get_session_config_entry("session.intra_op.allow_spinning") == spinning
