@@ -77,7 +77,8 @@ def opened(browser: Any, server: Server) -> Iterator[Any]:
     for context in contexts:
         context.close()
     # The console shows every response that is an error.
-    assert [text for text in said if "400 (Bad Request)" not in text] == []
+    expected = ("400 (Bad Request)", "ERR_INTERNET_DISCONNECTED")
+    assert [text for text in said if not any(one in text for one in expected)] == []
     assert all(url.startswith((f"{server.url}/", "data:")) for url in asked)
 
 
@@ -154,9 +155,32 @@ def test_a_value_that_is_refused_is_said_beside_its_field(opened: Any) -> None:
     assert bill.get_attribute("aria-invalid") == "true"
     assert "field-1-warning" in bill.get_attribute("aria-describedby")
     assert all(contrast >= 4.5 for contrast, _ in shown.evaluate(CONTRASTS))
-    bill.fill("44,5")
-    shown.locator("#field-1[aria-invalid=false]").wait_for()
-    assert '"bill": 44.5' in shown.locator("#command").inner_text()
+    for text in ("0x2c", "1,250", "1e"):
+        bill.fill(text)
+        shown.get_by_text(f"'{text}' is not a number", exact=True).wait_for()
+    for text, number in (("44,5", "44.5"), ("0,125", "0.125"), ("+4.e1 ", "40")):
+        bill.fill(text)
+        shown.locator("#field-1[aria-invalid=false]").wait_for()
+        shown.locator("#command", has_text=f'"bill": {number},').wait_for()
+
+
+def test_a_server_that_is_not_there_for_a_while(opened: Any) -> None:
+    shown = opened("penguins")
+    answer_of(shown, "Gentoo")
+    shown.context.set_offline(True)
+    shown.get_by_label("mass", exact=True).fill("3000")
+    shown.get_by_text("the server cannot be reached", exact=True).wait_for()
+    shown.get_by_label("Model").select_option("mass")
+    shown.get_by_text("This model cannot be shown: the server cannot be reached.").wait_for()
+    shown.context.set_offline(False)
+    shown.get_by_label("Model").select_option("islands")
+    shown.locator("#title", has_text="islands").wait_for()
+    assert not shown.locator("#problem").is_visible()
+
+
+@pytest.mark.parametrize("name", ["none", "%E0%A4%A"])
+def test_an_address_without_a_model_shows_the_first(opened: Any, name: str) -> None:
+    assert opened(name).locator("#title").inner_text() == NAMES[0]
 
 
 def test_the_keyboard_is_enough(opened: Any) -> None:

@@ -159,8 +159,9 @@ class Field {
 
 /** The number in a text, with a decimal point or comma; the text itself if it is none, for the server to refuse. */
 function asNumber(text) {
-  const plain = text.trim().replace(/^([^.,]*),([^.,]*)$/, "$1.$2");
-  return plain && Number.isFinite(Number(plain)) ? Number(plain) : text;
+  // Nobody can say whether 1,250 has a decimal comma.
+  const plain = /^\s*[+-]?[1-9]\d{0,2},\d{3}\s*$/.test(text) ? text : text.trim().replace(/^([^.,]*),([^.,]*)$/, "$1.$2");
+  return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(plain) && Number.isFinite(Number(plain)) ? Number(plain) : text;
 }
 
 /** JSON in one line, with spaces as people write it. */
@@ -179,7 +180,8 @@ function curl(path, body) {
 const row = () => Object.fromEntries(fields.map((field) => [field.feature.name, field.value()]));
 
 async function get(path, options) {
-  const response = await fetch(path, options);
+  // What browsers say of it differs, and helps nobody.
+  const response = await fetch(path, options).catch(() => { throw new Error("the server cannot be reached"); });
   const content = await response.json();
   if (!response.ok) throw new Error(content.error ?? `the server answered ${response.status}`);
   return content;
@@ -303,6 +305,7 @@ function showTensors() {
 async function show(name) {
   const found = await get(`models/${encodeURIComponent(name)}`);
   model = found;
+  byId("problem").hidden = true;
   const { signature } = found;
   const features = Object.fromEntries((signature?.inputs ?? []).flatMap((one) => one.features ?? []).map((one) => [one.name, one]));
   fields = (signature?.columns ?? Object.keys(features)).map((one, number) => new Field(features[one], number));
@@ -325,12 +328,18 @@ async function show(name) {
 }
 
 function fail(error) {
-  byId("problem").textContent = `The server does not answer: ${error.message}`;
+  byId("problem").textContent = `This model cannot be shown: ${error.message}.`;
   byId("problem").hidden = false;
 }
 
 function chosen() {
-  const name = decodeURIComponent(location.hash.slice(1)), options = [...byId("model").options];
+  const options = [...byId("model").options];
+  let name = "";
+  try {
+    name = decodeURIComponent(location.hash.slice(1));
+  } catch {
+    // Not the name of a model.
+  }
   return options.some((one) => one.value === name) ? name : options[0]?.value;
 }
 
