@@ -68,6 +68,20 @@ def test_what_has_begun_is_answered_when_the_server_ends() -> None:
         assert server.end() == 0
 
 
+def test_clients_that_go_away() -> None:
+    request = f"POST {INFER} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(BODY)}\r\n\r\n{BODY}".encode()
+    with serving(FOUR_BLOBS) as server:
+        for sent in (request[:9], request[:-9], request, 20 * request):
+            for _ in range(50):
+                with socket.create_connection(server.address, HANG) as connection:
+                    # It is reset, not closed.
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    connection.sendall(sent)
+        assert server.ask(INFER, BODY).status == 200
+        assert server.end() == 0
+    assert server.notes == [f"serving four_blobs on {server.url}\n"]
+
+
 def test_a_second_signal_gives_up_what_is_not_answered() -> None:
     with serving(FOUR_BLOBS) as server, socket.create_connection(server.address, HANG) as begun:
         begun.sendall(f"POST {INFER} HTTP/1.1\r\nhost: x\r\ncontent-length: 999\r\n\r\n{{".encode())
