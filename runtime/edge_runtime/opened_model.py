@@ -109,7 +109,11 @@ class OpenedModel(Reloadable):
 
     @property
     def metadata(self) -> ModelMetadata:
-        """What the file says about itself: the map of its maker, who made it, its graph's name, its operator sets."""
+        """What the file says about itself: the map of its maker, who made it, its graph's name, its operator sets.
+
+        Raises:
+            InvalidModel: it is not UTF-8 text.
+        """
         return self._runner.placement.metadata
 
     @property

@@ -1,10 +1,12 @@
 """`OpenedModel`: models without a signature, several inputs, every type, through `Predictor.run`."""
 
+import multiprocessing
 from typing import Any
 
 import numpy as np
 import pytest
-from paths import MODELS
+from commands import assert_python_runs
+from paths import FOUR_BLOBS, MODELS
 
 from edge_runtime import InvalidInput, OpenedModel, Predictor
 
@@ -189,3 +191,40 @@ def test_messages_about_many_inputs_are_short() -> None:
         message = str(raised.value)
         assert len(message) < 500
         assert all(words in message for words in said), message
+
+
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+def test_processes_however_they_are_started(method: str) -> None:
+    """While another thread makes calls."""
+    assert_python_runs(f"""
+import multiprocessing, threading
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np
+from edge_runtime import Predictor
+
+predictor, stop = Predictor({str(FOUR_BLOBS)!r}, "cpu"), threading.Event()
+batches = [np.full((size, 2), (-1, 1)) for size in (1, 200_000) * 3]
+expected = [len(batch) for batch in batches]
+
+def call():
+    while not stop.is_set():
+        predictor.predict(batches[1])
+
+if __name__ == "__main__":
+    other = ThreadPoolExecutor(1)
+    other.submit(call)
+    try:
+        context = multiprocessing.get_context({method!r})
+        process = context.Process(target=predictor.predict, args=(batches[1],))
+        process.start()
+        process.join()
+        assert process.exitcode == 0
+        with context.Pool(2, maxtasksperchild=1) as pool:
+            answers = pool.map(predictor.predict, batches, chunksize=1)
+            pool.close()
+            pool.join()
+        assert [int(labels.sum()) for labels in answers] == expected
+    finally:
+        stop.set()
+        other.shutdown()
+""")

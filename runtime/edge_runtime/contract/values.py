@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from edge_runtime.contract.errors import InvalidInput
+from edge_runtime.contract.signals import is_from_handler
 from edge_runtime.contract.signature import Feature
 from edge_runtime.contract.terminal import suggestion
 
@@ -61,7 +62,9 @@ def is_missing(value: Any) -> bool:
         return True
     try:
         return bool(value != value)
-    except Exception:  # an array has more than one answer, and somebody's object may raise anything
+    except Exception as error:  # an array has more than one answer, and somebody's object may raise anything
+        if is_from_handler(error):
+            raise
         return False
 
 

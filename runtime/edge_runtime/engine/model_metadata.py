@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from edge_runtime.contract.errors import InvalidModel
 from edge_runtime.engine.model_source import ModelSource
 from edge_runtime.engine.session import Session
 
@@ -43,18 +44,25 @@ class ModelMetadata:
 
 
 def metadata_of(session: Session) -> ModelMetadata:
-    """What the file that `session` has opened says about itself."""
+    """What the file that `session` has opened says about itself.
+
+    Raises:
+        InvalidModel: it is not UTF-8 text.
+    """
     meta = session.meta
-    return ModelMetadata(
-        custom=meta.custom_metadata_map,
-        producer=meta.producer_name,
-        graph_name=meta.graph_name,
-        graph_description=meta.graph_description,
-        description=meta.description,
-        domain=meta.domain,
-        version=None if meta.version == _UNSAID else meta.version,
-        opsets=_opsets(session.source) if session.source.is_unchanged() else {},
-    )
+    try:
+        return ModelMetadata(
+            custom=meta.custom_metadata_map,
+            producer=meta.producer_name,
+            graph_name=meta.graph_name,
+            graph_description=meta.graph_description,
+            description=meta.description,
+            domain=meta.domain,
+            version=None if meta.version == _UNSAID else meta.version,
+            opsets=_opsets(session.source) if session.source.is_unchanged() else {},
+        )
+    except UnicodeDecodeError as error:
+        raise InvalidModel(f"what {session.source.name} says about itself is not UTF-8 text") from error
 
 
 def _opsets(source: ModelSource) -> dict[str, int]:

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from edge_runtime.contract.data_file import ENTRY_SIZE, DataFile, data_file_in
 from edge_runtime.contract.errors import EdgePredictError, InvalidInput, InvalidModel, ModelNotFound
 from edge_runtime.contract.lazy import cached_property
+from edge_runtime.contract.signals import is_from_handler
 from edge_runtime.contract.terminal import one_line, printable, unreadable
 from edge_runtime.contract.workload import has_small_rows
 
@@ -162,6 +163,8 @@ def _content(model: Any) -> bytes | None:
     except (UnicodeError, io.UnsupportedOperation) as problem:
         raise InvalidModel(f"the model's file is not open for reading bytes; {by_mode}") from problem
     except Exception as problem:  # of somebody's file
+        if is_from_handler(problem):
+            raise
         raise InvalidModel(f"the model cannot be read: {_reason(problem)}") from problem
     if not isinstance(content, bytes | bytearray | memoryview):
         raise InvalidModel(f"the model's file gives {type(content).__name__}, not bytes; {by_mode}")

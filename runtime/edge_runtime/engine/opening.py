@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from edge_runtime.contract.errors import DeviceUnavailable, EdgePredictError, InvalidInput, InvalidModel
+from edge_runtime.contract.signals import is_from_handler
 from edge_runtime.engine.devices import CPU, CUDA, candidates, library_problem, provider_problem
 from edge_runtime.engine.installation import numbers
 from edge_runtime.engine.model_source import ModelSource
@@ -59,6 +60,8 @@ def open_session(ort: ModuleType, source: ModelSource, settings: SessionSettings
         except EdgePredictError:
             raise
         except Exception as error:
+            if is_from_handler(error):
+                raise
             if providers[0][0] == CPU:
                 if _opens_without_options(ort, source, settings):
                     raise InvalidInput(

@@ -15,6 +15,7 @@ from edge_runtime.contract.errors import (
     InvalidModel,
     ModelNotFound,
 )
+from edge_runtime.contract.signals import is_from_handler
 from edge_runtime.contract.terminal import one_line, shortened
 
 # "/src/squeeze.h:53 " or "C:\src\squeeze.h:53 " begins a place in the source, the condition that is not met may end it.
@@ -42,7 +43,8 @@ def translated(error: Exception, model: str) -> EdgePredictError:
     Raises:
         Exception: `error` itself, if ONNX Runtime does not raise such: a signal handler did, to end the call.
     """
-    if isinstance(error, OSError) or not type(error).__module__.startswith(("onnxruntime", "builtins")):
+    is_own = type(error).__module__.startswith(("onnxruntime", "builtins")) and not isinstance(error, OSError)
+    if not is_own or is_from_handler(error):
         raise error
     reason = reason_of(error)
     if found := re.search(r"Unexpected (\w+) type +<class '(\w+)'>.*? for input '(.*)'", reason):

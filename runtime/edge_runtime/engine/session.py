@@ -10,7 +10,7 @@ from typing import Any
 from edge_runtime.contract.errors import EdgePredictError, InferenceFailed, InvalidModel
 from edge_runtime.contract.metadata_keys import CERTIFICATE_KEY
 from edge_runtime.contract.tensors import TensorSpec, needs_ml_dtypes
-from edge_runtime.engine import forks, ml_values, private_calls
+from edge_runtime.engine import forks, ml_values, private_calls, string_inputs
 from edge_runtime.engine.devices import CPU
 from edge_runtime.engine.installation import import_onnxruntime
 from edge_runtime.engine.model_source import ModelSource
@@ -77,6 +77,8 @@ class Session:
             ) from error
         if any(needs_ml_dtypes(spec.type) for spec in (*self.taken.values(), *self.outputs)):
             self._run = ml_values.run_of(ort, self._session, self.taken, self.outputs)
+        if strings := frozenset(name for name, spec in self.taken.items() if "tensor(string)" in spec.type):
+            self._run = string_inputs.run_of(self._run, strings)
 
     def __repr__(self) -> str:
         return f"Session({self.source!r}, {self.provider})"

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_runtime.contract.errors import EdgePredictError, InvalidInput
+from edge_runtime.contract.signals import is_from_handler
 from edge_runtime.contract.tensors import TensorSpec
 from edge_runtime.contract.terminal import MOST_CHARACTERS, one_line, shortened
 from edge_runtime.contract.values import listed
@@ -33,6 +34,8 @@ def reading(read: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result
         except MemoryError:
             raise
         except Exception as error:
+            if is_from_handler(error):
+                raise
             reason = shortened(one_line(error)) or type(error).__name__
             raise InvalidInput(f"what is passed cannot be read: {reason}") from error
 

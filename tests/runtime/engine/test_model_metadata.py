@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from paths import MODELS
 
-from edge_runtime import ModelMetadata, Predictor
+from edge_runtime import InvalidModel, ModelMetadata, Predictor
 
 
 @pytest.fixture
@@ -49,3 +49,11 @@ def test_the_file_is_read_when_it_is_asked_for(tmp_path: Path) -> None:
     assert predictor.metadata.opsets == {"ai.onnx": 16}
     assert other.metadata.opsets == {}
     assert other.metadata.graph_name == "outputs"
+
+
+def test_what_is_not_text() -> None:
+    content = (MODELS / "four_blobs.onnx").read_bytes().replace(b"edge-predict", b"\xff" * 12, 1)
+    predictor = Predictor(content, device="cpu")
+    with pytest.raises(InvalidModel, match=r"^what the model says about itself is not UTF-8 text$"):
+        predictor.metadata  # noqa: B018
+    assert predictor.run({"x": [[-1, 1]]})["probability"].shape == (1, 1)
