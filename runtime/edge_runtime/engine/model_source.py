@@ -76,6 +76,10 @@ class ModelSource:
 
     def again(self) -> "ModelSource":
         """The same place, as it is now. Raises: as the constructor."""
+        path = self.model
+        if isinstance(path, Path) and path.exists() and not (path.is_file() or path.is_dir()):
+            # To read it could take for ever.
+            raise InvalidModel(f"{printable(path)} is a pipe or a device now, not a model file")
         return ModelSource(self.model, self.data_folder)
 
     @property

@@ -199,3 +199,16 @@ def test_what_is_not_a_folder(folder: Any, message: str) -> None:
 def test_a_file_has_no_data_folder(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="data_folder is for a model's content; the data of a file lies beside it"):
         Predictor(MODEL, data_folder=tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes in its file system")
+def test_a_file_that_has_become_a_pipe_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    shutil.copy(MODEL, path)
+    predictor = Predictor(path, device="cpu")
+    path.unlink()
+    os.mkfifo(path)
+    # Nobody writes to it, so to read it would take for ever.
+    with pytest.raises(InvalidModel, match=r"model\.onnx is a pipe or a device now, not a model file"):
+        predictor.reload()
+    predictor.predict_one([0, 0])
