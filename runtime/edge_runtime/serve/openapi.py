@@ -119,17 +119,17 @@ def _schemas(key: str, predictor: Predictor, signature: Signature) -> dict[str, 
     found = {f"{key}.Answer": answer_schema(signature)}
     if signature.has_features:
         row, values = _reference(f"{key}.Row"), _reference(f"{key}.Values")
-        rows: Schema = {"type": "array", "items": row}
+        rows, lists = ({"type": "array", "items": one} for one in (row, values))
         found[f"{key}.Row"] = row_schema(signature)
         found[f"{key}.Values"] = values_schema(signature)
         wrapped: Schema = {
             "type": "object",
-            "properties": {"rows": rows},
+            "properties": {"rows": {"anyOf": [rows, lists]}},
             "required": ["rows"],
             "additionalProperties": False,
         }
         # A list without rows fits more than one of them.
-        found[f"{key}.Request"] = {"anyOf": [row, rows, wrapped, values, {"type": "array", "items": values}]}
+        found[f"{key}.Request"] = {"anyOf": [row, rows, wrapped, values, lists]}
         return found
     tensors = {spec.name: tensor_schema(spec, predictor.input_ranges) for spec in predictor.inputs}
     by_name: Schema = {

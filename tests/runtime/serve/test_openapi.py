@@ -102,6 +102,16 @@ def test_examples_work(app: Starlette, document: Any) -> None:
     assert len(with_examples) == len(predictions(document))
 
 
+def test_every_form_of_rows_fits_the_document(app: Starlette, document: Any) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = {"$ref": "#/components/schemas/penguins.Request", "components": document["components"]}
+    row = tables.named(tables.ROWS[0])
+    for one in (row, list(row.values())):
+        for body in (one, [one, one], {"rows": [one, one]}):
+            assert ask(app, "/models/penguins/predict", orjson.dumps(body)).status == 200, body
+            jsonschema.validate(body, schema)
+
+
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "tensors"])
 def test_every_request_that_fits_the_document_is_answered(app: Starlette, document: Any, name: str) -> None:
     path = f"/models/{name}/predict"
