@@ -22,6 +22,8 @@ def json_rows(
         try:
             # Without the line break, at which json would count a second line.
             values = json.loads(line.rstrip(), parse_float=parse_number)
+            if "\\u" in line:
+                _refuse_half_characters(values)
             ignored: list[str] = []
             if isinstance(values, dict):
                 ignored = [name for name in values if name not in names and name not in noted]
@@ -40,6 +42,15 @@ def json_rows(
             note(f"{source}: ignored columns: {', '.join(ignored)}")
             noted.update(ignored)
         yield row
+
+
+def _refuse_half_characters(values: Any) -> None:
+    """Refuse what JSON can hold, and what can be written nowhere."""
+    try:
+        json.dumps(values, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = error.object[error.start]
+        raise InvalidInput(f"{half!a} is half a character") from None
 
 
 def _read_json(value: Any, feature: Feature) -> float | str:

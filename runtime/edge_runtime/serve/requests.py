@@ -151,7 +151,8 @@ def failure(error: Exception) -> Answer:
         _LOG.error("a request could not be answered", exc_info=error)
         message = "the server failed; its log says why"
     return Answer(
-        orjson.dumps({"error": message}),
+        # It may have halves of characters, which could not be sent.
+        orjson.dumps({"error": message.encode(errors="backslashreplace").decode()}),
         status=status_of(error),
         headers=[(name.encode(), value.encode()) for name, value in headers.items()],
     )

@@ -88,7 +88,9 @@ def test_what_is_not_a_row(text: str, message: str) -> None:
         ('{"island": "Dream", "bill": "4", "ringed": true}', 'bill: "4" is not a number'),
         ('{"island": "Dream", "bill": true, "ringed": true}', "bill: true is not a number"),
         ('["Dream", 1, 2, [], 2007]', "ringed: [] is not a number"),
-        ('["\\ud800", 1, 2, 1, 2007]', "island: '\\ud800' has a character that a tensor of strings cannot hold"),
+        ('["\\ud800", 1, 2, 1, 2007]', "'\\ud800' is half a character"),
+        ('{"island": "Dream", "bill": 1, "ringed": 1, "\\uDFFF": [{}]}', "'\\udfff' is half a character"),
+        ('["\\ud83e\\udd89", "\\u0031 ", 2, [], 2007]', 'bill: "1 " is not a number'),
         (
             '["Dream", 1, 2, null, 2007]',
             "ringed: the value is missing, and missing values are not accepted for this feature",

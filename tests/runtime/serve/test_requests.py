@@ -18,6 +18,8 @@ from edge_runtime.serve.requests import Answer, Asked, ModelEndpoint, read_body
 async def echo(model: ServedModel, asked: Asked) -> Answer:
     if asked.body == b"invalid":
         raise InvalidInput("not a row")
+    if asked.body == b"half":
+        raise InvalidInput("'\ud800' is not a number")
     if asked.body == b"broken":
         raise KeyError("secret")
     return Answer(model.name.encode() + b" " + asked.body)
@@ -33,6 +35,7 @@ def test_an_answer_and_errors(app: Any) -> None:
     assert ask(app, "/blobs", b"1234567890").body == b"blobs 1234567890"
     for path, body, status, error in [
         ("/blobs", b"invalid", 400, "not a row"),
+        ("/blobs", b"half", 400, "'\\ud800' is not a number"),
         ("/blobs", b"broken", 500, "the server failed; its log says why"),
         ("/blobs", b"12345678901", 413, "the body is larger than 10 bytes"),
         ("/none", b"", 404, "there is no model 'none'; the server has blobs"),
