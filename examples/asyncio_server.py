@@ -11,6 +11,8 @@ from edge_runtime import EdgePredictError, Predictor
 
 # More rows than that may take longer than it takes to hand them to a thread.
 FEW = 1_000
+# The most bytes of a line.
+LONGEST = 2**24
 
 
 async def answer(predictor: Predictor, line: str) -> str:
@@ -32,12 +34,17 @@ async def serve(path: str, port: int) -> None:
     predictor = Predictor(path)
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        async for line in reader:
-            writer.write(f"{await answer(predictor, line.decode())}\n".encode())
-            await writer.drain()
+        try:
+            async for line in reader:
+                writer.write(f"{await answer(predictor, line.decode(errors='replace'))}\n".encode())
+                await writer.drain()
+        except ValueError:
+            writer.write(f"not answered: the line is longer than {LONGEST} bytes\n".encode())
+        except ConnectionError:
+            pass  # The client is gone.
         writer.close()
 
-    server = await asyncio.start_server(talk, "localhost", port, limit=2**24)
+    server = await asyncio.start_server(talk, "localhost", port, limit=LONGEST)
     async with server:
         print(f"listening on port {server.sockets[0].getsockname()[1]}", flush=True)
         await server.serve_forever()

@@ -9,7 +9,7 @@ examples/gunicorn_conf.py runs it in several processes.
 import os
 from typing import Any
 
-from flask import Flask, request
+from flask import Flask, jsonify, request
 
 from edge_runtime import InvalidInput, Predictor
 
@@ -24,7 +24,8 @@ def predict() -> Any:
     rows = request.get_json()
     if isinstance(rows, list):
         return {"labels": predictor.predict(rows).tolist()}
-    return predictor.predict_one(rows)
+    # Of a regression it is a number, which Flask does not send by itself.
+    return jsonify(predictor.predict_one(rows))
 
 
 @app.errorhandler(InvalidInput)

@@ -89,18 +89,19 @@ def test_the_asyncio_server(tmp_path: Path) -> None:
 
     async def talk(port: int) -> list[str]:
         reader, writer = await asyncio.open_connection("localhost", port, limit=2**24)
-        writer.write(f"-1,1\n{many}\n1,1;1\n".encode())
-        answers = [(await reader.readline()).decode().strip() for _ in range(3)]
+        writer.write(f"-1,1\n{many}\n1,1;1\n".encode() + b"\xff,1\n" + b"1" * (2**24 + 1) + b"\n")
+        answers = [(await reader.readline()).decode().strip() for _ in range(5)]
         writer.close()
         await writer.wait_closed()
         return answers
 
     with running(log, "asyncio_server", FOUR_BLOBS, 0):
         port = port_in(log, "listening on port ")
-        one, labels, refused = asyncio.run(asyncio.wait_for(talk(port), HANG))
+        one, labels, *refused = asyncio.run(asyncio.wait_for(talk(port), HANG))
     assert one == "1"
     assert labels.split() == ["1", "0"] * 2000
-    assert refused.startswith("not answered: ")
+    assert all(answer.startswith("not answered: ") for answer in refused)
+    assert "Traceback" not in log.read_text()
 
 
 # What is beside the runtime here, and not where its users install it.

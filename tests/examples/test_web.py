@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import runpy
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from concurrency import in_threads
-from paths import FOUR_BLOBS
+from paths import FOUR_BLOBS, MODELS
 from programs import EXAMPLES, answer_of, ends, port_in, running, wait_until
 
 ROW = json.dumps({"x1": -1, "x2": 1}).encode()
@@ -46,6 +47,12 @@ def test_flask() -> None:
     assert client.post("/predict", json=json.loads(MANY)).get_json() == {"labels": [1, 0]}
     refused = client.post("/predict", json={"x1": 1})
     assert (refused.status_code, refused.get_json()) == (422, {"error": "missing x2"})
+
+
+def test_flask_with_a_regression(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODEL", str(MODELS / "mass.onnx"))
+    client = runpy.run_path(str(EXAMPLES / "flask_app.py"))["app"].test_client()
+    assert client.post("/predict", json={"bill": 40, "depth": 20}).get_json() == pytest.approx(3090)
 
 
 # The application of a program that also predicts by itself, so that workers are forked in the middle of calls.
