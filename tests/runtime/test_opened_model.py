@@ -203,7 +203,7 @@ import numpy as np
 from edge_runtime import Predictor
 
 predictor, stop = Predictor({str(FOUR_BLOBS)!r}, "cpu"), threading.Event()
-batches = [np.full((size, 2), (-1, 1)) for size in (1, 200_000) * 3]
+batches = [np.full((size, 2), (-1, 1)) for size in (1, 200_000) * 2]
 expected = [len(batch) for batch in batches]
 
 def call():

@@ -89,7 +89,8 @@ def provider_problem(ort: ModuleType, provider: str, source: ModelSource) -> str
         # All of them end alike, so that any would look like any other.
         kinds = {name.removesuffix(_ENDING): name for name in available}
         alike = [name for kind, name in kinds.items() if suggestion(provider.removesuffix(_ENDING), [kind])]
-        meant = suggestion(provider, alike)
+        # Of `cpu` there is not enough to look like the whole name.
+        meant = suggestion(provider, alike) or (f"; did you mean {alike[0]!r}?" if alike else "")
         return f"the installed onnxruntime does not have {printable(provider)}, only {', '.join(available)}{meant}"
     return None
 
