@@ -2,11 +2,13 @@
 
 import codecs
 import io
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import orjson
 
@@ -78,9 +80,10 @@ def read_body(answering: Answering, body: bytes, content_type: str, most: int) -
         document = _document(body)
         if not isinstance(reader, RowReader):
             return _read_tensors(reader, document, most)
-        read = _read_json(answering, reader, document, most)
-        # It takes time, and few bodies need it.
-        if b"true" in body or b"false" in body:
+        # Nothing else has a byte of strings, true, false or null. To look for whole words takes ten times as long.
+        is_numbers = b'"' not in body and b"u" not in body and b"l" not in body
+        read = _read_json(answering, reader, document, most, is_numbers)
+        if not is_numbers and (b"true" in body or b"false" in body):
             _refuse_booleans(_rows(document), answering.signature.features)
         return read
     if not isinstance(reader, RowReader):
@@ -164,7 +167,7 @@ def _types(rows: list[Any], place: int, name: str) -> set[type]:
         return {type(row.get(name)) for row in rows}
 
 
-def _read_json(answering: Answering, reader: RowReader, document: Any, most: int) -> Read:
+def _read_json(answering: Answering, reader: RowReader, document: Any, most: int, is_numbers: bool) -> Read:
     document = _rows(document)
     if not isinstance(document, dict | list):
         raise InvalidInput("the body must be an object by column name, or a list of rows")
@@ -174,12 +177,28 @@ def _read_json(answering: Answering, reader: RowReader, document: Any, most: int
     if not is_one and len(document) > most:
         raise _too_many(most)
     rows: list[Any] = [document] if is_one else list(document)
+    is_plain = is_numbers and reader.is_plain and len(rows) > 1
+    matrix = _matrix(rows, len(answering.signature.feature_names)) if is_plain else None
     try:
-        feed = reader.tensors(document)
+        feed = reader.tensors(document if matrix is None else matrix)
     except InvalidInput as error:
         raise _precise(rows, is_one, answering, error) from None
     ignored = _ignored(rows, answering) if isinstance(rows[0], dict) else []
     return Read(feed, [f"ignored columns: {listed(ignored)}"] if ignored else [])
+
+
+def _matrix(rows: list[list[Any]], columns: int) -> npt.NDArray[np.float64] | None:
+    """Lists of numbers and lists as an array, which numpy makes in half the time if it need not find out what they are.
+
+    Returns: shape (rows, columns); None if they do not have it, or a number does not fit float64.
+    """
+    try:
+        if [*map(len, rows)].count(columns) != len(rows):
+            return None
+        values = np.fromiter(itertools.chain.from_iterable(rows), np.float64, len(rows) * columns)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return values.reshape(-1, columns)
 
 
 def _precise(rows: list[Any], is_one: bool, answering: Answering, error: InvalidInput) -> InvalidInput:

@@ -10,6 +10,36 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 _HEADERS = 64 * 1024
 
 
+class _Transport:
+    """Writes the head of a response together with its body: one call of the system takes half the time of two."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport, self._head = transport, b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Write `data`, or keep it for the next call if it is a head."""
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.writelines((head, data))
+        elif data.endswith(b"\r\n\r\n") and data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 100"):
+            self._head = data
+        else:
+            self._transport.write(data)
+
+    def flush(self) -> None:
+        """Write the head of a response that has no body."""
+        if self._head:
+            self.write(b"")
+
+    def close(self) -> None:
+        """Close the connection when everything is written."""
+        self.flush()
+        self._transport.close()
+
+
 class LimitedProtocol(HttpToolsProtocol):
     """Closes connections of clients that take too long, or send too much before a body.
 
@@ -29,6 +59,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for headers."""
         super().connection_made(transport)
+        self.transport = _Transport(transport)  # type: ignore[assignment]
         self._reading = self.loop.call_later(self._seconds, transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -87,6 +118,11 @@ class LimitedProtocol(HttpToolsProtocol):
         else:
             self._is_in_headers = False
             super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """A response ends."""
+        self.transport.flush()  # type: ignore[attr-defined]
+        super().on_response_complete()
 
     def pause_writing(self) -> None:
         """The client has not read what was sent."""

@@ -108,7 +108,7 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 
 def _answering_to_the_end(app: ASGIApp) -> ASGIApp:
-    """`app`, for clients that are gone, or whose requests are given up because the server ends at once."""
+    """`app`, which says so when a request is given up because the server ends at once."""
 
     async def answering(scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -117,11 +117,6 @@ def _answering_to_the_end(app: ASGIApp) -> ASGIApp:
             # The answer may have begun.
             with contextlib.suppress(RuntimeError):
                 await send_answer(failure(Refused(503, "the server ends")), send)
-        except RuntimeError as error:
-            # uvloop raises it until it has told uvicorn that the client is gone, which is nobody's fault.
-            if "handler is closed" not in str(error):
-                raise
-            send.__self__.disconnected = True  # type: ignore[attr-defined]
 
     return answering
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
-from paths import MODELS
+from paths import FOUR_BLOBS, MODELS
 from penguin_rows import ORDER, ROWS, assert_same, listed
 
 from edge_runtime import InvalidInput, Predictor
@@ -167,3 +167,30 @@ def test_tensors() -> None:
 
 def test_the_order_of_columns_is_that_of_the_signature(answering: Answering) -> None:
     assert tuple(feature.name for feature in answering.signature.features) == ORDER
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("[[1, 2], [3, -4.5e-7]]", [[1, 2], [3, -4.5e-7]]),
+        (f"[[1, 2], [{10**30}, {2**63}]]", [[1, 2], [10**30, 2**63]]),
+        ("[[1, 2], 3]", "row 2: all rows must be objects by column name, or all of them lists of values"),
+        ("[[1, 2], [3]]", "row 2: a row has 2 values (x1, x2), found 1"),
+        ("[[1], [2, 3, 4]]", "row 1: a row has 2 values (x1, x2), found 1"),
+        ("[[1, 2], [3, [4]]]", "row 2: x2 is a list, not one value"),
+        ("[[1, 2], [3, 1e39]]", "row 2: x2: 1e+39 does not fit float32"),
+        ('[[1, 2], [3, "4"]]', [[1, 2], [3, 4]]),
+        ('[[1, 2], [3, "four"]]', "row 2: x2: 'four' is not a number"),
+        ("[[1, 2], [3, null]]", "row 2: x2: None is not a number"),
+        ("[[1, 2], [3, true]]", "row 2: x2: true is not a number"),
+        ("[[1, false], [3, 4]]", "row 1: x2: false is not a number"),
+    ],
+)
+def test_lists_of_numbers(body: str, found: object) -> None:
+    answering = Predictor(FOUR_BLOBS, device="cpu").answering
+    if isinstance(found, str):
+        with pytest.raises(InvalidInput) as info:
+            read(answering, body)
+        assert str(info.value) == found
+    else:
+        assert np.array_equal(read(answering, body).feed["x"], np.array(found, np.float32))

@@ -93,3 +93,17 @@ def test_a_client_that_does_not_read_its_answers() -> None:
         # The server lets go of the connection, and so of the answers; what the system has of them is still there.
         until(lambda: files() < before)
         assert 0 < len(rest(stuck)) < count * len(ask("/").body)
+
+
+def test_heads_without_a_body_are_sent_at_once() -> None:
+    with serving(MODELS / "images.onnx") as server, socket.create_connection(server.address, HANG) as connection:
+        for request, status in (
+            (b"HEAD / HTTP/1.1\r\nhost: x\r\n\r\n", b"200"),
+            (HEAD + b"expect: 100-continue\r\ncontent-length: 2\r\n\r\n", b"100"),
+            (b"{}", b"400"),
+        ):
+            connection.sendall(request)
+            content = connection.recv(4096)
+            assert content.startswith(b"HTTP/1.1 " + status)
+        # The head and the body come together.
+        assert content.endswith(b"}")
