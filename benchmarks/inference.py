@@ -27,6 +27,8 @@ THREAD_BATCHES = (1, 8, 64, 512, 4096, 16_384, 65_536, 1_000_000)
 ONE = "predict_one"
 # One processor for each call, as eight at once have it at most.
 OURS_ONE = f"{OURS}, threads=1"
+# A function without ONNX Runtime: what Python's own threads reach.
+PYTHON = "Python alone"
 
 # A call that is expected to take longer is skipped, and so is a batch that is expected to take more memory.
 _LONGEST_CALL = 5.0
@@ -115,8 +117,14 @@ def threads(model: Model, rounds: int) -> dict[str, dict[str, Rates]]:
         calls[OURS_ONE] = partial(Predictor(model.onnx, device="cpu", threads=1).predict_proba, rows)
         found[str(batch)] = _rates(calls, batch, rounds)
     row = model.rows(1)[0].tolist()
-    found[ONE] = _rates({name: partial(peers[name].one, row) for name in (OURS, ORT_ONE, ORT_DEFAULT)}, 1, rounds)
+    calls = {name: partial(peers[name].one, row) for name in (OURS, ORT_ONE, ORT_DEFAULT)}
+    found[ONE] = _rates({**calls, PYTHON: _count}, 1, rounds)
     return found
+
+
+def _count() -> int:
+    """What takes about as long as `predict_one`, and never gives up Python's lock by itself."""
+    return sum(number * number for number in range(50))
 
 
 def _rates(calls: Mapping[str, Call], batch: int, rounds: int) -> dict[str, Rates]:

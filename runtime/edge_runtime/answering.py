@@ -157,14 +157,11 @@ class Answering(_Parts):
             InvalidInput: see `Predictor.predict`.
         """
         if type(rows) is np.ndarray:
-            if (
-                rows.ndim == 2
-                and rows.shape[1] == self._columns
-                and 0 < len(rows) <= self._most_copied
-                and rows.dtype is self._source.dtype
-            ):
+            if rows.ndim == 2 and rows.shape[1] == self._columns and len(rows) and rows.dtype is self._source.dtype:
                 # The usual case: what follows would take as long as a third of a small call.
-                return self._of_copied(rows)
+                if len(rows) <= self._most_copied:
+                    return self._of_copied(rows)
+                return self._of_many({self._source.name: np.ascontiguousarray(rows)})
         elif type(rows) is list and self._binds_many:
             # It may be one row, which is faster to write into bound buffers than to convert.
             turn, held = self._turns.take(self._is_small)

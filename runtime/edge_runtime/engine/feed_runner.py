@@ -111,17 +111,18 @@ class FeedRunner:
         if self._ranges is not None:
             self._ranges.check(feed)
         rows = _rows_of(feed) if self._needs_rows and len(feed) == self._taken else None
+        is_small = None if rows is None else self.placement.is_small(rows)
         turn = self._turns.current
         try:
             held = turn.pop()
         except IndexError:
             # Of a binary model, numpy releases Python's lock twice more in the call, to fill both columns.
-            is_small = self.placement.is_small(rows // 3 if rows and self._is_binary else rows)
-            turn, held = self._turns.other(is_small)
+            waits = self.placement.is_small(rows // 2 if rows and self._is_binary else rows)
+            turn, held = self._turns.other(waits)
         try:
-            if not self._is_binary and (rows is None or self.placement.is_small(rows)):
+            if not self._is_binary and (rows is None or is_small):
                 return self.placement.main.run(self.names, feed)
-            return self._outputs_of(feed, rows)
+            return self._outputs_of(feed, rows, is_small)
         finally:
             turn.append(held)
 
@@ -130,21 +131,20 @@ class FeedRunner:
         self._needs_rows = self._counts_rows and self.placement.says_workload
         return self.placement.turns
 
-    def _outputs_of(self, feed: Mapping[str, Any], rows: int | None) -> list[Any]:
+    def _outputs_of(self, feed: Mapping[str, Any], rows: int | None, is_small: bool | None) -> list[Any]:
         session = self.placement.main
         if rows is not None:
             session = self.placement.session_for(rows, feed)
             if self._may_split and session.provider == CPU:
                 if self.placement.is_worth_splitting(rows):
                     return self._in_batches(feed, rows)
-                if self.placement.turns.are_crowded and self.placement.is_small(rows) is False:
+                if is_small is False and self.placement.turns.are_crowded:
                     # The processors have enough to do.
                     session = self.placement.single_threaded() or session
         outputs = session.run(self.names, feed)
         if self._is_binary:
             (positive,) = outputs
-            outputs = [np.empty((len(positive), 2), positive.dtype)]
-            both_probabilities(positive, outputs[0])
+            outputs = [both_probabilities(positive, np.empty((len(positive), 2), positive.dtype))]
         return outputs
 
     def _in_batches(self, feed: Mapping[str, npt.NDArray[Any]], rows: int) -> list[npt.NDArray[Any]]:

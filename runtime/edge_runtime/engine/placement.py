@@ -170,6 +170,8 @@ class Placement:
 
     def single_threaded(self) -> Session | None:
         """A session on the CPU that computes on one thread; None if the model is too large to be opened twice."""
+        if self._single is not None:
+            return self._single
         with self._opening:
             if self._single is None and self._source.size <= _SMALL_FILE and self._source.is_unchanged():
                 settings = self._settings.on_one_thread()

@@ -107,13 +107,16 @@ class Turns(Generic[Held]):
         """
         self._last_other = time.monotonic()
         caller = self._callers.own
+        if is_small is False:
+            turn = self._turn_of(caller)
+            return turn, turn.pop()
         now = time.thread_time_ns()
         if caller.last is not None and now - caller.last > (_CLOSE_IF_SMALL if is_small else _CLOSE):
             caller.count = 0
         caller.last = now
         caller.count += 1
         # A signal handler that is called again and again while it waits would never end.
-        if is_small is not False and caller.count > _COINCIDENCES and not caller.waits and forks.has_lock():
+        if caller.count > _COINCIDENCES and not caller.waits and forks.has_lock():
             caller.waits = True
             try:
                 self._wait(caller)

@@ -280,3 +280,24 @@ def test_integers_outside_their_range_are_refused_before_a_call_is_split(
     with pytest.raises(InvalidInput, match=r"^x\[19999, 0\] is 10.0, but the model takes -9 to 9 there"):
         all_outputs(found).run({"x": x})
     assert sum(batches) == 20_000
+
+
+@pytest.mark.parametrize("with_rows", [True, False])
+@pytest.mark.parametrize("provider", ["CPUExecutionProvider", "Another"])
+def test_calls_on_another_device_do_not_wait(
+    placed: Callable[..., Placement], monkeypatch: pytest.MonkeyPatch, provider: str, with_rows: bool
+) -> None:
+    """They use little of the processor's time, but are not small."""
+    found = placed("three_labels", Workload(True, 10.0, 40) if with_rows else None)
+    runner, given = all_outputs(found), []
+    found.main.provider = provider
+    other = found.turns.other
+
+    def counted(is_small: bool | None = None) -> Any:
+        given.append(is_small)
+        return other(is_small)
+
+    monkeypatch.setattr(found.turns, "other", counted)
+    found.turns.current.pop()
+    runner.run({"x": drawn(3)})
+    assert given == [False if provider == "Another" else True if with_rows else None]
