@@ -15,7 +15,7 @@ from paths import FOUR_BLOBS, MODELS
 from edge_runtime import DeviceUnavailable, EdgePredictError, InvalidInput, InvalidModel, ModelNotFound, Predictor
 from edge_runtime.engine import opening
 from edge_runtime.engine.devices import CPU, CUDA
-from edge_runtime.engine.installation import import_onnxruntime
+from edge_runtime.engine.installation import import_onnxruntime, numbers
 
 # It does not say how much work its rows take.
 MODEL = MODELS / "three_labels.onnx"
@@ -186,14 +186,13 @@ def test_an_old_onnxruntime_cannot_be_told_a_folder(
         Predictor((MODELS / f"{name}.onnx").read_bytes(), "cpu")
 
 
-@pytest.mark.parametrize(
-    "options",
-    [{"log_severity_level": 9}, {"use_per_session_threads": False}, {"session.load_model_format": "ORT"}],
-)
+@pytest.mark.parametrize("options", [{"log_severity_level": 9}, {"session.load_model_format": "ORT"}])
 def test_session_options_that_are_to_blame(options: dict[str, Any], capfd: pytest.CaptureFixture[str]) -> None:
     for model in (FOUR_BLOBS, FOUR_BLOBS.read_bytes()):
         with pytest.raises(InvalidInput, match=r"^session_options: ONNX Runtime does not open the model with them: \w"):
             Predictor(model, session_options=options)
     with pytest.raises(InvalidModel, match="is not a model"):
         Predictor(b"text", session_options=options)
-    assert capfd.readouterr() == ("", "")
+    # Older ones print what they fall back to, and cannot be told not to.
+    if numbers(import_onnxruntime().__version__) >= (1, 26):
+        assert capfd.readouterr() == ("", "")
