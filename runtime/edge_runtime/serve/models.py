@@ -156,10 +156,16 @@ class ServedModel:
             if not self._predictor.reload():
                 return False
             self.opened = self._now()
-        except EdgePredictError as error:
+        except Exception as error:
             self._refused = found
             self._server.metrics.reloaded(self.name, "refused")
-            _LOG.error("%s was changed, and cannot be used; the old one goes on answering: %s", self.name, error)
+            # Whatever it was, later files are looked at.
+            _LOG.error(
+                "%s was changed, and cannot be used; the old one goes on answering: %s",
+                self.name,
+                error,
+                exc_info=None if isinstance(error, EdgePredictError) else error,
+            )
             return False
         self._server.metrics.reloaded(self.name, "taken")
         _LOG.info("%s was changed, and is reloaded", self.name)

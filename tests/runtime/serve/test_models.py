@@ -81,6 +81,23 @@ def test_a_file_that_cannot_be_used_is_refused_once(tmp_path: Path, caplog: pyte
     assert 'edge_serve_reloads_total{model="m",result="taken"} 1.0' in text
 
 
+def test_files_are_followed_whatever_goes_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "model.onnx"
+    shutil.copy(FOUR_BLOBS, file)
+    model = ServedModels({"m": Predictor(file, device="cpu")})["m"]
+    nothing: dict[str, bool] = {}
+    with monkeypatch.context() as broken:
+        broken.setattr(Predictor, "reload", lambda self: nothing["bug"])
+        replace(file, FOUR_BLOBS.read_bytes())
+        assert not model.reload()
+        assert not model.reload()
+    assert caplog.text.count("KeyError: 'bug'") == 1
+    replace(file, FOUR_BLOBS.read_bytes())
+    assert model.reload()
+
+
 def test_a_model_that_was_opened_from_its_content_is_not_reloaded() -> None:
     assert not ServedModels({"m": Predictor(FOUR_BLOBS.read_bytes(), device="cpu")})["m"].reload()
 
