@@ -164,8 +164,8 @@ def read_array(plain: Mapping[str, Any]) -> npt.NDArray[Any]:
     found = np.frombuffer(data, stored_dtype.newbyteorder("<")).reshape(_shape(stored["shape"]))
     if "stored" in plain and stored_dtype != dtype and not (stored_dtype.kind in "iu" and dtype.kind in "iu"):
         raise ValueError(f"an array of {dtype} is stored as {stored_dtype}")
-    # A copy, since ONNX Runtime takes contiguous arrays.
-    return np.array(np.broadcast_to(found.astype(dtype), shape))
+    # A copy, since ONNX Runtime takes contiguous arrays; by itself it would have the order of what is repeated.
+    return np.array(np.broadcast_to(found.astype(dtype), shape), order="C")
 
 
 def read_generated(plain: Mapping[str, Any], dtype: np.dtype[Any]) -> Generated:
