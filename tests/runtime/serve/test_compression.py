@@ -35,7 +35,7 @@ def test_small_answers_are_not_compressed() -> None:
         (CONTENT, b"br", 415, "content-encoding 'br' is not read; use gzip or deflate"),
         (CONTENT, b"gzip", 400, "the body is not gzip"),
         (gzip.compress(CONTENT, mtime=0)[:-9], b"gzip", 400, "the body is cut"),
-        (gzip.compress(CONTENT, mtime=0) + gzip.compress(b"more"), b"gzip", 400, "goes on after its gzip ends"),
+        (2 * gzip.compress(CONTENT, mtime=0), b"gzip", 400, "goes on after its gzip ends"),
         (gzip.compress(CONTENT + b"x", mtime=0), b"gzip", 413, "larger than 10000 bytes when it is decompressed"),
         (zlib.compress(bytes(10**8)), b"deflate", 413, "larger than 10000 bytes"),
     ],
