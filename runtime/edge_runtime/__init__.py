@@ -11,8 +11,8 @@ predictor.predict_one([-1, 1])  # Prediction(label=1, probability=0.992706418037
 # Before all else: the program may import ONNX Runtime next.
 from edge_runtime.contract import telemetry as _telemetry  # noqa: F401
 
-# Type checkers take this name for true. Neither typing nor anything else is imported before the first use of a name,
-# so that the command can be interrupted quietly from the start, and numpy is loaded with what needs it.
+# Type checkers take this name for true. Neither typing nor anything else that takes time is imported before a name is
+# used, so that the command can be interrupted quietly from the start, and numpy is loaded with what needs it.
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:

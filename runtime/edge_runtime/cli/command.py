@@ -1,8 +1,8 @@
 """The entry of the command `edge-predict`.
 
 One row without options is answered at once. Everything else goes to `options`, whose parser takes longer to load than a
-small model takes to answer. This module and `edge_runtime` import nothing by themselves, so that Ctrl-C ends the
-command quietly from the start.
+small model takes to answer. This module and `edge_runtime` import next to nothing by themselves, so that Ctrl-C ends
+the command quietly from the start.
 """
 
 

@@ -193,7 +193,7 @@ sys.exit(main())
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
-@pytest.mark.parametrize("module", ["edge_runtime.contract", "edge_runtime.contract.values", "typer", "numpy"])
+@pytest.mark.parametrize("module", ["edge_runtime.contract.shell", "edge_runtime.contract.values", "typer", "numpy"])
 def test_interrupted_while_it_loads(module: str) -> None:
     arguments = [module, str(MODEL), "--verify"]
     result = subprocess.run([sys.executable, "-c", INTERRUPTED_AT_IMPORT, *arguments], capture_output=True, text=True)
