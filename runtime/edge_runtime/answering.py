@@ -73,6 +73,9 @@ class _Parts:
             self._most_copied = min(_COPIED // self._columns, placement.most_unsplit)
         self.is_ready = True
 
+    def _new_buffers(self, rows: int) -> BoundBuffers:
+        return BoundBuffers(self._placement.main, self._source, self._target, rows, self._is_binary)
+
 
 class Answering(_Parts):
     """Answers rows with a model whose output holds probabilities or values.
@@ -195,18 +198,19 @@ class Answering(_Parts):
             turn, held = self._turns.other(self._placement.is_small(rows))
         try:
             buffers = held.many
-            if buffers is None or len(buffers.input) != rows:
+            if buffers is None or (len(buffers.input) != rows and held.last == rows):
                 buffers = held.many = self._new_buffers(rows)
-            buffers.input[...] = numbers
-            return buffers.answer()
+            held.last = rows
+            if len(buffers.input) == rows:
+                buffers.input[...] = numbers
+                return buffers.answer()
         finally:
             turn.append(held)
+        # To bind buffers takes as long as several calls, and each may be of another size.
+        return self._of_many({self._source.name: np.ascontiguousarray(numbers)})
 
     def _of_many(self, feed: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.floating[Any]]:
         return self._runner.run(feed)[0]  # type: ignore[no-any-return]
-
-    def _new_buffers(self, rows: int) -> BoundBuffers:
-        return BoundBuffers(self._placement.main, self._source, self._target, rows, self._is_binary)
 
     def _one_unbound(self, row: Any) -> Prediction | float:
         if not self.is_ready:

@@ -92,15 +92,17 @@ class HeldBuffers:
 
     Attributes:
         one: for a single row.
-        many: for as many rows as the last call had.
+        many: for as many rows as two calls in a row had, or the first one.
+        last: how many rows the last of these calls had.
     """
 
-    __slots__ = ("many", "one")
+    __slots__ = ("last", "many", "one")
 
     def __init__(self) -> None:
         """Begin without buffers."""
         self.one: BoundBuffers | None = None
         self.many: BoundBuffers | None = None
+        self.last = 0
 
 
 def both_probabilities(positive: npt.NDArray[Any], result: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -37,12 +37,21 @@ def create_app(models: ServedModels) -> Starlette:
         *openapi.routes(models),
         *page.routes(),
     ]
-    return Starlette(
+    return _App(
         routes=routes,
         middleware=[Middleware(_Direct, endpoints=_endpoints(routes, models))],
         exception_handlers={HTTPException: _as_json},
         lifespan=lifespan,
     )
+
+
+class _App(Starlette):
+    def build_middleware_stack(self) -> ASGIApp:
+        """Starlette's layers, and middleware that was added to the application."""
+        stack = super().build_middleware_stack()
+        (*added, direct) = self.user_middleware
+        # To models, Starlette's own layers have nothing to add but time.
+        return stack if added else direct.cls(stack, *direct.args, **direct.kwargs)
 
 
 class _Direct:

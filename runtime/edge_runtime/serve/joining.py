@@ -96,6 +96,39 @@ class _Callers:
         self._alone = 0 if count > 1 else 2 if self._alone == 1 else 1
 
 
+class _Deadlines:
+    """Refuses what is not answered within `seconds` (504). One timer is for all of them: each takes microseconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        # The earliest first.
+        self._due: dict[asyncio.Future[Any], float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, answer: asyncio.Future[Any]) -> None:
+        """Begin to wait for `answer`."""
+        self._due[answer] = time.monotonic() + self._seconds
+        if self._timer is None:
+            self._timer = answer.get_loop().call_later(self._seconds, self._look)
+
+    def remove(self, answer: asyncio.Future[Any]) -> None:
+        """Stop waiting for it."""
+        self._due.pop(answer, None)
+        if not self._due and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        self._timer, now = None, time.monotonic()
+        for answer, due in list(self._due.items()):
+            if due > now:
+                self._timer = answer.get_loop().call_later(due - now, self._look)
+                break
+            del self._due[answer]
+            if not answer.done():
+                answer.set_exception(Refused(504, f"there was no answer within {self._seconds:g} seconds"))
+
+
 @dataclass(slots=True)
 class _Waiting:
     feed: Feed
@@ -146,7 +179,7 @@ class Calls:
         self._pace = Pace()
         self._queue: deque[_Waiting] = deque()
         self._is_due, self._is_busy = False, False
-        self._callers = _Callers()
+        self._callers, self._deadlines = _Callers(), _Deadlines(limits.seconds)
         self.waiting = 0
 
     async def outputs(self, feed: Feed, names: Names = ()) -> Sequence[Any]:
@@ -165,9 +198,8 @@ class Calls:
             raise Refused(503, f"{self.waiting} requests wait already; come again", {"retry-after": "1"})
         if self._joins:
             feed = self._check(feed)
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Sequence[Any]] = loop.create_future()
-        timer = loop.call_later(self._limits.seconds, _expire, answer, self._limits.seconds)
+        answer: asyncio.Future[Sequence[Any]] = asyncio.get_running_loop().create_future()
+        self._deadlines.add(answer)
         one = _Waiting(feed, names, _rows(feed), size, answer)
         self._count(1)
         try:
@@ -178,7 +210,7 @@ class Calls:
                 self._in_thread([one], size)
             return await answer
         finally:
-            timer.cancel()
+            self._deadlines.remove(answer)
             self._count(-1)
 
     def _count(self, change: int) -> None:
@@ -284,8 +316,3 @@ def _settle(together: list[_Waiting], results: Sequence[Sequence[Any] | Exceptio
             one.answer.set_exception(result)
         else:
             one.answer.set_result(result)
-
-
-def _expire(answer: asyncio.Future[Any], seconds: float) -> None:
-    if not answer.done():
-        answer.set_exception(Refused(504, f"there was no answer within {seconds:g} seconds"))

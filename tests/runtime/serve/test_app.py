@@ -1,5 +1,7 @@
 from paths import FOUR_BLOBS
 from servers import ask
+from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from edge_runtime import Predictor
 from edge_runtime.serve import ServedModels, create_app
@@ -10,3 +12,13 @@ def test_paths_and_methods_that_are_not_there_are_refused_as_json() -> None:
     missing, method = ask(app, "/v2/nothing"), ask(app, "/v2/health/live", method="DELETE")
     assert (missing.status, missing.json) == (404, {"error": "Not Found"})
     assert (method.status, method.json) == (405, {"error": "Method Not Allowed"})
+
+
+def test_middleware_that_is_added_sees_requests_for_models() -> None:
+    def closed(_: ASGIApp) -> ASGIApp:
+        return Response(status_code=401)
+
+    app = create_app(ServedModels({"blobs": Predictor(FOUR_BLOBS, device="cpu")}))
+    app.add_middleware(closed)
+    for path in ("/models/blobs/predict", "/v2/models/blobs/infer"):
+        assert ask(app, path, b"[[1, 2]]").status == 401
