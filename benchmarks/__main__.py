@@ -59,7 +59,8 @@ def measure(parts: list[str], rounds: int, seconds: float, folder: Path) -> Resu
             case "tensors":
                 results["tensors"] = tensors.tensors(folder, rounds, seconds)
             case "loading":
-                results["loading"] = {model.name: inference.loading(model, rounds, seconds) for model in models}
+                cells = [inference.loading(model, rounds, seconds) for model in models]
+                results["loading"] = {name: cell for found in cells for name, cell in found.items()}
             case "shell":
                 found = shell.shell(example, folder / "shell", rounds, 6 * seconds)
                 results["shell"] = found

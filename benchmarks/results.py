@@ -16,7 +16,7 @@ class Results(TypedDict, total=False):
         throughput: of one call with many rows, by model and batch.
         threads: of calls from several threads at once on the example's network, by batch and contestant.
         tensors: of `run`, by how many tensors go in and come out.
-        loading: of opening a file, by model.
+        loading: of opening a file, by model, and by whether its signature is new to the process.
         shell: of whole commands.
         startup: seconds of each part of whole commands.
         sizes: bytes of installs, or why there is no figure.

@@ -70,7 +70,7 @@ class _Parts:
         self._binds_many = self._is_bindable and session.provider == CPU
         if self._binds_many:
             self._columns = len(signature.features)
-            self._most_copied = min(_COPIED // self._columns, placement.most_unsplit)
+            self._most_copied = min(_COPIED // self._columns, placement.most_unsplit, placement.most_on_one)
         self.is_ready = True
 
     def _new_buffers(self, rows: int) -> BoundBuffers:

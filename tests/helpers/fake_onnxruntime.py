@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edge_runtime.engine import cuda, devices, session
+from edge_runtime.engine import cuda, devices, placement, session
 from edge_runtime.engine.devices import CPU, CUDA
 from edge_runtime.engine.installation import import_onnxruntime
 
@@ -177,7 +177,7 @@ class FakeOnnxRuntime:
 def install(monkeypatch: pytest.MonkeyPatch, cuda_does: str) -> FakeOnnxRuntime:
     """Put a fake in the place of onnxruntime, on a machine whose driver finds a GPU."""
     ort = FakeOnnxRuntime(cuda_does)
-    for module in (session, devices, cuda):
+    for module in (session, devices, cuda, placement):
         monkeypatch.setattr(module, "import_onnxruntime", lambda: ort)
     monkeypatch.setattr(devices, "cuda_driver_problem", lambda: None)
     return ort

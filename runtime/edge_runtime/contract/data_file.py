@@ -8,7 +8,6 @@ belongs to another .onnx file is found without reading it all. Schema version 1:
 In an artifact it is the last entry of the metadata, so that it is found before the model is opened.
 """
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -120,6 +119,9 @@ def finished(path: Path) -> DataFile:
     Raises:
         OSError: it cannot be read or written.
     """
+    # Its import takes 3 ms, and most programs only open models.
+    import hashlib
+
     digest = hashlib.sha256()
     for block in blocks(path):
         digest.update(block)

@@ -26,7 +26,7 @@ def signature_in(
         return None
     signature = Signature.from_json(text)
     described = {
-        tensor.name: ("O" if tensor.holds_strings else "f", len(tensor.feature_names)) for tensor in signature.inputs
+        tensor.name: ("O" if tensor.holds_strings else "f", tensor.feature_count) for tensor in signature.inputs
     }
     declared = {spec.name: _kind_and_columns(spec) for spec in inputs}
     # Numbers are read as one type.

@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from operator import attrgetter, itemgetter
 from typing import Any, cast
 
 from edge_runtime.contract import schema
@@ -100,20 +101,29 @@ class Input:
     @cached_property
     def feature_names(self) -> tuple[str, ...]:
         """The names of its features, in order."""
-        return tuple(feature.name for feature in self.features)
+        plain = vars(self).get("_plain")
+        return tuple(map(attrgetter("name"), self.features) if plain is None else map(itemgetter("name"), plain))
 
     @cached_property
     def kinds(self) -> frozenset[Kind]:
         """The kinds of its features."""
-        return frozenset(feature.kind for feature in self.features)
+        plain = vars(self).get("_plain")
+        return frozenset(map(attrgetter("kind"), self.features) if plain is None else map(itemgetter("kind"), plain))
+
+    @property
+    def feature_count(self) -> int:
+        """How many features it has."""
+        return len(vars(self).get("_plain") or self.features)
 
     @property
     def holds_strings(self) -> bool:
         """Whether its features are strings."""
-        return "categorical" in self.kinds
+        plain = vars(self).get("_plain")
+        # All of them, or none.
+        return "categorical" in (self.kinds if plain is None else plain[0]["kind"])
 
     def __repr__(self) -> str:
-        if not self.feature_names:
+        if not self.feature_count:
             return f"Input({self.name!r})"
         return f"Input({self.name!r}, {_counted(self.feature_names, 'feature')})"
 
@@ -155,7 +165,7 @@ class Signature:
     @property
     def has_features(self) -> bool:
         """Whether the inputs are rows of named features, and not tensors such as images."""
-        return any(tensor.feature_names for tensor in self.inputs)
+        return any(tensor.feature_count for tensor in self.inputs)
 
     def is_positive(self, probability: Any) -> Any:
         """Whether `labels[1]` of a binary task is predicted for this probability of it.
@@ -227,13 +237,15 @@ class Signature:
         return signature
 
     @classmethod
+    @functools.lru_cache(maxsize=_KEPT)
     def from_json(cls, text: str) -> "Signature":
-        """The signature in `text`, as `to_json` wrote it.
+        """The signature in `text`, as `to_json` wrote it; the same object for the last texts.
 
         Raises:
             InvalidModel: as `from_dict`.
         """
-        return _from_json(text)
+        with schema.reading("the signature"):
+            return _read(json.loads(text))
 
     def __repr__(self) -> str:
         labels = f", {_counted(self.labels, 'label')}" if self.labels else ""
@@ -244,12 +256,6 @@ class Signature:
 def default_features(count: int) -> tuple[Feature, ...]:
     """`count` numeric features with the names x1, x2, ..., for a model whose columns have no names."""
     return tuple(Feature(f"x{column}") for column in range(1, count + 1))
-
-
-@functools.lru_cache(maxsize=_KEPT)
-def _from_json(text: str) -> Signature:
-    with schema.reading("the signature"):
-        return _read(json.loads(text))
 
 
 def _read(document: object) -> Signature:
@@ -268,12 +274,7 @@ def _read(document: object) -> Signature:
 def _input(plain: Mapping[str, Any]) -> Input:
     if "features" not in plain:
         return Input(plain["name"])
-    features = plain["features"]
-    found = {
-        **{"name": plain["name"], "_plain": features},
-        "feature_names": tuple([feature["name"] for feature in features]),
-        "kinds": frozenset([feature["kind"] for feature in features]),
-    }
+    found = {"name": plain["name"], "_plain": plain["features"]}
     object.__setattr__(tensor := object.__new__(Input), "__dict__", found)
     return tensor
 

@@ -47,8 +47,7 @@ class FeedRunner:
         self.names = [spec.name for spec in outputs]
         self._is_binary = is_binary
         self._chosen: dict[tuple[str, ...], FeedRunner] = {}
-        # Made by the first call: opening a model need not wait for it.
-        self._turns: Turns[HeldBuffers] | None = None
+        self._turns: Turns[HeldBuffers] | None = None  # See `_prepared`.
 
     @cached_property
     def types(self) -> list[tuple[str, Any]] | None:
@@ -84,13 +83,10 @@ class FeedRunner:
     @property
     def has_independent_rows(self) -> bool:
         """Whether the outputs of a row are known to depend on that row alone, in a call of any number of rows."""
-        workload, batch = self.placement.workload, self.placement.main.inputs[0].shape[:1] if self._counts_rows else ()
-        return (
-            workload is not None
-            and workload.independent
-            and self._counts_rows
-            and all(spec.shape[:1] == batch for spec in self._outputs)
-        )
+        workload, inputs = self.placement.workload, self.placement.main.inputs
+        if workload is None or not workload.independent or not self._counts_rows:
+            return False
+        return all(spec.shape[:1] == inputs[0].shape[:1] for spec in self._outputs)
 
     def run(self, feed: Mapping[str, Any]) -> list[Any]:
         """The outputs for `feed`.
@@ -121,26 +117,30 @@ class FeedRunner:
             turn, held = self._turns.other(waits)
         try:
             if not self._is_binary and (rows is None or is_small):
-                return self.placement.main.run(self.names, feed)
+                return (self._uncounted if rows is None else self.placement.main).run(self.names, feed)
             return self._outputs_of(feed, rows, is_small)
         finally:
             turn.append(held)
 
     def _prepared(self) -> Turns[HeldBuffers]:
+        """What the first call makes: opening a model need not wait for it."""
         # Where a call runs, and whether it is split, depends on its size only if the file says what a row costs.
         self._needs_rows = self._counts_rows and self.placement.says_workload
+        self._uncounted = self.placement.main if self._needs_rows else self.placement.pooled()
         return self.placement.turns
 
     def _outputs_of(self, feed: Mapping[str, Any], rows: int | None, is_small: bool | None) -> list[Any]:
-        session = self.placement.main
+        session = self._uncounted
         if rows is not None:
             session = self.placement.session_for(rows, feed)
-            if self._may_split and session.provider == CPU:
-                if self.placement.is_worth_splitting(rows):
-                    return self._in_batches(feed, rows)
-                if is_small is False and self.placement.turns.are_crowded:
-                    # The processors have enough to do.
-                    session = self.placement.single_threaded() or session
+            may_split = self._may_split and session.provider == CPU
+            if may_split and self.placement.is_worth_splitting(rows):
+                return self._in_batches(feed, rows)
+            if may_split and is_small is False and self.placement.turns.are_crowded:
+                # The processors have enough to do.
+                session = self.placement.single_threaded() or session
+            elif session is self.placement.main and rows > self.placement.most_on_one:
+                session = self.placement.pooled()
         outputs = session.run(self.names, feed)
         if self._is_binary:
             (positive,) = outputs
@@ -151,8 +151,7 @@ class FeedRunner:
         """The outputs for `feed`, computed in batches on the CPU.
 
         Worker threads of ours are faster than ONNX Runtime's if a batch fits the cache. They take a session that
-        computes on one thread. A large model is not loaded twice for that: its batches come one after the other, each
-        on all of ONNX Runtime's threads.
+        computes on one thread. A large model is not loaded twice for that: all threads compute one batch at a time.
         """
         workload = self.placement.workload
         assert workload is not None

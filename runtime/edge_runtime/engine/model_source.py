@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from edge_runtime.contract.data_file import ENTRY_SIZE, DataFile, data_file_in
 from edge_runtime.contract.errors import EdgePredictError, InvalidInput, InvalidModel, ModelNotFound
 from edge_runtime.contract.lazy import cached_property
+from edge_runtime.contract.metadata_keys import WORKLOAD_KEY
 from edge_runtime.contract.signals import is_from_handler
 from edge_runtime.contract.terminal import one_line, printable, unreadable
 from edge_runtime.contract.workload import has_small_rows
@@ -16,6 +17,8 @@ from edge_runtime.contract.workload import has_small_rows
 Stamp: TypeAlias = tuple[int, int, int, int]
 
 NO_STAMP: Stamp = (0, 0, 0, 0)
+
+_WORKLOAD = WORKLOAD_KEY.encode()
 
 _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)  # which Windows has
 
@@ -29,6 +32,7 @@ class ModelSource:
         data_folder: for a content, the absolute path of the folder with the files that it refers to, if that was given.
         data: the data file of the model, see `contract.data_file`; None if it has none.
         has_small_rows: whether no call of it needs much memory at a time, see `contract.workload`.
+        says_workload: whether it says how much work a row takes, in its last bytes.
     """
 
     def __init__(self, model: Any, data_folder: Any = None) -> None:
@@ -50,7 +54,9 @@ class ModelSource:
         if content is not None:
             self.loadable, end = content, content
         self.data_folder = None if data_folder is None else _folder(data_folder, self.model)
-        self.has_small_rows = has_small_rows(end[-ENTRY_SIZE:])
+        place = end.rfind(_WORKLOAD, -ENTRY_SIZE)
+        self.says_workload = place >= 0
+        self.has_small_rows = self.says_workload and has_small_rows(end[place:])
         data = data_file_in(end)
         self.data = None if data is None else self._located(data)
 
@@ -178,7 +184,7 @@ def _content(model: Any) -> bytes | None:
 
 
 def _examined(path: str) -> tuple[bytes | None, bytes, Stamp]:
-    """The content of `path` if it is a pipe, else None; its end, with the entry of the data file; its stamp.
+    """The content of `path` if it is a pipe, else None; its end, with the last of its metadata; its stamp.
 
     Checked here because ONNX Runtime's own messages do not name the cause. By a descriptor, which takes half as long as
     a file object.

@@ -120,15 +120,14 @@ def _new_session(ort: ModuleType, source: ModelSource, providers: Sequence[Provi
 
 
 def _session_options(ort: ModuleType, source: ModelSource, provider: str, settings: SessionSettings) -> Any:
-    options, threads = ort.SessionOptions(), settings.threads
+    options = ort.SessionOptions()
     options.inter_op_num_threads = 1
     # ONNX Runtime would keep a memory pattern for each number of rows.
     options.enable_mem_pattern = False
     if provider == CPU and source.has_small_rows:
         # Unless tensors have tens of megabytes, ONNX Runtime's own allocator takes longer than the system's.
         options.enable_cpu_mem_arena = False
-    if provider == CPU and _can_spin_briefly(ort) and threads != 1 and (most := available_processors()) > 1:
-        wanted = min(most, threads or most)
+    if provider == CPU and (wanted := cpu_threads(ort, settings.threads)) > 1:
         # With 0 ONNX Runtime gives each thread a processor of its own, which is right if all processors are ours.
         options.intra_op_num_threads = 0 if wanted == _all_processors() else wanted
         # Waking up takes longer than most calls, so threads wait this long for the next call before they sleep.
@@ -138,7 +137,7 @@ def _session_options(ort: ModuleType, source: ModelSource, provider: str, settin
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Errors are raised, so ONNX Runtime need not print them too.
     options.log_severity_level = 4
-    if isinstance(source.model, bytes):
+    if isinstance(source.loadable, bytes):
         _set_data_folder(ort, options, source)
     settings.apply(options)
     return options
@@ -146,16 +145,23 @@ def _session_options(ort: ModuleType, source: ModelSource, provider: str, settin
 
 def _set_data_folder(ort: ModuleType, options: Any, source: ModelSource) -> None:
     """Say where the files are that a model's content refers to; without a folder, nowhere: not in the current one."""
-    assert isinstance(source.model, bytes)
+    assert isinstance(source.loadable, bytes)
     if numbers(ort.__version__) >= (1, 21):
         options.add_session_config_entry(
             "session.model_external_initializers_file_folder_path", str(source.data_folder or os.devnull)
         )
-    elif _EXTERNAL.search(source.model):
+    elif _EXTERNAL.search(source.loadable):
         raise InvalidModel(
             f"the model has its weights in other files, and ONNX Runtime {ort.__version__} finds them only beside the "
             "file of the model; open it by its path, or upgrade onnxruntime to 1.21"
         )
+
+
+def cpu_threads(ort: ModuleType, most: int | None) -> int:
+    """How many threads a session on the CPU has, of `most` that it may have; None for one per processor."""
+    if most == 1 or not _can_spin_briefly(ort):
+        return 1
+    return min(available_processors(), most or available_processors())
 
 
 @functools.cache

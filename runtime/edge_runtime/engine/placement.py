@@ -20,8 +20,10 @@ from edge_runtime.contract.workload import Workload
 from edge_runtime.engine import forks
 from edge_runtime.engine.bound_buffers import HeldBuffers
 from edge_runtime.engine.devices import CPU, CUDA, cuda_problem
+from edge_runtime.engine.installation import import_onnxruntime
 from edge_runtime.engine.model_metadata import ModelMetadata, metadata_of
 from edge_runtime.engine.model_source import ModelSource
+from edge_runtime.engine.opening import cpu_threads
 from edge_runtime.engine.processor_limits import available_processors
 from edge_runtime.engine.session import Session
 from edge_runtime.engine.session_settings import SessionSettings
@@ -43,10 +45,14 @@ _GPU_BYTES = 7.0
 # The work from which on a call is split into batches, in units of `Workload.cost`.
 _WORTH_SPLITTING = 1_000_000
 
+# The work from which on several threads of ONNX Runtime may be faster than one, in units of `Workload.cost`. They take
+# 50 us to wake up.
+_WORTH_THREADS = 500_000
+
 # The work up to which calls had better not compute at the same time, in units of `Workload.cost`: see `turns`.
 _SMALL = 40_000
 
-# The largest file, in bytes, that is opened a second time for batches.
+# The largest file, in bytes, that is opened more than once.
 _SMALL_FILE = 1024 * 1024
 
 
@@ -54,7 +60,7 @@ class Placement:
     """The sessions of a model.
 
     Attributes:
-        main: the session for small calls, and for all calls unless the device is "auto".
+        main: the session for small calls, and for all unless the device is "auto", or it computes on one thread.
         ranges: the integers that inputs take, if the model looks something up at them; None if it does not.
         threads: the most processors that one call may use; None for all of this process.
     """
@@ -69,18 +75,26 @@ class Placement:
         self._source, self._settings = source, settings
         self.threads = settings.threads
         chooses = settings.may_choose
-        self.main = Session(source, settings.on_cpu if chooses else settings)
+        self._all_threads = settings.on_cpu if chooses else settings
+        # Its threads would take longer to start than the rest, and most of its calls are done before they wake up.
+        leaves = self._all_threads.leaves_threads
+        has_one = leaves and cpu_threads(import_onnxruntime(), settings.threads) == 1
+        begins_on_one = has_one or (leaves and source.says_workload and source.size <= _SMALL_FILE)
+        self.main = Session(source, self._all_threads.on_one_thread if begins_on_one else self._all_threads)
+        # Without ONNX Runtime's allocator it is not for batches, see `single_threaded`.
+        self._single: Session | None = self.main if begins_on_one and not source.has_small_rows else None
+        self._pooled: Session | None = self.main if has_one or not begins_on_one else None
         self.ranges: InputRanges | None = ranges_in(self.main.metadata, self.main.inputs)
         self._turns: Turns[HeldBuffers] | None = None
         # A signal handler may make a call that opens a session while one is opened.
         self._opening = threading.RLock()
         self._cuda: Session | None = None
-        self._single: Session | None = None
         _placements.add(self)
         # A GPU takes longer to start than a small model may ever compute, so it is not opened before it pays.
         self._may_use_cuda = chooses and self.says_workload
         if chooses and not self._may_use_cuda and cuda_problem(source) is None:
-            self.main = Session(source, settings)
+            self.main = self._pooled = Session(source, settings)
+            self._single = None
 
     @property
     def turns(self) -> Turns[HeldBuffers]:
@@ -161,6 +175,13 @@ class Placement:
             return sys.maxsize
         return math.ceil(_WORTH_SPLITTING / workload.cost) - 1
 
+    @cached_property
+    def most_on_one(self) -> int:
+        """The most rows of a call for which the thread of `main` is enough, if it has one; more go to `pooled`."""
+        if self._pooled is self.main:
+            return sys.maxsize
+        return -1 if self.workload is None else math.ceil(_WORTH_THREADS / self.workload.cost) - 1
+
     def is_small(self, rows: int | None) -> bool | None:
         """Whether a call of `rows` rows takes less time than Python's lock; None if it is not known."""
         if self.main.provider != CPU:
@@ -168,15 +189,21 @@ class Placement:
             return False
         return None if self.workload is None or rows is None else rows * self.workload.cost < _SMALL
 
+    def pooled(self) -> Session:
+        """The session for calls on the CPU that may gain from all threads; opened when it is first needed."""
+        with self._opening:
+            if self._pooled is None:
+                self._pooled = Session(self._source, self._all_threads) if self._source.is_unchanged() else self.main
+        return self._pooled
+
     def single_threaded(self) -> Session | None:
         """A session on the CPU that computes on one thread; None if the model is too large to be opened twice."""
         if self._single is not None:
             return self._single
         with self._opening:
             if self._single is None and self._source.size <= _SMALL_FILE and self._source.is_unchanged():
-                settings = self._settings.on_one_thread()
                 # The system's allocator would keep memory for each thread that takes batches.
-                settings = settings.with_options({"enable_cpu_mem_arena": True})
+                settings = self._settings.on_one_thread.with_options({"enable_cpu_mem_arena": True})
                 self._single = Session(self._source, settings)
         return self._single
 
@@ -188,7 +215,8 @@ def _begin_anew(may_be_locked: bool) -> None:
     """Replace what a forked process has inherited locked for ever: the lock of opening, and calls on other threads."""
     for placement in _placements:
         placement._opening = threading.RLock()
-        placement._single = None
+        if placement._single is not placement.main:
+            placement._single = None
         if placement._cuda is not None:
             # CUDA neither outlives a fork nor starts again in the child.
             placement._cuda, placement._may_use_cuda = None, False

@@ -74,6 +74,12 @@ class SessionSettings:
         """Whether the user leaves it to us where calls run."""
         return self.providers is None and self.device == "auto"
 
+    @property
+    def leaves_threads(self) -> bool:
+        """Whether calls run on the CPU, and the user leaves it to us on how many threads, up to `threads`."""
+        first = self.device if self.providers is None else self.providers[0][0]
+        return first in ("cpu", CPU) and not self.session_options
+
     @cached_property
     def on_cpu(self) -> "SessionSettings":
         """These on the CPU; those whose first provider it is already stay as they are."""
@@ -81,6 +87,7 @@ class SessionSettings:
             return self
         return replace(self, device="cpu", providers=None)
 
+    @cached_property
     def on_one_thread(self) -> "SessionSettings":
         """These on one thread of the CPU, whatever the session options say of threads."""
         options = {name: value for name, value in self.session_options.items() if "intra_op" not in name}
