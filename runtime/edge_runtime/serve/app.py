@@ -78,6 +78,12 @@ def _endpoints(routes: Sequence[Route], models: ServedModels) -> dict[str, tuple
     }
 
 
-async def _as_json(_: Request, error: Exception) -> Response:
+async def _as_json(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return json_response({"error": error.detail}, error.status_code, error.headers)
+    path, headers = request.scope["path"], error.headers or {}
+    message = error.detail
+    if error.status_code == 404:
+        message = f"there is nothing at {path}; GET /openapi.json says what there is"
+    elif error.status_code == 405:
+        message = f"{request.method} is not for {path}; use {headers.get('Allow', 'another method')}"
+    return json_response({"error": message}, error.status_code, headers)

@@ -10,8 +10,10 @@ from edge_runtime.serve import ServedModels, create_app
 def test_paths_and_methods_that_are_not_there_are_refused_as_json() -> None:
     app = create_app(ServedModels({"blobs": Predictor(FOUR_BLOBS, device="cpu")}))
     missing, method = ask(app, "/v2/nothing"), ask(app, "/v2/health/live", method="DELETE")
-    assert (missing.status, missing.json) == (404, {"error": "Not Found"})
-    assert (method.status, method.json) == (405, {"error": "Method Not Allowed"})
+    nothing = "there is nothing at /v2/nothing; GET /openapi.json says what there is"
+    assert (missing.status, missing.json) == (404, {"error": nothing})
+    assert (method.status, method.json["error"].partition("; ")[0]) == (405, "DELETE is not for /v2/health/live")
+    assert sorted(method.headers["allow"].split(", ")) == ["GET", "HEAD"]
 
 
 def test_middleware_that_is_added_sees_requests_for_models() -> None:

@@ -151,9 +151,10 @@ def test_paths_that_are_refused(app: Any) -> None:
         ("/v2/models/none/infer", body, 404, "there is no model 'none'"),
         ("/v2/models/blobs/versions/2/infer", body, 404, "blobs has no version '2'"),
         ("/v2/models/none", None, 404, "there is no model 'none'"),
+        ("/v2/models", None, 404, "there is nothing at /v2/models; GET /openapi.json says what there is"),
         ("/v2/models/blobs/versions/2", None, 404, "blobs has no version '2'"),
         ("/v2/repository/models/blobs/load", b"", 400, "models are loaded when the server starts"),
-        (PATH, None, 405, "Method Not Allowed"),
+        (PATH, None, 405, f"GET is not for {PATH}; use POST"),
     ]:
         response = ask(app, path, content)
         assert (response.status, message in response.json["error"]) == (status, True), path
