@@ -15,6 +15,10 @@ from edge_runtime.engine.devices import CPU, CUDA
 from edge_runtime.engine.installation import import_onnxruntime
 
 
+class Computing(SimpleNamespace):
+    """What computes in a session; unlike its base, it can be referred to weakly, as ONNX Runtime's own."""
+
+
 class FakeValue:
     """An onnxruntime.OrtValue on a GPU."""
 
@@ -147,7 +151,7 @@ class FakeOnnxRuntime:
             get_outputs=opened.get_outputs,
             get_modelmeta=opened.get_modelmeta,
             io_binding=FakeBinding,
-            _sess=SimpleNamespace(run=self._run(opened), run_with_iobinding=self._bound_run(opened)),
+            _sess=Computing(run=self._run(opened), run_with_iobinding=self._bound_run(opened)),
         )
 
     def _run(self, opened: Any) -> Callable[..., Any]:

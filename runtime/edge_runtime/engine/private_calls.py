@@ -35,6 +35,11 @@ def bound_run(session: Any, binding: Any, run_options: Any) -> Callable[[], None
     return functools.partial(session._sess.run_with_iobinding, binding._iobinding, run_options)
 
 
-def keep_for_good(session: Any) -> None:
-    """Never destroy what computes in `session`."""
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(session._sess))
+def computing_in(session: Any) -> Any:
+    """What computes in `session`: calls that are bound keep it when the session is gone."""
+    return session._sess
+
+
+def keep_for_good(computing: Any) -> None:
+    """Never destroy this."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(computing))

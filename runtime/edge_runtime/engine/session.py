@@ -21,6 +21,8 @@ from edge_runtime.engine.session_settings import SessionSettings
 _LOG = logging.getLogger("edge_runtime")
 
 _sessions: "weakref.WeakSet[Session]" = weakref.WeakSet()
+# What computes in them, or did in those that are gone and is still part of a cycle.
+_computing: "weakref.WeakValueDictionary[int, Any]" = weakref.WeakValueDictionary()
 
 
 class Session:
@@ -52,6 +54,8 @@ class Session:
         self.source, self._settings = source, settings
         self.must_reopen = False
         _sessions.add(self)
+        computing = private_calls.computing_in(self._session)
+        _computing[id(computing)] = computing
         self.device_id = int(options.get("device_id", 0))
         self._captures = options.get("enable_cuda_graph") == "1"
         self.turn = threading.RLock() if self._captures else None
@@ -172,8 +176,9 @@ def _outlive_fork(may_be_locked: bool) -> None:
     The forked process does not have their threads. Calls work without them, but the end of a session would wait for
     them for ever.
     """
+    for computing in _computing.values():
+        private_calls.keep_for_good(computing)
     for session in _sessions:
-        private_calls.keep_for_good(session._session)
         session.must_reopen = session.must_reopen or may_be_locked or session.provider != CPU
         if session._settings.may_choose:
             # Where it will be opened again.

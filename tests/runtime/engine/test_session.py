@@ -124,3 +124,24 @@ _, status = os.waitpid(child, 0)
 sys.exit(os.waitstatus_to_exitcode(status))
 """
     assert_python_runs(script)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform cannot fork")
+def test_a_session_of_which_a_call_is_left_survives_a_fork() -> None:
+    """Such calls are in cycles, which the child may be the first to free."""
+    assert_python_runs(f"""
+import gc, os, signal, sys
+from edge_runtime import Predictor
+predictor = Predictor({str(MODELS / "three_labels.onnx")!r}, device="cpu")
+predictor.predict_one([-1, 1])
+(buffers,) = predictor._runner.placement.turns.current
+run = buffers.one.run
+del predictor, buffers
+gc.collect()
+child = os.fork()
+if not child:
+    signal.alarm(20)
+    del run
+    os._exit(0)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+""")
