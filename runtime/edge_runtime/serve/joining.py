@@ -107,9 +107,10 @@ class _Deadlines:
 
     def add(self, answer: asyncio.Future[Any]) -> None:
         """Begin to wait for `answer`."""
-        self._due[answer] = time.monotonic() + self._seconds
+        loop = answer.get_loop()
+        due = self._due[answer] = loop.time() + self._seconds
         if self._timer is None:
-            self._timer = answer.get_loop().call_later(self._seconds, self._look)
+            self._timer = loop.call_at(due, self._look, loop)
 
     def remove(self, answer: asyncio.Future[Any]) -> None:
         """Stop waiting for it."""
@@ -118,11 +119,11 @@ class _Deadlines:
             self._timer.cancel()
             self._timer = None
 
-    def _look(self) -> None:
-        self._timer, now = None, time.monotonic()
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer, now = None, loop.time()
         for answer, due in list(self._due.items()):
             if due > now:
-                self._timer = answer.get_loop().call_later(due - now, self._look)
+                self._timer = loop.call_at(due, self._look, loop)
                 break
             del self._due[answer]
             if not answer.done():
