@@ -77,8 +77,8 @@ class SessionSettings:
     @property
     def leaves_threads(self) -> bool:
         """Whether calls run on the CPU, and the user leaves it to us on how many threads, up to `threads`."""
-        first = self.device if self.providers is None else self.providers[0][0]
-        return first in ("cpu", CPU) and not self.session_options
+        is_cpu = self.device in ("cpu", CPU) if self.providers is None else self.providers[0][0] == CPU
+        return is_cpu and not self.session_options
 
     @cached_property
     def on_cpu(self) -> "SessionSettings":

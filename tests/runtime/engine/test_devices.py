@@ -66,9 +66,9 @@ def test_a_provider_that_is_not_there() -> None:
         Predictor(MODEL, "CoreMLExecutionProvider")
     with pytest.raises(DeviceUnavailable, match=r"does not have CPPExecutionProvider, .*did you mean 'CPUExec"):
         Predictor(MODEL, "CPPExecutionProvider")
-    for name in ("cpu", "CPU"):
+    for name, model in [("cpu", MODEL), ("CPU", MODEL), ("cpu", MODELS / "four_blobs.onnx")]:
         with pytest.raises(DeviceUnavailable, match=f"does not have {name}, .*did you mean 'CPUExecutionProvider'"):
-            Predictor(MODEL, providers=[name])
+            Predictor(model, providers=[name])
 
 
 GRAPH, PLAIN = {"use_tf32": "0", "enable_cuda_graph": "1"}, {"use_tf32": "0"}
