@@ -164,7 +164,7 @@ class Answering(_Parts):
                 # The usual case: what follows would take as long as a third of a small call.
                 if len(rows) <= self._most_copied:
                     return self._of_copied(rows)
-                return self._of_many({self._source.name: np.ascontiguousarray(rows)})
+                return self._of_many(rows)
         elif type(rows) is list and self._binds_many:
             # It may be one row, which is faster to write into bound buffers than to convert.
             turn, held = self._turns.take(self._is_small)
@@ -184,7 +184,9 @@ class Answering(_Parts):
         # Not every operator takes a batch of no rows.
         if numbers.shape[:1] == (0,) and self._source.shape[:1] == self._target.shape[:1]:
             return self._of_no_rows
-        return self._of_copied(numbers) if len(numbers) <= self._most_copied else self._of_many(feed)
+        if len(numbers) <= self._most_copied:
+            return self._of_copied(numbers)
+        return self._runner.run(feed)[0]  # type: ignore[no-any-return]
 
     def _of_copied(self, numbers: npt.NDArray[Any]) -> npt.NDArray[np.floating[Any]]:
         """The answers to `numbers`, the one input, of up to `_most_copied` rows."""
@@ -194,7 +196,7 @@ class Answering(_Parts):
             held = turn.pop()
         except IndexError:
             if rows > _UNLOCKED:
-                return self._of_many({self._source.name: np.ascontiguousarray(numbers)})
+                return self._of_many(numbers)
             turn, held = self._turns.other(self._placement.is_small(rows))
         try:
             buffers = held.many
@@ -207,10 +209,11 @@ class Answering(_Parts):
         finally:
             turn.append(held)
         # To bind buffers takes as long as several calls, and each may be of another size.
-        return self._of_many({self._source.name: np.ascontiguousarray(numbers)})
+        return self._of_many(numbers)
 
-    def _of_many(self, feed: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.floating[Any]]:
-        return self._runner.run(feed)[0]  # type: ignore[no-any-return]
+    def _of_many(self, numbers: npt.NDArray[Any]) -> npt.NDArray[np.floating[Any]]:
+        """The answers to `numbers`, the one input, by ONNX Runtime's own call."""
+        return self._runner.run({self._source.name: np.ascontiguousarray(numbers)})[0]  # type: ignore[no-any-return]
 
     def _one_unbound(self, row: Any) -> Prediction | float:
         if not self.is_ready:
