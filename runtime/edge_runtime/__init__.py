@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         VerificationFailed,
     )
     from edge_runtime.contract.input_ranges import InputRange
+    from edge_runtime.contract.limits import Limits
     from edge_runtime.contract.signature import Feature, Input, Signature
     from edge_runtime.contract.tensors import TensorSpec
     from edge_runtime.contract.version import __version__
@@ -65,6 +66,7 @@ __all__ = [
     "InputRange",
     "InvalidInput",
     "InvalidModel",
+    "Limits",
     "ModelMetadata",
     "ModelNotFound",
     "NoCertificate",
@@ -98,6 +100,7 @@ _HOMES = {
     "InputRange": "edge_runtime.contract.input_ranges",
     "InvalidInput": "edge_runtime.contract.errors",
     "InvalidModel": "edge_runtime.contract.errors",
+    "Limits": "edge_runtime.contract.limits",
     "ModelMetadata": "edge_runtime.engine.model_metadata",
     "ModelNotFound": "edge_runtime.contract.errors",
     "NoCertificate": "edge_runtime.contract.errors",

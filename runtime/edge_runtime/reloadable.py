@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, Self, TypeAlias
 
 from edge_runtime.contract.errors import InvalidInput, PredictorClosed
+from edge_runtime.contract.limits import Limits
 from edge_runtime.engine import forks
 from edge_runtime.engine.feed_runner import FeedRunner
 from edge_runtime.engine.model_source import ModelSource
@@ -47,6 +48,7 @@ class Reloadable:
         session_options: Mapping[str, Any] | None = None,
         custom_operators: Libraries | None = None,
         data_folder: str | os.PathLike[str] | None = None,
+        limits: Limits | None = None,
     ) -> None:
         """Open a model.
 
@@ -65,6 +67,7 @@ class Reloadable:
                 dot. They win over what is chosen here.
             custom_operators: the library of operators that the model needs besides ONNX's, or a list of libraries.
             data_folder: the folder with the files that `model` refers to, if it is a content.
+            limits: how much the model and a call of it may take; by default `Limits()`.
 
         Raises:
             ModelNotFound: the file does not exist.
@@ -78,7 +81,7 @@ class Reloadable:
         """
         if not isinstance(verify, bool):
             raise InvalidInput(f"verify must be True or False, found {type(verify).__name__}")
-        settings = SessionSettings.checked(device, threads, providers, session_options, custom_operators)
+        settings = SessionSettings.checked(device, threads, providers, session_options, custom_operators, limits)
         self._begin(ModelSource(model, data_folder), settings, verify)
 
     def _begin(self, source: ModelSource, settings: SessionSettings, verify: bool) -> None:

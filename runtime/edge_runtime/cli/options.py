@@ -21,6 +21,7 @@ from edge_runtime.contract.text_files import delimiter_of, open_text, reading_te
 from edge_runtime.rows.text_rows import in_batches, read_rows
 
 if TYPE_CHECKING:
+    from edge_runtime.contract.limits import Limits
     from edge_runtime.predictor import Predictor
 
 app = typer.Typer(**shell.SETTINGS)
@@ -60,6 +61,7 @@ def predict(
         list[Path] | None,
         typer.Option("--operators", metavar="FILE", help="A library of custom operators."),
     ] = None,
+    limit: Annotated[list[str] | None, shell.limit_option()] = None,
     show_description: Annotated[
         bool, typer.Option("--describe", help="Show what the model takes and returns.")
     ] = False,
@@ -76,7 +78,9 @@ def predict(
     if doctor:
         from edge_runtime.cli.doctor import show
 
-        if any([values, input_file, output, show_description, details, verify, flag_unseen, top, device != "auto"]):
+        if any(
+            [values, input_file, output, show_description, details, verify, flag_unseen, top, limit, device != "auto"]
+        ):
             raise shell.UsageError("--doctor goes with MODEL and --format alone")
         if output_format == "csv":
             raise shell.UsageError("--doctor is written as text or json")
@@ -99,7 +103,7 @@ def predict(
                 "--output writes the raw outputs for --input; --format, --top and --flag-unseen are for answers"
             )
         _check_output(output, input_file)
-    opened = functools.partial(_opened, model, device, custom_operators)
+    opened = functools.partial(_opened, model, device, custom_operators, shell.limits_of(limit))
     if input_file is not None:
         _answer_file(opened, input_file, output, Asked(output_format, flag_unseen, top))
         return None
@@ -130,11 +134,11 @@ def _is_option(value: str) -> bool:
     return False
 
 
-def _opened(model: str, device: str, custom_operators: list[Path] | None) -> "Predictor":
+def _opened(model: str, device: str, custom_operators: list[Path] | None, limits: "Limits") -> "Predictor":
     from edge_runtime.predictor import Predictor
 
     try:
-        return Predictor(model, device, custom_operators=custom_operators)
+        return Predictor(model, device, custom_operators=custom_operators, limits=limits)
     except UnknownDevice as error:
         raise shell.UsageError(str(error)) from error
 

@@ -11,12 +11,14 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from edge_runtime.contract.errors import EdgePredictError
+from edge_runtime.contract.errors import EdgePredictError, InvalidInput
 from edge_runtime.contract.terminal import one_line, printable, suggestion
 from edge_runtime.contract.version import __version__
 
 if TYPE_CHECKING:
     import typer
+
+    from edge_runtime.contract.limits import Limits
 
 # Without rich and completion, which would double the time of --help.
 SETTINGS: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None, "pretty_exceptions_enable": False}
@@ -108,6 +110,32 @@ def version_option(command: str) -> Any:
             raise typer.Exit
 
     return typer.Option("--version", help="Print the version and exit.", callback=show, is_eager=True)
+
+
+def limit_option() -> Any:
+    """The option --limit, for typer: a list of words for `limits_of`."""
+    import typer
+
+    return typer.Option("--limit", metavar="NAME=VALUE", help="Change a limit, such as nodes=5000 (docs/security.md).")
+
+
+def limits_of(words: Sequence[str] | None, *names: str) -> "Limits":
+    """The limits that the words of `limit_option` give.
+
+    Args:
+        words: such as "model_bytes=512MiB".
+        names: the limits that the command knows; by default all.
+
+    Raises:
+        UsageError: a word is not a limit that the command knows, or not a value of it.
+    """
+    # Help and version need it not.
+    from edge_runtime.contract.limits import Limits
+
+    try:
+        return Limits.from_words(words or (), names)
+    except InvalidInput as error:
+        raise UsageError(f"--limit: {str(error).removeprefix('limits: ')}") from error
 
 
 def note(message: str) -> None:

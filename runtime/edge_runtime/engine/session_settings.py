@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from edge_runtime.contract.errors import InvalidInput, UnknownDevice
 from edge_runtime.contract.lazy import cached_property
+from edge_runtime.contract.limits import DEFAULTS, Limits
 from edge_runtime.contract.terminal import one_line, printable, suggestion
 from edge_runtime.engine.devices import CPU, CUDA, candidates
 from edge_runtime.engine.model_source import as_path
@@ -26,6 +27,7 @@ class SessionSettings:
         providers: the providers of ONNX Runtime, in their order, in place of `device`; None if `device` counts.
         session_options: the options of ONNX Runtime's sessions, by name.
         custom_operators: the libraries of custom operators.
+        limits: how much the model and a call of it may take.
     """
 
     device: str = "auto"
@@ -33,10 +35,17 @@ class SessionSettings:
     providers: tuple[Provider, ...] | None = None
     session_options: Mapping[str, Any] = field(default_factory=dict)
     custom_operators: tuple[str, ...] = ()
+    limits: Limits = DEFAULTS
 
     @classmethod
     def checked(
-        cls, device: Any, threads: Any, providers: Any, session_options: Any, custom_operators: Any
+        cls,
+        device: Any,
+        threads: Any,
+        providers: Any,
+        session_options: Any,
+        custom_operators: Any,
+        limits: Any = None,
     ) -> "SessionSettings":
         """The settings that a user has given.
 
@@ -44,7 +53,7 @@ class SessionSettings:
             InvalidInput: one of them is not what can be given.
             UnknownDevice: no device has this name.
         """
-        is_usual = threads is providers is session_options is custom_operators is None
+        is_usual = threads is providers is session_options is custom_operators is limits is None
         if is_usual and type(device) is str and device == "auto":
             return _USUAL
         if threads is not None and (type(threads) is not int or threads < 1):
@@ -60,6 +69,7 @@ class SessionSettings:
             None if providers is None else _providers(providers),
             _options(session_options, "session_options"),
             _libraries(custom_operators),
+            Limits.checked(limits),
         )
 
     @property

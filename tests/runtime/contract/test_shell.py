@@ -286,3 +286,21 @@ def test_a_missing_module(capsys: Captured, monkeypatch: pytest.MonkeyPatch, mod
     assert shell.call(missing) == 1
     shared = module.partition(".")[0] in ("torch", "matplotlib")
     assert capsys.readouterr().err == f"error: {message.replace('[train]', '[export]') if shared else message}\n"
+
+
+def test_words_of_limits(capsys: Captured) -> None:
+    app = typer.Typer(**shell.SETTINGS)
+
+    @app.command()
+    def show(limit: Annotated[list[str] | None, shell.limit_option()] = None) -> None:
+        limits = shell.limits_of(limit, "line_bytes", "json_depth")
+        print(limits.line_bytes, limits.json_depth)
+
+    assert shell.run(app, ["--limit", "line_bytes=2KiB", "--limit", "json_depth=none"]) == 0
+    assert capsys.readouterr().out == "2048 None\n"
+    assert shell.run(app, ["--limit", "json_depth=0"]) == 2
+    message = "error: --limit: json_depth must be an integer above 0, or None, found 0 (see --help)\n"
+    assert capsys.readouterr().err == message
+    assert shell.run(app, ["--limit", "nodes=5"]) == 2
+    message = "error: --limit: there is no limit 'nodes' here; there are line_bytes, json_depth (see --help)\n"
+    assert capsys.readouterr().err == message
