@@ -73,11 +73,9 @@ class Reloadable:
             ModelNotFound: the file does not exist.
             InvalidModel: it is not an ONNX model, is damaged, or is newer than this version reads.
             InvalidInput: another argument is not what is taken here.
-            UnknownDevice: no device has this name.
-            DeviceUnavailable: the device cannot be used here; the message says why.
+            UnknownDevice, DeviceUnavailable: no device has this name, or it cannot be used here; the message says why.
             RuntimeNotInstalled: ONNX Runtime is missing, or two of its packages overwrite each other.
-            NoCertificate: with `verify`, the model does not carry a certificate.
-            VerificationFailed: with `verify`, the model is not verified here; the message says why.
+            NoCertificate, VerificationFailed: with `verify`, the model has no certificate, or does not pass.
         """
         if not isinstance(verify, bool):
             raise InvalidInput(f"verify must be True or False, found {type(verify).__name__}")
