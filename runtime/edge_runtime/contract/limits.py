@@ -23,8 +23,8 @@ _SIZE = re.compile(r"(\d[\d_]*)\s*([A-Za-z]*)", re.ASCII)
 class Limits:
     """How much a model, a call and a file that is read may take; what is beyond is refused with an error.
 
-    No usual model or file comes near the defaults. Lower them for files from people you do not know; raise them, or set them
-    to None for no limit, for what you trust.
+    No usual model or file comes near the defaults. Lower them for files from people you do not know; for what you trust
+    raise them, or set them to None for no limit.
 
     Attributes:
         model_bytes: the most bytes of a model's file, or of its content, without the file of weights beside it; 2 GiB,
