@@ -116,7 +116,7 @@ def limit_option() -> Any:
     """The option --limit, for typer: a list of words for `limits_of`."""
     import typer
 
-    return typer.Option("--limit", metavar="NAME=VALUE", help="Change a limit, such as nodes=5000 (docs/security.md).")
+    return typer.Option("--limit", metavar="NAME=VALUE", help="Change a limit, such as nodes=5000.")
 
 
 def limits_of(words: Sequence[str] | None, *names: str) -> "Limits":
