@@ -254,7 +254,10 @@ def _path(file: str | None, up: int) -> str:
 
 def _short(path: str) -> str:
     """`path` without the name of the user, since reports are pasted where others read them."""
-    home = str(Path.home())
+    try:
+        home = str(Path.home())
+    except RuntimeError:  # a user that the system does not know, as in containers
+        return path
     return f"~{path.removeprefix(home)}" if path.startswith(home + os.sep) else path
 
 

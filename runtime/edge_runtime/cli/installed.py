@@ -1,5 +1,6 @@
 """Which packages are installed, and whether their versions are those that edge-predict works with."""
 
+import contextlib
 import importlib.metadata
 import operator
 import platform
@@ -41,10 +42,10 @@ class Requirement:
 
 
 def requirements() -> list[Requirement]:
-    """What edge-predict needs on this system; nothing if it is not installed, but runs from its source."""
+    """What edge-predict needs on this system; nothing if that cannot be read, or if it runs from its source."""
     try:
         lines = importlib.metadata.requires(DISTRIBUTION) or []
-    except importlib.metadata.PackageNotFoundError:
+    except (importlib.metadata.PackageNotFoundError, OSError, ValueError):
         return []
     return list(_parsed(lines))
 
@@ -61,10 +62,10 @@ def _parsed(lines: Sequence[str]) -> Iterator[Requirement]:
 
 
 def version_of(name: str) -> str | None:
-    """The version of a package that is installed; None if it is not."""
+    """The version of a package that is installed; None if it is not, or if what it says of itself cannot be read."""
     try:
         return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
+    except (importlib.metadata.PackageNotFoundError, OSError, ValueError):
         return None
 
 
@@ -72,7 +73,8 @@ def installed(prefix: str) -> dict[str, str]:
     """The packages whose names begin with `prefix`, with their versions."""
     found = {}
     for distribution in importlib.metadata.distributions():
-        name = distribution.metadata["Name"]
-        if name and name.startswith(prefix):
-            found[name] = distribution.version
+        with contextlib.suppress(OSError, ValueError):
+            name = distribution.metadata["Name"]
+            if name and name.startswith(prefix):
+                found[name] = distribution.version
     return dict(sorted(found.items()))

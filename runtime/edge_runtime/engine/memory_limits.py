@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from edge_runtime.engine.control_groups import groups, text_of
+from edge_runtime.engine.control_groups import groups, number_of, text_of
 
 _MEMINFO = Path("/proc/meminfo")
 # Control groups of version 1 say so where they have no limit: a number beyond any memory.
@@ -31,14 +31,15 @@ def memory() -> Memory:
     Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst.
     """
     sizes: dict[str, int] = {}
-    for line in text_of(_MEMINFO).splitlines():
+    for line in text_of(_MEMINFO).split("\n"):
         name, _, size = line.partition(":")
-        number, _, unit = size.strip().partition(" ")
-        if number.isdigit() and unit == "kB":
-            sizes[name] = int(number) * 1024
+        digits, _, unit = size.strip().partition(" ")
+        number = number_of(digits)
+        if number is not None and unit == "kB":
+            sizes[name] = number * 1024
     limits = [
-        text_of(group / ("memory.max" if version == 2 else "memory.limit_in_bytes"))
+        number_of(text_of(group / ("memory.max" if version == 2 else "memory.limit_in_bytes")))
         for group, version in groups("memory")
     ]
-    allowed = [int(limit) for limit in limits if limit.isdigit() and int(limit) < _NO_LIMIT]
+    allowed = [limit for limit in limits if limit is not None and limit < _NO_LIMIT]
     return Memory(sizes.get("MemTotal"), sizes.get("MemAvailable"), min(allowed, default=None))

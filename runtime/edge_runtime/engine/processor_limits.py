@@ -5,7 +5,7 @@ import math
 import os
 from collections.abc import Iterator
 
-from edge_runtime.engine.control_groups import groups, text_of
+from edge_runtime.engine.control_groups import groups, number_of, text_of
 
 
 @functools.cache
@@ -21,8 +21,10 @@ def available_processors() -> int:
 
 def allowed_processors() -> int:
     """The number of processors that the process may run on, whatever time it gets there."""
-    # Not every system has sched_getaffinity.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        return len(os.sched_getaffinity(0))
+    except (AttributeError, OSError):  # not every system has it, and a sandbox may forbid it
+        return os.cpu_count() or 1
 
 
 def group_processors() -> float | None:
@@ -33,8 +35,9 @@ def group_processors() -> float | None:
 def _limits() -> Iterator[float]:
     for group, version in groups("cpu"):
         if version == 2:
-            quota, _, period = text_of(group / "cpu.max").partition(" ")
+            words = text_of(group / "cpu.max").split(" ")
         else:
-            quota, period = text_of(group / "cpu.cfs_quota_us"), text_of(group / "cpu.cfs_period_us")
-        if quota.isdigit() and period.isdigit():
-            yield int(quota) / int(period)
+            words = [text_of(group / "cpu.cfs_quota_us"), text_of(group / "cpu.cfs_period_us")]
+        quota, period = map(number_of, words if len(words) == 2 else ["", ""])
+        if quota and period:
+            yield quota / period

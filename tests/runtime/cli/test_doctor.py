@@ -243,6 +243,13 @@ def test_paths_do_not_name_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     assert doctor._short("/home/somebody/venv/bin/python") == "~/venv/bin/python"
     assert doctor._short("/home/somebodyelse/venv") == "/home/somebodyelse/venv"
 
+    # A user that the system does not know has no home.
+    def no_home() -> Path:
+        raise RuntimeError
+
+    monkeypatch.setattr(Path, "home", no_home)
+    assert doctor._short("/home/somebody/venv") == "/home/somebody/venv"
+
 
 def run(folder: Path, *arguments: str, script: str = "") -> subprocess.CompletedProcess[str]:
     """The command in a process of its own, which finds the modules in `folder` first."""
@@ -250,6 +257,16 @@ def run(folder: Path, *arguments: str, script: str = "") -> subprocess.Completed
     code = f"{script}\nimport sys\nfrom edge_runtime.cli.command import main\nsys.exit(main({list(arguments)}))"
     environment = {**bare_environment(folder), "PYTHONPATH": path}
     return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("name", ["edge_predict-1", "nvidia_cuda-1", "typer-1", "onnxruntime-1"])
+def test_a_damaged_record_of_a_package(tmp_path: Path, name: str) -> None:
+    (tmp_path / f"{name}.dist-info").mkdir()
+    for file in ("METADATA", "RECORD"):
+        (tmp_path / f"{name}.dist-info" / file).write_bytes(b"Name: nvidia-\xff\nVersion: \xff\n")
+    result = run(tmp_path, "--doctor")
+    assert result.stderr == ""
+    assert result.stdout.endswith(("all is well\n", "problem\n", "problems\n"))
 
 
 def test_a_broken_onnxruntime(tmp_path: Path) -> None:

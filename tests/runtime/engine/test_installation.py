@@ -60,7 +60,10 @@ def test_packages_are_known_by_what_they_install(tmp_path: Path) -> None:
         (tmp_path / f"{name}.dist-info").mkdir()
         (tmp_path / f"{name}.dist-info" / "RECORD").write_text(f"{name}.dist-info/METADATA,,\n{folder}/__init__.py,,\n")
     (tmp_path / "onnxruntime").mkdir()
-    found = installation.packages([str(tmp_path), str(tmp_path / "nowhere")])
+    (tmp_path / "onnxruntime-9.dist-info" / "RECORD").mkdir(parents=True)
+    record = tmp_path / "onnxruntime_gpu-1.20.1.dev2.dist-info" / "RECORD"
+    record.write_bytes(record.read_bytes() + b"caf\xe9,,\n")
+    found = installation.packages([str(tmp_path), str(tmp_path / "nowhere"), "\0"])
     assert found == {"onnxruntime": "1.20.0", "onnxruntime-gpu": "1.20.1.dev2"}
 
 

@@ -19,6 +19,8 @@ MEMINFO = "MemTotal:       16000 kB\nMemFree:  1 kB\nMemAvailable:   8000 kB\nHu
         ("", {"memory/b/memory.limit_in_bytes": "9223372036854771712\n"}, Memory(None, None, None)),
         ("", {"memory/b/memory.limit_in_bytes": "1024\n"}, Memory(None, None, 1024)),
         ("rubbish\nMemTotal: many kB\n", {"memory.max": "rubbish"}, Memory(None, None, None)),
+        ("MemTotal: ² kB\nMemAvailable: -1 kB\n", {"memory.max": "²"}, Memory(None, None, None)),
+        (f"MemTotal: {'9' * 5000} kB\n", {"memory.max": "9" * 5000}, Memory(None, None, None)),
     ],
 )
 def test_limits(
@@ -27,8 +29,9 @@ def test_limits(
     for name, text in {**files, "meminfo": meminfo, "cgroup": "4:memory:/b\n0::/a\n"}.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    monkeypatch.setattr(control_groups, "_CGROUPS", tmp_path)
+    monkeypatch.setattr(control_groups, "_USUAL", tmp_path)
     monkeypatch.setattr(control_groups, "_OWN", tmp_path / "cgroup")
+    monkeypatch.setattr(control_groups, "_MOUNTS", tmp_path / "mountinfo")
     monkeypatch.setattr(memory_limits, "_MEMINFO", tmp_path / "meminfo")
     assert memory() == expected
 
