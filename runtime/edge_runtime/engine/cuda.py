@@ -26,6 +26,8 @@ def bound(session: Session, inputs: Mapping[str, Any], outputs: Mapping[str, Any
     If the whole model runs on the GPU, its kernels are recorded once and then launched together (CUDA graphs), which
     saves half of a small model's time.
     """
+    # First, since it refuses a session that was inherited by a fork: CUDA itself would fail below.
+    binding = session.binding()
     ort = import_onnxruntime()
     place = ("cuda", session.device_id)
     taken = [(ort.OrtValue.ortvalue_from_numpy(array, *place), array) for array in inputs.values()]
@@ -33,7 +35,6 @@ def bound(session: Session, inputs: Mapping[str, Any], outputs: Mapping[str, Any
         (ort.OrtValue.ortvalue_from_shape_and_type(array.shape, array.dtype.type, *place), array)
         for array in outputs.values()
     ]
-    binding = session.binding()
     for name, (value, _) in zip(inputs, taken, strict=True):
         binding.bind_ortvalue_input(name, value)
     for name, (value, _) in zip(outputs, given, strict=True):
