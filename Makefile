@@ -169,12 +169,13 @@ bench-serve: $(READY) build/bench-serve/ready  ## time edge-serve beside FastAPI
 zoo: $(VENV)/extra-zoo  ## export 165 real networks beside torch's own exporter, and redraw their table: an hour or two
 	@$(BIN)/python -m benchmarks.zoo --jobs $(JOBS) --page docs/modules.md
 
-check: $(READY)  ## lint, types and architecture
+check: $(READY)  ## lint, types, architecture, and known vulnerabilities where advisories can be reached
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/basedpyright
 	@$(BIN)/lint-imports
+	@$(BIN)/python tests/audit.py
 
 format: $(READY)  ## put the code into its standard form
 	@$(BIN)/ruff check --fix .
@@ -183,10 +184,18 @@ format: $(READY)  ## put the code into its standard form
 docs: $(VENV)/extra-docs  ## make the API reference from the docstrings (build/docs)
 	@$(BIN)/python docs/api.py
 
-dist: $(VENV)/extra-release  ## build the wheel and the source distribution (dist/), and check them
+# The list of what a device installs is made from an environment that holds just that, without pip.
+dist: $(VENV)/extra-release  ## build the wheel and the source distribution (dist/), check them, and list what a device installs (SBOM)
 	@rm -rf dist
 	@$(BIN)/python -m build --outdir dist
 	@$(BIN)/twine check --strict dist/*
+	@$(PYTHON) -m venv --clear --without-pip build/sbom
+	@$(BIN)/python -m pip --python build/sbom/$(SCRIPTS)/python install --quiet --disable-pip-version-check \
+		--constraint constraints.txt "$$(echo dist/*.whl)[cpu,serve,sign]"
+	@version=$$($(BIN)/python -c 'import edge_runtime; print(edge_runtime.__version__)') && \
+		sed "s/^dynamic = .*/version = \"$$version\"/" pyproject.toml > build/sbom/pyproject.toml
+	@$(BIN)/cyclonedx-py environment --pyproject build/sbom/pyproject.toml --mc-type library --output-reproducible \
+		--output-file dist/edge-predict.cdx.json build/sbom/$(SCRIPTS)/python
 
 clean:  ## remove .venv, builds and caches; models and tables stay
 	@rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.*

@@ -103,7 +103,7 @@ def test_gpus_train_one_network_together(tmp_path: Path) -> None:
 def test_strings_are_looked_up_for_cuda_too(device: str) -> None:
     predictor, on_cpu = (Predictor(MODELS / "penguins.onnx", device=one) for one in (device, "cpu"))
     random = np.random.default_rng(0)
-    islands = [*predictor.signature.features[0].categories, "Atlantis", None]
+    islands = [*predictor.required_signature.features[0].categories, "Atlantis", None]
     for count in (1, 7, 3000):
         rows = [
             [
