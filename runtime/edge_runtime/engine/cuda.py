@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.input_ranges import InputRanges
 from edge_runtime.contract.tensors import TensorSpec
@@ -105,7 +107,7 @@ forks.makes_calls(sys.modules[__name__], "run_there")
 
 
 def _as_value(ort: Any, value: Any, spec: TensorSpec, session: Session) -> Any:
-    if not is_on_cuda(value):
+    if isinstance(value, np.ndarray):
         return ort.OrtValue.ortvalue_from_numpy(value, "cuda", session.device_id)
     try:
         found = ort.OrtValue.from_dlpack(value)
