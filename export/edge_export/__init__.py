@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edge_export.formats.choices import Format, Precision
     from edge_export.pipeline.export import export, export_checkpoint
     from edge_export.results import Export
+    from edge_export.signing import PassphraseNeeded, SigningKey
     from edge_export.verify.comparison import Comparison, ParityError
     from edge_export.verify.quantization_budget import Measured
 else:
@@ -39,7 +40,9 @@ __all__ = [
     "Format",
     "Measured",
     "ParityError",
+    "PassphraseNeeded",
     "Precision",
+    "SigningKey",
     "export",
     "export_checkpoint",
 ]
@@ -53,7 +56,9 @@ _HOMES = {
     "Format": "edge_export.formats.choices",
     "Measured": "edge_export.verify.quantization_budget",
     "ParityError": "edge_export.verify.comparison",
+    "PassphraseNeeded": "edge_export.signing",
     "Precision": "edge_export.formats.choices",
+    "SigningKey": "edge_export.signing",
     "export": "edge_export.pipeline.export",
     "export_checkpoint": "edge_export.pipeline.export",
 }

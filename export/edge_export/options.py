@@ -10,10 +10,12 @@ from typing import Any, TypedDict, TypeVar
 from edge_export.budget import Budget
 from edge_export.errors import ExportError
 from edge_export.formats.choices import LOWEST_OPSET, Format, Precision
+from edge_export.signing import SigningKey
 from edge_runtime.contract.atomic_files import prepare_file
 from edge_runtime.contract.labels import Label, checked_labels
 from edge_runtime.contract.progress import SILENT, Progress
 from edge_runtime.contract.terminal import unreadable
+from edge_runtime.signing.trust import ENDING
 
 
 class Options(TypedDict, total=False):
@@ -40,6 +42,7 @@ class Options(TypedDict, total=False):
         inputs, without a signature of their own. Of several outputs, the one named logits or else the first has them.
     from_logits: the module returns logits; export their softmax, or of a single column the sigmoid.
     report: where to write an HTML page on all of it.
+    sign: the private key to sign the files with, in PEM, or a `SigningKey`, as for a key with a passphrase.
     reproduce: a folder for a script that shows a mismatch, if there is one.
     note: called with a line that the user should know although the export goes on; warns by default.
     progress: told what is being done, and how much of it is done.
@@ -58,6 +61,7 @@ class Options(TypedDict, total=False):
     labels: Sequence[Label]
     from_logits: bool
     report: str | Path
+    sign: str | Path | SigningKey
     reproduce: str | Path
     note: Callable[[str], None]
     progress: Progress
@@ -80,6 +84,7 @@ class Choices:
     labels: tuple[Label, ...]
     from_logits: bool
     report: Path | None
+    sign: SigningKey | None
     reproduce: Path | None
     note: Callable[[str], None]
     progress: Progress
@@ -89,7 +94,9 @@ def choose(options: Options) -> Choices:
     """The choices that `options` make, with the default of everything else.
 
     Raises:
-        ExportError: a format or precision is unknown, or the choices contradict each other.
+        ExportError: a format or precision is unknown, the choices contradict each other, or files cannot be signed with
+            the key.
+        ExtraNotInstalled: the package that signs is missing.
     """
     formats = _members(Format, options.get("formats", (Format.ONNX,)), "format")
     precisions = _members(Precision, options.get("precisions", (Precision.FLOAT32,)), "precision")
@@ -112,7 +119,7 @@ def choose(options: Options) -> Choices:
     labels, from_logits = options.get("labels"), options.get("from_logits", False)
     if from_logits and labels is None:
         raise ExportError("--from-logits (from_logits=True) is for --labels (labels=...)")
-    report, reproduce = options.get("report"), options.get("reproduce")
+    report, reproduce, sign = options.get("report"), options.get("reproduce"), options.get("sign")
     return Choices(
         formats=formats,
         precisions=precisions,
@@ -127,6 +134,7 @@ def choose(options: Options) -> Choices:
         labels=() if labels is None else _labels(labels),
         from_logits=from_logits,
         report=None if report is None else Path(report),
+        sign=SigningKey.read(sign) if isinstance(sign, str | Path) else sign,
         reproduce=None if reproduce is None else Path(reproduce),
         note=options.get("note", warnings.warn),
         progress=options.get("progress", SILENT),
@@ -163,6 +171,8 @@ def check_paths(folder: Path, stem: str, choices: Choices, read: Sequence[Path])
     written = [file_path(folder, stem, kind, precision) for kind in choices.formats for precision in choices.precisions]
     if choices.report is not None:
         written.append(choices.report)
+    if choices.sign is not None:
+        written.append(signature_path(folder, stem))
     taken = {path.resolve() for path in read}
     for path in written:
         if path.resolve() in taken:
@@ -176,6 +186,11 @@ def file_path(folder: Path, stem: str, kind: Format, precision: Precision) -> Pa
     """Where the file of a format and a precision goes: model.onnx, model.int8.onnx."""
     middle = "" if precision == Precision.FLOAT32 else f".{precision}"
     return folder / f"{stem}{middle}.{kind}"
+
+
+def signature_path(folder: Path, stem: str) -> Path:
+    """Where the signature file of an export goes: model.sig."""
+    return folder / f"{stem}{ENDING}"
 
 
 def stem_of(path: Path) -> str:

@@ -32,6 +32,7 @@ def test_the_defaults() -> None:
         labels=(),
         from_logits=False,
         report=None,
+        sign=None,
         reproduce=None,
         note=warnings.warn,
         progress=SILENT,

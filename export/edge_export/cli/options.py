@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
+from edge_export.cli.passphrases import signing_key
 from edge_export.formats.choices import LOWEST_OPSET, Format, Precision
 from edge_runtime.contract import shell
+from edge_runtime.contract.terminal import printable
 
 app = typer.Typer(**shell.SETTINGS)
 
@@ -103,6 +105,10 @@ def export(
         typer.Option("--from-logits", help="With --labels: the module returns logits; export their probabilities."),
     ] = False,
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an HTML page on all of it.")] = None,
+    sign: Annotated[
+        Path | None,
+        typer.Option(metavar="KEY.pem", help="Write a signature file (.sig) of all files, with this private key."),
+    ] = None,
     reproduce: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="On a mismatch, write a script that shows it.")
     ] = None,
@@ -119,10 +125,11 @@ def export(
     axes = dict(map(_axes, dynamic or []))
     limits = dict(map(_limits, ranges or []))
     # torch and onnx take seconds to import; mistakes in the command line are found before.
+    key = None if sign is None else signing_key(sign)
     from edge_export.budget import Budget
     from edge_export.errors import ExportError
     from edge_export.inputs.label_files import read_labels
-    from edge_export.options import Options, check_paths, choose, split_factory, stem_of
+    from edge_export.options import Options, check_paths, choose, signature_path, split_factory, stem_of
     from edge_runtime.contract.progress import Progress
 
     with Progress("loading torch") as progress:
@@ -141,6 +148,8 @@ def export(
             options["data"] = data
         if report is not None:
             options["report"] = report
+        if key is not None:
+            options["sign"] = key
         if reproduce is not None:
             options["reproduce"] = reproduce
         if labels is not None:
@@ -163,6 +172,9 @@ def export(
             if details:
                 for line in details_of(made):
                     progress.write(f"  {line}")
+        if key is not None:
+            signature = signature_path(exports[0].path.parent, stem_of(model))
+            progress.write(f"{printable(signature)}: signs all of these")
         if details and any(made.comparisons for made in exports):
             for line in LEGEND:
                 progress.write(line)

@@ -19,7 +19,7 @@ from edge_export.formats.choices import Format, Precision
 from edge_export.formats.external_data import Content, data_path, needs_data_file
 from edge_export.formats.onnx_file import load_onnx, onnx_model
 from edge_export.inputs.model_files import load_program
-from edge_export.options import Choices, Options, check_paths, choose, stem_of
+from edge_export.options import Choices, Options, check_paths, choose, signature_path, stem_of
 from edge_export.pipeline.certified import content_of, onnx_content
 from edge_export.pipeline.float32 import make_float32, make_torchscript
 from edge_export.pipeline.lower_precision import make_lower_precision
@@ -120,19 +120,28 @@ def _put_in_place(plan: Plan) -> list[Export]:
     with _folder_for_data(plan) as folder:
         with _one_thread():
             exports = _made(plan, make_reference(plan), folder)
-        files: dict[Path, bytes | Path] = {}
-        for made in exports:
-            if made.data is not None:
-                # Before the file that refers to it.
-                files[made.path.with_name(made.data.name)] = made.data
-            files[made.path] = made.content
+        files: dict[Path, bytes | Path] = {made.path: made.content for made in exports}
         if plan.choices.report is not None:
             from edge_export.report.page import write_report  # matplotlib takes a second to import
 
             plan.choices.progress.begin(f"writing {plan.choices.report.name}")
             files[plan.choices.report] = write_report(plan.program, exports).encode()
+        # Before the files that refer to them.
+        before = {made.path.with_name(made.data.name): made.data for made in exports if made.data is not None}
+        files = {**before, **_signature(plan, {**before, **files}), **files}
         write_files(files)
     return [made if made.data is None else replace(made, data=made.path.with_name(made.data.name)) for made in exports]
+
+
+def _signature(plan: Plan, files: Mapping[Path, bytes | Path]) -> dict[Path, bytes]:
+    """The signature file of `files` by its path, if they are to be signed."""
+    key, path = plan.choices.sign, signature_path(plan.folder, plan.stem)
+    if key is None:
+        if path.exists():
+            plan.choices.note(f"{path} is of earlier files; sign these with --sign (sign=...), or delete it")
+        return {}
+    plan.choices.progress.begin(f"writing {path.name}")
+    return {path: key.signature_file(path, files)}
 
 
 @contextlib.contextmanager

@@ -9,10 +9,15 @@
     ├── NoCertificate        (TypeError)          the model has no certificate to verify it against
     ├── CannotFit            (TypeError)          the model is fitted, and stays as it is
     ├── VerificationFailed   (RuntimeError)       the model was changed, or its outputs are beyond their tolerance
+    ├── NotTrusted           (ValueError)         the model does not have the signature of a trusted key:
+    │   ├── NotSigned        (*)                  it has none
+    │   ├── UnknownSigner    (*)                  it has that of another key
+    │   └── ModelAltered     (*)                  the model, or its signature, is not as it was signed
     ├── InvalidInput         (ValueError)         the rows or tensors do not fit the model
     ├── UnknownDevice        (ValueError)         no device has this name
     ├── DeviceUnavailable    (RuntimeError)       the device exists, but cannot be used here
     ├── RuntimeNotInstalled  (ImportError)        ONNX Runtime is missing, or two of its packages clash
+    ├── ExtraNotInstalled    (ImportError)        what was asked for needs an extra of edge-predict
     ├── InferenceFailed      (RuntimeError)       ONNX Runtime failed while it computed
     ├── PredictorClosed      (ValueError)         the predictor was closed
     └── CannotWrite          (OSError)            a file cannot be written
@@ -60,6 +65,22 @@ class VerificationFailed(EdgePredictError, RuntimeError):
     """The file was changed since its export, or an output is beyond its tolerance here; the message says which."""
 
 
+class NotTrusted(EdgePredictError, ValueError):
+    """The model does not have the signature of a trusted key; each of its kinds is a class of its own."""
+
+
+class NotSigned(NotTrusted):
+    """The model, or its data file, was not signed."""
+
+
+class UnknownSigner(NotTrusted):
+    """The model was signed with a key that is not trusted."""
+
+
+class ModelAltered(NotTrusted):
+    """The model, its data file, or its signature file is not as it was when it was signed."""
+
+
 class InvalidInput(EdgePredictError, ValueError):
     """The rows or tensors do not fit what the model takes."""
 
@@ -74,6 +95,10 @@ class DeviceUnavailable(EdgePredictError, RuntimeError):
 
 class RuntimeNotInstalled(EdgePredictError, ImportError):
     """ONNX Runtime is missing, cannot be loaded, or two of its packages overwrite each other."""
+
+
+class ExtraNotInstalled(EdgePredictError, ImportError):
+    """A package is missing that an extra of edge-predict installs; the message names the extra."""
 
 
 class InferenceFailed(EdgePredictError, RuntimeError):

@@ -28,6 +28,7 @@ SETTINGS: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None, "
 EXTRAS = {
     "export": frozenset({"jinja2", "matplotlib", "onnx", "onnxscript", "safetensors", "torch"}),
     "serve": frozenset({"httptools", "orjson", "prometheus_client", "starlette", "uvicorn", "uvloop"}),
+    "sign": frozenset({"cryptography"}),
     "train": frozenset({"matplotlib", "pyarrow", "sklearn", "torch"}),
 }
 

@@ -46,6 +46,8 @@ MISTAKES: Mapping[str, Mistake] = {
     "--ranges without a name": Mistake(["model.pt", "--ranges", "=0:1"], 2, "--ranges =0:1: write it as name=low:high"),
     "--ranges with one end": Mistake(["model.pt", "--ranges", "x=0:1,2"], 2, "--ranges x=0:1,2: write it as name=low:"),
     "--ranges of words": Mistake(["model.pt", "--ranges", "x=a:b"], 2, "--ranges x=a:b: write it as name=low:high"),
+    "--sign is missing": Mistake(["model.pt", "--sign", "nowhere.pem"], 1, "sign: nowhere.pem: no such file"),
+    "--sign with another file": Mistake(["model.pt", "--sign", "model.pt"], 1, "model.pt is not a private key in PEM"),
     "an artifact for MODEL": Mistake(
         ["model.onnx"], 1, "model.onnx has the name of a file that an export makes; give "
     ),
