@@ -1,7 +1,8 @@
 """The options of `edge-export`, and what is wrong with them before any work starts."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +10,9 @@ from edge_export.cli.passphrases import signing_key
 from edge_export.formats.choices import LOWEST_OPSET, Format, Precision
 from edge_runtime.contract import shell
 from edge_runtime.contract.terminal import printable
+
+if TYPE_CHECKING:
+    from edge_export.results import Export
 
 app = typer.Typer(**shell.SETTINGS)
 
@@ -163,21 +167,26 @@ def export(
             raise shell.UsageError(str(error)) from error
         read = [path for path in (model, example, labels) if path is not None]
         check_paths(model.parent if output is None else output, stem_of(model), choices, read)
-        from edge_export.cli.details import LEGEND, details_of
         from edge_export.pipeline.export import export_checkpoint
 
         exports = export_checkpoint(model, output, module, example, axes, **options)
-        for made in exports:
-            progress.write(made.summary)
-            if details:
-                for line in details_of(made):
-                    progress.write(f"  {line}")
-        if key is not None:
-            signature = signature_path(exports[0].path.parent, stem_of(model))
-            progress.write(f"{printable(signature)}: signs all of these")
-        if details and any(made.comparisons for made in exports):
-            for line in LEGEND:
-                progress.write(line)
+        signature = None if key is None else signature_path(exports[0].path.parent, stem_of(model))
+        for line in _lines(exports, signature, details):
+            progress.write(line)
+
+
+def _lines(exports: Sequence["Export"], signature: Path | None, details: bool) -> Iterator[str]:
+    """What is shown of the files that were made."""
+    from edge_export.cli.details import LEGEND, details_of
+
+    for made in exports:
+        yield made.summary
+        if details:
+            yield from (f"  {line}" for line in details_of(made))
+    if signature is not None:
+        yield f"{printable(signature)}: signs all of these"
+    if details and any(made.comparisons for made in exports):
+        yield from LEGEND
 
 
 def _axes(text: str) -> tuple[str, list[str | None]]:
