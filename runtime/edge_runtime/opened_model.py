@@ -14,6 +14,7 @@ from edge_runtime.engine.devices import CUDA
 from edge_runtime.engine.feed_runner import FeedRunner
 from edge_runtime.engine.ml_values import given_by_default
 from edge_runtime.engine.model_metadata import ModelMetadata
+from edge_runtime.engine.model_scan import check_source
 from edge_runtime.engine.model_source import ModelSource
 from edge_runtime.engine.placement import Placement
 from edge_runtime.engine.session import Session
@@ -46,6 +47,7 @@ class OpenedModel(Reloadable):
 
     def _open(self, source: ModelSource) -> None:
         super()._open(source)
+        check_source(source, self._settings.limits)
         placement = Placement(source, self._settings)
         session = placement.main
         self.inputs: tuple[TensorSpec, ...] = session.inputs

@@ -40,7 +40,9 @@ import numpy.typing as npt
 from edge_runtime.contract import schema
 from edge_runtime.contract.data_file import blocks
 from edge_runtime.contract.errors import InvalidModel
+from edge_runtime.contract.limits import DEFAULTS, Limits, how_to_raise
 from edge_runtime.contract.reference_arrays import (
+    MOST_ELEMENTS,
     Generated,
     Selected,
     plain_array,
@@ -53,6 +55,8 @@ from edge_runtime.contract.reference_arrays import (
 SCHEMA_VERSION = 3
 
 _PARTS = ("inputs", "expected", "tolerance")
+# The most elements of all arrays that are not stored whole.
+_MOST_ELEMENTS = 8 * MOST_ELEMENTS
 _UNSEALED = "0" * 64
 _SEAL = re.compile(rb'"content_sha256": "[0-9a-f]{64}"')
 _OPEN_SEAL = f'"content_sha256": "{_UNSEALED}"'.encode()
@@ -171,15 +175,19 @@ class Certificate:
         )
 
     @classmethod
-    def from_json(cls, text: str) -> "Certificate":
+    def from_json(cls, text: str, limits: Limits = DEFAULTS) -> "Certificate":
         """The certificate in `text`, as `to_json` wrote it.
 
         Raises:
-            InvalidModel: it is not a certificate, or its schema is newer than this version reads.
+            InvalidModel: it is not a certificate, its schema is newer than this version reads, or it has more reference
+                rows than `limits` allow.
         """
         with schema.reading("the certificate"):
             # JSON has neither NaN nor infinity: only arrays hold them.
-            return _read(json.loads(text, parse_constant=_finite, parse_float=_finite))
+            plain = json.loads(text, parse_constant=_finite, parse_float=_finite)
+            document = schema.checked(plain, SCHEMA_VERSION, "the certificate")
+            _check_size(document["reference"], limits)
+            return _read(document)
 
     def __repr__(self) -> str:
         kinds = len({batch.kind for batch in self.reference})
@@ -231,8 +239,25 @@ def content_sha256(model: bytes | Path, data: Path | None = None) -> str | None:
     return digest.hexdigest()
 
 
-def _read(document: object) -> Certificate:
-    plain = schema.checked(document, SCHEMA_VERSION, "the certificate")
+def _check_size(reference: list[Mapping[str, Any]], limits: Limits) -> None:
+    """Refuse reference rows that would take long to read, or much memory. Before their arrays are made of them."""
+    rows = elements = 0
+    for batch in reference:
+        shapes = [array["shape"] for array in batch["inputs"].values()]
+        rows += max([1, *(shape[0] for shape in shapes if shape)])
+        # Arrays that are stored whole take no more memory than the file.
+        rules = [
+            array for part in _PARTS for array in batch[part].values() if "generated" in array or "stored" in array
+        ]
+        elements += sum(math.prod(array["shape"]) for array in rules)
+    if limits.reference_rows is not None and rows > limits.reference_rows:
+        found = f"{rows:,} reference rows; the limit is {limits.reference_rows:,}"
+        raise InvalidModel(f"the certificate has {found}{how_to_raise('reference_rows')}")
+    if elements > _MOST_ELEMENTS:
+        raise ValueError(f"its reference rows have {elements:,} numbers that it does not store")
+
+
+def _read(plain: Mapping[str, Any]) -> Certificate:
     signature_sha256 = plain["signature_sha256"]
     return Certificate(
         precision=schema.text(plain["precision"]),

@@ -30,9 +30,10 @@ class Limits:
         model_bytes: the most bytes of a model's file, or of its content, without the file of weights beside it; 2 GiB,
             which neither format of ONNX Runtime can exceed.
         nodes: the most nodes of a model, with those of subgraphs, and of a function in each place that calls it;
-            1,000,000.
-        metadata_bytes: the most bytes of a model's metadata, the certificate among them; 256 MiB.
-        reference_rows: the most reference rows in a certificate; 1,000,000.
+            200,000.
+        metadata_bytes: the most bytes of a model's metadata, the certificate among them, and 100 for each entry;
+            256 MiB.
+        reference_rows: the most reference rows in a certificate; 10,000.
         call_seconds: the most seconds of one call, from the moment when ONNX Runtime begins to compute; no limit.
         line_bytes: the most bytes of one line of text that is read, and of one cell in it; 64 MiB.
         json_depth: how deep arrays and objects of JSON may be nested; 100.
@@ -40,9 +41,9 @@ class Limits:
     """
 
     model_bytes: int | None = 2 * _GIB
-    nodes: int | None = 1_000_000
+    nodes: int | None = 200_000
     metadata_bytes: int | None = 256 * _MIB
-    reference_rows: int | None = 1_000_000
+    reference_rows: int | None = 10_000
     call_seconds: float | None = None
     line_bytes: int | None = 64 * _MIB
     json_depth: int | None = 100

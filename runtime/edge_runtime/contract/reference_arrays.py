@@ -146,7 +146,7 @@ def read_array(plain: Mapping[str, Any]) -> npt.NDArray[Any]:
     Raises:
         KeyError, TypeError, ValueError: it is damaged.
     """
-    shape = _shape(plain["shape"])
+    shape = read_shape(plain["shape"])
     if plain["dtype"] == "string":
         if not isinstance(plain["data"], list):
             raise TypeError("an array of strings is not a list")
@@ -161,7 +161,7 @@ def read_array(plain: Mapping[str, Any]) -> npt.NDArray[Any]:
     data = base64.b64decode(plain["data"], validate=True)
     if stored_dtype == np.bool_ and not set(data) <= {0, 1}:
         raise ValueError("a boolean is neither true nor false")
-    found = np.frombuffer(data, stored_dtype.newbyteorder("<")).reshape(_shape(stored["shape"]))
+    found = np.frombuffer(data, stored_dtype.newbyteorder("<")).reshape(read_shape(stored["shape"]))
     if "stored" in plain and stored_dtype != dtype and not (stored_dtype.kind in "iu" and dtype.kind in "iu"):
         raise ValueError(f"an array of {dtype} is stored as {stored_dtype}")
     # A copy, since ONNX Runtime takes contiguous arrays; by itself it would have the order of what is repeated.
@@ -187,7 +187,7 @@ def read_generated(plain: Mapping[str, Any], dtype: np.dtype[Any]) -> Generated:
 
 def read_selected(plain: Mapping[str, Any], count: int) -> Selected:
     """The selection that `plain` describes, of which `count` elements are kept. Raises as `read_array`."""
-    shape, stride = _shape(plain["shape"]), plain["stride"]
+    shape, stride = read_shape(plain["shape"]), plain["stride"]
     size = math.prod(shape)
     if not count <= size < 2**40 or type(stride) is not int or not 0 < stride <= max(1, size):
         raise ValueError(f"{count} elements are selected of the shape {list(shape)} with the stride {stride!r}")
@@ -201,7 +201,8 @@ def _holds(dtype: np.dtype[Any], values: npt.NDArray[Any]) -> bool:
     return bool(limits.min <= int(values.min()) and int(values.max()) <= limits.max)
 
 
-def _shape(plain: Any) -> tuple[int, ...]:
+def read_shape(plain: Any) -> tuple[int, ...]:
+    """The shape that `plain` is. Raises as `read_array`."""
     # numpy would compute a size of -1 by itself.
     if not all(type(size) is int and size >= 0 for size in plain):
         raise ValueError(f"an array has the shape {plain}")

@@ -1,20 +1,19 @@
 """What a model file says about itself."""
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import BinaryIO
+from pathlib import Path
 
 from edge_runtime.contract.errors import InvalidModel
 from edge_runtime.engine.model_source import ModelSource
+from edge_runtime.engine.protobuf import Bytes, FileBytes, content, fields, number
 from edge_runtime.engine.session import Session
 
-# Of ModelProto, the message that an .onnx file is: repeated OperatorSetIdProto opset_import = 8.
+# Of ModelProto, the message that an .onnx file is: repeated OperatorSetIdProto opset_import = 8; and of that message.
 _OPSET_IMPORT = 8
+_DOMAIN, _VERSION = 1, 2
 # What ONNX Runtime returns for a version that is not there.
 _UNSAID = 2**63 - 1
-# The wire types of Protocol Buffers, https://protobuf.dev/programming-guides/encoding/
-_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 
 
 @dataclass(frozen=True)
@@ -66,45 +65,23 @@ def metadata_of(session: Session) -> ModelMetadata:
 
 
 def _opsets(source: ModelSource) -> dict[str, int]:
-    model = source.model
     if source.is_ort_format:
         return {}
+    if isinstance(source.loadable, bytes):
+        return _opsets_in(source.loadable)
+    with Path(source.loadable).open("rb", buffering=0) as file:
+        return _opsets_in(FileBytes(file))
+
+
+def _opsets_in(data: Bytes) -> dict[str, int]:
     opsets = {}
-    with io.BytesIO(model) if isinstance(model, bytes) else model.open("rb") as file:
-        while (field := _next_field(file, _OPSET_IMPORT)) is not None:
-            number, content = field
-            if number == _OPSET_IMPORT and isinstance(content, bytes):
-                opset = io.BytesIO(content)
-                domain, version = b"", 0
-                while (part := _next_field(opset, 1)) is not None:
-                    if isinstance(part[1], bytes):
-                        domain = part[1]
-                    elif part[0] == 2:
-                        version = part[1]
-                opsets[domain.decode(errors="replace") or "ai.onnx"] = version
+    for field, has_length, start, stop in fields(data, 0, len(data)):
+        if field == _OPSET_IMPORT and has_length:
+            domain, version = b"", 0
+            for part, _, first, last in fields(data, start, stop):
+                if part == _DOMAIN:
+                    domain = content(data, first, last)
+                elif part == _VERSION:
+                    version = number(data, first)
+            opsets[domain.decode(errors="replace") or "ai.onnx"] = version
     return opsets
-
-
-def _next_field(file: BinaryIO, wanted: int) -> tuple[int, bytes | int] | None:
-    """The number and the content of the next field of a message; None at its end. Only texts of `wanted` are read."""
-    tag = _varint(file)
-    if tag is None:
-        return None
-    number, kind = tag >> 3, tag & 7
-    value = _varint(file) or 0 if kind in (_VARINT, _LENGTH) else {_FIXED64: 8, _FIXED32: 4}.get(kind, 0)
-    if kind == _VARINT:
-        return number, value
-    if kind == _LENGTH and number == wanted:
-        return number, file.read(value)
-    file.seek(value, io.SEEK_CUR)
-    return number, 0
-
-
-def _varint(file: BinaryIO) -> int | None:
-    value = shift = 0
-    while byte := file.read(1):
-        value |= (byte[0] & 0x7F) << shift
-        if byte[0] < 0x80:
-            return value
-        shift += 7
-    return None

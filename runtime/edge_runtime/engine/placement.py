@@ -123,13 +123,13 @@ class Placement:
         """The certificate that the model carries; None if it does not carry one.
 
         Raises:
-            InvalidModel: it is damaged, or its schema is newer than this version reads.
+            InvalidModel: it is damaged or beyond the limits, or its schema is newer than this version reads.
         """
         # Most programs only predict.
         from edge_runtime.contract import certificate
 
         text = self.main.meta.custom_metadata_map.get(CERTIFICATE_KEY)
-        return None if text is None else certificate.Certificate.from_json(text)
+        return None if text is None else certificate.Certificate.from_json(text, self._settings.limits)
 
     @cached_property
     def metadata(self) -> ModelMetadata:

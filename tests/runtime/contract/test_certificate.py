@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edge_runtime import Certificate, InvalidModel, ReferenceBatch
+from edge_runtime import Certificate, InvalidModel, Limits, ReferenceBatch
 from edge_runtime.contract import data_file
 from edge_runtime.contract.certificate import content_sha256, seal
 
@@ -133,8 +133,8 @@ ARRAY = {"dtype": "float32", "shape": [1, 2], "data": "AACAvwAAgD8="}
         {**ARRAY, "shape": [-1, -2]},
         {**ARRAY, "shape": [True, 2]},
         {**ARRAY, "shape": [1.0, 2]},
-        {**ARRAY, "shape": [10**30, 0], "data": ""},
-        {**ARRAY, "shape": [10**18, 10**18]},
+        {**ARRAY, "shape": [2, 10**30, 0], "data": ""},
+        {**ARRAY, "shape": [2, 10**18, 10**18]},
         {**ARRAY, "shape": 100 * [1] + [2]},
         {**ARRAY, "shape": "12"},
         {**ARRAY, "shape": 2},
@@ -265,3 +265,42 @@ def test_a_string_that_looks_like_the_seal(certificate: Make) -> None:
 def test_the_hash_is_that_of_the_file_with_zeros_for_its_digits(certificate: Make) -> None:
     content = b"graph" + certificate().to_json().encode() + b"weights"
     assert content_sha256(seal(content)) == hashlib.sha256(content).hexdigest()
+
+
+def test_reference_rows_are_limited(certificate: Make) -> None:
+    array = np.zeros((3, 2), np.float32)
+    batches = (ReferenceBatch("c", {"x": array, "z": array[:1]}, {"y": array}, {"y": array}),) * 4
+    scalar = ReferenceBatch("c", {"x": array[0, 0].reshape(())}, {"y": array}, {"y": array})
+    text = certificate(reference=(*batches, scalar)).to_json()
+    assert Certificate.from_json(text, Limits(reference_rows=13)).rows == 13
+    with pytest.raises(InvalidModel) as raised:
+        Certificate.from_json(text, Limits(reference_rows=12))
+    assert str(raised.value) == (
+        "the certificate has 13 reference rows; the limit is 12; if you trust it, raise the limit: "
+        "limits=Limits(reference_rows=...), at the shell --limit reference_rows=..."
+    )
+    # Rows of nothing are rows, and are not made before they are counted.
+    document = json.loads(text)
+    empty = {"dtype": "float32", "shape": [0], "data": ""}
+    batch = {"kind": "c", "inputs": {"x": empty}, "expected": {"y": empty}, "tolerance": {"y": empty}}
+    with pytest.raises(InvalidModel, match="has 100,000 reference rows; the limit is 10,000; "):
+        Certificate.from_json(json.dumps({**document, "reference": [batch] * 100_000}))
+
+
+def test_numbers_that_are_not_stored_are_limited(certificate: Make) -> None:
+    generated = {"seed": 1, "offset": 0, "scale": 1, "steps": 2}
+    batch = {
+        "kind": "c",
+        "inputs": {"x": {"dtype": "int8", "shape": [1, 2**26], "generated": generated}},
+        "expected": {"y": {"dtype": "float32", "shape": [0], "data": ""}},
+        "tolerance": {"y": {"dtype": "float32", "shape": [0], "data": ""}},
+    }
+    document = {**json.loads(certificate().to_json()), "schema_version": 3}
+    with pytest.raises(InvalidModel, match="damaged: its reference rows have 603,979,776 numbers"):
+        Certificate.from_json(json.dumps({**document, "reference": [batch] * 9}))
+
+
+@pytest.mark.parametrize("depth", [1000, 100_000])
+def test_deeply_nested_json_is_damaged(depth: int) -> None:
+    with pytest.raises(InvalidModel, match="the certificate is damaged"):
+        Certificate.from_json('{"schema_version": 1, "more": ' + "[" * depth + "]" * depth + "}")

@@ -1,0 +1,243 @@
+"""What a model would take to open is found before it is opened, in milliseconds."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from paths import MODELS
+from written_models import BOOL, attribute, function, graph, message, model, node, reference, tensor, value, varint
+
+from edge_runtime import InvalidModel, Limits, OpenedModel, Predictor
+from edge_runtime.engine.model_scan import check
+
+ENDS = ([value("x", ["b", 2])], [value("y", ["b", 2])])
+
+
+def calling(name: str, result: str = "y") -> bytes:
+    return graph([node(name, ["x"], [result], domain="own")], *ENDS)
+
+
+def doubling(count: int) -> bytes:
+    """A model of functions of which each calls the one before twice."""
+    functions = [function("f0", [node("Neg", ["a"], ["b"])])]
+    for one in range(1, count):
+        calls = [node(f"f{one - 1}", ["a"], ["c"], domain="own"), node(f"f{one - 1}", ["c"], ["b"], domain="own")]
+        functions.append(function(f"f{one}", calls))
+    return model(calling(f"f{count - 1}"), functions)
+
+
+def chain(count: int) -> bytes:
+    """A model of functions of which each calls the one before."""
+    functions = [function("f0", [node("Neg", ["a"], ["b"])])]
+    functions += [function(f"f{one}", [node(f"f{one - 1}", ["a"], ["b"], domain="own")]) for one in range(1, count)]
+    return model(calling(f"f{count - 1}"), functions)
+
+
+def nested(depth: int) -> bytes:
+    """A model of `If` within `If`."""
+    inner = graph([node("Neg", ["x"], ["o"])], [], [value("o", ["b", 2])])
+    for one in range(depth):
+        choice = node("If", ["c"], [f"o{one}"], attribute("then_branch", inner), attribute("else_branch", inner))
+        inner = graph([choice], [], [value(f"o{one}", ["b", 2])])
+    choice = node("If", ["c"], ["y"], attribute("then_branch", inner), attribute("else_branch", inner))
+    return model(graph([choice], [value("x", ["b", 2]), value("c", [], BOOL)], [value("y", ["b", 2])]))
+
+
+def refused(content: bytes, limits: Limits | None = None) -> str:
+    """Why opening the model is refused; at once."""
+    start = time.monotonic()
+    with pytest.raises(InvalidModel) as raised:
+        OpenedModel(content, device="cpu", limits=limits)
+    assert time.monotonic() - start < 5
+    return str(raised.value)
+
+
+def test_functions_are_counted_where_they_are_called() -> None:
+    content = doubling(25)
+    assert len(content) < 3000
+    assert refused(content) == (
+        "the model has 50,331,647 nodes, with those of its functions in each place that calls them; the limit is "
+        "200,000; if you trust it, raise the limit: limits=Limits(nodes=...), at the shell --limit nodes=..."
+    )
+    # More than any integer of the machine.
+    assert "the model has more than 1,000,000,000,000,000 nodes, with those" in refused(doubling(100))
+
+
+def test_functions_that_are_few_are_opened() -> None:
+    opened = OpenedModel(doubling(4), device="cpu", limits=Limits(nodes=23))
+    assert opened.run({"x": [[1, 2]]})["y"].tolist() == [[1, 2]]
+    assert "23 nodes" in refused(doubling(4), Limits(nodes=22))
+    check(doubling(100), Limits(nodes=None), "the model", False)
+
+
+@pytest.mark.parametrize("domain", ["", "ai.onnx"])
+def test_functions_of_a_domain_with_two_names(domain: str) -> None:
+    named = message((1, "f"), (7, node("Neg", ["a"], ["b"])), (7, node("Neg", ["a"], ["b"])), (10, domain))
+    for other in ("", "ai.onnx"):
+        content = model(graph([node("f", ["x"], ["y"], domain=other)], *ENDS), [named])
+        with pytest.raises(InvalidModel, match="has 3 nodes"):
+            check(content, Limits(nodes=2), "it", False)
+
+
+def test_functions_whose_overloads_differ_are_not_one() -> None:
+    first = function("f", [node("Neg", ["a"], ["b"])], (13, "first"))
+    second = function("f", [message((1, "a"), (2, "b"), (4, "f"), (7, "own"), (8, "first"))], (13, "second"))
+    calls = message((1, "x"), (2, "y"), (4, "f"), (7, "own"), (8, "second"))
+    content = model(graph([calls], *ENDS), [first, second])
+    check(content, Limits(nodes=3), "it", False)
+    with pytest.raises(InvalidModel, match="has 3 nodes"):
+        check(content, Limits(nodes=2), "it", False)
+
+
+def test_functions_that_call_themselves() -> None:
+    itself = function("f", [node("f", ["a"], ["b"], domain="own")])
+    assert refused(model(calling("f"), [itself])) == "the model cannot be run: its function f calls itself"
+    other = node("\x1bg", ["a"], ["b"], domain="own")
+    first = function("f", [node("If", ["a"], ["b"], attribute("then_branch", graph([other])))])
+    second = function("\x1bg", [node("f", ["a"], ["b"], domain="own")])
+    assert "its function f calls itself" in refused(model(calling("f"), [first, second]))
+    assert r"its function \x1bg calls itself" in refused(model(calling("f"), [second, first]))
+
+
+def test_functions_that_call_each_other_deeply() -> None:
+    message_ = "the model cannot be run: its functions call each other more than 100 deep"
+    for count in (101, 20_000):
+        assert refused(chain(count)) == message_
+    check(chain(100), Limits(), "it", False)
+
+
+def test_functions_that_take_graphs() -> None:
+    taking = function("f", [node("If", ["a"], ["b"], reference("then_branch", 5))])
+    assert "has functions that take graphs, whose nodes cannot be counted; if you trust it" in refused(
+        model(calling("f"), [taking])
+    )
+    taking = function("f", [node("Cast", ["a"], ["b"], reference("to", 2))])
+    check(model(calling("f"), [taking]), Limits(), "it", False)
+
+
+def test_graphs_in_the_attributes_of_functions_are_counted() -> None:
+    inner = graph([node("Neg", ["a"], ["b"])] * 7)
+    default = function("f", [node("Neg", ["a"], ["b"])], (11, attribute("body", inner)))
+    with pytest.raises(InvalidModel, match="has 9 nodes"):
+        check(model(calling("f"), [default]), Limits(nodes=8), "it", False)
+
+
+def test_nodes_of_subgraphs_are_counted() -> None:
+    assert len(OpenedModel(nested(6), device="cpu", limits=Limits(nodes=2**8 - 1)).inputs) == 2
+    assert "the model has more than 254 nodes; the limit is 254; if" in refused(nested(6), Limits(nodes=2**8 - 2))
+
+
+def test_a_graph_in_several_parts_is_one() -> None:
+    part = graph([node("Neg", ["x"], ["y"])] * 3)
+    content = message((7, part), (7, part), (7, part))
+    check(content, Limits(nodes=9), "it", False)
+    with pytest.raises(InvalidModel, match="more than 8 nodes"):
+        check(content, Limits(nodes=8), "it", False)
+
+
+def test_weights_are_not_read() -> None:
+    class Weights(bytes):
+        """Bytes of which the weight must not be looked at."""
+
+        def __getitem__(self, place: object) -> object:  # type: ignore[override]
+            assert not isinstance(place, int) or place < 100 or place > len(self) - 1000
+            return super().__getitem__(place)  # type: ignore[call-overload]
+
+    weight = tensor("w", np.zeros(1_000_000, np.float32))
+    main = graph([node("Add", ["x", "w"], ["y"])], *ENDS, [weight])
+    check(Weights(model(main)), Limits(nodes=1), "it", False)
+
+
+@pytest.mark.parametrize("parts", [(7, b""), (25, b"")])
+def test_many_graphs_and_functions_are_not_gathered(parts: tuple[int, bytes]) -> None:
+    assert "the model has more than 200,000 functions; the limit is 200,000; if" in refused(message(parts) * 1_000_000)
+
+
+def others(content: bytes) -> Iterator[bytes]:
+    """Models that have so much of `content` where no node is: in the graph, a node, an attribute, and a function."""
+    yield model(content)
+    yield model(graph([content]))
+    yield model(graph([message((5, content))]))
+    yield model(graph([]), [content])
+
+
+def test_what_is_no_node_does_not_take_for_ever_either() -> None:
+    many = message((1000, 1)) * 100_001
+    for one in others(many):
+        check(one, Limits(nodes=5000), "it", False)
+    for one in others(many):
+        with pytest.raises(
+            InvalidModel, match="more than 100,000 weights, names and other parts of nodes; the limit is"
+        ):
+            check(one, Limits(nodes=1000), "it", False)
+
+
+def test_metadata() -> None:
+    content = model(graph([node("Neg", ["x"], ["y"])], *ENDS), metadata={"a": "b" * 1000})
+    OpenedModel(content, device="cpu")
+    assert "the model has more than 1,000 bytes of metadata; the limit is 1,000; if you trust it" in refused(
+        content, Limits(metadata_bytes=1000)
+    )
+    # Each entry takes memory, however short it is.
+    entry = message((14, message((1, "a"))))
+    assert "more than 268,435,456 bytes of metadata" in refused(entry * 3_000_000)
+
+
+def test_the_size_of_a_file(tmp_path: Path) -> None:
+    size = (MODELS / "four_blobs.onnx").stat().st_size
+    assert Predictor(MODELS / "four_blobs.onnx", device="cpu", limits=Limits(model_bytes=size)).provider
+    with pytest.raises(InvalidModel) as raised:
+        Predictor(MODELS / "four_blobs.onnx", device="cpu", limits=Limits(model_bytes=size - 1))
+    assert f"four_blobs.onnx has {size:,} bytes; the limit is {size - 1:,}; if you trust it" in str(raised.value)
+    path = tmp_path / "large.onnx"
+    with path.open("wb") as file:
+        file.truncate(3 * 1024**3)
+    with pytest.raises(InvalidModel, match="has 3,221,225,472 bytes; the limit is 2,147,483,648; "):
+        Predictor(path, device="cpu")
+
+
+@pytest.mark.parametrize("limits", [Limits(nodes=1), Limits(metadata_bytes=10), Limits(nodes=100), Limits()])
+def test_a_file_is_read_as_its_content_is(tmp_path: Path, limits: Limits) -> None:
+    path = tmp_path / "model.onnx"
+    for content in (doubling(25), nested(3), (MODELS / "four_blobs.onnx").read_bytes(), b"text", message((7, b"\x0a"))):
+        path.write_bytes(content)
+        found = []
+        for given in (content, path):
+            try:
+                OpenedModel(given, device="cpu", limits=limits)
+            except InvalidModel as error:
+                found.append(str(error).removeprefix(str(path)).removeprefix("the model"))
+            else:
+                found.append("opened")
+        assert found[0] == found[1]
+
+
+def test_no_usual_model_is_near_a_limit() -> None:
+    files = sorted(MODELS.glob("*.onnx"))
+    assert len(files) > 10
+    for file in files:
+        check(file.read_bytes(), Limits(nodes=50, metadata_bytes=20_000), file.name, False)
+
+
+def test_the_format_is_what_onnx_runtime_takes_a_file_for(tmp_path: Path) -> None:
+    # A name that reads as the identifier of the ORT format.
+    content = message((2, "aaORTMaa")) + doubling(25)
+    assert content[4:8] == b"ORTM"
+    path = tmp_path / "model.onnx"
+    path.write_bytes(content)
+    with pytest.raises(InvalidModel, match="50,331,647 nodes"):
+        OpenedModel(path, device="cpu")
+    # By their bytes, these are in ORT format, and damaged.
+    assert "nodes" not in refused(content)
+    path = path.rename(tmp_path / "model.ORT")
+    with pytest.raises(InvalidModel, match="not a model that ONNX Runtime can load"):
+        OpenedModel(path, device="cpu")
+
+
+def test_what_is_no_onnx_file() -> None:
+    for content in (b"text", b"\x0b\x0c", b"\x0a" + varint(2**40)):
+        assert refused(content) == (
+            "the model is not a model that ONNX Runtime can load (it is not an ONNX file, or damaged)"
+        )
