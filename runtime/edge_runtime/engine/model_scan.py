@@ -55,7 +55,7 @@ def check_source(source: ModelSource, limits: Limits) -> None:
     """Refuse a model that is beyond the limits.
 
     Raises:
-        InvalidModel: it is beyond the limits `model_bytes`, `nodes` or `metadata_bytes`; or it is no ONNX file.
+        InvalidModel: it is beyond the limits `model_bytes`, `nodes` or `metadata_bytes`; or it is not an ONNX file.
         ModelNotFound: its file does not exist any more.
     """
     # ONNX Runtime knows its own format by the name of a file, and by its bytes if they have no name.
@@ -81,7 +81,7 @@ def check(data: Bytes, limits: Limits, name: str, is_ort_format: bool) -> None:
         is_ort_format: whether it is in ORT format; else it is an ONNX file.
 
     Raises:
-        InvalidModel: it is beyond the limits `model_bytes`, `nodes` or `metadata_bytes`; or it is no ONNX file.
+        InvalidModel: it is beyond the limits `model_bytes`, `nodes` or `metadata_bytes`; or it is not an ONNX file.
     """
     size = len(data)
     if limits.model_bytes is not None and size > limits.model_bytes:

@@ -13,7 +13,7 @@ _WINDOW = 64 * 1024
 
 
 class Damaged(Exception):
-    """These bytes are no message, or have what no writer of ONNX files writes."""
+    """These bytes are not a message, or have what no writer of ONNX files writes."""
 
 
 class FileBytes:
@@ -61,7 +61,7 @@ def fields(data: Bytes, at: int, end: int) -> Iterator[tuple[int, bool, int, int
         ends.
 
     Raises:
-        Damaged: it is no message.
+        Damaged: it is not a message.
     """
     try:
         while at < end:

@@ -156,14 +156,14 @@ def test_many_graphs_and_functions_are_not_gathered(parts: tuple[int, bytes]) ->
 
 
 def others(content: bytes) -> Iterator[bytes]:
-    """Models that have so much of `content` where no node is: in the graph, a node, an attribute, and a function."""
+    """Models that have so much of `content` beside its nodes: in the graph, a node, an attribute, and a function."""
     yield model(content)
     yield model(graph([content]))
     yield model(graph([message((5, content))]))
     yield model(graph([]), [content])
 
 
-def test_what_is_no_node_does_not_take_for_ever_either() -> None:
+def test_what_is_not_a_node_does_not_take_for_ever_either() -> None:
     many = message((1000, 1)) * 100_001
     for one in others(many):
         check(one, Limits(nodes=5000), "it", False)
@@ -236,7 +236,7 @@ def test_the_format_is_what_onnx_runtime_takes_a_file_for(tmp_path: Path) -> Non
         OpenedModel(path, device="cpu")
 
 
-def test_what_is_no_onnx_file() -> None:
+def test_what_is_not_an_onnx_file() -> None:
     for content in (b"text", b"\x0b\x0c", b"\x0a" + varint(2**40)):
         assert refused(content) == (
             "the model is not a model that ONNX Runtime can load (it is not an ONNX file, or damaged)"

@@ -50,7 +50,7 @@ def test_a_message_that_is_cut_raises_or_ends_at_a_field(size: int) -> None:
     "data",
     [
         b"\x0b",  # a group
-        b"\x0f",  # no type of Protocol Buffers
+        b"\x0f",  # a type that Protocol Buffers do not have
         b"\xff" * 11,
         b"\x0a\x05text",
         b"\x0a" + varint(2**63),
@@ -58,7 +58,7 @@ def test_a_message_that_is_cut_raises_or_ends_at_a_field(size: int) -> None:
         b"\x0d123",
     ],
 )
-def test_what_is_no_message(data: bytes) -> None:
+def test_what_is_not_a_message(data: bytes) -> None:
     with pytest.raises(Damaged):
         read(data)
 
