@@ -184,8 +184,7 @@ class Certificate:
         """
         with schema.reading("the certificate"):
             # JSON has neither NaN nor infinity: only arrays hold them.
-            plain = json.loads(text, parse_constant=_finite, parse_float=_finite)
-            document = schema.checked(plain, SCHEMA_VERSION, "the certificate")
+            document = schema.checked(schema.parsed(text, _loads), SCHEMA_VERSION, "the certificate")
             _check_size(document["reference"], limits)
             return _read(document)
 
@@ -306,6 +305,10 @@ def _object(plain: object) -> dict[str, Any]:
 
 def _strings(plain: object) -> dict[str, str]:
     return {name: schema.text(value) for name, value in _object(plain).items()}
+
+
+def _loads(text: str) -> Any:
+    return json.loads(text, parse_constant=_finite, parse_float=_finite)
 
 
 def _finite(number: str) -> float:

@@ -55,7 +55,7 @@ class DataFile:
             InvalidModel: it is damaged, or its schema is newer than this version reads.
         """
         with schema.reading("the entry of its data file"):
-            plain = schema.checked(json.loads(text), SCHEMA_VERSION, "the entry of its data file")
+            plain = schema.checked(schema.parsed(text), SCHEMA_VERSION, "the entry of its data file")
             name, sha256, size = schema.text(plain["name"]), schema.text(plain["sha256"]), plain["size"]
             if name in ("", ".", "..") or "\0" in name or re.search(r"[/\\]", name):
                 raise ValueError(f"{name!r} is not a file name")

@@ -167,7 +167,7 @@ class InputRanges:
             InvalidModel: they are damaged, or their schema is newer than this version reads.
         """
         with schema.reading("the ranges of inputs"):
-            plain = schema.checked(json.loads(text), SCHEMA_VERSION, "the ranges of inputs")
+            plain = schema.checked(schema.parsed(text), SCHEMA_VERSION, "the ranges of inputs")
             return cls(tuple(map(_read, plain["inputs"])))
 
 

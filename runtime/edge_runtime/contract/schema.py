@@ -3,7 +3,8 @@
 A reader ignores keys that it does not know, and refuses a schema version that is newer than its own.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -35,6 +36,32 @@ class reading:  # noqa: N801 - a context manager; as a generator it would take f
         if isinstance(error, _DAMAGE) and not isinstance(error, InvalidModel):
             reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
             raise InvalidModel(f"{self._name} is damaged: {reason}") from error
+
+
+def parsed(text: str, parse: Callable[..., Any] = json.loads) -> Any:
+    """The document in `text`. Call it within `reading`.
+
+    Args:
+        text: JSON.
+        parse: `json.loads`, or it with settings of its own.
+
+    Raises:
+        ValueError, RecursionError: it is not JSON; or a string has half a character, which JSON can hold, and which can
+            be written nowhere.
+    """
+    document = parse(text)
+    # Only an escape can stand for one.
+    if "\\u" in text:
+        refuse_half_characters(document)
+    return document
+
+
+def refuse_half_characters(document: object) -> None:
+    """Raise ValueError if a string in `document` cannot be written as UTF-8; only in plain types one is looked for."""
+    try:
+        json.dumps(document, ensure_ascii=False, default=lambda other: None, skipkeys=True).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{error.object[error.start]!a} is half a character") from None
 
 
 def checked(document: object, newest: int, name: str) -> Mapping[str, Any]:

@@ -231,6 +231,7 @@ class Signature:
             InvalidModel: it is not a signature, or its schema is newer than this version reads.
         """
         with schema.reading("the signature"):
+            schema.refuse_half_characters(plain)
             signature = _read(plain)
         # Made now: what was passed may change later.
         signature.features  # noqa: B018
@@ -245,7 +246,7 @@ class Signature:
             InvalidModel: as `from_dict`.
         """
         with schema.reading("the signature"):
-            return _read(json.loads(text))
+            return _read(schema.parsed(text))
 
     def __repr__(self) -> str:
         labels = f", {_counted(self.labels, 'label')}" if self.labels else ""

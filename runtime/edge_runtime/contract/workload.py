@@ -48,7 +48,7 @@ class Workload:
             InvalidModel: it is not a workload, or its schema is newer than this version reads.
         """
         with schema.reading("the workload"):
-            plain = schema.checked(json.loads(text), SCHEMA_VERSION, "the workload")
+            plain = schema.checked(schema.parsed(text), SCHEMA_VERSION, "the workload")
             cost, size = plain["cost"], plain["bytes"]
             if type(cost) not in (int, float) or type(size) is not int:
                 raise TypeError(f"cost is {cost!r} and bytes {size!r}")

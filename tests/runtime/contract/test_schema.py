@@ -60,3 +60,19 @@ def test_strings() -> None:
     assert schema.text("a") == "a"
     with pytest.raises(TypeError, match=r"^5 is not a string$"):
         schema.text(5)
+
+
+@pytest.mark.parametrize("text", [r'{"a": "\ud800"}', r'{"\uDFFF": 1}', r'["\ud83d", "\ude00"]'])
+def test_half_a_character_cannot_be_written_anywhere(text: str) -> None:
+    with pytest.raises(InvalidModel, match="is half a character"), schema.reading("the signature"):
+        schema.parsed(text)
+
+
+def test_whole_characters_may_be_escaped() -> None:
+    assert schema.parsed(r'["\ud83d\ude00", "\u00e9"]') == ["\U0001f600", "é"]
+
+
+def test_half_characters_are_looked_for_in_plain_types() -> None:
+    schema.refuse_half_characters({("a", "b"): b"\xed\xa0\x80", "c": {1, 2}})
+    with pytest.raises(ValueError, match="half a character"):
+        schema.refuse_half_characters({"c": {1}, "d": ["\udc80"]})

@@ -1,0 +1,60 @@
+"""The harness finds what it is there for: a fault of each kind, and one that only coverage leads to."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from concurrency import HANG
+from paths import ROOT
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
+
+
+def fed(folder: Path, *words: str) -> Any:
+    """What is found in the fake targets."""
+    path = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
+    found = subprocess.run(
+        [sys.executable, ROOT / "tests" / "helpers" / "fake_targets.py", folder, *words],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=HANG,
+    )
+    assert found.returncode == 0, found.stderr
+    return json.loads(found.stdout)
+
+
+def test_a_fault_of_each_kind_is_found(tmp_path: Path) -> None:
+    results = fed(tmp_path)
+    found = {
+        name: (one["crashes"]["ours"] > 0, one["untyped"], one["hangs"]["ours"] > 0, one["memory"])
+        for name, one in results.items()
+    }
+    assert found == {
+        "sound": (False, 0, False, 0),
+        "untyped": (False, 1, False, 0),
+        "crash": (True, 0, False, 0),
+        "hang": (False, 0, True, 0),
+        "memory": (False, 0, False, 1),
+    }
+    assert all(one["inputs"] > 0 for one in results.values())
+    assert results["sound"]["inputs"] >= 1000
+    # With the input, and where it happened.
+    causes = {"untyped": "KeyError at", "crash": "SIGSEGV at", "hang": "hang at", "memory": "MemoryError at"}
+    for name, line in causes.items():
+        (text,) = tmp_path.glob(f"{name}/{name}-ours-*-0.txt")
+        assert text.read_text().startswith(line)
+        assert "fake_targets.py" in text.read_text()
+        assert b"5" in text.with_suffix(".input").read_bytes()
+
+
+@pytest.mark.slow
+def test_coverage_leads_to_what_chance_does_not(tmp_path: Path) -> None:
+    pytest.importorskip("atheris")
+    (result,) = fed(tmp_path, "guided").values()
+    assert result["guided"]
+    assert result["untyped"] == 1
