@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         InferenceFailed,
         InvalidInput,
         InvalidModel,
+        IsolationFailed,
         ModelAltered,
         ModelNotFound,
         NoCertificate,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from edge_runtime.contract.tensors import TensorSpec
     from edge_runtime.contract.version import __version__
     from edge_runtime.engine.model_metadata import ModelMetadata
+    from edge_runtime.isolate.predictor import IsolatedPredictor
     from edge_runtime.opened_model import OpenedModel
     from edge_runtime.prediction import Prediction
     from edge_runtime.predictor import Predictor
@@ -72,6 +74,8 @@ __all__ = [
     "InputRange",
     "InvalidInput",
     "InvalidModel",
+    "IsolatedPredictor",
+    "IsolationFailed",
     "Limits",
     "ModelAltered",
     "ModelMetadata",
@@ -111,6 +115,8 @@ _HOMES = {
     "InputRange": "edge_runtime.contract.input_ranges",
     "InvalidInput": "edge_runtime.contract.errors",
     "InvalidModel": "edge_runtime.contract.errors",
+    "IsolatedPredictor": "edge_runtime.isolate.predictor",
+    "IsolationFailed": "edge_runtime.contract.errors",
     "Limits": "edge_runtime.contract.limits",
     "ModelAltered": "edge_runtime.contract.errors",
     "ModelMetadata": "edge_runtime.engine.model_metadata",

@@ -47,8 +47,7 @@ class OpenedModel(Reloadable):
 
     def _open(self, source: ModelSource) -> None:
         super()._open(source)
-        check_source(source, self._settings.limits)
-        placement = Placement(source, self._settings)
+        placement = self._placed(source)
         session = placement.main
         self.inputs: tuple[TensorSpec, ...] = session.inputs
         self.outputs: tuple[TensorSpec, ...] = session.outputs
@@ -58,6 +57,11 @@ class OpenedModel(Reloadable):
         self._runner = FeedRunner(placement, given_by_default(self.outputs))
         if self._verify and not (verification := self.verify()).passed:
             raise VerificationFailed(verification.failure)
+
+    def _placed(self, source: ModelSource) -> Placement:
+        """The sessions of the model, once it has been looked at."""
+        check_source(source, self._settings.limits)
+        return Placement(source, self._settings)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._source!r}, {self.provider}{', closed' if self.closed else ''})"

@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn, Self, TypeAlias
+from typing import Any, BinaryIO, NoReturn, Self, TypeAlias, TypeVar
 
 from edge_runtime.contract.errors import InvalidInput, PredictorClosed
 from edge_runtime.contract.limits import Limits
@@ -22,6 +22,9 @@ _LOG.addHandler(logging.NullHandler())
 Model: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 Providers: TypeAlias = Sequence[str | tuple[str, Mapping[str, Any]]]
 Libraries: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+
+_Kind = TypeVar("_Kind", bound="Reloadable")
 
 
 class Reloadable:
@@ -173,7 +176,7 @@ class Reloadable:
         self._check_open()
         # What else an application, or its subclass, keeps here is pickled as of any object.
         more = {name: value for name, value in vars(self).items() if name not in self._own and name != "_own"}
-        return _opened, (type(self), self._source, self._settings, self._verify), more or None
+        return opened, (type(self), self._source, self._settings, self._verify), more or None
 
 
 def _finish(model: Reloadable) -> None:
@@ -184,7 +187,8 @@ def _finish(model: Reloadable) -> None:
     model.__dict__ = own
 
 
-def _opened(kind: type[Reloadable], source: ModelSource, settings: SessionSettings, verify: bool) -> Reloadable:
+def opened(kind: type[_Kind], source: ModelSource, settings: SessionSettings, verify: bool = False) -> _Kind:
+    """A model of this class, opened as the settings say."""
     model = object.__new__(kind)
     model._begin(source, settings, verify)
     return model

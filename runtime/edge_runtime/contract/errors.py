@@ -19,6 +19,7 @@
     ├── RuntimeNotInstalled  (ImportError)        ONNX Runtime is missing, or two of its packages clash
     ├── ExtraNotInstalled    (ImportError)        what was asked for needs an extra of edge-predict
     ├── InferenceFailed      (RuntimeError)       ONNX Runtime failed while it computed
+    │   └── IsolationFailed                       the process of an isolated model crashed, or took more than it may
     ├── PredictorClosed      (ValueError)         the predictor was closed
     └── CannotWrite          (OSError)            a file cannot be written
 
@@ -103,6 +104,10 @@ class ExtraNotInstalled(EdgePredictError, ImportError):
 
 class InferenceFailed(EdgePredictError, RuntimeError):
     """ONNX Runtime accepted the inputs but could not compute the outputs."""
+
+
+class IsolationFailed(InferenceFailed):
+    """The process of an isolated model crashed, took too much time or memory, or cannot be started."""
 
 
 class PredictorClosed(EdgePredictError, ValueError):

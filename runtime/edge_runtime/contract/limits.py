@@ -38,6 +38,9 @@ class Limits:
         line_bytes: the most bytes of one line of text that is read, and of one cell in it; 64 MiB.
         json_depth: how deep arrays and objects of JSON may be nested; 100.
         unpacked_bytes: the most bytes that a compressed file that is read may unpack to; 16 GiB.
+        isolated_bytes: the most bytes of memory of an isolated model, besides what its process takes before it is
+            opened; 2 GiB.
+        isolated_seconds: the most seconds of opening an isolated model, and of each call of it; 30.
     """
 
     model_bytes: int | None = 2 * _GIB
@@ -48,6 +51,8 @@ class Limits:
     line_bytes: int | None = 64 * _MIB
     json_depth: int | None = 100
     unpacked_bytes: int | None = 16 * _GIB
+    isolated_bytes: int | None = 2 * _GIB
+    isolated_seconds: float | None = 30
 
     def __post_init__(self) -> None:
         """Check what a user gives.
@@ -58,7 +63,7 @@ class Limits:
         for name, value in vars(self).items():
             if value is None:
                 continue
-            kinds, expected = ((int, float), "a number") if name == "call_seconds" else ((int,), "an integer")
+            kinds, expected = ((int, float), "a number") if name.endswith("_seconds") else ((int,), "an integer")
             if type(value) not in kinds or not 0 < value < math.inf:
                 raise InvalidInput(f"limits: {name} must be {expected} above 0, or None, found {_shown(value)}")
 
@@ -107,7 +112,7 @@ def how_to_raise(name: str) -> str:
 def _value(name: str, text: str) -> int | float | None:
     if text.casefold() == "none":
         return None
-    if name == "call_seconds":
+    if name.endswith("_seconds"):
         try:
             return float(text)
         except ValueError:

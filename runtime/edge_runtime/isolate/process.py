@@ -1,0 +1,280 @@
+"""The isolated process, as the program sees it: it is started, asked, and ended when it does not answer."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from edge_runtime.contract import errors
+from edge_runtime.contract.errors import EdgePredictError, InvalidInput, IsolationFailed
+from edge_runtime.contract.limits import Limits, how_to_raise
+from edge_runtime.contract.telemetry import SWITCH
+from edge_runtime.contract.terminal import one_line, shortened
+from edge_runtime.engine import forks
+from edge_runtime.isolate import messages
+
+# Its own modules are found where they are found here.
+_START = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
+    "from edge_runtime.isolate import child; child.main(int(sys.argv[1]))"
+)
+# What is passed on of the environment: how many threads compute, how names of files are encoded, where libraries are.
+_PASSED_ON = (
+    *("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "ORT_INTRA_OP_NUM_THREADS", "ORT_INTER_OP_NUM_THREADS"),
+    *("LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", SWITCH),
+)
+# How many seconds Python and ONNX Runtime may take to start, also on a slow and busy machine.
+_STARTING = 120.0
+# How many seconds after its own alarm the process is ended from here.
+_GRACE = 1.0
+# The most bytes of an answer if memory is not limited.
+_MOST = 2**40
+_ERRORS = {
+    name: one for name, one in vars(errors).items() if isinstance(one, type) and issubclass(one, EdgePredictError)
+}
+
+_running: "weakref.WeakSet[IsolatedProcess]" = weakref.WeakSet()
+
+
+class ProcessLost(Exception):
+    """The process did nothing wrong, and cannot be asked any more: a question was interrupted, or this is a fork."""
+
+
+class IsolatedProcess:
+    """A process that opens one model and answers for it, within the limits `isolated_bytes` and `isolated_seconds`.
+
+    Several threads may ask it; it answers one after the other. It ends with this object, and with this process.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        """Start it.
+
+        Raises:
+            IsolationFailed: it does not start, or the system does not have what it takes.
+            RuntimeNotInstalled: ONNX Runtime cannot be used.
+        """
+        if os.name != "posix":
+            raise IsolationFailed("isolation needs a POSIX system; on Windows, run edge-predict in WSL or a container")
+        self._limits = limits
+        self._begin_asking()
+        self._failure: str | None = None
+        self._process, self._socket = _started()
+        self._end = weakref.finalize(self, _end, self._process, self._socket)
+        _running.add(self)
+        self.ask("start", limits.isolated_bytes, seconds=_STARTING)
+
+    def _begin_asking(self) -> None:
+        # A signal handler may ask in the middle of a question.
+        self._asking = threading.RLock()
+        self._is_asked = False
+
+    def ask(
+        self, what: str, *arguments: Any, seconds: float | None, on_step: Callable[[], object] | None = None
+    ) -> Any:
+        """What the process answers.
+
+        Args:
+            what: the name of the question, see `child`.
+            arguments: what belongs to it, see `messages`.
+            seconds: the most seconds that it may take; None for no limit.
+            on_step: called whenever the process says that it has done a step.
+
+        Raises:
+            IsolationFailed: the process ended, took too long or too much memory, or does not answer as it should; now
+                or earlier.
+            ProcessLost: see there.
+            EdgePredictError: what the question raises there.
+        """
+        try:
+            question = messages.encoded([what, seconds, *arguments])
+        except TypeError as error:
+            raise InvalidInput(f"an isolated model does not take it: {error}") from error
+        with self._asking:
+            if self._is_asked:
+                raise IsolationFailed("an isolated model cannot be called in the middle of its own call")
+            if self._failure is not None:
+                raise IsolationFailed(self._failure)
+            if not self._end.alive:
+                raise ProcessLost
+            self._is_asked = True
+            try:
+                kind, *answer = self._exchange(question, seconds, on_step)
+            except BaseException:
+                # What a signal handler raises too: the rest of the answer would be taken for the next one.
+                self._end()
+                raise
+            finally:
+                self._is_asked = False
+        if kind == "error":
+            self._raise(*answer)
+        return answer[0]
+
+    def _exchange(self, question: list[Any], seconds: float | None, on_step: Callable[[], object] | None) -> list[Any]:
+        deadline, most = _Deadline(self._socket, seconds), self._limits.isolated_bytes or _MOST
+        self._guarded(seconds, lambda: deadline.send(question))
+        while True:
+            answer: list[Any] = self._guarded(
+                seconds, lambda: _answer(deadline.receive, self._limits.isolated_bytes or _MOST)
+            )
+            if answer != ["step"]:
+                return answer
+            if on_step is not None:
+                on_step()
+
+    def _guarded(self, seconds: float | None, act: Callable[[], Any]) -> Any:
+        """What `act` gives, which reads from the process or writes to it."""
+        try:
+            return act()
+        except TimeoutError:
+            self._failure = _took_too_long(seconds)
+        except messages.MalformedMessage as error:
+            self._failure = f"the isolated model does not answer as it should: {shortened(one_line(error))}"
+        except OSError:
+            self._failure = self._how_it_ended(seconds)
+        raise IsolationFailed(self._failure) from None
+
+    def _how_it_ended(self, seconds: float | None) -> str:
+        try:
+            code = self._process.wait(_GRACE)
+        except subprocess.TimeoutExpired:
+            return "the isolated model does not answer any more"
+        if code >= 0:
+            return f"the isolated model ended its process (exit code {code})"
+        if code == -signal.SIGALRM:
+            return _took_too_long(seconds)
+        name = signal.Signals(-code).name if -code in signal.valid_signals() else f"signal {-code}"
+        if -code in (signal.SIGABRT, signal.SIGKILL):
+            # C++ aborts for want of memory on another thread, and the system kills for it.
+            hint = f", perhaps for want of memory{how_to_raise('isolated_bytes')}"
+        else:
+            hint = ""
+        return f"the isolated model crashed ({name}){hint}"
+
+    def _raise(self, name: Any, message: Any) -> NoReturn:
+        """Raise what the process says that it has raised."""
+        if (known := _ERRORS.get(name)) is not None:
+            raise known(message)
+        if name == "MemoryError":
+            most = self._limits.isolated_bytes
+            size = "there is" if most is None else f"{most / 2**20:,.0f} MiB"
+            raise IsolationFailed(f"the isolated model needs more memory than {size}{how_to_raise('isolated_bytes')}")
+        raise IsolationFailed(f"the isolated model failed: {shortened(one_line(f'{name}: {message}'))}")
+
+
+class _Deadline:
+    """Sends and receives bytes until a time."""
+
+    def __init__(self, connection: socket.socket, seconds: float | None) -> None:
+        self._socket = connection
+        self._end = None if seconds is None else time.monotonic() + seconds + _GRACE
+
+    def send(self, parts: list[Any]) -> None:
+        """Send all of `parts`. Raises: as `receive`."""
+        for part in parts:
+            self._set_time()
+            self._socket.sendall(part)
+
+    def receive(self, buffer: memoryview) -> None:
+        """Fill `buffer`.
+
+        Raises:
+            TimeoutError: the time is over.
+            OSError: the other side has ended.
+        """
+        while buffer:
+            self._set_time()
+            if not (count := self._socket.recv_into(buffer)):
+                raise ConnectionError
+            buffer = buffer[count:]
+
+    def _set_time(self) -> None:
+        left = None if self._end is None else self._end - time.monotonic()
+        if left is not None and left <= 0:
+            raise TimeoutError
+        self._socket.settimeout(left)
+
+
+def _answer(receive: Callable[[memoryview], None], most: int) -> list[Any]:
+    """The next answer: of one of the forms in which `child` answers."""
+    answer: list[Any] = messages.read(receive, most)
+    match answer:
+        case ["step"] | ["value", _] | ["error", str(), str()]:
+            return answer
+    raise messages.MalformedMessage("there is no such answer")
+
+
+def _took_too_long(seconds: float | None) -> str:
+    return f"the isolated model took longer than {seconds:g} s{how_to_raise('isolated_seconds')}"
+
+
+def _started() -> tuple["subprocess.Popen[bytes]", socket.socket]:
+    """A new process, and what it is asked by."""
+    # Once for a process, and it takes a while.
+    from multiprocessing.spawn import get_executable
+
+    executable = os.fsdecode(get_executable() or "")
+    if not executable or (getattr(sys, "frozen", False) and executable == sys.executable):
+        raise IsolationFailed(
+            "isolation starts a Python interpreter, and there is none in this program; name one with "
+            "multiprocessing.set_executable"
+        )
+    own = str(Path(__file__).absolute().parents[2])
+    paths = [str(Path(path).absolute()) for path in sys.path if isinstance(path, str)]
+    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    # numpy's own threads have nothing to do there.
+    environment["OPENBLAS_NUM_THREADS"] = "1"
+    ours, theirs = socket.socketpair()
+    try:
+        process = subprocess.Popen(
+            [executable, "-I", "-c", _START, str(theirs.fileno()), json.dumps(list(dict.fromkeys([*paths, own])))],
+            # Nothing is written to its stdin: its end tells that of this process.
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            cwd="/",
+            env=environment,
+            pass_fds=[theirs.fileno()],
+            # Ctrl-C is for this process, which ends the other one.
+            start_new_session=True,
+        )
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        ours.close()
+        raise IsolationFailed(f"the process for an isolated model cannot be started: {one_line(error)}") from error
+    finally:
+        theirs.close()
+    return process, ours
+
+
+def _end(process: "subprocess.Popen[bytes]", connection: socket.socket) -> None:
+    _close(process, connection)
+    process.kill()
+    process.wait()
+
+
+def _close(process: "subprocess.Popen[bytes]", connection: socket.socket) -> None:
+    connection.close()
+    assert process.stdin is not None
+    process.stdin.close()
+
+
+def _leave_to_parent(_: bool) -> None:
+    """In a forked process: the isolated ones belong to its parent, and end with that."""
+    for one in list(_running):
+        if one._end.detach() is not None:
+            _close(one._process, one._socket)
+            # It is no child of this process, which must not wait for it.
+            one._process.returncode = 0
+        one._begin_asking()
+
+
+forks.after_fork(_leave_to_parent)
+forks.makes_calls(IsolatedProcess, "ask")
