@@ -240,7 +240,7 @@ def _is_bindable(
         and isinstance(source.shape[0], str)
         and target.shape[0] == source.shape[0]
         and placement.ranges is None
-        and placement.shares_memory
+        and placement.main.shares_memory
         and placement.main.provider in (CPU, CUDA)
     )
 

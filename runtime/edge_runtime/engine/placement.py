@@ -63,10 +63,7 @@ class Placement:
         main: the session for small calls, and for all unless the device is "auto", or it computes on one thread.
         ranges: the integers that inputs take, if the model looks something up at them; None if it does not.
         threads: the most processors that one call may use; None for all of this process.
-        shares_memory: whether its sessions are in this process, so that they can read and write what is in it.
     """
-
-    shares_memory = True
 
     def __init__(self, source: ModelSource, settings: SessionSettings) -> None:
         """Open a model.

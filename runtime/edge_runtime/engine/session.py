@@ -37,8 +37,11 @@ class Session:
         inputs, outputs, overridable_initializers: what the file declares.
         taken: its inputs and overridable initializers, by name.
         must_reopen: whether this is a forked process, in which what was opened cannot be used.
+        shares_memory: whether it computes in this process, so that buffers here can be bound to it.
         meta, metadata: its onnxruntime.ModelMetadata, and what the file says about itself, without the certificate.
     """
+
+    shares_memory = True
 
     def __init__(self, source: ModelSource, settings: SessionSettings) -> None:
         """Open a model.

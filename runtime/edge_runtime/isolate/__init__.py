@@ -1,1 +1,1 @@
-"""Models from strangers, in a process of their own with bounds on memory and time: `IsolatedPredictor`."""
+"""Untrusted models, in a process of their own with bounds on memory and time: `IsolatedPredictor`."""

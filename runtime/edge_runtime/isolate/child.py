@@ -44,7 +44,11 @@ def main(descriptor: int) -> NoReturn:
 
     answers = _Answers(lambda: send("step"))
     while True:
-        what, seconds, *arguments = messages.read(receive, _MOST)
+        try:
+            what, seconds, *arguments = messages.read(receive, _MOST)
+        except MemoryError:
+            send("error", "MemoryError", "")
+            continue
         signal.setitimer(signal.ITIMER_REAL, seconds or 0)
         try:
             send("value", getattr(answers, what)(*arguments))
@@ -77,7 +81,6 @@ class _Answers:
         self._model = opened(self._kind, source, settings)
         session = self._model._runner.placement.main
         return {
-            "provider": session.provider,
             "version": session.version,
             "metadata": session.metadata,
             **{

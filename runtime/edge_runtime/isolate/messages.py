@@ -27,6 +27,7 @@ _HEADER = struct.Struct("<IQ")
 _LARGER_AS_OBJECTS = 32
 # A sequence of maps is the deepest value of a model, in the answer to a request.
 _DEEPEST = 8
+_BLOCK = 2**16
 _PLAIN = (bool, int, float, str)
 _KNOWN = {np.dtype(one).name: np.dtype(one) for one in NUMPY_TYPES.values() if one is not np.object_}
 
@@ -59,6 +60,7 @@ def read(receive: Callable[[memoryview], None], most: int) -> Any:
 
     Raises:
         MalformedMessage: it is not a message, or is larger.
+        MemoryError: there is no memory for it here; the next message can be read.
     """
     header = bytearray(_HEADER.size)
     receive(memoryview(header))
@@ -70,7 +72,11 @@ def read(receive: Callable[[memoryview], None], most: int) -> Any:
     reader = _Reader(receive, following)
     try:
         value = reader.value(json.loads(text), _DEEPEST)
-    except (ImportError, LookupError, MemoryError, OverflowError, RecursionError, TypeError, ValueError) as error:
+    except MemoryError:
+        # The next message begins after this one.
+        reader.skip()
+        raise
+    except (ImportError, LookupError, OverflowError, RecursionError, TypeError, ValueError) as error:
         raise MalformedMessage(f"{type(error).__name__}: {error}") from error
     if reader.left:
         raise MalformedMessage(f"{reader.left:,} bytes of it belong to no array")
@@ -133,9 +139,10 @@ class _Reader:
         if keys != {"array", "shape"}:
             raise ValueError("there is no such value")
         dtype, shape = _dtype(plain["array"]), _shape(plain["shape"])
-        self._take(math.prod(shape) * dtype.itemsize)
+        size = self._checked(math.prod(shape) * dtype.itemsize)
         array = np.empty(shape, dtype)
         if array.size:
+            self.left -= size
             numbers = array.reshape(-1).view(np.uint8)
             self._receive(memoryview(numbers))  # type: ignore[arg-type]
             if dtype.kind == "b" and (numbers > 1).any():
@@ -150,15 +157,20 @@ class _Reader:
         return array.reshape(shape)
 
     def _next(self, size: Any) -> bytearray:
-        self._take(size)
-        content = bytearray(size)
+        content = bytearray(self._checked(size))
+        self.left -= size
         self._receive(memoryview(content))
         return content
 
-    def _take(self, size: Any) -> None:
+    def _checked(self, size: Any) -> int:
         if type(size) is not int or not 0 <= size <= self.left:
             raise ValueError("it is shorter than the arrays in it")
-        self.left -= size
+        return size
+
+    def skip(self) -> None:
+        """Read what has not been read, and forget it."""
+        while self.left:
+            self._next(min(self.left, _BLOCK))
 
     @staticmethod
     def _key(plain: Any) -> Any:

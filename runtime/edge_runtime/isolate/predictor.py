@@ -1,8 +1,9 @@
 """`IsolatedPredictor`: a predictor whose model is opened, and answers, in a process of its own."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
+from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.engine.model_source import ModelSource
 from edge_runtime.engine.placement import Placement
 from edge_runtime.isolate.session import IsolatedPlacement
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class IsolatedPredictor(Predictor):
-    """A `Predictor` for models from strangers: nothing reaches the program but answers and errors.
+    """A `Predictor` for untrusted models: nothing reaches the program but answers and errors.
 
     The model is opened, and answers, in a process of its own, on the CPU. That may take `limits.isolated_bytes` of
     memory besides what Python and ONNX Runtime take by themselves, and `limits.isolated_seconds` for opening the model
@@ -31,8 +32,30 @@ class IsolatedPredictor(Predictor):
     def _placed(self, source: ModelSource) -> Placement:
         return IsolatedPlacement(source, self._settings)
 
-    def verify(self, on_batch: Callable[[], object] | None = None) -> "Verification":
-        """As `Predictor.verify`, in the model's process; that may take `limits.isolated_seconds`."""
+    def current(self) -> Self:
+        """As `Predictor.current`: both use the same process, and the last one that is closed ends it."""
+        same = super().current()
+        self._isolated.users.update((self, same))
+        return same
+
+    def close(self) -> None:
+        """As `Predictor.close`. It ends the process, too."""
+        if self.closed:
+            return
+        isolated = self._isolated
+        super().close()
+        isolated.users.discard(self)
+        if not isolated.users:
+            isolated.end()
+
+    @property
+    def _isolated(self) -> IsolatedPlacement:
         placement = self._runner.placement
         assert isinstance(placement, IsolatedPlacement)
-        return placement.verify(on_batch)
+        return placement
+
+    def verify(self, on_batch: Callable[[], object] | None = None) -> "Verification":
+        """As `Predictor.verify`, in the model's process; that may take `limits.isolated_seconds`."""
+        if on_batch is not None and not callable(on_batch):
+            raise InvalidInput(f"on_batch is called after each batch, found {type(on_batch).__name__}")
+        return self._isolated.verify(on_batch)

@@ -1,5 +1,6 @@
 """The isolated process, as the program sees it: it is started, asked, and ended when it does not answer."""
 
+import contextlib
 import json
 import os
 import signal
@@ -9,7 +10,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -69,7 +70,22 @@ class IsolatedProcess:
         self._process, self._socket = _started()
         self._end = weakref.finalize(self, _end, self._process, self._socket)
         _running.add(self)
-        self.ask("start", limits.isolated_bytes, seconds=_STARTING)
+        with self.ending_on_error():
+            self.ask("start", limits.isolated_bytes, seconds=_STARTING)
+
+    def end(self) -> None:
+        """End the process, after the question that another thread is asking."""
+        with self._asking:
+            self._end()
+
+    @contextlib.contextmanager
+    def ending_on_error(self) -> Iterator[None]:
+        """End the process if what is done in here fails. What is raised may keep this object for a while."""
+        try:
+            yield
+        except BaseException:
+            self._end()
+            raise
 
     def _begin_asking(self) -> None:
         # A signal handler may ask in the middle of a question.
@@ -121,9 +137,7 @@ class IsolatedProcess:
         deadline, most = _Deadline(self._socket, seconds), self._limits.isolated_bytes or _MOST
         self._guarded(seconds, lambda: deadline.send(question))
         while True:
-            answer: list[Any] = self._guarded(
-                seconds, lambda: _answer(deadline.receive, self._limits.isolated_bytes or _MOST)
-            )
+            answer: list[Any] = self._guarded(seconds, lambda: _answer(deadline.receive, most))
             if answer != ["step"]:
                 return answer
             if on_step is not None:
@@ -271,7 +285,7 @@ def _leave_to_parent(_: bool) -> None:
     for one in list(_running):
         if one._end.detach() is not None:
             _close(one._process, one._socket)
-            # It is no child of this process, which must not wait for it.
+            # It does not belong to this process, which must not wait for it.
             one._process.returncode = 0
         one._begin_asking()
 

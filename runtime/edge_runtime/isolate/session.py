@@ -3,6 +3,7 @@
 import pickle
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -28,11 +29,11 @@ class IsolatedSession:
     """A model that is opened in an isolated process: what it declares, and calls of it.
 
     Attributes:
-        source, version, provider, inputs, outputs, overridable_initializers, taken, metadata, must_reopen: see
-            `engine.session.Session`.
+        source, version, provider, inputs, outputs, overridable_initializers, taken, metadata, must_reopen,
+            shares_memory: see `engine.session.Session`.
     """
 
-    must_reopen = False
+    must_reopen = shares_memory = False
 
     def __init__(self, source: ModelSource, settings: SessionSettings) -> None:
         """Open a model.
@@ -44,7 +45,7 @@ class IsolatedSession:
         # A signal handler may make a call while the model is opened again.
         self._opening = threading.RLock()
         self._process, opened = self._started()
-        self.provider, self.version = replies.text(opened["provider"]), replies.text(opened["version"])
+        self.provider, self.version = CPU, replies.text(opened["version"])
         self.inputs, self.outputs = replies.specs(opened["inputs"]), replies.specs(opened["outputs"])
         self.overridable_initializers = replies.specs(opened["overridable_initializers"])
         self.metadata = replies.texts(opened["metadata"])
@@ -64,6 +65,10 @@ class IsolatedSession:
             except ProcessLost:
                 self._replace(process)
 
+    def end(self) -> None:
+        """End the process."""
+        self._process.end()
+
     def _replace(self, lost: IsolatedProcess) -> None:
         with forks.opening(), self._opening:
             if self._process is lost:
@@ -75,14 +80,18 @@ class IsolatedSession:
         limits = self._settings.limits
         with forks.opening():
             process = IsolatedProcess(limits)
-            pickled = pickle.dumps((self.source, self._settings))
-            return process, replies.named(process.ask("open", pickled, seconds=limits.isolated_seconds))
+            with process.ending_on_error():
+                pickled = pickle.dumps((self.source, self._settings))
+                return process, replies.named(process.ask("open", pickled, seconds=limits.isolated_seconds))
 
 
 class IsolatedPlacement(Placement):
-    """The one session of an isolated model, in the place of several: its process decides where each call runs."""
+    """The one session of an isolated model, in the place of several: its process decides where each call runs.
 
-    shares_memory = False
+    Attributes:
+        users: the predictors that share it; empty if there is only one.
+    """
+
     most_unsplit = most_on_one = sys.maxsize
 
     def __init__(self, source: ModelSource, settings: SessionSettings) -> None:
@@ -99,6 +108,7 @@ class IsolatedPlacement(Placement):
         self.threads, self.ranges = settings.threads, ranges_in(self.main.metadata, self.main.inputs)
         self._turns, self._opening = None, threading.RLock()
         self._cuda, self._may_use_cuda = None, False
+        self.users: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def is_small(self, rows: int | None) -> bool:
         """False: what waits for another process takes little of Python's lock."""
@@ -106,6 +116,10 @@ class IsolatedPlacement(Placement):
 
     def single_threaded(self) -> None:
         """None: there is no second session."""
+
+    def end(self) -> None:
+        """End the process, after the call that another thread is in."""
+        self.isolated.end()
 
     @cached_property
     def metadata(self) -> ModelMetadata:

@@ -1,0 +1,30 @@
+"""The models of tests/runtime/models/hostile: what each does, and what is said of it."""
+
+from typing import NamedTuple
+
+from paths import MODELS
+
+from edge_runtime import Limits
+
+FOLDER = MODELS / "hostile"
+# Small enough for tests that are done soon. Functions are counted before a model is opened, unless they may be many.
+LIMITS = Limits(isolated_seconds=2, isolated_bytes=512 * 2**20, nodes=None)
+ROWS = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
+
+
+class Hostile(NamedTuple):
+    """A model that does not answer, and a part of what is said of it in isolation, with `LIMITS`."""
+
+    name: str
+    said: str
+
+
+SLOW, LARGE, CRASH = "took longer than 2 s", "more memory than 512 MiB", "crashed (SIGSEGV)"
+HOSTILE = (
+    Hostile("endless", SLOW),
+    Hostile("functions", SLOW),
+    Hostile("doubling", LARGE),
+    Hostile("doubling_rows", LARGE),
+    Hostile("huge", LARGE),
+    Hostile("gather_nd", CRASH),
+)

@@ -1,0 +1,60 @@
+"""What an isolated process has given up."""
+
+import resource
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from paths import FOUR_BLOBS
+
+from edge_runtime import IsolatedPredictor, Limits
+from edge_runtime.isolate import confinement
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc tells it")
+
+MIB = 2**20
+
+
+def of_process(predictor: Any, name: str) -> str:
+    pid = predictor._runner.placement.isolated._process._process.pid
+    return Path(f"/proc/{pid}/{name}").read_text()
+
+
+def test_limits_of_the_system() -> None:
+    with IsolatedPredictor(FOUR_BLOBS, limits=Limits(isolated_bytes=300 * MIB)) as predictor:
+        limits = {line[:26].strip(): line[26:].split()[:2] for line in of_process(predictor, "limits").splitlines()}
+        status = dict(line.split(":", 1) for line in of_process(predictor, "status").splitlines())
+        assert limits["Max core file size"] == limits["Max file size"] == ["0", "0"]
+        assert limits["Max open files"] == ["256", "256"]
+        for name in ("Max data size", "Max address space"):
+            soft, hard = map(int, limits[name])
+            assert soft == hard
+            assert 300 * MIB < soft < 4096 * MIB
+        assert status["NoNewPrivs"].strip() == "1"
+        assert of_process(predictor, "oom_score_adj").strip() == "1000"
+
+
+def test_no_limit() -> None:
+    with IsolatedPredictor(FOUR_BLOBS, limits=Limits(isolated_bytes=None, isolated_seconds=None)) as predictor:
+        limits = of_process(predictor, "limits")
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        shown = "unlimited" if hard == resource.RLIM_INFINITY else str(hard)
+        assert any(line.startswith("Max data size") and shown in line for line in limits.splitlines())
+        assert predictor.predict([[-1, 1]]).tolist() == [1]
+
+
+def test_a_limit_that_is_lower_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_to: dict[int, Any] = {}
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (10, 20))
+    monkeypatch.setattr(resource, "setrlimit", set_to.__setitem__)
+    confinement._set(resource.RLIMIT_AS, 1000)
+    assert set_to == {resource.RLIMIT_AS: (20, 20)}
+
+
+def test_a_limit_that_cannot_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise ValueError("current limit exceeds maximum limit")
+
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    confinement._set(resource.RLIMIT_AS, 1000)

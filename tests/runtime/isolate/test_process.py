@@ -1,0 +1,282 @@
+"""The isolated process: whatever happens in it is one typed error, in bounded time, and nothing of it is left."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from commands import assert_python_runs
+from concurrency import in_threads
+from hostile_models import FOLDER, HOSTILE, LIMITS, ROWS, Hostile
+from paths import FOUR_BLOBS
+
+from edge_runtime import EdgePredictError, InferenceFailed, IsolatedPredictor, IsolationFailed, Limits, Predictor
+from edge_runtime.isolate import process
+from edge_runtime.isolate.process import IsolatedProcess
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="models are isolated on POSIX systems")
+
+CONNECTED = "import socket, sys, time, os; s = socket.socket(fileno=int(sys.argv[1])); "
+READ = "s.recv(100); "
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    before = sorted(os.listdir("/dev/fd"))  # noqa: PTH208
+    yield
+    assert sorted(os.listdir("/dev/fd")) == before  # noqa: PTH208
+    with contextlib.suppress(ChildProcessError):
+        assert os.waitpid(-1, os.WNOHANG) == (0, 0)
+
+
+def process_of(predictor: Predictor) -> Any:
+    return predictor._runner.placement.isolated._process._process  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("hostile", HOSTILE, ids=lambda one: one.name)
+def test_hostile_models(hostile: Hostile) -> None:
+    begun = time.monotonic()
+    with (
+        pytest.raises(IsolationFailed) as found,
+        IsolatedPredictor(FOLDER / f"{hostile.name}.onnx", limits=LIMITS) as predictor,
+    ):
+        predictor.run({"x": ROWS})
+    assert hostile.said in str(found.value)
+    assert time.monotonic() - begun < 60
+    assert isinstance(found.value, InferenceFailed)
+    with IsolatedPredictor(FOUR_BLOBS) as next_one:
+        assert next_one.predict([[-1, 1]]).tolist() == [1]
+
+
+def test_all_later_calls_raise_the_same() -> None:
+    with IsolatedPredictor(FOLDER / "endless.onnx", limits=LIMITS) as predictor:
+        messages = set()
+        for _ in range(3):
+            with pytest.raises(IsolationFailed, match="--limit isolated_seconds=") as found:
+                predictor.run({"x": ROWS})
+            messages.add(str(found.value))
+        assert len(messages) == 1
+
+
+def test_a_call_for_which_there_is_no_memory_does_not_end_the_model() -> None:
+    with IsolatedPredictor(FOLDER / "huge.onnx", limits=LIMITS) as predictor:
+        for _ in range(2):
+            with pytest.raises(IsolationFailed, match="--limit isolated_bytes="):
+                predictor.run({"x": ROWS})
+        assert process_of(predictor).poll() is None
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (signal.SIGSEGV, "crashed (SIGSEGV)"),
+        (signal.SIGABRT, "crashed (SIGABRT), perhaps for want of memory"),
+        (signal.SIGKILL, "crashed (SIGKILL), perhaps for want of memory"),
+        (signal.SIGTERM, "crashed (SIGTERM)"),
+        (signal.SIGALRM, "took longer than 30 s"),
+    ],
+)
+def test_signals(number: signal.Signals, said: str) -> None:
+    with IsolatedPredictor(FOUR_BLOBS) as predictor:
+        os.kill(process_of(predictor).pid, number)
+        for _ in range(2):
+            with pytest.raises(IsolationFailed) as found:
+                predictor.predict_one([1, 1])
+            assert said in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("sys.exit(3)", "exit code 3"),
+        (READ + "s.sendall(b'x' * 1000)", "does not answer as it should"),
+        (READ + "s.sendall(bytes(12))", "does not answer as it should"),
+        (READ + "s.sendall(b'\\x04' + bytes(11) + b'null')", "does not answer as it should"),
+        (READ + "s.sendall(b'\\x10' + bytes(11) + b'[\"error\", 1, 2] ')", "does not answer as it should"),
+        (READ + "s.sendall(b'\\xff' * 12)", "does not answer as it should"),
+        (READ + "s.sendall(b'\\x08' + bytes(11))", "exit code 0"),
+        (READ + "time.sleep(100)", "took longer than 1 s"),
+        ("time.sleep(100)", "took longer than 1 s"),
+        (READ + "[(s.sendall(b'['), time.sleep(0.1)) for _ in range(1000)]", "does not answer as it should"),
+        (READ + "[(s.sendall(b'\\x00'), time.sleep(0.5)) for _ in range(1000)]", "took longer than 1 s"),
+        (READ + "[s.sendall(b'\\x08' + bytes(11) + b'[\"step\"]') for _ in iter(int, 1)]", "took longer than 1 s"),
+        (READ + "s.shutdown(2); time.sleep(100)", "does not answer any more"),
+        (READ + 't = b\'["error", "SystemExit", "no"]\'; s.sendall(bytes([len(t)]) + bytes(11) + t)', "SystemExit: no"),
+    ],
+)
+def test_a_process_that_was_taken_over(script: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_START", CONNECTED + script)
+    monkeypatch.setattr(process, "_STARTING", 1.0)
+    begun = time.monotonic()
+    with pytest.raises(IsolationFailed) as found:
+        IsolatedProcess(Limits())
+    assert said in str(found.value)
+    assert time.monotonic() - begun < 30
+
+
+def test_it_raises_no_errors_but_those_of_this_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("EdgePredictError", "InvalidModel", "IsolationFailed", "KeyboardInterrupt", "OSError", "errors"):
+        text = f'["error", "{name}", "no"]'
+        script = f"t = {text.encode()!r}; s.sendall(bytes([len(t)]) + bytes(11) + t); s.recv(1)"
+        monkeypatch.setattr(process, "_START", CONNECTED + READ + script)
+        with pytest.raises(EdgePredictError, match="no"):
+            IsolatedProcess(Limits())
+
+
+def test_a_program_without_an_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    with pytest.raises(IsolationFailed, match="set_executable"):
+        IsolatedPredictor(FOUR_BLOBS)
+
+
+def test_an_interpreter_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    for executable, said in (("/nowhere/python", "cannot be started"), ("/bin/true", "exit code 0")):
+        monkeypatch.setattr("multiprocessing.spawn._python_exe", executable)
+        with pytest.raises(IsolationFailed, match=said):
+            IsolatedPredictor(FOUR_BLOBS)
+
+
+def test_what_a_signal_handler_raises_ends_the_call_and_the_next_one_is_answered() -> None:
+    class TooLate(Exception):
+        pass
+
+    def raise_it(*_: object) -> None:
+        raise TooLate
+
+    before = signal.signal(signal.SIGALRM, raise_it)
+    try:
+        with IsolatedPredictor(FOLDER / "endless.onnx", limits=Limits(isolated_seconds=60)) as predictor:
+            for _ in range(2):
+                signal.setitimer(signal.ITIMER_REAL, 0.5)
+                with pytest.raises(TooLate):
+                    predictor.run({"x": ROWS})
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_call_within_a_call() -> None:
+    found: list[Any] = []
+
+    def call(*_: object) -> None:
+        with pytest.raises(IsolationFailed, match="in the middle of its own call") as error:
+            predictor.run({"x": ROWS})
+        found.append(error)
+
+    before = signal.signal(signal.SIGALRM, call)
+    try:
+        with IsolatedPredictor(FOLDER / "endless.onnx", limits=LIMITS) as predictor:
+            signal.setitimer(signal.ITIMER_REAL, 0.5)
+            with pytest.raises(IsolationFailed, match="took longer"):
+                predictor.run({"x": ROWS})
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert len(found) == 1
+
+
+def test_threads_that_wait_while_it_dies() -> None:
+    with IsolatedPredictor(FOLDER / "endless.onnx", limits=LIMITS) as predictor:
+
+        def ask() -> None:
+            with pytest.raises(IsolationFailed, match="took longer"):
+                predictor.run({"x": ROWS})
+
+        in_threads(ask, 4)
+
+
+ORPHAN = f"""
+import os, sys
+from edge_runtime import IsolatedPredictor, Limits
+predictor = IsolatedPredictor({str(FOLDER / "endless.onnx")!r}, limits=Limits(isolated_seconds=None))
+print(predictor._runner.placement.isolated._process._process.pid, flush=True)
+predictor.run({{"x": {ROWS}}})
+"""
+
+
+def gone(pid: int) -> bool:
+    """Whether the process ends within a while."""
+    for _ in range(600):
+        try:
+            os.kill(pid, 0)
+            with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123
+                if file.read().rpartition(")")[2].split()[0] == "Z":
+                    return True
+        except (ProcessLookupError, FileNotFoundError):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not signal the end of a pipe")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_it_ends_with_the_program_while_it_computes(number: signal.Signals) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", ORPHAN], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as program:
+        assert program.stdout is not None
+        pid = int(program.stdout.readline())
+        time.sleep(0.3)
+        program.send_signal(number)
+        program.wait(60)
+    assert gone(pid)
+
+
+def test_the_end_of_the_interpreter_is_quiet() -> None:
+    assert_python_runs(
+        f"from edge_runtime import IsolatedPredictor\n"
+        f"predictor = IsolatedPredictor({str(FOUR_BLOBS)!r})\nassert predictor.predict([[-1, 1]]).tolist() == [1]"
+    )
+
+
+def test_a_forked_process_opens_the_model_anew() -> None:
+    assert_python_runs(
+        f"""
+import os
+from edge_runtime import IsolatedPredictor
+predictor = IsolatedPredictor({str(FOUR_BLOBS)!r})
+expected = predictor.predict_one([-1, 1])
+process = predictor._runner.placement.isolated._process._process
+pid = os.fork()
+if not pid:
+    assert predictor.predict_one([-1, 1]) == expected
+    assert predictor._runner.placement.isolated._process._process.pid != process.pid
+    predictor.close()
+    os._exit(0)
+assert os.waitpid(pid, 0)[1] == 0
+assert process.poll() is None
+assert predictor.predict_one([-1, 1]) == expected
+"""
+    )
+
+
+def test_nothing_of_the_environment_reaches_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    monkeypatch.setenv("SECRET", "word")
+    monkeypatch.chdir(tmp_path)
+    with IsolatedPredictor(FOUR_BLOBS) as predictor:
+        pid = process_of(predictor).pid
+        if sys.platform == "linux":
+            with open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123
+                assert b"SECRET" not in file.read()
+            assert os.readlink(f"/proc/{pid}/cwd") == "/"  # noqa: PTH115
+            outputs = {os.readlink(f"/proc/{pid}/fd/{number}") for number in (1, 2)}  # noqa: PTH115
+            assert outputs == {os.devnull}
+
+
+def test_large_questions_and_answers() -> None:
+    rows = np.random.default_rng(0).normal(size=(300_000, 2)).astype(np.float32)
+    with IsolatedPredictor(FOUR_BLOBS) as predictor:
+        assert (
+            predictor.predict_proba(rows).tobytes() == Predictor(FOUR_BLOBS, device="cpu").predict_proba(rows).tobytes()
+        )
+
+
+def test_rows_for_which_there_is_no_memory() -> None:
+    with IsolatedPredictor(FOUR_BLOBS, limits=Limits(isolated_bytes=64 * 2**20)) as predictor:
+        with pytest.raises(IsolationFailed, match="64 MiB"):
+            predictor.run({"x": np.zeros((20_000_000, 2), np.float32)})
+        assert predictor.predict([[-1, 1]]).tolist() == [1]
