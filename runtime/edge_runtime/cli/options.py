@@ -61,6 +61,7 @@ def predict(
         list[Path] | None,
         typer.Option("--operators", metavar="FILE", help="A library of custom operators."),
     ] = None,
+    isolate: Annotated[bool, typer.Option("--isolate", help="Open an untrusted model in a bounded process.")] = False,
     limit: Annotated[list[str] | None, shell.limit_option()] = None,
     show_description: Annotated[
         bool, typer.Option("--describe", help="Show what the model takes and returns.")
@@ -78,9 +79,8 @@ def predict(
     if doctor:
         from edge_runtime.cli.doctor import show
 
-        if any(
-            [values, input_file, output, show_description, details, verify, flag_unseen, top, limit, device != "auto"]
-        ):
+        options = [values, input_file, output, show_description, details, verify, flag_unseen, top, isolate, limit]
+        if any([*options, device != "auto"]):
             raise shell.UsageError("--doctor goes with MODEL and --format alone")
         if output_format == "csv":
             raise shell.UsageError("--doctor is written as text or json")
@@ -103,7 +103,7 @@ def predict(
                 "--output writes the raw outputs for --input; --format, --top and --flag-unseen are for answers"
             )
         _check_output(output, input_file)
-    opened = functools.partial(_opened, model, device, custom_operators, shell.limits_of(limit))
+    opened = functools.partial(_opened, isolate, model, device, custom_operators, shell.limits_of(limit))
     if input_file is not None:
         _answer_file(opened, input_file, output, Asked(output_format, flag_unseen, top))
         return None
@@ -134,11 +134,14 @@ def _is_option(value: str) -> bool:
     return False
 
 
-def _opened(model: str, device: str, custom_operators: list[Path] | None, limits: "Limits") -> "Predictor":
-    from edge_runtime.predictor import Predictor
+def _opened(
+    isolate: bool, model: str, device: str, custom_operators: list[Path] | None, limits: "Limits"
+) -> "Predictor":
+    import edge_runtime
 
+    kind = edge_runtime.IsolatedPredictor if isolate else edge_runtime.Predictor
     try:
-        return Predictor(model, device, custom_operators=custom_operators, limits=limits)
+        return kind(model, device, custom_operators=custom_operators, limits=limits)
     except UnknownDevice as error:
         raise shell.UsageError(str(error)) from error
 

@@ -263,6 +263,7 @@ def test_help_has_one_line_for_each_option(command: Command) -> None:
         "--flag-unseen",
         "--device",
         "--operators",
+        "--isolate",
         "--limit",
         "--describe",
         "--details",

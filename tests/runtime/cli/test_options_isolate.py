@@ -1,0 +1,130 @@
+"""`edge-predict --isolate`: the same output as without, and one line for a model that takes too much."""
+
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from commands import assert_one_line
+from concurrency import HANG
+from hostile_models import FOLDER, HOSTILE, LIMITS, ROWS, Hostile
+from paths import FOUR_BLOBS, MODELS
+
+from edge_runtime.cli.command import main
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="models are isolated on POSIX systems")
+
+Command = Callable[..., Any]
+BOUNDS = [f"--limit={name}={value}" for name, value in vars(LIMITS).items() if name in ("isolated_seconds", "nodes")]
+BOUNDS += [f"--limit=isolated_bytes={LIMITS.isolated_bytes}"]
+PENGUINS = MODELS / "penguins.onnx"
+
+
+@pytest.fixture
+def both(command: Command) -> Callable[..., tuple[Any, Any]]:
+    return lambda *arguments: (command(main, *arguments, "--isolate"), command(main, *arguments, "--device", "cpu"))
+
+
+Both = Callable[..., tuple[Any, Any]]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [FOUR_BLOBS, -1, 1],
+        [FOUR_BLOBS, -1, 1, "--format", "json"],
+        [FOUR_BLOBS, -100, 1, "--format", "csv", "--flag-unseen"],
+        [MODELS / "three_labels.onnx", -1, 1, "--top", 2],
+        [MODELS / "mass.onnx", 1, 2],
+        [FOUR_BLOBS, "--describe"],
+        [FOUR_BLOBS, "--describe", "--details"],
+        [PENGUINS, "--describe", "--format", "json"],
+        [MODELS / "kinds.onnx", "--describe"],
+        [FOUR_BLOBS, "--verify"],
+        [FOUR_BLOBS, "--verify", "--format", "json"],
+        [MODELS / "external.onnx", "--describe"],
+        # What cannot be done.
+        [FOUR_BLOBS, "a", 1],
+        [FOUR_BLOBS, 1],
+        [MODELS / "outputs.onnx", "--verify"],
+        [MODELS / "outputs.onnx", 1, 2],
+        [MODELS / "nothing.onnx", 1, 2],
+        [MODELS / "make.py", 1, 2],
+        [MODELS, 1, 2],
+    ],
+    ids=lambda arguments: " ".join(map(str, arguments)).replace(str(MODELS), ""),
+)
+def test_the_same_output(both: Both, arguments: list[Any]) -> None:
+    isolated, plain = both(*arguments)
+    assert isolated == plain
+
+
+@pytest.mark.parametrize("output_format", ["text", "json", "csv"])
+def test_files(both: Both, output_format: str, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text("x2,x1\n" + "".join(f"{one},{-one}\n" for one in range(5000)))
+    isolated, plain = both(FOUR_BLOBS, "--input", rows, "--format", output_format)
+    assert isolated == plain
+    assert isolated.out.count("\n") >= 5000
+    rows.write_text("x2,x1\n1,2\n1,a\n")
+    isolated, plain = both(FOUR_BLOBS, "--input", rows)
+    assert isolated == plain
+    assert isolated.code == 1
+
+
+def test_arrays(both: Both, tmp_path: Path) -> None:
+    np.savez(tmp_path / "rows.npz", x=np.array(ROWS, np.float32))
+    isolated, plain = both(FOUR_BLOBS, "--input", tmp_path / "rows.npz", "--format", "json")
+    assert isolated == plain
+    contents = []
+    for one in both(FOUR_BLOBS, "--input", tmp_path / "rows.npz", "--output", tmp_path / "raw.npz"):
+        assert one == (0, "", "")
+        contents.append((tmp_path / "raw.npz").read_bytes())
+    assert contents[0] == contents[1]
+
+
+def test_stdin(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stdin(SimpleNamespace):
+        @property
+        def buffer(self) -> io.BytesIO:
+            return io.BytesIO(b"x1,x2\n-1,1\n1,1\n")
+
+    monkeypatch.setattr("sys.stdin", Stdin())
+    isolated, plain = both(FOUR_BLOBS, "--input", "-")
+    assert isolated == plain
+    assert isolated.out.count("label") == 2
+
+
+def test_each_row_of_a_pipe_is_answered_as_it_comes() -> None:
+    command = [sys.executable, "-m", "edge_runtime", str(FOUR_BLOBS), "--input", "-", "--isolate", "--format", "csv"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for row in ("x1,x2\n-1,1\n", "1,1\n"):
+            process.stdin.write(row)
+            process.stdin.flush()
+            if row.startswith("x1"):
+                assert process.stdout.readline().startswith("label,")
+            assert process.stdout.readline()[:2] in ("0,", "1,")
+        process.stdin.close()
+        assert process.wait(HANG) == 0
+
+
+@pytest.mark.parametrize("hostile", HOSTILE, ids=lambda one: one.name)
+def test_hostile_models(command: Command, hostile: Hostile, tmp_path: Path) -> None:
+    np.savez(tmp_path / "rows.npz", x=np.array(ROWS, np.float32))
+    model, output = FOLDER / f"{hostile.name}.onnx", tmp_path / "raw.npz"
+    result = command(main, model, "--input", tmp_path / "rows.npz", "--output", output, "--isolate", *BOUNDS)
+    assert_one_line(result, 1, hostile.said)
+    assert not output.exists()
+
+
+def test_what_it_does_not_go_with(command: Command) -> None:
+    assert_one_line(command(main, "--doctor", "--isolate"), 2, "--doctor")
+    assert_one_line(command(main, FOUR_BLOBS, 1, 1, "--isolate", "--device", "cuda"), 1, "runs on the CPU alone")
