@@ -20,6 +20,7 @@
     ├── ExtraNotInstalled    (ImportError)        what was asked for needs an extra of edge-predict
     ├── InferenceFailed      (RuntimeError)       ONNX Runtime failed while it computed
     │   └── IsolationFailed                       the process of an isolated model crashed, or took more than it may
+    ├── OutOfResources       (MemoryError)        memory, threads or open files have run out, for now
     ├── PredictorClosed      (ValueError)         the predictor was closed
     └── CannotWrite          (OSError)            a file cannot be written
 
@@ -108,6 +109,10 @@ class InferenceFailed(EdgePredictError, RuntimeError):
 
 class IsolationFailed(InferenceFailed):
     """The process of an isolated model crashed, took too much time or memory, or cannot be started."""
+
+
+class OutOfResources(EdgePredictError, MemoryError):
+    """Memory, threads or open files have run out. Nothing is wrong with the model or the rows: it may work later."""
 
 
 class PredictorClosed(EdgePredictError, ValueError):

@@ -53,6 +53,7 @@ def call(command: Callable[[], object]) -> int:
     """Call `command` and return the exit code: what it returns if that is an int, or the code for how it ended."""
     if sys.stdout is None:
         return _fail("stdout is closed; the results need somewhere to go", 1)
+    _open_standard_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Characters that the terminal's encoding does not have are written with escapes.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -67,11 +68,27 @@ def call(command: Callable[[], object]) -> int:
         return 130
     except ModuleNotFoundError as error:
         return _fail(_not_installed(error.name or ""), 1)
-    except MemoryError:
+    except ImportError as error:
+        return _fail(f"{error.name or 'a package'} cannot be loaded ({_last_line(error)})", 1)
+    except (MemoryError, SystemError):
+        # C extensions that find no memory forget to say so.
         return _fail("not enough memory", 1)
     except OSError as error:
         return _system_failure(error)
     return code if isinstance(code, int) else 0
+
+
+def _open_standard_streams() -> None:
+    """Open the null device as stdin and stderr if they are closed.
+
+    Else the next file would be in their place, and what a library in C writes to stderr would go into it.
+    """
+    for descriptor in (0, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest number that is free.
+            os.open(os.devnull, os.O_RDWR)
 
 
 def _parsed(app: "typer.Typer", arguments: Sequence[str] | None) -> object:
@@ -182,6 +199,11 @@ def _wrong_value(message: str, kind: Any) -> str:
     if wanted.startswith("a valid int"):
         return f"{value} is not a whole number"
     return f"{value} is not a number" if wanted.startswith("a valid float") else message
+
+
+def _last_line(error: Exception) -> str:
+    """Where messages of many lines, such as numpy's, have the cause."""
+    return one_line((str(error).strip().splitlines() or [type(error).__name__])[-1])
 
 
 def _not_installed(module: str) -> str:

@@ -1,6 +1,7 @@
 """Importing ONNX Runtime, and saying what is wrong with its installation."""
 
 import contextlib
+import errno
 import functools
 import re
 import signal
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
-from edge_runtime.contract.errors import RuntimeNotInstalled
+from edge_runtime.contract.errors import OutOfResources, RuntimeNotInstalled
 from edge_runtime.contract.telemetry import telemetry
 from edge_runtime.contract.terminal import one_line
 from edge_runtime.engine import forks
@@ -33,11 +34,14 @@ def import_onnxruntime() -> ModuleType:
 
     Raises:
         RuntimeNotInstalled: it is missing, cannot be loaded, or two of its packages overwrite each other.
+        OutOfResources: there is not enough memory to load it.
     """
     try:
         with _interrupts_held():
             import onnxruntime
     except Exception as error:
+        if _lacks_memory(error):
+            raise OutOfResources("there is not enough memory to load ONNX Runtime") from error
         found = packages(sys.path)
         _check_single(found)
         raise RuntimeNotInstalled(_why_not_loaded(found, error)) from error
@@ -52,6 +56,17 @@ def import_onnxruntime() -> ModuleType:
         # On Windows it is up to the system whether events are sent, whatever the environment says.
         onnxruntime.disable_telemetry_events()
     return onnxruntime  # type: ignore[no-any-return]
+
+
+def _lacks_memory(error: BaseException | None) -> bool:
+    """Whether memory has run out, also where a package has made another error of that."""
+    while error is not None:
+        if isinstance(error, MemoryError | SystemError) or getattr(error, "errno", None) == errno.ENOMEM:
+            return True
+        if "failed to map segment" in str(error) or "cannot allocate memory" in str(error).lower():
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _why_not_loaded(found: Mapping[str, str], error: Exception) -> str:

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from edge_runtime.contract.data_file import ENTRY_SIZE, DataFile, data_file_in
-from edge_runtime.contract.errors import EdgePredictError, InvalidInput, InvalidModel, ModelNotFound
+from edge_runtime.contract.errors import EdgePredictError, InvalidInput, InvalidModel, ModelNotFound, OutOfResources
 from edge_runtime.contract.lazy import cached_property
 from edge_runtime.contract.metadata_keys import WORKLOAD_KEY
 from edge_runtime.contract.signals import is_from_handler
 from edge_runtime.contract.terminal import one_line, printable, unreadable
 from edge_runtime.contract.workload import has_small_rows
+from edge_runtime.engine.ort_errors import lacks_resources
 
 Stamp: TypeAlias = tuple[int, int, int, int]
 
@@ -175,6 +176,8 @@ def _content(model: Any) -> bytes | None:
     except Exception as problem:  # of somebody's file
         if is_from_handler(problem):
             raise
+        if lacks_resources(problem):
+            raise OutOfResources(f"the model cannot be read now: {_reason(problem)}") from problem
         raise InvalidModel(f"the model cannot be read: {_reason(problem)}") from problem
     if not isinstance(content, bytes | bytearray | memoryview):
         raise InvalidModel(f"the model's file gives {type(content).__name__}, not bytes; {by_mode}")
@@ -212,7 +215,7 @@ def _examined(path: str) -> tuple[bytes | None, bytes, Stamp]:
         if os.path.isdir(path):  # noqa: PTH112 - it does not raise for long names
             raise InvalidModel(f"{printable(path)} is a folder, not a model file") from None
         kind = ModelNotFound if isinstance(error, FileNotFoundError) else InvalidModel
-        raise kind(unreadable(Path(path), error)) from error
+        raise (OutOfResources if lacks_resources(error) else kind)(unreadable(Path(path), error)) from error
     except ValueError as error:
         raise InvalidModel(f"{path!r} is not a path: {error}") from error
     if not end:

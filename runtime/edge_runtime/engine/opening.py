@@ -18,7 +18,7 @@ from edge_runtime.contract.signals import is_from_handler
 from edge_runtime.engine.devices import CPU, CUDA, candidates, library_problem, provider_problem
 from edge_runtime.engine.installation import numbers
 from edge_runtime.engine.model_source import ModelSource
-from edge_runtime.engine.ort_errors import loading_error, reason_of
+from edge_runtime.engine.ort_errors import lacks_resources, lacks_threads, loading_error, reason_of
 from edge_runtime.engine.processor_limits import available_processors
 from edge_runtime.engine.session_settings import Provider, SessionSettings
 
@@ -63,7 +63,11 @@ def open_session(ort: ModuleType, source: ModelSource, settings: SessionSettings
             if is_from_handler(error):
                 raise
             if providers[0][0] == CPU:
-                if _opens_without_options(ort, source, settings):
+                if lacks_threads(error) and settings.threads != 1:
+                    # `threads` is the most that a call may use.
+                    _LOG.warning("%r runs on one thread: %s", source, reason_of(error))
+                    return open_session(ort, source, replace(settings, threads=1))
+                if not lacks_resources(error) and _opens_without_options(ort, source, settings):
                     raise InvalidInput(
                         f"session_options: ONNX Runtime does not open the model with them: {reason_of(error)}"
                     ) from error

@@ -4,6 +4,7 @@ Not what does not help: the source files and the signatures of its C++ functions
 all inputs of a node.
 """
 
+import errno
 import os
 import re
 from pathlib import PurePath
@@ -14,6 +15,7 @@ from edge_runtime.contract.errors import (
     InvalidInput,
     InvalidModel,
     ModelNotFound,
+    OutOfResources,
 )
 from edge_runtime.contract.signals import is_from_handler
 from edge_runtime.contract.terminal import one_line, shortened
@@ -24,6 +26,8 @@ _CONDITION = re.compile(r"(?:\S+ ){0,40}?was false\. ")
 # What may stand before the name of a C++ function.
 _RETURNED = {"static", "virtual", "inline", "constexpr", "const", "void", "bool", "int", "auto", "size_t"}
 
+_SHORTAGES = {errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN}
+
 # In messages, before what they say.
 _NOISE = re.compile(
     r"\[ONNXRuntimeError\] : \d+ : \w+ : |Exception during (?:initialization|loading): "
@@ -32,6 +36,11 @@ _NOISE = re.compile(
 )
 _FAILED_NODE = re.compile(r"Non-zero status code returned while running (\w+) node\. Name:'(.*?)' Status Message: ")
 _OUTSIDE = re.compile(r'External data path: "(.+?)" resolved path: "(.+?)" allowed directory: "(.+?)"')
+# What the system has refused: the same call may work later.
+_RESOURCES = re.compile(
+    r"bad_alloc|pthread_create failed|(?i:failed to allocate memory|cannot allocate memory|out of memory)"
+    r"|Available memory of \d+ is smaller|Too many open files|Resource temporarily unavailable"
+)
 _BAD_NODE = re.compile(r'In Node, \("(.*?)", (\w+), ".*?", -?\d+\) : .*? , Error ')
 
 
@@ -47,6 +56,8 @@ def translated(error: Exception, model: str) -> EdgePredictError:
     if not is_own or is_from_handler(error):
         raise error
     reason = reason_of(error)
+    if lacks_resources(error):
+        return OutOfResources(f"{model} cannot compute this now: {reason or 'not enough memory'}")
     if found := re.search(r"Unexpected (\w+) type +<class '(\w+)'>.*? for input '(.*)'", reason):
         kind, of_type, name = found.groups()
         return InvalidInput(
@@ -65,6 +76,8 @@ def translated(error: Exception, model: str) -> EdgePredictError:
 
 def loading_error(error: Exception, name: str) -> EdgePredictError:
     """What ONNX Runtime raised while it loaded the model `name`, as an error of ours."""
+    if lacks_resources(error):
+        return OutOfResources(f"{name} cannot be opened now: {reason_of(error) or 'not enough memory'}")
     whole = one_line(error)
     if found := _missing_file(whole):
         path = PurePath(found)
@@ -105,6 +118,18 @@ def loading_error(error: Exception, name: str) -> EdgePredictError:
     if reason.lower().endswith("protobuf parsing failed"):
         reason = "it is not an ONNX file, or damaged"
     return InvalidModel(f"{name} is not a model that ONNX Runtime can load ({reason})")
+
+
+def lacks_resources(error: BaseException) -> bool:
+    """Whether the system is short of memory, threads or open files; the model and the rows may be right."""
+    if isinstance(error, OSError):
+        return error.errno in _SHORTAGES
+    return isinstance(error, MemoryError) or _RESOURCES.search(str(error)) is not None
+
+
+def lacks_threads(error: Exception) -> bool:
+    """Whether ONNX Runtime could not start a thread."""
+    return "pthread_create failed" in str(error)
 
 
 def reason_of(error: Exception) -> str:

@@ -97,6 +97,8 @@ def _document(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
+        if "Not enough memory" in str(error):
+            raise MemoryError from error
         _decoded(body, "utf-8")
         hint = "; a missing value is null in JSON" if b"NaN" in body else ""
         raise InvalidInput(f"the body is not JSON: {error}{hint}") from None

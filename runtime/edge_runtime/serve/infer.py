@@ -122,11 +122,11 @@ def _tensors(specs: tuple[TensorSpec, ...]) -> list[TensorSpec]:
 async def _infer(model: ServedModel, asked: Asked) -> Answer:
     _check_version(asked.path)
     opened = model.opened
-    request, feed = await when_sized(len(asked.body), _read, asked)
+    request, feed = await when_sized(model.others, len(asked.body), _read, asked)
     wanted = _wanted(opened, request)
     outputs = await opened.run(feed, tuple(wanted))
     size = sum([output.nbytes for output in outputs if isinstance(output, np.ndarray)])
-    return await when_sized(size, _written, model, opened, request, wanted, outputs)
+    return await when_sized(model.others, size, _written, model, opened, request, wanted, outputs)
 
 
 def _read(asked: Asked) -> tuple[dict[str, Any], Mapping[str, Any]]:

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from edge_runtime.serve.limits import Limits
 from edge_runtime.serve.refusals import Refused
+from edge_runtime.serve.threads import in_thread
 
 Feed = Mapping[str, npt.NDArray[Any]]
 Names = tuple[str, ...]
@@ -283,10 +284,11 @@ class Calls:
         return _parts(outputs, together)
 
     def _in_thread(self, together: list[_Waiting], size: int) -> None:
-        done = asyncio.get_running_loop().run_in_executor(self._threads, self._results, together, size)
+        done = in_thread(self._threads, self._results, together, size)
 
         def settle(_: object) -> None:
-            _settle(together, done.result())
+            refused = done.exception()
+            _settle(together, done.result() if refused is None else [refused] * len(together))
             self._is_busy = False
             self._look_soon()
 
@@ -309,11 +311,11 @@ def _rows(feed: Feed) -> int:
     return 1
 
 
-def _settle(together: list[_Waiting], results: Sequence[Sequence[Any] | Exception]) -> None:
+def _settle(together: list[_Waiting], results: Sequence[Sequence[Any] | BaseException]) -> None:
     for one, result in zip(together, results, strict=True):
         if one.answer.done():
             continue
-        if isinstance(result, Exception):
+        if isinstance(result, BaseException):
             one.answer.set_exception(result)
         else:
             one.answer.set_result(result)

@@ -1,16 +1,16 @@
 """The models of a server by name, and their calls from many requests at a time."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_runtime.contract.errors import EdgePredictError, InferenceFailed
+from edge_runtime.contract.errors import EdgePredictError, InferenceFailed, OutOfResources
 from edge_runtime.contract.lazy import cached_property
 from edge_runtime.contract.terminal import suggestion
 from edge_runtime.contract.values import listed
@@ -24,6 +24,7 @@ from edge_runtime.serve.limits import Limits
 from edge_runtime.serve.metrics import Metrics
 from edge_runtime.serve.refusals import Refused
 from edge_runtime.serve.row_answers import RowAnswers
+from edge_runtime.serve.threads import Threads, in_thread
 from edge_runtime.serve.wire_tensors import datatype_of
 
 _LOG = logging.getLogger("edge_runtime.serve")
@@ -93,6 +94,7 @@ class ServedModel:
         self.name = name
         self._predictor, self._server = predictor, server
         self._refused: tuple[int, ...] | None = None
+        self._said = ""
         self.opened = self._now()
 
     def _now(self) -> Opened:
@@ -139,6 +141,11 @@ class ServedModel:
 
         return Opened(predictor, calls(answers, lambda feed: feed), calls(tensors, declared))
 
+    @property
+    def others(self) -> Threads:
+        """As of `ServedModels`."""
+        return self._server.others
+
     def reload(self) -> bool:
         """Take the file that is there now, if it has changed; a thread that is not the event loop's does it.
 
@@ -156,6 +163,12 @@ class ServedModel:
             if not self._predictor.reload():
                 return False
             self.opened = self._now()
+        except OutOfResources as error:
+            # The file may be right. It is tried again, and said once.
+            if self._said != str(error):
+                self._said = str(error)
+                _LOG.warning("%s was changed, and cannot be opened now, but is tried again: %s", self.name, error)
+            return False
         except Exception as error:
             self._refused = found
             self._server.metrics.reloaded(self.name, "refused")
@@ -167,6 +180,7 @@ class ServedModel:
                 exc_info=None if isinstance(error, EdgePredictError) else error,
             )
             return False
+        self._said = ""
         self._server.metrics.reloaded(self.name, "taken")
         _LOG.info("%s was changed, and is reloaded", self.name)
         return True
@@ -179,6 +193,7 @@ class ServedModels(Mapping[str, ServedModel]):
         limits: what the server refuses.
         metrics: what it counts.
         threads: where calls are made that would hold the event loop up.
+        others: where large bodies are read and written, and changed files opened: calls may take long.
         is_ready: whether it takes requests; not before the models are opened, nor when it is about to end.
     """
 
@@ -186,7 +201,8 @@ class ServedModels(Mapping[str, ServedModel]):
         """Serve `predictors`, each under its name."""
         self.limits = limits or Limits()
         self.metrics = Metrics()
-        self.threads = ThreadPoolExecutor(max(2, available_processors()), "edge-serve")
+        count = max(2, available_processors())
+        self.threads, self.others = Threads(count, "edge-serve-calls"), Threads(count, "edge-serve")
         self.is_ready = True
         self._models = {name: ServedModel(name, predictor, self) for name, predictor in predictors.items()}
 
@@ -216,5 +232,6 @@ class ServedModels(Mapping[str, ServedModel]):
         while True:
             await asyncio.sleep(seconds)
             for model in self._models.values():
-                # Not on `threads`, which may be busy for long.
-                await asyncio.to_thread(model.reload)
+                # Without a thread now, perhaps with one next time.
+                with contextlib.suppress(Refused):
+                    await in_thread(self.others, model.reload)

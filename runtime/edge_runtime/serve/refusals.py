@@ -23,4 +23,6 @@ def status_of(error: Exception) -> int:
     """The status code for what was raised while a request was answered."""
     if isinstance(error, Refused):
         return error.status
+    if isinstance(error, MemoryError):
+        return 503
     return 400 if isinstance(error, EdgePredictError) and not isinstance(error, InferenceFailed) else 500

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ from edge_runtime.contract.errors import EdgePredictError
 from edge_runtime.serve.compression import compressed, decompressed
 from edge_runtime.serve.models import ServedModel, ServedModels
 from edge_runtime.serve.refusals import Refused, status_of
+from edge_runtime.serve.threads import in_thread
 
 Result = TypeVar("Result")
 
@@ -80,19 +82,21 @@ class ModelEndpoint:
         headers = dict(scope["headers"])
         body = await read_body(headers, receive, limits.body, limits.seconds)
         if encoding := headers.get(b"content-encoding"):
-            body = await when_sized(len(body), decompressed, body, encoding, limits.body)
+            body = await when_sized(self._models.others, len(body), decompressed, body, encoding, limits.body)
         answer = await self._handler(model, Asked(headers, body, scope["query_string"], path))
         if accepted := headers.get(b"accept-encoding"):
-            answer.body, more = await when_sized(len(answer.body), compressed, answer.body, accepted)
+            answer.body, more = await when_sized(
+                self._models.others, len(answer.body), compressed, answer.body, accepted
+            )
             answer.headers += more
         return answer
 
 
-async def when_sized(size: int, work: Callable[..., Result], *arguments: object) -> Result:
-    """`work(*arguments)`, on a thread if it reads or writes so many bytes that the event loop should not wait."""
+async def when_sized(threads: Executor, size: int, work: Callable[..., Result], *arguments: object) -> Result:
+    """`work(*arguments)`; on one of `threads`, if the event loop should not wait for so many bytes."""
     if size <= _SMALL:
         return work(*arguments)
-    return await asyncio.to_thread(work, *arguments)
+    return await in_thread(threads, work, *arguments)
 
 
 async def read_body(headers: dict[bytes, bytes], receive: Receive, most: int, seconds: float) -> bytes:
@@ -147,6 +151,8 @@ def failure(error: Exception) -> Answer:
     headers = error.headers if isinstance(error, Refused) else {}
     if isinstance(error, Refused | EdgePredictError):
         message = str(error)
+    elif isinstance(error, MemoryError):
+        message = "the server has not enough memory for this request now"
     else:
         _LOG.error("a request could not be answered", exc_info=error)
         message = "the server failed; its log says why"

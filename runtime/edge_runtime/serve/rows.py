@@ -82,10 +82,10 @@ async def answer(model: ServedModel, asked: Asked, most: int) -> Answer:
     top = _top(asked.query, signature)
     content_type = asked.headers.get(b"content-type", b"").decode("latin-1")
     write = _as_csv if _prefers_csv(asked.headers.get(b"accept", b"")) else _as_json
-    read = await when_sized(len(asked.body), read_body, answering, asked.body, content_type, most)
+    read = await when_sized(model.others, len(asked.body), read_body, answering, asked.body, content_type, most)
     outputs = await opened.answers(read.feed) if read.feed else np.empty((0, len(signature.labels) or 1))
     # A number takes about so many characters.
-    return await when_sized(16 * outputs.size, write, model, opened, read, outputs, top)
+    return await when_sized(model.others, 16 * outputs.size, write, model, opened, read, outputs, top)
 
 
 def _prefers_csv(accepted: bytes) -> bool:

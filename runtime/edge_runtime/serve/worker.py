@@ -70,12 +70,15 @@ def serve(
 
     Raises:
         EdgePredictError: a model cannot be opened, or is not verified.
+        OutOfResources: the threads that it needs cannot be started.
     """
     # The log is for those who run the server: what its clients do wrong, they are told.
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("edge_runtime.serve").setLevel(logging.INFO)
     logging.getLogger("uvicorn.error").addFilter(_is_news)
     models = ServedModels({name: _opened(name, settings) for name in settings.files}, settings.limits)
+    for threads in (models.threads, models.others):
+        threads.start()
     config = uvicorn.Config(
         _answering_to_the_end(asked_by(settings.hosts, create_app(models))),
         http=functools.partial(LimitedProtocol, seconds=settings.limits.seconds),  # type: ignore[arg-type]
@@ -90,7 +93,8 @@ def serve(
     )
     server = Server(config, models, settings.drain, on_ready, supervisor)
     server.run([listening])
-    models.threads.shutdown(wait=False, cancel_futures=True)
+    for threads in (models.threads, models.others):
+        threads.shutdown(wait=False, cancel_futures=True)
     return 130 if server.was_interrupted else 0
 
 

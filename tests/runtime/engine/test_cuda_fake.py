@@ -10,7 +10,7 @@ from concurrency import call_within, held, in_threads
 from fake_onnxruntime import FakeOnnxRuntime, FakeTensor
 from paths import FOUR_BLOBS, MODELS
 
-from edge_runtime import InferenceFailed, InvalidInput, Predictor
+from edge_runtime import InferenceFailed, InvalidInput, OutOfResources, Predictor
 from edge_runtime.contract.input_ranges import InputRange, InputRanges
 from edge_runtime.contract.metadata_keys import RANGES_KEY
 from edge_runtime.engine import cuda
@@ -65,7 +65,7 @@ def test_a_bad_row_does_not_cost_buffers(fake: FakeOnnxRuntime) -> None:
         with pytest.raises(InvalidInput):
             on_cuda.predict_one(row)
     fake.problem = RuntimeError("out of memory")
-    with pytest.raises(InferenceFailed, match="ONNX Runtime failed on the model: out of memory"):
+    with pytest.raises(OutOfResources, match="the model cannot compute this now: out of memory"):
         on_cuda.predict_one([1, 1])
     fake.problem = None
     assert on_cuda.predict_one([-1, 1]) == expected

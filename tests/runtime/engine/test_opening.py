@@ -12,10 +12,19 @@ from concurrency import in_threads
 from fake_onnxruntime import FakeOnnxRuntime
 from paths import FOUR_BLOBS, MODELS
 
-from edge_runtime import DeviceUnavailable, EdgePredictError, InvalidInput, InvalidModel, ModelNotFound, Predictor
+from edge_runtime import (
+    DeviceUnavailable,
+    EdgePredictError,
+    InvalidInput,
+    InvalidModel,
+    ModelNotFound,
+    OutOfResources,
+    Predictor,
+)
 from edge_runtime.engine import opening
 from edge_runtime.engine.devices import CPU, CUDA
 from edge_runtime.engine.installation import import_onnxruntime, numbers
+from edge_runtime.engine.processor_limits import available_processors
 
 # It does not say how much work its rows take.
 MODEL = MODELS / "three_labels.onnx"
@@ -24,6 +33,27 @@ MODEL = MODELS / "three_labels.onnx"
 @pytest.fixture
 def fake(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> FakeOnnxRuntime:
     return fake_onnxruntime.install(monkeypatch, request.param)
+
+
+@pytest.mark.skipif(available_processors() < 2, reason="one thread is all that there is")
+def test_one_thread_where_no_more_can_be_started(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ort = import_onnxruntime()
+    make, tried = ort.InferenceSession, []
+
+    def limited(model: Any, options: Any, **more: Any) -> Any:
+        tried.append(options.intra_op_num_threads)
+        if tried[-1] != 1:
+            raise RuntimeError("pthread_create failed, error code: 11 error msg: Resource temporarily unavailable")
+        return make(model, options, **more)
+
+    monkeypatch.setattr(ort, "InferenceSession", limited)
+    assert Predictor(MODEL, "cpu", threads=2).run({"x": [[1, 2]]})
+    if tried[0] != 1:
+        assert "runs on one thread: pthread_create failed" in caplog.text
+    with pytest.raises(OutOfResources, match="cannot be opened now: pthread_create failed"):
+        Predictor(MODEL, "cpu", session_options={"intra_op_num_threads": 2})
 
 
 @pytest.mark.parametrize("fake", ["comes up"], indirect=True)

@@ -6,7 +6,15 @@ from certificates import OUTPUTS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_runtime import EdgePredictError, InferenceFailed, InvalidInput, InvalidModel, ModelNotFound, Predictor
+from edge_runtime import (
+    EdgePredictError,
+    InferenceFailed,
+    InvalidInput,
+    InvalidModel,
+    ModelNotFound,
+    OutOfResources,
+    Predictor,
+)
 from edge_runtime.engine.installation import import_onnxruntime
 from edge_runtime.engine.ort_errors import loading_error, reason_of, translated
 
@@ -55,6 +63,31 @@ def test_a_map_that_the_package_does_not_take() -> None:
     translation = translated(error, "m.onnx")
     assert type(translation) is InvalidInput
     assert str(translation) == "m: ONNX Runtime's Python package does not take such a map with a value of str"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        MemoryError("std::bad_alloc"),
+        raised_by_onnxruntime("RuntimeException", "Exception during initialization: std::bad_alloc"),
+        raised_by_onnxruntime(
+            "Fail", "pthread_create failed, error code: 11 error msg: Resource temporarily unavailable"
+        ),
+        raised_by_onnxruntime(
+            "RuntimeException",
+            "Non-zero status code returned while running MatMul node. Name:'/m' Status Message: "
+            "/onnxruntime_src/onnxruntime/core/framework/bfc_arena.cc:359 void* onnxruntime::BFCArena::"
+            "AllocateRawInternal(size_t, bool) Failed to allocate memory for requested buffer of size 3200000",
+        ),
+    ],
+)
+def test_what_the_system_refuses(error: Exception) -> None:
+    for translation in (translated(error, "m.onnx"), loading_error(error, "m.onnx")):
+        assert type(translation) is OutOfResources
+        assert isinstance(translation, MemoryError)
+        assert str(translation).startswith("m.onnx cannot ")
+        assert "onnxruntime_src" not in str(translation)
 
 
 class OutOfTime(Exception):

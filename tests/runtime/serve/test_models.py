@@ -9,7 +9,7 @@ import pytest
 from concurrency import HANG
 from paths import FOUR_BLOBS, MODELS
 
-from edge_runtime import Predictor
+from edge_runtime import OutOfResources, Predictor
 from edge_runtime.contract.workload import Workload
 from edge_runtime.serve import ServedModels
 from edge_runtime.serve.refusals import Refused
@@ -96,6 +96,54 @@ def test_files_are_followed_whatever_goes_wrong(
     assert caplog.text.count("KeyError: 'bug'") == 1
     replace(file, FOUR_BLOBS.read_bytes())
     assert model.reload()
+
+
+def test_a_file_that_cannot_be_opened_for_now_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "model.onnx"
+    shutil.copy(FOUR_BLOBS, file)
+    models = ServedModels({"m": Predictor(file, device="cpu")})
+    model = models["m"]
+
+    def fail(self: Predictor) -> bool:
+        raise OutOfResources("m cannot be read: Too many open files")
+
+    replace(file, FOUR_BLOBS.read_bytes())
+    with monkeypatch.context() as short:
+        short.setattr(Predictor, "reload", fail)
+        assert [model.reload() for _ in range(3)] == [False] * 3
+    assert caplog.text.count("but is tried again: m cannot be read: Too many open files") == 1
+    # Nothing has changed but that it can be opened now.
+    assert model.reload()
+    assert 'result="refused"' not in models.metrics.text().decode()
+
+
+def test_files_are_followed_without_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "model.onnx"
+    shutil.copy(FOUR_BLOBS, file)
+    models = ServedModels({"m": Predictor(file, device="cpu")})
+    begun, submit = models["m"].opened, models.others.submit
+    refused: list[int] = []
+
+    def without(*arguments: Any) -> Any:
+        if len(refused) < 3:
+            refused.append(1)
+            raise RuntimeError("can't start new thread")
+        return submit(*arguments)
+
+    monkeypatch.setattr(models.others, "submit", without)
+
+    async def follow() -> None:
+        following = asyncio.create_task(models.follow_files(0.01))
+        replace(file, FOUR_BLOBS.read_bytes())
+        async with asyncio.timeout(HANG):
+            while models["m"].opened is begun:
+                await asyncio.sleep(0.01)
+        following.cancel()
+
+    asyncio.run(follow())
+    assert len(refused) == 3
 
 
 def test_a_model_that_was_opened_from_its_content_is_not_reloaded() -> None:

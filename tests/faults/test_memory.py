@@ -1,0 +1,110 @@
+"""Address space that runs out: a typed error or one line, and right answers afterwards."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commands import assert_python_runs
+from limited import command, for_each, limited
+from paths import FOUR_BLOBS
+
+resource = pytest.importorskip("resource")
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems do not hold processes to it")
+
+MB = 1 << 20
+
+
+def words(table: Path, kind: str) -> list[object]:
+    asked: dict[str, list[object]] = {
+        "row": [FOUR_BLOBS, -1, 1],
+        "table": [FOUR_BLOBS, "--input", table],
+        "description": [FOUR_BLOBS, "--describe"],
+    }
+    return [*command("edge-predict"), *asked[kind]]
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("rows") / "rows.csv"
+    path.write_text("x1,x2\n" + "".join(f"{row % 7 - 3},{row % 5 - 2}\n" for row in range(20_000)))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["row", pytest.param("table", marks=pytest.mark.slow)])
+def test_the_command(table: Path, kind: str) -> None:
+    right = limited(words(table, kind)).out
+    assert right
+    for_each(
+        [60, 100, 130, 145, 170],
+        lambda most: limited(words(table, kind), resource.RLIMIT_AS, most * MB).assert_right_or_one_line(right),
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["row", "table", "description"])
+def test_the_command_at_each_step(table: Path, kind: str) -> None:
+    right = limited(words(table, kind)).out
+    for_each(
+        range(40, 240, 4),
+        lambda most: limited(words(table, kind), resource.RLIMIT_AS, most * MB).assert_right_or_one_line(right),
+    )
+
+
+LIBRARY = f"""
+import resource
+import numpy as np
+from edge_runtime import OutOfResources, Predictor
+predictor = Predictor({str(FOUR_BLOBS)!r}, threads=2)
+rows = np.random.default_rng(0).normal(size=(1_000_000, 2)).astype(np.float32)
+expected, one = predictor.predict(rows), predictor.predict_one(rows[0])
+lists = rows[:100_000].tolist()
+content = open({str(FOUR_BLOBS)!r}, "rb").read()
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+refused = 0
+for megabytes in (0, 1, 4, 8, 16):
+    resource.setrlimit(resource.RLIMIT_AS, (used + (megabytes << 20), -1))
+    for call in (
+        lambda: predictor.predict(rows),
+        lambda: predictor.predict_proba(rows),
+        lambda: predictor.run({{"x": rows}}),
+        lambda: predictor.predict(lists),
+        lambda: Predictor({str(FOUR_BLOBS)!r}).predict(rows),
+        lambda: Predictor(content).predict(rows),
+    ):
+        try:
+            call()
+        except MemoryError:
+            refused += 1
+assert refused >= 5, refused
+resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
+assert predictor.predict_one(rows[0]) == one
+assert np.array_equal(predictor.predict(rows), expected)
+assert np.array_equal(Predictor({str(FOUR_BLOBS)!r}).predict(rows), expected)
+"""
+
+
+def test_the_library_raises_what_is_a_memory_error_and_goes_on() -> None:
+    assert_python_runs(LIBRARY)
+
+
+def test_nothing_but_answers_on_stdout() -> None:
+    """ONNX Runtime prints that it falls back to other providers, if it cannot open a model."""
+    script = f"""
+import resource
+from edge_runtime import EdgePredictError, Predictor
+Predictor({str(FOUR_BLOBS)!r})
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (1 << 20), -1))
+content = open({str(FOUR_BLOBS)!r}, "rb").read()
+opened = []
+try:
+    for _ in range(1000):
+        opened.append(Predictor(content, threads=1))
+except MemoryError as error:
+    opened.clear()
+    assert isinstance(error, MemoryError)
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")

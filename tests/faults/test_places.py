@@ -1,0 +1,89 @@
+"""A system that lacks what others have: no home, no name, no /proc, /dev/shm and /tmp, nothing that can be written."""
+
+import os
+import shlex
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from limited import command, limited, nameless, unshared
+from paths import FOUR_BLOBS
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="these are Linux's")
+
+ROW = [*command("edge-predict"), FOUR_BLOBS, -1, 1]
+NO_HOME = {name: value for name, value in os.environ.items() if name != "HOME"}
+
+
+def shown(words: Sequence[object]) -> str:
+    return shlex.join(map(str, words))
+
+
+def test_without_home_and_name() -> None:
+    right = limited(ROW).out
+    for words in (ROW, nameless(ROW)):
+        for more in ({}, {"HOME": "/nonexistent"}):
+            found = limited(words, env={**NO_HOME, **more})
+            assert (found.code, found.out, found.err) == (0, right, "")
+    found = limited(nameless([*command("edge-predict"), "--doctor"]), env=NO_HOME)
+    assert "Traceback" not in found.err
+    assert "ONNX Runtime" in found.out
+
+
+# The places are covered, not unmounted.
+WITHOUT = """
+mount -t tmpfs -o ro,mode=0 none /dev/shm
+mount -t tmpfs -o ro none /sys
+mount -t tmpfs -o ro none /proc
+"""
+
+
+def test_without_proc_sys_and_shm(tmp_path: Path) -> None:
+    right = limited(ROW).out
+    program = f"""
+import multiprocessing
+import numpy as np
+from edge_runtime import Predictor
+predictor = Predictor({str(FOUR_BLOBS)!r}, threads=4)
+print(predictor.predict(np.zeros((1_000_000, 2))).shape)
+"""
+    found = unshared(f"{WITHOUT}{shown(ROW)}\n{shown([sys.executable, '-c', program])}", tmp_path)
+    assert (found.code, found.out) == (0, f"{right}(1000000,)\n"), found
+    found = unshared(f"{WITHOUT}{shown([*command('edge-predict'), FOUR_BLOBS, '--doctor'])}", tmp_path)
+    assert found.code == 0, found
+
+
+@pytest.mark.slow
+def test_training_and_export_without_home_and_name() -> None:
+    # pytest's own folders are for their owner alone.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        for name, words in (("edge-train", ["--epochs", 5]), ("edge-export", ["model.pt", "--format", "onnx"])):
+            found = limited(nameless([*command(name), *words, "--output", "."]), cwd=folder, env=NO_HOME)
+            assert found.code == 0, found
+            assert "Traceback" not in found.err
+
+
+@pytest.mark.slow
+def test_where_nothing_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    read_only = f"""
+mount -t tmpfs none {tmp_path}/work
+cp {FOUR_BLOBS} {tmp_path}/work/model.onnx
+mount -o remount,ro {tmp_path}/work
+"""
+    right = limited(ROW).out
+    row = [*command("edge-predict"), "model.onnx", -1, 1]
+    found = unshared(f"{read_only}cd {tmp_path}/work\n{shown(row)}", tmp_path)
+    assert (found.code, found.out) == (0, right), found
+    for words in (
+        [*command("edge-train"), "--output", "."],
+        [*command("edge-export"), "model.onnx", "--output", "."],
+        [*command("edge-predict"), "model.onnx", "--input", "rows.npz", "--output", "x.npz"],
+    ):
+        found = unshared(f"{read_only}cd {tmp_path}/work\n{shown(words)}", tmp_path)
+        assert found.code == 1, found
+        assert found.err.startswith("error: "), found
+        assert found.err.count("\n") == 1, found

@@ -1,0 +1,89 @@
+"""Commands and programs in processes to which the system gives less than usual."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from concurrency import HANG
+
+# A user who has no name, and may read what root may.
+NAMELESS = 54_321
+_MAY = "-all,+dac_read_search,+dac_override"
+
+
+def command(name: str) -> list[str]:
+    """How to start edge-predict, edge-serve, edge-train or edge-export."""
+    module = {"edge-predict": "edge_runtime.cli", "edge-serve": "edge_runtime.serve"}
+    home = module.get(name, f"{name.replace('-', '_')}.cli")
+    return [sys.executable, "-c", f"import sys; from {home}.command import main; sys.exit(main())"]
+
+
+def limited(words: Sequence[object], limit: int | None = None, most: int = 0, **more: object) -> "Ended":
+    """Run a command with at most `most` of a resource (`resource.RLIMIT_...`), to its end."""
+
+    def lower() -> None:
+        import resource
+
+        if limit is not None:
+            resource.setrlimit(limit, (most, most))
+
+    result = subprocess.run(  # type: ignore[call-overload]
+        [str(word) for word in words],
+        **{"capture_output": True, "text": True, "timeout": HANG, "preexec_fn": lower, **more},
+    )
+    return Ended(result.returncode, result.stdout or "", result.stderr or "")
+
+
+class Ended:
+    """How a process has ended.
+
+    Attributes:
+        code, out, err: its exit code and what it has written.
+    """
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    def __repr__(self) -> str:
+        return f"exit code {self.code}, stdout {self.out[-300:]!r}, stderr {self.err[-3000:]!r}"
+
+    def assert_right_or_one_line(self, right: str) -> None:
+        """It has answered `right`; or it says in one line why not, and what it has answered until then is right."""
+        if self.code == 0:
+            assert (self.out, self.err) == (right, ""), self
+            return
+        assert self.code == 1, self
+        assert right.startswith(self.out), self
+        # ONNX Runtime has lines of its own while it is loaded. So has OpenBLAS, which ends the process by itself.
+        (line,) = [line for line in self.err.splitlines() if not line.startswith("Schema error: ")]
+        assert line.startswith(("error: ", "OpenBLAS error: ")), self
+
+
+def nameless(words: Sequence[object], processes: int | None = None) -> list[object]:
+    """`words` as a user without a name, who may have so many processes, threads among them."""
+    if sys.platform != "linux" or os.getuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("only root can be somebody else, with setpriv")
+    caps = ["--inh-caps", _MAY, "--ambient-caps", _MAY.removeprefix("-all,"), "--bounding-set", _MAY]
+    user = ["setpriv", "--reuid", NAMELESS, "--regid", NAMELESS, "--clear-groups", *caps]
+    return [*user, *([] if processes is None else ["prlimit", f"--nproc={processes}"]), *words]
+
+
+def unshared(script: str, folder: Path, environment: Mapping[str, str] | None = None) -> "Ended":
+    """Run a shell script with mounts of its own, in `folder`."""
+    if sys.platform != "linux" or os.getuid() != 0 or shutil.which("unshare") is None:
+        pytest.skip("only root can mount something, with unshare")
+    words = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", script]
+    return limited(words, cwd=folder, env={**os.environ, **(environment or {})})
+
+
+def for_each(values: Sequence[int], check: Callable[[int], object]) -> None:
+    """Check each value, and say which one it was that failed."""
+    for value in values:
+        try:
+            check(value)
+        except AssertionError as error:
+            raise AssertionError(f"at {value}: {error}") from error
