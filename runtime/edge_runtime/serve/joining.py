@@ -284,15 +284,13 @@ class Calls:
         return _parts(outputs, together)
 
     def _in_thread(self, together: list[_Waiting], size: int) -> None:
-        done = in_thread(self._threads, self._results, together, size)
-
-        def settle(_: object) -> None:
+        def settle(done: asyncio.Future[list[Sequence[Any] | Exception]]) -> None:
             refused = done.exception()
             _settle(together, done.result() if refused is None else [refused] * len(together))
             self._is_busy = False
             self._look_soon()
 
-        done.add_done_callback(settle)
+        in_thread(self._threads, self._results, together, size).add_done_callback(settle)
 
 
 def _parts(outputs: Sequence[Any], together: list[_Waiting]) -> list[Sequence[Any] | Exception]:
