@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edge_runtime.contract.errors import (
         CannotFit,
         CannotWrite,
+        ContentMismatch,
         DeviceUnavailable,
         EdgePredictError,
         ExtraNotInstalled,
@@ -66,6 +67,7 @@ __all__ = [
     "CannotWrite",
     "Certificate",
     "Check",
+    "ContentMismatch",
     "DeviceUnavailable",
     "EdgePredictError",
     "ExtraNotInstalled",
@@ -108,6 +110,7 @@ _HOMES = {
     "CannotWrite": "edge_runtime.contract.errors",
     "Certificate": "edge_runtime.contract.certificate",
     "Check": "edge_runtime.verification",
+    "ContentMismatch": "edge_runtime.contract.errors",
     "DeviceUnavailable": "edge_runtime.contract.errors",
     "EdgePredictError": "edge_runtime.contract.errors",
     "ExtraNotInstalled": "edge_runtime.contract.errors",

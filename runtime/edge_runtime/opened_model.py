@@ -143,8 +143,8 @@ class OpenedModel(Reloadable):
 
         Raises:
             NoCertificate: the model does not carry a certificate.
-            InvalidModel: its certificate is damaged, or its schema is newer than this version reads.
-            ModelNotFound: the file does not exist any more.
+            InvalidModel: its certificate is damaged, or its schema is newer than this version reads; or a large file
+                cannot be read any more.
         """
         placement = self._runner.placement
         if on_batch is not None and not callable(on_batch):

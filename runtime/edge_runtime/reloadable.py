@@ -5,12 +5,12 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn, Self, TypeAlias, TypeVar
+from typing import Any, BinaryIO, Self, TypeAlias, TypeVar
 
-from edge_runtime.contract.errors import InvalidInput, PredictorClosed
+from edge_runtime.closable import Closable
+from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.limits import Limits
 from edge_runtime.engine import forks
-from edge_runtime.engine.feed_runner import FeedRunner
 from edge_runtime.engine.model_source import ModelSource
 from edge_runtime.engine.session_settings import SessionSettings
 
@@ -23,21 +23,17 @@ Model: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | Bin
 Providers: TypeAlias = Sequence[str | tuple[str, Mapping[str, Any]]]
 Libraries: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
-
 _Kind = TypeVar("_Kind", bound="Reloadable")
 
 
-class Reloadable:
+class Reloadable(Closable):
     """An opened model whose calls all begin by reading one attribute, in which everything fits together.
 
     So `reload` and `close` may replace these attributes under the calls of other threads: what has begun ends with the
     model that it began with.
     """
 
-    # The attributes that hold sessions.
-    _in_use: tuple[str, ...] = ("_runner",)
     _source: ModelSource
-    _runner: FeedRunner
     _own: frozenset[str]
 
     def __init__(
@@ -52,6 +48,7 @@ class Reloadable:
         custom_operators: Libraries | None = None,
         data_folder: str | os.PathLike[str] | None = None,
         limits: Limits | None = None,
+        sha256: str | None = None,
     ) -> None:
         """Open a model.
 
@@ -71,9 +68,12 @@ class Reloadable:
             custom_operators: the library of operators that the model needs besides ONNX's, or a list of libraries.
             data_folder: the folder with the files that `model` refers to, if it is a content.
             limits: how much the model and a call of it may take; by default `Limits()`.
+            sha256: the SHA-256 of the model's file, 64 hex digits as `sha256sum` prints them. Another content is
+                refused before ONNX Runtime reads it, by `reload` too; so is another data file than the model's own.
 
         Raises:
             ModelNotFound: the file does not exist.
+            ContentMismatch: the model does not have the digest `sha256`, or was changed while it was opened.
             InvalidModel: it is not an ONNX model, is damaged, or is newer than this version reads.
             InvalidInput: another argument is not what is taken here.
             UnknownDevice, DeviceUnavailable: no device has this name, or it cannot be used here; the message says why.
@@ -83,7 +83,7 @@ class Reloadable:
         if not isinstance(verify, bool):
             raise InvalidInput(f"verify must be True or False, found {type(verify).__name__}")
         settings = SessionSettings.checked(device, threads, providers, session_options, custom_operators, limits)
-        self._begin(ModelSource(model, data_folder), settings, verify)
+        self._begin(ModelSource(model, data_folder, sha256), settings, verify)
 
     def _begin(self, source: ModelSource, settings: SessionSettings, verify: bool) -> None:
         # A signal handler may close what it interrupts.
@@ -110,8 +110,8 @@ class Reloadable:
 
         Raises:
             PredictorClosed: it was closed.
-            ModelNotFound, InvalidModel, DeviceUnavailable, NoCertificate, VerificationFailed: as for opening it, with
-                the same arguments. The old model goes on answering.
+            ModelNotFound, InvalidModel, ContentMismatch, DeviceUnavailable, NoCertificate, VerificationFailed: as for
+                opening it, with the same arguments. The old model goes on answering.
         """
         self._check_open()
         if self._source.is_unchanged():
@@ -144,33 +144,19 @@ class Reloadable:
         return self._source.model
 
     @property
+    def sha256(self) -> str:
+        """The SHA-256 of the model that was opened, as `sha256sum` prints it of its file: 64 hex digits.
+
+        Raises:
+            ContentMismatch: the file, which is too large to be held, was changed after it was opened.
+            InvalidModel: it cannot be read.
+        """
+        return self._source.sha256
+
+    @property
     def verified(self) -> bool:
         """Whether it was opened with `verify=True`, so that the file in use has passed."""
         return self._verify
-
-    def close(self) -> None:
-        """Free the model's memory, once the calls that other threads are in have ended; later ones raise.
-
-        Closing it again does nothing. `with Predictor(...) as predictor:` closes it at the end of the block.
-        """
-        with forks.opening(), self._changing:
-            vars(self).update(dict.fromkeys(self._in_use, _CLOSED))
-
-    @property
-    def closed(self) -> bool:
-        """Whether it was closed."""
-        return self._runner is _CLOSED
-
-    def _check_open(self) -> None:
-        if self.closed:
-            _CLOSED.refuse()
-
-    def __enter__(self) -> Self:
-        self._check_open()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
         self._check_open()
@@ -192,17 +178,3 @@ def opened(kind: type[_Kind], source: ModelSource, settings: SessionSettings, ve
     model = object.__new__(kind)
     model._begin(source, settings, verify)
     return model
-
-
-class _Closed:
-    """What stands in the place of the sessions of a closed model."""
-
-    def __getattr__(self, name: str) -> NoReturn:
-        self.refuse()
-
-    def refuse(self) -> NoReturn:
-        raise PredictorClosed("the predictor is closed; open the model again")
-
-
-# It is used as what it stands for.
-_CLOSED: Any = _Closed()

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_runtime.contract.certificate import Certificate, ReferenceBatch
-from edge_runtime.contract.errors import InferenceFailed, InvalidInput
+from edge_runtime.contract.errors import ContentMismatch, InferenceFailed, InvalidInput
 from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
 from edge_runtime.engine.session import Session
 
@@ -59,7 +59,7 @@ class Verification:
         onnxruntime: the version of ONNX Runtime of the replay.
         versions: the versions of what made the artifact, by name, from its certificate.
         rows: the number of reference rows.
-        intact: whether the file's bytes are the ones that were exported.
+        intact: whether the bytes that were opened are the ones that were exported.
         signature_intact: whether the labels and features are the ones that were exported.
         checks: one for each kind of rows and output.
         problems: why it did not pass, each in one line; empty if it passed.
@@ -101,7 +101,7 @@ def replay(session: Session, certificate: Certificate, on_batch: Callable[[], ob
         on_batch: called after each reference batch.
 
     Raises:
-        ModelNotFound, InvalidModel: the file does not exist any more, or cannot be read.
+        InvalidModel: the file, whose content is not held, cannot be read.
     """
     found: dict[tuple[str, str], list[Check]] = {}
     for batch in certificate.reference:
@@ -111,7 +111,10 @@ def replay(session: Session, certificate: Certificate, on_batch: Callable[[], ob
             on_batch()
     checks = tuple(map(_merged, found.values()))
     text = session.metadata.get(SIGNATURE_KEY)
-    intact = session.source.content_sha256() == certificate.content_sha256
+    try:
+        intact, changed = session.source.content_sha256() == certificate.content_sha256, ""
+    except ContentMismatch as error:
+        intact, changed = False, str(error)
     signature_intact = certificate.signature_sha256 == (
         None if text is None else hashlib.sha256(text.encode()).hexdigest()
     )
@@ -123,7 +126,7 @@ def replay(session: Session, certificate: Certificate, on_batch: Callable[[], ob
         intact=intact,
         signature_intact=signature_intact,
         checks=checks,
-        problems=tuple(_problems(certificate.rows, intact, signature_intact, checks)),
+        problems=tuple(_problems(certificate.rows, intact, changed, signature_intact, checks)),
     )
 
 
@@ -143,10 +146,14 @@ def distance(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[np.f
     return np.where(same, 0.0, np.where(np.isnan(apart), np.inf, apart))
 
 
-def _problems(rows: int, intact: bool, signature_intact: bool, checks: tuple[Check, ...]) -> Iterator[str]:
+def _problems(
+    rows: int, intact: bool, changed: str, signature_intact: bool, checks: tuple[Check, ...]
+) -> Iterator[str]:
     if not rows:
         yield "the certificate has no reference rows"
-    if not intact:
+    if changed:
+        yield changed
+    elif not intact:
         holds = rows and all(check.passed for check in checks)
         addition = ", although its outputs on the reference rows are still within tolerance" if holds else ""
         yield f"the file was changed after its export{addition}"

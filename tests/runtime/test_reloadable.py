@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from calls import CALLS, ROWS, answers
 from commands import assert_python_runs
 from concurrency import in_threads
 from paths import FOUR_BLOBS, MODELS
@@ -24,21 +25,10 @@ from edge_runtime import (
     PredictorClosed,
     VerificationFailed,
 )
-from edge_runtime.contract.errors import EdgePredictError
 from edge_runtime.engine.session import Session
 
 # Both take two numbers. Their labels, outputs and sizes of answers differ.
 THREE_LABELS = MODELS / "three_labels.onnx"
-ROWS = [[-1.0, 1.0], [1.0, 1.0], [0.25, -3.5]]
-CALLS: dict[str, Callable[[Predictor], Any]] = {
-    "predict_one": lambda predictor: predictor.predict_one(ROWS[0]),
-    "predict": lambda predictor: predictor.predict(ROWS).tolist(),
-    "predict_proba": lambda predictor: predictor.predict_proba(ROWS).tolist(),
-    "unseen": lambda predictor: predictor.unseen(ROWS),
-    "run": lambda predictor: {name: value.tolist() for name, value in predictor.run({"x": ROWS}).items()},
-    "classes_": lambda predictor: predictor.classes_.tolist(),
-    "certificate": lambda predictor: str(predictor.certificate),
-}
 
 
 @pytest.fixture
@@ -51,10 +41,6 @@ def put(content: bytes, path: Path) -> Path:
     beside = path.with_suffix(".new")
     beside.write_bytes(content)
     return beside.replace(path)
-
-
-def answers(predictor: Predictor) -> dict[str, Any]:
-    return {name: call(predictor) for name, call in CALLS.items()}
 
 
 def test_a_changed_file_is_taken(path: Path) -> None:
@@ -172,40 +158,6 @@ def test_no_call_fails_while_files_change(path: Path) -> None:
     in_threads(work, 4)
 
 
-def test_after_close_every_call_is_refused(path: Path) -> None:
-    predictor = Predictor(path, "cpu")
-    specs = (predictor.signature, predictor.inputs, predictor.outputs, predictor.input_ranges, predictor.provider)
-    assert not predictor.closed
-    for _ in range(2):
-        predictor.close()
-        assert predictor.closed
-    calls: list[Callable[[Predictor], Any]] = [*CALLS.values(), Predictor.verify, Predictor.reload, pickle.dumps]
-    calls += [Predictor.__enter__, lambda predictor: predictor.answering.one(ROWS[0])]
-    for call in calls:
-        for kind in (PredictorClosed, EdgePredictError, ValueError):
-            with pytest.raises(kind, match=r"^the predictor is closed; open the model again$"):
-                call(predictor)
-    assert repr(predictor) == "Predictor('model.onnx', binary_classification, CPUExecutionProvider, closed)"
-    assert specs == (
-        predictor.signature,
-        predictor.inputs,
-        predictor.outputs,
-        predictor.input_ranges,
-        predictor.provider,
-    )
-
-
-def test_a_with_statement_closes() -> None:
-    with Predictor(MODELS / "outputs.onnx", "cpu") as predictor:
-        assert predictor.run({"x": ROWS})["y"].shape == (3, 2)
-    for call in (lambda: predictor.run({"x": ROWS}), lambda: predictor.predict(ROWS)):
-        with pytest.raises(PredictorClosed):
-            call()
-    with pytest.raises(ZeroDivisionError), Predictor(FOUR_BLOBS, "cpu") as predictor:
-        1 / 0  # noqa: B018
-    assert predictor.closed
-
-
 def test_close_and_reload_free_the_sessions(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[weakref.ref[Any]] = []
     wrapped = Session.__init__
@@ -226,30 +178,6 @@ def test_close_and_reload_free_the_sessions(path: Path, monkeypatch: pytest.Monk
     predictor.close()
     gc.collect()
     assert [session() for session in opened] == [None, None]
-
-
-def test_calls_in_flight_end_and_later_ones_are_refused() -> None:
-    predictor = Predictor(FOUR_BLOBS, "cpu")
-    expected = answers(predictor)
-    numbers = itertools.count()
-
-    def answer_for_ever() -> None:
-        for name, call in itertools.cycle(CALLS.items()):
-            assert call(predictor) == expected[name]
-
-    def work() -> None:
-        if not next(numbers):
-            answers(predictor)
-            predictor.close()
-            with pytest.raises(PredictorClosed):
-                predictor.predict_one(ROWS[0])
-            return
-        with pytest.raises(PredictorClosed):
-            answer_for_ever()
-
-    for _ in range(5):
-        predictor, numbers = Predictor(FOUR_BLOBS, "cpu"), itertools.count()
-        in_threads(work, 4)
 
 
 def test_closed_while_it_is_reloaded(path: Path) -> None:

@@ -98,6 +98,14 @@ class DataFile:
             )
         return path
 
+    def has_content(self, path: Path) -> bool:
+        """Whether the file `path` has these bytes.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        return sha256_of(path, self.size - _DIGEST) == self.sha256
+
 
 def data_file_in(content: bytes) -> DataFile | None:
     """What an .onnx file says of its data file; None if it has none.
@@ -119,15 +127,28 @@ def finished(path: Path) -> DataFile:
     Raises:
         OSError: it cannot be read or written.
     """
+    sha256 = sha256_of(path)
+    with path.open("ab") as file:
+        file.write(bytes.fromhex(sha256))
+        return DataFile(path.name, file.tell(), sha256)
+
+
+def sha256_of(source: Path | bytes, size: int | None = None) -> str:
+    """The SHA-256 of a file or a content, or of its first `size` bytes: 64 hex digits.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
     # Its import takes 3 ms, and most programs only open models.
     import hashlib
 
     digest = hashlib.sha256()
-    for block in blocks(path):
-        digest.update(block)
-    with path.open("ab") as file:
-        file.write(digest.digest())
-        return DataFile(path.name, file.tell(), digest.hexdigest())
+    for block in blocks(source):
+        part = block if size is None else block[:size]
+        digest.update(part)
+        if size is not None:
+            size -= len(part)
+    return digest.hexdigest()
 
 
 def blocks(source: Path | bytes) -> Iterator[bytes]:

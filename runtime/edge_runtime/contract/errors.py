@@ -3,6 +3,7 @@
     EdgePredictError
     ├── ModelNotFound        (FileNotFoundError)  the model file does not exist
     ├── InvalidModel         (ValueError)         the file is not a model, is damaged, or is too new for this version
+    ├── ContentMismatch      (ValueError)         the model is not the one that was asked for, pickled or opened before
     ├── NoSignature          (TypeError, *)       the model does not say what its outputs mean
     ├── NoProbabilities      (TypeError, *)       the model predicts a value, not a label
     ├── NoFeatures           (TypeError, *)       the model takes tensors, not rows of named features
@@ -41,6 +42,10 @@ class ModelNotFound(EdgePredictError, FileNotFoundError):
 
 class InvalidModel(EdgePredictError, ValueError):
     """The file is not an ONNX model, is damaged, or is newer than this version reads."""
+
+
+class ContentMismatch(EdgePredictError, ValueError):
+    """The model is not the one that was asked for by its SHA-256, that was pickled, or that was opened before."""
 
 
 class NoSignature(EdgePredictError, TypeError, AttributeError):

@@ -29,7 +29,7 @@ class ModelMetadata:
         domain: the namespace of the model's name.
         version: the version of the model; None if the file does not say it.
         opsets: the version of each operator set that the graph uses, by domain: {"ai.onnx": 17}. Empty for a file in
-            ORT format, and for one that was replaced since it was opened.
+            ORT format, and for a large one that was replaced since it was opened.
     """
 
     custom: Mapping[str, str]
@@ -58,7 +58,7 @@ def metadata_of(session: Session) -> ModelMetadata:
             description=meta.description,
             domain=meta.domain,
             version=None if meta.version == _UNSAID else meta.version,
-            opsets=_opsets(session.source) if session.source.is_unchanged() else {},
+            opsets=_opsets(session.source) if session.source.opens_the_same() else {},
         )
     except UnicodeDecodeError as error:
         raise InvalidModel(f"what {session.source.name} says about itself is not UTF-8 text") from error

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -98,32 +99,37 @@ def _opens_without_options(ort: ModuleType, source: ModelSource, settings: Sessi
 
 
 def _new_session(ort: ModuleType, source: ModelSource, providers: Sequence[Provider], settings: SessionSettings) -> Any:
-    options = _session_options(ort, source, providers[0][0], settings)
     names = [name for name, _ in providers]
+    # Others may keep what they compile, under a name that they make of the path.
+    with source.opening(by_path=not {*names} <= {CPU, CUDA}) as model:
+        options = _session_options(ort, source, model, providers[0][0], settings)
 
-    def opened() -> Any:
-        if names == [CPU] and not providers[0][1]:
-            return ort.InferenceSession(source.loadable, options, providers=names, enable_fallback=0)
-        # ONNX Runtime prints messages about missing libraries to stdout, which is for answers. One thread at a time
-        # redirects it: two would undo each other in the wrong order.
-        with _REDIRECTING, contextlib.redirect_stdout(sys.stderr):
-            if CUDA in names and hasattr(ort, "preload_dlls"):
-                ort.preload_dlls()
-            return ort.InferenceSession(source.loadable, options, providers=list(providers), enable_fallback=0)
+        def opened() -> Any:
+            if names == [CPU] and not providers[0][1]:
+                return ort.InferenceSession(model, options, providers=names, enable_fallback=0)
+            # ONNX Runtime prints messages about missing libraries to stdout, which is for answers. One thread at a time
+            # redirects it: two would undo each other in the wrong order.
+            with _REDIRECTING, contextlib.redirect_stdout(sys.stderr):
+                if CUDA in names and hasattr(ort, "preload_dlls"):
+                    ort.preload_dlls()
+                return ort.InferenceSession(model, options, providers=list(providers), enable_fallback=0)
 
-    data = source.data
-    try:
-        return opened()
-    except Exception:
-        # Some versions refuse a data file that a link leads to, unless it is handed to them, which takes more memory.
-        if data is None or not hasattr(options, "add_external_initializers_from_files_in_memory"):
-            raise
-    with data.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        options.add_external_initializers_from_files_in_memory([data.name], [content], [len(content)])
-        return opened()
+        data = source.data
+        try:
+            return opened()
+        except Exception:
+            # Some versions refuse a data file that a link leads to, unless it is handed to them, which takes more
+            # memory.
+            if data is None or not hasattr(options, "add_external_initializers_from_files_in_memory"):
+                raise
+        with data.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            options.add_external_initializers_from_files_in_memory([data.name], [content], [len(content)])
+            return opened()
 
 
-def _session_options(ort: ModuleType, source: ModelSource, provider: str, settings: SessionSettings) -> Any:
+def _session_options(
+    ort: ModuleType, source: ModelSource, model: str | bytes, provider: str, settings: SessionSettings
+) -> Any:
     options = ort.SessionOptions()
     options.inter_op_num_threads = 1
     # ONNX Runtime would keep a memory pattern for each number of rows.
@@ -141,20 +147,19 @@ def _session_options(ort: ModuleType, source: ModelSource, provider: str, settin
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Errors are raised, so ONNX Runtime need not print them too.
     options.log_severity_level = 4
-    if isinstance(source.loadable, bytes):
-        _set_data_folder(ort, options, source)
+    if isinstance(model, bytes):
+        _set_data_folder(ort, options, model, source.data_folder)
     settings.apply(options)
     return options
 
 
-def _set_data_folder(ort: ModuleType, options: Any, source: ModelSource) -> None:
+def _set_data_folder(ort: ModuleType, options: Any, content: bytes, folder: Path | None) -> None:
     """Say where the files are that a model's content refers to; without a folder, nowhere: not in the current one."""
-    assert isinstance(source.loadable, bytes)
     if numbers(ort.__version__) >= (1, 21):
         options.add_session_config_entry(
-            "session.model_external_initializers_file_folder_path", str(source.data_folder or os.devnull)
+            "session.model_external_initializers_file_folder_path", str(folder or os.devnull)
         )
-    elif _EXTERNAL.search(source.loadable):
+    elif _EXTERNAL.search(content):
         raise InvalidModel(
             f"the model has its weights in other files, and ONNX Runtime {ort.__version__} finds them only beside the "
             "file of the model; open it by its path, or upgrade onnxruntime to 1.21"

@@ -142,7 +142,7 @@ class Placement:
         if self._may_use_cuda and self._cuda is None:
             with self._opening:
                 if self._cuda is None:
-                    problem = cuda_problem(self._source) if self._source.is_unchanged() else "its file was changed"
+                    problem = cuda_problem(self._source) if self._source.opens_the_same() else "its file was changed"
                     if problem is not None:
                         _LOG.info("large calls of %r stay on the CPU: %s", self._source, problem)
                         self._may_use_cuda = False
@@ -193,7 +193,7 @@ class Placement:
         """The session for calls on the CPU that may gain from all threads; opened when it is first needed."""
         with self._opening:
             if self._pooled is None:
-                self._pooled = Session(self._source, self._all_threads) if self._source.is_unchanged() else self.main
+                self._pooled = Session(self._source, self._all_threads) if self._source.opens_the_same() else self.main
         return self._pooled
 
     def single_threaded(self) -> Session | None:
@@ -201,7 +201,7 @@ class Placement:
         if self._single is not None:
             return self._single
         with self._opening:
-            if self._single is None and self._source.size <= _SMALL_FILE and self._source.is_unchanged():
+            if self._single is None and self._source.size <= _SMALL_FILE and self._source.opens_the_same():
                 # The system's allocator would keep memory for each thread that takes batches.
                 settings = self._settings.on_one_thread.with_options({"enable_cpu_mem_arena": True})
                 self._single = Session(self._source, settings)

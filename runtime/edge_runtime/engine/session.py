@@ -159,7 +159,7 @@ def _reopen(session: Session) -> None:
             f"{session.provider} does not work in a process that was forked after the model was opened; open it after "
             'the fork, or start processes with multiprocessing.get_context("spawn")'
         )
-    if not session.source.is_unchanged():
+    if not session.source.opens_the_same():
         raise InferenceFailed(
             f"{session.source!r} was changed after it was opened, and cannot be opened again in this forked "
             "process; open it after the fork"

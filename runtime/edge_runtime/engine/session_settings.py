@@ -10,7 +10,7 @@ from edge_runtime.contract.lazy import cached_property
 from edge_runtime.contract.limits import DEFAULTS, Limits
 from edge_runtime.contract.terminal import one_line, printable, suggestion
 from edge_runtime.engine.devices import CPU, CUDA, candidates
-from edge_runtime.engine.model_source import as_path
+from edge_runtime.engine.model_files import as_path
 from edge_runtime.engine.ort_errors import reason_of
 
 # A provider of ONNX Runtime, and its options.

@@ -14,7 +14,7 @@ from edge_runtime.contract.errors import EdgePredictError, InferenceFailed, OutO
 from edge_runtime.contract.lazy import cached_property
 from edge_runtime.contract.terminal import suggestion
 from edge_runtime.contract.values import listed
-from edge_runtime.engine.model_source import stamp
+from edge_runtime.engine.file_stamps import stamp
 from edge_runtime.engine.processor_limits import available_processors
 from edge_runtime.predictor import Predictor
 from edge_runtime.rows.arrays import as_tensor

@@ -132,9 +132,9 @@ for call in (lambda: predictor.predict_one([-1, 1]), lambda: predictor.run({"x":
         raise AssertionError
 """,
         f"""
-import pathlib, shutil, tempfile
-path = pathlib.Path(tempfile.mkdtemp(), "model.onnx")
-shutil.copy(PATH, path)
+import pathlib, shutil, tempfile, edge_runtime.engine.model_files as model_files
+model_files.HELD_SIZE = 0
+path = pathlib.Path(shutil.copy(PATH, tempfile.mkdtemp()))
 predictor = Predictor(path, device="cpu")
 path.write_bytes(b"another one")
 {LONG_CALL}

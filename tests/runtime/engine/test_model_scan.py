@@ -10,6 +10,7 @@ from paths import MODELS
 from written_models import BOOL, attribute, function, graph, message, model, node, reference, tensor, value, varint
 
 from edge_runtime import InvalidModel, Limits, OpenedModel, Predictor
+from edge_runtime.engine import model_files
 from edge_runtime.engine.model_scan import check
 
 ENDS = ([value("x", ["b", 2])], [value("y", ["b", 2])])
@@ -221,16 +222,20 @@ def test_no_usual_model_is_near_a_limit() -> None:
         check(file.read_bytes(), Limits(nodes=50, metadata_bytes=20_000), file.name, False)
 
 
-def test_the_format_is_what_onnx_runtime_takes_a_file_for(tmp_path: Path) -> None:
+def test_the_format_is_what_onnx_runtime_takes_a_file_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # A name that reads as the identifier of the ORT format.
     content = message((2, "aaORTMaa")) + doubling(25)
     assert content[4:8] == b"ORTM"
     path = tmp_path / "model.onnx"
     path.write_bytes(content)
-    with pytest.raises(InvalidModel, match="50,331,647 nodes"):
-        OpenedModel(path, device="cpu")
     # By their bytes, these are in ORT format, and damaged.
     assert "nodes" not in refused(content)
+    with pytest.raises(InvalidModel, match="not a model that ONNX Runtime can load"):
+        OpenedModel(path, device="cpu")
+    # By its path it is an ONNX file.
+    monkeypatch.setattr(model_files, "HELD_SIZE", 0)
+    with pytest.raises(InvalidModel, match="50,331,647 nodes"):
+        OpenedModel(path, device="cpu")
     path = path.rename(tmp_path / "model.ORT")
     with pytest.raises(InvalidModel, match="not a model that ONNX Runtime can load"):
         OpenedModel(path, device="cpu")

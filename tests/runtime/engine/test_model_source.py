@@ -1,46 +1,15 @@
-import io
 import os
 import pickle
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from paths import FOUR_BLOBS as MODEL
 
-from edge_runtime import EdgePredictError, InvalidInput, InvalidModel, ModelNotFound, Predictor
+from edge_runtime import InvalidModel, Predictor
 from edge_runtime.engine.model_source import ModelSource
 
 CONTENT = MODEL.read_bytes()
-
-
-@pytest.mark.parametrize("open_model", [ModelSource, Predictor])
-def test_what_cannot_be_read(open_model: Callable[[Path], object], tmp_path: Path) -> None:
-    (tmp_path / "empty.onnx").write_bytes(b"")
-    for path, error, message in (
-        (tmp_path / "nowhere.onnx", ModelNotFound, f"{tmp_path / 'nowhere.onnx'}: no such file"),
-        (tmp_path / "nowhere" / "m.onnx", ModelNotFound, f"{tmp_path / 'nowhere' / 'm.onnx'}: no such file"),
-        (tmp_path, InvalidModel, f"{tmp_path} is a folder, not a model file"),
-        (tmp_path / "empty.onnx", InvalidModel, f"{tmp_path / 'empty.onnx'} is empty; export the model again"),
-        (MODEL / "below", InvalidModel, f"{MODEL / 'below'} cannot be read: Not a directory"),
-        (Path("a" * 300), InvalidModel, f"{'a' * 300} cannot be read: File name too long"),
-        (Path("model\0.onnx"), InvalidModel, "'model\\x00.onnx' is not a path: embedded null byte"),
-    ):
-        with pytest.raises(error) as raised:
-            open_model(path)
-        assert str(raised.value) == message
-        assert isinstance(raised.value, EdgePredictError)
-    with pytest.raises(FileNotFoundError):  # for code without this package's errors
-        open_model(tmp_path / "nowhere.onnx")
-
-
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="whoever runs the tests may read everything")
-def test_a_file_that_must_not_be_read(tmp_path: Path) -> None:
-    (tmp_path / "model.onnx").write_bytes(b"model")
-    (tmp_path / "model.onnx").chmod(0)
-    with pytest.raises(InvalidModel, match="cannot be read: Permission denied"):
-        ModelSource(tmp_path / "model.onnx")
 
 
 @pytest.mark.skipif(not Path("/dev/fd").exists(), reason="needs /dev/fd")
@@ -83,122 +52,6 @@ def test_formats(tmp_path: Path) -> None:
     assert not ModelSource(b"ORTM").is_ort_format
     (tmp_path / "model").write_bytes(b"ORT")
     assert not ModelSource(tmp_path / "model").is_ort_format
-
-
-class Named:
-    """A path of somebody's own class, in bytes."""
-
-    def __fspath__(self) -> bytes:
-        return os.fsencode(MODEL)
-
-
-def test_every_form_of_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    # The second is a name that nobody's home has.
-    for name in ("model.onnx", "~nobody-has-this-home.onnx"):
-        (tmp_path / name).write_bytes(CONTENT)
-    behind = io.BytesIO(b"a header" + CONTENT)
-    behind.seek(8)
-    with MODEL.open("rb") as opened:
-        forms: list[Any] = [
-            "~/model.onnx",
-            Path("~/model.onnx"),
-            "~nobody-has-this-home.onnx",
-            "model.onnx",
-            Named(),
-            behind,
-        ]
-        forms += [CONTENT, bytearray(CONTENT), memoryview(CONTENT), io.BytesIO(CONTENT), opened]
-        for model in forms:
-            predictor = Predictor(model, "cpu")
-            monkeypatch.chdir(MODEL.parent)
-            for one in (predictor, pickle.loads(pickle.dumps(predictor))):
-                assert one.predict_one([-1, 1]).label == 1
-            monkeypatch.chdir(tmp_path)
-
-
-def test_a_path_in_the_home_is_named_in_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    with pytest.raises(ModelNotFound) as raised:
-        Predictor("~/model.onnx")
-    assert str(raised.value) == f"{tmp_path / 'model.onnx'}: no such file"
-
-
-class Refusing:
-    """Somebody's file or path that raises what it likes."""
-
-    def read(self) -> bytes:
-        raise ZeroDivisionError("it is\nbroken")
-
-
-class RefusingPath(os.PathLike[str]):
-    def __fspath__(self) -> str:
-        raise ZeroDivisionError
-
-
-class Hiding:
-    @property
-    def read(self) -> object:
-        raise KeyError("read")
-
-
-@pytest.mark.parametrize(
-    ("model", "message"),
-    [
-        (None, "a model is given by its path, its content, or a binary file, found NoneType"),
-        (5, "a model is given by its path, its content, or a binary file, found int"),
-        ([CONTENT], "a model is given by its path, its content, or a binary file, found list"),
-        (b"", "the model is empty: it has 0 bytes"),
-        (io.BytesIO(), "the model is empty: it has 0 bytes"),
-        (io.StringIO("text"), "the model's file gives str, not bytes; open it with mode 'rb'"),
-        ("", "a model is given by its path, its content, or a binary file, found an empty string"),
-        (Refusing(), "the model cannot be read: it is broken"),
-        (RefusingPath(), "a model is given by its path: ZeroDivisionError"),
-        (Hiding(), "the model cannot be read: 'read'"),
-    ],
-)
-def test_what_is_not_a_model(model: Any, message: str) -> None:
-    with pytest.raises(InvalidModel) as raised:
-        Predictor(model)
-    assert str(raised.value) == message
-
-
-@pytest.mark.parametrize("mode", ["r", "w", "wb", "ab"])
-def test_a_file_that_does_not_give_bytes(mode: str, tmp_path: Path) -> None:
-    path = Path(shutil.copy(MODEL, tmp_path))
-    file: Any
-    with path.open(mode) as file, pytest.raises(InvalidModel, match=r"bytes; open it with mode 'rb'$"):
-        Predictor(file)
-
-
-def test_a_file_that_was_closed() -> None:
-    with MODEL.open("rb") as closed:
-        pass
-    with pytest.raises(InvalidModel, match=r"the model cannot be read: .*closed file"):
-        Predictor(closed)
-
-
-@pytest.mark.parametrize(
-    ("folder", "message"),
-    [
-        (MODEL, f"data_folder is not a folder: {MODEL}"),
-        ("nowhere\n", r"data_folder is not a folder: .*nowhere\\n"),
-        ("\0", "data_folder is not a folder"),
-        (5, "data_folder is given by its path, found int"),
-        ("", "data_folder is given by its path, found an empty string"),
-    ],
-)
-def test_what_is_not_a_folder(folder: Any, message: str) -> None:
-    with pytest.raises(InvalidInput, match=message):
-        Predictor(CONTENT, data_folder=folder)
-
-
-def test_a_file_has_no_data_folder(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="data_folder is for a model's content; the data of a file lies beside it"):
-        Predictor(MODEL, data_folder=tmp_path)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes in its file system")

@@ -19,7 +19,7 @@ from sessions import placement_of
 from edge_runtime import DeviceUnavailable, InvalidInput, Predictor
 from edge_runtime.contract.metadata_keys import WORKLOAD_KEY
 from edge_runtime.contract.workload import Workload
-from edge_runtime.engine import placement
+from edge_runtime.engine import model_files, placement
 from edge_runtime.engine.devices import CPU, CUDA
 from edge_runtime.engine.placement import Placement
 from edge_runtime.engine.session import Session
@@ -156,13 +156,18 @@ def test_auto_does_without_cuda_that_does_not_come_up(fake: FakeOnnxRuntime, pla
 
 @pytest.mark.parametrize("fake", ["comes up"], indirect=True)
 def test_auto_does_without_cuda_if_the_file_has_changed(
-    fake: FakeOnnxRuntime, tmp_path: Path, with_metadata: Callable[[bytes, str, str], bytes]
+    fake: FakeOnnxRuntime,
+    tmp_path: Path,
+    with_metadata: Callable[[bytes, str, str], bytes],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path = tmp_path / "model.onnx"
-    path.write_bytes(with_metadata(MODEL.read_bytes(), WORKLOAD_KEY, Workload(True, 1e9, 40).to_json()))
-    found = placement_of(path, "auto", None)
-    path.write_bytes(MODEL.read_bytes())
-    assert found.session_for(10, feed(10)) is found.main
+    for held, is_main in ((10**6, False), (0, True)):
+        monkeypatch.setattr(model_files, "HELD_SIZE", held)
+        path.write_bytes(with_metadata(MODEL.read_bytes(), WORKLOAD_KEY, Workload(True, 1e9, 40).to_json()))
+        found = placement_of(path, "auto", None)
+        path.write_bytes(MODEL.read_bytes())
+        assert (found.session_for(10, feed(10)) is found.main) == is_main
 
 
 @pytest.mark.parametrize("fake", ["comes up"], indirect=True)

@@ -12,7 +12,7 @@ from sessions import placement_of
 
 from edge_runtime.contract.metadata_keys import WORKLOAD_KEY
 from edge_runtime.contract.workload import Workload
-from edge_runtime.engine import opening, placement
+from edge_runtime.engine import model_files, opening, placement
 from edge_runtime.engine.placement import Placement
 from edge_runtime.engine.session import Session
 from edge_runtime.engine.session_settings import SessionSettings
@@ -109,8 +109,11 @@ def test_which_calls_may_gain_from_threads(placed: Callable[..., Placement], mon
     assert placement_of(MODEL, "cpu").most_on_one == sys.maxsize
 
 
-def test_another_file_of_the_same_name_is_not_opened(placed: Callable[..., Placement], tmp_path: Path) -> None:
+def test_another_file_of_the_same_name_is_not_opened(
+    placed: Callable[..., Placement], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "model.onnx"
+    monkeypatch.setattr(model_files, "HELD_SIZE", 0)
     for content in (MODEL.read_bytes(), content_of(placed("cpu"))):
         path.write_bytes(content)
         found = placement_of(path, "cpu", None)
