@@ -113,10 +113,10 @@ def test_both_devices_are_verified(certified: Make, reference: Reference, monkey
     verification = Predictor(content).verify(lambda: told.append(1))
     assert (verification.provider, verification.passed) == ("CUDAExecutionProvider", True)
     assert len(told) == 2 * len(reference)
-    fake.problem = RuntimeError("out of memory")
+    fake.problem = RuntimeError("an illegal memory access")
     verification = Predictor(content).verify()
     assert (verification.provider, verification.passed) == ("CUDAExecutionProvider", False)
-    assert "ONNX Runtime failed on the model: out of memory" in verification.failure
+    assert "ONNX Runtime failed on the model: an illegal memory access" in verification.failure
     # What fails on the CPU is not tried on CUDA.
     fake.options = {}
     wrong = with_workload(certified, reference=changed(reference, "expected", "y", (0, 0), 3))
