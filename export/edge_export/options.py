@@ -13,6 +13,7 @@ from edge_export.formats.choices import LOWEST_OPSET, Format, Precision
 from edge_export.signing import SigningKey
 from edge_runtime.contract.atomic_files import prepare_file
 from edge_runtime.contract.labels import Label, checked_labels
+from edge_runtime.contract.limits import Limits
 from edge_runtime.contract.progress import SILENT, Progress
 from edge_runtime.contract.terminal import unreadable
 from edge_runtime.signing.trust import ENDING
@@ -41,6 +42,7 @@ class Options(TypedDict, total=False):
     labels: the labels of the classes whose probabilities the module returns, one for each column: for modules of any
         inputs, without a signature of their own. Of several outputs, the one named logits or else the first has them.
     from_logits: the module returns logits; export their softmax, or of a single column the sigmoid.
+    limits: how much the files that are read may take; by default `Limits()`.
     report: where to write an HTML page on all of it.
     sign: the private key to sign the files with, in PEM, or a `SigningKey`, as for a key with a passphrase.
     reproduce: a folder for a script that shows a mismatch, if there is one.
@@ -60,6 +62,7 @@ class Options(TypedDict, total=False):
     custom_translation_table: Mapping[Any, Any]
     labels: Sequence[Label]
     from_logits: bool
+    limits: Limits
     report: str | Path
     sign: str | Path | SigningKey
     reproduce: str | Path
@@ -83,6 +86,7 @@ class Choices:
     custom_translation_table: Mapping[Any, Any] | None
     labels: tuple[Label, ...]
     from_logits: bool
+    limits: Limits
     report: Path | None
     sign: SigningKey | None
     reproduce: Path | None
@@ -133,6 +137,7 @@ def choose(options: Options) -> Choices:
         custom_translation_table=options.get("custom_translation_table"),
         labels=() if labels is None else _labels(labels),
         from_logits=from_logits,
+        limits=Limits.checked(options.get("limits")),
         report=None if report is None else Path(report),
         sign=SigningKey.read(sign) if isinstance(sign, str | Path) else sign,
         reproduce=None if reproduce is None else Path(reproduce),

@@ -11,6 +11,7 @@ import pytest
 from edge_export import Budget, ExportError, Format, Precision
 from edge_export.options import Choices, Options, check_paths, choose, file_path
 from edge_runtime.contract.errors import CannotWrite
+from edge_runtime.contract.limits import Limits
 from edge_runtime.contract.progress import SILENT, Progress
 
 ONNX, TORCHSCRIPT, ORT = Format
@@ -31,6 +32,7 @@ def test_the_defaults() -> None:
         custom_translation_table=None,
         labels=(),
         from_logits=False,
+        limits=Limits(),
         report=None,
         sign=None,
         reproduce=None,

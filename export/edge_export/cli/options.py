@@ -119,6 +119,7 @@ def export(
     details: Annotated[
         bool, typer.Option("--details", help="Show what was compared or measured for each file.")
     ] = False,
+    limit: Annotated[list[str] | None, shell.limit_option("unpacked_bytes=8GiB")] = None,
     version: Annotated[bool, shell.version_option("edge-export")] = False,
 ) -> None:
     """Export MODEL to files that are compared with torch before they are put in place."""
@@ -127,7 +128,8 @@ def export(
     if module is not None and example is None:
         raise shell.UsageError("--module needs --example, an .npz file with an array for each input of its forward")
     axes = dict(map(_axes, dynamic or []))
-    limits = dict(map(_limits, ranges or []))
+    ends = dict(map(_ends, ranges or []))
+    limits = shell.limits_of(limit, *shell.READING)
     # torch and onnx take seconds to import; mistakes in the command line are found before.
     key = None if sign is None else signing_key(sign)
     from edge_export.budget import Budget
@@ -140,7 +142,8 @@ def export(
         options = Options(
             formats=[kind for kind in Format if kind in (formats or (Format.ONNX, Format.TORCHSCRIPT))],
             precisions=[precision for precision in Precision if precision in (precisions or (Precision.FLOAT32,))],
-            ranges=limits,
+            ranges=ends,
+            limits=limits,
             finite_only=finite,
             require_nonfinite=require_nonfinite,
             opset=opset,
@@ -157,7 +160,7 @@ def export(
         if reproduce is not None:
             options["reproduce"] = reproduce
         if labels is not None:
-            options["labels"] = read_labels(labels)
+            options["labels"] = read_labels(labels, limits)
         try:
             options["budget"] = Budget(max_flips, max_change)
             if module is not None:
@@ -197,11 +200,11 @@ def _axes(text: str) -> tuple[str, list[str | None]]:
     return name, [None if axis in ("_", "") else axis for axis in axes.split(",")]
 
 
-def _limits(text: str) -> tuple[str, list[tuple[float, float]] | tuple[float, float]]:
+def _ends(text: str) -> tuple[str, list[tuple[float, float]] | tuple[float, float]]:
     """`codes=0:2,0:899` as the name of an input and the smallest and largest value at each place on its last axis."""
-    name, equals, limits = text.partition("=")
+    name, equals, ends = text.partition("=")
     try:
-        pairs = [(_number(low), _number(high)) for low, high in (pair.split(":") for pair in limits.split(","))]
+        pairs = [(_number(low), _number(high)) for low, high in (pair.split(":") for pair in ends.split(","))]
     except ValueError:
         pairs = []
     if not equals or not name or not pairs:

@@ -1,7 +1,7 @@
 """Rows that the user gives: what a model is compared on, calibrated on and measured on."""
 
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,48 +13,55 @@ from edge_export.tensors import BATCH, Tensors
 from edge_runtime import Feature, Signature
 from edge_runtime.contract.array_files import read_arrays
 from edge_runtime.contract.category_codes import encode, last_code
-from edge_runtime.contract.text_files import delimiter_of, open_text, reading_text
+from edge_runtime.contract.limits import DEFAULTS, Limits
+from edge_runtime.contract.text_files import OpenedText, delimiter_of, open_text, reading_text
 from edge_runtime.rows.arrays import cast_in_range
-from edge_runtime.rows.text_rows import read_rows
+from edge_runtime.rows.text_rows import in_batches, read_rows
+
+_BATCH = 4096
 
 
-def read_tensors(path: Path) -> Tensors:
+def read_tensors(path: Path, limits: Limits = DEFAULTS) -> Tensors:
     """The arrays in an .npz file, by name.
 
     Raises:
-        ExportError: it cannot be read, or is not an .npz file. Nothing is unpickled.
+        ExportError: it cannot be read, holds more than `limits` allow, or is not an .npz file. Nothing is unpickled.
     """
-    arrays = read_arrays(path, ExportError)
+    arrays = read_arrays(path, ExportError, limits)
     if not isinstance(arrays, dict):
         raise ExportError(f"{path} holds one array without a name; save it with numpy.savez(path, name=array)")
     return arrays
 
 
-def read_data(path: Path, program: Program) -> Tensors:
+def read_data(path: Path, program: Program, limits: Limits = DEFAULTS) -> Tensors:
     """Rows for `program`: an .npz file with an array for each input, or CSV or JSON Lines with its features.
 
     Raises:
         ExportError: it cannot be read, or its arrays do not fit the program.
-        InvalidInput: a line is not a row of these features.
+        InvalidInput: a line is not a row of these features, or more is there than `limits` allow.
     """
     if path.suffix == ".npz":
-        return fitted(read_tensors(path), program, str(path))
+        return fitted(read_tensors(path, limits), program, str(path))
     if program.table is None:
         raise ExportError(f"{path}: this module has no named features; give an .npz file with an array for each input")
-    with reading_text(path, ExportError), open_text(str(path)) as lines:
-        return fitted(_read_values(lines, program.table, str(path)), program, str(path))
+    with reading_text(path, ExportError), open_text(str(path), limits) as text:
+        return fitted(_read_values(text, program.table, limits), program, str(path))
 
 
-def _read_values(lines: TextIO, signature: Signature, source: str) -> Tensors:
-    """The rows in `lines` as an artifact takes them: for each input float32 with NaN if missing, or strings."""
-    rows = read_rows(lines, signature.features, source, lambda _: None, delimiter_of(source))
-    columns = dict(zip([feature.name for feature in signature.features], zip(*rows, strict=True), strict=True))
-    return {
-        tensor.name: np.array(
-            [columns[feature.name] for feature in tensor.features], object if tensor.holds_strings else np.float32
-        ).T
-        for tensor in signature.inputs
-    }
+def _read_values(text: OpenedText, signature: Signature, limits: Limits) -> Tensors:
+    """The rows in a text as an artifact takes them: for each input float32 with NaN if missing, or strings."""
+    rows = read_rows(
+        text.lines(are_kept=True), signature.features, text.name, lambda _: None, delimiter_of(text.name), limits
+    )
+    places = {feature.name: place for place, feature in enumerate(signature.features)}
+    parts: dict[str, list[npt.NDArray[Any]]] = {tensor.name: [] for tensor in signature.inputs}
+    # As arrays, which take less memory than rows of Python's numbers.
+    for batch in in_batches(rows, _BATCH):
+        columns = list(zip(*batch, strict=True))
+        for tensor in signature.inputs:
+            values = [columns[places[feature.name]] for feature in tensor.features]
+            parts[tensor.name].append(np.array(values, object if tensor.holds_strings else np.float32).T)
+    return {name: np.concatenate(found) for name, found in parts.items()}
 
 
 def fitted(data: Tensors, program: Program, source: str) -> Tensors:

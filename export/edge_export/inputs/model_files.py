@@ -27,6 +27,7 @@ from edge_export.options import split_factory
 from edge_export.tensors import Axes
 from edge_runtime import Signature
 from edge_runtime.contract.data_file import blocks
+from edge_runtime.contract.limits import DEFAULTS, Limits
 from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
 from edge_runtime.contract.terminal import suggestion, unreadable
 from edge_train import load_checkpoint
@@ -44,6 +45,7 @@ def load_program(
     dynamic: Mapping[str, Axes] | None = None,
     note: Callable[[str], None] = warnings.warn,
     classes: Classes | None = None,
+    limits: Limits = DEFAULTS,
 ) -> tuple[Program, dict[str, str]]:
     """The program in `path`, and the hashes of what it was made from.
 
@@ -56,6 +58,7 @@ def load_program(
         dynamic: see `capture`; for modules of a factory alone.
         note: see `Options`.
         classes: see `capture`.
+        limits: how much the files may take.
 
     Raises:
         CheckpointError, ExportError: it cannot be read or captured.
@@ -65,7 +68,7 @@ def load_program(
             raise ExportError("--module needs --example, an .npz file with an array for each input of its forward")
         module = _make(factory)
         load_weights(module, path, note)
-        program = capture(module, _example(example, module), dynamic, classes=classes)
+        program = capture(module, _example(example, module, limits), dynamic, classes=classes)
     elif path.suffix == ".pt2" or kind_of(path) == Kind.EXPORTED:
         program = _load_exported(path, classes)
     else:
@@ -101,10 +104,10 @@ def _make(factory: str) -> nn.Module:
     return made
 
 
-def _example(path: Path, module: nn.Module) -> dict[str, Tensor]:
+def _example(path: Path, module: nn.Module, limits: Limits) -> dict[str, Tensor]:
     """The arrays in an .npz file, which are the arguments of the module's forward by name."""
     tensors: dict[str, Tensor] = {}
-    for name, values in read_tensors(path).items():
+    for name, values in read_tensors(path, limits).items():
         try:
             tensors[name] = torch.from_numpy(values)
         except TypeError as error:

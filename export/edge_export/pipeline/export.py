@@ -105,7 +105,9 @@ def export_checkpoint(
     example = None if example is None else Path(example)
     check_paths(folder, stem_of(checkpoint), choices, [checkpoint, *([] if example is None else [example])])
     choices.progress.begin(f"loading {checkpoint.name}")
-    program, hashes = load_program(checkpoint, factory, example, dynamic, choices.note, _classes(choices))
+    program, hashes = load_program(
+        checkpoint, factory, example, dynamic, choices.note, _classes(choices), choices.limits
+    )
     return _put_in_place(make_plan(program, folder, stem_of(checkpoint), choices, hashes))
 
 

@@ -68,7 +68,7 @@ def make_plan(program: Program, folder: Path, stem: str, choices: Choices, hashe
     """
     data: Tensors | None = None
     if isinstance(choices.data, Path):
-        data = read_data(choices.data, program)
+        data = read_data(choices.data, program, choices.limits)
     elif choices.data is not None:
         data = fitted(choices.data, program, "data")
     if data is not None:

@@ -1,12 +1,11 @@
 """The options of `edge-predict`: answers from an exported model at the shell."""
 
 import functools
-import io
 import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,11 +16,11 @@ from edge_runtime.contract.atomic_files import prepare_file
 from edge_runtime.contract.errors import InvalidInput, UnknownDevice, VerificationFailed
 from edge_runtime.contract.progress import Progress
 from edge_runtime.contract.terminal import printable
-from edge_runtime.contract.text_files import delimiter_of, open_text, reading_text
 from edge_runtime.rows.text_rows import in_batches, read_rows
 
 if TYPE_CHECKING:
     from edge_runtime.contract.limits import Limits
+    from edge_runtime.contract.text_files import OpenedText
     from edge_runtime.predictor import Predictor
 
 app = typer.Typer(**shell.SETTINGS)
@@ -103,9 +102,10 @@ def predict(
                 "--output writes the raw outputs for --input; --format, --top and --flag-unseen are for answers"
             )
         _check_output(output, input_file)
-    opened = functools.partial(_opened, isolate, model, device, custom_operators, shell.limits_of(limit))
+    limits = shell.limits_of(limit)
+    opened = functools.partial(_opened, isolate, model, device, custom_operators, limits)
     if input_file is not None:
-        _answer_file(opened, input_file, output, Asked(output_format, flag_unseen, top))
+        _answer_file(opened, input_file, output, Asked(output_format, flag_unseen, top), limits)
         return None
     predictor = opened()
     if show_description:
@@ -166,41 +166,49 @@ def _check_output(output: Path, input_file: str) -> None:
     prepare_file(output)
 
 
-def _answer_file(opened: Callable[[], "Predictor"], input_file: str, output: Path | None, asked: Asked) -> None:
+def _answer_file(
+    opened: Callable[[], "Predictor"], input_file: str, output: Path | None, asked: Asked, limits: "Limits"
+) -> None:
     """Answer the rows of a file or a pipe (-), or the arrays in it."""
     if input_file.endswith(_ARRAYS):
         # These import numpy, and the mistakes in a command line are found before.
         from edge_runtime.cli.tensor_answers import answer_arrays
         from edge_runtime.contract.array_files import read_arrays
 
-        given = read_arrays(Path(input_file), InvalidInput)
+        given = read_arrays(Path(input_file), InvalidInput, limits)
         answer_arrays(opened(), given, input_file, output, asked)
         return
-    source = "stdin" if input_file == "-" else input_file
-    with reading_text(source, InvalidInput):
-        text = _text(input_file)
+    # Help and the mistakes in a command line need it not.
+    from edge_runtime.contract.text_files import reading_text
+
+    with reading_text("stdin" if input_file == "-" else input_file, InvalidInput):
+        text = _text(input_file, limits)
     with text:
         predictor = opened()
         if output is None and predictor.signature is not None and predictor.signature.has_features:
-            _answer_rows(predictor, text, input_file, source, asked)
+            _answer_rows(predictor, text, input_file, asked, limits)
             return
         from edge_runtime.cli.tensor_answers import answer_arrays
         from edge_runtime.cli.tensor_files import json_tensors
 
-        answer_arrays(predictor, json_tensors("".join(_lines(text, source)), source), source, output, asked)
+        with reading_text(text.name, InvalidInput):
+            content = text.whole()
+        answer_arrays(predictor, json_tensors(content, text.name, limits), text.name, output, asked)
 
 
-def _answer_rows(predictor: "Predictor", text: TextIO, input_file: str, source: str, asked: Asked) -> None:
+def _answer_rows(predictor: "Predictor", text: "OpenedText", input_file: str, asked: Asked, limits: "Limits") -> None:
     """Answer the rows of a file batch by batch, or of a pipe row by row."""
+    from edge_runtime.contract.text_files import delimiter_of
+
     header, answers = answer_writer(predictor, asked)
     reader, features = predictor.answering.row_reader, predictor.required_signature.features
-    with Progress(f"answering {printable(source)}", _bytes_to_read(text, input_file)) as progress:
+    with Progress(f"answering {printable(text.name)}", _bytes_to_read(text, input_file)) as progress:
 
         def note(message: str) -> None:
             with progress.above():
                 shell.note(message)
 
-        rows = read_rows(_lines(text, source), features, source, note, delimiter_of(input_file))
+        rows = read_rows(_lines(text), features, text.name, note, delimiter_of(input_file), limits)
         for batch in in_batches(rows, 1 if input_file == "-" else _FILE_BATCH):
             sys.stdout.write(header + answers(reader.tensors_of_read(batch)))
             sys.stdout.flush()
@@ -210,19 +218,23 @@ def _answer_rows(predictor: "Predictor", text: TextIO, input_file: str, source: 
                 progress.advance(os.lseek(text.fileno(), 0, os.SEEK_CUR) - progress.done)
 
 
-def _text(input_file: str) -> TextIO:
+def _text(input_file: str, limits: "Limits") -> "OpenedText":
+    from edge_runtime.contract.text_files import OpenedText, open_text
+
     if input_file != "-":
-        return open_text(input_file)
+        return open_text(input_file, limits)
     if sys.stdin is None:
         raise InvalidInput("stdin is closed; pipe rows to it")
-    return io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", newline="")
+    return OpenedText(sys.stdin.buffer, "stdin", limits)
 
 
-def _lines(text: TextIO, source: str) -> Iterator[str]:
-    with reading_text(source, InvalidInput):
-        yield from text
+def _lines(text: "OpenedText") -> Iterator[str]:
+    from edge_runtime.contract.text_files import reading_text
+
+    with reading_text(text.name, InvalidInput):
+        yield from text.lines()
 
 
-def _bytes_to_read(text: TextIO, input_file: str) -> int:
+def _bytes_to_read(text: "OpenedText", input_file: str) -> int:
     """The size of the file; 0 for a pipe, and if the answers on the terminal show the progress themselves."""
     return 0 if input_file == "-" or sys.stdout.isatty() else os.fstat(text.fileno()).st_size

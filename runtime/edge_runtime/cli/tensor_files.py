@@ -14,16 +14,20 @@ import numpy as np
 from edge_runtime.cli.json_lines import json_line, json_number
 from edge_runtime.contract.array_files import npy_content, npz_content
 from edge_runtime.contract.errors import InvalidInput
+from edge_runtime.contract.json_depth import is_too_deep, too_deep
+from edge_runtime.contract.limits import DEFAULTS, Limits
 from edge_runtime.contract.tensors import ML_TYPES, TensorSpec
 from edge_runtime.rows.tensor_reader import named
 
 
-def json_tensors(text: str, source: str) -> Any:
+def json_tensors(text: str, source: str, limits: Limits = DEFAULTS) -> Any:
     """The arrays in a JSON text: by name, or one.
 
     Raises:
-        InvalidInput: it is not JSON, or neither an object nor an array.
+        InvalidInput: it is not JSON, is nested deeper than `limits` allow, or is neither an object nor an array.
     """
+    if is_too_deep(text, limits):
+        raise InvalidInput(f"{source}: {too_deep(limits)}")
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:

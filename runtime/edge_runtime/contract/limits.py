@@ -35,9 +35,11 @@ class Limits:
             256 MiB.
         reference_rows: the most reference rows in a certificate; 10,000.
         call_seconds: the most seconds of one call, from the moment when ONNX Runtime begins to compute; no limit.
-        line_bytes: the most bytes of one line of text that is read, and of one cell in it; 64 MiB.
+        line_bytes: the most bytes of one line of text that is read, and of a JSON text that is read as a whole; 64 MiB.
         json_depth: how deep arrays and objects of JSON may be nested; 100.
-        unpacked_bytes: the most bytes that a compressed file that is read may unpack to; 16 GiB.
+        unpacked_bytes: the most bytes that a file that is read may hold once it is unpacked, unless it takes more on
+            the disk; 4 GiB.
+        pipe_seconds: the most seconds to wait until somebody writes to a named pipe that is to be read; 60.
         isolated_bytes: the most bytes of memory of an isolated model, besides what its process takes before it is
             opened; 2 GiB.
         isolated_seconds: the most seconds of opening an isolated model, and of each call of it; 30.
@@ -50,7 +52,8 @@ class Limits:
     call_seconds: float | None = None
     line_bytes: int | None = 64 * _MIB
     json_depth: int | None = 100
-    unpacked_bytes: int | None = 16 * _GIB
+    unpacked_bytes: int | None = 4 * _GIB
+    pipe_seconds: float | None = 60.0
     isolated_bytes: int | None = 2 * _GIB
     isolated_seconds: float | None = 30
 

@@ -33,6 +33,10 @@ EXTRAS = {
 }
 
 
+# The limits of what reads files, and opens no model.
+READING = ("line_bytes", "json_depth", "unpacked_bytes", "pipe_seconds")
+
+
 class UsageError(Exception):
     """The command line is wrong: exit code 2."""
 
@@ -130,11 +134,11 @@ def version_option(command: str) -> Any:
     return typer.Option("--version", help="Print the version and exit.", callback=show, is_eager=True)
 
 
-def limit_option() -> Any:
-    """The option --limit, for typer: a list of words for `limits_of`."""
+def limit_option(example: str = "nodes=5000") -> Any:
+    """The option --limit, for typer: a list of words for `limits_of`, such as `example`."""
     import typer
 
-    return typer.Option("--limit", metavar="NAME=VALUE", help="Change a limit, such as nodes=5000.")
+    return typer.Option("--limit", metavar="NAME=VALUE", help=f"Change a limit, such as {example}.")
 
 
 def limits_of(words: Sequence[str] | None, *names: str) -> "Limits":

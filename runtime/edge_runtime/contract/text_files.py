@@ -1,37 +1,147 @@
-"""UTF-8 text files: opening them, and errors that say what is wrong with them."""
+"""UTF-8 text files: opening them, reading them in bounded memory, and errors that say what is wrong with them."""
 
 import contextlib
+import io
+import math
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from types import TracebackType
+from typing import Any, TextIO
 
 from edge_runtime.contract.errors import EdgePredictError, InvalidInput
+from edge_runtime.contract.limits import DEFAULTS, Limits, how_to_raise
+from edge_runtime.contract.opened_files import most_unpacked, open_file, too_much
 from edge_runtime.contract.terminal import unreadable
 
+# So much is read at a time: enough that its own cost is small, little enough for the cache.
+_BLOCK = 16 * 1024
 
-def open_text(path: str) -> TextIO:
-    """Open a file of UTF-8 text, with or without a byte order mark; with gzip if its name ends in .gz.
 
-    Call it within `reading_text`.
+class OpenedText:
+    """A text that is read once: line by line, or as a whole. Read it within `reading_text`.
+
+    Attributes:
+        name: what to call it in messages.
+    """
+
+    def __init__(self, binary: Any, name: str, limits: Limits = DEFAULTS, *, around: Any = None) -> None:
+        """Take a file of UTF-8 text, with or without a byte order mark.
+
+        Args:
+            binary: the file, opened for reading bytes.
+            name: what to call it in messages.
+            limits: how long a line may be.
+            around: the file that `binary` unpacks, which is to be closed too.
+        """
+        self._binary, self.name, self._limits, self._around = binary, name, limits, around
+
+    def __enter__(self) -> "OpenedText":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._binary.close()
+        if self._around is not None:
+            self._around.close()
+
+    def lines(self, *, are_kept: bool = False) -> TextIO:
+        """The lines, with their ends as they are.
+
+        Args:
+            are_kept: whether all that is read stays in memory.
+
+        Raises, as they are read:
+            InvalidInput: a line is longer than `Limits.line_bytes`; or all lines are longer than
+                `Limits.unpacked_bytes`, and are kept.
+        """
+        most = most_unpacked(self.fileno(), self._limits) if are_kept else None
+        buffer: Any = _BoundedLines(self._binary, self.name, self._limits.line_bytes, most)
+        # Kept, because it closes the file when nobody refers to it.
+        self._text = io.TextIOWrapper(buffer, encoding="utf-8-sig", newline="")
+        return self._text
+
+    def whole(self) -> str:
+        """All of the text.
+
+        Raises:
+            InvalidInput: it is longer than `Limits.line_bytes`.
+        """
+        blocks, size, most = [], 0, self._limits.line_bytes
+        while block := self._binary.read1(_BLOCK):
+            blocks.append(block)
+            size += len(block)
+            if most is not None and size > most:
+                raise InvalidInput(f"{self.name} is longer than {most:,} bytes{how_to_raise('line_bytes')}")
+        return b"".join(blocks).decode("utf-8-sig")
+
+    def fileno(self) -> int:
+        """The descriptor of the file itself, compressed or not."""
+        number: int = (self._around or self._binary).fileno()
+        return number
+
+
+class _BoundedLines(io.BufferedIOBase):
+    """The bytes of `binary`, as long as no line is longer than `longest` bytes, and all are not more than `most`."""
+
+    def __init__(self, binary: Any, name: str, longest: int | None, most: int | None) -> None:
+        self._binary, self._name = binary, name
+        self._longest, self._most = longest or math.inf, most or math.inf
+        self._line = self._all = 0
+        self._block = int(min(_BLOCK, self._longest))
+
+    def readable(self) -> bool:
+        return True
+
+    def read1(self, size: int = -1) -> bytes:
+        block: bytes = self._binary.read1(self._block)
+        self._all += len(block)
+        if self._all > self._most:
+            raise InvalidInput(too_much(self._name, int(self._most)))
+        last = max(block.rfind(b"\n"), block.rfind(b"\r"))
+        # A line within a block is not too long.
+        line = self._line + len(block)
+        if last >= 0:
+            line = self._line + min(place for place in (block.find(b"\n"), block.find(b"\r")) if place >= 0)
+        self._line = line if last < 0 else len(block) - last - 1
+        if line > self._longest:
+            raise InvalidInput(
+                f"{self._name} has a line of more than {self._longest:,} bytes{how_to_raise('line_bytes')}"
+            )
+        return block
+
+    def close(self) -> None:
+        self._binary.close()
+        super().close()
+
+
+def open_text(path: str, limits: Limits = DEFAULTS) -> OpenedText:
+    """Open a file of UTF-8 text; with gzip if its name ends in .gz. Call it within `reading_text`.
 
     Raises:
         InvalidInput: it is a Parquet file.
+        OSError: as `open_file`.
     """
-    # A pipe can be read only once.
-    if Path(path).is_file():
-        with Path(path).open("rb") as file:
-            if file.read(4) == b"PAR1":
-                raise InvalidInput(
-                    f"{path} is a Parquet file, but rows must be CSV, TSV or JSON Lines; save them as one of these, "
-                    "or pass a data frame to Predictor.predict"
-                )
+    buffered = io.BufferedReader(open_file(path, limits), _BLOCK)
+    # Of a pipe there may be nothing to look at yet.
+    try:
+        is_parquet = buffered.seekable() and buffered.peek(4)[:4] == b"PAR1"
+    except OSError:
+        buffered.close()
+        raise
+    if is_parquet:
+        buffered.close()
+        raise InvalidInput(
+            f"{path} is a Parquet file, but rows must be CSV, TSV or JSON Lines; save them as one of these, "
+            "or pass a data frame to Predictor.predict"
+        )
     if path.lower().endswith(".gz"):
         # Most files are not compressed.
         import gzip
 
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-    return Path(path).open(encoding="utf-8-sig", newline="")
+        return OpenedText(gzip.GzipFile(fileobj=buffered), path, limits, around=buffered)
+    return OpenedText(buffered, path, limits)
 
 
 def delimiter_of(path: str) -> str | None:

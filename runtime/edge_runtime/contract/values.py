@@ -11,7 +11,7 @@ from typing import Any
 from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.signals import is_from_handler
 from edge_runtime.contract.signature import Feature
-from edge_runtime.contract.terminal import suggestion
+from edge_runtime.contract.terminal import shortened, suggestion
 
 FLOAT32_MAX = 3.4028234663852886e38  # of float32, the type of a number in a tensor
 
@@ -38,10 +38,11 @@ def parse_number(text: str) -> float:
     try:
         number = float(text.replace("_", "?"))
     except ValueError:
-        raise InvalidInput(f"{text.strip()!r} is not a number" if text.strip() else "the value is empty") from None
+        text = text.strip()
+        raise InvalidInput(f"{_shown(text)} is not a number" if text else "the value is empty") from None
     # 1e400 is not infinity, and 1e300 would become it.
     if abs(number) > FLOAT32_MAX and "inf" not in text.lower():
-        raise InvalidInput(f"{text.strip()} does not fit float32")
+        raise InvalidInput(f"{shortened(text.strip())} does not fit float32")
     return number
 
 
@@ -93,17 +94,20 @@ def category_string(value: Any) -> str:
         text = value.strip()
         # ONNX Runtime takes UTF-8, and takes a null character for the end of it.
         if "\0" in text or not _is_utf8(text):
-            raise InvalidInput(f"{text!r} has a character that a tensor of strings cannot hold")
+            raise InvalidInput(f"{_shown(text)} has a character that a tensor of strings cannot hold")
         return text
     if _is_boolean(value):
         return str(bool(value)).lower()
     if not _is_real(value):
-        raise InvalidInput(f"{value!r} is neither a string nor a number")
+        raise InvalidInput(f"{_shown(value)} is neither a string nor a number")
     try:
         is_whole = value == int(value)
     except (OverflowError, ValueError):  # infinity, NaN
         is_whole = False
-    return str(int(value)) if is_whole else str(value)
+    try:
+        return str(int(value)) if is_whole else str(value)
+    except ValueError:
+        raise InvalidInput("the integer has too many digits for a category") from None
 
 
 def row_values(row: Mapping[Any, Any], features: Sequence[Feature]) -> list[Any]:
@@ -176,13 +180,13 @@ def _number(value: Any) -> float:
     if isinstance(value, str):
         return parse_number(value)
     if not _is_real(value):
-        raise InvalidInput(f"{value!r} is not a number")
+        raise InvalidInput(f"{_shown(value)} is not a number")
     try:
         number = float(value)
     except OverflowError:
         raise InvalidInput("the number does not fit float32") from None
     if abs(number) > FLOAT32_MAX and not math.isinf(number):
-        raise InvalidInput(f"{value} does not fit float32")
+        raise InvalidInput(f"{shortened(str(value))} does not fit float32")
     return number
 
 
@@ -193,7 +197,7 @@ def _boolean(value: Any) -> float:
     else:
         number = _number(value)
     if number not in (0, 1):
-        raise InvalidInput(f"{value!r} is neither true nor false")
+        raise InvalidInput(f"{_shown(value)} is neither true nor false")
     return float(number)
 
 
@@ -207,7 +211,9 @@ def _category(value: Any, feature: Feature) -> str:
         return feature.spellings[key]
     # Among words it is a mistake; among words that are numbers, another one that training never saw.
     if feature.categories and not any(type(known) is type(key) for known in feature.spellings):
-        raise InvalidInput(f"{value} is not a string; the categories are strings such as {feature.categories[0]!r}")
+        raise InvalidInput(
+            f"{shortened(str(value))} is not a string; the categories are strings such as {feature.categories[0]!r}"
+        )
     return text
 
 
@@ -225,7 +231,7 @@ def _code(value: Any) -> str:
         except ValueError:
             value = parse_number(value)
     if _is_boolean(value) or not _number(value).is_integer():
-        raise InvalidInput(f"{value!r} is not an integer")
+        raise InvalidInput(f"{_shown(value)} is not an integer")
     # Of the value itself: a float does not hold every integer.
     return str(int(value))
 
@@ -234,6 +240,16 @@ def _is_boolean(value: Any) -> bool:
     if isinstance(value, bool):
         return True
     return getattr(getattr(value, "dtype", None), "kind", "") == "b" and getattr(value, "shape", ()) == ()
+
+
+def _shown(value: Any) -> str:
+    """How a message shows a value, which may be long, nested deeply, or of somebody's class."""
+    try:
+        return shortened(repr(value))
+    except Exception as error:
+        if is_from_handler(error):
+            raise
+        return f"an object of type {type(value).__name__}"
 
 
 def _is_utf8(text: str) -> bool:

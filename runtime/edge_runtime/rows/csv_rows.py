@@ -1,6 +1,7 @@
 """Rows from CSV and TSV, with a header or without one."""
 
 import csv
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from edge_runtime.contract.errors import InvalidInput
@@ -56,14 +57,16 @@ def _header_columns(
 ) -> list[int]:
     """The column of each feature."""
     header = [cell.strip() for cell in header]
-    names = [feature.name for feature in features]
-    if twice := [name for name in names if header.count(name) > 1]:
+    names = dict.fromkeys(feature.name for feature in features)
+    counts = Counter(name for name in header if name in names)
+    if twice := [name for name in names if counts[name] > 1]:
         raise InvalidInput(f"the header names {twice[0]} more than once")
     if ignored := [name for name in header if name and name not in names]:
-        note(f"{source}: ignored columns: {', '.join(ignored)}")
+        note(f"{source}: ignored columns: {listed(ignored)}")
     if all(map(is_number, header)):
         note(f"{source}: the first line names the features, so it is read as a header")
-    return [header.index(name) for name in names]
+    places = {name: place for place, name in enumerate(header)}
+    return [places[name] for name in names]
 
 
 def _first_row(cells: list[str], features: Sequence[Feature], source: str, note: Callable[[str], None]) -> Row:
@@ -71,9 +74,9 @@ def _first_row(cells: list[str], features: Sequence[Feature], source: str, note:
     try:
         row = _row_without_names(cells, features)
     except InvalidInput as error:
-        names, given = [feature.name for feature in features], [cell.strip() for cell in cells]
+        names, given = [feature.name for feature in features], dict.fromkeys(cell.strip() for cell in cells)
         lacking = [name for name in names if name not in given]
-        meant = misspelt([name for name in given if name not in names and not is_number(name)], lacking)
+        meant = misspelt((name for name in given if name not in names and not is_number(name)), lacking)
         hint = "; columns are separated by commas" if len(cells) == 1 and set(cells[0]) & set(";\t") else ""
         raise InvalidInput(f"{error}, and as a header the line lacks {listed(lacking)}{meant}{hint}") from None
     row = row or read_row(cells, features, read_value)

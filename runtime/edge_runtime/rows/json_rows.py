@@ -5,13 +5,23 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from edge_runtime.contract.errors import InvalidInput
+from edge_runtime.contract.json_depth import is_too_deep, too_deep
+from edge_runtime.contract.limits import DEFAULTS, Limits
 from edge_runtime.contract.signature import Feature
-from edge_runtime.contract.values import is_missing, parse_number, read_value, row_values
+from edge_runtime.contract.terminal import shortened
+from edge_runtime.contract.values import is_missing, listed, parse_number, read_value, row_values
 from edge_runtime.rows.row import Row, read_row
+
+# How many names of columns that are ignored are told: each line may have others.
+_NOTED = 1000
 
 
 def json_rows(
-    lines: Iterator[str], features: Sequence[Feature], source: str, note: Callable[[str], None]
+    lines: Iterator[str],
+    features: Sequence[Feature],
+    source: str,
+    note: Callable[[str], None],
+    limits: Limits = DEFAULTS,
 ) -> Iterator[Row]:
     """The rows in JSON Lines. Args and raises: as `text_rows.read_rows`."""
     names = {feature.name for feature in features}
@@ -20,26 +30,31 @@ def json_rows(
         if not line.strip():
             continue
         try:
+            if is_too_deep(line, limits):
+                raise InvalidInput(too_deep(limits))
             # Without the line break, at which json would count a second line.
             values = json.loads(line.rstrip(), parse_float=parse_number)
             if "\\u" in line:
                 _refuse_half_characters(values)
             ignored: list[str] = []
             if isinstance(values, dict):
-                ignored = [name for name in values if name not in names and name not in noted]
+                if len(noted) < _NOTED:
+                    ignored = [name for name in values if name not in names and name not in noted]
                 values = row_values(values, features)
             if not isinstance(values, list):
                 raise InvalidInput("a JSON line must be an array of values, or an object by feature name")
             row = read_row(values, features, _read_json)
-        except (InvalidInput, RecursionError) as error:
+        except RecursionError as error:
+            raise InvalidInput(f"{source} line {number}: arrays and objects are nested too deeply") from error
+        except InvalidInput as error:
             raise InvalidInput(f"{source} line {number}: {error}") from error
         except json.JSONDecodeError as error:
             raise InvalidInput(f"{source} line {number}: not JSON: {error.msg} at character {error.colno}") from error
-        except ValueError as error:
-            raise InvalidInput(f"{source} line {number}: not JSON: {error}") from error
+        except ValueError as error:  # of int, which does not take thousands of digits
+            raise InvalidInput(f"{source} line {number}: an integer has too many digits") from error
         # The error of a row says itself that the misspelt name of a feature is ignored.
         if ignored:
-            note(f"{source}: ignored columns: {', '.join(ignored)}")
+            note(f"{source}: ignored columns: {listed(ignored)}")
             noted.update(ignored)
         yield row
 
@@ -57,5 +72,5 @@ def _read_json(value: Any, feature: Feature) -> float | str:
     # In JSON a boolean is not a number.
     is_accepted = type(value) in (int, float) or (feature.missing is not None and is_missing(value))
     if feature.kind == "numeric" and not is_accepted:
-        raise InvalidInput(f"{json.dumps(value, ensure_ascii=False)} is not a number")
+        raise InvalidInput(f"{shortened(json.dumps(value, ensure_ascii=False))} is not a number")
     return read_value(value, feature)

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from edge_runtime.contract.errors import EdgePredictError, InvalidInput
+from edge_runtime.contract.limits import DEFAULTS, Limits
 from edge_runtime.contract.signature import Feature
 from edge_runtime.rows.csv_rows import csv_rows, first_cells, names_every_feature
 from edge_runtime.rows.json_rows import json_rows
@@ -19,6 +20,7 @@ def read_rows(
     source: str,
     note: Callable[[str], None],
     delimiter: str | None = None,
+    limits: Limits = DEFAULTS,
 ) -> Iterator[Row]:
     """The rows in `lines`, as the model's tensors hold them.
 
@@ -34,6 +36,7 @@ def read_rows(
         note: called with a message if columns are ignored, once for each column.
         delimiter: the character between the columns of CSV; by default a comma, or a tab if only tabs make the first
             line a header.
+        limits: how deep JSON may be nested.
 
     Yields:
         Each row: a float or a string for each feature, in the order of `features`.
@@ -42,20 +45,21 @@ def read_rows(
         InvalidInput: a line is not a row for these features; the message gives its number.
     """
     lines = iter(lines)
-    read: list[str] = []
+    blank = 0
     for line in lines:
-        read.append(line)
         if line.strip():
             break
+        blank += 1
     else:
         raise InvalidInput(f"{source} is empty; it must hold at least one row")
     by_commas, by_tabs = (names_every_feature(first_cells(line, delimiter), features) for delimiter in ",\t")
+    read = itertools.chain(itertools.repeat("\n", blank), [line], lines)
     # The name of a feature may begin with a bracket too.
     if line.lstrip()[0] in "[{" and not by_commas and not by_tabs:
-        rows = json_rows(itertools.chain(read, lines), features, source, note)
+        rows = json_rows(read, features, source, note, limits)
     else:
         delimiter = delimiter or ("\t" if by_tabs and not by_commas else ",")
-        rows = csv_rows(itertools.chain(read, lines), features, source, note, delimiter)
+        rows = csv_rows(read, features, source, note, delimiter)
     first = next(rows, None)
     if first is None:
         raise InvalidInput(f"{source} has no rows below its header")

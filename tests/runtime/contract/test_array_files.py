@@ -1,5 +1,8 @@
 import io
+import os
 import pickle
+import tracemalloc
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edge_runtime import InvalidInput
+from edge_runtime import InvalidInput, Limits
 from edge_runtime.contract.array_files import npy_content, npz_content, read_arrays
 
 arrays = st.sampled_from([np.float16, np.float32, np.float64, np.int8, np.int64, np.uint8, np.bool_]).flatmap(
@@ -76,3 +79,112 @@ def test_damaged(tmp_path: Path, cut: int) -> None:
             read_arrays(path, InvalidInput)
     with pytest.raises(InvalidInput, match="no such file"):
         read_arrays(tmp_path / "nothing.npz", InvalidInput)
+
+
+def _npy(header: str, content: bytes = b"", version: int = 1) -> bytes:
+    """An .npy file with any header."""
+    text = header.encode() + b"\n"
+    size = len(text).to_bytes(2 if version == 1 else 4, "little")
+    return b"\x93NUMPY" + bytes([version, 0]) + size + text + content
+
+
+def _told(shape: object, descr: object = "<f8") -> str:
+    return repr({"descr": descr, "fortran_order": False, "shape": shape})
+
+
+HEADERS = {
+    "more elements than bytes": _npy(_told((2**40,)), bytes(80)),
+    "one element too many": _npy(_told((11,)), bytes(80)),
+    "a negative size": _npy(_told((-5, -2)), bytes(80)),
+    "elements without bytes": _npy(_told((2**62,), "<U0")),
+    "sizes that overflow": _npy(_told((2**62, 2**62, 0)), bytes(80))[:-80] + b"x",
+    "an array in each element": _npy(_told((2,), ("<f8", (2**40,))), bytes(80)),
+    "a size that is no number": _npy(_told((1.5,)), bytes(80)),
+    "brackets": _npy("(" * 9000, bytes(80)),
+    "minus signs": _npy("-" * 9000 + "1", bytes(80)),
+    "a call": _npy("__import__('os').abort()", bytes(80)),
+    "no header": b"\x93NUMPY\x01\x00\xff\xff{",
+    "another version": _npy(_told((1,)), bytes(8), version=9),
+}
+
+
+@pytest.mark.parametrize("ending", [".npy", ".npz"])
+@pytest.mark.parametrize("header", HEADERS)
+def test_headers_that_lie(tmp_path: Path, header: str, ending: str) -> None:
+    path = tmp_path / f"array{ending}"
+    if ending == ".npy":
+        path.write_bytes(HEADERS[header])
+    else:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("x.npy", HEADERS[header])
+    tracemalloc.start()
+    with pytest.raises(InvalidInput, match=r"is not an \.np[yz] file"):
+        read_arrays(path, InvalidInput)
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+
+
+def test_an_archive_that_unpacks_to_more_than_the_limit(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.npz"
+    np.savez_compressed(path, a=np.zeros(10_000_000), b=np.zeros(10_000_000))
+    limits = Limits(unpacked_bytes=100_000_000)
+    tracemalloc.start()
+    with pytest.raises(
+        InvalidInput, match=r"bomb\.npz holds more than 100,000,000 bytes; .*--limit unpacked_bytes=\.\.\."
+    ):
+        read_arrays(path, InvalidInput, limits)
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+    found = read_arrays(path, InvalidInput, Limits(unpacked_bytes=200_000_000))
+    assert {name: array.nbytes for name, array in dict(found).items()} == {"a": 80_000_000, "b": 80_000_000}
+
+
+def test_a_member_that_holds_more_than_it_says(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.npz"
+    np.savez_compressed(path, a=np.zeros(10_000_000))
+    content = bytearray(path.read_bytes())
+    # The sizes in the list of members, and before the member itself.
+    for signature, place in ((b"PK\x01\x02", 24), (b"PK\x03\x04", 22)):
+        begin = content.index(signature)
+        content[begin + place : begin + place + 4] = (1000).to_bytes(4, "little")
+    path.write_bytes(content)
+    tracemalloc.start()
+    with pytest.raises(InvalidInput, match=r"is not an \.npz file"):
+        read_arrays(path, InvalidInput)
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+
+
+def test_an_array_of_holes(tmp_path: Path) -> None:
+    path = tmp_path / "holes.npy"
+    header = _npy(_told((2**37,)))
+    with path.open("wb") as file:
+        file.write(header)
+        file.truncate(len(header) + 2**40)
+    with pytest.raises(InvalidInput, match=r"holds more than 4,294,967,296 bytes"):
+        read_arrays(path, InvalidInput)
+
+
+def test_a_large_array_on_the_disk_is_read_whatever_the_limit(tmp_path: Path) -> None:
+    path = tmp_path / "array.npy"
+    with path.open("wb") as file:
+        np.save(file, np.arange(100_000.0))
+        file.flush()
+        os.fsync(file.fileno())
+    assert np.asarray(read_arrays(path, InvalidInput, Limits(unpacked_bytes=10))).size == 100_000
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has neither devices nor named pipes in folders")
+def test_what_is_no_file_of_arrays(tmp_path: Path) -> None:
+    (tmp_path / "zero.npy").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "pipe.npz")
+    reader = os.open(tmp_path / "pipe.npz", os.O_RDONLY | os.O_NONBLOCK)
+    with (tmp_path / "pipe.npz").open("wb", buffering=0) as writer:
+        writer.write(b"PK")
+        for name, message in (
+            ("zero.npy", "it is a device, not a file"),
+            ("pipe.npz", "it is a pipe; arrays are read"),
+        ):
+            with pytest.raises(InvalidInput, match=f"{name} cannot be read: {message}"):
+                read_arrays(tmp_path / name, InvalidInput)
+    os.close(reader)

@@ -1,12 +1,14 @@
 import functools
 import gzip
+import io
 import os
+import random
 from pathlib import Path
 
 import pytest
 
-from edge_runtime import InvalidInput, InvalidModel
-from edge_runtime.contract.text_files import delimiter_of, open_text, reading_text
+from edge_runtime import InvalidInput, InvalidModel, Limits
+from edge_runtime.contract.text_files import OpenedText, delimiter_of, open_text, reading_text
 
 TEXT = "Île,\r\nö"
 
@@ -16,7 +18,10 @@ compressed = functools.partial(gzip.compress, mtime=0)
 
 def read(path: Path | str) -> str:
     with reading_text(path, InvalidInput), open_text(str(path)) as text:
-        return text.read()
+        whole = text.whole()
+    with reading_text(path, InvalidInput), open_text(str(path)) as text:
+        assert "".join(text.lines()) == whole
+    return whole
 
 
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
@@ -72,7 +77,8 @@ def test_a_pipe_is_read_only_once() -> None:
     source, target = os.pipe()
     os.write(target, b"PAR1 is its first cell")
     os.close(target)
-    assert read(f"/dev/fd/{source}") == "PAR1 is its first cell"
+    with open_text(f"/dev/fd/{source}") as text:
+        assert text.whole() == "PAR1 is its first cell"
     os.close(source)
 
 
@@ -90,3 +96,82 @@ def test_a_pipe_is_read_only_once() -> None:
 )
 def test_delimiters(path: str, delimiter: str | None) -> None:
     assert delimiter_of(path) == delimiter
+
+
+class _Endless(io.RawIOBase):
+    """Gives `content` again and again."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content, self.given = content, 0
+
+    def read1(self, size: int = -1) -> bytes:
+        self.given += len(self.content)
+        return self.content
+
+
+def test_a_line_that_never_ends() -> None:
+    source = _Endless(b"1" * 1000)
+    text = OpenedText(source, "stdin", Limits(line_bytes=10_000))
+    with pytest.raises(
+        InvalidInput, match=r"stdin has a line of more than 10,000 bytes; if you trust it,.*--limit line_"
+    ):
+        next(text.lines())
+    assert source.given <= 11_000
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+@pytest.mark.parametrize("name", ["rows.csv", "rows.csv.gz"])
+def test_lines_up_to_the_limit(tmp_path: Path, name: str, end: str) -> None:
+    lengths = random.Random(1).choices(range(400), k=2000)
+    content = "".join("x" * length + end for length in lengths).encode()
+    (tmp_path / name).write_bytes(compressed(content) if name.endswith(".gz") else content)
+    longest = max(lengths)
+    for most, holds in ((longest, True), (None, True), (longest - 1, False), (max(lengths) - 300, False)):
+        with open_text(str(tmp_path / name), Limits(line_bytes=most)) as text:
+            if holds:
+                assert [len(line.rstrip()) for line in text.lines()] == lengths
+            else:
+                with pytest.raises(InvalidInput, match=f"has a line of more than {most:,} bytes"):
+                    list(text.lines())
+
+
+def test_a_whole_text_up_to_the_limit(tmp_path: Path) -> None:
+    (tmp_path / "a.json.gz").write_bytes(compressed(b" " * 200_000))
+    for most, holds in ((200_000, True), (199_999, False)):
+        with open_text(str(tmp_path / "a.json.gz"), Limits(line_bytes=most)) as text:
+            if holds:
+                assert len(text.whole()) == 200_000
+            else:
+                with pytest.raises(
+                    InvalidInput, match=r"a.json.gz is longer than 199,999 bytes; .*--limit line_bytes=\.\.\."
+                ):
+                    text.whole()
+
+
+def test_lines_that_are_kept_up_to_the_limit(tmp_path: Path) -> None:
+    # Two members, of which only the second is too much.
+    path = tmp_path / "rows.csv.gz"
+    path.write_bytes(compressed(b"1\n" * 10) + compressed(b"1\n" * 1_000_000))
+    limits = Limits(unpacked_bytes=100_000)
+    with open_text(str(path), limits) as text:
+        assert sum(1 for _ in text.lines()) == 1_000_010
+    with (
+        open_text(str(path), limits) as text,
+        pytest.raises(InvalidInput, match=r"holds more than 100,000 bytes; .*--limit unpacked_bytes=\.\.\."),
+    ):
+        list(text.lines(are_kept=True))
+
+
+def test_a_text_that_is_not_compressed_may_be_as_large_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_bytes(b"1\n" * 100_000)
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    with open_text(str(path), Limits(unpacked_bytes=10)) as text:
+        assert sum(1 for _ in text.lines(are_kept=True)) == 100_000
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/urandom"])
+def test_a_device_is_no_text(device: str) -> None:
+    with pytest.raises(InvalidInput, match=f"{device} cannot be read: it is a device, not a file"):
+        read(device)

@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import tables
 
@@ -157,3 +159,18 @@ def test_headers() -> None:
     assert names_every_feature(["more", " x2", "x1 "], NUMBERS)
     assert not names_every_feature(["x2", "X1"], NUMBERS)
     assert not names_every_feature([], NUMBERS)
+
+
+def test_a_header_of_a_million_columns() -> None:
+    header = ",".join(f"a{column}" for column in range(1_000_000))
+    notes: list[str] = []
+    row = "," * 999_999
+    assert list(csv_rows(iter([f"{header},x1,x2\n", f"{row},1,2\n"]), NUMBERS, "rows", notes.append, ",")) == [[1, 2]]
+    assert len(notes) == 1
+    assert len(notes[0]) < 200
+
+
+def test_a_quote_that_is_never_closed() -> None:
+    lines = itertools.chain(['1,"2\n'], itertools.repeat("3,4\n"))
+    with pytest.raises(InvalidInput, match="not CSV: field larger than field limit"):
+        list(csv_rows(lines, NUMBERS, "rows", pytest.fail, ","))

@@ -3,7 +3,7 @@ import math
 import pytest
 import tables
 
-from edge_runtime import Feature, InvalidInput
+from edge_runtime import Feature, InvalidInput, Limits
 from edge_runtime.contract.signature import default_features
 from edge_runtime.rows.json_rows import json_rows
 from edge_runtime.rows.row import Row
@@ -110,10 +110,51 @@ def test_what_is_not_json() -> None:
 
 
 def test_more_digits_than_python_converts() -> None:
-    with pytest.raises(InvalidInput, match="rows line 1: not JSON: Exceeds the limit"):
+    with pytest.raises(InvalidInput, match="rows line 1: an integer has too many digits"):
         rows_of(f"[1, {'1' * 5000}]\n")
 
 
 def test_deep_nesting() -> None:
     with pytest.raises(InvalidInput, match="rows line 1: "):
         rows_of("[" * 100_000 + "\n")
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+def test_nesting_is_found_before_it_is_read(opening: str) -> None:
+    for levels in (101, 20_000, 1_000_000):
+        with pytest.raises(
+            InvalidInput, match=r"rows line 2: arrays and objects are nested deeper than 100 levels; .*--limit"
+        ):
+            rows_of(f"[1, 2]\n{opening * levels}\n")
+    # What is not deep, and holds many of them.
+    assert rows_of('{"x1": 1, "x2": 2, "a": [' + "[]," * 1000 + "[]]}\n")[0] == [[1, 2]]
+    deep = f'{{"x1": 1, "x2": 2, "a": {"[" * 5000}{"]" * 5000}}}'
+    with pytest.raises(InvalidInput, match="line 1: arrays and objects are nested too deeply"):
+        list(json_rows(iter([deep]), NUMBERS, "rows", pytest.fail, Limits(json_depth=None)))
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("1" * 1_000_000, "an integer has too many digits"),
+        ("1e999999", "1e999999 does not fit float32"),
+        ("0." + "1" * 1_000_000 + "e400", "does not fit float32"),
+        ('"' + "a" * 1_000_000 + '"', "is not a number"),
+        ("[" + "1," * 100_000 + "1]", "is not a number"),
+        ('"\\ud800"', "is half a character"),
+        ('"\0"', "not JSON"),
+    ],
+    ids=["digits", "exponent", "fraction", "string", "list", "half a character", "null character"],
+)
+def test_long_and_odd_values_in_a_short_message(value: str, message: str) -> None:
+    with pytest.raises(InvalidInput) as raised:
+        rows_of(f"[1, {value}]\n")
+    assert message in str(raised.value)
+    assert len(str(raised.value)) < 600
+
+
+def test_names_without_end_are_not_all_told() -> None:
+    row = ", ".join(f'"a{name}": 0' for name in range(100_000))
+    noted = rows_of(f'{{"x1": 1, "x2": 2, {row}}}\n' * 2 + '{"x1": 1, "x2": 2, "b": 0}\n')[1]
+    assert len(noted) == 1
+    assert len(noted[0]) < 200

@@ -1,6 +1,8 @@
 """Whether a text is CSV or JSON Lines, with a header or without one, and what comes row by row."""
 
+import itertools
 import json
+import tracemalloc
 from collections.abc import Iterator
 
 import pytest
@@ -112,3 +114,12 @@ def test_batches_keep_what_came_before_an_error() -> None:
     assert next(batches) == [[1, 2], [3, 4]]
     with pytest.raises(InvalidInput, match="line 3"):
         next(batches)
+
+
+def test_blank_lines_are_not_kept() -> None:
+    tracemalloc.start()
+    lines = itertools.chain(itertools.repeat("\n", 1_000_000), ["x,2\n"])
+    with pytest.raises(InvalidInput, match="rows line 1000001: "):
+        list(read_rows(lines, FEATURES, "rows", pytest.fail))
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()

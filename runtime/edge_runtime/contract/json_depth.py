@@ -1,0 +1,55 @@
+"""How deep arrays and objects are nested in a JSON text, found before anything reads it.
+
+Readers of JSON call themselves for each level: some end the process with a signal if there are too many.
+"""
+
+from edge_runtime.contract.limits import Limits, how_to_raise
+
+_QUOTE = b'"'
+# What tells the level; the rest is deleted.
+_OTHERS = bytes(set(range(256)) - set(b'[]{}"'))
+_BLOCK = 2**20
+
+
+def is_too_deep(text: str | bytes, limits: Limits) -> bool:
+    """Whether arrays and objects in a JSON text are nested deeper than `limits.json_depth`."""
+    most = limits.json_depth
+    if most is None or len(text) <= most:
+        return False
+    # What most texts have less of is counted much faster than it is followed.
+    openings = text.count("[") + text.count("{") if isinstance(text, str) else text.count(b"[") + text.count(b"{")
+    if openings <= most:
+        return False
+    return levels(text.encode(errors="replace") if isinstance(text, str) else text, 0)[0] > most
+
+
+def levels(content: bytes, before: int) -> tuple[int, int]:
+    """The deepest level in a part of a JSON text that begins outside of strings, and the level at its end.
+
+    Args:
+        content: the part, in UTF-8.
+        before: the level at its beginning.
+    """
+    # Importing it takes longer than most commands take to find a mistake.
+    import numpy as np
+
+    if b"\\" in content:
+        content = content.replace(b"\\\\", b"").replace(b'\\"', b"")
+    marks = np.frombuffer(content.translate(None, _OTHERS), np.uint8)
+    deepest, quotes = before, 0
+    for start in range(0, len(marks), _BLOCK):
+        block = marks[start : start + _BLOCK]
+        is_quote = block == _QUOTE[0]
+        passed = np.cumsum(is_quote, dtype=np.uint32) + np.uint32(quotes)
+        brackets = block[~is_quote & (passed % 2 == 0)]
+        quotes = int(passed[-1]) % 2
+        if len(brackets):
+            # With this bit set, [ is { and ] is }.
+            reached = np.cumsum(np.where(brackets | 0x20 == ord("{"), 1, -1)) + before
+            deepest, before = max(deepest, int(reached.max())), int(reached[-1])
+    return deepest, before
+
+
+def too_deep(limits: Limits) -> str:
+    """The end of a message on a JSON text that `is_too_deep`."""
+    return f"arrays and objects are nested deeper than {limits.json_depth} levels{how_to_raise('json_depth')}"
