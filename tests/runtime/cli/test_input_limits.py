@@ -31,7 +31,7 @@ MIB = 1 << 20
 
 @pytest.mark.parametrize("path", ["/dev/zero", "/dev/urandom", "/dev/full", "/proc/self/mem", "/proc/self/maps", "/"])
 @pytest.mark.parametrize("model", [PENGUINS, TENSORS])
-def test_what_is_no_file(command: Command, tmp_path: Path, path: str, model: Path) -> None:
+def test_what_is_not_a_file(command: Command, tmp_path: Path, path: str, model: Path) -> None:
     assert_one_line(command(main, model, "--input", path), 1)
     (tmp_path / "x.npz").symlink_to(path)
     assert_one_line(command(main, model, "--input", tmp_path / "x.npz"), 1)

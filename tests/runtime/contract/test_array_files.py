@@ -99,7 +99,7 @@ HEADERS = {
     "elements without bytes": _npy(_told((2**62,), "<U0")),
     "sizes that overflow": _npy(_told((2**62, 2**62, 0)), bytes(80))[:-80] + b"x",
     "an array in each element": _npy(_told((2,), ("<f8", (2**40,))), bytes(80)),
-    "a size that is no number": _npy(_told((1.5,)), bytes(80)),
+    "a size that is not a number": _npy(_told((1.5,)), bytes(80)),
     "brackets": _npy("(" * 9000, bytes(80)),
     "minus signs": _npy("-" * 9000 + "1", bytes(80)),
     "a call": _npy("__import__('os').abort()", bytes(80)),
@@ -175,7 +175,7 @@ def test_a_large_array_on_the_disk_is_read_whatever_the_limit(tmp_path: Path) ->
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has neither devices nor named pipes in folders")
-def test_what_is_no_file_of_arrays(tmp_path: Path) -> None:
+def test_what_is_not_a_file_of_arrays(tmp_path: Path) -> None:
     (tmp_path / "zero.npy").symlink_to("/dev/zero")
     os.mkfifo(tmp_path / "pipe.npz")
     reader = os.open(tmp_path / "pipe.npz", os.O_RDONLY | os.O_NONBLOCK)

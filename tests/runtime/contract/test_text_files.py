@@ -172,6 +172,6 @@ def test_a_text_that_is_not_compressed_may_be_as_large_as_it_is(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("device", ["/dev/zero", "/dev/urandom"])
-def test_a_device_is_no_text(device: str) -> None:
+def test_a_device_is_not_a_text(device: str) -> None:
     with pytest.raises(InvalidInput, match=f"{device} cannot be read: it is a device, not a file"):
         read(device)
