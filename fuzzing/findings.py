@@ -12,7 +12,7 @@ from edge_runtime.contract.errors import EdgePredictError
 _OURS = re.compile(r"[/\\](?:edge_runtime|edge_train|edge_export|fuzzing)[/\\]")
 # Where Python code hands over to the C++ of ONNX Runtime: its own package, and ours that calls into it.
 _ORT = re.compile(r"[/\\]onnxruntime[/\\]|[/\\]edge_runtime[/\\]engine[/\\]")
-_FRAME = re.compile(r'^  File "(?P<file>[^"]+)", line (?P<line>\d+)', re.MULTILINE)
+_FRAME = re.compile(r'^ *File "(?P<file>[^"]+)", line (?P<line>\d+)', re.MULTILINE)
 # Of inputs with one cause, so many are kept.
 _KEPT = 5
 
@@ -66,12 +66,15 @@ def died(kind: str, fault: str, how: str, data: bytes) -> Finding:
         how: how it ended, in words.
         data: the input that it was reading.
     """
-    # Of the thread that has the fault; the most recent call first.
-    found = fault.partition("Current thread")[2] or fault
-    frames = [(match["file"], match["line"]) for match in _FRAME.finditer(found.partition("\n\n")[0])]
+    # The names of all extension modules follow.
+    fault = fault.partition("\n\nExtension modules")[0]
+    # Of the thread that has the fault, unless it is not one of Python's; the most recent call first.
+    current = fault.partition("Current thread")[2].partition("\n\n")[0]
+    frames = [(match["file"], match["line"]) for match in _FRAME.finditer(current)]
+    frames = frames or [(match["file"], match["line"]) for match in _FRAME.finditer(fault)]
     innermost = frames[0][0] if frames else ""
     where = "onnxruntime" if _ORT.search(innermost) else "ours"
-    return Finding(kind, where, f"{how} at {', '.join(_place(*one) for one in frames[:2])}", fault[-6000:], data)
+    return Finding(kind, where, f"{how} at {', '.join(_place(*one) for one in frames[:2])}", fault[:6000], data)
 
 
 def saved(folder: Path) -> list[str]:

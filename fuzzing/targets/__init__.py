@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from fuzzing.target import Target
 
-MODULES = ("documents", "rows", "shell", "system", "serve", "artifacts")
+MODULES = ("documents", "rows", "shell", "system", "serve", "artifacts", "training", "trust", "isolated")
 
 
 def load(modules: Sequence[str]) -> tuple[list[Target], dict[str, str]]:

@@ -20,6 +20,7 @@ from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.metadata_keys import DATA_KEY
 from edge_runtime.contract.tensors import TensorSpec
 from edge_runtime.description import description
+from fuzzing.graphs import graphs
 from fuzzing.models import certified, named
 from fuzzing.mutations import mutated_bytes
 from fuzzing.protobuf import decoded, encoded, messages, mutated_model
@@ -110,7 +111,7 @@ def _prepare() -> Check:
 
 def _seeds() -> Iterable[bytes]:
     names = (path.stem for path in sorted(MODELS.glob("*.onnx")) if path.stem not in ("custom_operators", "external"))
-    return [*named(*names), *certified()]
+    return [*named(*names), *certified(), *graphs()]
 
 
 def _mutated(data: bytes, random: Random) -> bytes:

@@ -170,8 +170,12 @@ def _elements(content: bytes, dtype: torch.dtype) -> Tensor:
     return torch.frombuffer(bytearray(content), dtype=dtype) if content else torch.empty(0, dtype=dtype)
 
 
-class _Unpickler(pickle.Unpickler):
-    """An unpickler that finds plain types, tensors, and placeholders for everything else."""
+class _Unpickler(pickle._Unpickler):
+    """An unpickler that finds plain types, tensors, and placeholders for everything else.
+
+    It is the one in Python, as torch's own is: that in C takes as much memory as a number in the file says, which is up
+    to 64 GiB for ten bytes.
+    """
 
     def __init__(self, stream: io.BytesIO, storage: Callable[..., object]) -> None:
         # As far as Python 2 wrote it, text may be in any encoding.

@@ -75,7 +75,7 @@ def kind_of(path: Path) -> Kind:
         with path.open("rb") as file:
             beginning = file.read(9)
             size = os.fstat(file.fileno()).st_size
-    except (OSError, zipfile.BadZipFile):
+    except Exception:  # zipfile raises errors of many classes for a damaged archive
         return Kind.OTHER  # whoever reads it says what is wrong with it
     if beginning[8:] == b"{" and int.from_bytes(beginning[:8], "little") <= size:
         return Kind.SAFETENSORS
@@ -141,8 +141,10 @@ def _collect_pickled(path: Path, contents: Contents) -> None:
         _collect(_unpickled(path), (), contents, set())
     except OSError as error:
         raise ExportError(unreadable(path, error)) from error
-    except (ExportError, MemoryError):
+    except ExportError:
         raise
+    except MemoryError as error:
+        raise ExportError(f"there is not enough memory for {path}, or it is damaged") from error
     except Exception as error:  # what is in a file can raise errors of any class
         raise ExportError(
             f"{path} is not a file of weights, or a damaged one; save one with torch.save(module.state_dict(), ...)"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edge_runtime.contract.errors import InvalidModel
 from edge_runtime.engine.model_source import ModelSource
-from edge_runtime.engine.protobuf import Bytes, FileBytes, content, fields, number
+from edge_runtime.engine.protobuf import Bytes, Damaged, FileBytes, content, fields, number
 from edge_runtime.engine.session import Session
 
 # Of ModelProto, the message that an .onnx file is: repeated OperatorSetIdProto opset_import = 8; and of that message.
@@ -46,7 +46,7 @@ def metadata_of(session: Session) -> ModelMetadata:
     """What the file that `session` has opened says about itself.
 
     Raises:
-        InvalidModel: it is not UTF-8 text.
+        InvalidModel: it is not UTF-8 text, or cannot be read.
     """
     meta = session.meta
     try:
@@ -62,6 +62,9 @@ def metadata_of(session: Session) -> ModelMetadata:
         )
     except UnicodeDecodeError as error:
         raise InvalidModel(f"what {session.source.name} says about itself is not UTF-8 text") from error
+    except Damaged as error:
+        # ONNX Runtime skips what it does not know, in more forms than ONNX files have.
+        raise InvalidModel(f"what {session.source.name} says about its operator sets cannot be read") from error
 
 
 def _opsets(source: ModelSource) -> dict[str, int]:
@@ -78,10 +81,11 @@ def _opsets_in(data: Bytes) -> dict[str, int]:
     for field, has_length, start, stop in fields(data, 0, len(data)):
         if field == _OPSET_IMPORT and has_length:
             domain, version = b"", 0
-            for part, _, first, last in fields(data, start, stop):
-                if part == _DOMAIN:
+            for part, part_has_length, first, last in fields(data, start, stop):
+                # What has another type than it should is skipped, as ONNX Runtime does.
+                if part == _DOMAIN and part_has_length:
                     domain = content(data, first, last)
-                elif part == _VERSION:
+                elif part == _VERSION and not part_has_length:
                     version = number(data, first)
             opsets[domain.decode(errors="replace") or "ai.onnx"] = version
     return opsets

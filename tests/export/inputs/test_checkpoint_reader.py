@@ -2,12 +2,14 @@
 
 import argparse
 import collections
+import contextlib
 import datetime
 import enum
 import io
 import os
 import pickle
 import sys
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -197,3 +199,22 @@ def test_a_tensor_on_a_part_of_a_storage() -> None:
     expected = torch.tensor([3.0, 4.0, 5.0])
     found: Any = read_without_classes(content.getvalue())
     assert torch.equal(found["weight"], expected)
+
+
+@pytest.mark.parametrize(
+    "opcodes",
+    [
+        # The place of an object among those that may come again, and the lengths of a string, of bytes and of a frame.
+        b"Nr\xff\xff\xff\xff.",
+        b"X\xff\xff\xff\x7f.",
+        b"\x8e" + b"\xff" * 7 + b"\x7f.",
+        b"\x95" + b"\xff" * 7 + b"\x7fN.",
+    ],
+)
+def test_numbers_in_a_pickle_take_no_memory(opcodes: bytes) -> None:
+    tracemalloc.start()
+    with contextlib.suppress(Exception):
+        read_without_classes(b"\x80\x04" + opcodes)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 2**26

@@ -130,7 +130,7 @@ def test_this_check_can_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         b"(cos\nsystem\nS'touch ran'\no.",
         b"\x80\x02cos\nsystem\nX\x09\x00\x00\x00touch ran\x85R.",
         b"\x80\x04\x8c\x02os\x8c\x06system\x93\x8c\x09touch ran\x85R.",
-        b"\x80\x04\x8c\x0btorch.hub.os\x8c\x06system\x93\x8c\x09touch ran\x85R.",
+        b"\x80\x04\x8c\x0ctorch.hub.os\x8c\x06system\x93\x8c\x09touch ran\x85R.",
         b"\x80\x04\x8c\x05torch\x8c\x0dhub.os.system\x93\x8c\x09touch ran\x85R.",
         b"\x80\x04\x8c\x02os\x8c\x06system\x93\x8c\x09touch ran\x85\x81.",
         b"\x80\x02c__builtin__\ngetattr\ncos\nsystem\nX\x01\x00\x00\x00a\x86RX\x09\x00\x00\x00touch ran\x85R.",

@@ -36,6 +36,14 @@ def save_former(path: Path) -> None:
     torch.save(nn.Linear(2, 1).state_dict(), path, _use_new_zipfile_serialization=False)
 
 
+def of_another_version(path: Path) -> None:
+    """An archive whose directory asks for a newer zip than Python reads."""
+    save_state(path)
+    content = path.read_bytes()
+    place = content.rindex(b"PK\1\2") + 6
+    path.write_bytes(content[:place] + b"\xff" + content[place + 1 :])
+
+
 @pytest.mark.parametrize(
     ("make", "kind"),
     [
@@ -48,6 +56,7 @@ def save_former(path: Path) -> None:
         (lambda path: path.write_text("text that is long enough"), Kind.OTHER),
         (lambda path: path.write_bytes(b""), Kind.OTHER),
         (lambda path: path.write_bytes(b"PK\x03\x04 and not a zip file"), Kind.OTHER),
+        (of_another_version, Kind.OTHER),
         (lambda path: None, Kind.OTHER),
         (Path.mkdir, Kind.OTHER),
     ],
@@ -163,6 +172,16 @@ def damaged(path: Path) -> None:
 def damaged_safetensors(path: Path) -> None:
     save_file({"weight": torch.ones(100)}, path)
     path.write_bytes(path.read_bytes()[:-8])
+
+
+def test_not_enough_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    (path := tmp_path / "weights.pt").write_bytes(b"\x80\x04N.")
+    monkeypatch.setattr(torch, "load", full)
+    with pytest.raises(ExportError, match=r"there is not enough memory for .*weights\.pt, or it is damaged"):
+        read_contents(path)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 from paths import MODELS
+from written_models import message
 
 from edge_runtime import InvalidModel, ModelMetadata, Predictor
 from edge_runtime.engine import model_files
@@ -59,3 +60,16 @@ def test_what_is_not_text() -> None:
     with pytest.raises(InvalidModel, match=r"^what the model says about itself is not UTF-8 text$"):
         predictor.metadata  # noqa: B018
     assert predictor.run({"x": [[-1, 1]]})["probability"].shape == (1, 1)
+
+
+def test_operator_sets_in_forms_that_no_writer_writes() -> None:
+    # ONNX Runtime skips a version that is a text, and the last field may be one; it also skips groups, which begin with
+    # wire type 3 and end with 4.
+    content = (MODELS / "outputs.onnx").read_bytes()
+    predictor = Predictor(content + message((8, message((1, "birds"), (2, b"")))), device="cpu")
+    assert predictor.metadata.opsets == {"ai.onnx": 16, "birds": 0}
+    predictor = Predictor(
+        content + message((8, message((1, "birds"), (2, 1)) + bytes([9 << 3 | 3, 9 << 3 | 4]))), device="cpu"
+    )
+    with pytest.raises(InvalidModel, match="its operator sets cannot be read"):
+        predictor.metadata  # noqa: B018

@@ -93,6 +93,10 @@ def test_values_may_be_missing_in_json_rows(read: Any) -> None:
     assert found["a"][:2] == [1, 2.5]
 
 
+def test_names_and_values_may_begin_as_null_does(read: Any) -> None:
+    assert read('{"null": null, "a": "null"}\n{"null": 1, "a":\t"n"}\n', "table.jsonl")["a"] == ["null", "n"]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -138,6 +142,14 @@ def test_other_separators_in_tsv(read: Any) -> None:
     [
         ('[{"a": 1}]', "line 1 is not an object"),
         ("1\n2\n", "line 1 is not an object"),
+        # Arrow ends the process if there is nothing else.
+        ("null\n", "line 1 is not an object"),
+        ("\n \t null", "line 2 is not an object"),
+        ("\rnull", "line 2 is not an object"),
+        ("\ufeffnull", "line 1"),
+        (" " * (1 << 20) + "null", "line 1 is not an object"),
+        ('{"a": "' + "x" * (1 << 20) + '"}\n' + "\n" * (1 << 20) + "null", "is not an object"),
+        ('{"a": 1}\nnull\n', "line 2 is not an object"),
         ('{"a": 1}\n{oops\n', "line 2: not JSON"),
         ('{"a": 1}\n\n{oops\n', "line 3: not JSON"),
         ('{"a": 1}\n{"a": 2}\n{"a": "x"}\n', "line 3: a is a string, but a number in earlier lines"),

@@ -3,10 +3,12 @@
 Arrow reads the cells; `columns` finds what they mean.
 """
 
+import codecs
 import csv
 import gzip
 import itertools
 import json
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,6 +26,7 @@ from edge_train.errors import TableError
 
 _JSON = {".jsonl", ".ndjson", ".json"}
 _PARQUET = {".parquet", ".pq"}
+_NULL = re.compile(rb"\n\s*n")
 
 
 def read_table(path: str | Path) -> pa.Table:
@@ -155,6 +158,8 @@ def _lines(path: Path, is_gzip: bool) -> Iterator[str]:
 
 
 def _read_json(path: Path, is_gzip: bool) -> pa.Table:
+    if _has_null(path, is_gzip):
+        _find_json_fault(path, is_gzip)
     try:
         # Large blocks: a line must fit into one, and Arrow takes all types from the first.
         table = pa.json.read_json(_stream(path, is_gzip), read_options=pa.json.ReadOptions(block_size=64 << 20))
@@ -165,6 +170,19 @@ def _read_json(path: Path, is_gzip: bool) -> pa.Table:
         reason = _first_line(error).partition(" in row ")[0]
         raise TableError(f"{path} is not JSON Lines, with an object by column name on each line: {reason}") from error
     return table
+
+
+def _has_null(path: Path, is_gzip: bool) -> bool:
+    """Whether a line begins with n: null is a line that Arrow takes for an object, or crashes on if there is none."""
+    # What ends a line, and the white space after it, may be in another block than what follows.
+    rest = b"\n"
+    with _stream(path, is_gzip) as stream:
+        while block := stream.read(1 << 20):
+            text = (rest + block).replace(codecs.BOM_UTF8, b"").replace(b"\r", b"\n")
+            if _NULL.search(text):
+                return True
+            rest = b"\n" if b"\n" in text[len(text.rstrip()) :] else b""
+    return False
 
 
 def _find_json_fault(path: Path, is_gzip: bool) -> None:
