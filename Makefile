@@ -32,7 +32,7 @@ export DATA TARGET SEED OUTPUT VALUES
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train export predict test test-all test-wheel test-oldest test-gpu-wheel test-clients verify-everywhere coverage bench \
-	bench-train bench-gpu bench-serve zoo fuzz check format docs dist clean
+	bench-train bench-gpu bench-serve zoo fuzz soak check format docs dist clean
 .DELETE_ON_ERROR:
 # `make -j train export` must still train first.
 .NOTPARALLEL:
@@ -43,6 +43,7 @@ help:  ## list the targets
 	@echo "  DATA=table.csv TARGET=column   train on a table (.csv .tsv .parquet .jsonl, .gz), not on the four blobs"
 	@echo "  SEED=0  OUTPUT=.               of the data and the weights; the folder that files go to"
 	@echo "  ROUNDS=60                      of each comparison of bench; few give a quick look"
+	@echo "  MINUTES=15                     of soak; a shorter run does not redraw the table"
 	@echo "  SECONDS=720                    of fuzz; a short run does not redraw the table"
 	@echo "  JOBS=2                         networks at a time in zoo"
 	@echo "  RUNTIME=cpu|gpu-cuda           which ONNX Runtime setup takes (here: $(RUNTIME))"
@@ -171,6 +172,9 @@ zoo: $(VENV)/extra-zoo  ## export 165 real networks beside torch's own exporter,
 	@$(BIN)/python -m benchmarks.zoo --jobs $(JOBS) --page docs/modules.md
 
 # A short run has its say, but is not what the page quotes.
+soak: $(READY)  ## use everything at once, check each answer, watch memory, and redraw the table: MINUTES=15 by default
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.soak $(if $(MINUTES),--minutes $(MINUTES),--page docs/security.md)
+
 fuzz: $(VENV)/extra-fuzz  ## feed hostile input to all that reads, and redraw its table: SECONDS=720 by default
 	@OMP_NUM_THREADS=1 $(BIN)/python -m fuzzing $(if $(SECONDS),--seconds $(SECONDS),--page docs/security.md)
 

@@ -1,0 +1,158 @@
+"""Everything at once for some time: calls, reloads, signals, forks, files, requests; every answer is checked.
+
+    make soak                     a quarter of an hour
+    make soak MINUTES=60
+    .venv/bin/python -m benchmarks.soak --minutes 2
+
+Two models with other answers are put in one another's place all the while. Exits with 1 if an answer was wrong, a
+request was lost, something failed, or memory, open files or threads grew.
+"""
+
+import argparse
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.machine import machine
+from benchmarks.soak import report
+from benchmarks.soak.caller import save
+from benchmarks.soak.counts import Counts
+from benchmarks.soak.known import Known, command, prepared
+from benchmarks.soak.load import Load, has_wrk
+from benchmarks.soak.watch import Watch, serving
+
+_KINDS = ("latencies", "threads", "signals", "forks", "files", "requests")
+# Seconds of one run of wrk, and between two reloads.
+_WRK, _RELOAD = 10, 0.7
+_WORKERS = 2
+# Seconds that a process may take to end by itself.
+_ENDS = 300
+
+
+def main() -> None:
+    """Read the command line and do it."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--minutes", type=float, default=15, help="how long (%(default)s)")
+    parser.add_argument("--output", type=Path, default=Path("build/soak"), help="folder of models and soak.json")
+    parser.add_argument("--page", type=Path, help="a page with the marks of the table, which is put between them")
+    options = parser.parse_args()
+    if not sys.platform.startswith("linux"):
+        sys.exit("error: processes are watched in Linux's /proc")
+    options.output.mkdir(parents=True, exist_ok=True)
+    known = prepared(options.output)
+    with tempfile.TemporaryDirectory(prefix="edge-soak-") as folder:
+        found = soaked(known, Path(folder), options.minutes * 60)
+    (options.output / "soak.json").write_text(json.dumps(found, indent=1) + "\n")
+    text = report.markdown(found)
+    print(text)
+    if options.page:
+        report.write_into(options.page, text)
+    problems = report.problems(found)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    sys.exit(bool(problems))
+
+
+def soaked(known: Known, folder: Path, seconds: float) -> report.Found:
+    """Use everything for so many seconds, with the models in `folder`."""
+    save(known, folder)
+    counts, load, watch = Counts(), Load(), Watch()
+    live = folder / "live.onnx"
+    shutil.copy(known.files[0], live)
+    with _served(live, counts, watch) as url:
+        (folder / "url").write_text(url)
+        begin = time.monotonic()
+        callers = {
+            kind: subprocess.Popen(
+                [sys.executable, "-m", "benchmarks.soak.caller", kind, str(folder), str(seconds)],
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for kind in _KINDS
+        }
+        watch.add({kind: caller.pid for kind, caller in callers.items()})
+        _meanwhile(known, live, url, begin + seconds, load, counts)
+        watch.end()
+        times: dict[str, list[list[float]]] = {}
+        for kind, caller in callers.items():
+            try:
+                written, _ = caller.communicate(timeout=_ENDS)
+                found = json.loads(written)
+            except (subprocess.TimeoutExpired, json.JSONDecodeError) as error:
+                caller.kill()
+                counts.fail(f"process: {kind}", f"exit code {caller.wait()}, {type(error).__name__}")
+                continue
+            counts.add(found["counts"])
+            times |= {name: parts for name, parts in found["times"].items() if all(parts)}
+        took = time.monotonic() - begin
+    if load.percentiles:
+        times["request, wrk"] = [list(load.percentiles[0]), list(load.percentiles[-1])]
+    return {
+        "machine": machine(),
+        "seconds": took,
+        "counts": counts.as_dict(),
+        "wrk": has_wrk(),
+        "lost": load.lost,
+        "times": times,
+        "samples": {name: [list(one) for one in samples] for name, samples in watch.samples.items()},
+    }
+
+
+def _meanwhile(known: Known, live: Path, url: str, end: float, load: Load, counts: Counts) -> None:
+    """Put the models in one another's place, and let wrk run, one run after the other."""
+    wrk: subprocess.Popen[str] | None = None
+    number = 0
+    while time.monotonic() < end:
+        number += 1
+        new = live.with_suffix(".new")
+        shutil.copy(known.files[number % 2], new)
+        new.replace(live)
+        counts.calls["model replaced"] += 1
+        if has_wrk():
+            if wrk is not None and wrk.poll() is not None:
+                load.add(wrk.stdout.read() if wrk.stdout else "", counts)
+                wrk = None
+            if wrk is None and time.monotonic() + _WRK + 5 < end:
+                wrk = load.started(known, number % len(known.rows), url, live.parent, _WRK)
+        time.sleep(_RELOAD)
+    if wrk is not None:
+        written, _ = wrk.communicate(timeout=_ENDS)
+        load.add(written, counts)
+
+
+@contextlib.contextmanager
+def _served(live: Path, counts: Counts, watch: Watch) -> Iterator[str]:
+    """A server of the model with two workers, and its URL; that it ends in order is counted."""
+    log = live.parent / "serve.log"
+    words = command("edge_runtime.serve", f"live={live}", "--port", 0, "--workers", _WORKERS)
+    with log.open("w") as stderr:
+        server = subprocess.Popen(words, stderr=stderr)
+    try:
+        while "http://" not in log.read_text():
+            if server.poll() is not None:
+                raise RuntimeError(log.read_text())
+            time.sleep(0.1)
+        url = log.read_text().partition("http://")[2].split()[0]
+        while len(workers := serving(server.pid)) < _WORKERS:
+            time.sleep(0.1)
+        watch.add({"server": server.pid} | {f"worker {n}": pid for n, pid in enumerate(workers, start=1)})
+        yield f"http://{url}"
+        server.terminate()
+        counts.answer("server ends", lambda: server.wait(_ENDS) == 0)
+        if bad := [line for line in log.read_text().splitlines() if "ERROR" in line or "Traceback" in line]:
+            counts.fail("server's log", bad[0])
+        if "another one is started" in log.read_text():
+            counts.fail("server's log", "a worker has ended")
+    finally:
+        server.kill()
+        server.wait()
+
+
+if __name__ == "__main__":
+    main()
