@@ -93,7 +93,7 @@ def _isolated(caller: Caller) -> None:
     rows = caller.known.rows[chosen]
 
     def is_right() -> bool:
-        with IsolatedPredictor(caller.live) as isolated:
+        with IsolatedPredictor(caller.known.files[0]) as isolated:
             with caller.counts.refusal("bad rows, isolated", InvalidInput):
                 isolated.predict([[1, 2, 3]])
             return caller.known.fit(chosen, isolated.predict_proba(rows)[:, 1])

@@ -4,7 +4,7 @@ import pytest
 from benchmarks.soak.slope import fit
 
 
-def series(per_second: float, seconds: int = 120, noise: float = 2.0, seed: int = 0) -> tuple[list[float], list[float]]:
+def series(per_second: float, seconds: int = 120, noise: float = 1.0, seed: int = 0) -> tuple[list[float], list[float]]:
     """Megabytes of a process whose caches fill, which jumps about, and grows."""
     drawn = random.Random(seed)
     at = [float(second) for second in range(seconds)]
@@ -26,7 +26,7 @@ def test_no_leak_is_none() -> None:
 
 
 def test_a_slow_leak_is_seen_in_a_longer_run() -> None:
-    """A megabyte in three minutes, in the noise of two."""
+    """A megabyte in three minutes, in the noise of one."""
     short, long = (fit(*series(1 / 180, seconds)) for seconds in (60, 900))
     assert long.grows(3)
     assert long.detectable < 20 < short.detectable
