@@ -13,7 +13,8 @@ from typing import Any, NoReturn
 
 from edge_runtime.contract.errors import EdgePredictError
 from edge_runtime.contract.terminal import one_line, shortened
-from edge_runtime.isolate import confinement, messages
+from edge_runtime.isolate import confinement, landlock, messages
+from edge_runtime.isolate.needed_files import needed_files
 from edge_runtime.reloadable import opened
 
 # Of an error of ONNX Runtime, if it gets no memory.
@@ -78,6 +79,7 @@ class _Answers:
         """Open the model that the parent has pickled, and say what it declares."""
         # Its parent is the one that is trusted.
         source, settings = pickle.loads(pickled)
+        landlock.read_only(needed_files(source, settings))
         self._model = opened(self._kind, source, settings)
         session = self._model._runner.placement.main
         return {

@@ -5,10 +5,12 @@ import ctypes
 import fcntl
 import os
 import resource
+import sys
 from pathlib import Path
 
-# From Linux's sys/prctl.h and sched.h.
+# From Linux's linux/prctl.h, linux/capability.h and linux/sched.h.
 _PR_SET_NO_NEW_PRIVS = 38
+_CAPABILITY_VERSION = 0x20080522
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 # What each thread takes of the address space, and does not use: its stack, and its part of the heap in glibc.
 _PER_THREAD = (8 + 2 * 64) * 2**20
@@ -23,12 +25,15 @@ def end_with_parent() -> None:
 
 
 def give_up_rights() -> None:
-    """Where the system allows it to anybody: no rights by other programs, and no network. Before there are threads."""
-    with contextlib.suppress(AttributeError, OSError):
-        libc = ctypes.CDLL(None)
-        libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        # As long as no user is entered into it, it changes nothing but what may be done.
-        libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
+    """On Linux, before there are threads: no rights by other programs, nor as root; and no network, where it may."""
+    if sys.platform != "linux":
+        return
+    libc = ctypes.CDLL(None)
+    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    # Not every system lets everybody do it.
+    libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
+    # Of this process, none of the capabilities: effective, permitted, inheritable.
+    libc.capset((ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)())
 
 
 def limit(memory: int | None) -> None:

@@ -48,7 +48,9 @@ def encoded(value: Any) -> list[Any]:
     following: list[Any] = []
     text = json.dumps(_plain(value, following), separators=(",", ":")).encode()
     size = sum(memoryview(one).nbytes for one in following)
-    return [_HEADER.pack(len(text), size) + text, *following]
+    parts = [_HEADER.pack(len(text), size), text, *following]
+    # The other side wakes up for each part that is sent.
+    return parts if size > _BLOCK else [b"".join(parts)]
 
 
 def read(receive: Callable[[memoryview], None], most: int) -> Any:

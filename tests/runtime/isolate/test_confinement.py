@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confined import evaluated, process_of
 from paths import FOUR_BLOBS
 
-from edge_runtime import IsolatedPredictor, Limits
+from edge_runtime import IsolatedPredictor, IsolationFailed, Limits
 from edge_runtime.isolate import confinement
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc tells it")
@@ -17,8 +18,7 @@ MIB = 2**20
 
 
 def of_process(predictor: Any, name: str) -> str:
-    pid = predictor._runner.placement.isolated._process._process.pid
-    return Path(f"/proc/{pid}/{name}").read_text()
+    return Path(f"/proc/{process_of(predictor).pid}/{name}").read_text()
 
 
 def test_limits_of_the_system() -> None:
@@ -32,6 +32,7 @@ def test_limits_of_the_system() -> None:
             assert soft == hard
             assert 300 * MIB < soft < 4096 * MIB
         assert status["NoNewPrivs"].strip() == "1"
+        assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == 0
         assert of_process(predictor, "oom_score_adj").strip() == "1000"
 
 
@@ -58,3 +59,11 @@ def test_a_limit_that_cannot_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(resource, "setrlimit", refuse)
     confinement._set(resource.RLIMIT_AS, 1000)
+
+
+def test_its_memory_is_bounded() -> None:
+    with IsolatedPredictor(FOUR_BLOBS, limits=Limits(isolated_bytes=300 * MIB)) as predictor:
+        assert evaluated(predictor, f"len(bytes({200 * MIB}))") == 200 * MIB
+        for expression in (f"len(bytes({400 * MIB}))", f"__import__('mmap').mmap(-1, {2**40}).close()"):
+            with pytest.raises((MemoryError, OSError, IsolationFailed)):
+                evaluated(predictor, expression)

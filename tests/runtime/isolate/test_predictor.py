@@ -14,6 +14,7 @@ import numpy as np
 import penguin_rows
 import pytest
 from concurrency import in_threads
+from confined import process_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from identical import assert_identical
@@ -84,10 +85,6 @@ def outcome(call: Callable[[], Any]) -> Any:
         return call()
     except EdgePredictError as error:
         return [type(error), str(error)]
-
-
-def process_of(predictor: Predictor) -> Any:
-    return predictor._runner.placement.isolated._process._process  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", ROWS)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from commands import assert_python_runs
 from concurrency import in_threads
+from confined import process_of
 from hostile_models import FOLDER, HOSTILE, LIMITS, ROWS, Hostile
 from paths import FOUR_BLOBS
 
@@ -33,10 +34,6 @@ def nothing_is_left() -> Iterator[None]:
     assert sorted(os.listdir("/dev/fd")) == before  # noqa: PTH208
     with contextlib.suppress(ChildProcessError):
         assert os.waitpid(-1, os.WNOHANG) == (0, 0)
-
-
-def process_of(predictor: Predictor) -> Any:
-    return predictor._runner.placement.isolated._process._process  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("hostile", HOSTILE, ids=lambda one: one.name)
