@@ -79,7 +79,7 @@ class ModelSource(OpenedFiles):
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _pickled, (self.model, self.data_folder, self._required, self.sha256)
+        return _pickled, (self.model, self.data_folder, self._required, self.sha256, self._given)
 
     def is_unchanged(self) -> bool:
         """Whether the file is still the one that was opened, so that opening its path anew would give the same."""
@@ -94,8 +94,12 @@ class ModelSource(OpenedFiles):
         return ModelSource(path, self.data_folder, self._required)
 
 
-def _pickled(model: Path | bytes, data_folder: Path | None, required: str | None, sha256: str) -> ModelSource:
+def _pickled(
+    model: Path | bytes, data_folder: Path | None, required: str | None, sha256: str, given: str
+) -> ModelSource:
     source = ModelSource(model, data_folder, required)
+    # Messages name it as it was named.
+    source._given = given
     _check_digest(source, sha256, "the model that was pickled")
     return source
 

@@ -5,7 +5,6 @@ A question is a list: its name, its time in seconds or None, and its arguments. 
 """
 
 import pickle
-import re
 import signal
 import socket
 from collections.abc import Callable
@@ -17,10 +16,6 @@ from edge_runtime.isolate import confinement, landlock, messages
 from edge_runtime.isolate.needed_files import needed_files
 from edge_runtime.reloadable import opened
 
-# Of an error of ONNX Runtime, if it gets no memory.
-_NO_MEMORY = re.compile(
-    r"bad_alloc|bad allocation|[Ff]ailed to allocate|[Cc]annot allocate memory|pthread_create|not enough memory"
-)
 _MOST = 2**63
 
 
@@ -54,7 +49,7 @@ def main(descriptor: int) -> NoReturn:
         try:
             send("value", getattr(answers, what)(*arguments))
         except EdgePredictError as error:
-            send("error", "MemoryError" if _NO_MEMORY.search(str(error)) else type(error).__name__, str(error))
+            send("error", type(error).__name__, str(error))
         except Exception as error:
             send("error", type(error).__name__, shortened(one_line(error)))
         signal.setitimer(signal.ITIMER_REAL, 0)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from edge_runtime.contract import errors
-from edge_runtime.contract.errors import EdgePredictError, InvalidInput, IsolationFailed
+from edge_runtime.contract.errors import EdgePredictError, InvalidInput, IsolationFailed, OutOfResources
 from edge_runtime.contract.limits import Limits, how_to_raise
 from edge_runtime.contract.telemetry import SWITCH
 from edge_runtime.contract.terminal import one_line, shortened
@@ -174,12 +174,12 @@ class IsolatedProcess:
 
     def _raise(self, name: Any, message: Any) -> NoReturn:
         """Raise what the process says that it has raised."""
+        most = self._limits.isolated_bytes
+        if name in (MemoryError.__name__, OutOfResources.__name__) and most is not None:
+            size = f"{most / 2**20:,.0f} MiB"
+            raise IsolationFailed(f"the isolated model needs more memory than {size}{how_to_raise('isolated_bytes')}")
         if (known := _ERRORS.get(name)) is not None:
             raise known(message)
-        if name == "MemoryError":
-            most = self._limits.isolated_bytes
-            size = "there is" if most is None else f"{most / 2**20:,.0f} MiB"
-            raise IsolationFailed(f"the isolated model needs more memory than {size}{how_to_raise('isolated_bytes')}")
         raise IsolationFailed(f"the isolated model failed: {shortened(one_line(f'{name}: {message}'))}")
 
 

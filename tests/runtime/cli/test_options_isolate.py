@@ -65,6 +65,14 @@ def test_the_same_output(both: Both, arguments: list[Any]) -> None:
     assert isolated == plain
 
 
+def test_a_model_is_named_as_it_was_named(both: Both, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cut.onnx").write_bytes(FOUR_BLOBS.read_bytes()[:1000])
+    monkeypatch.chdir(tmp_path)
+    isolated, plain = both("cut.onnx", 1, 1)
+    assert isolated == plain
+    assert_one_line(isolated, 1, "error: cut.onnx is not")
+
+
 @pytest.mark.parametrize("output_format", ["text", "json", "csv"])
 def test_files(both: Both, output_format: str, tmp_path: Path) -> None:
     rows = tmp_path / "rows.csv"
