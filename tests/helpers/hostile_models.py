@@ -13,18 +13,18 @@ ROWS = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
 
 
 class Hostile(NamedTuple):
-    """A model that does not answer, and a part of what is said of it in isolation, with `LIMITS`."""
+    """A model that does not answer, and what is said of it in isolation, with `LIMITS`: one of these."""
 
     name: str
-    said: str
+    said: tuple[str, ...]
 
 
 SLOW, LARGE, CRASH = "took longer than 2 s", "more memory than 512 MiB", "crashed (SIGSEGV)"
 HOSTILE = (
-    Hostile("endless", SLOW),
-    Hostile("functions", SLOW),
-    Hostile("doubling", LARGE),
-    Hostile("doubling_rows", LARGE),
-    Hostile("huge", LARGE),
-    Hostile("gather_nd", CRASH),
+    Hostile("endless", (SLOW,)),
+    Hostile("functions", (SLOW,)),
+    Hostile("doubling", (LARGE, SLOW)),
+    Hostile("doubling_rows", (LARGE,)),
+    Hostile("huge", (LARGE,)),
+    Hostile("gather_nd", (CRASH,)),
 )

@@ -1,7 +1,7 @@
 """Landlock, by which a process of Linux gives up access to files, and to TCP, for good and without special rights.
 
-Source: https://docs.kernel.org/userspace-api/landlock.html and Linux's include/uapi/linux/landlock.h. What a kernel
-does not know of it is left out.
+Source: https://docs.kernel.org/userspace-api/landlock.html and Linux's include/uapi/linux/landlock.h. A kernel is not
+asked for what it does not know.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ def read_only(paths: Iterable[Path]) -> bool:
     It holds for this thread, and for all threads and processes that it starts from now on.
 
     Args:
-        paths: files and folders; those that do not exist are left out.
+        paths: files and folders; those that do not exist do not count.
 
     Returns:
         Whether the system has it, and allows it.

@@ -44,7 +44,7 @@ def test_hostile_models(hostile: Hostile) -> None:
         IsolatedPredictor(FOLDER / f"{hostile.name}.onnx", limits=LIMITS) as predictor,
     ):
         predictor.run({"x": ROWS})
-    assert hostile.said in str(found.value)
+    assert any(said in str(found.value) for said in hostile.said)
     assert time.monotonic() - begun < 60
     assert isinstance(found.value, InferenceFailed)
     with IsolatedPredictor(FOUR_BLOBS) as next_one:
