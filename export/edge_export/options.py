@@ -1,5 +1,6 @@
 """What to make of a module, and how: what the user may choose. Checked before any work, without importing torch."""
 
+import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from edge_export.errors import ExportError
 from edge_export.formats.choices import LOWEST_OPSET, Format, Precision
 from edge_export.signing import SigningKey
 from edge_runtime.contract.atomic_files import prepare_file
+from edge_runtime.contract.file_locks import check_not_locked
 from edge_runtime.contract.labels import Label, checked_labels
 from edge_runtime.contract.limits import Limits
 from edge_runtime.contract.progress import SILENT, Progress
@@ -146,7 +148,7 @@ def choose(options: Options) -> Choices:
     )
 
 
-def check_paths(folder: Path, stem: str, choices: Choices, read: Sequence[Path]) -> None:
+def check_paths(folder: Path, stem: str, choices: Choices, read: Sequence[Path]) -> list[Path]:
     """See that all files in `read` exist, that none is written over, no file is written twice, and that they can be.
 
     Args:
@@ -157,7 +159,11 @@ def check_paths(folder: Path, stem: str, choices: Choices, read: Sequence[Path])
 
     Raises:
         ExportError: a file does not exist, has a name that exports have, or would be overwritten.
-        CannotWrite: a folder cannot be made or written in, or there is a folder at the path of a file.
+        CannotWrite: a folder cannot be made or written in, there is a folder at the path of a file, or another run
+            writes one of the files.
+
+    Returns:
+        The files that are written.
     """
     for path in read:
         if path.suffix in {f".{kind}" for kind in Format}:
@@ -178,13 +184,15 @@ def check_paths(folder: Path, stem: str, choices: Choices, read: Sequence[Path])
         written.append(choices.report)
     if choices.sign is not None:
         written.append(signature_path(folder, stem))
-    taken = {path.resolve() for path in read}
+    taken = {os.path.realpath(path) for path in read}
     for path in written:
-        if path.resolve() in taken:
+        if os.path.realpath(path) in taken:
             raise ExportError(f"{path} would be overwritten by this export; rename it or choose another folder")
-        taken.add(path.resolve())
+        taken.add(os.path.realpath(path))
     for path in written:
         prepare_file(path)
+    check_not_locked(written)
+    return written
 
 
 def file_path(folder: Path, stem: str, kind: Format, precision: Precision) -> Path:

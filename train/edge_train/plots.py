@@ -48,19 +48,21 @@ def save_plots(dataset: Dataset, run: TrainingRun, folder: Path) -> list[Path]:
         The paths of the plots.
 
     Raises:
-        CannotWrite: the folder cannot be made or written in.
+        CannotWrite: the folder cannot be made or written in; the plots there stay.
     """
     make_folder(folder)
+    contents = plot_contents(dataset, run, folder)
+    write_files(contents)
+    return [path for path, content in contents.items() if content is not None]
+
+
+def plot_contents(dataset: Dataset, run: TrainingRun, folder: Path) -> dict[Path, bytes | Path | None]:
+    """What `save_plots` writes into `folder`; None for plots of an earlier run, which would be taken for this one's."""
     # Names of columns and classes may hold dollar signs, and are not formulas.
     with matplotlib.rc_context({"text.parse_math": False}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # drawn as a box; the terminal shows the name
-        contents = {name: _png(figure) for name, figure in _figures(dataset, run).items()}
-    # They would be taken for this run's.
-    for name in _NAMES:
-        if name not in contents:
-            (folder / name).unlink(missing_ok=True)
-    write_files({folder / name: content for name, content in contents.items()})
-    return [folder / name for name in contents]
+        drawn = {name: _png(figure) for name, figure in _figures(dataset, run).items()}
+    return {folder / name: drawn.get(name) for name in dict.fromkeys([*drawn, *_NAMES])}
 
 
 def _figures(dataset: Dataset, run: TrainingRun) -> dict[str, Figure]:

@@ -1,8 +1,6 @@
 """`export` and `export_checkpoint`: everything is built and verified before the first file is put in place."""
 
 import contextlib
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -29,8 +27,8 @@ from edge_export.results import Export
 from edge_export.tensors import Axes
 from edge_export.verify.compare import compare
 from edge_export.verify.lookup_trials import input_ranges
-from edge_runtime.contract.atomic_files import write_files
-from edge_runtime.contract.errors import CannotWrite
+from edge_runtime.contract.atomic_files import folder_beside, write_files
+from edge_runtime.contract.file_locks import locked
 from edge_runtime.contract.metadata_keys import RANGES_KEY
 from edge_runtime.contract.signature import Signature
 
@@ -63,17 +61,18 @@ def export(
         ExportError: torch cannot export it; the message names the operation or the branch that is the cause.
         ParityError: an exported model does not compute what torch computes.
         BudgetExceeded: a lower precision costs more than its budget.
-        CannotWrite: a file cannot be written. In all four cases nothing is, and earlier files stay as they were.
+        CannotWrite: a file cannot be written, or another export writes it at the moment. In all four cases nothing is
+            written, and earlier files stay as they were.
         RuntimeNotInstalled: there is no ONNX Runtime to run the exported model with.
     """
     choices, path = choose(options), Path(output)
-    check_paths(path.parent, path.stem, choices, [])
-    choices.progress.begin("capturing the module")
-    if isinstance(module, ExportedProgram):
-        program = adopt(module, signature, _classes(choices))
-    else:
-        program = capture(module, example_inputs, dynamic, signature, _classes(choices))
-    return _put_in_place(make_plan(program, path.parent, path.stem, choices, {}))
+    with locked(check_paths(path.parent, path.stem, choices, [])):
+        choices.progress.begin("capturing the module")
+        if isinstance(module, ExportedProgram):
+            program = adopt(module, signature, _classes(choices))
+        else:
+            program = capture(module, example_inputs, dynamic, signature, _classes(choices))
+        return _put_in_place(make_plan(program, path.parent, path.stem, choices, {}))
 
 
 def export_checkpoint(
@@ -103,12 +102,13 @@ def export_checkpoint(
     checkpoint = Path(checkpoint)
     folder = checkpoint.parent if folder is None else Path(folder)
     example = None if example is None else Path(example)
-    check_paths(folder, stem_of(checkpoint), choices, [checkpoint, *([] if example is None else [example])])
-    choices.progress.begin(f"loading {checkpoint.name}")
-    program, hashes = load_program(
-        checkpoint, factory, example, dynamic, choices.note, _classes(choices), choices.limits
-    )
-    return _put_in_place(make_plan(program, folder, stem_of(checkpoint), choices, hashes))
+    read = [checkpoint, *([] if example is None else [example])]
+    with locked(check_paths(folder, stem_of(checkpoint), choices, read)):
+        choices.progress.begin(f"loading {checkpoint.name}")
+        program, hashes = load_program(
+            checkpoint, factory, example, dynamic, choices.note, _classes(choices), choices.limits
+        )
+        return _put_in_place(make_plan(program, folder, stem_of(checkpoint), choices, hashes))
 
 
 def _classes(choices: Choices) -> Classes | None:
@@ -161,13 +161,8 @@ def _folder_for_data(plan: Plan) -> Iterator[Path | None]:
     others = [*({Format.ORT} & set(choices.formats)), *(set(choices.precisions) - {Precision.FLOAT32})]
     if others:
         raise ExportError(f"the model is larger than 2 GiB, too large for {others[0]}; export it as onnx in float32")
-    place = Path(os.path.realpath(data_path(plan.path(Format.ONNX, Precision.FLOAT32)))).parent
-    try:
-        folder = tempfile.TemporaryDirectory(dir=place, prefix=f".{plan.stem}.", suffix=".tmp")
-    except OSError as error:
-        raise CannotWrite(f"no file can be written in {place}: {error.strerror}") from error
-    with folder as name:
-        yield Path(name)
+    with folder_beside(data_path(plan.path(Format.ONNX, Precision.FLOAT32))) as folder:
+        yield folder
 
 
 def _made(plan: Plan, reference: Reference, folder: Path | None = None) -> list[Export]:

@@ -161,7 +161,7 @@ def _check_output(output: Path, input_file: str) -> None:
     endings = (*_ARRAYS, ".json")
     if output.suffix not in endings:
         raise shell.UsageError(f"--output {output}: its name must end in {', '.join(endings)}")
-    if output.resolve() == Path(input_file).resolve():
+    if os.path.realpath(output) == os.path.realpath(input_file):
         raise shell.UsageError(f"--output {output} would overwrite the input; choose another name")
     prepare_file(output)
 

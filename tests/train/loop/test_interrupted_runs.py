@@ -117,6 +117,26 @@ def test_interrupted_it_leaves_the_earlier_model_and_can_be_resumed(where: str, 
     assert not Path("metrics.json").exists()
 
 
+@forks
+def test_a_model_is_not_left_beside_the_measures_of_another() -> None:
+    earlier = {"model.pt": b"earlier", "metrics.json": b"{}"}
+    Path("plots").mkdir()
+    Path("plots/roc.png").write_bytes(b"earlier")
+    for name, content in earlier.items():
+        Path(name).write_bytes(content)
+    arguments = [*RESUMED, ".", "--plots", "plots"]
+    event = {"to": "model.pt", "after": True}
+    assert edge_train(*arguments, prepare=at(signal.SIGKILL, MOVE, **event)).code == -signal.SIGKILL
+    assert Path("model.pt").read_bytes() != b"earlier"
+    # The next run puts things right as soon as it begins, whatever becomes of it.
+    assert edge_train(*arguments, prepare=at(signal.SIGKILL, MEASURE)).code == -signal.SIGKILL
+    assert {name: Path(name).read_bytes() for name in earlier} == earlier
+    assert [path.name for path in Path("plots").iterdir() if path.name[0] != "."] == ["roc.png"]
+    assert Path("plots/roc.png").read_bytes() == b"earlier"
+    assert edge_train(*arguments).code == 0
+    assert not [path for path in Path().rglob(".*") if path.suffix in (".tmp", ".old", ".lock", ".journal")]
+
+
 def interrupted(monkeypatch: pytest.MonkeyPatch, command: Any, *options: str, after: int = 3) -> None:
     """A run that ends with Ctrl-C after some epochs."""
     save = Checkpointer.save

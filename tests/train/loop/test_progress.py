@@ -115,7 +115,7 @@ def test_code_in_a_file_is_not_run(folder: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_what_a_killed_run_was_writing_is_removed(folder: Path) -> None:
     folder.mkdir()
-    (folder / ".training.pt.abc.tmp").touch()
+    (folder / ".training.pt.0123abcd.tmp").touch()
     (folder / "mine.tmp").touch()
     Checkpointer(folder, resume=False)
     assert [path.name for path in folder.iterdir()] == ["mine.tmp"]

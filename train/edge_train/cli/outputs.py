@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_runtime.contract.atomic_files import check_folder, make_folder, prepare_file
+from edge_runtime.contract.atomic_files import check_folder, prepare_file
+from edge_runtime.contract.file_locks import check_not_locked
+from edge_train.loop import torchrun
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,23 @@ class Outputs:
         """The file of the measures."""
         return self.folder / "metrics.json"
 
+    @property
+    def locked(self) -> list[Path]:
+        """What no other run may write at the same time; with the loss, the other plots."""
+        files = [self.model, self.metrics]
+        if self.plots is not None:
+            files.append(self.plots / "loss.png")
+        if self.checkpoint is not None:
+            files.append(self.checkpoint / "training.pt")
+        return files
+
 
 def check_outputs(outputs: Outputs) -> None:
     """See that everything can be written, without making any folder: the table may still be wrong.
 
     Raises:
-        CannotWrite: a folder cannot be made or written in, or there is a folder where a file should go.
+        CannotWrite: a folder cannot be made or written in, there is a folder where a file should go, or another run
+            writes one of the files.
     """
     for folder in (outputs.folder, outputs.plots, outputs.checkpoint):
         if folder is not None:
@@ -43,6 +56,9 @@ def check_outputs(outputs: Outputs) -> None:
     for path in (outputs.model, outputs.metrics):
         if path.is_dir():
             prepare_file(path)
+    # Of several processes that train together, the first one writes.
+    if torchrun.rank() == 0:
+        check_not_locked(outputs.locked)
 
 
 def prepare_outputs(outputs: Outputs) -> None:
@@ -51,7 +67,5 @@ def prepare_outputs(outputs: Outputs) -> None:
     Raises:
         CannotWrite: as `check_outputs`.
     """
-    prepare_file(outputs.model)
-    prepare_file(outputs.metrics)
-    if outputs.plots is not None:
-        make_folder(outputs.plots)
+    for path in outputs.locked:
+        prepare_file(path)

@@ -2,12 +2,14 @@
 
 import contextlib
 import json
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from edge_runtime.contract.atomic_files import write_files
 from edge_runtime.contract.errors import DeviceUnavailable
+from edge_runtime.contract.file_locks import locked
 from edge_runtime.contract.progress import Progress
 from edge_runtime.contract.terminal import printable
 from edge_train.cli.outputs import Outputs, prepare_outputs
@@ -43,9 +45,11 @@ def run(
         EdgePredictError: what went wrong, in one line; earlier files stay as they were.
     """
     device = choose_device(device_name, dataset)
-    with join_torchrun_group(device) as group:
+    with contextlib.ExitStack() as stack:
+        group = stack.enter_context(join_torchrun_group(device))
         if group.leads:
             prepare_outputs(outputs)
+            stack.enter_context(locked(outputs.locked))
         checkpointer = None if outputs.checkpoint is None else Checkpointer(outputs.checkpoint, resume)
         trained = _train(dataset, settings, device, group, checkpointer, is_example)
         if group.leads:
@@ -135,12 +139,23 @@ def _write(dataset: Dataset, trained: TrainingRun, measures: dict[str, Any], out
         "epochs": {"trained": len(trained.losses), "taken": trained.epoch},
         "test": measures,
     }
-    # Both or neither, since measures beside another model would be taken for its own.
     text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
-    write_files({outputs.model: checkpoint_bytes(network), outputs.metrics: text.encode()})
-    print(printable(f"wrote {outputs.model} and {outputs.metrics}"))
+    # All or none, since measures beside another model would be taken for its own.
+    files: dict[Path, bytes | Path | None] = {
+        outputs.model: checkpoint_bytes(network),
+        outputs.metrics: text.encode(),
+    }
     if outputs.plots is not None:
-        from edge_train.plots import save_plots  # matplotlib takes a second to import
+        try:
+            from edge_train.plots import plot_contents  # matplotlib takes a second to import
 
-        for path in save_plots(dataset, trained, outputs.plots):
+            files |= plot_contents(dataset, trained, outputs.plots)
+        except BaseException:
+            # What took hours does not depend on its drawing.
+            write_files(files)
+            raise
+    write_files(files)
+    print(printable(f"wrote {outputs.model} and {outputs.metrics}"))
+    for path, content in files.items():
+        if path.parent == outputs.plots and content is not None:
             print(printable(f"wrote {path}"))

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from edge_runtime.contract.atomic_files import make_folder, write_files
+from edge_runtime.contract.atomic_files import prepare_file, write_files
 from edge_train.errors import CheckpointError
 
 _NAME = "training.pt"
@@ -62,11 +62,8 @@ class Checkpointer:
             CannotWrite: nothing can be written in the folder.
             CheckpointError: an unfinished run is there, and `resume` is false: it would be lost.
         """
-        make_folder(folder)
         self.path = folder / _NAME
-        # A run that was killed while it wrote leaves these.
-        for unfinished in folder.glob(f".{_NAME}.*.tmp"):
-            unfinished.unlink(missing_ok=True)
+        prepare_file(self.path)
         self._resume = resume
         self._next = 0.0
         if not resume and self.path.exists() and not self._read()["progress"]["finished"]:
