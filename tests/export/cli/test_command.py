@@ -17,8 +17,9 @@ from torch import nn
 from edge_export import Export
 from edge_export.cli.command import main
 from edge_export.pipeline import export as pipeline
-from edge_runtime import Predictor, __version__
+from edge_runtime import CannotWrite, Predictor, __version__
 from edge_runtime.cli.command import main as predict
+from edge_runtime.contract.file_locks import locked
 from edge_train import four_blobs
 from edge_train.cli.command import main as edge_train
 
@@ -47,6 +48,29 @@ def test_one_line_a_file(command: Command, checkpoint: Path, tmp_path: Path) -> 
         kilobytes = f"{(folder / name).stat().st_size / 1e3:.0f} kB"
         assert line.startswith(f"{folder / name} {kilobytes}: verified against torch on ")
         assert line.endswith("% of its tolerance")
+
+
+def test_another_export_of_the_same_files(
+    command: Command, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with locked([Path("model.onnx"), Path("model.pt")]):
+        result = command(main, "model.pt", "--format", "ort", "--format", "onnx")
+        assert_one_line(result, 1, f"another run (process {os.getpid()}) is writing model.onnx; wait until it has")
+        with pytest.raises(CannotWrite, match="is writing"):
+            pipeline.export_checkpoint("model.pt")
+        # Another file in the same folder, beside a run that trains the model anew.
+        assert command(main, "model.pt", "--format", "torchscript").code == 0
+    assert names(tmp_path) == ["model.pt", "model.torchscript"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="devices are POSIX")
+def test_a_report_into_a_device(command: Command, checkpoint: Path) -> None:
+    result = command(main, checkpoint, "--format", "onnx", "--report", "/dev/null")
+    assert (result.code, result.err) == (0, "")
+    assert not Path("/dev/null").is_file()
+    result = command(main, checkpoint, "--format", "onnx", "--report", "/dev/full")
+    assert_one_line(result, 1, "/dev/full cannot be written: No space left on device")
 
 
 def test_details(command: Command, checkpoint: Path) -> None:

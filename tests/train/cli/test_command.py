@@ -1,5 +1,6 @@
 """The command as a whole: how it ends, what it loads, and Ctrl-C while it starts."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -8,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import assert_one_line
 
+from edge_runtime.contract.file_locks import locked
 from edge_runtime.contract.version import __version__
 from edge_train.cli.command import main
 
@@ -105,3 +108,10 @@ def test_same_seed_same_bytes_in_another_process(command: Command) -> None:
     assert Path("a/model.pt").read_bytes() == Path("b/model.pt").read_bytes()
     command(main, "--seed", 8, "--epochs", 200, "--output", "c")
     assert Path("a/model.pt").read_bytes() != Path("c/model.pt").read_bytes()
+
+
+def test_a_second_run_says_so_before_it_reads_the_table(command: Command) -> None:
+    with locked([Path("model.pt")]):
+        result = command(main, "nowhere.csv", "--target", "y")
+        assert_one_line(result, 1, f"another run (process {os.getpid()}) is writing model.pt; wait until it has ended")
+    assert list(Path().iterdir()) == []

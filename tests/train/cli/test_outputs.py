@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_runtime.contract.file_locks import locked
 from edge_train import CannotWrite
 from edge_train.cli.outputs import Outputs, check_outputs, prepare_outputs
 
@@ -62,3 +63,18 @@ def test_a_folder_that_may_not_be_written_in() -> None:
     Path("closed").mkdir(mode=0o500)
     with pytest.raises(CannotWrite, match="no file can be written in closed/new: Permission denied"):
         check_outputs(Outputs(Path("closed/new")))
+
+
+@pytest.mark.parametrize(
+    "busy", [Path("a/model.pt"), Path("a/metrics.json"), Path("plots/loss.png"), Path("run/training.pt")]
+)
+def test_another_run_writes_one_of_the_files(monkeypatch: pytest.MonkeyPatch, busy: Path) -> None:
+    outputs = Outputs(Path("a"), plots=Path("plots"), checkpoint=Path("run"))
+    prepare_outputs(outputs)
+    with locked([busy]):
+        with pytest.raises(CannotWrite, match=f"another run .* is writing {busy}; wait until it has ended, or choose"):
+            check_outputs(outputs)
+        # Of several processes that train together, the first one holds the files.
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        monkeypatch.setenv("RANK", "1")
+        check_outputs(outputs)
