@@ -31,7 +31,7 @@ def regular_file(path: Path) -> Path | None:
     target = Path(os.path.realpath(path))
     try:
         status = path.stat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return target
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
