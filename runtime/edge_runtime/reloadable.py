@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeAlias, TypeVar
 
 from edge_runtime.closable import Closable
 from edge_runtime.contract.errors import InvalidInput
@@ -14,6 +14,9 @@ from edge_runtime.engine import forks
 from edge_runtime.engine.model_source import ModelSource
 from edge_runtime.engine.session_settings import SessionSettings
 
+if TYPE_CHECKING:
+    from edge_runtime.signing.trust import Trust
+
 _LOG = logging.getLogger("edge_runtime")
 # Nothing is printed unless the application wants it.
 _LOG.addHandler(logging.NullHandler())
@@ -21,6 +24,8 @@ _LOG.addHandler(logging.NullHandler())
 # What opens a model.
 Model: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 Providers: TypeAlias = Sequence[str | tuple[str, Mapping[str, Any]]]
+# A public key.
+Key: TypeAlias = str | os.PathLike[str] | bytes
 Libraries: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 _Kind = TypeVar("_Kind", bound="Reloadable")
@@ -49,6 +54,8 @@ class Reloadable(Closable):
         data_folder: str | os.PathLike[str] | None = None,
         limits: Limits | None = None,
         sha256: str | None = None,
+        trust: Key | Sequence[Key] | None = None,
+        sig: str | os.PathLike[str] | bytes | None = None,
     ) -> None:
         """Open a model.
 
@@ -70,11 +77,18 @@ class Reloadable(Closable):
             limits: how much the model and a call of it may take; by default `Limits()`.
             sha256: the SHA-256 of the model's file, 64 hex digits as `sha256sum` prints them. Another content is
                 refused before ONNX Runtime reads it, by `reload` too; so is another data file than the model's own.
+            trust: a public key, or a list of them: the path of a PEM file, or its content as bytes. A model that none
+                of them has signed, or that is not as it was signed, is refused likewise, and so are its data files.
+            sig: with `trust`, the signature file by its path or content, if it is not beside the model's file with the
+                ending .sig in place of its own.
 
         Raises:
             ModelNotFound: the file does not exist.
             ContentMismatch: the model does not have the digest `sha256`, or was changed while it was opened.
             InvalidModel: it is not an ONNX model, is damaged, or is newer than this version reads.
+            NotSigned, UnknownSigner, ModelAltered: with `trust`, the model has no signature, or that of another key,
+                or is not as it was signed.
+            ExtraNotInstalled: `trust` needs the extra `sign`.
             InvalidInput: another argument is not what is taken here.
             UnknownDevice, DeviceUnavailable: no device has this name, or it cannot be used here; the message says why.
             RuntimeNotInstalled: ONNX Runtime is missing, or two of its packages overwrite each other.
@@ -83,7 +97,8 @@ class Reloadable(Closable):
         if not isinstance(verify, bool):
             raise InvalidInput(f"verify must be True or False, found {type(verify).__name__}")
         settings = SessionSettings.checked(device, threads, providers, session_options, custom_operators, limits)
-        self._begin(ModelSource(model, data_folder, sha256), settings, verify)
+        trusted = None if trust is None and sig is None else _trusted(trust, sig)
+        self._begin(ModelSource(model, data_folder, sha256, trusted), settings, verify)
 
     def _begin(self, source: ModelSource, settings: SessionSettings, verify: bool) -> None:
         # A signal handler may close what it interrupts.
@@ -110,8 +125,8 @@ class Reloadable(Closable):
 
         Raises:
             PredictorClosed: it was closed.
-            ModelNotFound, InvalidModel, ContentMismatch, DeviceUnavailable, NoCertificate, VerificationFailed: as for
-                opening it, with the same arguments. The old model goes on answering.
+            ModelNotFound, InvalidModel, ContentMismatch, NotTrusted, DeviceUnavailable, NoCertificate,
+                VerificationFailed: as for opening it, with the same arguments. The old model goes on answering.
         """
         self._check_open()
         if self._source.is_unchanged():
@@ -143,6 +158,10 @@ class Reloadable(Closable):
         """The file of the model, or its content if it was opened from that."""
         return self._source.model
 
+    def file_stamps(self) -> tuple[tuple[int, ...], ...]:
+        """What tells one state of the model's file, and of its signature file, from another; empty for a content."""
+        return self._source.stamps_now()
+
     @property
     def sha256(self) -> str:
         """The SHA-256 of the model that was opened, as `sha256sum` prints it of its file: 64 hex digits.
@@ -163,6 +182,13 @@ class Reloadable(Closable):
         # What else an application, or its subclass, keeps here is pickled as of any object.
         more = {name: value for name, value in vars(self).items() if name not in self._own and name != "_own"}
         return opened, (type(self), self._source, self._settings, self._verify), more or None
+
+
+def _trusted(trust: Any, sig: Any) -> "Trust | None":
+    # Most programs trust whoever may write the file.
+    from edge_runtime.signing.trust import Trust
+
+    return Trust.given(trust, sig)
 
 
 def _finish(model: Reloadable) -> None:

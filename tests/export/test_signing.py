@@ -82,8 +82,8 @@ def test_what_is_signed_with_a_key_of_openssl_is_trusted_with_its_public_key(way
     sign(key, folder)
     trust = Trust.given(public, None)
     assert trust is not None
-    trust.check(folder / "model.onnx", sha256(b"one"), {"model.onnx.data": sha256(b"two")})
-    trust.check(folder / "model.ort", sha256(b"three"), {})
+    trust.signed(folder / "model.onnx", lambda: sha256(b"one")).check({"model.onnx.data": sha256(b"two")})
+    trust.signed(folder / "model.ort", lambda: sha256(b"three")).check({})
 
 
 @needs_openssl
@@ -117,10 +117,10 @@ def test_what_model_signing_signs_is_trusted(folder: Path) -> None:
     trust = Trust.given(public, None)
     assert trust is not None
     assert model_signing("sign", "key", folder, "--private_key", pem, "--signature", sig).returncode == 0
-    trust.check(folder / "model.onnx", sha256(b"one"), {"model.onnx.data": sha256(b"two")})
+    trust.signed(folder / "model.onnx", lambda: sha256(b"one")).check({"model.onnx.data": sha256(b"two")})
     alone = folder / "model.onnx"
     assert model_signing("sign", "key", alone, "--private_key", pem, "--signature", sig).returncode == 0
-    trust.check(alone, sha256(b"one"), {})
+    trust.signed(alone, lambda: sha256(b"one")).check({})
 
 
 @needs_openssl

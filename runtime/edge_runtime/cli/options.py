@@ -61,6 +61,7 @@ def predict(
         typer.Option("--operators", metavar="FILE", help="A library of custom operators."),
     ] = None,
     isolate: Annotated[bool, typer.Option("--isolate", help="Open an untrusted model in a bounded process.")] = False,
+    trust: Annotated[list[Path] | None, shell.trust_option()] = None,
     limit: Annotated[list[str] | None, shell.limit_option()] = None,
     show_description: Annotated[
         bool, typer.Option("--describe", help="Show what the model takes and returns.")
@@ -78,8 +79,8 @@ def predict(
     if doctor:
         from edge_runtime.cli.doctor import show
 
-        options = [values, input_file, output, show_description, details, verify, flag_unseen, top, isolate, limit]
-        if any([*options, device != "auto"]):
+        options = [input_file, output, show_description, details, verify, flag_unseen, top, isolate, trust, limit]
+        if any([values, device != "auto", *options]):
             raise shell.UsageError("--doctor goes with MODEL and --format alone")
         if output_format == "csv":
             raise shell.UsageError("--doctor is written as text or json")
@@ -103,7 +104,7 @@ def predict(
             )
         _check_output(output, input_file)
     limits = shell.limits_of(limit)
-    opened = functools.partial(_opened, isolate, model, device, custom_operators, limits)
+    opened = functools.partial(_opened, isolate, model, device, custom_operators, limits, trust or None)
     if input_file is not None:
         _answer_file(opened, input_file, output, Asked(output_format, flag_unseen, top), limits)
         return None
@@ -135,13 +136,18 @@ def _is_option(value: str) -> bool:
 
 
 def _opened(
-    isolate: bool, model: str, device: str, custom_operators: list[Path] | None, limits: "Limits"
+    isolate: bool,
+    model: str,
+    device: str,
+    custom_operators: list[Path] | None,
+    limits: "Limits",
+    trust: list[Path] | None,
 ) -> "Predictor":
     import edge_runtime
 
     kind = edge_runtime.IsolatedPredictor if isolate else edge_runtime.Predictor
     try:
-        return kind(model, device, custom_operators=custom_operators, limits=limits)
+        return kind(model, device, custom_operators=custom_operators, limits=limits, trust=trust)
     except UnknownDevice as error:
         raise shell.UsageError(str(error)) from error
 

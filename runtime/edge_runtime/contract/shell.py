@@ -141,6 +141,13 @@ def limit_option(example: str = "nodes=5000") -> Any:
     return typer.Option("--limit", metavar="NAME=VALUE", help=f"Change a limit, such as {example}.")
 
 
+def trust_option() -> Any:
+    """The option --trust, for typer: a list of paths of public keys."""
+    import typer
+
+    return typer.Option("--trust", metavar="KEY.pub", help="Open only what this key has signed.")
+
+
 def limits_of(words: Sequence[str] | None, *names: str) -> "Limits":
     """The limits that the words of `limit_option` give.
 

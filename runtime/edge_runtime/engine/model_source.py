@@ -1,17 +1,22 @@
 """`ModelSource`: where a model comes from, a file or a content, and whether it is still the same."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge_runtime.contract.data_file import ENTRY_SIZE, DataFile, data_file_in
-from edge_runtime.contract.errors import ContentMismatch, InvalidModel
+from edge_runtime.contract.errors import ContentMismatch, InvalidModel, OutOfResources
 from edge_runtime.contract.lazy import cached_property
 from edge_runtime.contract.metadata_keys import WORKLOAD_KEY
-from edge_runtime.contract.terminal import printable
+from edge_runtime.contract.terminal import printable, unreadable
 from edge_runtime.contract.workload import has_small_rows
 from edge_runtime.engine import model_files
-from edge_runtime.engine.file_stamps import NO_STAMP, stamp
+from edge_runtime.engine.external_files import external_files
+from edge_runtime.engine.file_stamps import NO_STAMP, Stamp, stamp
 from edge_runtime.engine.opened_files import OpenedFiles
+from edge_runtime.engine.ort_errors import lacks_resources
+
+if TYPE_CHECKING:
+    from edge_runtime.signing.trust import Trust
 
 _WORKLOAD = WORKLOAD_KEY.encode()
 
@@ -29,7 +34,7 @@ class ModelSource(OpenedFiles):
         says_workload: whether it says how much work a row takes, in its last bytes.
     """
 
-    def __init__(self, model: Any, data_folder: Any = None, sha256: Any = None) -> None:
+    def __init__(self, model: Any, data_folder: Any = None, sha256: Any = None, trust: "Trust | None" = None) -> None:
         """What opens the model `model`, see `Predictor`.
 
         Raises:
@@ -38,7 +43,9 @@ class ModelSource(OpenedFiles):
                 another model, or is in an unknown folder.
             InvalidInput: `data_folder` is not a folder, or is given for a file; `sha256` is not 64 hex digits.
             ContentMismatch: the model, or its data file, has another digest than `sha256` asks for.
+            NotTrusted: the model is not as a key of `trust` has signed it.
         """
+        self._trust = trust
         self._required = None if sha256 is None else model_files.digest_of(sha256)
         self._given, path, known = "", "", NO_STAMP
         content = None if isinstance(model, str | Path) else model_files.content_in(model)
@@ -57,6 +64,21 @@ class ModelSource(OpenedFiles):
         super().__init__(content, path, known, described, data)
         if self._required is not None:
             _check_digest(self, self._required, "the model that was asked for")
+        if trust is not None:
+            self._check_signature(trust)
+
+    def _check_signature(self, trust: "Trust") -> None:
+        """Raise NotTrusted unless all that is opened was signed, and InvalidModel if it cannot be read."""
+        try:
+            signed = trust.signed(Path(self._given) if self.path else None, lambda: self.sha256)
+            # Not before: it is the file that was signed.
+            if not self.is_ort_format:
+                folder = Path(self.path).parent if self.path else self.data_folder
+                self.include(external_files(self._readable, folder, self.name))
+        except OSError as error:
+            kind = OutOfResources if lacks_resources(error) else InvalidModel
+            raise kind(unreadable(Path(str(error.filename or self.name)), error)) from error
+        signed.check(self.data_sha256)
 
     @property
     def name(self) -> str:
@@ -79,11 +101,18 @@ class ModelSource(OpenedFiles):
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _pickled, (self.model, self.data_folder, self._required, self.sha256, self._given)
+        digests = (self._required, self.sha256)
+        return _pickled, (self.model, self.data_folder, *digests, self._given, self._trust)
 
     def is_unchanged(self) -> bool:
         """Whether the file is still the one that was opened, so that opening its path anew would give the same."""
         return not self.path or stamp(self.path) == self._stamp
+
+    def stamps_now(self) -> tuple[Stamp, ...]:
+        """What tells whether `again` would find something else: of the model's file, and of its signature's."""
+        path = Path(self.path)
+        files = [path, *([] if self._trust is None else self._trust.files(path))]
+        return tuple(map(stamp, files)) if self.path else ()
 
     def again(self) -> "ModelSource":
         """The same place, as it is now. Raises: as the constructor."""
@@ -91,13 +120,13 @@ class ModelSource(OpenedFiles):
         if isinstance(path, Path) and path.exists() and not (path.is_file() or path.is_dir()):
             # To read it could take for ever.
             raise InvalidModel(f"{printable(path)} is a pipe or a device now, not a model file")
-        return ModelSource(path, self.data_folder, self._required)
+        return ModelSource(path, self.data_folder, self._required, self._trust)
 
 
 def _pickled(
-    model: Path | bytes, data_folder: Path | None, required: str | None, sha256: str, given: str
+    model: Path | bytes, data_folder: Path | None, required: str | None, sha256: str, given: str, trust: "Trust | None"
 ) -> ModelSource:
-    source = ModelSource(model, data_folder, required)
+    source = ModelSource(model, data_folder, required, trust)
     # Messages name it as it was named.
     source._given = given
     _check_digest(source, sha256, "the model that was pickled")

@@ -1,7 +1,7 @@
 """`OpenedFiles`: what ONNX Runtime opens, and its digests: of one content, however often it is opened and read."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from edge_runtime.contract.data_file import DataFile, sha256_of
@@ -35,7 +35,13 @@ class OpenedFiles:
         stamps = [(path, known)] if content is None else []
         if data is not None:
             stamps.append((str(data), stamp(data)))
-        self._read_later = StampedFiles(stamps)
+        self._stamps, self._read_later = stamps, StampedFiles(stamps)
+        self._others: Mapping[str, Path] = {}
+
+    def include(self, others: Mapping[str, Path]) -> None:
+        """Count in other files with weights, by their paths below the folder of the model."""
+        self._others = others
+        self._read_later = StampedFiles([*self._stamps, *((str(path), stamp(path)) for path in others.values())])
 
     @property
     def loadable(self) -> str | bytes:
@@ -90,11 +96,15 @@ class OpenedFiles:
 
     @cached_property
     def data_sha256(self) -> dict[str, str]:
-        """The SHA-256 of each file with weights that is opened besides, by its name. Raises: as `sha256`."""
-        data, described = self.data, self._described
-        if data is None or described is None:
-            return {}
-        return {described.name: self._read_later.read(lambda: sha256_of(data))}
+        """The SHA-256 of each file with weights that is opened besides, by its path below the folder of the model.
+
+        Raises:
+            ContentMismatch, InvalidModel: as `sha256`.
+        """
+        files = dict(self._others)
+        if self.data is not None and self._described is not None:
+            files[self._described.name] = self.data
+        return self._read_later.read(lambda: {name: sha256_of(path) for name, path in files.items()})
 
     def content_sha256(self) -> str | None:
         """`contract.certificate.content_sha256` of the model that is opened, and its data file.

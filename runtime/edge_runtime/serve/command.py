@@ -11,6 +11,7 @@ import typer
 
 from edge_runtime.contract import shell
 from edge_runtime.contract.errors import UnknownDevice
+from edge_runtime.signing.keys import PublicKey
 
 app = typer.Typer(**shell.SETTINGS)
 
@@ -30,6 +31,7 @@ def serve(
         int | None, typer.Option(metavar="COUNT", min=1, help="The most processors that one call may use.")
     ] = None,
     verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Replay the certificates first.")] = True,
+    trust: Annotated[list[Path] | None, shell.trust_option()] = None,
     max_body: Annotated[int, typer.Option(metavar="MB", min=1, help="The most megabytes of a request.")] = 64,
     timeout: Annotated[
         float,
@@ -62,12 +64,14 @@ def serve(
     from edge_runtime.serve.worker import Settings
     from edge_runtime.serve.worker import serve as serve_here
 
+    # Read once, so that all workers go by the same keys.
+    keys = tuple(PublicKey.read(path).pem for path in trust or ())
     limits = Limits(max_body * 1_000_000, timeout, max_waiting, max_delay / 1000)
     with _bound(host, port) as listening:
         address, number, *_ = listening.getsockname()
         # Whoever lets other machines ask knows by which names they do.
         hosts = allowed_host or ([host] if ipaddress.ip_address(address).is_loopback else ["*"])
-        settings = Settings(files, device, threads, verify, limits, drain, frozenset({host, *hosts}))
+        settings = Settings(files, device, threads, verify, limits, drain, frozenset({host, *hosts}), keys)
         shown = f"[{host}]" if ":" in host else host
 
         def ready() -> None:

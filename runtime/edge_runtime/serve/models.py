@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,6 @@ from edge_runtime.contract.errors import EdgePredictError, InferenceFailed, OutO
 from edge_runtime.contract.lazy import cached_property
 from edge_runtime.contract.terminal import suggestion
 from edge_runtime.contract.values import listed
-from edge_runtime.engine.file_stamps import stamp
 from edge_runtime.engine.processor_limits import available_processors
 from edge_runtime.predictor import Predictor
 from edge_runtime.rows.arrays import as_tensor
@@ -93,7 +91,7 @@ class ServedModel:
     def __init__(self, name: str, predictor: Predictor, server: "ServedModels") -> None:
         self.name = name
         self._predictor, self._server = predictor, server
-        self._refused: tuple[int, ...] | None = None
+        self._refused: tuple[tuple[int, ...], ...] = ()
         self._said = ""
         self.opened = self._now()
 
@@ -149,15 +147,14 @@ class ServedModel:
     def reload(self) -> bool:
         """Take the file that is there now, if it has changed; a thread that is not the event loop's does it.
 
-        If the new file cannot be used, the log says why, and the old one goes on answering until the file changes
-        again.
+        If the new file cannot be used, the log says why, and the old one goes on answering until the file, or its
+        signature file, changes again.
 
         Returns:
             Whether new requests are answered by another file.
         """
-        source = self._predictor.source
-        found = stamp(source) if isinstance(source, Path) else None
-        if found is not None and found == self._refused:
+        found = self._predictor.file_stamps()
+        if found and found == self._refused:
             return False
         try:
             if not self._predictor.reload():

@@ -41,6 +41,7 @@ class Settings:
         limits: what is refused.
         drain: seconds for which requests are still taken after the server was told to end.
         hosts: by which names the server is asked, see `asked_by`.
+        trust: the public keys in PEM whose models are served; any model if there is none.
         tells: whether to say which models have no certificate.
     """
 
@@ -51,6 +52,7 @@ class Settings:
     limits: Limits
     drain: float
     hosts: frozenset[str]
+    trust: tuple[bytes, ...] = ()
     tells: bool = True
 
 
@@ -203,14 +205,16 @@ class Server(uvicorn.Server):
 
 
 def _opened(name: str, settings: Settings) -> Predictor:
-    file, device, threads = settings.files[name], settings.device, settings.threads
+    def opened(verify: bool) -> Predictor:
+        return Predictor(settings.files[name], settings.device, verify, settings.threads, trust=settings.trust or None)
+
     try:
         if settings.verify:
             try:
-                return Predictor(file, device, verify=True, threads=threads)
+                return opened(verify=True)
             except NoCertificate:
                 if settings.tells:
                     shell.note(f"{name} has no certificate, so it is served without being verified")
-        return Predictor(file, device, threads=threads)
+        return opened(verify=False)
     except EdgePredictError as error:
         raise type(error)(f"{name}: {error}") from error

@@ -253,9 +253,13 @@ def _bytes(plain: object) -> bytes:
     if not isinstance(plain, str):
         raise TypeError("base64 is not a string")
     try:
-        return base64.b64decode(plain, validate=True)
+        content = base64.b64decode(plain, validate=True)
     except binascii.Error as error:
         raise ValueError(f"base64: {error}") from error
+    # The last digit may have bits that are not used.
+    if base64.b64encode(content).decode() != plain:
+        raise ValueError("base64: it is not written in the usual way")
+    return content
 
 
 def _digest(plain: object) -> str:

@@ -8,16 +8,13 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from edge_runtime.contract.errors import EdgePredictError, ExtraNotInstalled, InvalidInput
 from edge_runtime.contract.terminal import printable, unreadable
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
-
-# One key: the path of its file, or the file's content.
-Key: TypeAlias = str | os.PathLike[str] | bytes
 
 # In bytes: a key takes less than 500.
 _LARGEST = 64 * 1024

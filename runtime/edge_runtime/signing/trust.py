@@ -2,13 +2,13 @@
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from edge_runtime.contract.errors import InvalidInput, ModelAltered, NotSigned, NotTrusted, UnknownSigner
-from edge_runtime.contract.terminal import printable, shortened, unreadable
+from edge_runtime.contract.terminal import printable, shortened
 from edge_runtime.signing.bundle import ALONE, LARGEST, Bundle, digests_in, encoded
 from edge_runtime.signing.keys import PublicKey
 
@@ -52,48 +52,45 @@ class Trust:
             raise InvalidInput(f"sig is the path of a signature file, or its content, found {type(sig).__name__}")
         return cls(keys, None if sig is None else Path(os.fsdecode(sig)).expanduser().absolute())
 
-    def check(self, path: Path | None, sha256: str, data: Mapping[str, str]) -> None:
-        """See that a model is signed, and is as it was signed.
+    def signed(self, path: Path | None, sha256: Callable[[], str]) -> "Signed":
+        """See that a model is signed, and is as it was signed; what it returns checks its data files.
 
         A model that was opened by its path must have the name that it was signed with, its own or that of the file that
-        it links to; a file that was signed alone may have any. So must its data files, in the same folder.
+        it links to; a file that was signed alone may have any.
 
         Args:
-            path: the absolute path of the model's file; None for a content.
-            sha256: the SHA-256 of the model, 64 hex digits.
-            data: the SHA-256 of each of its data files, by name.
+            path: the path of the model's file; None for a content.
+            sha256: gives the SHA-256 of the model, 64 hex digits. Not before the signature holds: it may take long.
 
         Raises:
-            NotSigned: there is no signature file, or it does not have one of the files.
+            NotSigned: there is no signature file, or it does not name the model.
             UnknownSigner: it was signed with another key.
-            ModelAltered: a file differs from what was signed, or the signature file is damaged.
+            ModelAltered: the model differs from what was signed, or the signature file is damaged.
+            OSError: the signature file cannot be read.
         """
         content, name = self._content(path)
         digests = self._verified(content, name)
         model = "the model" if path is None else printable(path)
-        if ALONE in digests:
-            if data:
-                raise NotSigned(
-                    f"{name} signs one file, but the weights of {model} are in {', '.join(data)}; sign its folder"
-                )
-            places = [ALONE]
-        elif path is None:
-            places = [place for place, digest in digests.items() if digest == sha256]
-        else:
+        places = list(digests)
+        if path is not None and ALONE not in digests:
             names = {path.name, os.path.basename(os.path.realpath(path))}  # noqa: PTH119
             places = [place for place in digests if PurePosixPath(place).name in names]
             if not places:
                 signed = shortened(", ".join(digests))
                 raise NotSigned(f"{name} signs {signed}, but not {path.name}; give the file the name that it had")
-        places = [place for place in places if digests[place] == sha256]
+        found = sha256()
+        places = [place for place in places if digests[place] == found]
         if not places:
             raise ModelAltered(
                 f"{model} is not as it was signed in {name}: it was altered or damaged, or is another one"
             )
-        # Files of the same content may lie in several folders.
-        problems = [_data_problem(digests, place, data, name) for place in places]
-        if None not in problems and problems[0] is not None:
-            raise problems[0]
+        return Signed(name, digests, tuple(places))
+
+    def files(self, path: Path) -> list[Path]:
+        """Where the signature file of the model `path` is looked for, in this order."""
+        if self.sig is None:
+            return list(dict.fromkeys(_beside(path)))
+        return [] if isinstance(self.sig, bytes) else [self.sig]
 
     def _content(self, path: Path | None) -> tuple[bytes, str]:
         """The content of the signature file of a model, and what to call it."""
@@ -101,7 +98,7 @@ class Trust:
             return self.sig, "sig"
         if self.sig is None and path is None:
             raise NotSigned("a model that is given by its content needs sig, the path or content of its signature file")
-        tried = [self.sig] if self.sig is not None else list(dict.fromkeys(_beside(path))) if path is not None else []
+        tried = self.files(path or Path())
         for one in tried:
             if (content := _regular(one)) is not None:
                 return content, printable(one)
@@ -123,17 +120,48 @@ class Trust:
         return digests_in(bundle.payload, name)
 
 
-def _data_problem(digests: Mapping[str, str], place: str, data: Mapping[str, str], name: str) -> NotTrusted | None:
-    """What is wrong with the data files of the model that is signed as `place`; None if nothing is."""
-    for file, sha256 in data.items():
-        signed = digests.get(str(PurePosixPath(place).with_name(file)))
-        if signed is None:
-            return NotSigned(f"{name} signs the model, but not its data file {file}")
-        if signed != sha256:
-            return ModelAltered(
-                f"{file} is not as it was signed in {name}: it was altered or damaged, or is another one"
-            )
-    return None
+@dataclass(frozen=True)
+class Signed:
+    """A model that is as it was signed.
+
+    Attributes:
+        name: what to call its signature file.
+        digests: the SHA-256 of each file that was signed, by its place.
+        places: where the model is among them: in more than one if files with its content are in several folders.
+    """
+
+    name: str
+    digests: Mapping[str, str]
+    places: tuple[str, ...]
+
+    def check(self, data: Mapping[str, str]) -> None:
+        """See that the files with the model's weights are as they were signed, each under its name.
+
+        Args:
+            data: their SHA-256 by their paths below the folder of the model.
+
+        Raises:
+            NotSigned: one was not signed.
+            ModelAltered: one differs from what was signed.
+        """
+        problems = [self._problem(place, data) for place in self.places]
+        if None not in problems and problems[0] is not None:
+            raise problems[0]
+
+    def _problem(self, place: str, data: Mapping[str, str]) -> NotTrusted | None:
+        for file, sha256 in data.items():
+            if place == ALONE:
+                return NotSigned(f"{self.name} signs one file, but the model has weights in {file}; sign its folder")
+            signed = self.digests.get(str(PurePosixPath(place).parent / file))
+            if signed is None:
+                return NotSigned(f"{self.name} signs the model, but not its weights in {file}")
+            if signed != sha256:
+                return ModelAltered(_not_as_signed(file, self.name))
+        return None
+
+
+def _not_as_signed(file: str, name: str) -> str:
+    return f"{file} is not as it was signed in {name}: it was altered or damaged, or is another one"
 
 
 def _beside(model: Path) -> Iterator[Path]:
@@ -146,24 +174,20 @@ def _beside(model: Path) -> Iterator[Path]:
         while "." in name[1:]:
             name = name.rpartition(".")[0]
             yield path.with_name(name + ENDING)
+        if name == path.name:
+            yield path.with_name(name + ENDING)
 
 
 def _regular(path: Path) -> bytes | None:
-    """The content of a signature file; None if there is none.
-
-    Raises:
-        ModelAltered: it cannot be read, or is not a regular file.
-    """
+    """The content of a signature file, as far as one may be long; None if there is none."""
     try:
         descriptor = os.open(path, _READ)
-        try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise ModelAltered(f"{printable(path)} is not a regular file, as a signature file is")
-            with open(descriptor, "rb", closefd=False) as file:
-                return file.read(LARGEST + 1)
-        finally:
-            os.close(descriptor)
     except FileNotFoundError:
         return None
-    except OSError as error:
-        raise ModelAltered(f"the signature file cannot be read: {unreadable(path, error)}") from error
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ModelAltered(f"{printable(path)} is not a regular file, as a signature file is")
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(LARGEST + 1)
+    finally:
+        os.close(descriptor)

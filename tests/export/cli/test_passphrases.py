@@ -55,7 +55,7 @@ def test_the_command_signs_and_says_so(
     assert result.out.splitlines()[1] == f"{signed.with_suffix('.sig')}: signs all of these"
     trust = Trust.given(SigningKey.read(encrypted, "secret").public.pem, None)
     assert trust is not None
-    trust.check(signed, sha256(signed.read_bytes()), {})
+    trust.signed(signed, lambda: sha256(signed.read_bytes())).check({})
 
 
 def test_where_nobody_can_be_asked_both_ways_are_named(encrypted: Path, monkeypatch: pytest.MonkeyPatch) -> None:

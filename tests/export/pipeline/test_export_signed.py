@@ -67,7 +67,7 @@ def test_a_data_file_is_signed_too(key: Path, tmp_path: Path, monkeypatch: pytes
     trust = Trust.given(public_pem(KEY), None)
     assert trust is not None
     model, data = ((folder / name).read_bytes() for name in ("model.onnx", "model.onnx.data"))
-    trust.check(folder / "model.onnx", sha256(model), {"model.onnx.data": sha256(data)})
+    trust.signed(folder / "model.onnx", lambda: sha256(model)).check({"model.onnx.data": sha256(data)})
 
 
 def test_a_key_that_cannot_sign_is_refused_before_anything_is_made(

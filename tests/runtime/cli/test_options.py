@@ -264,6 +264,7 @@ def test_help_has_one_line_for_each_option(command: Command) -> None:
         "--device",
         "--operators",
         "--isolate",
+        "--trust",
         "--limit",
         "--describe",
         "--details",

@@ -112,6 +112,7 @@ def test_values_of_other_kinds_are_refused(odd: Any) -> None:
         (("dsseEnvelope", "signatures"), BUNDLE["dsseEnvelope"]["signatures"] * 2, "2 signatures"),
         (("dsseEnvelope", "signatures", 0, "sig"), "AA-_", "base64"),
         (("dsseEnvelope", "signatures", 0, "sig"), "AAA", "base64"),
+        (("dsseEnvelope", "signatures", 0, "sig"), "AB==", "base64: it is not written in the usual way"),
         (("dsseEnvelope", "signatures", 0, "sig"), " AAAA\n", "base64"),
         (("messageSignature",), {}, "'messageSignature'"),
     ],
