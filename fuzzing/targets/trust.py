@@ -35,13 +35,13 @@ def _prepare_bundle() -> Check:
     def check(data: bytes) -> None:
         trust = Trust(keys, data)
         try:
-            trust.check(None, _OTHER, {})
+            trust.signed(None, lambda: _OTHER).check({})
         except Exception as error:
             if "not as it was signed" not in str(error):
                 raise
         else:
             expect(False, "another model passes")
-        trust.check(None, _SIGNED, {})
+        trust.signed(None, lambda: _SIGNED).check({})
         # Whatever else is in it, this was signed.
         bundle = Bundle.from_json(data, "sig")
         expect(bundle.payload in _payloads(), "another statement passes")
