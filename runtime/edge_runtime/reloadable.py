@@ -79,15 +79,14 @@ class Reloadable(Closable):
                 refused before ONNX Runtime reads it, by `reload` too; so is another data file than the model's own.
             trust: a public key, or a list of them: the path of a PEM file, or its content as bytes. A model that none
                 of them has signed, or that is not as it was signed, is refused likewise, and so are its data files.
-            sig: with `trust`, the signature file by its path or content, if it is not beside the model's file with the
-                ending .sig in place of its own.
+            sig: the signature file by its path or content, if it is not the model's file with the ending .sig.
 
         Raises:
             ModelNotFound: the file does not exist.
             ContentMismatch: the model does not have the digest `sha256`, or was changed while it was opened.
             InvalidModel: it is not an ONNX model, is damaged, or is newer than this version reads.
-            NotSigned, UnknownSigner, ModelAltered: with `trust`, the model has no signature, or that of another key,
-                or is not as it was signed.
+            NotSigned, UnknownSigner, ModelAltered: with `trust`, the model was not signed, not by a trusted key, or is
+                not as it was signed.
             ExtraNotInstalled: `trust` needs the extra `sign`.
             InvalidInput: another argument is not what is taken here.
             UnknownDevice, DeviceUnavailable: no device has this name, or it cannot be used here; the message says why.
