@@ -1,6 +1,7 @@
 """Whole artifacts: opened, described, verified, and asked for answers."""
 
 import json
+import os
 import pickle
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -13,7 +14,7 @@ import onnxruntime
 from certificates import appended
 from paths import MODELS
 
-from edge_runtime import EdgePredictError, Feature, NoCertificate, Predictor
+from edge_runtime import EdgePredictError, Feature, Limits, NoCertificate, Predictor
 from edge_runtime.contract.certificate import seal
 from edge_runtime.contract.data_file import finished
 from edge_runtime.contract.errors import InvalidInput
@@ -28,10 +29,12 @@ from fuzzing.target import Check, Target, expect
 
 # Inputs that the file declares larger are not made.
 _MOST_ELEMENTS = 2**18
+# Models can loop for ever.
+_LIMITS = Limits(call_seconds=2)
 
 
 def _check(data: bytes) -> None:
-    with Predictor(data, device="cpu", threads=1) as predictor:
+    with Predictor(data, device="cpu", threads=1, limits=_LIMITS) as predictor:
         use(predictor)
 
 
@@ -150,9 +153,11 @@ def _prepare_with_data() -> Check:
 
     def check(data: bytes) -> None:
         content, _, beside = data.partition(_BETWEEN)
-        (folder / "model.onnx").write_bytes(content)
-        (folder / "model.onnx.data").write_bytes(beside)
-        with Predictor(folder / "model.onnx", device="cpu", threads=1) as predictor:
+        for name, part in (("model.onnx", content), ("model.onnx.data", beside)):
+            (folder / name).write_bytes(part)
+            # What was written just now may be written again at the same time, and is waited for.
+            os.utime(folder / name, (10**9, 10**9))
+        with Predictor(folder / "model.onnx", device="cpu", threads=1, limits=_LIMITS) as predictor:
             use(predictor)
             (folder / "model.onnx.data").write_bytes(beside[:-1])
             try:

@@ -35,7 +35,9 @@ _TABLES = (".csv", ".jsonl", ".tsv", ".parquet", ".csv.gz", ".json.gz")
 _DATA = (".npz", ".npy", ".csv", ".txt")
 
 
-def _of_files(read: Callable[[Path], object], endings: tuple[str, ...]) -> Callable[[], Check]:
+def _of_files(
+    read: Callable[[Path], object], endings: tuple[str, ...], seeds: Callable[[], Iterable[bytes]]
+) -> Callable[[], Check]:
     def prepare() -> Check:
         folder = Path(tempfile.mkdtemp())
 
@@ -46,8 +48,9 @@ def _of_files(read: Callable[[Path], object], endings: tuple[str, ...]) -> Calla
                 read(path)
 
         # torch and scikit-learn import much when they are used first.
-        with contextlib.suppress(EdgePredictError):
-            check(b"\0a,b\n1,2\n")
+        for data in seeds():
+            with contextlib.suppress(EdgePredictError):
+                check(data)
         return check
 
     return prepare
@@ -180,10 +183,14 @@ def _mutated_table(data: bytes, random: Random) -> bytes:
     return kept + (mutated_zip if rest.startswith(b"PK") else mutated_lines)(rest, random)
 
 
+def _target(name: str, read: Callable[[Path], object], endings: tuple[str, ...], seeds: Any, **more: Any) -> Target:
+    return Target(name, _of_files(read, endings, seeds), seeds, **more)
+
+
 TARGETS = (
-    Target("edge-train table", _of_files(_table, _TABLES), _table_seeds, _mutated_table, weight=2),
-    Target("checkpoint", _of_files(_checkpoint, (".pt",)), _checkpoint_seeds, _mutated_saved, weight=2),
-    Target("progress of training", _of_files(_progress, (".pt",)), _progress_seeds, _mutated_saved),
-    Target("weights", _of_files(_weights, (".pt",)), _weight_seeds, _mutated_saved, weight=2),
-    Target("data and labels", _of_files(_data, _DATA), _data_seeds, _mutated_table),
+    _target("edge-train table", _table, _TABLES, _table_seeds, mutate=_mutated_table, weight=2),
+    _target("checkpoint", _checkpoint, (".pt",), _checkpoint_seeds, mutate=_mutated_saved, weight=2),
+    _target("progress of training", _progress, (".pt",), _progress_seeds, mutate=_mutated_saved),
+    _target("weights", _weights, (".pt",), _weight_seeds, mutate=_mutated_saved, weight=2),
+    _target("data and labels", _data, _DATA, _data_seeds, mutate=_mutated_table),
 )

@@ -50,6 +50,7 @@ from edge_runtime.contract.reference_arrays import (
     read_array,
     read_generated,
     read_selected,
+    read_shape,
 )
 
 SCHEMA_VERSION = 3
@@ -242,13 +243,13 @@ def _check_size(reference: list[Mapping[str, Any]], limits: Limits) -> None:
     """Refuse reference rows that would take long to read, or much memory. Before their arrays are made of them."""
     rows = elements = 0
     for batch in reference:
-        shapes = [array["shape"] for array in batch["inputs"].values()]
+        shapes = [read_shape(array["shape"]) for array in batch["inputs"].values()]
         rows += max([1, *(shape[0] for shape in shapes if shape)])
         # Arrays that are stored whole take no more memory than the file.
         rules = [
             array for part in _PARTS for array in batch[part].values() if "generated" in array or "stored" in array
         ]
-        elements += sum(math.prod(array["shape"]) for array in rules)
+        elements += sum(math.prod(read_shape(array["shape"])) for array in rules)
     if limits.reference_rows is not None and rows > limits.reference_rows:
         found = f"{rows:,} reference rows; the limit is {limits.reference_rows:,}"
         raise InvalidModel(f"the certificate has {found}{how_to_raise('reference_rows')}")

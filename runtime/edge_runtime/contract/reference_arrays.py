@@ -31,6 +31,8 @@ from edge_runtime.contract.tensors import NUMPY_TYPES
 # The most elements of an array whose data does not hold them all, so that a damaged file cannot fill the memory.
 MOST_ELEMENTS = 2**26
 
+# As many as numpy has.
+_MOST_AXES = 64
 _DTYPES = {dtype.name: dtype for dtype in map(np.dtype, NUMPY_TYPES.values()) if dtype != np.object_}
 _INTEGERS = tuple(map(np.dtype, (np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32)))
 
@@ -203,6 +205,8 @@ def _holds(dtype: np.dtype[Any], values: npt.NDArray[Any]) -> bool:
 
 def read_shape(plain: Any) -> tuple[int, ...]:
     """The shape that `plain` is. Raises as `read_array`."""
+    if len(plain) > _MOST_AXES:
+        raise ValueError(f"an array has {len(plain)} axes")
     # numpy would compute a size of -1 by itself.
     if not all(type(size) is int and size >= 0 for size in plain):
         raise ValueError(f"an array has the shape {plain}")
