@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_runtime.contract.errors import InvalidInput, NoFeatures
+from edge_runtime.contract.labels import as_classes
 from edge_runtime.contract.signature import Signature
 from edge_runtime.contract.tensors import TensorSpec
 from edge_runtime.engine import forks
@@ -56,13 +57,16 @@ class _Parts:
             self.reader = TensorReader(session.inputs, self._target.shape[0])
         self.novelty = Novelty(signature)
         self._labels = signature.labels
-        self.classes = np.array(self._labels)
+        self.classes = as_classes(self._labels)
         self.classes.flags.writeable = False
         self._is_binary = signature.task == "binary_classification"
         self._is_regression = signature.task == "regression"
         # As numpy compares an array of this type with it.
         self._threshold = float(self._target.dtype.type(signature.threshold))
-        self._runner = FeedRunner(placement, [self._target], self._is_binary)
+        # Of tensors without a common batch it is not known which axis is that of the rows.
+        is_counted = signature.has_features or self._source.shape[:1] == self._target.shape[:1]
+        counted = self._source.name if is_counted else None
+        self._runner = FeedRunner(placement, [self._target], self._is_binary, counted)
         self._of_no_rows = np.empty((0, max(len(self._labels), 1)), self._target.dtype)
         self._turns, self._is_small = placement.turns, placement.is_small(1)
         # Last, since other threads look at them.

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_runtime.contract.certificate import Certificate, ReferenceBatch
-from edge_runtime.contract.errors import ContentMismatch, InferenceFailed, InvalidInput
+from edge_runtime.contract.errors import ContentMismatch, DeadlineExceeded, InferenceFailed, InvalidInput
 from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
 from edge_runtime.engine.session import Session
 
@@ -102,6 +102,7 @@ def replay(session: Session, certificate: Certificate, on_batch: Callable[[], ob
 
     Raises:
         InvalidModel: the file, whose content is not held, cannot be read.
+        DeadlineExceeded: a reference batch takes longer than the limit of a call.
     """
     found: dict[tuple[str, str], list[Check]] = {}
     for batch in certificate.reference:
@@ -170,6 +171,9 @@ def _replayed(session: Session, batch: ReferenceBatch) -> Iterator[Check]:
             raise InvalidInput(f"the model cannot take these inputs: {', '.join(batch.inputs)}")
         names = [spec.name for spec in session.outputs]
         outputs = dict(zip(names, session.run(names, batch.inputs), strict=True))
+    except DeadlineExceeded:
+        # The other batches would take as long.
+        raise
     except (InvalidInput, InferenceFailed) as error:
         for name in batch.expected:
             yield _incomparable(batch, name, str(error))

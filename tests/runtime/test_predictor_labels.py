@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from looping import looping
 from paths import MODELS
 
 from edge_runtime import Prediction, Predictor
@@ -41,3 +42,12 @@ def test_nan_gets_the_first_label(predictor: Predictor) -> None:
     answer = predictor.predict_one([0, np.nan])
     assert answer.label == "right"
     assert np.isnan(answer.probability)
+
+
+@pytest.mark.parametrize("labels", [(2**63, -1), (-1, 2**64 - 1), (0, 2**64 - 1), ("a", "a\0"), (True, False)])
+def test_labels_stay_what_they_are(labels: tuple[Any, ...]) -> None:
+    predictor = Predictor(looping(labels), device="cpu")
+    assert predictor.classes_.tolist() == list(labels)
+    for answer in (*predictor.predict([ROWS[0], ROWS[1]]).tolist(), predictor.predict_one(ROWS[0]).label):
+        assert answer in labels
+        assert type(answer) is type(labels[0])

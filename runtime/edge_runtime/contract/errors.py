@@ -19,7 +19,8 @@
     ├── DeviceUnavailable    (RuntimeError)       the device exists, but cannot be used here
     ├── RuntimeNotInstalled  (ImportError)        ONNX Runtime is missing, or two of its packages clash
     ├── ExtraNotInstalled    (ImportError)        what was asked for needs an extra of edge-predict
-    ├── InferenceFailed      (RuntimeError)       ONNX Runtime failed while it computed
+    ├── InferenceFailed      (RuntimeError)       ONNX Runtime failed while it computed, or gave what cannot be answers
+    │   ├── DeadlineExceeded (TimeoutError)       a call took longer than its limit
     │   └── IsolationFailed                       the process of an isolated model crashed, or took more than it may
     ├── OutOfResources       (MemoryError)        memory, threads or open files have run out, for now
     ├── PredictorClosed      (ValueError)         the predictor was closed
@@ -109,7 +110,11 @@ class ExtraNotInstalled(EdgePredictError, ImportError):
 
 
 class InferenceFailed(EdgePredictError, RuntimeError):
-    """ONNX Runtime accepted the inputs but could not compute the outputs."""
+    """ONNX Runtime accepted the inputs, but could not compute the outputs, or not such as the model declares."""
+
+
+class DeadlineExceeded(InferenceFailed, TimeoutError):
+    """A call took longer than `Limits.call_seconds`, and was ended. The model can be used as before."""
 
 
 class IsolationFailed(InferenceFailed):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_runtime.contract.errors import InferenceFailed, InvalidInput
+from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.lazy import cached_property
 from edge_runtime.contract.tensors import TensorSpec
 from edge_runtime.contract.terminal import shortened, suggestion
@@ -17,7 +17,9 @@ from edge_runtime.contract.values import listed
 from edge_runtime.engine.batch_splitting import run_in_batches
 from edge_runtime.engine.bound_buffers import HeldBuffers, both_probabilities
 from edge_runtime.engine.devices import CPU
+from edge_runtime.engine.output_shapes import check_shape
 from edge_runtime.engine.placement import Placement
+from edge_runtime.engine.session import Session
 from edge_runtime.engine.turns import Turns
 
 # How many choices of outputs are kept: a server's clients may ask for others each time.
@@ -32,7 +34,13 @@ class FeedRunner:
         names: the names of the outputs.
     """
 
-    def __init__(self, placement: Placement, outputs: Sequence[TensorSpec], is_binary: bool = False) -> None:
+    def __init__(
+        self,
+        placement: Placement,
+        outputs: Sequence[TensorSpec],
+        is_binary: bool = False,
+        counted: str | None = None,
+    ) -> None:
         """Compute `outputs` on the sessions of `placement`.
 
         Args:
@@ -40,12 +48,14 @@ class FeedRunner:
             outputs: what to compute.
             is_binary: the one output is the probability of the second label, shape (rows, 1), and the results are the
                 probabilities of both labels, shape (rows, 2).
+            counted: the input that has a row for each row of the outputs; by default the first one, if the file says
+                that the rows are independent.
         """
         self.placement = placement
         self._ranges, self._taken = placement.ranges, len(placement.main.inputs)
         self._outputs = tuple(outputs)
         self.names = [spec.name for spec in outputs]
-        self._is_binary = is_binary
+        self._is_binary, self._counted = is_binary, counted
         self._chosen: dict[tuple[str, ...], FeedRunner] = {}
         self._turns: Turns[HeldBuffers] | None = None  # See `_prepared`.
 
@@ -100,7 +110,8 @@ class FeedRunner:
 
         Raises:
             InvalidInput: ONNX Runtime refuses the inputs, or an integer is outside the range that the model looks up.
-            InferenceFailed: it fails while computing, or returns another number of rows than the feed has.
+            InferenceFailed: it fails while computing, or returns another number of rows than the feed has where the
+                model says that it does not; see `check_shape`.
         """
         if self._turns is None:
             self._turns = self._prepared()
@@ -117,7 +128,7 @@ class FeedRunner:
             turn, held = self._turns.other(waits)
         try:
             if not self._is_binary and (rows is None or is_small):
-                return (self._uncounted if rows is None else self.placement.main).run(self.names, feed)
+                return self._computed(self._uncounted if rows is None else self.placement.main, feed)
             return self._outputs_of(feed, rows, is_small)
         finally:
             turn.append(held)
@@ -127,6 +138,8 @@ class FeedRunner:
         # Where a call runs, and whether it is split, depends on its size only if the file says what a row costs.
         self._needs_rows = self._counts_rows and self.placement.says_workload
         self._uncounted = self.placement.main if self._needs_rows else self.placement.pooled()
+        if self._counted is None and self.has_independent_rows:
+            self._counted = self.placement.main.inputs[0].name
         return self.placement.turns
 
     def _outputs_of(self, feed: Mapping[str, Any], rows: int | None, is_small: bool | None) -> list[Any]:
@@ -135,44 +148,62 @@ class FeedRunner:
             session = self.placement.session_for(rows, feed)
             may_split = self._may_split and session.provider == CPU
             if may_split and self.placement.is_worth_splitting(rows):
-                return self._in_batches(feed, rows)
+                return _in_batches(self.placement, self._outputs, self._is_binary, feed, rows)
             if may_split and is_small is False and self.placement.turns.are_crowded:
                 # The processors have enough to do.
                 session = self.placement.single_threaded() or session
             elif session is self.placement.main and rows > self.placement.most_on_one:
                 session = self.placement.pooled()
-        outputs = session.run(self.names, feed)
+        outputs = self._computed(session, feed)
         if self._is_binary:
             (positive,) = outputs
+            if self._counted is None:
+                check_shape(positive, self._outputs[0], None)
             outputs = [both_probabilities(positive, np.empty((len(positive), 2), positive.dtype))]
         return outputs
 
-    def _in_batches(self, feed: Mapping[str, npt.NDArray[Any]], rows: int) -> list[npt.NDArray[Any]]:
-        """The outputs for `feed`, computed in batches on the CPU.
+    def _computed(self, session: Session, feed: Mapping[str, Any]) -> list[Any]:
+        outputs = session.run(self.names, feed)
+        if self._counted is not None:
+            rows = len(feed[self._counted])
+            for output, spec in zip(outputs, self._outputs, strict=True):
+                check_shape(output, spec, rows)
+        return outputs
 
-        Worker threads of ours are faster than ONNX Runtime's if a batch fits the cache. They take a session that
-        computes on one thread. A large model is not loaded twice for that: all threads compute one batch at a time.
-        """
-        workload = self.placement.workload
-        assert workload is not None
-        columns: list[Any] = [(2,) if self._is_binary else spec.shape[1:] for spec in self._outputs]
-        results = [np.empty((rows, *sizes), spec.dtype) for sizes, spec in zip(columns, self._outputs, strict=True)]
-        single = self.placement.single_threaded()
-        is_alone = single is not None and not self.placement.turns.are_crowded
-        session, threads = single or self.placement.main, self.placement.threads if is_alone else 1
 
-        def compute(start: int, stop: int) -> None:
-            outputs = session.run(self.names, {name: values[start:stop] for name, values in feed.items()})
-            for result, output in zip(results, outputs, strict=True):
-                if len(output) != stop - start:
-                    raise InferenceFailed(f"the model returns {len(output)} rows for {stop - start}")
-                if self._is_binary:
-                    both_probabilities(output, result[start:stop])
-                else:
-                    result[start:stop] = output
+def _in_batches(
+    placement: Placement,
+    outputs: Sequence[TensorSpec],
+    is_binary: bool,
+    feed: Mapping[str, npt.NDArray[Any]],
+    rows: int,
+) -> list[npt.NDArray[Any]]:
+    """What `FeedRunner.run` returns for `feed`, computed in batches on the CPU.
 
-        run_in_batches(rows, workload, threads, compute)
-        return results
+    Worker threads of ours are faster than ONNX Runtime's if a batch fits the cache. They take a session that
+    computes on one thread. A large model is not loaded twice for that: all threads compute one batch at a time.
+    """
+    workload, names = placement.workload, [spec.name for spec in outputs]
+    assert workload is not None
+    columns: list[Any] = [(2,) if is_binary else spec.shape[1:] for spec in outputs]
+    results = [np.empty((rows, *sizes), spec.dtype) for sizes, spec in zip(columns, outputs, strict=True)]
+    single = placement.single_threaded()
+    session, threads = single or placement.main, placement.threads
+    if single is None or placement.turns.are_crowded:
+        threads = 1
+    deadline = session.deadline()
+
+    def compute(start: int, stop: int) -> None:
+        found = session.run(names, {name: values[start:stop] for name, values in feed.items()}, deadline)
+        for result, output, spec in zip(results, found, outputs, strict=True):
+            check_shape(output, spec, stop - start)
+            if is_binary:
+                both_probabilities(output, result[start:stop])
+            else:
+                result[start:stop] = output
+
+    run_in_batches(rows, workload, threads, compute)
+    return results
 
 
 def _count_rows(inputs: Sequence[TensorSpec]) -> bool:

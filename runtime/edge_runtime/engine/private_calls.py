@@ -30,9 +30,9 @@ def run_values_of(session: Any) -> Callable[[Sequence[str], Mapping[str, Any], A
     return run
 
 
-def bound_run(session: Any, binding: Any, run_options: Any) -> Callable[[], None]:
-    """`session.run_with_iobinding(binding, run_options)` without its checks, as a call without arguments."""
-    return functools.partial(session._sess.run_with_iobinding, binding._iobinding, run_options)
+def bound_run(session: Any, binding: Any) -> Callable[[Any], None]:
+    """`session.run_with_iobinding(binding, run_options)` without its checks, as a call with the run options."""
+    return functools.partial(session._sess.run_with_iobinding, binding._iobinding)
 
 
 def computing_in(session: Any) -> Any:

@@ -1,5 +1,6 @@
 """One session of ONNX Runtime, and the calls of it."""
 
+import contextlib
 import functools
 import logging
 import threading
@@ -11,6 +12,7 @@ from edge_runtime.contract.errors import EdgePredictError, InferenceFailed, Inva
 from edge_runtime.contract.metadata_keys import CERTIFICATE_KEY
 from edge_runtime.contract.tensors import TensorSpec, needs_ml_dtypes
 from edge_runtime.engine import forks, ml_values, private_calls, string_inputs
+from edge_runtime.engine.deadlines import Deadline, ended_at
 from edge_runtime.engine.devices import CPU
 from edge_runtime.engine.installation import import_onnxruntime
 from edge_runtime.engine.model_source import ModelSource
@@ -62,10 +64,8 @@ class Session:
         self.device_id = int(options.get("device_id", 0))
         self._captures = options.get("enable_cuda_graph") == "1"
         self.turn = threading.RLock() if self._captures else None
-        self._run_options = ort.RunOptions()
-        if self._captures:
-            # Only calls on the same buffers can be recorded, see `bound_call`.
-            self._run_options.add_run_config_entry("gpu_graph_id", "-1")
+        self._seconds = settings.limits.call_seconds
+        self._run_options = self._new_options(None)
         self.version: str = ort.__version__
         self.provider: str = self._session.get_providers()[0]
         _LOG.info("opened %r on %s", source, self.provider)
@@ -117,27 +117,42 @@ class Session:
 
     def bound_call(self, binding: Any, graph: int | None) -> Callable[[], None]:
         """A call on what is bound; recorded as the CUDA graph with this number, if the session records graphs."""
-        options = self._run_options
-        if self._captures and graph is not None:
-            options = import_onnxruntime().RunOptions()
-            options.add_run_config_entry("gpu_graph_id", str(graph))
-        return private_calls.bound_run(self._session, binding, options)
+        run, seconds = private_calls.bound_run(self._session, binding), self._seconds
+        if seconds is None:
+            return functools.partial(run, self._run_options if graph is None else self._new_options(graph))
+        return lambda: ended_at(Deadline(seconds), run, self._new_options(graph))
 
-    def run(self, names: Sequence[str], feed: Mapping[str, Any]) -> list[Any]:
+    def deadline(self) -> Deadline | None:
+        """When a call that begins now has to end; None if it may take as long as it takes."""
+        return None if self._seconds is None else Deadline(self._seconds)
+
+    def _new_options(self, graph: int | None) -> Any:
+        options = import_onnxruntime().RunOptions()
+        if self._captures:
+            # Only calls on the same buffers can be recorded.
+            options.add_run_config_entry("gpu_graph_id", str(-1 if graph is None else graph))
+        return options
+
+    def run(self, names: Sequence[str], feed: Mapping[str, Any], deadline: Deadline | None = None) -> list[Any]:
         """Compute the outputs `names`.
 
         Args:
             names: the names of the outputs.
             feed: all inputs by name, with the declared types.
+            deadline: when this has to end, if it is a part of a call that has begun before.
 
         Returns:
             The outputs in the order of `names`: arrays for tensors.
 
         Raises:
             InvalidInput: ONNX Runtime refuses the inputs.
-            InferenceFailed: it fails while computing.
+            InferenceFailed: it fails while computing, or the call takes longer than the limit.
         """
         try:
+            if self._seconds is not None:
+                with self.turn or contextlib.nullcontext():
+                    call = functools.partial(self._run, names, feed)
+                    return ended_at(deadline or Deadline(self._seconds), call, self._new_options(None))
             if self.turn is None:
                 return self._run(names, feed, self._run_options)
             with self.turn:

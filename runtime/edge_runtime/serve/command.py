@@ -46,6 +46,7 @@ def serve(
             metavar="MS", min=0, max=60_000, help="How long rows may wait to be joined with others, while nothing runs."
         ),
     ] = 0,
+    limit: Annotated[list[str] | None, shell.limit_option()] = None,
     drain: Annotated[
         float,
         typer.Option(metavar="SECONDS", min=0, max=86_400, help="How long to serve after SIGTERM, while not ready."),
@@ -58,6 +59,8 @@ def serve(
         # NaN is in every range.
         if math.isnan(number):
             raise shell.UsageError(f"{option}: nan is not a number")
+    # A call that nobody waits for any more need not go on.
+    model_limits = shell.limits_of([f"call_seconds={timeout}", *(limit or [])])
     # These import onnxruntime and uvicorn, and the mistakes in a command line are found before.
     from edge_runtime.serve.limits import Limits
     from edge_runtime.serve.supervisor import Supervisor
@@ -71,7 +74,8 @@ def serve(
         address, number, *_ = listening.getsockname()
         # Whoever lets other machines ask knows by which names they do.
         hosts = allowed_host or ([host] if ipaddress.ip_address(address).is_loopback else ["*"])
-        settings = Settings(files, device, threads, verify, limits, drain, frozenset({host, *hosts}), keys)
+        names = frozenset({host, *hosts})
+        settings = Settings(files, device, threads, verify, limits, model_limits, drain, names, keys)
         shown = f"[{host}]" if ":" in host else host
 
         def ready() -> None:

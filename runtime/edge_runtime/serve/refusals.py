@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from edge_runtime.contract.errors import EdgePredictError, InferenceFailed
+from edge_runtime.contract.errors import DeadlineExceeded, EdgePredictError, InferenceFailed
 
 
 class Refused(Exception):
@@ -25,4 +25,6 @@ def status_of(error: Exception) -> int:
         return error.status
     if isinstance(error, MemoryError):
         return 503
+    if isinstance(error, DeadlineExceeded):
+        return 504
     return 400 if isinstance(error, EdgePredictError) and not isinstance(error, InferenceFailed) else 500

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from edge_runtime.contract import shell
 from edge_runtime.contract.errors import EdgePredictError, NoCertificate
+from edge_runtime.contract.limits import Limits as ModelLimits
 from edge_runtime.predictor import Predictor
 from edge_runtime.serve.app import create_app
 from edge_runtime.serve.hosts import asked_by
@@ -39,6 +40,7 @@ class Settings:
         device, threads: as for `Predictor`.
         verify: whether to replay the certificates first.
         limits: what is refused.
+        model_limits: how much a model and a call of it may take.
         drain: seconds for which requests are still taken after the server was told to end.
         hosts: by which names the server is asked, see `asked_by`.
         trust: the public keys in PEM whose models are served; any model if there is none.
@@ -50,6 +52,7 @@ class Settings:
     threads: int | None
     verify: bool
     limits: Limits
+    model_limits: ModelLimits
     drain: float
     hosts: frozenset[str]
     trust: tuple[bytes, ...] = ()
@@ -205,9 +208,14 @@ class Server(uvicorn.Server):
 
 
 def _opened(name: str, settings: Settings) -> Predictor:
-    def opened(verify: bool) -> Predictor:
-        return Predictor(settings.files[name], settings.device, verify, settings.threads, trust=settings.trust or None)
-
+    opened = functools.partial(
+        Predictor,
+        settings.files[name],
+        settings.device,
+        threads=settings.threads,
+        trust=settings.trust or None,
+        limits=settings.model_limits,
+    )
     try:
         if settings.verify:
             try:
@@ -215,6 +223,6 @@ def _opened(name: str, settings: Settings) -> Predictor:
             except NoCertificate:
                 if settings.tells:
                     shell.note(f"{name} has no certificate, so it is served without being verified")
-        return opened(verify=False)
+        return opened()
     except EdgePredictError as error:
         raise type(error)(f"{name}: {error}") from error

@@ -187,12 +187,12 @@ def test_a_model_that_returns_another_number_of_rows(
     single = found.single_threaded()
     assert single is not None
     run = single.run
-    monkeypatch.setattr(single, "run", lambda names, feed: [output[:-1] for output in run(names, feed)])
+    monkeypatch.setattr(single, "run", lambda *call: [output[:-1] for output in run(*call)])
     for rows in (20, 1000):
         with pytest.raises(InferenceFailed) as raised:
             all_outputs(found).run({"x": drawn(rows)})
         first = sizes_of(rows)[0]
-        assert str(raised.value) == f"the model returns {first - 1} rows for {first}"
+        assert str(raised.value) == f"the model returns {first - 1:,} rows of probabilities for {first:,}"
 
 
 def sizes_of(rows: int) -> list[int]:

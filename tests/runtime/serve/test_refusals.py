@@ -1,6 +1,6 @@
 import pytest
 
-from edge_runtime import InferenceFailed, InvalidInput, OutOfResources
+from edge_runtime import DeadlineExceeded, InferenceFailed, InvalidInput, OutOfResources
 from edge_runtime.serve.refusals import Refused, status_of
 
 
@@ -13,6 +13,7 @@ from edge_runtime.serve.refusals import Refused, status_of
         (KeyError("z"), 500),
         (OutOfResources("memory"), 503),
         (MemoryError(), 503),
+        (DeadlineExceeded("z"), 504),
     ],
 )
 def test_statuses(error: Exception, status: int) -> None:

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 from concurrency import HANG, in_threads
+from looping import FOR_EVER, ROW, looping
 from paths import FOUR_BLOBS
 from servers import LONELY, Server, serving, until
 
 from edge_runtime import Predictor
+from edge_runtime.engine.processor_limits import available_processors
 
 INFER = "/v2/models/four_blobs/infer"
 BODY = json.dumps({"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [-1, 1]}]})
@@ -170,3 +172,18 @@ def test_a_refused_request_leaves_the_server_as_it_is(body: str, status: int, me
             assert response.status == status
             assert message in response.json["error"]
         assert server.ask(INFER, BODY).status == 200
+
+
+@pytest.mark.parametrize("options", [["--timeout", 1], ["--limit", "call_seconds=0.5"]])
+def test_calls_that_would_never_end_leave_the_server_as_it_is(tmp_path: Path, options: list[object]) -> None:
+    file = tmp_path / "model.onnx"
+    file.write_bytes(looping())
+    with serving(file, "--no-verify", *options) as server:
+        path = "/models/model/predict"
+        usual, for_ever = (json.dumps({"rows": [row]}) for row in (ROW, FOR_EVER))
+        expected = server.ask(path, usual)
+        assert expected.status == 200
+        # More than there are threads, one after the other.
+        for _ in range(2 + available_processors()):
+            assert server.ask(path, for_ever).status == 504
+        assert server.ask(path, usual).body == expected.body
