@@ -1,13 +1,11 @@
-"""Models with weights in other files, made without onnx: y = x + w, where w is in the file `weights` of any location.
+"""Models with weights in other files, made without onnx: y = x + w, where w = [3, 4] lies anywhere."""
 
-The numbers are those of fields in https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
-"""
-
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from certificates import appended
+from written_models import BOOL, FLOAT, attribute, graph, message, model, node, value
 
 from edge_runtime import Certificate, ReferenceBatch
 from edge_runtime.contract.certificate import seal
@@ -16,68 +14,106 @@ from edge_runtime.contract.metadata_keys import CERTIFICATE_KEY, DATA_KEY
 
 WEIGHTS = np.array([3, 4], np.float32)
 
-
-def varint(number: int) -> bytes:
-    """A number of any size."""
-    encoded = b""
-    while number > 127:
-        encoded, number = encoded + bytes([number & 127 | 128]), number >> 7
-    return encoded + bytes([number])
-
-
-def field(number: int, content: bytes | str | int) -> bytes:
-    """A field: of a number, or of a text or message."""
-    if isinstance(content, int):
-        return varint(number << 3) + varint(content)
-    content = content.encode() if isinstance(content, str) else content
-    return varint(number << 3 | 2) + varint(len(content)) + content
+# The type of an attribute.
+_TENSOR = 4
 
 
 def external_tensor(location: str, offset: int = 0, name: str = "w") -> bytes:
-    """A TensorProto of two floats in another file."""
+    """Two floats in another file, from this offset on."""
     entries = {"location": location, "offset": str(offset), "length": "8"}
-    return (
-        field(1, 2)
-        + field(2, 1)
-        + field(8, name)
-        + b"".join(field(13, field(1, key) + field(2, value)) for key, value in entries.items())
-        + field(14, 1)
+    return message(
+        (1, 2), (2, FLOAT), (8, name), *((13, message((1, key), (2, text))) for key, text in entries.items()), (14, 1)
     )
 
 
-def node(operator: str, inputs: Sequence[str], outputs: Sequence[str], *attributes: bytes) -> bytes:
-    """A NodeProto."""
-    named = b"".join(field(1, name) for name in inputs) + b"".join(field(2, name) for name in outputs)
-    return named + field(4, operator) + b"".join(field(5, one) for one in attributes)
+def model_of(*more: tuple[int, bytes], nodes: tuple[bytes, ...] = (), functions: tuple[bytes, ...] = ()) -> bytes:
+    """The file of a model with these nodes, x and y, and more fields of its graph."""
+    x, y = value("x", [2]), value("y", [2])
+    return model(graph([*nodes, node("Add", ["x", "w"], ["y"])], [x], [y]) + message(*more), functions)
 
 
-def tensor_attribute(name: str, tensor: bytes) -> bytes:
-    """An AttributeProto of a tensor."""
-    return field(1, name) + field(5, tensor) + field(20, 4)
+def among_the_weights(location: str) -> bytes:
+    """w among the weights of the graph."""
+    return model_of((5, external_tensor(location)))
 
 
-def model_of(*graph_fields: bytes, more: bytes = b"") -> bytes:
-    """A ModelProto with x and y of two floats, and these fields in its graph."""
-    value = field(2, field(1, field(1, 1) + field(2, field(1, field(1, 2)))))
-    graph = b"".join(graph_fields) + field(2, "graph")
-    graph += field(11, field(1, "x") + value) + field(12, field(1, "y") + value)
-    return field(1, 8) + field(8, field(2, 17)) + field(7, graph) + more
+def in_an_attribute(location: str) -> bytes:
+    """w in a node's attribute."""
+    constant = message((1, "value"), (5, external_tensor(location)), (20, _TENSOR))
+    return model_of(nodes=(node("Constant", [], ["w"], constant),))
 
 
-def adding(location: str, offset: int = 0) -> bytes:
-    """y = x + w, with the weights at this location."""
-    return model_of(field(1, node("Add", ["x", "w"], ["y"])), field(5, external_tensor(location, offset)))
+def in_a_subgraph(location: str) -> bytes:
+    """w among the weights of a branch."""
+    branch = graph(
+        [node("Identity", ["v"], ["inner"])], [], [value("inner", [2])], [external_tensor(location, name="v")]
+    )
+    condition = message((1, "value"), (5, message((2, BOOL), (5, 1), (8, "c"))), (20, _TENSOR))
+    chosen = node("If", ["c"], ["w"], attribute("then_branch", branch), attribute("else_branch", branch))
+    return model_of(nodes=(node("Constant", [], ["c"], condition), chosen))
+
+
+def in_a_function(location: str) -> bytes:
+    """w in a function of the model."""
+    constant = message((1, "value"), (5, external_tensor(location)), (20, _TENSOR))
+    body = node("Constant", [], ["b"], constant)
+    own = message((1, "own_w"), (5, "b"), (7, body), (9, message((1, ""), (2, 16))), (10, "own"))
+    return model_of(nodes=(node("own_w", [], ["w"], domain="own"),), functions=(own,))
+
+
+def in_a_sparse_tensor(location: str) -> bytes:
+    """w as a sparse tensor, whose values lie elsewhere."""
+    places = message((1, 2), (2, 7), (8, "w_places"), (9, np.arange(2, dtype=np.int64).tobytes()))
+    return model_of((15, message((1, external_tensor(location)), (2, places), (3, 2))))
+
+
+def with_its_entries_first(location: str) -> bytes:
+    """w as other programs may write it: the location behind other entries, its value before its key."""
+    entries = [
+        message((1, "offset"), (2, "0")),
+        message((1, "length"), (2, "8")),
+        message((2, location), (1, "location")),
+    ]
+    return model_of((5, message((14, 1), *((13, one) for one in entries), (8, "w"), (2, FLOAT), (1, 2))))
+
+
+def in_two_parts(location: str) -> bytes:
+    """w in an attribute that stands there twice: readers merge the parts."""
+    whole = external_tensor(location)
+    parts = [(5, whole.removesuffix(message((14, 1)))), (5, message((14, 1)))]
+    constant = message((1, "value"), *parts, (20, _TENSOR))
+    return model_of(nodes=(node("Constant", [], ["w"], constant),))
+
+
+PLACES: tuple[Callable[[str], bytes], ...] = (
+    among_the_weights,
+    in_an_attribute,
+    in_a_subgraph,
+    in_a_function,
+    in_a_sparse_tensor,
+    with_its_entries_first,
+    in_two_parts,
+)
 
 
 def certified_pair(path: Path, content: bytes | None = None) -> Path:
-    """A certified model at `path`, with its data file; by default that of `adding`, which refers to that file."""
+    """A certified model at `path`, with its data file; by default its weights are there."""
     data = path.with_name(f"{path.name}.data")
     data.write_bytes(WEIGHTS.tobytes())
+    path.write_bytes(certified_with(data, content or among_the_weights(data.name)))
+    return path
+
+
+def certified_with(data: Path, content: bytes) -> bytes:
+    """`content` with a certificate, and with an entry of the data file `data`, which is completed."""
+    model = appended(certified_alone(content), DATA_KEY, finished(data).to_json())
+    return seal(model, data)
+
+
+def certified_alone(content: bytes) -> bytes:
+    """`content` with a certificate, and without a data file."""
     x = np.array([1, 2], np.float32)
     tolerance = np.full(2, 2**-16, np.float32)
     batch = ReferenceBatch("rows", {"x": x}, {"y": x + WEIGHTS}, {"y": tolerance})
     certificate = Certificate("float32", "2**-16", (batch,), (), None, {}, {}, None)
-    model = appended(content or adding(data.name), CERTIFICATE_KEY, certificate.to_json())
-    model = appended(model, DATA_KEY, finished(data).to_json())
-    path.write_bytes(seal(model, data))
-    return path
+    return seal(appended(content, CERTIFICATE_KEY, certificate.to_json()))

@@ -1,85 +1,209 @@
-"""The files that an ONNX model refers to: those with its weights, wherever in the model a tensor may be.
+"""The files that a model refers to, found in its bytes before ONNX Runtime opens it.
 
-https://onnx.ai/onnx/repo-docs/ExternalData.html
+Tensors may lie in other files (https://onnx.ai/onnx/repo-docs/ExternalData.html), wherever tensors may be: among the
+weights of the graph and of subgraphs, in attributes of nodes and functions, in sparse tensors. Some providers read what
+they have compiled before from a file that an EPContext node names. Files in ORT format do not refer to others.
 """
 
-from collections.abc import Mapping
-from pathlib import Path
-from types import MappingProxyType
+import ntpath
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from edge_runtime.contract.errors import InvalidModel
-from edge_runtime.engine.protobuf import Bytes, Damaged, FileBytes, content, fields
+from edge_runtime.contract.metadata_keys import CERTIFICATE_KEY
+from edge_runtime.contract.terminal import printable, shortened
+from edge_runtime.engine.protobuf import Bytes, Damaged, content, fields
 
-# Messages of onnx.proto that may have tensors in them, and by the number of a field what is in it.
-_INSIDE: Mapping[str, Mapping[int, str]] = MappingProxyType(
-    {
-        "Model": {7: "Graph", 20: "Training", 25: "Function"},
-        "Training": {1: "Graph", 2: "Graph"},
-        "Function": {7: "Node", 11: "Attribute"},
-        "Graph": {1: "Node", 5: "Tensor", 15: "SparseTensor"},
-        "Node": {5: "Attribute"},
-        "Attribute": {5: "Tensor", 6: "Graph", 10: "Tensor", 11: "Graph", 22: "SparseTensor", 23: "SparseTensor"},
-        "SparseTensor": {1: "Tensor", 2: "Tensor"},
-        "Tensor": {13: "Entry"},
-    }
-)
-_KEY, _VALUE = 1, 2
-_LOCATION = b"location"
-# With its tag and length.
-_KEY_OF_LOCATION = b"\n\x08" + _LOCATION
-# What is not larger, in bytes, is searched for that, and looked into only if it is there. It takes microseconds.
-_SMALL = 256 * 1024
+# What no reference is without: the key of a tensor's location, the operator.
+_MARKS = (b"location", b"EPContext")
+_OVERLAP = max(map(len, _MARKS)) - 1
+_BLOCK = 1024 * 1024
+
+# Numbers of fields in onnx.proto: of ModelProto, GraphProto, TensorProto.
+_GRAPH, _METADATA, _WEIGHTS, _EXTERNAL_DATA, _DATA_LOCATION = 7, 14, 5, 13, 14
+
+# From so many bytes on, values of weights are skipped; up to so many fields are looked at to find them.
+_LARGE, _MOST_STEPS = 4096, 20_000
+# How many fields a model with references may have: ten times those of the largest language models.
+_MOST_FIELDS = 5_000_000
+
+# With this, some versions of ONNX Runtime take weights from anywhere in the memory of the process.
+_IN_MEMORY = "_ORT_MEM_ADDR_"
+
+_Kinds: TypeAlias = dict[int, str]
+
+# Of each message, the fields that lead to tensors and to EPContext nodes.
+_MESSAGES: dict[str, _Kinds] = {
+    "model": {_GRAPH: "graph", 14: "metadata", 20: "training", 25: "function"},
+    "graph": {1: "node", _WEIGHTS: "tensor", 15: "sparse tensor"},
+    "training": {1: "graph", 2: "graph"},
+    "function": {7: "node", 11: "attribute"},
+    "node": {5: "attribute"},
+    "attribute": {
+        **{5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse tensor", 23: "sparse tensor"},
+    },
+    "sparse tensor": {1: "tensor", 2: "tensor"},
+    "tensor": {_EXTERNAL_DATA: "entry"},
+    "entry": {},
+    "metadata": {},
+}
 
 
-def external_files(model: Path | bytes, folder: Path | None, name: str) -> dict[str, Path]:
-    """The files that a model refers to, by their paths below its folder as the model has them.
+@dataclass(frozen=True)
+class References:
+    """What a model refers to.
+
+    Attributes:
+        locations: the places of other files, each as the model names it.
+        is_certified: whether the model carries a certificate.
+    """
+
+    locations: tuple[str, ...] = ()
+    is_certified: bool = False
+
+    def check(self, name: str, data_file: str | None) -> None:
+        """Refuse what leads out of the folder of the model, and what its certificate does not cover.
+
+        Args:
+            name: what to call the model in messages.
+            data_file: the name of the data file that the model's metadata describes; None if it describes none.
+
+        Raises:
+            InvalidModel: it is refused.
+        """
+        for location in self.locations:
+            shown = shortened(printable(location)) or "a file without a name"
+            parts = location.replace("\\", "/").split("/")
+            if _IN_MEMORY in location or ".." in parts or not parts[0] or ntpath.splitdrive(location)[0]:
+                raise InvalidModel(f"{name} has its weights in {shown}, which is not a file below its folder")
+            if self.is_certified and location != data_file:
+                raise InvalidModel(
+                    f"{name} has a certificate that does not cover its weights in {shown}; export the model again"
+                )
+
+
+def references_in(data: Bytes, name: str) -> References:
+    """What a model refers to.
 
     Args:
-        model: an ONNX file, or its content.
-        folder: where they lie; None if there is no place for them.
-        name: what to call the model in messages.
+        data: the file of the model.
+        name: what to call it in messages.
 
     Raises:
-        InvalidModel: it is not an ONNX file, or refers to files, and there is no place for them.
-        OSError: it cannot be read.
+        InvalidModel: it is not an ONNX file, or has too many parts to be looked at.
     """
+    if not _may_refer(data):
+        return References()
     try:
-        places = _places(model)
-    except (Damaged, UnicodeDecodeError):
-        raise InvalidModel(f"{name} is not an ONNX file, or is damaged") from None
-    if places and folder is None:
-        raise InvalidModel(f"{name} has weights in {', '.join(sorted(places))}; pass their folder as data_folder")
-    return {} if folder is None else {place: folder / place for place in sorted(places)}
+        return _Search(data, name).references()
+    except Damaged:
+        raise InvalidModel(
+            f"{name} is not a model that ONNX Runtime can load (it is not an ONNX file, or damaged)"
+        ) from None
 
 
-def _places(model: Path | bytes) -> frozenset[str]:
-    if isinstance(model, bytes):
-        return _found(model)
-    with model.open("rb", buffering=0) as file:
-        return _found(FileBytes(file))
+def _may_refer(data: Bytes) -> bool:
+    try:
+        return any(_has_mark(data, start, stop) for start, stop in _without_values(data))
+    except Damaged:
+        return _has_mark(data, 0, len(data))
 
 
-def _found(data: Bytes) -> frozenset[str]:
-    places = set()
-    left = [("Model", 0, len(data))]
-    while left:
-        kind, at, end = left.pop()
-        if end - at <= _SMALL and _KEY_OF_LOCATION not in content(data, at, end):
-            continue
-        for number, has_length, start, stop in fields(data, at, end):
-            inside = _INSIDE[kind].get(number) if has_length else None
-            if inside == "Entry":
-                key, place = _entry(data, start, stop)
-                if key == _LOCATION:
-                    places.add(place.decode())
-            elif inside is not None:
-                left.append((inside, start, stop))
-    return frozenset(places)
+def _without_values(data: Bytes) -> Iterator[tuple[int, int]]:
+    """All of a model but its metadata and the values of large weights, which take long to search."""
+    begin, steps = 0, iter(range(_MOST_STEPS))
+    for _, (number, has_length, start, stop) in zip(steps, fields(data, 0, len(data)), strict=False):
+        if number == _METADATA and has_length:
+            yield begin, start
+            begin = stop
+        elif number == _GRAPH and has_length and stop - start > _LARGE:
+            for first, last in _large_values(data, start, stop, steps):
+                yield begin, first
+                begin = last
+    yield begin, len(data)
 
 
-def _entry(data: Bytes, at: int, end: int) -> tuple[bytes, bytes]:
-    found = {_KEY: b"", _VALUE: b""}
-    for number, has_length, start, stop in fields(data, at, end):
-        if has_length and number in found:
-            found[number] = content(data, start, stop)
-    return found[_KEY], found[_VALUE]
+def _large_values(data: Bytes, start: int, stop: int, steps: Iterator[int]) -> Iterator[tuple[int, int]]:
+    for _, (number, has_length, first, last) in zip(steps, fields(data, start, stop), strict=False):
+        if number == _WEIGHTS and has_length and last - first > _LARGE:
+            for _, (part, is_text, begin, end) in zip(steps, fields(data, first, last), strict=False):
+                if is_text and part != _EXTERNAL_DATA and end - begin > _LARGE:
+                    yield begin, end
+
+
+def _has_mark(data: Bytes, start: int, stop: int) -> bool:
+    if isinstance(data, bytes):
+        return any(data.find(mark, start, stop) >= 0 for mark in _MARKS)
+    for begin in range(start, stop, _BLOCK):
+        block = data.between(begin, min(stop, begin + _BLOCK + _OVERLAP))
+        if any(mark in block for mark in _MARKS):
+            return True
+    return False
+
+
+class _Search:
+    """Finds what a model refers to. Of a field that stands there several times each counts, as messages are merged."""
+
+    def __init__(self, data: Bytes, name: str) -> None:
+        self._data, self._name = data, name
+        self._fields_left = _MOST_FIELDS
+        self._locations: list[bytes] = []
+        self._contexts: list[bytes] = []
+        self._has_external_data = self._is_certified = False
+
+    def references(self) -> References:
+        """All of them.
+
+        Raises:
+            Damaged: it is not a message.
+            InvalidModel: see `references_in`.
+        """
+        left = [("model", 0, len(self._data))]
+        while left:
+            kind, start, stop = left.pop()
+            for number, has_length, first, last in self._fields(start, stop):
+                if has_length and (part := _MESSAGES[kind].get(number)) is not None:
+                    left.append((part, first, last))
+                elif kind == "tensor" and number == _DATA_LOCATION:
+                    self._has_external_data |= self._data[first] != 0
+            if kind == "entry":
+                texts = self._texts(start, stop, 1, 2)
+                self._locations += texts[2] if b"location" in texts[1] else []
+            elif kind == "metadata":
+                self._is_certified |= CERTIFICATE_KEY.encode() in self._texts(start, stop, 1)[1]
+            elif kind == "node" and b"EPContext" in self._texts(start, stop, 4)[4]:
+                self._contexts += self._context(start, stop)
+        found = (self._locations if self._has_external_data else []) + self._contexts
+        return References(tuple(dict.fromkeys(map(os.fsdecode, found))), self._is_certified)
+
+    def _context(self, start: int, stop: int) -> list[bytes]:
+        """The files that an EPContext node names, if it does not hold them itself."""
+        names, is_file = [], False
+        for number, has_length, first, last in self._fields(start, stop):
+            if number == 5 and has_length:
+                texts = self._texts(first, last, 1, 4)
+                if b"embed_mode" in texts[1]:
+                    values = [self._data[at] for part, _, at, _ in self._fields(first, last) if part == 3]
+                    is_file |= not all(values) or not values
+                elif b"ep_cache_context" in texts[1]:
+                    names += texts[4]
+        return names if is_file else []
+
+    def _texts(self, start: int, stop: int, *numbers: int) -> dict[int, list[bytes]]:
+        """The texts of a message in these fields."""
+        found: dict[int, list[bytes]] = {number: [] for number in numbers}
+        for number, has_length, first, last in self._fields(start, stop):
+            if has_length and number in found:
+                found[number].append(content(self._data, first, last))
+        return found
+
+    def _fields(self, start: int, stop: int) -> Iterator[tuple[int, bool, int, int]]:
+        for one in fields(self._data, start, stop):
+            self._fields_left -= 1
+            if self._fields_left < 0:
+                raise InvalidModel(
+                    f"{self._name} has weights in other files, and more than {_MOST_FIELDS:,} parts that may have some"
+                )
+            yield one

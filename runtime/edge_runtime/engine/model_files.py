@@ -99,8 +99,6 @@ def examined(path: str) -> tuple[bytes | None, bytes, Stamp]:
             else:
                 # A pipe can be read only once. What a file has beside its size was written just now.
                 content = end = _read(descriptor, found.st_size if is_file else 0)
-                if is_file and _refers_to_files(content):
-                    content = None
         finally:
             os.close(descriptor)
     except OSError as error:
@@ -122,11 +120,6 @@ def _read(descriptor: int, size: int) -> bytes:
         return content
     with open(descriptor, "rb", buffering=0, closefd=False) as file:
         return content + file.readall()
-
-
-def _refers_to_files(content: bytes) -> bool:
-    """Whether a model may have weights in other files, which are found beside its own."""
-    return b"location" in content
 
 
 def digest_of(given: Any) -> str:

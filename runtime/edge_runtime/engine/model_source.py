@@ -1,5 +1,6 @@
 """`ModelSource`: where a model comes from, a file or a content, and whether it is still the same."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,11 @@ from edge_runtime.contract.metadata_keys import WORKLOAD_KEY
 from edge_runtime.contract.terminal import printable, unreadable
 from edge_runtime.contract.workload import has_small_rows
 from edge_runtime.engine import model_files
-from edge_runtime.engine.external_files import external_files
-from edge_runtime.engine.file_stamps import NO_STAMP, Stamp, stamp
+from edge_runtime.engine.external_files import References, references_in
+from edge_runtime.engine.file_stamps import NO_STAMP, Stamp, StampedFiles, stamp
 from edge_runtime.engine.opened_files import OpenedFiles
-from edge_runtime.engine.ort_errors import lacks_resources
+from edge_runtime.engine.ort_errors import lacks_resources, not_beside
+from edge_runtime.engine.protobuf import FileBytes
 
 if TYPE_CHECKING:
     from edge_runtime.signing.trust import Trust
@@ -61,9 +63,21 @@ class ModelSource(OpenedFiles):
         self.has_small_rows = self.says_workload and has_small_rows(end[place:])
         described = data_file_in(end)
         data = None if described is None else _data_path(described, path, self.data_folder)
-        super().__init__(content, path, known, described, data)
+        found = _references(content, path, known, self.name)
+        found.check(self.name, None if described is None else described.name)
+        folder = os.path.dirname(path) if path else self.data_folder  # noqa: PTH120 - objects of paths take longer
+        if found.locations and folder is None:
+            raise not_beside(self.name)
+        others = {location: Path(folder or "", location) for location in found.locations}
+        # A file is opened by its path if ONNX Runtime must find others beside it.
+        super().__init__(None if path and others else content, path, known, described, data, others)
         if self._required is not None:
             _check_digest(self, self._required, "the model that was asked for")
+            for uncovered in self._uncovered:
+                raise ContentMismatch(
+                    f"sha256 does not cover {printable(uncovered)}: {self.name} has weights in it, but no digest of "
+                    "them, as edge-export writes it"
+                )
         if trust is not None:
             self._check_signature(trust)
 
@@ -71,10 +85,6 @@ class ModelSource(OpenedFiles):
         """Raise NotTrusted unless all that is opened was signed, and InvalidModel if it cannot be read."""
         try:
             signed = trust.signed(Path(self._given) if self.path else None, lambda: self.sha256)
-            # Not before: it is the file that was signed.
-            if not self.is_ort_format:
-                folder = Path(self.path).parent if self.path else self.data_folder
-                self.include(external_files(self._readable, folder, self.name))
         except OSError as error:
             kind = OutOfResources if lacks_resources(error) else InvalidModel
             raise kind(unreadable(Path(str(error.filename or self.name)), error)) from error
@@ -101,7 +111,7 @@ class ModelSource(OpenedFiles):
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        digests = (self._required, self.sha256)
+        digests = (self._required, self.sha256, self.uncovered_sha256)
         return _pickled, (self.model, self.data_folder, *digests, self._given, self._trust)
 
     def is_unchanged(self) -> bool:
@@ -124,13 +134,35 @@ class ModelSource(OpenedFiles):
 
 
 def _pickled(
-    model: Path | bytes, data_folder: Path | None, required: str | None, sha256: str, given: str, trust: "Trust | None"
+    model: Path | bytes,
+    data_folder: Path | None,
+    required: str | None,
+    sha256: str,
+    others: dict[str, str],
+    given: str,
+    trust: "Trust | None",
 ) -> ModelSource:
-    source = ModelSource(model, data_folder, required, trust)
+    source, expected = ModelSource(model, data_folder, required, trust), "the model that was pickled"
     # Messages name it as it was named.
     source._given = given
-    _check_digest(source, sha256, "the model that was pickled")
+    _check_digest(source, sha256, expected)
+    for changed in (name for name, digest in source.uncovered_sha256.items() if others.get(name) != digest):
+        raise ContentMismatch(f"{printable(changed)} is not what belongs to {expected}: its weights were changed")
     return source
+
+
+def _references(content: bytes | None, path: str, known: Stamp, name: str) -> References:
+    """What a model refers to. ONNX Runtime knows its own format, which refers to nothing, by the name of a file."""
+    if content is not None:
+        return References() if content[4:8] == b"ORTM" else references_in(content, name)
+    if path.casefold().endswith(".ort"):
+        return References()
+
+    def read() -> References:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a path takes longer to make
+            return references_in(FileBytes(file), name)
+
+    return StampedFiles([(path, known)]).read(read)
 
 
 def _check_digest(source: ModelSource, sha256: str, expected: str) -> None:

@@ -10,7 +10,7 @@ from edge_runtime.engine.file_stamps import Stamp, StampedFiles, stamp
 
 
 class OpenedFiles:
-    """A model's content, or its file, and its data file.
+    """A model's content, or its file, and the files with weights that it refers to.
 
     Attributes:
         content: what ONNX Runtime opens, if that is not the file.
@@ -19,7 +19,13 @@ class OpenedFiles:
     """
 
     def __init__(
-        self, content: bytes | None, path: str, known: Stamp, described: DataFile | None, data: Path | None
+        self,
+        content: bytes | None,
+        path: str,
+        known: Stamp,
+        described: DataFile | None,
+        data: Path | None,
+        others: Mapping[str, Path],
     ) -> None:
         """What was found.
 
@@ -29,24 +35,30 @@ class OpenedFiles:
             known: the stamp that the file had when it was looked at.
             described: what the model says of its data file.
             data: where that is.
+            others: the files that the model refers to, by the names that it has for them.
         """
         self.content, self.path, self.data = content, path, data
-        self._stamp, self._described = known, described
-        stamps = [(path, known)] if content is None else []
-        if data is not None:
-            stamps.append((str(data), stamp(data)))
-        self._stamps, self._read_later = stamps, StampedFiles(stamps)
-        self._others: Mapping[str, Path] = {}
-
-    def include(self, others: Mapping[str, Path]) -> None:
-        """Count in other files with weights, by their paths below the folder of the model."""
-        self._others = others
-        self._read_later = StampedFiles([*self._stamps, *((str(path), stamp(path)) for path in others.values())])
+        self._stamp, self._described, self._others = known, described, others
+        stamps = {path: known} if content is None else {}
+        # ONNX Runtime looks beside a link first, where there may be no data file yet.
+        for file in (*others.values(), *([data] if data is not None else [])):
+            stamps[str(file)] = stamp(file)
+        self._read_later = StampedFiles(tuple(stamps.items()))
 
     @property
     def loadable(self) -> str | bytes:
         """What ONNX Runtime opens: the content, or the absolute path of a file that is not held."""
         return self.path if self.content is None else self.content
+
+    @property
+    def refers_to_files(self) -> bool:
+        """Whether the model has weights in other files."""
+        return bool(self._others)
+
+    @property
+    def _uncovered(self) -> dict[str, Path]:
+        described = None if self._described is None else self._described.name
+        return {name: file for name, file in self._others.items() if name != described}
 
     def opens_the_same(self) -> bool:
         """Whether ONNX Runtime still opens the same: always what is held; and files that have not changed."""
@@ -95,16 +107,17 @@ class OpenedFiles:
         return self._read_later.read(lambda: sha256_of(self._readable))
 
     @cached_property
-    def data_sha256(self) -> dict[str, str]:
-        """The SHA-256 of each file with weights that is opened besides, by its path below the folder of the model.
+    def uncovered_sha256(self) -> dict[str, str]:
+        """The SHA-256 of the files with weights of which the model itself has no digest. Raises: as `sha256`."""
+        return self._read_later.read(lambda: {name: sha256_of(file) for name, file in self._uncovered.items()})
 
-        Raises:
-            ContentMismatch, InvalidModel: as `sha256`.
-        """
-        files = dict(self._others)
-        if self.data is not None and self._described is not None:
-            files[self._described.name] = self.data
-        return self._read_later.read(lambda: {name: sha256_of(path) for name, path in files.items()})
+    @cached_property
+    def data_sha256(self) -> dict[str, str]:
+        """The SHA-256 of each file with weights that is opened besides, by its name. Raises: as `sha256`."""
+        covered, described = self.data, self._described
+        if covered is None or described is None:
+            return self.uncovered_sha256
+        return {described.name: self._read_later.read(lambda: sha256_of(covered)), **self.uncovered_sha256}
 
     def content_sha256(self) -> str | None:
         """`contract.certificate.content_sha256` of the model that is opened, and its data file.

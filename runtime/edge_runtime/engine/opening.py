@@ -5,12 +5,10 @@ import functools
 import logging
 import mmap
 import os
-import re
 import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -27,9 +25,6 @@ _LOG = logging.getLogger("edge_runtime")
 
 # A signal handler may open a model while one is opened.
 _REDIRECTING = threading.RLock()
-
-# A tensor's reference to another file, in ONNX's protobuf: its field 13, whose first entry is the location.
-_EXTERNAL = re.compile(rb"\x6a[\x00-\xff]\n\x08location\x12")
 
 
 def open_session(ort: ModuleType, source: ModelSource, settings: SessionSettings) -> tuple[Any, dict[str, str]]:
@@ -148,18 +143,18 @@ def _session_options(
     # Errors are raised, so ONNX Runtime need not print them too.
     options.log_severity_level = 4
     if isinstance(model, bytes):
-        _set_data_folder(ort, options, model, source.data_folder)
+        _set_data_folder(ort, options, source)
     settings.apply(options)
     return options
 
 
-def _set_data_folder(ort: ModuleType, options: Any, content: bytes, folder: Path | None) -> None:
+def _set_data_folder(ort: ModuleType, options: Any, source: ModelSource) -> None:
     """Say where the files are that a model's content refers to; without a folder, nowhere: not in the current one."""
     if numbers(ort.__version__) >= (1, 21):
         options.add_session_config_entry(
-            "session.model_external_initializers_file_folder_path", str(folder or os.devnull)
+            "session.model_external_initializers_file_folder_path", str(source.data_folder or os.devnull)
         )
-    elif _EXTERNAL.search(content):
+    elif source.refers_to_files:
         raise InvalidModel(
             f"the model has its weights in other files, and ONNX Runtime {ort.__version__} finds them only beside the "
             "file of the model; open it by its path, or upgrade onnxruntime to 1.21"

@@ -82,20 +82,20 @@ def loading_error(error: Exception, name: str) -> EdgePredictError:
     if found := _missing_file(whole):
         path = PurePath(found)
         if "loaded from bytes" in whole or PurePath(os.devnull) in path.parents:
-            return _not_beside(name)
+            return not_beside(name)
         return ModelNotFound(
             f"{name} has its weights in {path.name}, and {path.parent} has no such file; copy it there, under that name"
         )
     if found_place := _OUTSIDE.search(whole):
         location, place, allowed = found_place.groups()
         if allowed == os.devnull:
-            return _not_beside(name)
+            return not_beside(name)
         return InvalidModel(
             f"{name} has its weights in {location}, which is {place}, and ONNX Runtime reads only what lies in "
             f"{allowed}; put it there, and open the model there"
         )
     if "model_path must not be empty" in whole or "escapes working directory" in whole:
-        return _not_beside(name)
+        return not_beside(name)
     reason = reason_of(error).rstrip(".")
     if missing := _missing_operator(reason):
         return InvalidModel(f"{name} {missing}")
@@ -145,7 +145,8 @@ def _quoted(name: str | None) -> str:
     return f" {name!r}" if name else ""
 
 
-def _not_beside(name: str) -> InvalidModel:
+def not_beside(name: str) -> InvalidModel:
+    """The error for a content `name` whose weights are in files that ONNX Runtime was not told to find."""
     return InvalidModel(
         f"{name} has its weights in other files: open it by its path, with all of them beside it, or pass its content, "
         "and their folder as data_folder"
