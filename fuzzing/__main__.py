@@ -9,6 +9,7 @@ not one of edge-predict's.
 """
 
 import argparse
+import atexit
 import contextlib
 import io
 import os
@@ -43,9 +44,11 @@ def main() -> None:
         from fuzzing.replay import corpus_of, replayed
         from fuzzing.runner import Bounds, run
         from fuzzing.table import markdown, write_into
+        from fuzzing.target import remove_scratch
         from fuzzing.targets import load
 
         found, missing = load([options.module] if options.module else MODULES)
+    atexit.register(remove_scratch)
     for module, package in missing.items():
         print(f"{module} is not run, without {package}", file=sys.stderr)
     if unknown := sorted(set(options.only) - {target.name for target in found}):

@@ -18,6 +18,11 @@ def corpus_of(target: str) -> list[bytes]:
     return [path.read_bytes() for path in _files(target)]
 
 
+def crashes() -> list[Path]:
+    """Models that crash ONNX Runtime, or did so in one of its versions."""
+    return sorted(CORPUS.glob(f"*/{CRASHES}*"))
+
+
 def _files(target: str) -> list[Path]:
     return [path for path in sorted((CORPUS / target).glob("*")) if not path.name.startswith(CRASHES)]
 

@@ -1,10 +1,18 @@
 """A target: one reader of input that anybody may have written, and what is asked of it."""
 
+import os
 import random
+import shutil
+import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from fuzzing.mutations import mutated_bytes
+
+_PLACE = Path("/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir())
+# Of the process that imports this, and forks the others.
+_PREFIX = f"fuzzing-{os.getpid()}-"
 
 Check = Callable[[bytes], object]
 Mutate = Callable[[bytes, random.Random], bytes]
@@ -35,6 +43,17 @@ class Target:
     seconds: float = 10
     memory: int = 2**30
     weight: float = 1
+
+
+def scratch() -> Path:
+    """A folder for the files of one process, in memory where the system has such a place: a disk takes far longer."""
+    return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_PLACE))
+
+
+def remove_scratch() -> None:
+    """Remove what the processes of this run have left: they are killed."""
+    for folder in _PLACE.glob(f"{_PREFIX}*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Wrong(AssertionError):

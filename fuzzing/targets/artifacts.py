@@ -14,7 +14,7 @@ import onnxruntime
 from certificates import appended
 from paths import MODELS
 
-from edge_runtime import EdgePredictError, Feature, Limits, NoCertificate, Predictor
+from edge_runtime import EdgePredictError, Feature, IsolatedPredictor, Limits, NoCertificate, Predictor
 from edge_runtime.contract.certificate import seal
 from edge_runtime.contract.data_file import finished
 from edge_runtime.contract.errors import InvalidInput
@@ -25,12 +25,13 @@ from fuzzing.graphs import graphs
 from fuzzing.models import certified, named
 from fuzzing.mutations import mutated_bytes
 from fuzzing.protobuf import decoded, encoded, messages, mutated_model
-from fuzzing.target import Check, Target, expect
+from fuzzing.replay import crashes
+from fuzzing.target import Check, Target, expect, scratch
 
 # Inputs that the file declares larger are not made.
 _MOST_ELEMENTS = 2**18
 # Models can loop for ever.
-_LIMITS = Limits(call_seconds=2)
+_LIMITS = Limits(call_seconds=0.5)
 
 
 def _check(data: bytes) -> None:
@@ -149,7 +150,7 @@ _BETWEEN = b"\n--- data ---\n"
 
 
 def _prepare_with_data() -> Check:
-    folder = Path(tempfile.mkdtemp())
+    folder = scratch()
 
     def check(data: bytes) -> None:
         content, _, beside = data.partition(_BETWEEN)
@@ -160,6 +161,7 @@ def _prepare_with_data() -> Check:
         with Predictor(folder / "model.onnx", device="cpu", threads=1, limits=_LIMITS) as predictor:
             use(predictor)
             (folder / "model.onnx.data").write_bytes(beside[:-1])
+            os.utime(folder / "model.onnx.data", (10**9, 10**9 + 1))
             try:
                 use(pickle.loads(pickle.dumps(predictor)))
             except EdgePredictError as error:
@@ -190,7 +192,24 @@ def _mutated_with_data(data: bytes, random: Random) -> bytes:
     return mutated_model(content, random) + between + beside
 
 
+# ------------------------------------------------------------------------------------------------------- in isolation
+
+
+def _prepare_isolated() -> Check:
+    def check(data: bytes) -> None:
+        with IsolatedPredictor(data, limits=Limits(isolated_seconds=5, isolated_bytes=2**29)) as predictor:
+            use(predictor)
+
+    return check
+
+
+def _isolated_seeds() -> Iterable[bytes]:
+    # One that does not crash is opened in a process of its own, too.
+    return [*(path.read_bytes() for path in crashes()), *certified()[:1], *named("penguins")]
+
+
 TARGETS = (
+    Target("artifact in isolation", _prepare_isolated, _isolated_seeds, _mutated, guided=False, seconds=60),
     Target("artifact", _prepare, _seeds, _mutated, guided=False, weight=8),
     Target("artifact in ORT format", _prepare, _ort_seeds, mutated_bytes, guided=False, weight=2),
     Target(

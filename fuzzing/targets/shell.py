@@ -5,9 +5,7 @@ import gzip
 import io
 import json
 import sys
-import tempfile
 from collections.abc import Iterable
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -16,7 +14,7 @@ from paths import MODELS
 
 from edge_runtime.cli.command import main
 from fuzzing.mutations import mutated_bytes, mutated_lines, mutated_zip
-from fuzzing.target import Check, Target, expect
+from fuzzing.target import Check, Target, expect, scratch
 
 # The first byte of an input chooses among these.
 _ENDINGS = (".csv", ".npy", ".npz", ".json", ".csv.gz", ".jsonl", ".tsv")
@@ -32,7 +30,7 @@ _OPTIONS = (
 
 
 def _prepare() -> Check:
-    folder = Path(tempfile.mkdtemp())
+    folder = scratch()
 
     def check(data: bytes) -> None:
         choice = data[0] if data else 0

@@ -1,18 +1,15 @@
 """What the system says about the control groups around this process, which a container may show in any form."""
 
-import tempfile
-from pathlib import Path
-
 from edge_runtime.engine import control_groups, memory_limits
 from edge_runtime.engine.processor_limits import group_processors
-from fuzzing.target import Check, Target, expect
+from fuzzing.target import Check, Target, expect, scratch
 
 _BETWEEN = b"\n---\n"
 _FILES = ("cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us", "memory.max", "memory.limit_in_bytes")
 
 
 def _prepare() -> Check:
-    folder = Path(tempfile.mkdtemp())
+    folder = scratch()
     # Where the system has them.
     vars(control_groups).update(_OWN=folder / "cgroup", _MOUNTS=folder / "mountinfo", _USUAL=folder / "usual")
     vars(memory_limits).update(_MEMINFO=folder / "meminfo")

@@ -5,7 +5,6 @@ import functools
 import gzip
 import io
 import pickle
-import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from random import Random
@@ -27,8 +26,9 @@ from edge_train.loop.progress import Checkpointer, TrainingProgress
 from edge_train.networks.checkpoint import checkpoint_bytes, load_checkpoint
 from edge_train.networks.neural_net import NeuralNet
 from edge_train.networks.table_net import TableNet
+from edge_train.table import split  # noqa: F401 - it imports scikit-learn, which takes long, and not in each process
 from fuzzing.mutations import mutated_bytes, mutated_json, mutated_lines, mutated_zip
-from fuzzing.target import Check, Target, expect
+from fuzzing.target import Check, Target, expect, scratch
 
 # The first byte of an input chooses among these.
 _TABLES = (".csv", ".jsonl", ".tsv", ".parquet", ".csv.gz", ".json.gz")
@@ -39,7 +39,7 @@ def _of_files(
     read: Callable[[Path], object], endings: tuple[str, ...], seeds: Callable[[], Iterable[bytes]]
 ) -> Callable[[], Check]:
     def prepare() -> Check:
-        folder = Path(tempfile.mkdtemp())
+        folder = scratch()
 
         def check(data: bytes) -> None:
             path = folder / f"given{endings[(data[0] if data else 0) % len(endings)]}"

@@ -56,8 +56,8 @@ def assert_near(found: Any, wanted: npt.NDArray[Any]) -> None:
 class Opened:
     """A model, and what is known of it."""
 
-    def __init__(self, name: str, predictor: Any, file: "File | None") -> None:
-        self.name, self.predictor, self.file = name, predictor, file
+    def __init__(self, name: str, predictor: Any, file: "File | None", must_verify: bool = False) -> None:
+        self.name, self.predictor, self.file, self.must_verify = name, predictor, file, must_verify
         self.version = 0 if file is None else file.version
 
     @property
@@ -130,7 +130,7 @@ class Asked(RuleBasedStateMachine):
                 Predictor(file.path, device="cpu", verify=True)
         is_verified = way == "verified" and name == "four_blobs"
         model: Any = str(file.path) if way == "string" else file.path
-        return Opened(name, Predictor(model, device="cpu", threads=threads, verify=is_verified), file)
+        return Opened(name, Predictor(model, device="cpu", threads=threads, verify=is_verified), file, is_verified)
 
     @rule(target=models, model=models, how=st.sampled_from(["pickle", "deepcopy", "current"]))
     def copy(self, model: Opened, how: str) -> Opened:
@@ -140,7 +140,7 @@ class Asked(RuleBasedStateMachine):
             same = model.predictor.current()
         else:
             same = pickle.loads(pickle.dumps(model.predictor)) if how == "pickle" else copy.deepcopy(model.predictor)
-        return Opened(model.name, same, model.file)
+        return Opened(model.name, same, model.file, model.must_verify)
 
     # -------------------------------------------------------------------------------------------------------- answering
 
@@ -230,6 +230,11 @@ class AnyOrder(Asked):
     def reload(self, model: Opened) -> None:
         if model.predictor.closed:
             with pytest.raises(PredictorClosed):
+                model.predictor.reload()
+            return
+        if model.must_verify and model.is_replaced and model.file is not None and model.file.name != "four_blobs":
+            # The old one goes on answering.
+            with pytest.raises(NoCertificate):
                 model.predictor.reload()
             return
         assert model.predictor.reload() == model.is_replaced
