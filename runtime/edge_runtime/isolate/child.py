@@ -61,14 +61,14 @@ class _Answers:
     def __init__(self, step: Callable[[], None]) -> None:
         self._step = step
 
-    def start(self, memory: int | None) -> None:
-        """Load all that a model needs, and give up the rest."""
+    def start(self, most: int | None) -> int | None:
+        """Load all that a model needs, and give up the rest; `confinement.limit` says how much memory is left."""
         from edge_runtime.engine.installation import import_onnxruntime
         from edge_runtime.opened_model import OpenedModel
 
         import_onnxruntime()
         self._kind = OpenedModel
-        confinement.limit(memory)
+        return confinement.limit(most)
 
     def open(self, pickled: bytes) -> dict[str, Any]:
         """Open the model that the parent has pickled, and say what it declares."""

@@ -8,6 +8,8 @@ import resource
 import sys
 from pathlib import Path
 
+from edge_runtime.engine.memory_limits import memory
+
 # From Linux's linux/prctl.h, linux/capability.h and linux/sched.h.
 _PR_SET_NO_NEW_PRIVS = 38
 _CAPABILITY_VERSION = 0x20080522
@@ -16,6 +18,7 @@ _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 _PER_THREAD = (8 + 2 * 64) * 2**20
 _MOST_FILES = 256
 _STDIN = 0
+_OWN_SCORE = Path("/proc/self/oom_score_adj")
 
 
 def end_with_parent() -> None:
@@ -36,25 +39,32 @@ def give_up_rights() -> None:
     libc.capset((ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)())
 
 
-def limit(memory: int | None) -> None:
+def limit(most: int | None) -> int | None:
     """Bound what this process may take: no core file, nothing written to files, few files open, and memory.
 
     Args:
-        memory: how many bytes it may take besides those that it has now; None for no limit.
+        most: how many bytes it may take besides those that it has now; None for no limit.
+
+    Returns:
+        How many it may take: not more than half of what the machine and the control groups have, which would otherwise
+        end more than this process.
     """
     _set(resource.RLIMIT_CORE, 0)
     _set(resource.RLIMIT_FSIZE, 0)
     _set(resource.RLIMIT_NOFILE, _MOST_FILES)
     with contextlib.suppress(OSError):
         # If the machine runs out of memory nonetheless, this process is the one to go.
-        Path("/proc/self/oom_score_adj").write_text("1000")
-    if memory is None:
-        return
+        _OWN_SCORE.write_text("1000")
+    if most is None:
+        return None
+    there = memory()
+    most = min([most, *(size // 2 for size in (there.total, there.group) if size)])
     sizes = _sizes()
-    _set(resource.RLIMIT_DATA, sizes.get("VmData", 0) + memory)
+    _set(resource.RLIMIT_DATA, sizes.get("VmData", 0) + most)
     # The address space has what is only reserved too, and what is shared with files.
     threads = (os.cpu_count() or 1) + 2
-    _set(resource.RLIMIT_AS, sizes.get("VmSize", 0) + memory + threads * _PER_THREAD)
+    _set(resource.RLIMIT_AS, sizes.get("VmSize", 0) + most + threads * _PER_THREAD)
+    return most
 
 
 def _set(kind: int, most: int) -> None:

@@ -67,11 +67,13 @@ class IsolatedProcess:
         self._limits = limits
         self._begin_asking()
         self._failure: str | None = None
+        # How many bytes it may take, as it says; None for no limit.
+        self._memory: Any = None
         self._process, self._socket = _started()
         self._end = weakref.finalize(self, _end, self._process, self._socket)
         _running.add(self)
         with self.ending_on_error():
-            self.ask("start", limits.isolated_bytes, seconds=_STARTING)
+            self._memory = self.ask("start", limits.isolated_bytes, seconds=_STARTING)
 
     def end(self) -> None:
         """End the process, after the question that another thread is asking."""
@@ -174,10 +176,10 @@ class IsolatedProcess:
 
     def _raise(self, name: Any, message: Any) -> NoReturn:
         """Raise what the process says that it has raised."""
-        most = self._limits.isolated_bytes
-        if name in (MemoryError.__name__, OutOfResources.__name__) and most is not None:
-            size = f"{most / 2**20:,.0f} MiB"
-            raise IsolationFailed(f"the isolated model needs more memory than {size}{how_to_raise('isolated_bytes')}")
+        if name in (MemoryError.__name__, OutOfResources.__name__) and isinstance(self._memory, int):
+            is_less = self._memory < (self._limits.isolated_bytes or 0)
+            hint = ", half of what the machine or its control group has" if is_less else how_to_raise("isolated_bytes")
+            raise IsolationFailed(f"the isolated model needs more memory than {self._memory / 2**20:,.0f} MiB{hint}")
         if (known := _ERRORS.get(name)) is not None:
             raise known(message)
         raise IsolationFailed(f"the isolated model failed: {shortened(one_line(f'{name}: {message}'))}")

@@ -1,5 +1,6 @@
 """What an isolated process has given up."""
 
+import functools
 import resource
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from confined import evaluated, process_of
 from paths import FOUR_BLOBS
 
 from edge_runtime import IsolatedPredictor, IsolationFailed, Limits
+from edge_runtime.engine.memory_limits import Memory
 from edge_runtime.isolate import confinement
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc tells it")
@@ -67,3 +69,12 @@ def test_its_memory_is_bounded() -> None:
         for expression in (f"len(bytes({400 * MIB}))", f"__import__('mmap').mmap(-1, {2**40}).close()"):
             with pytest.raises((MemoryError, OSError, IsolationFailed)):
                 evaluated(predictor, expression)
+
+
+def test_half_of_what_the_control_group_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confinement, "_set", lambda *_: None)
+    monkeypatch.setattr(confinement, "_OWN_SCORE", Path("/nowhere/file"))
+    for total, group, most in ((None, None, 1000), (1000, None, 500), (10_000, 400, 200), (None, 10_000, 1000)):
+        monkeypatch.setattr(confinement, "memory", functools.partial(Memory, total, None, group))
+        assert confinement.limit(1000) == most
+    assert confinement.limit(None) is None

@@ -277,3 +277,21 @@ def test_rows_for_which_there_is_no_memory() -> None:
         with pytest.raises(IsolationFailed, match="64 MiB"):
             predictor.run({"x": np.zeros((20_000_000, 2), np.float32)})
         assert predictor.predict([[-1, 1]]).tolist() == [1]
+
+
+LESS = """
+import json, sys; sys.path[:] = json.loads(sys.argv[2])
+from edge_runtime.isolate import child, confinement
+limit = confinement.limit
+confinement.limit = lambda most: limit(300 * 2**20)
+child.main(int(sys.argv[1]))
+"""
+
+
+def test_less_memory_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_START", LESS)
+    with (
+        IsolatedPredictor(FOLDER / "huge.onnx", limits=LIMITS) as predictor,
+        pytest.raises(IsolationFailed, match="than 300 MiB, half of what the machine or its control group has"),
+    ):
+        predictor.run({"x": ROWS})
