@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from edge_runtime.contract.errors import EdgePredictError
 from edge_runtime.contract.terminal import one_line, shortened
-from edge_runtime.isolate import confinement, landlock, messages
+from edge_runtime.isolate import confinement, landlock, messages, seccomp
 from edge_runtime.isolate.needed_files import needed_files
 from edge_runtime.reloadable import opened
 
@@ -68,6 +68,7 @@ class _Answers:
 
         import_onnxruntime()
         self._kind = OpenedModel
+        seccomp.give_up_sockets_and_processes()
         return confinement.limit(most)
 
     def open(self, pickled: bytes) -> dict[str, Any]:
