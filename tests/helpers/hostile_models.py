@@ -24,7 +24,7 @@ HOSTILE = (
     Hostile("endless", (SLOW,)),
     Hostile("functions", (SLOW,)),
     Hostile("doubling", (LARGE, SLOW)),
-    Hostile("doubling_rows", (LARGE,)),
+    Hostile("doubling_rows", (LARGE, SLOW)),
     Hostile("huge", (LARGE,)),
     Hostile("gather_nd", (CRASH,)),
 )

@@ -23,9 +23,10 @@ def main(descriptor: int) -> NoReturn:
     """Answer the questions on the socket `descriptor` until it ends."""
     confinement.end_with_parent()
     confinement.give_up_rights()
-    # The system ends this process, at once and in silence.
-    for number in (signal.SIGINT, signal.SIGALRM):
+    # By these the system ends this process, at once and in silence; its parent may have blocked or ignored them.
+    for number in (signal.SIGINT, signal.SIGALRM, signal.SIGIO):
         signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
     connection = socket.socket(fileno=descriptor)
 
     def receive(buffer: memoryview) -> None:

@@ -22,7 +22,10 @@ _OWN_SCORE = Path("/proc/self/oom_score_adj")
 
 
 def end_with_parent() -> None:
-    """Let the system end this process when stdin ends, whatever it is doing: nobody else has the other end."""
+    """Let the system end this process when stdin ends, whatever it is doing: only its parent has the other end.
+
+    Linux does so. Elsewhere SIGIO does not end a process, and this one ends when it waits for the next question.
+    """
     fcntl.fcntl(_STDIN, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(_STDIN, fcntl.F_SETFL, fcntl.fcntl(_STDIN, fcntl.F_GETFL) | os.O_ASYNC)
 

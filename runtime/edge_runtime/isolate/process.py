@@ -22,9 +22,8 @@ from edge_runtime.contract.terminal import one_line, shortened
 from edge_runtime.engine import forks
 from edge_runtime.isolate import messages
 
-# Its own modules are found where they are found here.
 _START = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
+    "import json, sys; sys.path[:] = json.loads(sys.argv[2]) or sys.path; "
     "from edge_runtime.isolate import child; child.main(int(sys.argv[1]))"
 )
 # What is passed on of the environment: how many threads compute, how names of files are encoded, where libraries are.
@@ -236,21 +235,22 @@ def _started() -> tuple["subprocess.Popen[bytes]", socket.socket]:
     # Once for a process, and it takes a while.
     from multiprocessing.spawn import get_executable
 
-    executable = os.fsdecode(get_executable() or "")
-    if not executable or (getattr(sys, "frozen", False) and executable == sys.executable):
+    executable, is_frozen = os.fsdecode(get_executable() or ""), getattr(sys, "frozen", False)
+    if not executable or (is_frozen and executable == sys.executable):
         raise IsolationFailed(
             "isolation starts a Python interpreter, and there is none in this program; name one with "
             "multiprocessing.set_executable"
         )
-    own = str(Path(__file__).absolute().parents[2])
-    paths = [str(Path(path).absolute()) for path in sys.path if isinstance(path, str)]
+    # Its modules are found where they are found here, unless they are in a frozen program.
+    places = [] if is_frozen else [*(Path(one) for one in sys.path if isinstance(one, str)), Path(__file__).parents[2]]
+    paths = list(dict.fromkeys(str(one.absolute()) for one in places))
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     # numpy's own threads have nothing to do there.
     environment["OPENBLAS_NUM_THREADS"] = "1"
     ours, theirs = socket.socketpair()
     try:
         process = subprocess.Popen(
-            [executable, "-I", "-c", _START, str(theirs.fileno()), json.dumps(list(dict.fromkeys([*paths, own])))],
+            [executable, "-I", "-c", _START, str(theirs.fileno()), json.dumps(paths)],
             # Nothing is written to its stdin: its end tells that of this process.
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,

@@ -1,9 +1,12 @@
 """`edge-predict --isolate`: the same output as without, and one line for a model that takes too much."""
 
+import contextlib
 import io
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -137,3 +140,34 @@ def test_hostile_models(command: Command, hostile: Hostile, tmp_path: Path) -> N
 def test_what_it_does_not_go_with(command: Command) -> None:
     assert_one_line(command(main, "--doctor", "--isolate"), 2, "--doctor")
     assert_one_line(command(main, FOUR_BLOBS, 1, 1, "--isolate", "--device", "cuda"), 1, "runs on the CPU alone")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells which processes there are")
+def test_ctrl_c_ends_both_quietly(tmp_path: Path) -> None:
+    np.savez(tmp_path / "rows.npz", x=np.array(ROWS, np.float32))
+    command = [sys.executable, "-m", "edge_runtime", str(FOLDER / "endless.onnx"), "--isolate"]
+    command += ["--input", str(tmp_path / "rows.npz"), "--limit", "isolated_seconds=none"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        while not (isolated := children.read_text().split()) or not is_computing(isolated[0]):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=HANG) == (b"", b"")
+        assert process.returncode == 130
+    assert not Path(f"/proc/{isolated[0]}").exists()
+
+
+def is_computing(pid: str) -> bool:
+    """Whether the process has used two seconds of a processor: it takes less to start."""
+    with contextlib.suppress(OSError):
+        ticks = sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
+        return ticks > 2 * os.sysconf("SC_CLK_TCK")
+    return False
+
+
+def test_custom_operators(both: Both) -> None:
+    extensions = pytest.importorskip("onnxruntime_extensions")
+    model = MODELS / "custom_operators.onnx"
+    isolated, plain = both(model, 3, 4, "--operators", extensions.get_library_path(), "--format", "json")
+    assert isolated == plain
+    assert isolated.out == '{"value": 7.0}\n'

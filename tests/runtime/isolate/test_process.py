@@ -132,6 +132,16 @@ def test_a_program_without_an_interpreter(monkeypatch: pytest.MonkeyPatch) -> No
         IsolatedPredictor(FOUR_BLOBS)
 
 
+def test_a_frozen_program_that_names_an_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Its own modules are no files: the interpreter has those that are installed for it.
+    monkeypatch.setattr(process, "_START", "import json, sys; sys.exit(7 if json.loads(sys.argv[2]) == [] else 8)")
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setattr("multiprocessing.spawn._python_exe", os.fsencode(sys.executable))
+    monkeypatch.setattr(sys, "executable", "/opt/program/program")
+    with pytest.raises(IsolationFailed, match="exit code 7"):
+        IsolatedPredictor(FOUR_BLOBS)
+
+
 def test_an_interpreter_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
     for executable, said in (("/nowhere/python", "cannot be started"), ("/bin/true", "exit code 0")):
         monkeypatch.setattr("multiprocessing.spawn._python_exe", executable)
@@ -209,11 +219,19 @@ def gone(pid: int) -> bool:
     return False
 
 
+BLOCKED = """
+import signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGIO, signal.SIGALRM])
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+"""
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not signal the end of a pipe")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-def test_it_ends_with_the_program_while_it_computes(number: signal.Signals) -> None:
+@pytest.mark.parametrize("before", ["", BLOCKED])
+def test_it_ends_with_the_program_while_it_computes(number: signal.Signals, before: str) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", ORPHAN], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [sys.executable, "-c", before + ORPHAN], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as program:
         assert program.stdout is not None
         pid = int(program.stdout.readline())
