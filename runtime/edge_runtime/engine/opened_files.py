@@ -51,6 +51,11 @@ class OpenedFiles:
         return self.path if self.content is None else self.content
 
     @property
+    def weight_files(self) -> tuple[Path, ...]:
+        """The files with weights of the model."""
+        return (*self._others.values(), *([] if self.data is None else [self.data]))
+
+    @property
     def refers_to_files(self) -> bool:
         """Whether the model has weights in other files."""
         return bool(self._others)
