@@ -16,10 +16,14 @@ from fuzzing.target import Check, Target
 
 # Of the plain driver: how many inputs are kept because nothing like them had been seen.
 _MOST_KEPT = 4000
+# The exit code of a process that has no memory left.
+FULL = 75
 
 
-def feed(target: Target, seed: int, folder: Path, board: Board, faults: Path, corpus: list[bytes]) -> NoReturn:
-    """Feed `target` for ever.
+def feed(
+    target: Target, seed: int, folder: Path, board: Board, faults: Path, corpus: list[bytes], again: bytes | None
+) -> NoReturn:
+    """Feed `target` for ever, or until there is no memory: then this process ends with `FULL`.
 
     Args:
         target: the target.
@@ -28,6 +32,7 @@ def feed(target: Target, seed: int, folder: Path, board: Board, faults: Path, co
         board: shows what is being read.
         faults: a file for the stack at a fault.
         corpus: inputs to begin with, besides the seeds.
+        again: an input to read first, which another process has not read to its end.
     """
     with faults.open("w") as file:
         faulthandler.enable(file)
@@ -38,6 +43,8 @@ def feed(target: Target, seed: int, folder: Path, board: Board, faults: Path, co
         _limit_memory(target.memory)
         known = [one[:MOST_BYTES] for one in (*target.seeds(), *corpus)]
         feeding = _Feeding(check, folder, board)
+        if again is not None:
+            feeding.one(again)
         if target.guided and (atheris := guide()) is not None:
             _guided(atheris, target, seed, folder, feeding, known)
         _plain(target, Random(seed), feeding, known)
@@ -61,6 +68,9 @@ class _Feeding:
             self._check(data)
         except Exception as error:
             if (finding := raised(error, data)) is not None:
+                if finding.kind == "memory" and self._board.count > 1:
+                    # What earlier inputs have left may fill the memory: the next process begins with this one.
+                    os._exit(FULL)
                 finding.save(self._folder)
             return _ending(error)
         finally:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fuzzing.board import Board
-from fuzzing.feeding import feed, guide
+from fuzzing.feeding import FULL, feed, guide
 from fuzzing.findings import died
 from fuzzing.target import Target
 
@@ -117,6 +117,8 @@ class _Watch:
         self._result = Result(target.name, target.guided and guide() is not None)
         self._pid, self._starts, self._board = 0, 0, Board()
         self._begin = 0.0
+        # What a process did not read to its end is read by the next one first, and is a finding if it does not either.
+        self._again: bytes | None = None
 
     def start(self) -> None:
         """Begin."""
@@ -133,8 +135,9 @@ class _Watch:
         self._pid = os.fork()
         if self._pid:
             return
+        seed = self._seed + self._starts - 1
         try:
-            feed(self.target, self._seed + self._starts - 1, self._folder, self._board, self._faults, self._corpus)
+            feed(self.target, seed, self._folder, self._board, self._faults, self._corpus, self._again)
         except BaseException:
             traceback.print_exc()
         finally:
@@ -174,17 +177,23 @@ class _Watch:
 
     def _died(self, kind: str, status: int | None) -> None:
         """Save what the process was reading, and start another one."""
-        if status is not None and os.WIFEXITED(status):
+        data = self._board.data
+        if status is not None and os.WIFEXITED(status) and os.WEXITSTATUS(status) != FULL:
             # Not by an input: what prepares the target, or the driver, does not work.
             log = (self._folder / "log").read_text(errors="replace")
             raise RuntimeError(
                 f"{self.target.name}: the process has ended with {os.WEXITSTATUS(status)}\n{log[-4000:]}"
             )
-        how = kind if kind == "hang" or status is None else _SIGNALS.get(os.WTERMSIG(status), "a signal")
-        finding = died(kind, self._faults.read_text(errors="replace"), how, self._board.data)
-        finding.save(self._folder)
-        counts = self._result.hangs if kind == "hang" else self._result.crashes
-        counts[finding.where] += 1
+        is_full = status is not None and os.WIFEXITED(status)
+        if is_full or (kind == "hang" and data != self._again):
+            self._again = data
+        else:
+            self._again = None
+            how = kind if kind == "hang" or status is None else _SIGNALS.get(os.WTERMSIG(status), "a signal")
+            finding = died(kind, self._faults.read_text(errors="replace"), how, data)
+            finding.save(self._folder)
+            counts = self._result.hangs if kind == "hang" else self._result.crashes
+            counts[finding.where] += 1
         self._result.inputs += self._board.count
         self._fork()
 
