@@ -28,6 +28,7 @@ from edge_runtime import (
     Predictor,
     UnknownSigner,
 )
+from edge_runtime.engine.installation import numbers
 
 pytest.importorskip("cryptography")
 
@@ -111,8 +112,10 @@ def test_a_data_file_is_refused_if_a_byte_differs(tmp_path: Path, monkeypatch: p
     contents = {"model.onnx": path.read_bytes(), data.name: data.read_bytes()}
     put(contents, tmp_path)
     assert Predictor(path, "cpu", trust=TRUSTED).run(X)["y"].tolist() == (X["x"] + WEIGHTS).tolist()
-    from_content = Predictor(path.read_bytes(), "cpu", trust=TRUSTED, sig=tmp_path / "model.sig", data_folder=tmp_path)
-    assert from_content.run(X)["y"].tolist() == (X["x"] + WEIGHTS).tolist()
+    if numbers(onnxruntime.__version__) >= (1, 21):
+        content = path.read_bytes()
+        opened = Predictor(content, "cpu", trust=TRUSTED, sig=tmp_path / "model.sig", data_folder=tmp_path)
+        assert opened.run(X)["y"].tolist() == (X["x"] + WEIGHTS).tolist()
     monkeypatch.setattr(onnxruntime, "InferenceSession", None)
     # Its own digest is in its last 32 bytes, which is compared before.
     for place in range(len(contents[data.name]) - 32):
