@@ -253,10 +253,10 @@ def _bytes(plain: object) -> bytes:
     if not isinstance(plain, str):
         raise TypeError("base64 is not a string")
     try:
-        content = base64.b64decode(plain, validate=True)
+        content = base64.b64decode(plain)
     except binascii.Error as error:
         raise ValueError(f"base64: {error}") from error
-    # The last digit may have bits that are not used.
+    # It skips what is no digit, and the last digit may have bits that are not used.
     if base64.b64encode(content).decode() != plain:
         raise ValueError("base64: it is not written in the usual way")
     return content
