@@ -256,7 +256,7 @@ def _bytes(plain: object) -> bytes:
         content = base64.b64decode(plain)
     except binascii.Error as error:
         raise ValueError(f"base64: {error}") from error
-    # It skips what is no digit, and the last digit may have bits that are not used.
+    # It skips other characters, and the last digit may have bits that are not used.
     if base64.b64encode(content).decode() != plain:
         raise ValueError("base64: it is not written in the usual way")
     return content
