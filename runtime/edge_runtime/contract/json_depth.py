@@ -5,9 +5,9 @@ Readers of JSON call themselves for each level: some end the process with a sign
 
 from edge_runtime.contract.limits import Limits, how_to_raise
 
-_QUOTE = b'"'
+_QUOTE, _LINE_END, _OPENING = b'"\n{'
 # What tells the level; the rest is deleted.
-_OTHERS = bytes(set(range(256)) - set(b'[]{}"'))
+_OTHERS = bytes(set(range(256)) - set(b'[]{}"\n'))
 _BLOCK = 2**20
 
 
@@ -26,6 +26,9 @@ def is_too_deep(text: str | bytes, limits: Limits) -> bool:
 def levels(content: bytes, before: int) -> tuple[int, int]:
     """The deepest level in a part of a JSON text that begins outside of strings, and the level at its end.
 
+    A string ends with its line, as JSON has no line breaks in strings; and nothing is closed that was not opened. So
+    what is wrong in one place hides nothing after it from readers that begin there.
+
     Args:
         content: the part, in UTF-8.
         before: the level at its beginning.
@@ -39,13 +42,16 @@ def levels(content: bytes, before: int) -> tuple[int, int]:
     deepest, quotes = before, 0
     for start in range(0, len(marks), _BLOCK):
         block = marks[start : start + _BLOCK]
-        is_quote = block == _QUOTE[0]
-        passed = np.cumsum(is_quote, dtype=np.uint32) + np.uint32(quotes)
-        brackets = block[~is_quote & (passed % 2 == 0)]
-        quotes = int(passed[-1]) % 2
+        passed = np.cumsum(block == _QUOTE, dtype=np.int32) + np.int32(quotes)
+        # How many there were before the line.
+        before_line = np.maximum.accumulate(np.where(block == _LINE_END, passed, 0))
+        is_outside = (passed - before_line) % 2 == 0
+        quotes = int(passed[-1] - before_line[-1]) % 2
+        brackets = block[is_outside & (block != _QUOTE) & (block != _LINE_END)]
         if len(brackets):
             # With this bit set, [ is { and ] is }.
-            reached = np.cumsum(np.where(brackets | 0x20 == ord("{"), 1, -1)) + before
+            reached = np.cumsum(np.where(brackets | 0x20 == _OPENING, 1, -1)) + before
+            reached -= np.minimum(np.minimum.accumulate(reached), 0)
             deepest, before = max(deepest, int(reached.max())), int(reached[-1])
     return deepest, before
 

@@ -40,6 +40,7 @@ class Limits:
         unpacked_bytes: the most bytes that a file that is read may hold once it is unpacked, unless it takes more on
             the disk; 4 GiB.
         pipe_seconds: the most seconds to wait until somebody writes to a named pipe that is to be read; 60.
+        columns: the most columns of a table that is trained on; 100,000.
         isolated_bytes: the most bytes of memory of an isolated model, besides what its process takes before it is
             opened; 2 GiB.
         isolated_seconds: the most seconds of opening an isolated model, and of each call of it; 30.
@@ -54,6 +55,7 @@ class Limits:
     json_depth: int | None = 100
     unpacked_bytes: int | None = 4 * _GIB
     pipe_seconds: float | None = 60.0
+    columns: int | None = 100_000
     isolated_bytes: int | None = 2 * _GIB
     isolated_seconds: float | None = 30
 

@@ -46,11 +46,12 @@ class OpenedText:
         if self._around is not None:
             self._around.close()
 
-    def lines(self, *, are_kept: bool = False) -> TextIO:
+    def lines(self, *, are_kept: bool = False, errors: str = "strict") -> TextIO:
         """The lines, with their ends as they are.
 
         Args:
             are_kept: whether all that is read stays in memory.
+            errors: what becomes of bytes that are not UTF-8, as `open` takes it.
 
         Raises, as they are read:
             InvalidInput: a line is longer than `Limits.line_bytes`; or all lines are longer than
@@ -59,7 +60,7 @@ class OpenedText:
         most = most_unpacked(self.fileno(), self._limits) if are_kept else None
         buffer: Any = _BoundedLines(self._binary, self.name, self._limits.line_bytes, most)
         # Kept, because it closes the file when nobody refers to it.
-        self._text = io.TextIOWrapper(buffer, encoding="utf-8-sig", newline="")
+        self._text = io.TextIOWrapper(buffer, encoding="utf-8-sig", errors=errors, newline="")
         return self._text
 
     def whole(self) -> str:

@@ -135,7 +135,7 @@ def test_a_wrong_table_leaves_everything_as_it_was(
 def test_a_table_that_takes_long_to_read_has_a_bar(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
 
-    def read(path: Path) -> Any:
+    def read(path: Path, limits: Any) -> Any:
         terminal.wait_for("reading")
         return read_table(path)
 

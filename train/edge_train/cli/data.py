@@ -7,6 +7,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Literal
 
+from edge_runtime.contract.limits import DEFAULTS, Limits
 from edge_runtime.contract.progress import Progress
 from edge_runtime.contract.terminal import printable
 from edge_train.cli.summary import column_lines, dropped_lines, size_line, target_line
@@ -32,6 +33,7 @@ class TableOptions:
         numeric: columns of numbers, each a name or several names separated by commas.
         categorical: columns of categories, likewise.
         drop: columns to drop, likewise.
+        limits: how much may be read of the file.
     """
 
     path: Path
@@ -41,6 +43,7 @@ class TableOptions:
     numeric: Sequence[str] = ()
     categorical: Sequence[str] = ()
     drop: Sequence[str] = ()
+    limits: Limits = DEFAULTS
 
 
 def example_dataset(seed: int) -> Dataset:
@@ -83,7 +86,7 @@ def table_dataset(options: TableOptions, seed: int, validation: float | None = N
 
 def _read(options: TableOptions) -> tuple[list[Column | DroppedColumn], Target, int]:
     """The columns of the table but the target, the target, and how many rows the table has."""
-    path, table = options.path, read_table(options.path)
+    path, table = options.path, read_table(options.path, options.limits)
     names, rows = table.column_names, table.num_rows
     given = {"--numeric": options.numeric, "--categorical": options.categorical, "--drop": options.drop}
     chosen = {option: _column_names(words, names, path) for option, words in given.items()}

@@ -107,6 +107,7 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run in --checkpoint as if it had not been interrupted.")
     ] = False,
+    limit: Annotated[list[str] | None, shell.limit_option("unpacked_bytes=8GiB")] = None,
     version: Annotated[bool, shell.version_option("edge-train")] = False,
 ) -> None:
     """Train a network and write model.pt: edge-train, or edge-train table.csv --target column."""
@@ -152,6 +153,7 @@ def train(
         "balanced": None if class_weight is None else True,
         "seed": seed,
     }
+    limits = shell.limits_of(limit, *shell.READING, "columns")
     outputs = Outputs(output, plots, checkpoint)
     check_outputs(outputs)
     # Arrow, scikit-learn and torch take seconds to import: each comes when all that can be checked before is right.
@@ -161,7 +163,7 @@ def train(
         dataset, defaults = example_dataset(seed), EXAMPLE_DEFAULTS
     else:
         columns = (numeric or (), categorical or (), drop or ())
-        dataset = table_dataset(TableOptions(table, target, task, class_weight, *columns), seed, validation)
+        dataset = table_dataset(TableOptions(table, target, task, class_weight, *columns, limits), seed, validation)
         defaults = table_defaults(len(dataset.train))
     from edge_train.cli.run import run
 

@@ -1,5 +1,6 @@
 """What the columns of a table hold: numbers, booleans or categories, as found or as the user says."""
 
+import collections
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from textwrap import shorten
@@ -70,9 +71,12 @@ def find_columns(
             what `numeric` or `categorical` says; the message names the row.
     """
     found: list[Column | DroppedColumn] = []
-    for name in table.column_names:
-        raw = RawColumn(name, table[name], path)
-        table = table.drop_columns([name])
+    columns = collections.deque(zip(table.column_names, table.columns, strict=True))
+    del table
+    while columns:
+        name, cells = columns.popleft()
+        raw = RawColumn(name, cells, path)
+        del cells
         if name in categorical:
             found.append(_converted(raw, "categorical"))
         elif name in numeric:

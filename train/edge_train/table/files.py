@@ -3,33 +3,34 @@
 Arrow reads the cells; `columns` finds what they mean.
 """
 
-import codecs
 import csv
 import gzip
 import itertools
 import json
-import re
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.json
-import pyarrow.parquet
 
-from edge_runtime.contract.terminal import unreadable
+from edge_runtime.contract.json_depth import is_too_deep, too_deep
+from edge_runtime.contract.limits import DEFAULTS, Limits, how_to_raise
+from edge_runtime.contract.opened_files import open_file
+from edge_runtime.contract.terminal import shortened, unreadable
 from edge_runtime.contract.text_files import delimiter_of
 from edge_runtime.contract.values import is_number
 from edge_train.errors import TableError
+from edge_train.table.parquet_files import read_parquet
+from edge_train.table.sources import Source
 
 _JSON = {".jsonl", ".ndjson", ".json"}
 _PARQUET = {".parquet", ".pq"}
-_NULL = re.compile(rb"\n\s*n")
+_CSV_BLOCK = 1 << 20  # Arrow's default
 
 
-def read_table(path: str | Path) -> pa.Table:
+def read_table(path: str | Path, limits: Limits = DEFAULTS) -> pa.Table:
     """The table in the file at `path`; the end of the name gives the format, CSV unless it is .tsv, .parquet or .jsonl.
 
     Returns:
@@ -38,15 +39,17 @@ def read_table(path: str | Path) -> pa.Table:
 
     Raises:
         TableError: the file cannot be read; the header is missing, has a column without a name or two of one name; or
-            a line has another number of cells than the header, is not UTF-8, or is not JSON. The message names the line
-            if that is known.
+            a line has another number of cells than the header, is not UTF-8, or is not JSON; or something is beyond
+            `limits`. The message names the line if that is known.
     """
     path = Path(path)
     suffixes = [suffix.lower() for suffix in path.suffixes]
     is_gzip = suffixes[-1:] == [".gz"]
     suffix = next(iter(suffixes[-2:-1] if is_gzip else suffixes[-1:]), "")
     try:
-        with path.open("rb") as file:
+        with open_file(path, limits) as file:
+            if not file.seekable():
+                raise TableError(f"{path} is a pipe, and a table is read more than once; save it in a file")
             start = file.read(4)
     except OSError as error:
         raise TableError(unreadable(path, error)) from error
@@ -55,26 +58,30 @@ def read_table(path: str | Path) -> pa.Table:
     if is_gzip != (start[:2] == b"\x1f\x8b"):
         found, name = ("not a", "without") if is_gzip else ("a", "in")
         raise TableError(f"{path} is {found} gzip file; its name should end {name} .gz")
+    source = Source(path, is_gzip, limits)
     try:
         if start == b"PAR1" or suffix in _PARQUET:
-            table = _read_parquet(path, is_gzip)
+            table = _read_parquet(source)
         elif suffix in _JSON:
-            table = _read_json(path, is_gzip)
+            table = _read_json(source)
         else:
-            table = _read_csv(path, is_gzip, delimiter_of(str(path)) or ",")
+            table = _read_csv(source, delimiter_of(str(path)) or ",")
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise TableError(f"{path} is a damaged gzip file: {_first_line(error)}") from error
     except OSError as error:  # from the disk, or from Arrow if compressed data are damaged
         damaged = f"{path} is damaged: {_first_line(error)}"
         raise TableError(damaged if error.strerror is None else unreadable(path, error)) from error
     table = table.rename_columns([name.strip() for name in table.column_names])
-    _check_names(table.column_names, path)
+    _check_names(table.column_names, source)
     if not table.num_rows:
         raise TableError(f"{path} has a header but no rows")
     return table
 
 
-def _check_names(names: Sequence[str], path: Path) -> None:
+def _check_names(names: Sequence[str], source: Source) -> None:
+    path, most = source.path, source.limits.columns
+    if most is not None and len(names) > most:
+        raise TableError(f"{path} has {len(names):,} columns, more than {most:,}{how_to_raise('columns')}")
     if not names:
         raise TableError(f"{path} has no columns")
     seen = set()
@@ -89,13 +96,14 @@ def _check_names(names: Sequence[str], path: Path) -> None:
         if "\0" in name:
             raise TableError(f"{path}: the name of column {number} has a null in it; save the table as UTF-8 text")
         if name in seen:
-            raise TableError(f"{path}: two columns have the name {name!r}; rename one of them")
+            raise TableError(f"{path}: two columns have the name {shortened(repr(name))}; rename one of them")
         seen.add(name)
 
 
-def _read_csv(path: Path, is_gzip: bool, delimiter: str) -> pa.Table:
+def _read_csv(source: Source, delimiter: str) -> pa.Table:
+    path = source.path
     # Only the first lines, so that a quote that is never closed does not take in the whole file.
-    cells = _cells(itertools.islice(_lines(path, is_gzip), 1000), path, delimiter)
+    cells = _cells(itertools.islice(_lines(source), 1000), path, delimiter)
     names = next((found for _, found in cells if found), None)
     if names is None:
         raise TableError(f"{path} is empty; a header line with the names of the columns is needed")
@@ -105,12 +113,14 @@ def _read_csv(path: Path, is_gzip: bool, delimiter: str) -> pa.Table:
         raise TableError(f"{path}: the first line has numbers, not names; add a line above it with the columns' names")
     if len(names) == 1 and any(mark in names[0] for mark in ",;|\t"):
         fix = "commas, or name a file with tabs .tsv" if delimiter == "," else "tabs, or name a file with commas .csv"
-        raise TableError(f"{path}: the header has only one column, {trimmed[0]!r}; separate columns by {fix}")
+        raise TableError(
+            f"{path}: the header has only one column, {shortened(repr(trimmed[0]))}; separate columns by {fix}"
+        )
     # Before Arrow reads it: Arrow would merge columns of the same name.
-    _check_names(trimmed, path)
+    _check_names(trimmed, source)
     try:
         table = pa.csv.read_csv(
-            _stream(path, is_gzip),
+            source.stream(),
             parse_options=pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
             # As strings: Arrow would guess types, take codes such as 007 for numbers, and some strings for times.
             convert_options=pa.csv.ConvertOptions(
@@ -118,22 +128,26 @@ def _read_csv(path: Path, is_gzip: bool, delimiter: str) -> pa.Table:
             ),
         )
     except pa.ArrowException as error:
-        _find_fault(path, is_gzip, delimiter, len(names))
+        _find_fault(source, delimiter, len(names))
+        if "straddling" in str(error):
+            raise TableError(
+                f"{path} has a line of more than {_CSV_BLOCK:,} bytes, or a quote that is never closed"
+            ) from error
         raise TableError(f"{path} cannot be read: {_first_line(error)}") from error
     # Arrow closes an open quote at the end of the file, however many lines are in the cell.
     if table.num_rows and "\n" in table.column(table.num_columns - 1)[-1].as_py():
-        _find_fault(path, is_gzip, delimiter, len(names))
+        _find_fault(source, delimiter, len(names))
     return table
 
 
-def _find_fault(path: Path, is_gzip: bool, delimiter: str, width: int) -> None:
+def _find_fault(source: Source, delimiter: str, width: int) -> None:
     """Raise TableError with the line at which a CSV file is wrong, if there is one.
 
     Arrow gives the number of the record at most; this reads the whole file again to find the line.
     """
-    for line, cells in _cells(_lines(path, is_gzip), path, delimiter):
+    for line, cells in _cells(_lines(source), source.path, delimiter):
         if cells and len(cells) != width:
-            raise TableError(f"{path} line {line}: {len(cells)} values, but the header has {width} columns")
+            raise TableError(f"{source.path} line {line}: {len(cells)} values, but the header has {width} columns")
 
 
 def _cells(lines: Iterator[str], path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -146,47 +160,34 @@ def _cells(lines: Iterator[str], path: Path, delimiter: str) -> Iterator[tuple[i
         raise TableError(f"{path} line {reader.line_num}: not CSV: {error}") from error
 
 
-def _lines(path: Path, is_gzip: bool) -> Iterator[str]:
-    opened: Any = gzip.open if is_gzip else open
-    with opened(path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        for number, line in enumerate(file, start=1):
+def _lines(source: Source) -> Iterator[str]:
+    with source.lines() as lines:
+        for number, line in enumerate(lines, start=1):
             try:
                 line.encode()
             except UnicodeEncodeError:
-                raise TableError(f"{path} line {number} is not UTF-8 text; save the table as UTF-8") from None
+                raise TableError(f"{source.path} line {number} is not UTF-8 text; save the table as UTF-8") from None
             yield line
 
 
-def _read_json(path: Path, is_gzip: bool) -> pa.Table:
-    if _has_null(path, is_gzip):
-        _find_json_fault(path, is_gzip)
+def _read_json(source: Source) -> pa.Table:
     try:
         # Large blocks: a line must fit into one, and Arrow takes all types from the first.
-        table = pa.json.read_json(_stream(path, is_gzip), read_options=pa.json.ReadOptions(block_size=64 << 20))
+        table = pa.json.read_json(source.json_stream(), read_options=pa.json.ReadOptions(block_size=source.json_block))
         table.validate(full=True)  # finds strings that are not UTF-8
     except pa.ArrowException as error:
-        _find_json_fault(path, is_gzip)
+        _find_json_fault(source)
         # Arrow counts rows from 0 in each block, which says nothing.
         reason = _first_line(error).partition(" in row ")[0]
-        raise TableError(f"{path} is not JSON Lines, with an object by column name on each line: {reason}") from error
+        raise TableError(
+            f"{source.path} is not JSON Lines, with an object by column name on each line: {reason}"
+        ) from error
     return table
 
 
-def _has_null(path: Path, is_gzip: bool) -> bool:
-    """Whether a line begins with n: null is a line that Arrow takes for an object, or crashes on if there is none."""
-    # What ends a line, and the white space after it, may be in another block than what follows.
-    rest = b"\n"
-    with _stream(path, is_gzip) as stream:
-        while block := stream.read(1 << 20):
-            text = (rest + block).replace(codecs.BOM_UTF8, b"").replace(b"\r", b"\n")
-            if _NULL.search(text):
-                return True
-            rest = b"\n" if b"\n" in text[len(text.rstrip()) :] else b""
-    return False
-
-
-def _find_json_fault(path: Path, is_gzip: bool) -> None:
+def _find_json_fault(source: Source) -> None:
     """Raise TableError with the line at which a file is not JSON Lines, or has a value of another type, if any."""
+    path = source.path
     types: dict[str, str] = {}
     names = {
         bool: "true or false",
@@ -196,9 +197,11 @@ def _find_json_fault(path: Path, is_gzip: bool) -> None:
         list: "a list",
         dict: "an object",
     }
-    for number, line in enumerate(_lines(path, is_gzip), start=1):
+    for number, line in enumerate(_lines(source), start=1):
         if not line.strip():
             continue
+        if is_too_deep(line, source.limits):
+            raise TableError(f"{path} line {number}: {too_deep(source.limits)}")
         try:
             values = json.loads(line)
         except (ValueError, RecursionError) as error:
@@ -208,23 +211,19 @@ def _find_json_fault(path: Path, is_gzip: bool) -> None:
         for name, value in values.items():
             found = names.get(type(value))
             if found is not None and types.setdefault(name, found) != found:
-                raise TableError(f"{path} line {number}: {name} is {found}, but {types[name]} in earlier lines")
+                raise TableError(
+                    f"{path} line {number}: {shortened(name)} is {found}, but {types[name]} in earlier lines"
+                )
 
 
-def _read_parquet(path: Path, is_gzip: bool) -> pa.Table:
-    source = pa.BufferReader(_stream(path, is_gzip).read()) if is_gzip else path
+def _read_parquet(source: Source) -> pa.Table:
     try:
-        with pa.parquet.ParquetFile(source) as file:
-            table = file.read()
+        table = read_parquet(source)
         table.validate(full=True)
     except pa.ArrowException as error:
-        raise TableError(f"{path} is not a Parquet file, or a damaged one: {_first_line(error)}") from error
+        raise TableError(f"{source.path} is not a Parquet file, or a damaged one: {_first_line(error)}") from error
     return table
 
 
-def _stream(path: Path, is_gzip: bool) -> Any:
-    return pa.input_stream(path, compression="gzip" if is_gzip else None)
-
-
 def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", 1)[0].rstrip(".")
+    return shortened(str(error).strip().split("\n", 1)[0].rstrip("."))
