@@ -167,7 +167,9 @@ class FeedRunner:
         if self._counted is not None:
             rows = len(feed[self._counted])
             for output, spec in zip(outputs, self._outputs, strict=True):
-                check_shape(output, spec, rows)
+                # The usual case, in a tenth of the time.
+                if getattr(output, "shape", None) != (rows, *spec.shape[1:]):
+                    check_shape(output, spec, rows)
         return outputs
 
 

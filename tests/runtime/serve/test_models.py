@@ -1,4 +1,5 @@
 import asyncio
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,9 @@ import numpy as np
 import pytest
 from concurrency import HANG
 from paths import FOUR_BLOBS, MODELS
+from served import app_of
+from servers import ask_soon
+from wrong_answers import wrong
 
 from edge_runtime import OutOfResources, Predictor
 from edge_runtime.contract.workload import Workload
@@ -178,3 +182,24 @@ def test_an_unknown_name() -> None:
     with pytest.raises(Refused, match=r"no model 'b'; the server has blobs") as refused:
         models.named("b")
     assert refused.value.status == 404
+
+
+@pytest.mark.parametrize("name", ["each row twice", "one row", "no rows", "three axes, hidden"])
+@pytest.mark.parametrize("workload", [None, Workload(True, 1e3, 40)])
+def test_wrong_answers_are_sent_to_nobody(name: str, workload: Workload | None) -> None:
+    app = app_of({"m": Predictor(wrong(name, "binary", workload=workload), device="cpu")})
+    rows = json.dumps({"rows": [[1, 2], [3, 4]]}).encode()
+    tensor = {"name": "x", "datatype": "FP32", "shape": [2, 2], "data": [1, 2, 3, 4]}
+    paths = {"/models/m/predict": rows, "/v2/models/m/infer": json.dumps({"inputs": [tensor]}).encode()}
+    if workload is None:
+        # The file does not say that the rows of tensors are counted.
+        del paths["/v2/models/m/infer"]
+
+    async def ask_all() -> list[Any]:
+        # Joined ones, and later one that comes alone.
+        together = [ask_soon(app, path, body) for path, body in paths.items() for _ in range(8)]
+        return [*await asyncio.gather(*together), *[await ask_soon(app, path, body) for path, body in paths.items()]]
+
+    for response in asyncio.run(ask_all()):
+        assert response.status == 500
+        assert "the model" in response.json["error"]
