@@ -40,24 +40,22 @@ import numpy.typing as npt
 from edge_runtime.contract import schema
 from edge_runtime.contract.data_file import blocks
 from edge_runtime.contract.errors import InvalidModel
-from edge_runtime.contract.limits import DEFAULTS, Limits, how_to_raise
+from edge_runtime.contract.limits import DEFAULTS, Limits
 from edge_runtime.contract.reference_arrays import (
-    MOST_ELEMENTS,
     Generated,
     Selected,
+    check_reference,
+    check_rows,
     plain_array,
     plain_generated,
     read_array,
     read_generated,
     read_selected,
-    read_shape,
 )
 
 SCHEMA_VERSION = 3
 
 _PARTS = ("inputs", "expected", "tolerance")
-# The most elements of all arrays that are not stored whole.
-_MOST_ELEMENTS = 8 * MOST_ELEMENTS
 _UNSEALED = "0" * 64
 _SEAL = re.compile(rb'"content_sha256": "[0-9a-f]{64}"')
 _OPEN_SEAL = f'"content_sha256": "{_UNSEALED}"'.encode()
@@ -183,10 +181,12 @@ class Certificate:
             InvalidModel: it is not a certificate, its schema is newer than this version reads, or it has more reference
                 rows than `limits` allow.
         """
+        # Each batch has one. To parse a text with too many would take seconds.
+        check_rows(text.count('"inputs"'), limits)
         with schema.reading("the certificate"):
             # JSON has neither NaN nor infinity: only arrays hold them.
             document = schema.checked(schema.parsed(text, _loads), SCHEMA_VERSION, "the certificate")
-            _check_size(document["reference"], limits)
+            check_reference(document["reference"], limits)
             return _read(document)
 
     def __repr__(self) -> str:
@@ -237,24 +237,6 @@ def content_sha256(model: bytes | Path, data: Path | None = None) -> str | None:
     for block in blocks(data) if data is not None else ():
         digest.update(block)
     return digest.hexdigest()
-
-
-def _check_size(reference: list[Mapping[str, Any]], limits: Limits) -> None:
-    """Refuse reference rows that would take long to read, or much memory. Before their arrays are made of them."""
-    rows = elements = 0
-    for batch in reference:
-        shapes = [read_shape(array["shape"]) for array in batch["inputs"].values()]
-        rows += max([1, *(shape[0] for shape in shapes if shape)])
-        # Arrays that are stored whole take no more memory than the file.
-        rules = [
-            array for part in _PARTS for array in batch[part].values() if "generated" in array or "stored" in array
-        ]
-        elements += sum(math.prod(read_shape(array["shape"])) for array in rules)
-    if limits.reference_rows is not None and rows > limits.reference_rows:
-        found = f"{rows:,} reference rows; the limit is {limits.reference_rows:,}"
-        raise InvalidModel(f"the certificate has {found}{how_to_raise('reference_rows')}")
-    if elements > _MOST_ELEMENTS:
-        raise ValueError(f"its reference rows have {elements:,} numbers that it does not store")
 
 
 def _read(plain: Mapping[str, Any]) -> Certificate:

@@ -26,10 +26,14 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_runtime.contract import schema
+from edge_runtime.contract.errors import InvalidModel
+from edge_runtime.contract.limits import Limits, how_to_raise
 from edge_runtime.contract.tensors import NUMPY_TYPES
 
 # The most elements of an array whose data does not hold them all, so that a damaged file cannot fill the memory.
 MOST_ELEMENTS = 2**26
+# And of all these arrays of a certificate.
+_MOST_IN_ALL = 8 * MOST_ELEMENTS
 
 # As many as numpy has.
 _MOST_AXES = 64
@@ -112,6 +116,35 @@ def compacted(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         fitting = [one for one in _INTEGERS if one.itemsize < result.dtype.itemsize and _holds(one, result)]
         result = result.astype(fitting[0]) if fitting else result
     return result
+
+
+def check_rows(rows: int, limits: Limits) -> None:
+    """Refuse more reference rows than `limits` allow. Raises InvalidModel."""
+    if limits.reference_rows is not None and rows > limits.reference_rows:
+        found = f"{rows:,} reference rows; the limit is {limits.reference_rows:,}"
+        raise InvalidModel(f"the certificate has {found}{how_to_raise('reference_rows')}")
+
+
+def check_reference(reference: Sequence[Mapping[str, Any]], limits: Limits) -> None:
+    """Refuse reference rows, as JSON has them, that would take long to read, or much memory.
+
+    Before arrays are made of them. Call it within `schema.reading`.
+
+    Raises:
+        InvalidModel: there are more than `limits` allow.
+        KeyError, TypeError, ValueError: they have too many numbers that are not stored, or are damaged.
+    """
+    rows = elements = 0
+    for batch in reference:
+        shapes = [read_shape(array["shape"]) for array in batch["inputs"].values()]
+        rows += max([1, *(shape[0] for shape in shapes if shape)])
+        for array in (array for part in ("inputs", "expected", "tolerance") for array in batch[part].values()):
+            # Arrays that are stored whole take no more memory than the file.
+            if "generated" in array or "stored" in array:
+                elements += math.prod(read_shape(array["shape"]))
+    check_rows(rows, limits)
+    if elements > _MOST_IN_ALL:
+        raise ValueError(f"its reference rows have {elements:,} numbers that it does not store")
 
 
 def plain_array(array: npt.NDArray[Any], compact: bool = False) -> dict[str, Any]:

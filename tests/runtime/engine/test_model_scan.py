@@ -246,3 +246,18 @@ def test_what_is_not_an_onnx_file() -> None:
         assert refused(content) == (
             "the model is not a model that ONNX Runtime can load (it is not an ONNX file, or damaged)"
         )
+
+
+@pytest.mark.parametrize("depth", [40, 5000])
+def test_deeply_nested_subgraphs_and_types_are_refused(depth: int) -> None:
+    leaf = inner = graph([node("Neg", ["x"], ["o"])], [], [value("o", ["b", 2])])
+    kind = message((1, message((1, 1))))
+    for _ in range(depth):
+        branches = attribute("then_branch", inner), attribute("else_branch", leaf)
+        inner = graph([node("If", ["c"], ["o"], *branches)], [], [value("o", ["b", 2])])
+        kind = message((4, message((1, kind))))
+    ends = [value("x", ["b", 2]), value("c", [], BOOL)], [value("y", ["b", 2])]
+    deep = node("If", ["c"], ["y"], attribute("then_branch", inner), attribute("else_branch", leaf))
+    assert "not a model that ONNX Runtime can load" in refused(model(graph([deep], *ends)))
+    typed = [message((1, "x"), (2, kind))], [value("y", ["b", 2])]
+    assert "the model" in refused(model(graph([node("Neg", ["x"], ["y"])], *typed)))
