@@ -172,6 +172,8 @@ def check_paths(folder: Path, stem: str, choices: Choices, read: Sequence[Path])
                 "(edge-predict runs .onnx and .ort files as they are)"
             )
     read = [*read, *([choices.data] if isinstance(choices.data, Path) else [])]
+    if choices.sign is not None and choices.sign.path is not None:
+        read.append(choices.sign.path)
     for path in read:
         try:
             path.stat()

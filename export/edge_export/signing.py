@@ -24,9 +24,11 @@ class SigningKey:
 
     Attributes:
         public: its public key.
+        path: the file that it was read from; None for a content.
     """
 
     public: PublicKey
+    path: Path | None
     _key: Any = field(repr=False)
 
     @classmethod
@@ -60,7 +62,8 @@ class SigningKey:
             raise ExportError(f"{name} {reason}") from error
         scheme(key.public_key(), name, ExportError)
         spki = serialization.PublicFormat.SubjectPublicKeyInfo
-        return cls(PublicKey(key.public_key().public_bytes(serialization.Encoding.PEM, spki)), key)
+        public = PublicKey(key.public_key().public_bytes(serialization.Encoding.PEM, spki))
+        return cls(public, None if isinstance(given, bytes) else Path(given).expanduser(), key)
 
     def signature_file(self, path: Path, files: Mapping[Path, bytes | Path]) -> bytes:
         """The content of the signature file for `files`, in the format of OpenSSF model-signing.

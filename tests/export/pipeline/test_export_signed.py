@@ -84,6 +84,16 @@ def test_a_key_that_cannot_sign_is_refused_before_anything_is_made(
         made_in(tmp_path, sign=SigningKey.read(private_pem(KEY)))
 
 
+def test_a_key_is_not_written_over(key: Path, tmp_path: Path) -> None:
+    content = key.read_bytes()
+    for name in ("model.sig", "report.html"):
+        taken = key.rename(tmp_path / name)
+        with pytest.raises(ExportError, match=f"{name} would be overwritten by this export"):
+            made_in(tmp_path, sign=taken, report=tmp_path / "report.html")
+        assert taken.read_bytes() == content
+        key = taken
+
+
 def test_files_and_signature_are_put_in_place_together(
     key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
