@@ -5,7 +5,6 @@ import errno
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -136,6 +135,9 @@ def check_folder(folder: Path) -> None:
     Raises:
         CannotWrite: they cannot.
     """
+    # It takes 10 ms to import, and most commands write no file.
+    import tempfile
+
     # os.path, since Path.exists raises an error on a folder that may not be read.
     there = next(parent for parent in (folder, *folder.parents) if os.path.lexists(parent))
     try:

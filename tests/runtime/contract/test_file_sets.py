@@ -247,3 +247,15 @@ def test_a_file_system_without_hard_links(folder: Path, monkeypatch: pytest.Monk
     # A kill may leave a place empty until the next run.
     monkeypatch.setitem(globals(), "assert_whole", lambda *_: None)
     test_a_kill(folder, "two")
+
+
+def test_a_file_system_without_locks(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing tells whether the process lives that was writing: nothing is undone, and the next write goes on."""
+    import fcntl
+
+    killed_between(folder, "two")
+    monkeypatch.setattr(fcntl, "flock", raising(OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))))
+    next_run(folder, "two")
+    assert found(folder)["model.pt"] == b"new!"
+    write_files({folder / name: content for name, content in new_files("two").items()})
+    assert new_files("two").items() <= found(folder).items()
