@@ -20,6 +20,7 @@ from edge_export import Export, ExportError, ParityError, export
 from edge_export.formats import external_data
 from edge_export.pipeline import certified
 from edge_runtime import CannotWrite, InvalidModel, ModelNotFound, Predictor
+from edge_runtime.contract.atomic_files import prepare_file
 from edge_runtime.contract.certificate import content_sha256
 
 IDS = {"input": np.array([[1, 2, 999]])}
@@ -203,7 +204,7 @@ def test_links_in_the_way_stay_links(tmp_path: Path) -> None:
     assert Predictor(made.path).verify().passed
 
 
-def test_a_crash_between_the_two_is_seen(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_between_the_two_is_seen_and_undone(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = copied.read_bytes()
     replaced: list[str] = []
     replace = Path.replace
@@ -214,14 +215,18 @@ def test_a_crash_between_the_two_is_seen(copied: Path, monkeypatch: pytest.Monke
         replaced.append(Path(target).name)
         return replace(self, target)
 
-    monkeypatch.setattr(Path, "replace", stopped)
-    with pytest.raises(KeyboardInterrupt):
-        made_in(copied.parent, table(1))
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            made_in(copied.parent, table(1))
     assert replaced == ["model.onnx.data"]
     assert copied.read_bytes() == before
-    assert names(copied.parent) == ["model.onnx", "model.onnx.data"]
     with pytest.raises(InvalidModel, match="belongs to another export"):
         Predictor(copied)
+    # As the next export begins.
+    prepare_file(copied)
+    assert names(copied.parent) == ["model.onnx", "model.onnx.data"]
+    assert Predictor(copied).verify()
 
 
 def test_a_full_disk_leaves_the_old_pair(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
