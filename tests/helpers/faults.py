@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -74,7 +75,10 @@ def raising(error: BaseException) -> Callable[..., None]:
 
 def in_fork(work: Callable[[], object]) -> int:
     """Do `work` in a fork of this process: its exit code, or the negative number of the signal that killed it."""
-    process = os.fork()
+    with warnings.catch_warnings():
+        # From Python 3.12 on, of forks in a process with threads, such as xdist's; this work needs none of them.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        process = os.fork()
     if process == 0:
         code = 1
         try:
