@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from edge_runtime.contract import errors
 from edge_runtime.contract.errors import EdgePredictError, InvalidInput, IsolationFailed, OutOfResources
 from edge_runtime.contract.limits import Limits, how_to_raise
+from edge_runtime.contract.signals import is_from_handler
 from edge_runtime.contract.telemetry import SWITCH
 from edge_runtime.contract.terminal import one_line, shortened
 from edge_runtime.engine import forks
@@ -35,6 +36,8 @@ _PASSED_ON = (
 _STARTING = 120.0
 # How many seconds after its own alarm the process is ended from here.
 _GRACE = 1.0
+# Messages of errors are not longer, unless the process was taken over.
+_LONGEST = 10_000
 # The most bytes of an answer if memory is not limited.
 _MOST = 2**40
 _ERRORS = {
@@ -148,12 +151,13 @@ class IsolatedProcess:
         """What `act` gives, which reads from the process or writes to it."""
         try:
             return act()
-        except TimeoutError:
-            self._failure = _took_too_long(seconds)
         except messages.MalformedMessage as error:
             self._failure = f"the isolated model does not answer as it should: {shortened(one_line(error))}"
-        except OSError:
-            self._failure = self._how_it_ended(seconds)
+        except OSError as error:
+            if is_from_handler(error):
+                raise
+            is_late = isinstance(error, TimeoutError)
+            self._failure = _took_too_long(seconds) if is_late else self._how_it_ended(seconds)
         raise IsolationFailed(self._failure) from None
 
     def _how_it_ended(self, seconds: float | None) -> str:
@@ -180,7 +184,7 @@ class IsolatedProcess:
             hint = ", half of what the machine or its control group has" if is_less else how_to_raise("isolated_bytes")
             raise IsolationFailed(f"the isolated model needs more memory than {self._memory / 2**20:,.0f} MiB{hint}")
         if (known := _ERRORS.get(name)) is not None:
-            raise known(message)
+            raise known(message if len(message) <= _LONGEST else shortened(message))
         raise IsolationFailed(f"the isolated model failed: {shortened(one_line(f'{name}: {message}'))}")
 
 
@@ -227,6 +231,8 @@ def _answer(receive: Callable[[memoryview], None], most: int) -> list[Any]:
 
 
 def _took_too_long(seconds: float | None) -> str:
+    if seconds == _STARTING:
+        return f"the process for an isolated model does not start within {seconds:g} s"
     return f"the isolated model took longer than {seconds:g} s{how_to_raise('isolated_seconds')}"
 
 
