@@ -205,7 +205,8 @@ def test_values_by_name(name: str, data: st.DataObject) -> None:
 @relaxed
 @given(anything, st.sampled_from([FOUR_BLOBS, FOUR_BLOBS.read_bytes()]))
 @pytest.mark.parametrize(
-    "argument", ["device", "verify", "threads", "providers", "session_options", "custom_operators", "data_folder"]
+    "argument",
+    ["device", "verify", "threads", "providers", "session_options", "custom_operators", "data_folder", "sha256"],
 )
 def test_arguments(argument: str, value: Any, model: Any) -> None:
     answers_or_refuses(lambda: Predictor(model, **{"threads": 1, argument: value}))

@@ -47,6 +47,7 @@ def opened(path: Path) -> list[Predictor]:
             providers=["CPUExecutionProvider"],
             session_options={"intra_op_num_threads": 1, "session.intra_op.allow_spinning": "0"},
             data_folder=path.parent,
+            sha256=Predictor(path).sha256,
         ),
     ]
 

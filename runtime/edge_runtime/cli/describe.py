@@ -33,7 +33,8 @@ def description_text(predictor: "Predictor", details: bool = False) -> str:
 
     Args:
         predictor: the opened model.
-        details: whether to show the tolerance rule, versions, hashes and the budget of the certificate too.
+        details: whether to show the model's SHA-256, and the tolerance rule, versions, hashes and the budget of the
+            certificate too.
     """
     certificate, problem = readable_certificate(predictor)
     lines: list[_Line] = [("input", spec) for spec in predictor.inputs]
@@ -52,6 +53,9 @@ def description_text(predictor: "Predictor", details: bool = False) -> str:
         lines.append(("verified", "no; the model has no certificate"))
     else:
         lines += _certificate_lines(certificate, details)
+    if details:
+        # As `sha256sum` prints it of the file, and `Predictor(path, sha256=...)` takes it.
+        lines.append(("sha256", f"model {predictor.sha256}"))
     return _text(lines)
 
 

@@ -1,6 +1,7 @@
 """--describe: what a model is."""
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -45,6 +46,7 @@ budget    calibration rows 512
 budget    largest error 0.01
 """
     path = model(precision="int8", budget=budget)
+    details += f"sha256    model {hashlib.sha256(path.read_bytes()).hexdigest()}\n"
     assert command(main, path, "--describe", "--device", "cpu") == (0, summary, "")
     assert command(main, path, "--describe", "--details", "--device", "cpu") == (0, summary + details, "")
     assert details.partition("budget")[0] in command(main, model(), "--describe", "--details").out
@@ -203,6 +205,8 @@ def test_details_are_shown_only_if_wanted(model: Callable[..., Path]) -> None:
     predictor = Predictor(model(), device="cpu")
     assert "tolerance" not in description_text(predictor)
     assert "tolerance" in description_text(predictor, details=True)
+    plain = Predictor(MODELS / "outputs.onnx", device="cpu")
+    assert description_text(plain, details=True) == f"{description_text(plain)}sha256    model {plain.sha256}\n"
 
 
 def test_describe_a_model_of_images() -> None:

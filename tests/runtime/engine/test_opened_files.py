@@ -2,10 +2,12 @@
 
 import copy
 import hashlib
+import multiprocessing
 import pickle
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -250,6 +252,32 @@ def test_a_pickle_opens_only_the_same_content(
     again = pickle.loads(pickled)
     over(slightly_changed(good), path)
     assert again.reload()
+
+
+def _answer(predictor: Predictor) -> list[list[float]]:
+    answers: list[list[float]] = predictor.run({"x": [[1, 2]]})["y"].tolist()
+    return answers
+
+
+@pytest.mark.usefixtures("held")
+def test_a_process_that_is_started_anew_gets_it(certified: Make, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(certified())
+    predictor = Predictor(path, "cpu")
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        assert pool.submit(_answer, predictor).result(HANG) == [[2.5, -2.5]]
+
+
+@pytest.mark.usefixtures("held")
+def test_joblib(certified: Make, tmp_path: Path) -> None:
+    joblib = pytest.importorskip("joblib")
+    path = tmp_path / "model.onnx"
+    path.write_bytes(certified())
+    joblib.dump(Predictor(path, "cpu"), tmp_path / "predictor.joblib", compress=3)
+    assert _answer(joblib.load(tmp_path / "predictor.joblib")) == [[2.5, -2.5]]
+    over(slightly_changed(certified()), path)
+    with pytest.raises(ContentMismatch, match="is not the model that was pickled"):
+        joblib.load(tmp_path / "predictor.joblib")
 
 
 def test_a_content_stays_a_content(elsewhere: Callable[[bytes], str]) -> None:
