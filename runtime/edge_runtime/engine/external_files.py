@@ -76,7 +76,8 @@ class References:
         for location in self.locations:
             shown = shortened(printable(location)) or "a file without a name"
             parts = location.replace("\\", "/").split("/")
-            if _IN_MEMORY in location or ".." in parts or not parts[0] or ntpath.splitdrive(location)[0]:
+            is_elsewhere = ".." in parts or not parts[0] or ntpath.splitdrive(location)[0] or "\0" in location
+            if is_elsewhere or _IN_MEMORY in location:
                 raise InvalidModel(f"{name} has its weights in {shown}, which is not a file below its folder")
             if self.is_certified and location != data_file:
                 raise InvalidModel(

@@ -69,7 +69,17 @@ def test_weights_below_the_folder_are_found(place: Place, location: str, folder:
 
 @EVERYWHERE
 @pytest.mark.parametrize(
-    "location", ["../weights", "sub/../weights", "sub/../../weights", "/FOLDER/weights", "", "..\\weights", "C:weights"]
+    "location",
+    [
+        "../weights",
+        "sub/../weights",
+        "sub/../../weights",
+        "/FOLDER/weights",
+        "",
+        "..\\weights",
+        "C:weights",
+        "weights\0",
+    ],
 )
 def test_nothing_beyond_the_folder_is_read(place: Place, location: str, folder: Path) -> None:
     content = place(location.replace("/FOLDER", str(folder)))
