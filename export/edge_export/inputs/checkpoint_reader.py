@@ -143,6 +143,8 @@ def _from_stream(content: bytes) -> object:
             return dtype  # the class of a whole module, saved with its source
         key, _, count, *view = others
         if key not in read:
+            if count * dtype.itemsize > len(content):
+                raise pickle.UnpicklingError("a storage has more bytes than the file")
             read[key] = torch.zeros(count, dtype=dtype)
         if view and view[0] is not None:
             _, offset, length = view[0]

@@ -29,10 +29,12 @@ from edge_runtime import Signature
 from edge_runtime.contract.data_file import blocks
 from edge_runtime.contract.limits import DEFAULTS, Limits
 from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
+from edge_runtime.contract.opened_files import open_file
 from edge_runtime.contract.terminal import suggestion, unreadable
 from edge_train import load_checkpoint
 from edge_train.errors import CheckpointError, UnknownNetwork
 from edge_train.networks.base import Network
+from edge_train.networks.torch_files import check_file
 
 # What --module comes with.
 _NEEDED = "name what makes it and the file of an example: --module package.module:name --example example.npz"
@@ -63,16 +65,21 @@ def load_program(
     Raises:
         CheckpointError, ExportError: it cannot be read or captured.
     """
+    try:
+        # Before anything looks into it: a device would never end.
+        open_file(path, limits).close()
+    except OSError as error:
+        raise ExportError(unreadable(path, error)) from error
     if factory is not None:
         if example is None:
             raise ExportError("--module needs --example, an .npz file with an array for each input of its forward")
         module = _make(factory)
-        load_weights(module, path, note)
+        load_weights(module, path, note, limits)
         program = capture(module, _example(example, module, limits), dynamic, classes=classes)
     elif path.suffix == ".pt2" or kind_of(path) == Kind.EXPORTED:
-        program = _load_exported(path, classes)
+        program = _load_exported(path, classes, limits)
     else:
-        model = _load_network(path)
+        model = _load_network(path, limits)
         zeros = {
             tensor.name: torch.zeros(
                 2, len(tensor.features), dtype=torch.int64 if tensor.holds_strings else torch.float32
@@ -121,28 +128,29 @@ def _example(path: Path, module: nn.Module, limits: Limits) -> dict[str, Tensor]
     return tensors
 
 
-def _load_network(path: Path) -> Network:
+def _load_network(path: Path, limits: Limits) -> Network:
     contents = Contents()
     if kind_of(path) != Kind.OTHER:
-        contents = read_contents(path)
+        contents = read_contents(path, limits)
     else:
         try:
-            return load_checkpoint(path)
+            return load_checkpoint(path, limits)
         except UnknownNetwork as error:
             raise ExportError(f"{error}; for a module of your own, {_NEEDED}") from error
         except CheckpointError as error:
             if isinstance(error.__cause__, pickle.UnpicklingError):
                 with contextlib.suppress(ExportError):
-                    contents = read_contents(path)
+                    contents = read_contents(path, limits)
             if not contents.saved:
                 raise
     of_whole = "".join(f" of a whole module ({origin}), which is not made" for origin in contents.classes.values())
     raise ExportError(f"{path} holds the weights{of_whole or ' of a module'}; {_NEEDED}")
 
 
-def _load_exported(path: Path, classes: Classes | None) -> Program:
+def _load_exported(path: Path, classes: Classes | None, limits: Limits) -> Program:
     extra = {SIGNATURE_KEY: ""}
     try:
+        check_file(path, limits)
         content = path.read_bytes()
     except OSError as error:
         raise ExportError(unreadable(path, error)) from error

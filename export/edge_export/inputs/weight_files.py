@@ -15,7 +15,12 @@ from torch import Tensor
 from edge_export.capture.quiet import quiet
 from edge_export.errors import ExportError
 from edge_export.inputs.checkpoint_reader import Placeholder, read_without_classes
+from edge_runtime.contract.errors import EdgePredictError
+from edge_runtime.contract.json_depth import is_too_deep, too_deep
+from edge_runtime.contract.limits import DEFAULTS, Limits
 from edge_runtime.contract.terminal import unreadable
+from edge_runtime.contract.text_files import open_text
+from edge_train.networks.torch_files import check_file, check_tensors
 
 # Deeper than people nest their dictionaries, and far from Python's limit of recursion.
 _DEEPEST = 20
@@ -82,30 +87,39 @@ def kind_of(path: Path) -> Kind:
     return Kind.SHARDED if path.name.endswith(".index.json") else Kind.OTHER
 
 
-def shards(index: Path) -> list[Path]:
+def shards(index: Path, limits: Limits = DEFAULTS) -> list[Path]:
     """The files that an index of weights names, which stand beside it.
 
     Raises:
         ExportError: it is not an index, or names files elsewhere.
+        InvalidInput: it is longer than a line may be by `limits`.
     """
     try:
-        names = sorted(set(json.loads(index.read_bytes())["weight_map"].values()))
+        with open_text(str(index), limits) as opened:
+            text = opened.whole()
+        if is_too_deep(text, limits):
+            raise ExportError(f"{index}: {too_deep(limits)}")
+        names = sorted(set(json.loads(text)["weight_map"].values()))
         paths = [index.with_name(name) for name in names]
     except OSError as error:
         raise ExportError(unreadable(index, error)) from error
+    except EdgePredictError:
+        raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ExportError(f"{index} is not an index of weights: it has no weight_map from keys to files") from error
     return paths
 
 
-def read_contents(path: Path) -> Contents:
+def read_contents(path: Path, limits: Limits = DEFAULTS) -> Contents:
     """All tensors in a file, on the CPU. No class is imported and no code is run from it.
 
     Args:
         path: a file of torch.save, pickle or safetensors, or the index of several.
+        limits: how much the files may take.
 
     Raises:
         ExportError: it cannot be read, or is something else.
+        CheckpointError: it holds more than `limits` allow.
     """
     kind = kind_of(path)
     if kind == Kind.TORCHSCRIPT:
@@ -116,11 +130,17 @@ def read_contents(path: Path) -> Contents:
     if kind == Kind.EXPORTED:
         raise ExportError(f"{path} is a program of torch.export, which has the module in it: give it without --module")
     contents = Contents()
-    for file in shards(path) if kind == Kind.SHARDED else [path]:
+    for file in shards(path, limits) if kind == Kind.SHARDED else [path]:
+        try:
+            most = check_file(file, limits)
+        except OSError as error:
+            raise ExportError(unreadable(file, error)) from error
+        before = len(contents.saved)
         if kind_of(file) == Kind.SAFETENSORS:
             _collect(_safetensors(file), (), contents, set())
         else:
             _collect_pickled(file, contents)
+        check_tensors(file, [saved.value for saved in contents.saved[before:]], most)
     return contents
 
 

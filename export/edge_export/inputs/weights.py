@@ -13,23 +13,25 @@ from torch import Tensor, nn
 from edge_export.errors import ExportError
 from edge_export.inputs.key_matching import Match, matches
 from edge_export.inputs.weight_files import Contents, read_contents
+from edge_runtime.contract.limits import DEFAULTS, Limits
 
 # How many keys a message names.
 _NAMED = 4
 
 
-def load_weights(module: nn.Module, path: Path, note: Callable[[str], None]) -> None:
+def load_weights(module: nn.Module, path: Path, note: Callable[[str], None], limits: Limits = DEFAULTS) -> None:
     """Load the weights in the file at `path` into `module`.
 
     Args:
         module: what takes them.
         path: see `read_contents`.
         note: told where in the file they are, unless the file is the module's state_dict.
+        limits: how much the file may take.
 
     Raises:
         ExportError: they cannot be read, are not there, do not fit, or are there more than once.
     """
-    contents, expected = read_contents(path), module.state_dict(keep_vars=True)
+    contents, expected = read_contents(path, limits), module.state_dict(keep_vars=True)
     if not contents.saved:
         if not expected:
             return

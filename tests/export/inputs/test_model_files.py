@@ -82,7 +82,7 @@ def test_the_users_own_weights_of_the_example(tmp_path: Path) -> None:
 def test_a_checkpoint_of_a_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: type[TableModule]) -> None:
     module = kind()
     module.data_sha256 = "0" * 64  # type: ignore[assignment]
-    monkeypatch.setattr(model_files, "load_checkpoint", lambda _: module)
+    monkeypatch.setattr(model_files, "load_checkpoint", lambda *_: module)
     (tmp_path / "model.pt").write_bytes(b"")
     program, hashes = load_program(tmp_path / "model.pt")
     assert program.signature == module.signature

@@ -8,9 +8,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
 from edge_runtime.contract.atomic_files import prepare_file, write_files
+from edge_runtime.contract.limits import DEFAULTS
 from edge_train.errors import CheckpointError
+from edge_train.networks.torch_files import check_file, check_tensors
 
 _NAME = "training.pt"
 # Writing takes a millisecond or two for small networks: often enough that little is lost.
@@ -105,7 +108,9 @@ class Checkpointer:
 
     def _read(self) -> dict[str, Any]:
         try:
+            most = check_file(self.path, DEFAULTS)
             state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
+            check_tensors(self.path, pytree.tree_leaves(state), most)
             TrainingProgress(**state["progress"])
             state["run"]
         except Exception as error:  # the unpickler raises anything on bytes that are not such a file

@@ -8,6 +8,7 @@ import io
 import pickle
 import re
 import warnings
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from edge_runtime.contract.atomic_files import write_files
 from edge_runtime.contract.errors import InvalidModel
+from edge_runtime.contract.limits import DEFAULTS, Limits
 from edge_runtime.contract.metadata_keys import CHECKPOINT_SIGNATURE_KEY
 from edge_runtime.contract.signature import Signature
 from edge_runtime.contract.terminal import one_line, unreadable
@@ -24,6 +26,7 @@ from edge_train.errors import CheckpointError, UnknownNetwork
 from edge_train.networks.base import Network
 from edge_train.networks.neural_net import NeuralNet
 from edge_train.networks.table_net import TableNet
+from edge_train.networks.torch_files import check_file, check_tensors
 
 _KEYS = {"linear_1.weight", "linear_1.bias", "linear_2.weight", "linear_2.bias"}
 _LAYER = re.compile(r"layers\.(\d+)\.weight")
@@ -48,16 +51,17 @@ def checkpoint_bytes(model: Network) -> bytes:
     return content.getvalue()
 
 
-def load_checkpoint(path: Path) -> Network:
+def load_checkpoint(path: Path, limits: Limits = DEFAULTS) -> Network:
     """The network in the file at `path`, in evaluation mode on the CPU.
 
     The shapes of the weights give its sizes.
 
     Raises:
         UnknownNetwork: it is not the state_dict of a `NeuralNet` or a `TableNet`.
-        CheckpointError: the file does not exist, is not a state_dict, or its weights are not finite float32 numbers.
+        CheckpointError: the file does not exist, is not a state_dict, is beyond `limits`, or its weights are not finite
+            float32 numbers.
     """
-    state = _read(path)
+    state = _read(path, limits)
     _check_keys(state, path)
     _check_tensors(state, path)
     try:
@@ -77,11 +81,14 @@ def load_checkpoint(path: Path) -> Network:
     return model.eval()
 
 
-def _read(path: Path) -> Mapping[str, Tensor]:
+def _read(path: Path, limits: Limits) -> Mapping[str, Tensor]:
     try:
+        most = check_file(path, limits)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the error says what is wrong with the file
             state = torch.load(path, map_location="cpu", weights_only=True)
+    except CheckpointError:
+        raise
     except OSError as error:
         raise CheckpointError(unreadable(path, error)) from error
     except pickle.UnpicklingError as error:
@@ -93,9 +100,14 @@ def _read(path: Path) -> Mapping[str, Tensor]:
         raise CheckpointError(
             f"{path} is not a checkpoint, or a damaged one; save one with torch.save(model.state_dict(), ...)"
         ) from error
-    if not isinstance(state, Mapping):
+    if not isinstance(state, dict):
         raise CheckpointError(f"{path} does not hold a state_dict; save one with torch.save(model.state_dict(), ...)")
-    return state
+    # A file can give a dictionary attributes of any kind, which hide its methods.
+    plain = OrderedDict(dict.items(state))
+    check_tensors(path, plain.values(), most)
+    if isinstance(metadata := getattr(state, "_metadata", None), dict):
+        vars(plain)["_metadata"] = {name: one for name, one in dict.items(metadata) if isinstance(one, dict)}
+    return plain
 
 
 def _neural_net(state: Mapping[str, Tensor], path: Path) -> NeuralNet:
