@@ -1,0 +1,149 @@
+"""Disks that fail or are full, and processes that are killed, at each call that touches a file.
+
+Whatever is written is whole afterwards: all of it old, or all of it new; and the next run goes well.
+"""
+
+import errno
+import gzip
+import os
+import random
+import shutil
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from limited import Ended, command
+from paths import FOUR_BLOBS
+
+from edge_runtime import Predictor
+
+Failing = Callable[..., Ended]
+
+KILLED = 0
+HOW = {"EIO": errno.EIO, "ENOSPC": errno.ENOSPC, "killed": KILLED}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files, without those that a killed process leaves behind for the next run to remove."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.startswith(".")
+    }
+
+
+def everywhere(
+    failing: Failing,
+    words: Sequence[object],
+    folder: Path,
+    old: Mapping[str, bytes],
+    new: Mapping[str, bytes],
+    how: int,
+    calls: Sequence[int],
+) -> int:
+    """Let `words` fail at each of `calls`; `folder` has the files `old` before. Returns: how many ended well."""
+    well = 0
+    for after in calls:
+        shutil.rmtree(folder)
+        for name, content in old.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+        folder.mkdir(exist_ok=True)
+        ended = failing(words, folder, after, how)
+        found = contents(folder)
+        assert found in (old, new), (
+            after,
+            ended,
+            sorted(found),
+            [name for name in found if found[name] != old.get(name)],
+        )
+        if ended.code == 0:
+            assert found == new, (after, ended)
+            well += 1
+        elif how == KILLED:
+            assert ended.code == -signal.SIGKILL, (after, ended)
+        else:
+            assert ended.code == 1, (after, ended)
+            assert ended.err.splitlines()[-1].startswith("error: "), (after, ended)
+            assert "Traceback" not in ended.err, (after, ended)
+    return well
+
+
+def at_random(before: int, count: int) -> list[int]:
+    """Some of the calls, other ones in each process."""
+    return sorted(random.Random(os.getpid()).sample(range(before), count))
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    path = tmp_path / "rows.npz"
+    np.savez(path, x=np.random.default_rng(0).normal(size=(5000, 2)).astype(np.float32))
+    return path
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_outputs(failing: Failing, rows: Path, tmp_path: Path, how: str) -> None:
+    folder = tmp_path / "outputs"
+    folder.mkdir()
+    words = [*command("edge-predict"), FOUR_BLOBS, "--input", rows, "--output", folder / "outputs.npz"]
+    assert failing(words, folder, 10**6, errno.EIO).code == 0
+    new = contents(folder)
+    calls = [*range(0, 12, 2), 1000]
+    assert everywhere(failing, words, folder, {"outputs.npz": b"old"}, new, HOW[how], calls) >= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_training_and_export(failing: Failing, tmp_path: Path, how: str, is_first: bool) -> None:
+    folder = tmp_path / "made"
+    train = [*command("edge-train"), "--epochs", 3, "--seed", 1, "--output", folder]
+    assert failing(train, folder, 10**6, errno.EIO).code == 0
+    trained = contents(folder)
+    assert {"model.pt", "metrics.json"} <= set(trained)
+    old = {} if is_first else dict.fromkeys(trained, b"old")
+    everywhere(failing, train, folder, old, trained, HOW[how], at_random(30, 10))
+    checkpoint = tmp_path / "model.pt"
+    checkpoint.write_bytes(trained["model.pt"])
+    shutil.rmtree(folder)
+    export = [*command("edge-export"), checkpoint, "--output", folder]
+    assert failing(export, folder, 10**6, errno.EIO).code == 0
+    exported = contents(folder)
+    assert {"model.onnx", "model.torchscript"} <= set(exported)
+    Predictor(folder / "model.onnx", verify=True)
+    old = {} if is_first else dict.fromkeys(exported, b"old")
+    everywhere(failing, export, folder, old, exported, HOW[how], at_random(24, 8))
+
+
+def test_after_a_kill_the_next_run_cleans_up(failing: Failing, rows: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "outputs"
+    folder.mkdir()
+    words = [*command("edge-predict"), FOUR_BLOBS, "--input", rows, "--output", folder / "outputs.npz"]
+    for after in range(1, 5):
+        assert failing(words, folder, after, KILLED).code == -signal.SIGKILL
+    assert failing(words, folder, 10**6, errno.EIO).code == 0
+    assert [path.name for path in folder.iterdir() if path.suffix == ".tmp"] == []
+
+
+@pytest.mark.parametrize("kind", ["csv", "csv.gz", "jsonl", "npz"])
+def test_reading(failing: Failing, tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "read"
+    folder.mkdir()
+    model, table = folder / "model.onnx", folder / f"rows.{kind}"
+    shutil.copy(FOUR_BLOBS, model)
+    lines = [f"{number % 7 - 3},{number % 5 - 2}" for number in range(20_000)]
+    text = "x1,x2\n" + "\n".join(lines)
+    if kind == "jsonl":
+        text = "\n".join(f'{{"x1": {line.replace(",", chr(44) + chr(34) + "x2" + chr(34) + ":")}}}' for line in lines)
+    if kind == "npz":
+        np.savez(table, x=np.zeros((1000, 2), np.float32))
+    else:
+        table.write_bytes(gzip.compress(text.encode()) if kind == "csv.gz" else text.encode())
+    words = [*command("edge-predict"), model, "--input", table]
+    right = failing(words, folder, 10**6, errno.EIO)
+    assert (right.code, right.err) == (0, ""), right
+    for after in (0, 1, 2, 4, 8):
+        failing(words, folder, after, errno.EIO).assert_right_or_one_line(right.out)
+        failing(words, folder, after, errno.EIO, once=True).assert_right_or_one_line(right.out)
