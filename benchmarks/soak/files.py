@@ -9,7 +9,8 @@ import zipfile
 import numpy as np
 
 from benchmarks.soak.caller import Caller
-from benchmarks.soak.known import command
+from benchmarks.soak.known import SEEDS, command
+from edge_runtime.contract.atomic_files import prepare_file
 
 _ROWS = 20_000
 
@@ -27,6 +28,7 @@ def run(caller: Caller) -> None:
         for file in (table, lines):
             caller.counts.answer(f"table scored, {file.suffix[1:]}", lambda: _scored(caller, file, chosen))  # noqa: B023
         caller.counts.answer("outputs killed at a random moment", lambda: _killed(caller, arrays, chosen, random))
+        caller.counts.answer("training killed at a random moment", lambda: _killed_training(caller, random))
         with caller.counts.refusal("table with a bad row", ValueError):
             _refused(caller)
         time.sleep(0.2)
@@ -58,6 +60,25 @@ def _killed(caller: Caller, arrays: object, chosen: object, random: np.random.Ge
         assert archive.testzip() is None
     with np.load(output) as found:
         return caller.known.fit(chosen, found["probability"][:, 0])
+
+
+def _killed_training(caller: Caller, random: np.random.Generator) -> bool:
+    """Whether the checkpoint and its metrics are those of one training, after another one was killed."""
+    folder, names = caller.folder / "trained", ("model.pt", "metrics.json")
+    process = subprocess.Popen(
+        command("edge_train", "--seed", random.choice(SEEDS), "--output", folder), stdout=subprocess.DEVNULL
+    )
+    try:
+        process.wait(random.uniform(1, 8))
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    # The next run begins with it.
+    for name in names:
+        prepare_file(folder / name)
+    found = [(folder / name).read_bytes() if (folder / name).exists() else None for name in names]
+    trained = [[file.with_name(name).read_bytes() for name in names] for file in caller.known.files]
+    return found in ([None, None], *trained)
 
 
 def _refused(caller: Caller) -> None:

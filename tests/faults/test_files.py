@@ -18,6 +18,7 @@ from limited import Ended, command
 from paths import FOUR_BLOBS
 
 from edge_runtime import Predictor
+from edge_runtime.contract.atomic_files import prepare_file
 
 Failing = Callable[..., Ended]
 
@@ -51,7 +52,12 @@ def everywhere(
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
         folder.mkdir(exist_ok=True)
-        ended = failing(words, folder, after, how)
+        # A disk on which nothing works any more lets nothing be undone either.
+        ended = failing(words, folder, after, how, once=how != KILLED)
+        if how == KILLED:
+            # The next run begins with it.
+            for name in new:
+                prepare_file(folder / name)
         found = contents(folder)
         assert found in (old, new), (
             after,
@@ -95,8 +101,9 @@ def test_outputs(failing: Failing, rows: Path, tmp_path: Path, how: str) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", HOW)
-@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize(
+    ("how", "is_first"), [("EIO", False), ("ENOSPC", True), ("killed", False), ("killed", True)]
+)
 def test_training_and_export(failing: Failing, tmp_path: Path, how: str, is_first: bool) -> None:
     folder = tmp_path / "made"
     train = [*command("edge-train"), "--epochs", 3, "--seed", 1, "--output", folder]
@@ -104,7 +111,7 @@ def test_training_and_export(failing: Failing, tmp_path: Path, how: str, is_firs
     trained = contents(folder)
     assert {"model.pt", "metrics.json"} <= set(trained)
     old = {} if is_first else dict.fromkeys(trained, b"old")
-    everywhere(failing, train, folder, old, trained, HOW[how], at_random(30, 10))
+    everywhere(failing, train, folder, old, trained, HOW[how], at_random(40, 4))
     checkpoint = tmp_path / "model.pt"
     checkpoint.write_bytes(trained["model.pt"])
     shutil.rmtree(folder)
@@ -114,7 +121,7 @@ def test_training_and_export(failing: Failing, tmp_path: Path, how: str, is_firs
     assert {"model.onnx", "model.torchscript"} <= set(exported)
     Predictor(folder / "model.onnx", verify=True)
     old = {} if is_first else dict.fromkeys(exported, b"old")
-    everywhere(failing, export, folder, old, exported, HOW[how], at_random(24, 8))
+    everywhere(failing, export, folder, old, exported, HOW[how], at_random(30, 3))
 
 
 def test_after_a_kill_the_next_run_cleans_up(failing: Failing, rows: Path, tmp_path: Path) -> None:

@@ -66,6 +66,19 @@ def test_training_and_export_without_home_and_name() -> None:
             assert "Traceback" not in found.err
 
 
+@pytest.mark.parametrize("size", ["16k", "200k"])
+def test_workers_without_space_for_their_counts(tmp_path: Path, size: str) -> None:
+    """They map files, and a page without space would end them by SIGBUS, at the first request or later."""
+    pytest.importorskip("uvicorn")
+    (tmp_path / "small").mkdir()
+    words = [*command("edge-serve"), FOUR_BLOBS, "--port", 0, "--workers", 2]
+    script = f"mount -t tmpfs -o size={size} none {tmp_path}/small\n{shown(words)}"
+    found = unshared(script, tmp_path, {"TMPDIR": f"{tmp_path}/small"})
+    assert found.code == 1, found
+    assert found.err.count("\n") == 1, found
+    assert "the counts of the workers cannot be written" in found.err
+
+
 @pytest.mark.slow
 def test_where_nothing_can_be_written(tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()

@@ -1,7 +1,9 @@
 """What Prometheus reads at /metrics."""
 
+import contextlib
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -10,8 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from edge_runtime.contract.errors import CannotWrite
+
 # The folder in which the workers of a server share what they count; prometheus_client reads it when it is imported.
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+# Bytes of a file of counts, and for how many models they are enough: the histograms of one take 12 kB.
+_FILE, _MODELS_OF_A_FILE = 65_536, 4
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _ROWS = tuple(2**power for power in range(0, 21, 2))
@@ -20,7 +27,14 @@ _ROWS = tuple(2**power for power in range(0, 21, 2))
 class Metrics:
     """The counts of one server. Several servers in a process do not share them."""
 
-    def __init__(self) -> None:
+    def __init__(self, models: int = 1) -> None:
+        """Count for so many models.
+
+        Raises:
+            CannotWrite: there is no space for the counts that workers share.
+        """
+        if FOLDER in os.environ:
+            _reserve(Path(os.environ[FOLDER]), -(-models // _MODELS_OF_A_FILE) * _FILE)
         self._registry = registry = CollectorRegistry()
         self._requests = Counter(
             "edge_serve_requests", "Requests, by status code", ["model", "endpoint", "code"], registry=registry
@@ -103,6 +117,23 @@ class Metrics:
             return Response(self.text(), headers={"content-type": CONTENT_TYPE_PLAIN_0_0_4})
 
         return [Route("/metrics", metrics)]
+
+
+def _reserve(folder: Path, size: int) -> None:
+    """Write the files of this process, full of zeros, as prometheus_client takes them for new ones.
+
+    It maps them. A page for which there is no space on the disk would end the process when it is first written to.
+    """
+    for kind in ("counter", "histogram", "gauge_livesum", "gauge_livemax"):
+        path = folder / f"{kind}_{os.getpid()}.db"
+        try:
+            with contextlib.suppress(FileExistsError), path.open("xb") as file:
+                file.write(bytes(size))
+        except OSError as error:
+            raise CannotWrite(
+                f"the counts of the workers cannot be written in {folder}: {error.strerror}; make space there, or name "
+                "another folder for temporary files with TMPDIR"
+            ) from error
 
 
 def forget(worker: int | None) -> None:

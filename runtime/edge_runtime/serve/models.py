@@ -197,7 +197,7 @@ class ServedModels(Mapping[str, ServedModel]):
     def __init__(self, predictors: Mapping[str, Predictor], limits: Limits | None = None) -> None:
         """Serve `predictors`, each under its name."""
         self.limits = limits or Limits()
-        self.metrics = Metrics()
+        self.metrics = Metrics(len(predictors))
         count = max(2, available_processors())
         self.threads, self.others = Threads(count, "edge-serve-calls"), Threads(count, "edge-serve")
         self.is_ready = True
