@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from benchmarks.soak.caller import Caller
-from edge_runtime import InvalidInput, Limits, Predictor, PredictorClosed
+from edge_runtime import DeadlineExceeded, InvalidInput, Limits, Predictor, PredictorClosed
 
 _THREADS = 4
 _BAD = ([1, "x"], [1], [[1, 2, 3]], None, {"x1": 1}, {"x1": 1, "x2": "?!"}, np.zeros((2, 2, 2)), "x", [[1, 2], [3]])
@@ -93,7 +93,7 @@ def _others(caller: Caller, shared: Predictor, random: np.random.Generator) -> N
     def in_time() -> bool:
         try:
             return known.fit(np.arange(len(all_rows)) % len(known.rows), hurried.predict_proba(all_rows)[:, 1])
-        except TimeoutError:
+        except DeadlineExceeded:
             counts.refused["with a deadline"] += 1
             return True
 

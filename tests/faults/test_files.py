@@ -101,9 +101,7 @@ def test_outputs(failing: Failing, rows: Path, tmp_path: Path, how: str) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("how", "is_first"), [("EIO", False), ("ENOSPC", True), ("killed", False), ("killed", True)]
-)
+@pytest.mark.parametrize(("how", "is_first"), [("EIO", False), ("ENOSPC", True), ("killed", False), ("killed", True)])
 def test_training_and_export(failing: Failing, tmp_path: Path, how: str, is_first: bool) -> None:
     folder = tmp_path / "made"
     train = [*command("edge-train"), "--epochs", 3, "--seed", 1, "--output", folder]
