@@ -1,12 +1,13 @@
 """The small models of the runtime's tests, as seeds: whole, and what is in their metadata."""
 
+import contextlib
 import functools
 
 import numpy as np
 from certificates import OUTPUTS, appended, reference_batch
 from paths import MODELS
 
-from edge_runtime import Certificate, Predictor, ReferenceBatch
+from edge_runtime import Certificate, EdgePredictError, Predictor, ReferenceBatch
 from edge_runtime.contract.certificate import seal
 from edge_runtime.contract.metadata_keys import CERTIFICATE_KEY, WORKLOAD_KEY
 from edge_runtime.contract.reference_arrays import Generated, Selected
@@ -23,7 +24,8 @@ def metadata_of_models(key: str) -> list[str]:
     """What the models have in their metadata under `key`."""
     found = []
     for path in sorted(MODELS.glob("*.onnx")):
-        if path.stem != "custom_operators":
+        # Some need a newer ONNX Runtime, or a library of operators.
+        with contextlib.suppress(EdgePredictError):
             custom = Predictor(path, device="cpu").metadata.custom
             found += [custom[key]] if key in custom else []
     return found or [Workload(True, 12.5, 40).to_json()] * (key == WORKLOAD_KEY)
