@@ -157,6 +157,7 @@ def test_other_separators_in_tsv(read: Any) -> None:
         ('{"a": 1}\n{"a": 1, "a": 2}\n', "specified twice"),
         ('{"a": "\\ud800"}\n', "is not JSON Lines"),
         ('{"a": "ü"}\n'.encode("latin-1"), "line 1 is not UTF-8"),
+        ('{"a": 1}\n{"ü": 1}\n'.encode("latin-1"), "line 2 is not UTF-8"),
         ('{"a": 1}\n'.encode("utf-16"), "line 1 is not UTF-8"),
         ("{}\n{}\n", "has no columns"),
         ('{"": 1}\n', "column 1 has no name"),
@@ -184,6 +185,7 @@ def not_utf8() -> bytes:
         ),
         (as_parquet(pa.table({"a": pa.array([], pa.int64())})), "no rows"),
         (not_utf8(), "UTF8"),
+        (as_parquet(pa.table({"abcd": [1]})).replace(b"abcd", b"ab\xff\xff"), "name of a column is not UTF-8"),
     ],
 )
 def test_bad_parquet(read: Any, content: bytes, message: str) -> None:

@@ -175,7 +175,7 @@ def _read_json(source: Source) -> pa.Table:
         # Large blocks: a line must fit into one, and Arrow takes all types from the first.
         table = pa.json.read_json(source.json_stream(), read_options=pa.json.ReadOptions(block_size=source.json_block))
         table.validate(full=True)  # finds strings that are not UTF-8
-    except pa.ArrowException as error:
+    except (pa.ArrowException, UnicodeDecodeError) as error:  # UnicodeDecodeError for the names of columns
         _find_json_fault(source)
         # Arrow counts rows from 0 in each block, which says nothing.
         reason = _first_line(error).partition(" in row ")[0]
@@ -220,6 +220,8 @@ def _read_parquet(source: Source) -> pa.Table:
     try:
         table = read_parquet(source)
         table.validate(full=True)
+    except UnicodeDecodeError as error:
+        raise TableError(f"{source.path}: the name of a column is not UTF-8 text") from error
     except pa.ArrowException as error:
         raise TableError(f"{source.path} is not a Parquet file, or a damaged one: {_first_line(error)}") from error
     return table
