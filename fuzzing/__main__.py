@@ -68,7 +68,7 @@ def main() -> None:
         print(f"{result.target}: {result.inputs:,} inputs in {result.seconds:.0f} s", flush=True)
         for cause in saved(options.output / result.target):
             print(f"  {cause}", flush=True)
-    text = markdown(results, missing, _machine())
+    text = markdown(results, missing, _machine(options.seconds))
     print(f"\n{text}")
     if options.page:
         write_into(options.page, text)
@@ -90,12 +90,12 @@ def _instrumented(wanted: bool) -> contextlib.AbstractContextManager[object]:
     return manager
 
 
-def _machine() -> str:
+def _machine(seconds: float) -> str:
     from benchmarks.machine import machine
 
     found = machine()
     versions = f"Python {found['python']}, onnxruntime {found['onnxruntime']}"
-    return f"Made by `make fuzz` on {found['processor']}, cores: {found['cores']}, {versions}."
+    return f"Made by `make fuzz` in {seconds:g} seconds on {found['processor']}, cores: {found['cores']}, {versions}."
 
 
 if __name__ == "__main__":

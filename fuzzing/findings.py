@@ -3,7 +3,7 @@
 import hashlib
 import re
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,9 +52,16 @@ def raised(error: BaseException, data: bytes) -> Finding | None:
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if _OURS.search(frame.filename)] or frames
     cause = f"{type(error).__name__} at {_place(ours[-1].filename, ours[-1].lineno)}"
-    kind = "memory" if isinstance(error, MemoryError) else "untyped"
+    # Where there is no memory, other errors may follow.
+    kind = "memory" if any(isinstance(one, MemoryError) for one in _chain(error)) else "untyped"
     text = "".join(traceback.format_exception(error, limit=-12))
     return Finding(kind, "ours", cause, text[-6000:], data)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def died(kind: str, fault: str, how: str, data: bytes) -> Finding:
