@@ -28,6 +28,10 @@ _LARGER_AS_OBJECTS = 32
 # A sequence of maps is the deepest value of a model, in the answer to a request.
 _DEEPEST = 8
 _BLOCK = 2**16
+# Of numpy: no array has more dimensions, nor longer ones. Products of more, and of longer numbers, may take for ever.
+_DIMENSIONS, _LONGEST = 64, 2**63
+# The keys of a map that are numbers are int64.
+_KEYS = 2**63
 _PLAIN = (bool, int, float, str)
 _KNOWN = {np.dtype(one).name: np.dtype(one) for one in NUMPY_TYPES.values() if one is not np.object_}
 
@@ -176,7 +180,8 @@ class _Reader:
 
     @staticmethod
     def _key(plain: Any) -> Any:
-        if not isinstance(plain, int | str):
+        # Python takes quadratic time for numbers with the same hash: of 64 bits there are only a few.
+        if not isinstance(plain, str) and not (type(plain) is int and -_KEYS <= plain < _KEYS):
             raise TypeError("it is not a key")
         return plain
 
@@ -189,7 +194,8 @@ def _texts(content: memoryview, sizes: list[int]) -> Iterator[str]:
 
 
 def _shape(plain: Any) -> tuple[int, ...]:
-    if not isinstance(plain, list) or not all(type(size) is int and size >= 0 for size in plain):
+    is_short = isinstance(plain, list) and len(plain) <= _DIMENSIONS
+    if not is_short or not all(type(size) is int and 0 <= size < _LONGEST for size in plain):
         raise TypeError("it is not a shape")
     return tuple(plain)
 

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import struct
+import time
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ tensors = dtypes.flatmap(lambda dtype: arrays.arrays(dtype, arrays.array_shapes(
 strings = arrays.arrays(np.object_, arrays.array_shapes(min_dims=0, min_side=0), elements=st.text())
 values = st.recursive(
     scalars | st.binary() | tensors | strings,
-    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(-(2**63), 2**63 - 1), inner),
     max_leaves=6,
 )
 
@@ -84,6 +85,9 @@ def test_other_kinds_are_not_sent(value: Any) -> None:
         message({"map": 1}),
         message({"map": [[1]]}),
         message({"map": [[[], 1]]}),
+        message({"map": [[2**63, 1]]}),
+        message({"map": [[-(2**63) - 1, 1]]}),
+        message({"map": [[True, 1]]}),
         message({"map": [], "bytes": 0}),
         message({"bytes": -1}),
         message({"bytes": 2}, b"1"),
@@ -119,6 +123,22 @@ def test_nothing_else_is_raised(following: bytes) -> None:
     for content in (following, joined([np.ones(3), "é", {1: 2.0}])[:40] + following):
         with contextlib.suppress(EOFError, MalformedMessage):
             read(source(content), MOST)
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        {"array": "float32", "shape": [10**4000] * 3000},
+        {"strings": [10**4000] * 3000},
+        {"map": [[(2**61 - 1) * number, 0] for number in range(100_000)]},
+    ],
+    ids=["sizes of an array", "sizes of strings", "keys with the same hash"],
+)
+def test_numbers_that_would_take_minutes_to_compute_with_are_refused_at_once(plain: Any) -> None:
+    content, begun = message(plain), time.process_time()
+    with pytest.raises(MalformedMessage):
+        read(source(content), 2**31)
+    assert time.process_time() - begun < 10
 
 
 def test_no_more_memory_is_taken_than_is_allowed() -> None:
