@@ -88,19 +88,33 @@ def key_content(given: Any, meaning: str, error: type[EdgePredictError]) -> tupl
         raise error(
             f"{meaning}: a key is the path of a PEM file, or its content as bytes, found {type(given).__name__}"
         )
+    if os.fsdecode(given).lstrip().startswith("-----BEGIN"):
+        raise error(f"{meaning}: pass the path of a PEM file, or in Python its content as bytes; a string is a path")
+    path = path_of(given, meaning, error)
     try:
-        path = Path(os.fsdecode(given)).expanduser()
-        if str(path).startswith("-----BEGIN"):
-            raise error(f"{meaning}: pass the content of a PEM file as bytes; a string is a path")
         with path.open("rb") as file:
             content = file.read(_LARGEST + 1)
     except OSError as problem:
         raise error(f"{meaning}: {unreadable(path, problem)}") from problem
-    except (ValueError, RuntimeError) as problem:  # a null byte; no home
-        raise error(f"{meaning}: {given!r} is not a path: {problem}") from problem
     if len(content) > _LARGEST:
         raise error(f"{printable(path)} is too large for a key")
     return content, printable(path)
+
+
+def path_of(given: str | os.PathLike[str], meaning: str, error: type[EdgePredictError]) -> Path:
+    """The path of the file that a user has given for `meaning`.
+
+    Raises:
+        EdgePredictError: `error`, if there is no such path.
+    """
+    name = os.fsdecode(given)
+    if not name or "\0" in name:
+        raise error(f"{meaning}: {printable(name)!r} is not a path")
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        # Nobody has such a home: it is a name that begins with ~.
+        return Path(name)
 
 
 def scheme(key: Any, name: str, error: type[EdgePredictError]) -> "ECDSA | None":

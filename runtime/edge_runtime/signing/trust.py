@@ -10,7 +10,7 @@ from typing import Any
 from edge_runtime.contract.errors import InvalidInput, ModelAltered, NotSigned, NotTrusted, UnknownSigner
 from edge_runtime.contract.terminal import printable, shortened
 from edge_runtime.signing.bundle import ALONE, LARGEST, Bundle, digests_in, encoded
-from edge_runtime.signing.keys import PublicKey
+from edge_runtime.signing.keys import PublicKey, path_of
 
 ENDING = ".sig"
 
@@ -50,7 +50,7 @@ class Trust:
             return cls(keys, bytes(sig))
         if sig is not None and not isinstance(sig, str | os.PathLike):
             raise InvalidInput(f"sig is the path of a signature file, or its content, found {type(sig).__name__}")
-        return cls(keys, None if sig is None else Path(os.fsdecode(sig)).expanduser().absolute())
+        return cls(keys, None if sig is None else path_of(sig, "sig", InvalidInput).absolute())
 
     def signed(self, path: Path | None, sha256: Callable[[], str]) -> "Signed":
         """See that a model is signed, and is as it was signed; what it returns checks its data files.

@@ -70,10 +70,16 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         PublicKey.read(tmp_path / "kye.pub")
     with pytest.raises(InvalidInput, match="cannot be read: Is a directory"):
         PublicKey.read(tmp_path)
-    with pytest.raises(InvalidInput, match="not a path"):
-        PublicKey.read("\0")
-    with pytest.raises(InvalidInput, match="as bytes; a string is a path"):
-        PublicKey.read(pem.decode())
+    for nowhere in ("\0", "a\0b", "", Path("a\0b")):
+        with pytest.raises(InvalidInput, match=r"^trust: '.*' is not a path$"):
+            PublicKey.read(nowhere)
+    with pytest.raises(InvalidInput, match=r"^trust: ~nobody-has-it/key\.pub: no such file"):
+        PublicKey.read("~nobody-has-it/key.pub")
+    for given in (pem.decode(), Path(pem.decode())):
+        with pytest.raises(
+            InvalidInput, match=r"^trust: pass the path of a PEM file, [^-]* as bytes; a string is a path$"
+        ):
+            PublicKey.read(given)
     with pytest.raises(InvalidInput, match="found int"):
         PublicKey.read(5)
 

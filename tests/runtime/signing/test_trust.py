@@ -178,6 +178,14 @@ def test_keys_are_needed() -> None:
         Trust.given(True, None)
     with pytest.raises(InvalidInput, match="sig is the path"):
         Trust.given(public_pem(KEY), 5)
+    for nowhere in ("", "a\0b"):
+        with pytest.raises(InvalidInput, match=r"^sig: '.*' is not a path$"):
+            Trust.given(public_pem(KEY), nowhere)
+
+
+def test_a_signature_file_at_a_home_that_nobody_has_is_not_there(path: Path) -> None:
+    with pytest.raises(NotSigned, match=r"there is no .*~nobody-has-it/model\.sig"):
+        check(trusting(sig="~nobody-has-it/model.sig"), path)
 
 
 Change = Callable[[bytes], bytes]
