@@ -97,7 +97,7 @@ class Reloadable(Closable):
             raise InvalidInput(f"verify must be True or False, found {type(verify).__name__}")
         settings = SessionSettings.checked(device, threads, providers, session_options, custom_operators, limits)
         trusted = None if trust is None and sig is None else _trusted(trust, sig)
-        self._begin(ModelSource(model, data_folder, sha256, trusted), settings, verify)
+        self._begin(ModelSource(model, data_folder, sha256, trusted, settings.limits), settings, verify)
 
     def _begin(self, source: ModelSource, settings: SessionSettings, verify: bool) -> None:
         # A signal handler may close what it interrupts.

@@ -216,9 +216,9 @@ def _finish(descriptor: int, home: Path) -> None:
         changes = [
             _Change(Path(os.path.normpath(home / target)), number, existed, None if new is None else (new[0], new[1]))
             for target, number, existed, new in json.loads(line)
-            if _NUMBER.fullmatch(number)
+            if _NUMBER.fullmatch(number) and Path(target).name not in ("", "..") and "\0" not in target
         ]
-    except (ValueError, TypeError, LookupError):
+    except (ValueError, TypeError, LookupError, RecursionError):
         return  # it is not all written, and nothing is done yet
     if rest == _DONE:
         with contextlib.suppress(OSError):  # a file that stays beside others harms nobody

@@ -16,7 +16,9 @@ _UNITS = {
     **{"": 1, "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12},
     **{"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40},
 }
-_SIZE = re.compile(r"(\d[\d_]*)\s*([A-Za-z]*)", re.ASCII)
+_SIZE = re.compile(r"(\d[\d_]{0,99})\s*([A-Za-z]*)", re.ASCII)
+# The system takes milliseconds of 31 bits: 24 days.
+_MOST_SECONDS = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -63,14 +65,17 @@ class Limits:
         """Check what a user gives.
 
         Raises:
-            InvalidInput: a limit is not a number above 0, or None.
+            InvalidInput: a limit is not a number above 0, or None; or is of more than 2,000,000 seconds.
         """
+        kinds: tuple[type, ...]
         for name, value in vars(self).items():
             if value is None:
                 continue
-            kinds, expected = ((int, float), "a number") if name.endswith("_seconds") else ((int,), "an integer")
-            if type(value) not in kinds or not 0 < value < math.inf:
-                raise InvalidInput(f"limits: {name} must be {expected} above 0, or None, found {_shown(value)}")
+            kinds, most, expected = (int,), math.inf, "an integer above 0"
+            if name.endswith("_seconds"):
+                kinds, most, expected = (int, float), _MOST_SECONDS, f"a number above 0 and up to {_MOST_SECONDS:,}"
+            if type(value) not in kinds or not 0 < value <= most:
+                raise InvalidInput(f"limits: {name} must be {expected}, or None, found {_shown(value)}")
 
     @classmethod
     def checked(cls, given: Any) -> "Limits":
@@ -121,12 +126,12 @@ def _value(name: str, text: str) -> int | float | None:
         try:
             return float(text)
         except ValueError:
-            raise InvalidInput(f"{name}: {printable(text)!r} is not a number of seconds, or none") from None
+            raise InvalidInput(f"{name}: {printable(text)[:100]!r} is not a number of seconds, or none") from None
     found = _SIZE.fullmatch(text)
     units = _UNITS if name.endswith("_bytes") else {"": 1}
     if found is None or found[2] not in units:
         expected = "a size such as 512MiB" if len(units) > 1 else "a whole number"
-        raise InvalidInput(f"{name}: {printable(text)!r} is not {expected}, or none")
+        raise InvalidInput(f"{name}: {printable(text)[:100]!r} is not {expected}, or none")
     return int(found[1].replace("_", "")) * units[found[2]]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from edge_runtime.contract.data_file import ENTRY_SIZE
 from edge_runtime.contract.errors import EdgePredictError, InvalidInput, InvalidModel, ModelNotFound, OutOfResources
+from edge_runtime.contract.limits import Limits, how_to_raise
 from edge_runtime.contract.signals import is_from_handler
 from edge_runtime.contract.terminal import one_line, printable, unreadable
 from edge_runtime.engine.file_stamps import NO_STAMP, Stamp, stamp_of
@@ -16,6 +17,9 @@ from edge_runtime.engine.ort_errors import lacks_resources
 # The largest file, in bytes, that is read and opened by its content. ONNX Runtime opens it as fast as by its path then,
 # and holds a larger one several times while it opens it.
 HELD_SIZE = 4 * 1024 * 1024
+
+# So much of a pipe is read at a time.
+_BLOCK = 1024 * 1024
 
 _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)  # which Windows has
 
@@ -77,7 +81,7 @@ def content_in(model: Any) -> bytes | None:
     return bytes(content)
 
 
-def examined(path: str) -> tuple[bytes | None, bytes, Stamp]:
+def examined(path: str, limits: Limits) -> tuple[bytes | None, bytes, Stamp]:
     """The content of `path` if it is held; its end, with the last of its metadata; its stamp if it is a file.
 
     Checked here because ONNX Runtime's own messages do not name the cause. By a descriptor, which takes half as long as
@@ -85,22 +89,27 @@ def examined(path: str) -> tuple[bytes | None, bytes, Stamp]:
 
     Raises:
         ModelNotFound: the file does not exist.
-        InvalidModel: it is a folder, is empty, or cannot be read.
+        InvalidModel: it is a folder, a device or a socket, is empty, or cannot be read; it is a pipe that holds more
+            than `limits.model_bytes`, or that nobody writes to within `limits.pipe_seconds`.
     """
     try:
+        # To open a pipe may wait for ever, and a device may never end.
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - a path takes longer to make
+            return _from_pipe(path, limits)
         descriptor = os.open(path, _READ)
         try:
             found = os.fstat(descriptor)
-            is_file = stat.S_ISREG(found.st_mode)
-            if is_file and found.st_size > HELD_SIZE:
+            if found.st_size > HELD_SIZE:
                 content = None
                 os.lseek(descriptor, max(0, found.st_size - ENTRY_SIZE), os.SEEK_SET)
                 end = os.read(descriptor, ENTRY_SIZE)
             else:
-                # A pipe can be read only once. What a file has beside its size was written just now.
-                content = end = _read(descriptor, found.st_size if is_file else 0)
+                # What a file has beside its size was written just now.
+                content = end = _read(descriptor, found.st_size)
         finally:
             os.close(descriptor)
+    except InvalidModel:
+        raise
     except OSError as error:
         if os.path.isdir(path):  # noqa: PTH112 - it does not raise for long names
             raise InvalidModel(f"{printable(path)} is a folder, not a model file") from None
@@ -109,8 +118,31 @@ def examined(path: str) -> tuple[bytes | None, bytes, Stamp]:
     except ValueError as error:
         raise InvalidModel(f"{path!r} is not a path: {error}") from error
     if not end:
-        raise InvalidModel(f"{printable(path)} is empty; export the model again")
-    return content, end, stamp_of(found) if is_file else NO_STAMP
+        raise _empty(path)
+    return content, end, stamp_of(found)
+
+
+def _from_pipe(path: str, limits: Limits) -> tuple[bytes, bytes, Stamp]:
+    """As `examined`, of a pipe, which can be read only once. Raises: as `examined`, and OSError."""
+    # Most models are files.
+    from edge_runtime.contract.opened_files import open_file
+
+    blocks, size, most = [], 0, limits.model_bytes
+    with open_file(path, limits) as pipe:
+        while block := pipe.read(_BLOCK):
+            blocks.append(block)
+            size += len(block)
+            if most is not None and size > most:
+                found = f"{printable(path)} holds more than {most:,} bytes"
+                raise InvalidModel(f"{found}{how_to_raise('model_bytes')}")
+    if not size:
+        raise _empty(path)
+    content = b"".join(blocks)
+    return content, content, NO_STAMP
+
+
+def _empty(path: str) -> InvalidModel:
+    return InvalidModel(f"{printable(path)} is empty; export the model again")
 
 
 def _read(descriptor: int, size: int) -> bytes:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from edge_runtime.contract.data_file import ENTRY_SIZE, DataFile, data_file_in
 from edge_runtime.contract.errors import ContentMismatch, InvalidModel, OutOfResources
 from edge_runtime.contract.lazy import cached_property
+from edge_runtime.contract.limits import DEFAULTS, Limits
 from edge_runtime.contract.metadata_keys import WORKLOAD_KEY
 from edge_runtime.contract.terminal import printable, unreadable
 from edge_runtime.contract.workload import has_small_rows
@@ -36,8 +37,15 @@ class ModelSource(OpenedFiles):
         says_workload: whether it says how much work a row takes, in its last bytes.
     """
 
-    def __init__(self, model: Any, data_folder: Any = None, sha256: Any = None, trust: "Trust | None" = None) -> None:
-        """What opens the model `model`, see `Predictor`.
+    def __init__(
+        self,
+        model: Any,
+        data_folder: Any = None,
+        sha256: Any = None,
+        trust: "Trust | None" = None,
+        limits: Limits = DEFAULTS,
+    ) -> None:
+        """What opens the model `model`, see `Predictor`. Of `limits`, it keeps those of a pipe.
 
         Raises:
             ModelNotFound: the file, or its data file, does not exist.
@@ -53,7 +61,7 @@ class ModelSource(OpenedFiles):
         content = None if isinstance(model, str | Path) else model_files.content_in(model)
         if content is None:
             self._given = model_files.place_of(model, "a model", InvalidModel)
-            content, end, known = model_files.examined(self._given)
+            content, end, known = model_files.examined(self._given, limits)
             path = "" if known == NO_STAMP else model_files.absolute(self._given)
         else:
             end = content

@@ -215,7 +215,13 @@ def test_a_folder_that_was_moved_since(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "journal", [b"", b"{", b"[]\ndone\n", b"[[1, 2, 3, 4]]\n", b'[["/etc/x", "../../..", 1, 1]]\n']
+    "journal",
+    [
+        *(b"", b"{", b"[]\ndone\n", b"[[1, 2, 3, 4]]\n", b'[["/etc/x", "../../..", 1, 1]]\n'),
+        pytest.param(b"[" * 50_000, id="nested"),
+        b'[["a\\u0000", "01234567", true, null]]\n',
+        b'[["/", "01234567", true, [1, 2]]]\n',
+    ],
 )
 def test_a_damaged_record(tmp_path: Path, journal: bytes) -> None:
     path = tmp_path / f".edge-predict.{os.geteuid()}.journal"

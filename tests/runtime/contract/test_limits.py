@@ -44,8 +44,10 @@ def test_the_last_word_for_a_limit_counts() -> None:
         ("model_bytes=5 parsecs", "model_bytes: '5 parsecs' is not a size such as 512MiB, or none"),
         ("model_bytes=\x1b[2J", r"model_bytes: '\\x1b[2J' is not a size such as 512MiB, or none"),
         ("call_seconds=soon", "call_seconds: 'soon' is not a number of seconds, or none"),
-        ("call_seconds=nan", "call_seconds must be a number above 0, or None, found nan"),
-        ("call_seconds=-1", "call_seconds must be a number above 0, or None, found -1.0"),
+        ("call_seconds=nan", "call_seconds must be a number above 0 and up to 2,000,000, or None, found nan"),
+        ("call_seconds=-1", "call_seconds must be a number above 0 and up to 2,000,000, or None, found -1.0"),
+        ("pipe_seconds=1e300", "pipe_seconds must be a number above 0 and up to 2,000,000, or None, found 1e+300"),
+        pytest.param("model_bytes=" + 5000 * "9", "is not a size such as 512MiB, or none", id="digits"),
     ],
 )
 def test_words_that_are_no_limits(word: str, message: str) -> None:
@@ -71,9 +73,11 @@ def test_a_limit_is_a_number_above_0(value: Any) -> None:
         Limits(nodes=value)
 
 
-@pytest.mark.parametrize("value", [0, math.inf, math.nan, True, "5"])
+@pytest.mark.parametrize("value", [0, math.inf, math.nan, True, "5", 1e10, 10**400])
 def test_seconds_are_a_number_above_0(value: Any) -> None:
-    with pytest.raises(InvalidInput, match="limits: call_seconds must be a number above 0, or None, found "):
+    with pytest.raises(
+        InvalidInput, match="limits: call_seconds must be a number above 0 and up to 2,000,000, or None"
+    ):
         Limits(call_seconds=value)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from paths import FOUR_BLOBS as MODEL
 
-from edge_runtime import EdgePredictError, InvalidInput, InvalidModel, ModelNotFound, Predictor
+from edge_runtime import EdgePredictError, InvalidInput, InvalidModel, Limits, ModelNotFound, Predictor
 from edge_runtime.engine.model_source import ModelSource
 
 CONTENT = MODEL.read_bytes()
@@ -41,6 +41,27 @@ def test_a_file_that_must_not_be_read(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").chmod(0)
     with pytest.raises(InvalidModel, match="cannot be read: Permission denied"):
         ModelSource(tmp_path / "model.onnx")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has neither devices nor named pipes in folders")
+def test_what_never_begins_or_never_ends(tmp_path: Path) -> None:
+    with pytest.raises(InvalidModel, match="/dev/zero cannot be read: it is a device, not a file"):
+        Predictor("/dev/zero")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InvalidModel, match=r"nobody has written to this pipe for 0\.05 seconds.*--limit pipe_seconds="):
+        Predictor(tmp_path / "pipe", limits=Limits(pipe_seconds=0.05))
+    limits = Limits(model_bytes=len(CONTENT))
+    for content in (CONTENT, CONTENT + b"1"):
+        reader, writer = os.pipe()
+        os.write(writer, content)
+        if content == CONTENT:
+            os.close(writer)
+            assert Predictor(f"/dev/fd/{reader}", limits=limits).predict_one([-1, 1])
+        else:  # the end of which nobody waits for
+            with pytest.raises(InvalidModel, match=r"/dev/fd/\d+ holds more than .* bytes; .*--limit model_bytes="):
+                Predictor(f"/dev/fd/{reader}", limits=limits)
+            os.close(writer)
+        os.close(reader)
 
 
 class Named:
