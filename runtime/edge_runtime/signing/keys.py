@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_runtime.contract.errors import EdgePredictError, ExtraNotInstalled, InvalidInput
-from edge_runtime.contract.terminal import printable, unreadable
+from edge_runtime.contract.terminal import one_line, printable, unreadable
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
@@ -88,9 +88,9 @@ def key_content(given: Any, meaning: str, error: type[EdgePredictError]) -> tupl
         raise error(
             f"{meaning}: a key is the path of a PEM file, or its content as bytes, found {type(given).__name__}"
         )
-    if os.fsdecode(given).lstrip().startswith("-----BEGIN"):
-        raise error(f"{meaning}: pass the path of a PEM file, or in Python its content as bytes; a string is a path")
     path = path_of(given, meaning, error)
+    if path.parts[0].lstrip().startswith("-----BEGIN"):
+        raise error(f"{meaning}: pass the path of a PEM file, or in Python its content as bytes; a string is a path")
     try:
         with path.open("rb") as file:
             content = file.read(_LARGEST + 1)
@@ -107,9 +107,13 @@ def path_of(given: str | os.PathLike[str], meaning: str, error: type[EdgePredict
     Raises:
         EdgePredictError: `error`, if there is no such path.
     """
-    name = os.fsdecode(given)
-    if not name or "\0" in name:
-        raise error(f"{meaning}: {printable(name)!r} is not a path")
+    try:
+        name = os.fsdecode(given)
+        is_path = os.fsencode(name) not in (b"", b".") and "\0" not in name
+    except Exception as problem:  # of somebody's __fspath__; half a character
+        raise error(f"{meaning}: it is not a path: {one_line(problem)}") from problem
+    if not is_path:
+        raise error(f"{meaning}: {printable(name)!r} is not a path of a file")
     try:
         return Path(name).expanduser()
     except RuntimeError:

@@ -70,9 +70,11 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         PublicKey.read(tmp_path / "kye.pub")
     with pytest.raises(InvalidInput, match="cannot be read: Is a directory"):
         PublicKey.read(tmp_path)
-    for nowhere in ("\0", "a\0b", "", Path("a\0b")):
-        with pytest.raises(InvalidInput, match=r"^trust: '.*' is not a path$"):
+    for nowhere in ("\0", "a\0b", "", Path(), Path("a\0b")):
+        with pytest.raises(InvalidInput, match=r"^trust: '.*' is not a path of a file$"):
             PublicKey.read(nowhere)
+    with pytest.raises(InvalidInput, match=r"^trust: it is not a path: .*surrogates not allowed"):
+        PublicKey.read("\ud800")
     with pytest.raises(InvalidInput, match=r"^trust: ~nobody-has-it/key\.pub: no such file"):
         PublicKey.read("~nobody-has-it/key.pub")
     for given in (pem.decode(), Path(pem.decode())):

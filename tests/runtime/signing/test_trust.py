@@ -179,7 +179,7 @@ def test_keys_are_needed() -> None:
     with pytest.raises(InvalidInput, match="sig is the path"):
         Trust.given(public_pem(KEY), 5)
     for nowhere in ("", "a\0b"):
-        with pytest.raises(InvalidInput, match=r"^sig: '.*' is not a path$"):
+        with pytest.raises(InvalidInput, match=r"^sig: '.*' is not a path of a file$"):
             Trust.given(public_pem(KEY), nowhere)
 
 
