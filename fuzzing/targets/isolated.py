@@ -25,7 +25,7 @@ _KINDS: tuple[Callable[[Any], object], ...] = (
     replies.metadata,
     replies.verification,
     replies.specs,
-    replies.named,
+    lambda plain: replies.named(plain, ["a", "b"]),
     replies.texts,
     replies.optional_text,
 )

@@ -55,9 +55,10 @@ def optional_text(plain: Any) -> str | None:
 
 
 @_checking
-def named(plain: Any) -> dict[str, Any]:
-    """Values by name, of which none is checked yet."""
-    return {_of(str, name): value for name, value in _of(dict, plain).items()}
+def named(plain: Any, names: Sequence[str]) -> dict[str, Any]:
+    """The values with these names, of which none is checked yet."""
+    found = _of(dict, plain)
+    return {name: found[name] for name in names}
 
 
 @_checking

@@ -24,6 +24,9 @@ from edge_runtime.verification import Verification
 if TYPE_CHECKING:
     from edge_runtime.contract.certificate import Certificate
 
+# What a process says when it has opened its model.
+_DECLARED = ("version", "metadata", "inputs", "outputs", "overridable_initializers")
+
 
 class IsolatedSession:
     """A model that is opened in an isolated process: what it declares, and calls of it.
@@ -82,7 +85,8 @@ class IsolatedSession:
             process = IsolatedProcess(limits)
             with process.ending_on_error():
                 pickled = pickle.dumps((self.source, self._settings))
-                return process, replies.named(process.ask("open", pickled, seconds=limits.isolated_seconds))
+                opened = process.ask("open", pickled, seconds=limits.isolated_seconds)
+                return process, replies.named(opened, _DECLARED)
 
 
 class IsolatedPlacement(Placement):

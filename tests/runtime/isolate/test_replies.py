@@ -52,8 +52,15 @@ def test_what_is_as_it_should_be() -> None:
     assert replies.specs([["x", "tensor(float)", ["n", 2, None]]]) == (
         TensorSpec("x", "tensor(float)", ("n", 2, None)),
     )
+    assert replies.named({"a": 1, "b": 2, "c": 3}, ["a", "b"]) == {"a": 1, "b": 2}
     assert replies.optional_text(None) is None
     assert replies.text("a") == replies.optional_text("a") == "a"
+
+
+@pytest.mark.parametrize("plain", [{}, {"a": 1}, ["a", "b"], None])
+def test_a_value_that_is_missing(plain: Any) -> None:
+    with pytest.raises(IsolationFailed, match="does not answer as it should"):
+        replies.named(plain, ["a", "b"])
 
 
 @given(anything)
@@ -64,7 +71,7 @@ def test_anything(plain: Any) -> None:
         replies.text,
         replies.optional_text,
         replies.texts,
-        replies.named,
+        lambda plain: replies.named(plain, ["a", "b"]),
         replies.metadata,
         replies.verification,
         lambda one: replies.outputs(one, [spec]),
