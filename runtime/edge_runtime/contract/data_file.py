@@ -10,6 +10,7 @@ In an artifact it is the last entry of the metadata, so that it is found before 
 
 import json
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from pathlib import Path
 from edge_runtime.contract import schema
 from edge_runtime.contract.errors import InvalidModel, ModelNotFound
 from edge_runtime.contract.metadata_keys import DATA_KEY
-from edge_runtime.contract.terminal import unreadable
+from edge_runtime.contract.terminal import printable, unreadable
 
 SCHEMA_VERSION = 1
 
@@ -70,13 +71,14 @@ class DataFile:
 
         Raises:
             ModelNotFound: it is not there; the message says so if `model` was renamed.
-            InvalidModel: it is cut, or belongs to another model.
+            InvalidModel: it is cut, belongs to another model, or is not a regular file.
         """
         path = model.with_name(self.name)
-        if not path.exists() and model.is_symlink():
-            # A link to the .onnx file alone.
-            path = model.resolve().with_name(self.name)
         try:
+            if not path.exists() and model.is_symlink():
+                # A link to the .onnx file alone.
+                path = model.resolve().with_name(self.name)
+            check_regular(path)
             with path.open("rb") as file:
                 size = file.seek(0, 2)
                 file.seek(max(0, size - _DIGEST))
@@ -105,6 +107,17 @@ class DataFile:
             OSError: it cannot be read.
         """
         return sha256_of(path, self.size - _DIGEST) == self.sha256
+
+
+def check_regular(path: Path) -> None:
+    """Raise InvalidModel if what is at `path` is not a regular file: to read a pipe or a device may take for ever."""
+    try:
+        is_regular = stat.S_ISREG(path.stat().st_mode)
+    except (OSError, ValueError):
+        # Whoever reads it says why that is not possible.
+        return
+    if not is_regular:
+        raise InvalidModel(f"{printable(path)} is not a regular file, as one with weights is")
 
 
 def data_file_in(content: bytes) -> DataFile | None:

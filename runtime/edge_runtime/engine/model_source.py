@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_runtime.contract.data_file import ENTRY_SIZE, DataFile, data_file_in
+from edge_runtime.contract.data_file import ENTRY_SIZE, DataFile, check_regular, data_file_in
 from edge_runtime.contract.errors import ContentMismatch, InvalidModel, OutOfResources
 from edge_runtime.contract.lazy import cached_property
 from edge_runtime.contract.limits import DEFAULTS, Limits
@@ -50,7 +50,7 @@ class ModelSource(OpenedFiles):
         Raises:
             ModelNotFound: the file, or its data file, does not exist.
             InvalidModel: it is not what can hold a model, is empty, or cannot be read; its data file is cut, belongs to
-                another model, or is in an unknown folder.
+                another model, or is in an unknown folder; a file with weights is not a regular one.
             InvalidInput: `data_folder` is not a folder, or is given for a file; `sha256` is not 64 hex digits.
             ContentMismatch: the model, or its data file, has another digest than `sha256` asks for.
             NotTrusted: the model is not as a key of `trust` has signed it.
@@ -77,6 +77,8 @@ class ModelSource(OpenedFiles):
         if found.locations and folder is None:
             raise not_beside(self.name)
         others = {location: Path(folder or "", location) for location in found.locations}
+        for file in others.values():
+            check_regular(file)
         # A file is opened by its path if ONNX Runtime must find others beside it.
         super().__init__(None if path and others else content, path, known, described, data, others)
         if self._required is not None:

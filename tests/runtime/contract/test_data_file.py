@@ -1,6 +1,8 @@
 """Data files: that the right one is found, and a wrong one is told from it without reading it all."""
 
+import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -71,8 +73,26 @@ def test_what_lies_beside_the_model(tmp_path: Path, described: DataFile) -> None
     with pytest.raises(ModelNotFound, match=r"other\.onnx may have been renamed, call it model\.onnx again"):
         described.beside(tmp_path / "other.onnx")
     data.mkdir()
-    with pytest.raises(InvalidModel, match="cannot be read"):
+    with pytest.raises(InvalidModel, match="is not a regular file"):
         described.beside(model)
+
+
+def test_a_name_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidModel, match="cannot be read: File name too long"):
+        DataFile("a" * 300, 32, "0" * 64).beside(tmp_path / "model.onnx")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no named pipes among its files")
+def test_what_is_not_a_regular_file_is_refused_and_not_read(tmp_path: Path, described: DataFile) -> None:
+    data = tmp_path / described.name
+    for put in (os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")):
+        data.unlink()
+        put(data)
+        with pytest.raises(InvalidModel, match=r"model\.onnx\.data is not a regular file"):
+            described.beside(tmp_path / "model.onnx")
+        if data.is_dir() and not data.is_symlink():
+            data.rmdir()
+            data.touch()
 
 
 def test_links(tmp_path: Path, described: DataFile) -> None:

@@ -89,6 +89,20 @@ def test_nothing_beyond_the_folder_is_read(place: Place, location: str, folder: 
             OpenedModel(model, "cpu", data_folder=data_folder)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no named pipes among its files")
+@EVERYWHERE
+def test_what_is_not_a_regular_file_is_not_read(place: Place, folder: Path) -> None:
+    # To hash one of these would never end.
+    os.mkfifo(folder / "pipe")
+    (folder / "device").symlink_to("/dev/zero")
+    for location in ("pipe", "device", "sub", "."):
+        (folder / "model.onnx").write_bytes(place(location))
+        with pytest.raises(InvalidModel, match="is not a regular file"):
+            ModelSource(folder / "model.onnx")
+        with pytest.raises(InvalidModel, match="is not a regular file"):
+            ModelSource(place(location), folder)
+
+
 @EVERYWHERE
 def test_no_memory_is_read(place: Place, folder: Path) -> None:
     # With an address as its offset, it would be what is there.
