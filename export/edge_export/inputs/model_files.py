@@ -69,7 +69,8 @@ def load_program(
         # Before anything looks into it: a device would never end.
         open_file(path, limits).close()
     except OSError as error:
-        raise ExportError(unreadable(path, error)) from error
+        is_checkpoint = factory is None and path.suffix != ".pt2"
+        raise (CheckpointError if is_checkpoint else ExportError)(unreadable(path, error)) from error
     if factory is not None:
         if example is None:
             raise ExportError("--module needs --example, an .npz file with an array for each input of its forward")

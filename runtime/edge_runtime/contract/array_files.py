@@ -17,8 +17,8 @@ from edge_runtime.contract.limits import DEFAULTS, Limits
 from edge_runtime.contract.opened_files import most_unpacked, open_file, too_much
 from edge_runtime.contract.terminal import unreadable
 
-# How a zip with members begins.
-_ZIP = b"PK\x03\x04"
+# How a zip begins, with members and without.
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 
 
 def read_arrays(
@@ -34,7 +34,7 @@ def read_arrays(
             if not file.seekable():
                 raise OSError(errno.ESPIPE, "it is a pipe; arrays are read from files")
             most = most_unpacked(file.fileno(), limits)
-            if file.read(len(_ZIP)) == _ZIP:
+            if file.read(4) in _ZIP:
                 return _archived(file, most)
             size = file.seek(0, io.SEEK_END)
             file.seek(0)

@@ -38,17 +38,18 @@ class reading:  # noqa: N801 - a context manager; as a generator it would take f
             raise InvalidModel(f"{self._name} is damaged: {reason}") from error
 
 
-def parsed(text: str, parse: Callable[..., Any] = json.loads) -> Any:
+def parsed(text: str | bytes, parse: Callable[..., Any] = json.loads) -> Any:
     """The document in `text`. Call it within `reading`.
 
     Args:
-        text: JSON.
+        text: JSON; bytes of it are what torch.jit.load gives of a file's extra ones.
         parse: `json.loads`, or it with settings of its own.
 
     Raises:
         ValueError, RecursionError: it is not JSON; or a string has half a character, which JSON can hold, and which can
             be written nowhere.
     """
+    text = text.decode() if isinstance(text, bytes) else text
     document = parse(text)
     # Only an escape can stand for one.
     if "\\u" in text:

@@ -15,10 +15,11 @@ numbers = st.floats(allow_nan=False, allow_infinity=False)
 features = st.builds(
     Feature, name=st.text(), kind=st.just("numeric"), minimum=st.none() | numbers, maximum=st.none() | numbers
 )
+integers = st.integers(-(2**63), 2**64 - 1)
 labels = st.one_of(
     [
         st.lists(kind, min_size=2, max_size=2, unique_by=str).map(tuple)
-        for kind in (st.integers(), st.text().map(lambda text: " ".join(text.splitlines())), st.booleans(), numbers)
+        for kind in (integers, st.text().map(lambda text: " ".join(text.splitlines())), st.booleans(), numbers)
     ]
 )
 signatures = st.builds(
