@@ -22,6 +22,9 @@ from edge_train.errors import TableError
 
 # How many bytes of JSON Arrow reads at a time, at least: it takes all types from the first ones.
 _BLOCK = 64 << 20
+# Deflate makes no more than 1,032 bytes of one.
+_MOST_PACKED = 1032
+_COUNTED = 1 << 20
 # So much is searched at a time, which fits into the processor's cache.
 _SEARCHED = 1 << 20
 _LOOKED_AT = 1 << 12
@@ -50,14 +53,42 @@ class Source:
             return most_unpacked(file.fileno(), self.limits)
 
     def stream(self) -> Any:
-        """What Arrow reads it from. Raises TableError as it is read, if it holds more than the limits allow."""
-        if not self.is_gzip:
-            return pa.input_stream(self.path)
-        return pa.PythonFile(_Counted(pa.input_stream(self.path, compression="gzip"), self), "r")
+        """What Arrow reads it from.
+
+        It is looked through before, and not while Arrow reads: Arrow's threads would call Python then, and a process
+        that ends right after an error, while one of them does, aborts or stands still.
+
+        Raises:
+            TableError: it holds more than the limits allow.
+        """
+        if self.is_gzip and self.most is not None and self.path.stat().st_size * _MOST_PACKED > self.most:
+            for _ in self._buffers(_COUNTED):
+                pass
+        return self._stream()
 
     def json_stream(self) -> Any:
-        """As `stream`, and as long as no JSON in it is nested too deeply and no line is too long."""
-        return pa.PythonFile(_CheckedJson(self.stream(), self), "r")
+        """As `stream`.
+
+        Raises:
+            TableError: it holds more than the limits allow, JSON in it is nested too deeply, or a line is too long.
+            pyarrow.ArrowInvalid: a line is null.
+        """
+        checked = _CheckedJson(self)
+        for buffer in self._buffers(self.json_block):
+            checked.add(memoryview(buffer))
+        return self._stream()
+
+    def _stream(self) -> Any:
+        return pa.input_stream(self.path, compression="gzip" if self.is_gzip else None)
+
+    def _buffers(self, size: int) -> Iterator[pa.Buffer]:
+        most, count = self.most if self.is_gzip else None, 0
+        with self._stream() as stream:
+            while (buffer := stream.read_buffer(size)).size:
+                count += buffer.size
+                if most is not None and count > most:
+                    raise TableError(too_much(self.path, most))
+                yield buffer
 
     @property
     def json_block(self) -> int:
@@ -76,56 +107,17 @@ class Source:
                     raise TableError(str(error)) from error
 
 
-class _Read:
-    """A file for Arrow: what is read of it is checked first."""
-
-    closed = False
-
-    def __init__(self, stream: Any, source: Source) -> None:
-        self._stream, self._source = stream, source
-
-    def read_buffer(self, size: int | None = None) -> pa.Buffer:
-        """The next `size` bytes, or all that is left."""
-        raise NotImplementedError
-
-    def read(self, size: int | None = None) -> pa.Buffer:
-        """As `read_buffer`."""
-        return self.read_buffer(size)
-
-    def close(self) -> None:
-        """Close the file."""
-        self.closed = True
-        self._stream.close()
-
-
-class _Counted(_Read):
-    def __init__(self, stream: Any, source: Source) -> None:
-        super().__init__(stream, source)
-        self._most, self._count = source.most, 0
-
-    def read_buffer(self, size: int | None = None) -> pa.Buffer:
-        if self._most is not None:
-            # One byte more, so that more than the limit is seen.
-            size = min(self._most + 1 if size is None else size, self._most - self._count + 1)
-        buffer = self._stream.read_buffer(size)
-        self._count += buffer.size
-        if self._most is not None and self._count > self._most:
-            raise TableError(too_much(self._source.path, self._most))
-        return buffer
-
-
-class _CheckedJson(_Read):
+class _CheckedJson:
     """JSON Lines of which no line is too long or null, and no value is nested too deeply."""
 
-    def __init__(self, stream: Any, source: Source) -> None:
-        super().__init__(stream, source)
+    def __init__(self, source: Source) -> None:
+        self._source = source
         self._most = source.limits.line_bytes or math.inf
         # The level of nesting at the end of the last whole line, and the line that has begun after it.
         self._level, self._begun = 0, b""
 
-    def read_buffer(self, size: int | None = None) -> pa.Buffer:
-        buffer = self._stream.read_buffer(size)
-        content = memoryview(buffer)
+    def add(self, content: memoryview) -> None:
+        """Check what follows."""
         start = _line_end(content, 0)
         self._begun += content[:start]
         if start:
@@ -141,7 +133,6 @@ class _CheckedJson(_Read):
             self._begun += content
         # The last line of a file may end without a line break.
         self._checked(memoryview(self._begun))
-        return buffer
 
     def _checked(self, lines: memoryview) -> int:
         """The level at the end of `lines`."""
