@@ -105,7 +105,7 @@ def test_the_asyncio_server(tmp_path: Path) -> None:
 
 
 # What is beside the runtime here, and not where its users install it.
-BESIDE = ("matplotlib", "onnx", "pandas", "pyarrow", "scipy", "sklearn", "torch")
+BESIDE = ("cryptography", "matplotlib", "onnx", "pandas", "pyarrow", "scipy", "sklearn", "torch")
 
 
 @pytest.mark.slow

@@ -44,8 +44,8 @@ from edge_runtime.contract.limits import DEFAULTS, Limits
 from edge_runtime.contract.reference_arrays import (
     Generated,
     Selected,
+    check_batches,
     check_reference,
-    check_rows,
     plain_array,
     plain_generated,
     read_array,
@@ -178,11 +178,11 @@ class Certificate:
         """The certificate in `text`, as `to_json` wrote it.
 
         Raises:
-            InvalidModel: it is not a certificate, its schema is newer than this version reads, or it has more reference
-                rows than `limits` allow.
+            InvalidModel: it is not a certificate, its schema is newer than this version reads, or it has more batches
+                of reference rows than `limits` allow.
         """
         # Each batch has one. To parse a text with too many would take seconds.
-        check_rows(text.count('"inputs"'), limits)
+        check_batches(text.count('"inputs"'), limits)
         with schema.reading("the certificate"):
             # JSON has neither NaN nor infinity: only arrays hold them.
             document = schema.checked(schema.parsed(text, _loads), SCHEMA_VERSION, "the certificate")

@@ -35,7 +35,7 @@ class Limits:
             200,000.
         metadata_bytes: the most bytes of a model's metadata, the certificate among them, and 100 for each entry;
             256 MiB.
-        reference_rows: the most reference rows in a certificate; 10,000.
+        reference_batches: the most batches of reference rows in a certificate, each of them a call in `verify`; 10,000.
         call_seconds: the most seconds of one call, from the moment when ONNX Runtime begins to compute; no limit.
         line_bytes: the most bytes of one line of text that is read, and of a JSON text that is read as a whole; 64 MiB.
         json_depth: how deep arrays and objects of JSON may be nested; 100.
@@ -51,7 +51,7 @@ class Limits:
     model_bytes: int | None = 2 * _GIB
     nodes: int | None = 200_000
     metadata_bytes: int | None = 256 * _MIB
-    reference_rows: int | None = 10_000
+    reference_batches: int | None = 10_000
     call_seconds: float | None = None
     line_bytes: int | None = 64 * _MIB
     json_depth: int | None = 100

@@ -118,11 +118,11 @@ def compacted(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return result
 
 
-def check_rows(rows: int, limits: Limits) -> None:
-    """Refuse more reference rows than `limits` allow. Raises InvalidModel."""
-    if limits.reference_rows is not None and rows > limits.reference_rows:
-        found = f"{rows:,} reference rows; the limit is {limits.reference_rows:,}"
-        raise InvalidModel(f"the certificate has {found}{how_to_raise('reference_rows')}")
+def check_batches(batches: int, limits: Limits) -> None:
+    """Refuse more batches of reference rows than `limits` allow. Raises InvalidModel."""
+    if limits.reference_batches is not None and batches > limits.reference_batches:
+        found = f"{batches:,} batches of reference rows; the limit is {limits.reference_batches:,}"
+        raise InvalidModel(f"the certificate has {found}{how_to_raise('reference_batches')}")
 
 
 def check_reference(reference: Sequence[Mapping[str, Any]], limits: Limits) -> None:
@@ -134,15 +134,13 @@ def check_reference(reference: Sequence[Mapping[str, Any]], limits: Limits) -> N
         InvalidModel: there are more than `limits` allow.
         KeyError, TypeError, ValueError: they have too many numbers that are not stored, or are damaged.
     """
-    rows = elements = 0
+    check_batches(len(reference), limits)
+    elements = 0
     for batch in reference:
-        shapes = [read_shape(array["shape"]) for array in batch["inputs"].values()]
-        rows += max([1, *(shape[0] for shape in shapes if shape)])
         for array in (array for part in ("inputs", "expected", "tolerance") for array in batch[part].values()):
             # Arrays that are stored whole take no more memory than the file.
             if "generated" in array or "stored" in array:
                 elements += math.prod(read_shape(array["shape"]))
-    check_rows(rows, limits)
     if elements > _MOST_IN_ALL:
         raise ValueError(f"its reference rows have {elements:,} numbers that it does not store")
 
