@@ -1,6 +1,5 @@
 """What a model would take to open is found before it is opened, in milliseconds."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
