@@ -16,6 +16,8 @@ import os
 import sys
 from pathlib import Path
 
+from benchmarks.pages import write_between
+
 from fuzzing.targets import MODULES
 
 
@@ -43,7 +45,7 @@ def main() -> None:
         from fuzzing.findings import saved
         from fuzzing.replay import corpus_of, replayed
         from fuzzing.runner import Bounds, run
-        from fuzzing.table import markdown, write_into
+        from fuzzing.table import BEGIN, END, markdown
         from fuzzing.target import remove_scratch
         from fuzzing.targets import load
 
@@ -71,7 +73,10 @@ def main() -> None:
     text = markdown(results, missing, _machine(options.seconds))
     print(f"\n{text}")
     if options.page:
-        write_into(options.page, text)
+        try:
+            write_between(options.page, BEGIN, END, text)
+        except ValueError as error:
+            raise SystemExit(str(error)) from error
     sys.exit(any(result.faults for result in results))
 
 

@@ -1,12 +1,10 @@
 """The table of a run, for people, and for the page that quotes it."""
 
-import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from fuzzing.runner import Result
 
-_MARKS = ("<!-- fuzzing: drawn by make fuzz -->", "<!-- fuzzing: end -->")
+BEGIN, END = "<!-- fuzzing: drawn by make fuzz -->\n", "<!-- fuzzing: end -->\n"
 
 
 def markdown(results: Sequence[Result], missing: Mapping[str, str], machine: str) -> str:
@@ -33,15 +31,3 @@ def _line(name: str, inputs: str, guided: str, results: Sequence[Result]) -> str
     untyped, memory = sum(one.untyped for one in results), sum(one.memory for one in results)
     cells = [name, inputs, guided, count("crashes", "ours"), untyped, count("hangs", "ours"), memory, ", ".join(in_ort)]
     return f"| {' | '.join(map(str, cells))} |"
-
-
-def write_into(page: Path, text: str) -> None:
-    """Put `text` between the marks in `page`."""
-    before, after = _MARKS
-    old = page.read_text()
-    new, count = re.subn(
-        f"(?s){re.escape(before)}\n.*{re.escape(after)}", lambda _: f"{before}\n\n{text}\n{after}", old
-    )
-    if count != 1:
-        raise SystemExit(f"{page} does not have the marks {before} and {after} once")
-    page.write_text(new)

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.machine import machine
+from benchmarks.pages import write_between
 from benchmarks.soak import report
 from benchmarks.soak.caller import save
 from benchmarks.soak.counts import Counts
@@ -52,7 +53,7 @@ def main() -> None:
     text = report.markdown(found)
     print(text)
     if options.page:
-        report.write_into(options.page, text)
+        write_between(options.page, report.BEGIN, report.END, text)
     problems = report.problems(found)
     for problem in problems:
         print(problem, file=sys.stderr)

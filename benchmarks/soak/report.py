@@ -1,7 +1,6 @@
 """What a soak has found, as Markdown, and what of it does not hold."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypedDict
 
 from benchmarks.soak.slope import Slope, fit
@@ -100,19 +99,6 @@ def markdown(found: Found) -> str:
         ),
     ]
     return "\n".join(lines) + "\n"
-
-
-def write_into(page: Path, text: str) -> None:
-    """Put `text` between the marks in `page`.
-
-    Raises:
-        ValueError: the page has no such marks.
-    """
-    before, begin, rest = page.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{page} has no lines {BEGIN.strip()!r} and {END.strip()!r} to put the table between")
-    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
 
 
 def _process(name: str, samples: Sequence[Sequence[float]]) -> str:

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.machine import machine
+from benchmarks.pages import write_between
 from benchmarks.zoo import table
 from benchmarks.zoo.registry import FAMILIES, networks
 from benchmarks.zoo.runner import Limits, Row, is_failure, run
@@ -54,7 +55,7 @@ def main() -> None:
     text = table.markdown(found["rows"], found["machine"])
     file.with_suffix(".md").write_text(text)
     if options.page:
-        table.write_into(options.page, text)
+        write_between(options.page, table.BEGIN, table.END, text)
     failed = [row["name"] for row in found["rows"] if is_failure(row)]
     print(f"\n{table.summary(found['rows'])}")
     if failed:

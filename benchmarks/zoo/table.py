@@ -1,7 +1,6 @@
 """The rows of a run as lines at the shell, as Markdown, and within a page between two marks."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from statistics import median
 
 from benchmarks.zoo.child import Outcome
@@ -67,19 +66,6 @@ def markdown(rows: Sequence[Row], machine: Mapping[str, str]) -> str:
         family = row["family"]
     refused = [entry for row in rows for entry in _reasons(row)]
     return "\n".join([*lines, "", *refused]).rstrip() + "\n"
-
-
-def write_into(page: Path, text: str) -> None:
-    """Put `text` between the marks in `page`.
-
-    Raises:
-        ValueError: the page has no such marks.
-    """
-    before, begin, rest = page.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{page} has no lines {BEGIN.strip()!r} and {END.strip()!r} to put the table between")
-    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
 
 
 def ratio_of(row: Row) -> float | None:

@@ -81,22 +81,22 @@ def test_workers_without_space_for_their_counts(tmp_path: Path, size: str) -> No
 
 @pytest.mark.slow
 def test_where_nothing_can_be_written(tmp_path: Path) -> None:
-    (tmp_path / "work").mkdir()
+    (tmp_path / "there").mkdir()
     read_only = f"""
-mount -t tmpfs none {tmp_path}/work
-cp {FOUR_BLOBS} {tmp_path}/work/model.onnx
-mount -o remount,ro {tmp_path}/work
+mount -t tmpfs none {tmp_path}/there
+cp {FOUR_BLOBS} {tmp_path}/there/model.onnx
+mount -o remount,ro {tmp_path}/there
 """
     right = limited(ROW).out
     row = [*command("edge-predict"), "model.onnx", -1, 1]
-    found = unshared(f"{read_only}cd {tmp_path}/work\n{shown(row)}", tmp_path)
+    found = unshared(f"{read_only}cd {tmp_path}/there\n{shown(row)}", tmp_path)
     assert (found.code, found.out) == (0, right), found
     for words in (
         [*command("edge-train"), "--output", "."],
         [*command("edge-export"), "model.onnx", "--output", "."],
         [*command("edge-predict"), "model.onnx", "--input", "rows.npz", "--output", "x.npz"],
     ):
-        found = unshared(f"{read_only}cd {tmp_path}/work\n{shown(words)}", tmp_path)
+        found = unshared(f"{read_only}cd {tmp_path}/there\n{shown(words)}", tmp_path)
         assert found.code == 1, found
         assert found.err.startswith("error: "), found
         assert found.err.count("\n") == 1, found

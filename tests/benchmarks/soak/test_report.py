@@ -2,7 +2,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks.soak.report import BEGIN, END, Found, markdown, problems, write_into
+from benchmarks.pages import write_between
+from benchmarks.soak.report import BEGIN, END, Found, markdown, problems
 
 
 def found(**changes: Any) -> Found:
@@ -56,8 +57,8 @@ def test_growth_is_said(column: int, what: str) -> None:
 def test_the_page(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"before\n{BEGIN}old\n{END}after\n")
-    write_into(page, "new\n")
+    write_between(page, BEGIN, END, "new\n")
     assert page.read_text() == f"before\n{BEGIN}\nnew\n\n{END}after\n"
     page.write_text("no marks")
     with pytest.raises(ValueError, match="has no lines"):
-        write_into(page, "new")
+        write_between(page, BEGIN, END, "new")

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
+from benchmarks.pages import write_between
 from benchmarks.zoo.child import Outcome, Verdict
 from benchmarks.zoo.runner import Row, is_failure
-from benchmarks.zoo.table import BEGIN, END, line, markdown, summary, write_into
+from benchmarks.zoo.table import BEGIN, END, line, markdown, summary
 from paths import ROOT
 
 MACHINE = {"processor": "a processor", "cores": "2 usable", "torch": "2.13.0", "onnxruntime": "1.32.0"}
@@ -66,8 +67,8 @@ def test_every_network_and_every_reason_is_in_the_table() -> None:
 def test_only_what_is_between_the_marks_is_replaced(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"before\n{BEGIN}old\n{END}after\n")
-    write_into(page, "new\n")
-    write_into(page, "newer\n")
+    write_between(page, BEGIN, END, "new\n")
+    write_between(page, BEGIN, END, "newer\n")
     assert page.read_text() == f"before\n{BEGIN}\nnewer\n\n{END}after\n"
 
 
@@ -75,7 +76,7 @@ def test_a_page_without_marks_is_left_alone(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("nothing\n")
     with pytest.raises(ValueError, match="has no lines"):
-        write_into(page, "new")
+        write_between(page, BEGIN, END, "new")
     assert page.read_text() == "nothing\n"
 
 
