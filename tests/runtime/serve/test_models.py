@@ -127,7 +127,7 @@ def test_files_are_followed_without_threads(tmp_path: Path, monkeypatch: pytest.
     file = tmp_path / "model.onnx"
     shutil.copy(FOUR_BLOBS, file)
     models = ServedModels({"m": Predictor(file, device="cpu")})
-    begun, submit = models["m"].opened, models.others.submit
+    submit = models.others.submit
     refused: list[int] = []
 
     def without(*arguments: Any) -> Any:
@@ -138,15 +138,7 @@ def test_files_are_followed_without_threads(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(models.others, "submit", without)
 
-    async def follow() -> None:
-        following = asyncio.create_task(models.follow_files(0.01))
-        replace(file, FOUR_BLOBS.read_bytes())
-        async with asyncio.timeout(HANG):
-            while models["m"].opened is begun:
-                await asyncio.sleep(0.01)
-        following.cancel()
-
-    asyncio.run(follow())
+    follow_until_reloaded(models, file)
     assert len(refused) == 3
 
 
@@ -158,6 +150,11 @@ def test_files_are_followed(tmp_path: Path) -> None:
     file = tmp_path / "model.onnx"
     shutil.copy(FOUR_BLOBS, file)
     models = ServedModels({"m": Predictor(file, device="cpu")})
+    follow_until_reloaded(models, file)
+
+
+def follow_until_reloaded(models: ServedModels, file: Path) -> None:
+    """Follow the file of the model "m", and replace it, until the new one is answered from."""
     begun = models["m"].opened
 
     async def follow() -> None:
