@@ -78,8 +78,8 @@ test: $(READY)  ## run the tests, and the runtime's again on the built wheel wit
 	@$(PYTEST) -m 'not slow'
 	@$(MAKE) --no-print-directory test-wheel
 
-test-all: $(READY)  ## run every test: long searches, kills, every module, the pages of the docs, old versions
-	@HYPOTHESIS_PROFILE=all $(PYTEST)
+test-all: $(READY)  ## run what `make test` leaves out: long searches, kills, every module, the pages of the docs, old versions
+	@HYPOTHESIS_PROFILE=all $(PYTEST) -m 'slow or hypothesis'
 	@$(MAKE) --no-print-directory coverage test-oldest verify-everywhere
 
 coverage: $(READY)  ## measure the branches of the runtime that its own tests run, and hold them to a floor
