@@ -1,44 +1,58 @@
 """What a process that is fed inputs shows to the one that watches it, in memory that both have."""
 
 import mmap
-import struct
 import time
 
-_HEAD = struct.Struct("<QdQ")
+_HEAD = 32
 # Longer inputs are cut.
 MOST_BYTES = 2**20
 
 
 class Board:
-    """How many inputs were begun, which one is being read, and since when."""
+    """How many inputs there are to begin with, how many were begun, which one is being read, and since when.
+
+    The process that writes may be killed at any moment, and be read at any other. So each number is aligned and written
+    by one store: `struct` writes zeros first, and a number byte by byte.
+    """
 
     def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, _HEAD.size + MOST_BYTES)
-        self._count = 0
+        self._memory = mmap.mmap(-1, _HEAD + MOST_BYTES)
+        head = memoryview(self._memory)[:_HEAD]
+        # The inputs to begin with, those that were begun, and the length of the present one.
+        self._numbers, self._begun = head[:24].cast("Q"), head[24:].cast("d")
 
     def begin(self, data: bytes) -> None:
         """Show that `data` is read from now on."""
-        self._count += 1
-        self._memory[_HEAD.size : _HEAD.size + len(data)] = data
-        _HEAD.pack_into(self._memory, 0, self._count, time.monotonic(), len(data))
+        self._memory[_HEAD : _HEAD + len(data)] = data
+        self._numbers[2] = len(data)
+        self._numbers[1] += 1
+        self._begun[0] = time.monotonic()
 
     def rest(self) -> None:
         """Show that nothing is read."""
-        _HEAD.pack_into(self._memory, 0, self._count, 0, 0)
+        self._begun[0] = 0
+
+    @property
+    def known(self) -> int:
+        """How many inputs there are to begin with; 0 as long as the target is being prepared."""
+        return self._numbers[0]
+
+    @known.setter
+    def known(self, count: int) -> None:
+        self._numbers[0] = count
 
     @property
     def count(self) -> int:
         """How many inputs were begun."""
-        return int(_HEAD.unpack_from(self._memory)[0])
+        return self._numbers[1]
 
     @property
     def seconds(self) -> float:
         """For how long the present input is being read; 0 if there is none."""
-        begun = _HEAD.unpack_from(self._memory)[1]
+        begun = self._begun[0]
         return time.monotonic() - begun if begun else 0.0
 
     @property
     def data(self) -> bytes:
         """The present input."""
-        length = _HEAD.unpack_from(self._memory)[2]
-        return bytes(self._memory[_HEAD.size : _HEAD.size + length])
+        return self._memory[_HEAD : _HEAD + self._numbers[2]]

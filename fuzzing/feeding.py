@@ -29,7 +29,7 @@ def feed(
         target: the target.
         seed: of what is drawn.
         folder: where findings, and inputs that lead to new code, are written.
-        board: shows what is being read.
+        board: shows how many inputs there are to begin with, and what is being read.
         faults: a file for the stack at a fault.
         corpus: inputs to begin with, besides the seeds.
         again: an input to read first, which another process has not read to its end.
@@ -42,6 +42,7 @@ def feed(
         check = target.prepare()
         _limit_memory(target.memory)
         known = [one[:MOST_BYTES] for one in (*target.seeds(), *corpus)]
+        board.known = len(known)
         feeding = _Feeding(check, folder, board)
         if again is not None:
             feeding.one(again)

@@ -17,7 +17,9 @@ from fuzzing.target import Target
 
 _SIGNALS = {number.value: number.name for number in signal.Signals}
 # A process that is to write its stack has so many seconds.
-_PATIENCE = 5.0
+_PATIENCE = 30.0
+# A target that is not prepared after so many seconds never will be.
+_PREPARATION = 600.0
 
 
 @dataclass
@@ -50,7 +52,10 @@ class Result:
 
 @dataclass(frozen=True)
 class Bounds:
-    """How much is tried: seconds in all, and inputs for each target."""
+    """How much is tried: seconds in all, and inputs for each target.
+
+    Whatever the seconds are, each target is given the inputs that it begins with, or as many others.
+    """
 
     seconds: float
     inputs: int = sys.maxsize
@@ -116,9 +121,10 @@ class _Watch:
         self._faults = folder / "faults"
         self._result = Result(target.name, target.guided and guide() is not None)
         self._pid, self._starts, self._board = 0, 0, Board()
-        self._begin = 0.0
-        # What a process did not read to its end is read by the next one first, and is a finding if it does not either.
+        self._begin = self._forked = 0.0
+        # What a process did not read to its end is read by the next one first. What takes too long twice has hung.
         self._again: bytes | None = None
+        self._late: bytes | None = None
 
     def start(self) -> None:
         """Begin."""
@@ -132,6 +138,7 @@ class _Watch:
     def _fork(self) -> None:
         self._board = Board()
         self._starts += 1
+        self._forked = time.monotonic()
         self._pid = os.fork()
         if self._pid:
             return
@@ -145,8 +152,8 @@ class _Watch:
 
     def look(self) -> Result | None:
         """See to the process. Returns: the result, once a bound is reached."""
-        seconds = time.monotonic() - self._begin
-        if self._result.inputs + self._board.count >= self._inputs or seconds >= self._seconds:
+        seconds, inputs = time.monotonic() - self._begin, self._result.inputs + self._board.count
+        if inputs >= self._inputs or (seconds >= self._seconds and inputs >= self._board.known > 0):
             self.end()
             self._result.inputs += self._board.count
             self._result.seconds = seconds
@@ -158,16 +165,21 @@ class _Watch:
             self._died("hang", self._status(_PATIENCE))
         elif (status := self._status(0)) is not None:
             self._died("crash", status)
+        elif not self._board.known and time.monotonic() - self._forked > _PREPARATION:
+            raise RuntimeError(f"{self.target.name}: not prepared within {_PREPARATION:.0f} s\n{self._log()}")
         return None
 
     def _status(self, patience: float) -> int | None:
-        """How the process has ended; None if it has not, and none of it is left if it does not within `patience`."""
+        """The exit code of the process, negative for a signal.
+
+        None if it has not ended; none of it is left if it does not within `patience`.
+        """
         end = time.monotonic() + patience
         while True:
             pid, status = os.waitpid(self._pid, os.WNOHANG)
             if pid:
                 self._pid = 0
-                return status
+                return os.waitstatus_to_exitcode(status)
             if time.monotonic() >= end:
                 break
             time.sleep(0.02)
@@ -178,24 +190,25 @@ class _Watch:
     def _died(self, kind: str, status: int | None) -> None:
         """Save what the process was reading, and start another one."""
         data = self._board.data
-        if status is not None and os.WIFEXITED(status) and os.WEXITSTATUS(status) != FULL:
+        if not self._board.count or (status is not None and status >= 0 and status != FULL):
             # Not by an input: what prepares the target, or the driver, does not work.
-            log = (self._folder / "log").read_text(errors="replace")
-            raise RuntimeError(
-                f"{self.target.name}: the process has ended with {os.WEXITSTATUS(status)}\n{log[-4000:]}"
-            )
-        is_full = status is not None and os.WIFEXITED(status)
-        if is_full or (kind == "hang" and data != self._again):
+            raise RuntimeError(f"{self.target.name}: the process has ended with {status}\n{self._log()}")
+        if status == FULL:
             self._again = data
+        elif kind == "hang" and data != self._late:
+            self._again = self._late = data
         else:
-            self._again = None
-            how = kind if kind == "hang" or status is None else _SIGNALS.get(os.WTERMSIG(status), "a signal")
+            self._again = self._late = None
+            how = kind if kind == "hang" or status is None else _SIGNALS.get(-status, "a signal")
             finding = died(kind, self._faults.read_text(errors="replace"), how, data)
             finding.save(self._folder)
             counts = self._result.hangs if kind == "hang" else self._result.crashes
             counts[finding.where] += 1
         self._result.inputs += self._board.count
         self._fork()
+
+    def _log(self) -> str:
+        return (self._folder / "log").read_text(errors="replace")[-4000:]
 
     def end(self) -> None:
         """End the process."""
