@@ -103,7 +103,10 @@ def predict(
                 "--output writes the raw outputs for --input; --format, --top and --flag-unseen are for answers"
             )
         _check_output(output, input_file)
-    limits = shell.limits_of(limit)
+    names = dict.fromkeys([*shell.OPENING, *shell.READING, *(shell.ISOLATING if isolate else ())])
+    if not isolate and (bounds := [word for word in limit or () if word.partition("=")[0] in shell.ISOLATING]):
+        raise shell.UsageError(f"--limit {bounds[0]} needs --isolate")
+    limits = shell.limits_of(limit, *names)
     opened = functools.partial(_opened, isolate, model, device, custom_operators, limits, trust or None)
     if input_file is not None:
         _answer_file(opened, input_file, output, Asked(output_format, flag_unseen, top), limits)

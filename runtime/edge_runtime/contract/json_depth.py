@@ -4,6 +4,7 @@ Readers of JSON call themselves for each level: some end the process with a sign
 """
 
 from edge_runtime.contract.limits import Limits, how_to_raise
+from edge_runtime.contract.terminal import counted
 
 _QUOTE, _LINE_END, _OPENING = b'"\n{'
 # What tells the level; the rest is deleted.
@@ -58,4 +59,5 @@ def levels(content: bytes, before: int) -> tuple[int, int]:
 
 def too_deep(limits: Limits) -> str:
     """The end of a message on a JSON text that `is_too_deep`."""
-    return f"arrays and objects are nested deeper than {limits.json_depth} levels{how_to_raise('json_depth')}"
+    most = counted(limits.json_depth or 0, "level")
+    return f"arrays and objects are nested deeper than {most}{how_to_raise('json_depth')}"

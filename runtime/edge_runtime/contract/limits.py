@@ -1,6 +1,5 @@
 """How much a model, a call and a file that is read may take: `Limits`, and its words at the shell."""
 
-import math
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields, replace
@@ -12,11 +11,17 @@ from edge_runtime.contract.terminal import one_line, printable, suggestion
 _MIB = 1024**2
 _GIB = 1024**3
 
-_UNITS = {
-    **{"": 1, "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12},
-    **{"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40},
-}
-_SIZE = re.compile(r"(\d[\d_]{0,99})\s*([A-Za-z]*)", re.ASCII)
+# A letter alone stands for a power of 1024, as with `head -c`, `dd` and in the units of systemd.
+_BYTES = {"": 1, "b": 1}
+for _power, _letter in enumerate("kmgt", start=1):
+    _BYTES |= {_letter: 1024**_power, f"{_letter}ib": 1024**_power, f"{_letter}b": 1000**_power}
+_SECONDS = {"": 1, "s": 1, "min": 60, "h": 3600}
+# 1.5 GiB; 200,000 as messages show it; 200_000 as Python takes it; 1e6.
+_NUMBER = re.compile(
+    r"(\d{1,3}(?:,\d{3}){1,9}|\d[\d_]{0,99})(\.\d{1,99})?(e[+-]?\d{1,3})?\s*([a-z]*)", re.ASCII | re.IGNORECASE
+)
+# The system counts bytes in 64 bits, with a sign.
+_MOST = 2**63 - 1
 # The system takes milliseconds of 31 bits: 24 days.
 _MOST_SECONDS = 2_000_000
 
@@ -37,7 +42,8 @@ class Limits:
             256 MiB.
         reference_batches: the most batches of reference rows in a certificate, each of them a call in `verify`; 10,000.
         call_seconds: the most seconds of one call, from the moment when ONNX Runtime begins to compute; no limit.
-        line_bytes: the most bytes of one line of text that is read, and of a JSON text that is read as a whole; 64 MiB.
+        line_bytes: the most bytes of one line of text that is read, and of a JSON text that is read as a whole; and
+            the most characters of a cell of CSV; 64 MiB.
         json_depth: how deep arrays and objects of JSON may be nested; 100.
         unpacked_bytes: the most bytes that a file that is read may hold once it is unpacked, unless it takes more on
             the disk; 4 GiB.
@@ -67,14 +73,17 @@ class Limits:
         Raises:
             InvalidInput: a limit is not a number above 0, or None; or is of more than 2,000,000 seconds.
         """
-        kinds: tuple[type, ...]
         for name, value in vars(self).items():
             if value is None:
                 continue
-            kinds, most, expected = (int,), math.inf, "an integer above 0"
             if name.endswith("_seconds"):
-                kinds, most, expected = (int, float), _MOST_SECONDS, f"a number above 0 and up to {_MOST_SECONDS:,}"
-            if type(value) not in kinds or not 0 < value <= most:
+                is_right = type(value) in (int, float) and 0 < value <= _MOST_SECONDS
+                expected = f"a number above 0 and up to {_MOST_SECONDS:,}"
+            else:
+                is_right, expected = type(value) is int and 0 < value <= _MOST, "an integer above 0"
+                if type(value) is int and value > _MOST:
+                    expected += " and below 2**63"
+            if not is_right:
                 raise InvalidInput(f"limits: {name} must be {expected}, or None, found {_shown(value)}")
 
     @classmethod
@@ -92,11 +101,14 @@ class Limits:
 
     @classmethod
     def from_words(cls, words: Iterable[str], names: Collection[str] = ()) -> "Limits":
-        """The defaults, changed by words such as `nodes=5000`, `model_bytes=512MiB` and `call_seconds=none`.
+        """The defaults, changed by words such as `nodes=5000`, `model_bytes=1.5GiB` and `call_seconds=none`.
+
+        Sizes may have a unit, in upper or lower case: K, M, G and T as well as KiB, MiB, GiB and TiB are powers of
+        1024; kB, MB, GB and TB are powers of 1000. Times are in seconds, or with a unit: s, min or h.
 
         Args:
             words: the words; of two for one limit the later one counts.
-            names: the limits that can be changed; by default all.
+            names: the limits that have an effect; by default all.
 
         Raises:
             InvalidInput: a word is not of that form, its name is not one of `names`, or its value not what the limit
@@ -105,10 +117,14 @@ class Limits:
         known = names or [field.name for field in fields(cls)]
         found: dict[str, Any] = {}
         for word in words:
-            name, _, value = word.partition("=")
+            name, equals, value = word.partition("=")
             if name not in known:
+                if name in vars(DEFAULTS):
+                    raise InvalidInput(f"{name} has no effect here; the limits that have are {', '.join(known)}")
                 advice = suggestion(name, known) or f"; there are {', '.join(known)}"
-                raise InvalidInput(f"there is no limit {printable(name)!r} here{advice}")
+                raise InvalidInput(f"there is no limit {printable(name)!r}{advice}")
+            if not equals:
+                raise InvalidInput(f"{name} has no value; write it as {name}=VALUE")
             found[name] = _value(name, value.strip())
         return replace(DEFAULTS, **found)
 
@@ -120,19 +136,27 @@ def how_to_raise(name: str) -> str:
 
 
 def _value(name: str, text: str) -> int | float | None:
+    # Few commands are given limits.
+    from decimal import Decimal
+
     if text.casefold() == "none":
         return None
+    units, expected = {"": 1}, "a whole number"
     if name.endswith("_seconds"):
-        try:
-            return float(text)
-        except ValueError:
-            raise InvalidInput(f"{name}: {printable(text)[:100]!r} is not a number of seconds, or none") from None
-    found = _SIZE.fullmatch(text)
-    units = _UNITS if name.endswith("_bytes") else {"": 1}
-    if found is None or found[2] not in units:
-        expected = "a size such as 512MiB" if len(units) > 1 else "a whole number"
-        raise InvalidInput(f"{name}: {printable(text)[:100]!r} is not {expected}, or none")
-    return int(found[1].replace("_", "")) * units[found[2]]
+        units, expected = _SECONDS, "a time such as 2.5 or 10min"
+    elif name.endswith("_bytes"):
+        units, expected = _BYTES, "a size such as 512MiB or 1.5G"
+    found = _NUMBER.fullmatch(text)
+    unit = None if found is None else units.get(found[4].casefold())
+    if found is not None and unit is not None:
+        digits = f"{found[1]}{found[2] or ''}{found[3] or ''}".replace(",", "").replace("_", "")
+        number = Decimal(digits) * unit
+        if name.endswith("_seconds"):
+            return float(number)
+        # A part of a byte is none.
+        if name.endswith("_bytes") or number == int(number):
+            return int(number)
+    raise InvalidInput(f"{name}: {printable(text)[:100]!r} is not {expected}, or none")
 
 
 def _shown(value: Any) -> str:

@@ -7,6 +7,7 @@ from io import FileIO
 from pathlib import Path
 
 from edge_runtime.contract.limits import Limits, how_to_raise
+from edge_runtime.contract.terminal import counted
 
 # Windows has neither named pipes in folders, nor this.
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0)
@@ -47,7 +48,7 @@ def most_unpacked(descriptor: int, limits: Limits) -> int | None:
 
 def too_much(path: object, most: int) -> str:
     """The message on the file at `path`, of which more than `most` bytes would have to be kept in memory."""
-    return f"{path} holds more than {most:,} bytes{how_to_raise('unpacked_bytes')}"
+    return f"{path} holds more than {counted(most, 'byte')}{how_to_raise('unpacked_bytes')}"
 
 
 def _descriptor_of_pipe(path: str | Path, seconds: float | None) -> int:
@@ -59,10 +60,11 @@ def _descriptor_of_pipe(path: str | Path, seconds: float | None) -> int:
         if _is_named(path):
             waiting = select.poll()
             waiting.register(descriptor, select.POLLIN | select.POLLHUP)
-            if not waiting.poll(None if seconds is None else seconds * 1000) and not _has_writer(descriptor):
+            ready = waiting.poll(None if seconds is None else seconds * 1000)
+            if seconds is not None and not ready and not _has_writer(descriptor):
+                waited = counted(seconds, "second")
                 raise OSError(
-                    errno.ETIMEDOUT,
-                    f"nobody has written to this pipe for {seconds:g} seconds{how_to_raise('pipe_seconds')}",
+                    errno.ETIMEDOUT, f"nobody has written to this pipe for {waited}{how_to_raise('pipe_seconds')}"
                 )
         os.set_blocking(descriptor, True)
     except BaseException:

@@ -29,6 +29,7 @@ from edge_runtime.contract import schema
 from edge_runtime.contract.errors import InvalidModel
 from edge_runtime.contract.limits import Limits, how_to_raise
 from edge_runtime.contract.tensors import NUMPY_TYPES
+from edge_runtime.contract.terminal import counted
 
 # The most elements of an array whose data does not hold them all, so that a damaged file cannot fill the memory.
 MOST_ELEMENTS = 2**26
@@ -121,7 +122,7 @@ def compacted(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def check_batches(batches: int, limits: Limits) -> None:
     """Refuse more batches of reference rows than `limits` allow. Raises InvalidModel."""
     if limits.reference_batches is not None and batches > limits.reference_batches:
-        found = f"{batches:,} batches of reference rows; the limit is {limits.reference_batches:,}"
+        found = f"{counted(batches, 'batch', 'batches')} of reference rows; the limit is {limits.reference_batches:,}"
         raise InvalidModel(f"the certificate has {found}{how_to_raise('reference_batches')}")
 
 

@@ -33,8 +33,10 @@ EXTRAS = {
 }
 
 
-# The limits of what reads files, and opens no model.
+# The limits of what reads files, and of what opens models.
 READING = ("line_bytes", "json_depth", "unpacked_bytes", "pipe_seconds")
+OPENING = ("model_bytes", "nodes", "metadata_bytes", "reference_batches", "call_seconds", "pipe_seconds")
+ISOLATING = ("isolated_bytes", "isolated_seconds")
 
 
 class UsageError(Exception):
@@ -153,10 +155,10 @@ def limits_of(words: Sequence[str] | None, *names: str) -> "Limits":
 
     Args:
         words: such as "model_bytes=512MiB".
-        names: the limits that the command knows; by default all.
+        names: the limits that have an effect in the command.
 
     Raises:
-        UsageError: a word is not a limit that the command knows, or not a value of it.
+        UsageError: a word is not a limit that has an effect in the command, or not a value of it.
     """
     # Help and version need it not.
     from edge_runtime.contract.limits import Limits

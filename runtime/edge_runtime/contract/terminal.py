@@ -33,6 +33,18 @@ def shortened(message: str) -> str:
     return f"{message[: MOST_CHARACTERS - 100].rstrip()} ... {message[-95:].lstrip()}"
 
 
+def counted(number: float, one: str, many: str | None = None) -> str:
+    """`1 byte`, `2,000 bytes`, `0.5 seconds`.
+
+    Args:
+        number: how many.
+        one: what is counted, in the singular.
+        many: its plural, if that is not `one` with an s.
+    """
+    shown = f"{number:,.12g}" if isinstance(number, float) else f"{number:,}"
+    return f"{shown} {one if number == 1 else many or f'{one}s'}"
+
+
 def aligned(rows: Sequence[Sequence[object]], right: Collection[int] = ()) -> list[str]:
     """Lines in which the cells of `rows` stand in columns.
 

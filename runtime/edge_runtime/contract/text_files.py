@@ -12,7 +12,7 @@ from typing import Any, TextIO
 from edge_runtime.contract.errors import EdgePredictError, InvalidInput
 from edge_runtime.contract.limits import DEFAULTS, Limits, how_to_raise
 from edge_runtime.contract.opened_files import most_unpacked, open_file, too_much
-from edge_runtime.contract.terminal import unreadable
+from edge_runtime.contract.terminal import counted, unreadable
 
 # So much is read at a time: enough that its own cost is small, little enough for the cache.
 _BLOCK = 16 * 1024
@@ -74,7 +74,7 @@ class OpenedText:
             blocks.append(block)
             size += len(block)
             if most is not None and size > most:
-                raise InvalidInput(f"{self.name} is longer than {most:,} bytes{how_to_raise('line_bytes')}")
+                raise InvalidInput(f"{self.name} is longer than {counted(most, 'byte')}{how_to_raise('line_bytes')}")
         return b"".join(blocks).decode("utf-8-sig")
 
     def fileno(self) -> int:
@@ -107,9 +107,8 @@ class _BoundedLines(io.BufferedIOBase):
             line = self._line + min(place for place in (block.find(b"\n"), block.find(b"\r")) if place >= 0)
         self._line = line if last < 0 else len(block) - last - 1
         if line > self._longest:
-            raise InvalidInput(
-                f"{self._name} has a line of more than {self._longest:,} bytes{how_to_raise('line_bytes')}"
-            )
+            most = counted(self._longest, "byte")
+            raise InvalidInput(f"{self._name} has a line of more than {most}{how_to_raise('line_bytes')}")
         return block
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from edge_runtime.contract.errors import DeadlineExceeded, InferenceFailed
 from edge_runtime.contract.limits import how_to_raise
+from edge_runtime.contract.terminal import counted
 from edge_runtime.engine import forks
 
 Result = TypeVar("Result")
@@ -36,8 +37,8 @@ class Deadline:
 
     def exceeded(self) -> DeadlineExceeded:
         """The error for a call that is late."""
-        shown = f"{self._seconds:g} second{'' if self._seconds == 1 else 's'}"
-        return DeadlineExceeded(f"the model was still computing after {shown}{how_to_raise('call_seconds')}")
+        late = f"the model was still computing after {counted(self._seconds, 'second')}"
+        return DeadlineExceeded(f"{late}{how_to_raise('call_seconds')}")
 
 
 class _Watch:

@@ -10,7 +10,7 @@ from edge_runtime.contract.data_file import ENTRY_SIZE
 from edge_runtime.contract.errors import EdgePredictError, InvalidInput, InvalidModel, ModelNotFound, OutOfResources
 from edge_runtime.contract.limits import Limits, how_to_raise
 from edge_runtime.contract.signals import is_from_handler
-from edge_runtime.contract.terminal import one_line, printable, unreadable
+from edge_runtime.contract.terminal import counted, one_line, printable, unreadable
 from edge_runtime.engine.file_stamps import NO_STAMP, Stamp, stamp_of
 from edge_runtime.engine.ort_errors import lacks_resources
 
@@ -133,7 +133,7 @@ def _from_pipe(path: str, limits: Limits) -> tuple[bytes, bytes, Stamp]:
             blocks.append(block)
             size += len(block)
             if most is not None and size > most:
-                found = f"{printable(path)} holds more than {most:,} bytes"
+                found = f"{printable(path)} holds more than {counted(most, 'byte')}"
                 raise InvalidModel(f"{found}{how_to_raise('model_bytes')}")
     if not size:
         raise _empty(path)

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 from edge_runtime.contract.errors import InvalidModel, ModelNotFound
 from edge_runtime.contract.limits import Limits, how_to_raise
-from edge_runtime.contract.terminal import printable, unreadable
+from edge_runtime.contract.terminal import counted, printable, unreadable
 from edge_runtime.engine.model_source import ModelSource
 from edge_runtime.engine.protobuf import Bytes, Damaged, FileBytes, content, fields
 
@@ -85,7 +85,7 @@ def check(data: Bytes, limits: Limits, name: str, is_ort_format: bool) -> None:
     """
     size = len(data)
     if limits.model_bytes is not None and size > limits.model_bytes:
-        raise _beyond(name, f"{size:,} bytes", limits.model_bytes, "model_bytes")
+        raise _beyond(name, counted(size, "byte"), limits.model_bytes, "model_bytes")
     if is_ort_format:
         return
     most_metadata = math.inf if limits.metadata_bytes is None else limits.metadata_bytes
@@ -102,10 +102,10 @@ def check(data: Bytes, limits: Limits, name: str, is_ort_format: bool) -> None:
             else:
                 metadata += stop - start + _ENTRY
                 if metadata > most_metadata:
-                    found = f"more than {most_metadata:,} bytes of metadata"
+                    found = f"more than {counted(most_metadata, 'byte')} of metadata"
                     raise _beyond(name, found, most_metadata, "metadata_bytes")
             if len(functions) + len(graphs) > max(most_nodes, _FEW):
-                raise _beyond(name, f"more than {most_nodes:,} functions", most_nodes, "nodes")
+                raise _beyond(name, f"more than {counted(most_nodes, 'function')}", most_nodes, "nodes")
         if functions or sum(stop - start for start, stop in graphs) > most_nodes * _LEAST_NODE:
             _Nodes(data, most_nodes, name).check(graphs, functions)
     except Damaged:
@@ -189,7 +189,7 @@ class _Nodes:
                         calls[called] += 1
                     if nodes + len(left) > self._most:
                         # The rest need not be counted.
-                        raise _beyond(self._model, f"more than {self._most:,} nodes", self._most, "nodes")
+                        raise _beyond(self._model, f"more than {counted(self._most, 'node')}", self._most, "nodes")
                 elif number == _DEFAULTS_OF_FUNCTION and node_field == _NODES_OF_FUNCTION:
                     left += self._subgraphs((start, stop), in_function)
         return _Body(nodes, calls)

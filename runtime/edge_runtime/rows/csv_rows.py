@@ -1,49 +1,51 @@
 """Rows from CSV and TSV, with a header or without one."""
 
-import csv
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
+from edge_runtime.contract.csv_cells import csv_cells
 from edge_runtime.contract.errors import InvalidInput
+from edge_runtime.contract.limits import DEFAULTS, Limits
 from edge_runtime.contract.signature import Feature
 from edge_runtime.contract.values import has_codes, is_number, listed, misspelt, parse_number, read_value
 from edge_runtime.rows.row import Row, counted_values, read_row
 
 
 def csv_rows(
-    lines: Iterator[str], features: Sequence[Feature], source: str, note: Callable[[str], None], delimiter: str
+    lines: Iterator[str],
+    features: Sequence[Feature],
+    source: str,
+    note: Callable[[str], None],
+    delimiter: str,
+    limits: Limits = DEFAULTS,
 ) -> Iterator[Row]:
     """The rows in lines of CSV. Args and raises: as `text_rows.read_rows`."""
-    reader = csv.reader(lines, strict=True, delimiter=delimiter)
     columns: list[int] | None = None
     width = len(features)
-    try:
-        for cells in reader:
-            if not cells:
+    for number, cells in csv_cells(lines, delimiter, source, InvalidInput, limits):
+        if not cells:
+            continue
+        try:
+            if columns is not None:
+                if len(cells) != width:
+                    raise InvalidInput(f"{counted_values(width)} needed, found {len(cells)}")
+                row = read_row([cells[column] for column in columns], features, read_value)
+            elif names_every_feature(cells, features):
+                columns, width = _header_columns(cells, features, source, note), len(cells)
                 continue
-            try:
-                if columns is not None:
-                    if len(cells) != width:
-                        raise InvalidInput(f"{counted_values(width)} needed, found {len(cells)}")
-                    row = read_row([cells[column] for column in columns], features, read_value)
-                elif names_every_feature(cells, features):
-                    columns, width = _header_columns(cells, features, source, note), len(cells)
-                    continue
-                else:
-                    columns = list(range(width))
-                    row = _first_row(cells, features, source, note)
-            except InvalidInput as error:
-                raise InvalidInput(f"{source} line {reader.line_num}: {error}") from error
-            yield row
-    except csv.Error as error:
-        raise InvalidInput(f"{source} line {reader.line_num}: not CSV: {error}") from error
+            else:
+                columns = list(range(width))
+                row = _first_row(cells, features, source, note)
+        except InvalidInput as error:
+            raise InvalidInput(f"{source} line {number}: {error}") from error
+        yield row
 
 
-def first_cells(line: str, delimiter: str) -> list[str]:
+def first_cells(line: str, delimiter: str, limits: Limits = DEFAULTS) -> list[str]:
     """The cells of a first line, if it is CSV; otherwise `csv_rows` says what is wrong with it."""
     try:
-        return next(csv.reader([line], delimiter=delimiter))
-    except csv.Error:
+        return next(csv_cells([line], delimiter, "", InvalidInput, limits, strict=False))[1]
+    except InvalidInput:
         return []
 
 

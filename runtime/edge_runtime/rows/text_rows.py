@@ -36,7 +36,7 @@ def read_rows(
         note: called with a message if columns are ignored, once for each column.
         delimiter: the character between the columns of CSV; by default a comma, or a tab if only tabs make the first
             line a header.
-        limits: how deep JSON may be nested.
+        limits: how deep JSON may be nested, and how long a cell of CSV may be.
 
     Yields:
         Each row: a float or a string for each feature, in the order of `features`.
@@ -52,14 +52,14 @@ def read_rows(
         blank += 1
     else:
         raise InvalidInput(f"{source} is empty; it must hold at least one row")
-    by_commas, by_tabs = (names_every_feature(first_cells(line, delimiter), features) for delimiter in ",\t")
+    by_commas, by_tabs = (names_every_feature(first_cells(line, one, limits), features) for one in ",\t")
     read = itertools.chain(itertools.repeat("\n", blank), [line], lines)
     # The name of a feature may begin with a bracket too.
     if line.lstrip()[0] in "[{" and not by_commas and not by_tabs:
         rows = json_rows(read, features, source, note, limits)
     else:
         delimiter = delimiter or ("\t" if by_tabs and not by_commas else ",")
-        rows = csv_rows(read, features, source, note, delimiter)
+        rows = csv_rows(read, features, source, note, delimiter, limits)
     first = next(rows, None)
     if first is None:
         raise InvalidInput(f"{source} has no rows below its header")

@@ -60,7 +60,7 @@ def serve(
         if math.isnan(number):
             raise shell.UsageError(f"{option}: nan is not a number")
     # A call that nobody waits for any more need not go on.
-    model_limits = shell.limits_of([f"call_seconds={timeout}", *(limit or [])])
+    model_limits = shell.limits_of([f"call_seconds={timeout}", *(limit or [])], *shell.OPENING)
     # These import onnxruntime and uvicorn, and the mistakes in a command line are found before.
     from edge_runtime.serve.limits import Limits
     from edge_runtime.serve.supervisor import Supervisor

@@ -46,6 +46,11 @@ MISTAKES: Mapping[str, Mistake] = {
     "--ranges without a name": Mistake(["model.pt", "--ranges", "=0:1"], 2, "--ranges =0:1: write it as name=low:high"),
     "--ranges with one end": Mistake(["model.pt", "--ranges", "x=0:1,2"], 2, "--ranges x=0:1,2: write it as name=low:"),
     "--ranges of words": Mistake(["model.pt", "--ranges", "x=a:b"], 2, "--ranges x=a:b: write it as name=low:high"),
+    "a limit of other commands": Mistake(
+        ["model.pt", "--limit", "columns=2"],
+        2,
+        "columns has no effect here; the limits that have are line_bytes, json_depth, unpacked_bytes, pipe_seconds (",
+    ),
     "--sign is missing": Mistake(["model.pt", "--sign", "nowhere.pem"], 1, "sign: nowhere.pem: no such file"),
     "--sign with another file": Mistake(["model.pt", "--sign", "model.pt"], 1, "model.pt is not a private key in PEM"),
     "an artifact for MODEL": Mistake(

@@ -302,5 +302,5 @@ def test_words_of_limits(capsys: Captured) -> None:
     message = "error: --limit: json_depth must be an integer above 0, or None, found 0 (see --help)\n"
     assert capsys.readouterr().err == message
     assert shell.run(app, ["--limit", "nodes=5"]) == 2
-    message = "error: --limit: there is no limit 'nodes' here; there are line_bytes, json_depth (see --help)\n"
+    message = "error: --limit: nodes has no effect here; the limits that have are line_bytes, json_depth (see --help)\n"
     assert capsys.readouterr().err == message

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_runtime.contract.terminal import aligned, one_line, printable, suggestion, unreadable
+from edge_runtime.contract.terminal import aligned, counted, one_line, printable, suggestion, unreadable
 
 
 @given(st.text())
@@ -31,6 +31,26 @@ def test_escapes(text: object, shown: str) -> None:
 
 def test_messages_of_other_libraries() -> None:
     assert one_line(ValueError("of\n  several\r\n\tlines\n")) == "of several lines"
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        (1, "1 byte"),
+        (1.0, "1 byte"),
+        (0, "0 bytes"),
+        (2, "2 bytes"),
+        (0.5, "0.5 bytes"),
+        (2_000_000.0, "2,000,000 bytes"),
+    ],
+)
+def test_what_is_counted_is_one_or_many(number: float, shown: str) -> None:
+    assert counted(number, "byte") == shown
+    assert counted(number, "byte", "bytes") == shown
+
+
+def test_another_plural() -> None:
+    assert [counted(number, "batch", "batches") for number in (1, 2)] == ["1 batch", "2 batches"]
 
 
 def test_columns_stand_below_each_other() -> None:

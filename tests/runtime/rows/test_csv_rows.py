@@ -3,7 +3,7 @@ import itertools
 import pytest
 import tables
 
-from edge_runtime import Feature, InvalidInput
+from edge_runtime import Feature, InvalidInput, Limits
 from edge_runtime.contract.signature import default_features
 from edge_runtime.rows.csv_rows import csv_rows, first_cells, names_every_feature
 from edge_runtime.rows.row import Row
@@ -152,7 +152,10 @@ def test_one_feature() -> None:
 def test_first_cells() -> None:
     assert first_cells('a,"b,c"\n', ",") == ["a", "b,c"]
     assert first_cells("a\tb\n", "\t") == ["a", "b"]
-    assert first_cells("a" * 200_000, ",") == []
+    assert first_cells("a" * 200_000, ",") == ["a" * 200_000]
+    assert first_cells("a" * 201, ",", Limits(line_bytes=200)) == []
+    # The header may go on in the next line.
+    assert first_cells('a,"b\n', ",") == ["a", "b\n"]
 
 
 def test_headers() -> None:
@@ -172,5 +175,10 @@ def test_a_header_of_a_million_columns() -> None:
 
 def test_a_quote_that_is_never_closed() -> None:
     lines = itertools.chain(['1,"2\n'], itertools.repeat("3,4\n"))
-    with pytest.raises(InvalidInput, match="not CSV: field larger than field limit"):
-        list(csv_rows(lines, NUMBERS, "rows", pytest.fail, ","))
+    with pytest.raises(InvalidInput, match="a cell has more than 1,000 characters, or its quote is never closed; "):
+        list(csv_rows(lines, NUMBERS, "rows", pytest.fail, ",", Limits(line_bytes=1000)))
+
+
+def test_a_long_cell() -> None:
+    longest = "x" * 1_000_000
+    assert rows_of(f"island,colour,note\nDream,{longest},{longest}\n", STRINGS)[0] == [["Dream", longest]]

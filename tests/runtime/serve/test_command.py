@@ -106,6 +106,10 @@ def test_a_port_in_use(command: Any) -> None:
         ([FOUR_BLOBS, "--max-delay", "inf"], 2, "--max-delay: inf is not from 0 to 60000"),
         ([FOUR_BLOBS, "--limit", "call_seconds=0"], 2, "--limit: call_seconds must be a number above 0"),
         ([FOUR_BLOBS, "--limit", "nodes=1"], 1, "the limit is 1; if you trust it"),
+        *(
+            ([FOUR_BLOBS, "--limit", f"{name}=1"], 2, f"--limit: {name} has no effect here; the limits that have are ")
+            for name in ("line_bytes", "json_depth", "unpacked_bytes", "columns", "isolated_bytes", "isolated_seconds")
+        ),
         ([FOUR_BLOBS, "--port", "70000"], 2, "--port: 70000 is not from 0 to 65535"),
         ([FOUR_BLOBS, "--workers", "0"], 2, "--workers: 0 is not 1 or more"),
         ([FOUR_BLOBS, "--port", "0", "--device", "nothing"], 2, "nothing"),

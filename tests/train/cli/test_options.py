@@ -22,6 +22,12 @@ Command = Callable[..., Any]
         (["table.csv"], "which column of table.csv is to be predicted? Name it with --target COLUMN"),
         (["--target", "x"], "--target needs a TABLE"),
         (["--dropout", "0.1"], "--dropout needs a TABLE"),
+        (["--limit", "columns=2"], "--limit needs a TABLE"),
+        (
+            ["t.csv", "--target", "x", "--limit", "nodes=2"],
+            "nodes has no effect here; the limits that have are line_bytes, json_depth, unpacked_bytes, pipe_seconds, "
+            "columns (see --help)",
+        ),
         (["--class-weight", "balanced"], "--class-weight needs a TABLE"),
         (["--epochs", "0"], "--epochs"),
         (["--epochs", "many"], "--epochs"),

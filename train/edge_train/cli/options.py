@@ -122,6 +122,7 @@ def train(
             "--dropout": dropout,
             "--validation": validation,
             "--patience": patience,
+            "--limit": limit,
         }
         if given := [option for option, value in for_tables.items() if value is not None]:
             raise shell.UsageError(f"{given[0]} needs a TABLE")

@@ -3,7 +3,6 @@
 Arrow reads the cells; `columns` finds what they mean.
 """
 
-import csv
 import gzip
 import itertools
 import json
@@ -15,10 +14,11 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.json
 
+from edge_runtime.contract.csv_cells import csv_cells
 from edge_runtime.contract.json_depth import is_too_deep, too_deep
 from edge_runtime.contract.limits import DEFAULTS, Limits, how_to_raise
 from edge_runtime.contract.opened_files import open_file
-from edge_runtime.contract.terminal import shortened, unreadable
+from edge_runtime.contract.terminal import counted, shortened, unreadable
 from edge_runtime.contract.text_files import delimiter_of
 from edge_runtime.contract.values import is_number
 from edge_train.errors import TableError
@@ -81,7 +81,7 @@ def read_table(path: str | Path, limits: Limits = DEFAULTS) -> pa.Table:
 def _check_names(names: Sequence[str], source: Source) -> None:
     path, most = source.path, source.limits.columns
     if most is not None and len(names) > most:
-        raise TableError(f"{path} has {len(names):,} columns, more than {most:,}{how_to_raise('columns')}")
+        raise TableError(f"{path} has {counted(len(names), 'column')}, more than {most:,}{how_to_raise('columns')}")
     if not names:
         raise TableError(f"{path} has no columns")
     seen = set()
@@ -103,7 +103,7 @@ def _check_names(names: Sequence[str], source: Source) -> None:
 def _read_csv(source: Source, delimiter: str) -> pa.Table:
     path = source.path
     # Only the first lines, so that a quote that is never closed does not take in the whole file.
-    cells = _cells(itertools.islice(_lines(source), 1000), path, delimiter)
+    cells = csv_cells(itertools.islice(_lines(source), 1000), delimiter, str(path), TableError, source.limits)
     names = next((found for _, found in cells if found), None)
     if names is None:
         raise TableError(f"{path} is empty; a header line with the names of the columns is needed")
@@ -145,19 +145,9 @@ def _find_fault(source: Source, delimiter: str, width: int) -> None:
 
     Arrow gives the number of the record at most; this reads the whole file again to find the line.
     """
-    for line, cells in _cells(_lines(source), source.path, delimiter):
+    for line, cells in csv_cells(_lines(source), delimiter, str(source.path), TableError, source.limits):
         if cells and len(cells) != width:
             raise TableError(f"{source.path} line {line}: {len(cells)} values, but the header has {width} columns")
-
-
-def _cells(lines: Iterator[str], path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """The records of a CSV file, each with the number of its last line. Raises TableError."""
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    try:
-        for cells in reader:
-            yield reader.line_num, cells
-    except csv.Error as error:
-        raise TableError(f"{path} line {reader.line_num}: not CSV: {error}") from error
 
 
 def _lines(source: Source) -> Iterator[str]:

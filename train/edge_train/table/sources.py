@@ -17,6 +17,7 @@ from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.json_depth import levels, too_deep
 from edge_runtime.contract.limits import Limits, how_to_raise
 from edge_runtime.contract.opened_files import most_unpacked, too_much
+from edge_runtime.contract.terminal import counted
 from edge_runtime.contract.text_files import OpenedText
 from edge_train.errors import TableError
 
@@ -140,9 +141,8 @@ class _CheckedJson:
         if len(lines) > self._most:
             ends = np.flatnonzero(codes == _LINE_END)
             if np.diff(ends, prepend=-1, append=len(lines)).max() - 1 > self._most:
-                raise TableError(
-                    f"{self._source.path} has a line of more than {self._most:,} bytes{how_to_raise('line_bytes')}"
-                )
+                most = counted(self._most, "byte")
+                raise TableError(f"{self._source.path} has a line of more than {most}{how_to_raise('line_bytes')}")
         if not self._level and _are_flat(codes):
             return 0
         content = bytes(lines)
