@@ -16,7 +16,7 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from edge_runtime import InferenceFailed, Predictor
-from edge_runtime.serve import Limits, ServedModels, create_app
+from edge_runtime.serve import ServedModels, ServeLimits, create_app
 from edge_runtime.serve.protocol import LimitedProtocol
 from fuzzing.mutations import mutated_bytes, mutated_json, mutated_lines
 from fuzzing.target import Check, Target, expect
@@ -52,7 +52,7 @@ class _Kept(logging.Handler):
 
 def _app() -> Any:
     predictors = {name: Predictor(MODELS / f"{name}.onnx", device="cpu") for name in _MODELS}
-    return create_app(ServedModels(predictors, Limits(body=2**20, rows=1000)))
+    return create_app(ServedModels(predictors, ServeLimits(body=2**20, rows=1000)))
 
 
 def _prepare(path: str, header: Callable[[int, bytes], dict[str, str]]) -> Check:

@@ -6,10 +6,10 @@ from paths import MODELS
 from starlette.applications import Starlette
 
 from edge_runtime import Predictor
-from edge_runtime.serve import Limits, ServedModels, create_app
+from edge_runtime.serve import ServedModels, ServeLimits, create_app
 
 
-def served(predictors: Mapping[str, Predictor], limits: Limits | None = None) -> ServedModels:
+def served(predictors: Mapping[str, Predictor], limits: ServeLimits | None = None) -> ServedModels:
     """Models of a server."""
     return ServedModels(predictors, limits)
 
@@ -19,6 +19,6 @@ def opened(*names: str) -> dict[str, Predictor]:
     return {name: Predictor(MODELS / f"{name}.onnx", device="cpu") for name in names}
 
 
-def app_of(predictors: Mapping[str, Predictor], limits: Limits | None = None) -> Starlette:
+def app_of(predictors: Mapping[str, Predictor], limits: ServeLimits | None = None) -> Starlette:
     """An application that serves `predictors`."""
     return create_app(served(predictors, limits))

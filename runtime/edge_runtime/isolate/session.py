@@ -105,8 +105,11 @@ class IsolatedPlacement(Placement):
             DeviceUnavailable: the model is to run on something other than the CPU.
             IsolationFailed, ModelNotFound, InvalidModel, InvalidInput, RuntimeNotInstalled: see `IsolatedPredictor`.
         """
-        if settings.providers is not None or settings.device not in ("auto", "cpu", CPU):
-            raise DeviceUnavailable(f"{settings.shown_device} cannot be used: an isolated model runs on the CPU alone")
+        if settings.device not in ("auto", "cpu", CPU) or any(name != CPU for name, _ in settings.providers or ()):
+            raise DeviceUnavailable(
+                f"{settings.shown_device} cannot be used: an isolated model runs on the CPU alone; leave it out, or "
+                "open a model that you trust without isolation"
+            )
         self.isolated = IsolatedSession(source, settings.on_cpu)
         self.main = self._pooled = cast(Session, self.isolated)
         self.threads, self.ranges = settings.threads, ranges_in(self.main.metadata, self.main.inputs)

@@ -6,16 +6,16 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from edge_runtime.serve.app import create_app
-    from edge_runtime.serve.limits import Limits
+    from edge_runtime.serve.limits import ServeLimits
     from edge_runtime.serve.models import ServedModels
 
-__all__ = ["Limits", "ServedModels", "create_app"]
+__all__ = ["ServeLimits", "ServedModels", "create_app"]
 
 # Starlette is loaded with what needs it.
 __getattr__ = lazy_names(
     __name__,
     {
-        "Limits": "edge_runtime.serve.limits",
+        "ServeLimits": "edge_runtime.serve.limits",
         "ServedModels": "edge_runtime.serve.models",
         "create_app": "edge_runtime.serve.app",
     },

@@ -62,14 +62,14 @@ def serve(
     # A call that nobody waits for any more need not go on.
     model_limits = shell.limits_of([f"call_seconds={timeout}", *(limit or [])], *shell.OPENING)
     # These import onnxruntime and uvicorn, and the mistakes in a command line are found before.
-    from edge_runtime.serve.limits import Limits
+    from edge_runtime.serve.limits import ServeLimits
     from edge_runtime.serve.supervisor import Supervisor
     from edge_runtime.serve.worker import Settings
     from edge_runtime.serve.worker import serve as serve_here
 
     # Read once, so that all workers go by the same keys.
     keys = tuple(PublicKey.read(path).pem for path in trust or ())
-    limits = Limits(max_body * 1_000_000, timeout, max_waiting, max_delay / 1000)
+    limits = ServeLimits(max_body * 1_000_000, timeout, max_waiting, max_delay / 1000)
     with _bound(host, port) as listening:
         address, number, *_ = listening.getsockname()
         # Whoever lets other machines ask knows by which names they do.

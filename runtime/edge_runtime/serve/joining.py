@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_runtime.serve.limits import Limits
+from edge_runtime.serve.limits import ServeLimits
 from edge_runtime.serve.refusals import Refused
 from edge_runtime.serve.threads import in_thread
 
@@ -158,7 +158,7 @@ class Calls:
         compute: Compute,
         check: Callable[[Feed], Feed],
         threads: Executor,
-        limits: Limits,
+        limits: ServeLimits,
         has_independent_rows: bool,
         on_call: Callable[[int], object] = lambda rows: None,
         on_waiting: Callable[[int], object] = lambda count: None,

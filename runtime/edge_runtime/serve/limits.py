@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Limits:
+class ServeLimits:
     """What a server refuses.
 
     Attributes:

@@ -18,7 +18,7 @@ from edge_runtime.predictor import Predictor
 from edge_runtime.rows.arrays import as_tensor
 from edge_runtime.rows.tensor_reader import check_axes, named
 from edge_runtime.serve.joining import Calls
-from edge_runtime.serve.limits import Limits
+from edge_runtime.serve.limits import ServeLimits
 from edge_runtime.serve.metrics import Metrics
 from edge_runtime.serve.refusals import Refused
 from edge_runtime.serve.row_answers import RowAnswers
@@ -194,9 +194,9 @@ class ServedModels(Mapping[str, ServedModel]):
         is_ready: whether it takes requests; not before the models are opened, nor when it is about to end.
     """
 
-    def __init__(self, predictors: Mapping[str, Predictor], limits: Limits | None = None) -> None:
+    def __init__(self, predictors: Mapping[str, Predictor], limits: ServeLimits | None = None) -> None:
         """Serve `predictors`, each under its name."""
-        self.limits = limits or Limits()
+        self.limits = limits or ServeLimits()
         self.metrics = Metrics(len(predictors))
         count = max(2, available_processors())
         self.threads, self.others = Threads(count, "edge-serve-calls"), Threads(count, "edge-serve")

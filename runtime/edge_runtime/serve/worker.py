@@ -20,11 +20,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from edge_runtime.contract import shell
 from edge_runtime.contract.errors import EdgePredictError, NoCertificate
-from edge_runtime.contract.limits import Limits as ModelLimits
+from edge_runtime.contract.limits import Limits
 from edge_runtime.predictor import Predictor
 from edge_runtime.serve.app import create_app
 from edge_runtime.serve.hosts import asked_by
-from edge_runtime.serve.limits import Limits
+from edge_runtime.serve.limits import ServeLimits
 from edge_runtime.serve.models import ServedModels
 from edge_runtime.serve.protocol import LimitedProtocol
 from edge_runtime.serve.refusals import Refused
@@ -51,8 +51,8 @@ class Settings:
     device: str
     threads: int | None
     verify: bool
-    limits: Limits
-    model_limits: ModelLimits
+    limits: ServeLimits
+    model_limits: Limits
     drain: float
     hosts: frozenset[str]
     trust: tuple[bytes, ...] = ()

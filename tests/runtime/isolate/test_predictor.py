@@ -6,6 +6,7 @@ import functools
 import gc
 import os
 import pickle
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -158,10 +159,30 @@ def test_what_cannot_be_opened(content: bytes, tmp_path: Path) -> None:
         IsolatedPredictor(tmp_path / "nothing.onnx")
 
 
-def test_where_it_does_not_run() -> None:
-    for where in ({"device": "cuda"}, {"providers": ["CPUExecutionProvider"]}):
-        with pytest.raises(DeviceUnavailable, match="isolated model runs on the CPU"):
-            IsolatedPredictor(FOUR_BLOBS, **where)
+CPU = "CPUExecutionProvider"
+
+
+@pytest.mark.parametrize(
+    "where", [{"device": "cpu"}, {"device": CPU}, {"providers": [CPU]}, {"providers": [(CPU, {})]}]
+)
+def test_whatever_names_the_cpu(where: dict[str, Any]) -> None:
+    with IsolatedPredictor(FOUR_BLOBS, **where) as predictor:
+        assert predictor.predict([[-1, 1]]).tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ({"device": "cuda"}, "device 'cuda' cannot"),
+        ({"device": "CUDAExecutionProvider"}, "device 'CUDAExecutionProvider' cannot"),
+        ({"providers": ["CUDAExecutionProvider"]}, "providers CUDAExecutionProvider cannot"),
+        ({"providers": [CPU, ("CUDAExecutionProvider", {})]}, f"providers {CPU}, CUDAExecutionProvider cannot"),
+    ],
+)
+def test_where_it_does_not_run(where: dict[str, Any], said: str) -> None:
+    with pytest.raises(DeviceUnavailable, match=re.escape(said)) as found:
+        IsolatedPredictor(FOUR_BLOBS, **where)
+    assert "runs on the CPU alone; leave it out, or open a model that you trust without isolation" in str(found.value)
 
 
 def test_content_and_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from servers import ask
 
 from edge_runtime import Predictor
 from edge_runtime.contract.version import __version__
-from edge_runtime.serve import Limits, ServedModels, create_app
+from edge_runtime.serve import ServedModels, ServeLimits, create_app
 
 PATH = "/v2/models/blobs/infer"
 X = {"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [-1, 1]}
@@ -169,14 +169,14 @@ def large(rows: int) -> tuple[bytes, dict[str, str]]:
 
 
 def test_a_call_that_takes_too_long() -> None:
-    models = ServedModels({"images": Predictor(MODELS / "images.onnx", device="cpu")}, Limits(seconds=1e-5))
+    models = ServedModels({"images": Predictor(MODELS / "images.onnx", device="cpu")}, ServeLimits(seconds=1e-5))
     body, headers = large(100_000)
     response = ask(create_app(models), "/v2/models/images/infer", body, **headers)
     assert (response.status, response.json) == (504, {"error": "there was no answer within 1e-05 seconds"})
 
 
 def test_more_requests_than_may_wait() -> None:
-    app = create_app(ServedModels({"blobs": Predictor(FOUR_BLOBS, device="cpu")}, Limits(waiting=0)))
+    app = create_app(ServedModels({"blobs": Predictor(FOUR_BLOBS, device="cpu")}, ServeLimits(waiting=0)))
     responses = [ask(app, PATH, orjson.dumps({"inputs": [X]})) for _ in range(3)]
     assert [response.status for response in responses] == [503] * 3
     assert responses[0].headers["retry-after"] == "1"

@@ -11,7 +11,7 @@ import pytest
 from concurrency import HANG
 
 from edge_runtime import InvalidInput
-from edge_runtime.serve import Limits, joining
+from edge_runtime.serve import ServeLimits, joining
 from edge_runtime.serve.joining import Calls, Pace
 from edge_runtime.serve.refusals import Refused
 
@@ -44,8 +44,8 @@ def feed(start: int, rows: int = 1, columns: int = 2) -> dict[str, Any]:
     return {"x": np.arange(start, start + rows * columns, dtype=np.float64).reshape(rows, columns)}
 
 
-def served(model: Model, limits: Limits | None = None, has_independent_rows: bool = True) -> Calls:
-    return Calls(model, lambda given: given, ThreadPoolExecutor(4), limits or Limits(), has_independent_rows)
+def served(model: Model, limits: ServeLimits | None = None, has_independent_rows: bool = True) -> Calls:
+    return Calls(model, lambda given: given, ThreadPoolExecutor(4), limits or ServeLimits(), has_independent_rows)
 
 
 async def begun(model: Model) -> None:
@@ -106,7 +106,7 @@ def test_rows_wait_for_others_as_long_as_is_allowed(
 ) -> None:
     model = Model()
     model.go.set()
-    calls = served(model, Limits(delay=0.05))
+    calls = served(model, ServeLimits(delay=0.05))
     calls._pace.took(8, 1)  # so that sizes up to twice as large may be tried
 
     async def ask() -> None:
@@ -129,7 +129,7 @@ def test_rows_wait_for_others_as_long_as_is_allowed(
 
 def test_too_many_that_wait_are_told_to_come_again() -> None:
     model = Model()
-    calls = served(model, Limits(waiting=2))
+    calls = served(model, ServeLimits(waiting=2))
 
     async def ask() -> None:
         tasks = [asyncio.create_task(calls.outputs(feed(i))) for i in range(2)]
@@ -146,7 +146,7 @@ def test_too_many_that_wait_are_told_to_come_again() -> None:
 @pytest.mark.parametrize("independent", [True, False])
 def test_what_takes_too_long(independent: bool) -> None:
     model = Model()
-    calls = served(model, Limits(seconds=0.05), independent)
+    calls = served(model, ServeLimits(seconds=0.05), independent)
 
     async def ask() -> None:
         tasks = [asyncio.create_task(calls.outputs(feed(i))) for i in range(6)]
@@ -185,7 +185,7 @@ def is_at_once(calls: Calls) -> bool:
 def test_quick_calls_of_one_caller_are_made_at_once_and_those_of_many_are_joined() -> None:
     model = Model()
     model.go.set()
-    calls = served(model, Limits(delay=HANG))
+    calls = served(model, ServeLimits(delay=HANG))
     for size in (2, 16):
         calls._pace.took(size, 1e-6)
 

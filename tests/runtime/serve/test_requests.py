@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from edge_runtime import InvalidInput, Predictor
-from edge_runtime.serve import Limits, ServedModels
+from edge_runtime.serve import ServedModels, ServeLimits
 from edge_runtime.serve.models import ServedModel
 from edge_runtime.serve.refusals import Refused
 from edge_runtime.serve.requests import Answer, Asked, ModelEndpoint, read_body
@@ -27,7 +27,7 @@ async def echo(model: ServedModel, asked: Asked) -> Answer:
 
 @pytest.fixture(scope="module")
 def app() -> Any:
-    models = ServedModels({"blobs": Predictor(FOUR_BLOBS, device="cpu")}, Limits(body=10))
+    models = ServedModels({"blobs": Predictor(FOUR_BLOBS, device="cpu")}, ServeLimits(body=10))
     return Starlette(routes=[Route("/{name}", ModelEndpoint(models, "echo", echo), methods=["POST"])])
 
 
@@ -47,7 +47,7 @@ def test_an_answer_and_errors(app: Any) -> None:
 def test_bodies_and_answers_may_be_compressed(app: Any) -> None:
     body = gzip.compress(b"1234567890")
     assert ask(app, "/blobs", body[:2], content_encoding="gzip").status == 400
-    models = ServedModels({"blobs": Predictor(FOUR_BLOBS, device="cpu")}, Limits(body=100_000))
+    models = ServedModels({"blobs": Predictor(FOUR_BLOBS, device="cpu")}, ServeLimits(body=100_000))
     large = Starlette(routes=[Route("/{name}", ModelEndpoint(models, "echo", echo), methods=["POST"])])
     assert ask(large, "/blobs", body, content_encoding="gzip").body == b"blobs 1234567890"
     for size in (2_000, 90_000):

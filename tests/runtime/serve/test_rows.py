@@ -20,7 +20,7 @@ from tables import ROWS, named
 
 from edge_runtime import Predictor
 from edge_runtime.cli.command import main
-from edge_runtime.serve import Limits
+from edge_runtime.serve import ServeLimits
 
 NAMES = ("penguins", "islands", "mass", "images", "words", "tensors", "three_labels")
 JSON_ROWS = [named(row) for row in ROWS]
@@ -28,7 +28,7 @@ JSON_ROWS = [named(row) for row in ROWS]
 
 @pytest.fixture(scope="module")
 def app() -> Starlette:
-    return app_of(opened(*NAMES), Limits(rows=50))
+    return app_of(opened(*NAMES), ServeLimits(rows=50))
 
 
 def post(app: Starlette, path: str, body: Any, **headers: str) -> Response:
@@ -127,7 +127,7 @@ def test_what_the_client_accepts(app: Any, accepted: str, expected: str) -> None
 
 def test_many_rows_are_answered_as_few_are(app: Starlette) -> None:
     """Large bodies and answers are read and written on threads."""
-    large = app_of(opened("penguins"), Limits(rows=20_000))
+    large = app_of(opened("penguins"), ServeLimits(rows=20_000))
     rows = list(itertools.islice(itertools.cycle(JSON_ROWS), 20_000))
     found = post(large, "/models/penguins/predict", rows).json["answers"]
     few = post(app, "/models/penguins/predict", JSON_ROWS).json["answers"]
