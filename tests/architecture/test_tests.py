@@ -4,7 +4,7 @@ import re
 import threading
 
 import pytest
-from concurrency import in_threads
+from concurrency import HANG, in_threads
 from paths import ROOT
 
 
@@ -21,7 +21,7 @@ def test_an_exception_in_any_thread_reaches_the_test() -> None:
 
 def test_threads_run_at_the_same_time() -> None:
     together = threading.Barrier(4)
-    in_threads(lambda: together.wait(60), 4)
+    in_threads(lambda: together.wait(HANG), 4)
 
 
 def test_no_test_starts_threads_of_its_own() -> None:

@@ -22,10 +22,10 @@ def predict_lazily(rows):
     import edge_runtime
     return opened().predict(rows).tolist()
 """
-ASK = """
+ASK = f"""
 import tasks
 answers = [task.delay([[-1, 1], [1, 1]]) for _ in range(10) for task in (tasks.predict, tasks.predict_lazily)]
-print([answer.get(timeout=60) for answer in answers])
+print([answer.get(timeout={HANG}) for answer in answers])
 """
 
 

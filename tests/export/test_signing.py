@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from concurrency import HANG
 from signatures import new_key, private_pem, sha256
 
 from edge_export import ExportError, PassphraseNeeded, SigningKey
@@ -70,7 +71,7 @@ def model_signing(*arguments: object) -> subprocess.CompletedProcess[str]:
     """The command line of model-signing, which imports OpenSSL without saying so."""
     pytest.importorskip("model_signing", exc_type=ImportError)
     command = [sys.executable, "-m", "model_signing", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, capture_output=True, text=True, timeout=HANG)
 
 
 @needs_openssl

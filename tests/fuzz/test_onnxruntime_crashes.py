@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from concurrency import HANG
 from fuzzing.replay import crashes
 from fuzzing.targets.artifacts import use
 
@@ -18,6 +19,6 @@ def test_a_crash_is_an_error(path: Path) -> None:
     # Versions of ONNX Runtime differ in what they refuse, answer, and crash on.
     with (
         contextlib.suppress(EdgePredictError),
-        IsolatedPredictor(path, limits=Limits(isolated_seconds=20)) as predictor,
+        IsolatedPredictor(path, limits=Limits(isolated_seconds=HANG)) as predictor,
     ):
         use(predictor)

@@ -5,6 +5,8 @@ import json
 import pickle
 from typing import Any
 
+from concurrency import HANG
+
 from edge_runtime import IsolationFailed, Predictor
 
 # The value of an expression, in the message of an error: a process answers nothing else that it was not made for.
@@ -35,7 +37,7 @@ def evaluated(predictor: Predictor, expression: str) -> Any:
     """
     process = predictor._runner.placement.isolated._process  # type: ignore[attr-defined]
     try:
-        process.ask("open", pickle.dumps(_Evaluated(expression)), seconds=10)
+        process.ask("open", pickle.dumps(_Evaluated(expression)), seconds=HANG)
     except IsolationFailed as error:
         name, _, message = str(error).removeprefix(_SAID).partition(": ")
         if name != "RuntimeError":

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from concurrency import HANG
 
-# A user who has no name, and may read what root may.
-NAMELESS = 54_321
+# A user who has no name, and may read what root may. Each process of tests has one of its own, since the system counts
+# what all processes of a user have.
+_NAMELESS = 40_000 + os.getpid() % 20_000
 _MAY = "-all,+dac_read_search,+dac_override"
 
 
@@ -68,7 +69,7 @@ def nameless(words: Sequence[object], processes: int | None = None) -> list[obje
     if sys.platform != "linux" or os.getuid() != 0 or shutil.which("setpriv") is None:
         pytest.skip("only root can be somebody else, with setpriv")
     caps = ["--inh-caps", _MAY, "--ambient-caps", _MAY.removeprefix("-all,"), "--bounding-set", _MAY]
-    user = ["setpriv", "--reuid", NAMELESS, "--regid", NAMELESS, "--clear-groups", *caps]
+    user = ["setpriv", "--reuid", _NAMELESS, "--regid", _NAMELESS, "--clear-groups", *caps]
     return [*user, *([] if processes is None else ["prlimit", f"--nproc={processes}"]), *words]
 
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from concurrency import HANG
 from paths import FOUR_BLOBS, MODELS
 from traced import bare_environment
 
@@ -97,7 +98,7 @@ def found(steps: str) -> str:
     """What a program prints that looks around before and after `steps`."""
     environment = bare_environment(FOUR_BLOBS.parent, PYTHONWARNINGS="default", TZ="Asia/Kolkata")
     result = subprocess.run(
-        [sys.executable, "-c", LOOK + steps], env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", LOOK + steps], env=environment, capture_output=True, text=True, timeout=HANG
     )
     assert (result.returncode, result.stderr) == (0, ""), result
     return result.stdout

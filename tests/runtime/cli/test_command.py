@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import tables
+from concurrency import HANG
 from paths import MODELS
 
 from edge_runtime.cli.command import main
@@ -121,12 +122,12 @@ def test_piped_rows_are_answered_as_they_come() -> None:
             process.stdin.flush()
             assert process.stdout.readline() == answer
         process.stdin.close()
-        assert process.wait(timeout=30) == 0
+        assert process.wait(HANG) == 0
 
 
 def test_the_reader_closes_the_pipe() -> None:
     script = f"yes 1,1 | {' '.join(PROGRAM)} --input - | head -n 1"
-    result = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60)
+    result = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=HANG)
     assert (result.stdout, result.stderr) == ("label 0  probability 0.9785\n", "")
 
 
@@ -174,7 +175,7 @@ def test_interrupt() -> None:
         process.stdin.flush()
         assert process.stdout.readline() == "label 0  probability 0.9785\n"
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 130
+        assert process.wait(HANG) == 130
         assert "Traceback" not in process.stderr.read()
 
 

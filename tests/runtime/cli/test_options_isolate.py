@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from commands import assert_one_line
 from concurrency import HANG
-from hostile_models import FOLDER, HOSTILE, LIMITS, ROWS, Hostile
+from hostile_models import FOLDER, HOSTILE, ROWS, Hostile
 from paths import FOUR_BLOBS, MODELS
 
 from edge_runtime.cli.command import main
@@ -24,8 +24,6 @@ from edge_runtime.cli.command import main
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="models are isolated on POSIX systems")
 
 Command = Callable[..., Any]
-BOUNDS = [f"--limit={name}={value}" for name, value in vars(LIMITS).items() if name in ("isolated_seconds", "nodes")]
-BOUNDS += [f"--limit=isolated_bytes={LIMITS.isolated_bytes}"]
 PENGUINS = MODELS / "penguins.onnx"
 
 
@@ -130,8 +128,9 @@ def test_each_row_of_a_pipe_is_answered_as_it_comes() -> None:
 @pytest.mark.parametrize("hostile", HOSTILE, ids=lambda one: one.name)
 def test_hostile_models(command: Command, hostile: Hostile, tmp_path: Path) -> None:
     np.savez(tmp_path / "rows.npz", x=np.array(ROWS, np.float32))
-    model, output = FOLDER / f"{hostile.name}.onnx", tmp_path / "raw.npz"
-    result = command(main, model, "--input", tmp_path / "rows.npz", "--output", output, "--isolate", *BOUNDS)
+    model, output, limits = FOLDER / f"{hostile.name}.onnx", tmp_path / "raw.npz", vars(hostile.limits)
+    bounds = [f"--limit={name}={limits[name]}" for name in ("isolated_seconds", "isolated_bytes", "nodes")]
+    result = command(main, model, "--input", tmp_path / "rows.npz", "--output", output, "--isolate", *bounds)
     assert_one_line(result, 1)
     assert any(said in result.err for said in hostile.said)
     assert not output.exists()

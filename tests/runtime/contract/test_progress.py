@@ -4,6 +4,7 @@ import io
 import threading
 
 import pytest
+from concurrency import HANG
 
 from edge_runtime.contract.progress import Progress
 
@@ -47,7 +48,7 @@ def test_it_is_drawn_and_erased(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = stderr_is_a_terminal(monkeypatch)
     with Progress("verifying", total=8, delay=0) as progress:
         progress.advance(2)
-        assert terminal.written.wait(60)
+        assert terminal.written.wait(HANG)
         assert "verifying  [" in terminal.getvalue()
     assert terminal.screen() == ""
 
@@ -58,11 +59,11 @@ def test_how_much_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
         progress.advance(6)
         terminal.written.clear()
         while "[##################......]  75%  0:0" not in terminal.getvalue():
-            assert terminal.written.wait(60)
+            assert terminal.written.wait(HANG)
             terminal.written.clear()
         progress.begin("searching")
         while "searching  0:0" not in terminal.getvalue():
-            assert terminal.written.wait(60)
+            assert terminal.written.wait(HANG)
             terminal.written.clear()
 
 
@@ -71,7 +72,7 @@ def test_lines_of_results_go_to_stdout_above_it(
 ) -> None:
     terminal = stderr_is_a_terminal(monkeypatch)
     with Progress("training", delay=0) as progress:
-        assert terminal.written.wait(60)
+        assert terminal.written.wait(HANG)
         progress.write("epoch 1")
         assert capsys.readouterr().out == "epoch 1\n"
     assert terminal.screen() == ""
@@ -79,7 +80,7 @@ def test_lines_of_results_go_to_stdout_above_it(
 
 def test_nothing_for_what_is_done_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = stderr_is_a_terminal(monkeypatch)
-    monkeypatch.setattr("edge_runtime.contract.progress._DELAY", 60)
+    monkeypatch.setattr("edge_runtime.contract.progress._DELAY", HANG)
     with Progress("verifying", total=8) as progress:
         progress.advance()
         assert progress._thread is not None
@@ -103,13 +104,13 @@ def test_the_usual_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = stderr_is_a_terminal(monkeypatch)
     monkeypatch.setattr("edge_runtime.contract.progress._DELAY", 0)
     with Progress("verifying"):
-        assert terminal.written.wait(60)
+        assert terminal.written.wait(HANG)
 
 
 def test_what_is_printed_above_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = stderr_is_a_terminal(monkeypatch)
     with Progress("verifying", delay=0) as progress:
-        assert terminal.written.wait(60)
+        assert terminal.written.wait(HANG)
         with progress.above():
             assert terminal.screen() == ""
             terminal.write("a note\n")

@@ -60,8 +60,8 @@ predictor.predict_proba(np.zeros((3_000_000, 2), np.float32))
 def test_a_session_is_shared_although_other_threads_go_on_predicting() -> None:
     in_child(
         "assert predictor.predict_one([-1, 1]) == one\nassert predictor._runner.placement.main._session is session",
-        """
-predictor, forks._PATIENCE = Predictor(PATH, device="cpu"), 60
+        f"""
+predictor, forks._PATIENCE = Predictor(PATH, device="cpu"), {HANG}
 one = predictor.predict_one([-1, 1])
 session = predictor._runner.placement.main._session
 def forever(call, *arguments):

@@ -1,6 +1,7 @@
 """The isolated process: whatever happens in it is one typed error, in bounded time, and nothing of it is left."""
 
 import contextlib
+import dataclasses
 import os
 import signal
 import subprocess
@@ -11,10 +12,11 @@ from typing import Any
 
 import pytest
 from commands import assert_python_runs
-from concurrency import in_threads
+from concurrency import HANG, in_threads
 from confined import process_of
-from hostile_models import FOLDER, HOSTILE, LIMITS, ROWS, Hostile
+from hostile_models import FOLDER, HOSTILE, LIMITS, ROWS, SOON, Hostile
 from paths import FOUR_BLOBS
+from servers import until
 
 from edge_runtime import EdgePredictError, InferenceFailed, IsolatedPredictor, IsolationFailed, Limits
 from edge_runtime.isolate import process
@@ -35,23 +37,30 @@ def nothing_is_left() -> Iterator[None]:
         assert os.waitpid(-1, os.WNOHANG) == (0, 0)
 
 
+@contextlib.contextmanager
+def endless() -> Iterator[IsolatedPredictor]:
+    """A model that never answers: it may take as long as it likes to open, and a call is soon too late."""
+    with IsolatedPredictor(FOLDER / "endless.onnx", limits=LIMITS) as predictor:
+        session: Any = predictor._isolated.isolated
+        session._settings = dataclasses.replace(session._settings, limits=SOON)
+        yield predictor
+
+
 @pytest.mark.parametrize("hostile", HOSTILE, ids=lambda one: one.name)
 def test_hostile_models(hostile: Hostile) -> None:
-    begun = time.monotonic()
     with (
         pytest.raises(IsolationFailed) as found,
-        IsolatedPredictor(FOLDER / f"{hostile.name}.onnx", limits=LIMITS) as predictor,
+        IsolatedPredictor(FOLDER / f"{hostile.name}.onnx", limits=hostile.limits) as predictor,
     ):
         predictor.run({"x": ROWS})
     assert any(said in str(found.value) for said in hostile.said)
-    assert time.monotonic() - begun < 60
     assert isinstance(found.value, InferenceFailed)
     with IsolatedPredictor(FOUR_BLOBS) as next_one:
         assert next_one.predict([[-1, 1]]).tolist() == [1]
 
 
 def test_all_later_calls_raise_the_same() -> None:
-    with IsolatedPredictor(FOLDER / "endless.onnx", limits=LIMITS) as predictor:
+    with endless() as predictor:
         messages = set()
         for _ in range(3):
             with pytest.raises(IsolationFailed, match="--limit isolated_seconds=") as found:
@@ -97,23 +106,21 @@ def test_signals(number: signal.Signals, said: str) -> None:
         (READ + "s.sendall(b'\\x10' + bytes(11) + b'[\"error\", 1, 2] ')", "does not answer as it should"),
         (READ + "s.sendall(b'\\xff' * 12)", "does not answer as it should"),
         (READ + "s.sendall(b'\\x08' + bytes(11))", "exit code 0"),
-        (READ + "time.sleep(100)", "does not start within 1 s"),
-        ("time.sleep(100)", "does not start within 1 s"),
+        (READ + "time.sleep(1000)", "does not start within 1 s"),
+        ("time.sleep(1000)", "does not start within 1 s"),
         (READ + "[(s.sendall(b'['), time.sleep(0.1)) for _ in range(1000)]", "does not answer as it should"),
         (READ + "[(s.sendall(b'\\x00'), time.sleep(0.5)) for _ in range(1000)]", "does not start within 1 s"),
         (READ + "[s.sendall(b'\\x08' + bytes(11) + b'[\"step\"]') for _ in iter(int, 1)]", "does not start within 1 s"),
-        (READ + "s.shutdown(2); time.sleep(100)", "does not answer any more"),
+        (READ + "s.shutdown(2); time.sleep(1000)", "does not answer any more"),
         (READ + 't = b\'["error", "SystemExit", "no"]\'; s.sendall(bytes([len(t)]) + bytes(11) + t)', "SystemExit: no"),
     ],
 )
 def test_a_process_that_was_taken_over(script: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "_START", CONNECTED + script)
-    monkeypatch.setattr(process, "_STARTING", 1.0)
-    begun = time.monotonic()
+    monkeypatch.setattr(process, "_STARTING", 1.0 if "within 1 s" in said else float(HANG))
     with pytest.raises(IsolationFailed) as found:
         IsolatedProcess(Limits())
     assert said in str(found.value)
-    assert time.monotonic() - begun < 30
 
 
 def test_it_raises_no_errors_but_those_of_this_package(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,38 +170,46 @@ def test_what_a_signal_handler_raises_ends_the_call_and_the_next_one_is_answered
     def raise_it(*_: object) -> None:
         raise TooLate
 
+    def run_until_alarm(predictor: IsolatedPredictor) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        predictor.run({"x": ROWS})
+
     before = signal.signal(signal.SIGALRM, raise_it)
     try:
-        with IsolatedPredictor(FOLDER / "endless.onnx", limits=Limits(isolated_seconds=60)) as predictor:
+        with IsolatedPredictor(FOLDER / "endless.onnx", limits=Limits(isolated_seconds=HANG)) as predictor:
             for _ in range(2):
-                signal.setitimer(signal.ITIMER_REAL, 0.5)
                 with pytest.raises(TooLate):
-                    predictor.run({"x": ROWS})
+                    run_until_alarm(predictor)
     finally:
         signal.signal(signal.SIGALRM, before)
 
 
-def test_a_call_within_a_call() -> None:
+def test_a_call_within_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
     found: list[Any] = []
+    answer = process._answer
 
     def call(*_: object) -> None:
         with pytest.raises(IsolationFailed, match="in the middle of its own call") as error:
-            predictor.run({"x": ROWS})
+            predictor.predict_one([-1, 1])
         found.append(error)
+
+    def interrupted(*arguments: Any) -> Any:
+        # The question is asked, and not answered.
+        signal.raise_signal(signal.SIGALRM)
+        return answer(*arguments)
 
     before = signal.signal(signal.SIGALRM, call)
     try:
-        with IsolatedPredictor(FOLDER / "endless.onnx", limits=LIMITS) as predictor:
-            signal.setitimer(signal.ITIMER_REAL, 0.5)
-            with pytest.raises(IsolationFailed, match="took longer"):
-                predictor.run({"x": ROWS})
+        with IsolatedPredictor(FOUR_BLOBS) as predictor:
+            monkeypatch.setattr(process, "_answer", interrupted)
+            assert predictor.predict_one([-1, 1]).label == 1
     finally:
         signal.signal(signal.SIGALRM, before)
     assert len(found) == 1
 
 
 def test_threads_that_wait_while_it_dies() -> None:
-    with IsolatedPredictor(FOLDER / "endless.onnx", limits=LIMITS) as predictor:
+    with endless() as predictor:
 
         def ask() -> None:
             with pytest.raises(IsolationFailed, match="took longer"):
@@ -212,18 +227,14 @@ predictor.run({{"x": {ROWS}}})
 """
 
 
-def gone(pid: int) -> bool:
-    """Whether the process ends within a while."""
-    for _ in range(600):
-        try:
-            os.kill(pid, 0)
-            with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123
-                if file.read().rpartition(")")[2].split()[0] == "Z":
-                    return True
-        except (ProcessLookupError, FileNotFoundError):
-            return True
-        time.sleep(0.05)
-    return False
+def is_gone(pid: int) -> bool:
+    """Whether the process has ended."""
+    try:
+        os.kill(pid, 0)
+        with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123
+            return file.read().rpartition(")")[2].split()[0] == "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return True
 
 
 BLOCKED = """
@@ -244,8 +255,8 @@ def test_it_ends_with_the_program_while_it_computes(number: signal.Signals, befo
         pid = int(program.stdout.readline())
         time.sleep(0.3)
         program.send_signal(number)
-        program.wait(60)
-    assert gone(pid)
+        program.wait(HANG)
+    until(lambda: is_gone(pid))
 
 
 def test_the_end_of_the_interpreter_is_quiet() -> None:
@@ -290,9 +301,6 @@ def test_nothing_of_the_environment_reaches_it(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_the_system_ends_it_even_if_the_program_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "_GRACE", 1000.0)
-    with (
-        IsolatedPredictor(FOLDER / "endless.onnx", limits=LIMITS) as predictor,
-        pytest.raises(IsolationFailed, match="took longer"),
-    ):
+    monkeypatch.setattr(process, "_GRACE", 10.0 * HANG)
+    with endless() as predictor, pytest.raises(IsolationFailed, match="took longer"):
         predictor.run({"x": ROWS})
