@@ -13,10 +13,12 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from concurrency import HANG
+
 # What `edge-train` imports one after the other, and what torch imports when it records the first step.
 _MODULES = ["pytest", "edge_train.cli.options", "edge_train.cli.run", "edge_train.cli.data", "edge_train.example"]
 _MODULES += ["edge_train.table.split", "torch._dynamo"]
-_SECONDS = 120  # only a guard: a process that hangs fails its test
+
 
 SENT = "sent itself a signal\n"
 
@@ -52,7 +54,7 @@ def edge_train_together(
         started.append((process, out, err))
     finished = []
     for process, out, err in started:
-        process.join(_SECONDS)
+        process.join(HANG)
         if process.exitcode is None:
             process.kill()
             raise AssertionError(f"edge-train hangs: {err.read_text()}")

@@ -89,19 +89,22 @@ def test_a_fork_of_a_run_does_not_lock(tmp_path: Path) -> None:
     """Such as a worker that outlives it."""
     path = tmp_path / "model.pt"
     read, write = os.pipe()
+    begun, begin = os.pipe()
 
     def run() -> None:
         with locked([path]):
             if os.fork() == 0:
                 os.close(write)
+                os.write(begin, b"1")
                 os.read(read, 1)  # until the test has ended
                 os._exit(0)
+            os.read(begun, 1)
             kill()
 
     assert in_fork(run) == -9
     check_not_locked([path])
-    os.close(write)
-    os.close(read)
+    for descriptor in (read, write, begun, begin):
+        os.close(descriptor)
 
 
 @forks
