@@ -117,7 +117,9 @@ def test_signals(number: signal.Signals, said: str) -> None:
 )
 def test_a_process_that_was_taken_over(script: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "_START", CONNECTED + script)
-    monkeypatch.setattr(process, "_STARTING", 1.0 if "within 1 s" in said else float(HANG))
+    is_awaited = "within 1 s" in said or "any more" in said
+    for name in ("_STARTING", "_GRACE"):
+        monkeypatch.setattr(process, name, 1.0 if is_awaited else float(HANG))
     with pytest.raises(IsolationFailed) as found:
         IsolatedProcess(Limits())
     assert said in str(found.value)
