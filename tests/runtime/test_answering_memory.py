@@ -1,4 +1,4 @@
-"""Memory does not grow with the number of calls, nor with that of their sizes."""
+"""Memory does not grow with the number of calls, nor with that of their sizes, nor with that of refused rows."""
 
 import subprocess
 import sys
@@ -48,3 +48,34 @@ def test_memory_does_not_grow_with_calls_or_sizes(with_metadata: WithMetadata, t
     command = [sys.executable, "-c", MEMORY, str(tmp_path / "m.onnx")]
     # Threads take memory now and then, and keep it. What leaks grows with each round of other sizes.
     assert int(subprocess.run(command, check=True, capture_output=True, text=True).stdout) < 2**20
+
+
+REFUSED = """
+import gc, sys
+import numpy as np
+from edge_runtime import InvalidInput, Predictor
+
+predictor = Predictor(sys.argv[1], device="cpu")
+refused = [
+    None, "x", 3, [1], [1, "x"], [[1, 2, 3]], [[1, 2], [3]], {"x1": 1}, {"x1": 1, "x2": "?!"}, {"x1": [1], "x2": [2]},
+    [{"x1": 1, "x2": 2}, {"x1": 1}], [{"x1": 1, "x2": 2}, 3], np.zeros((2, 2, 2)), np.zeros(2, complex), {1, 2},
+]
+for rows in refused:
+    for call in (predictor.predict, predictor.predict_one, predictor.run):
+        counts = []
+        for _ in range(6):
+            for _ in range(200):
+                try:
+                    call(rows)
+                except InvalidInput:
+                    pass
+            gc.collect()
+            counts.append(sys.getallocatedblocks())
+        if (grown := min(after - before for before, after in zip(counts, counts[1:]))) > 20:
+            print(f"{rows!r}: {grown}")
+"""
+
+
+def test_refused_rows_leave_nothing_behind() -> None:
+    command = [sys.executable, "-c", REFUSED, str(MODELS / "four_blobs.onnx")]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == ""
