@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from statistics import median
 
 # Of the run, before which caches fill.
@@ -20,7 +21,7 @@ class Slope:
     Attributes:
         per_hour: the estimate.
         low, high: an interval that has the slope with a probability of 99 %.
-        begin, end: the quantity in the first block and in the last.
+        begin, end: the lowest value in the first block and in the last.
         hours: between these.
     """
 
@@ -44,9 +45,9 @@ class Slope:
 def fit(seconds: Sequence[float], values: Sequence[float]) -> Slope:
     """The slope of `values` over `seconds`, after a warm-up.
 
-    The median of each block stands for it, since values that follow each other depend on each other. The slope is the
-    median of those between all pairs of blocks (Theil 1950, Sen 1968), which a few odd ones do not change, and the
-    interval is Sen's, by the variance of Kendall's tau.
+    The lowest value of each block stands for it: what calls take and give back comes on top of it, and what is never
+    given back lifts it. The slope is the median of those between all pairs of blocks (Theil 1950, Sen 1968), which a
+    few odd ones do not change, and the interval is Sen's, by the variance of Kendall's tau.
     """
     first, last = seconds[0], seconds[-1]
     begin = first + _WARM_UP * (last - first)
@@ -55,10 +56,8 @@ def fit(seconds: Sequence[float], values: Sequence[float]) -> Slope:
     for second, value in zip(seconds, values, strict=True):
         if second >= begin:
             blocks.setdefault(min(int((second - begin) / width), _BLOCKS - 1), []).append((second, value))
-    points = [
-        (median(second for second, _ in block) / 3600, median(value for _, value in block))
-        for _, block in sorted(blocks.items())
-    ]
+    lowest = (min(block, key=itemgetter(1)) for _, block in sorted(blocks.items()))
+    points = [(second / 3600, value) for second, value in lowest]
     if len(points) < 3:
         return Slope(0.0, -math.inf, math.inf, points[0][1], points[-1][1], points[-1][0] - points[0][0])
     slopes = sorted((b[1] - a[1]) / (b[0] - a[0]) for a, b in itertools.combinations(points, 2))

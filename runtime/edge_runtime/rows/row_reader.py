@@ -160,9 +160,8 @@ class RowReader:
         try:
             columns = [list(map(itemgetter(name), rows)) for name in self._names]
         except KeyError:
-            # A list: Python 3.11 never frees the keyword arguments of a call whose iterable after * raises.
-            values = [row_values(row, self._signature.features) for row in rows]
-            columns = list(map(list, zip(*values, strict=True)))
+            # Not a generator: Python 3.11 never frees the keyword arguments of a call whose iterable after * raises.
+            columns = list(map(list, zip(*[row_values(row, self._signature.features) for row in rows], strict=True)))
         for name, column in zip(self._names, columns, strict=True):
             first = column[0]
             if isinstance(first, Sized) and not isinstance(first, str | bytes) and getattr(first, "shape", None) != ():

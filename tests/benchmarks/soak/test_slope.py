@@ -32,6 +32,22 @@ def test_a_slow_leak_is_seen_in_a_longer_run() -> None:
     assert long.detectable < 20 < short.detectable
 
 
+def with_arrays(per_second: float, seed: int) -> tuple[list[float], list[float]]:
+    """A quarter of an hour of a process in which calls hold up to 20 MB for a moment, most of the time."""
+    drawn = random.Random(seed)
+    at, values = series(per_second, 900, noise=0.2, seed=seed)
+    return at, [value + drawn.choice((0, 0, 1, 8, 12, 20)) for value in values]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_comes_and_goes_hides_no_leak_and_looks_like_none(seed: int) -> None:
+    leak = fit(*with_arrays(50 / 3600, seed))
+    assert leak.grows(3)
+    assert leak.low < 50 < leak.high
+    assert leak.detectable < 16
+    assert not fit(*with_arrays(0, seed)).grows(3)
+
+
 def test_a_few_odd_values_change_nothing() -> None:
     at, values = series(0.0)
     for place in range(40, 110, 9):
