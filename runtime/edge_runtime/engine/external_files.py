@@ -186,7 +186,9 @@ class _Search:
             if number == 5 and has_length:
                 texts = self._texts(first, last, 1, 4)
                 if b"embed_mode" in texts[1]:
-                    values = [self._data[at] for part, _, at, _ in self._fields(first, last) if part == 3]
+                    numbers = (content(self._data, *at) for part, _, *at in self._fields(first, last) if part == 3)
+                    # A zero may take several bytes.
+                    values = [any(byte & 127 for byte in one) for one in numbers]
                     is_file |= not all(values) or not values
                 elif b"ep_cache_context" in texts[1]:
                     names += texts[4]

@@ -8,6 +8,7 @@ from typing import BinaryIO, TypeAlias
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 _MOST_VARINT = 10
+_TAGS = 2**32
 
 _WINDOW = 64 * 1024
 
@@ -69,6 +70,9 @@ def fields(data: Bytes, at: int, end: int) -> Iterator[tuple[int, bool, int, int
             at += 1
             if tag > 127:
                 tag, at = _varint(data, at - 1)
+                if tag >= _TAGS:
+                    # ONNX Runtime reads 32 bits of it, and so another field.
+                    raise Damaged
             kind = tag & 7
             if kind == _LENGTH:
                 size = data[at]

@@ -25,7 +25,7 @@ from external_models import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from paths import MODELS
-from written_models import message, node, tensor
+from written_models import message, node, tensor, varint
 
 from edge_runtime import ContentMismatch, InvalidModel, OpenedModel, Predictor
 from edge_runtime.contract.data_file import finished
@@ -212,7 +212,9 @@ ENGINE = ((1, "ep_cache_context"), (4, "engine.bin"))
 CONTEXT = (
     (message(*ENGINE, (20, 3)), message((1, "embed_mode"), (20, 2)), ("engine.bin",)),
     (message(*ENGINE), message((1, "embed_mode"), (3, 0)), ("engine.bin",)),
+    (message(*ENGINE), message((1, "embed_mode")) + b"\x18\x80\0", ("engine.bin",)),
     (message(*ENGINE), message((1, "embed_mode"), (3, 1)), ()),
+    (message(*ENGINE), message((1, "embed_mode"), (3, 2**40)), ()),
     (message(*ENGINE), message((1, "main_context"), (3, 1)), ()),
 )
 
@@ -228,6 +230,17 @@ def test_a_file_that_a_provider_has_compiled(
             OpenedModel(content, "cpu")
         with pytest.raises(InvalidModel, match=r"a certificate that does not cover its weights in engine\.bin"):
             OpenedModel(certified_alone(content), "cpu")
+
+
+def test_what_only_a_reader_of_32_bits_sees_is_no_model(folder: Path) -> None:
+    """ONNX Runtime takes this for the field with the graph."""
+    whole = among_the_weights("../weights")
+    graph = next(whole[start:stop] for number, _, start, stop in fields(whole, 0, len(whole)) if number == 7)
+    hidden = whole.replace(message((7, graph)), varint(2**32 + (7 << 3 | 2)) + varint(len(graph)) + graph)
+    (folder / "model.onnx").write_bytes(hidden)
+    for model in (hidden, folder / "model.onnx"):
+        with pytest.raises(InvalidModel, match=r"\(it is not an ONNX file, or damaged\)$"):
+            OpenedModel(model, "cpu")
 
 
 def test_values_and_metadata_are_not_searched() -> None:

@@ -52,6 +52,11 @@ def refused(content: bytes, limits: Limits | None = None) -> str:
     return str(raised.value)
 
 
+def test_functions_in_a_field_that_only_a_reader_of_32_bits_sees() -> None:
+    hidden = doubling(25).replace(varint(25 << 3 | 2), varint(2**32 + (25 << 3 | 2)))
+    assert refused(hidden).endswith("(it is not an ONNX file, or damaged)")
+
+
 def test_functions_are_counted_where_they_are_called() -> None:
     content = doubling(25)
     assert len(content) < 3000

@@ -53,6 +53,7 @@ def test_a_message_that_is_cut_raises_or_ends_at_a_field(size: int) -> None:
         b"\x0f",  # a type that Protocol Buffers do not have
         b"\xff" * 11,
         b"\x0a\x05text",
+        varint(2**32 + (7 << 3 | 2)) + b"\x00",  # field 7, for a reader of 32 bits
         b"\x0a" + varint(2**63),
         b"\x08\xff",
         b"\x0d123",
