@@ -1,8 +1,9 @@
 """Whether a file is still the one that was opened, by what the file system says of it."""
 
+import contextlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
@@ -22,6 +23,9 @@ NO_STAMP: Stamp = (0, 0, 0, 0, 0)
 # whole seconds, such as FAT, which has every other one.
 _TICK, _COARSE_TICK = 20_000_000, 2_000_000_000
 
+# Where Linux has what this process has opened, whatever is at its path by then.
+_OPENED = "/proc/self/fd"
+
 
 def stamp(path: str | Path) -> Stamp:
     """What distinguishes a file from another one with its name; zeros if the file does not exist."""
@@ -36,13 +40,54 @@ def stamp_of(found: os.stat_result) -> Stamp:
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
+def changed_since(path: str) -> ContentMismatch:
+    """The error for a file that is not any more what was opened."""
+    return ContentMismatch(f"{printable(path)} was changed after it was opened; open the model again")
+
+
+@contextlib.contextmanager
+def _held(path: str) -> Iterator[str]:
+    """Another path of the file or folder that is at `path` now, whatever is there later.
+
+    On systems other than Linux, and without /proc, it is `path`.
+
+    Raises:
+        ContentMismatch: there is none.
+        OSError: it cannot be opened.
+    """
+    if not (hasattr(os, "O_PATH") and os.path.isdir(_OPENED)):  # noqa: PTH112 - as below
+        yield path
+        return
+    try:
+        descriptor = os.open(path, os.O_PATH)
+    except FileNotFoundError as error:
+        raise changed_since(path) from error
+    try:
+        yield f"{_OPENED}/{descriptor}"
+    finally:
+        os.close(descriptor)
+
+
+def _of_link(path: str) -> Stamp:
+    """The stamp of a link itself."""
+    try:
+        return stamp_of(os.lstat(path))
+    except (OSError, ValueError):
+        return NO_STAMP
+
+
 class StampedFiles:
-    """Files that are read several times, and must be the same each time."""
+    """Files that are read several times, and must be the same each time.
+
+    A stamp tells whether a file was changed, moved or replaced. It does not tell whether a folder above it, or a link
+    on the way to it, was another one for a moment. So what is read and opened is held, and looked at where it is held.
+    """
 
     def __init__(self, stamps: Sequence[tuple[str, Stamp]]) -> None:
         """The files with these paths and stamps. It may wait, so that every later change shows."""
         self._stamps = stamps
-        for _, known in stamps:
+        self._links = [(path, _of_link(path)) for path, _ in stamps if os.path.islink(path)]  # noqa: PTH114 - as below
+        for _, known in (*stamps, *self._links):
             _settle(known)
 
     def are_unchanged(self) -> bool:
@@ -51,25 +96,71 @@ class StampedFiles:
 
     def check(self) -> None:
         """Raise ContentMismatch if a file does not have the stamp that it had."""
-        for path, known in self._stamps:
-            if stamp(path) != known:
-                raise ContentMismatch(f"{printable(path)} was changed after it was opened; open the model again")
+        self._check(lambda path: path)
 
-    def read(self, read: Callable[[], _T]) -> _T:
-        """What `read` makes of the files.
+    def _check(self, place_of: Callable[[str], str]) -> None:
+        for stamp_now, stamps in ((stamp, self._stamps), (_of_link, self._links)):
+            for path, known in stamps:
+                if stamp_now(place_of(path)) != known:
+                    raise changed_since(path)
+
+    def read(self, read: Callable[..., _T], *files: Path | bytes | None) -> _T:
+        """What `read` makes of these files, or of contents in place of some.
 
         Raises:
             ContentMismatch: a file was changed before or while it was read.
             InvalidModel, OutOfResources: a file cannot be read.
         """
         self.check()
+        places = {str(file): str(file) for file in files if isinstance(file, Path)}
+
+        def check() -> None:
+            for path, known in self._stamps:
+                if path in places and stamp(places[path]) != known:
+                    raise changed_since(path)
+
         try:
-            found = read()
+            with contextlib.ExitStack() as stack:
+                for path in places:
+                    places[path] = stack.enter_context(_held(path))
+                check()
+                found = read(*(Path(places[str(file)]) if isinstance(file, Path) else file for file in files))
+                check()
         except OSError as error:
             kind = OutOfResources if lacks_resources(error) else InvalidModel
-            raise kind(unreadable(Path(str(error.filename or "the model")), error)) from error
+            path = next((path for path, place in places.items() if place == error.filename), error.filename)
+            raise kind(unreadable(Path(str(path or "the model")), error)) from error
         self.check()
         return found
+
+    @contextlib.contextmanager
+    def opening(self, path: str) -> Iterator[str]:
+        """Where ONNX Runtime finds the file `path`, and the others beside it and below: in the folder that is held.
+
+        Raises:
+            ContentMismatch: a file was changed before or while they were opened.
+        """
+        self.check()
+        folder = str(Path(path).parent)
+        below = {str(up) for file, _ in self._stamps for up in Path(file).parents if folder in map(str, up.parents)}
+        folders = StampedFiles([(one, stamp(one)) for one in below])
+        with _held(folder) as there:
+
+            def place_of(one: str) -> str:
+                one = str(Path(one))
+                return there + one[len(folder) :] if one.startswith(folder + os.sep) else one
+
+            for files in (folders, self):
+                files._check(place_of)
+            try:
+                yield place_of(path)
+            except Exception as error:
+                # Messages name files as the user knows them.
+                error.args = tuple(one.replace(there, folder) if isinstance(one, str) else one for one in error.args)
+                raise
+            for files in (self, folders):
+                files._check(place_of)
+        self.check()
 
 
 def _settle(known: Stamp) -> None:

@@ -13,7 +13,7 @@ from edge_runtime.contract.terminal import printable, unreadable
 from edge_runtime.contract.workload import has_small_rows
 from edge_runtime.engine import model_files
 from edge_runtime.engine.external_files import References, references_in
-from edge_runtime.engine.file_stamps import NO_STAMP, Stamp, StampedFiles, stamp
+from edge_runtime.engine.file_stamps import NO_STAMP, Stamp, StampedFiles, changed_since, stamp
 from edge_runtime.engine.opened_files import OpenedFiles
 from edge_runtime.engine.ort_errors import lacks_resources, not_beside
 from edge_runtime.engine.protobuf import FileBytes
@@ -81,6 +81,9 @@ class ModelSource(OpenedFiles):
             check_regular(file)
         # A file is opened by its path if ONNX Runtime must find others beside it.
         super().__init__(None if path and others else content, path, known, described, data, others)
+        if self.content is None:
+            # From here on every change shows. What was read before may have been another content.
+            self._read_later.read(self._compare, Path(path), content, end)
         if self._required is not None:
             _check_digest(self, self._required, "the model that was asked for")
             for uncovered in self._uncovered:
@@ -99,6 +102,11 @@ class ModelSource(OpenedFiles):
             kind = OutOfResources if lacks_resources(error) else InvalidModel
             raise kind(unreadable(Path(str(error.filename or self.name)), error)) from error
         signed.check(self.data_sha256)
+
+    def _compare(self, place: Path, content: bytes | None, end: bytes) -> None:
+        """Raise ContentMismatch unless the file is what was looked at."""
+        if model_files.examined(str(place), DEFAULTS) != (content, end, self._stamp):
+            raise changed_since(self.path)
 
     @property
     def name(self) -> str:
@@ -168,11 +176,11 @@ def _references(content: bytes | None, path: str, known: Stamp, name: str) -> Re
     if path.casefold().endswith(".ort"):
         return References()
 
-    def read() -> References:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a path takes longer to make
+    def read(place: Path) -> References:
+        with place.open("rb", buffering=0) as file:
             return references_in(FileBytes(file), name)
 
-    return StampedFiles([(path, known)]).read(read)
+    return StampedFiles([(path, known)]).read(read, Path(path))
 
 
 def _check_digest(source: ModelSource, sha256: str, expected: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edge_runtime.contract.data_file import DataFile, sha256_of
 from edge_runtime.contract.lazy import cached_property
-from edge_runtime.engine.file_stamps import Stamp, StampedFiles, stamp
+from edge_runtime.engine.file_stamps import Stamp, StampedFiles, changed_since, stamp
 
 
 class OpenedFiles:
@@ -83,6 +83,12 @@ class OpenedFiles:
         # By its path, ONNX Runtime knows the format by the name.
         if by_path and model is not None and self.path and self.path.casefold().endswith(".ort") == self.is_ort_format:
             files, model = StampedFiles([(self.path, self._stamp)]), None
+            if files.read(sha256_of, Path(self.path)) != self.sha256:
+                raise changed_since(self.path)
+        if model is None and not by_path:
+            with files.opening(self.path) as place:
+                yield place
+            return
         files.check()
         yield self.path if model is None else model
         files.check()
@@ -109,12 +115,12 @@ class OpenedFiles:
             ContentMismatch: the file, which is not held, was changed.
             InvalidModel: it cannot be read.
         """
-        return self._read_later.read(lambda: sha256_of(self._readable))
+        return self._read_later.read(sha256_of, self._readable)
 
     @cached_property
     def uncovered_sha256(self) -> dict[str, str]:
         """The SHA-256 of the files with weights of which the model itself has no digest. Raises: as `sha256`."""
-        return self._read_later.read(lambda: {name: sha256_of(file) for name, file in self._uncovered.items()})
+        return {name: self._read_later.read(sha256_of, file) for name, file in self._uncovered.items()}
 
     @cached_property
     def data_sha256(self) -> dict[str, str]:
@@ -122,7 +128,7 @@ class OpenedFiles:
         covered, described = self.data, self._described
         if covered is None or described is None:
             return self.uncovered_sha256
-        return {described.name: self._read_later.read(lambda: sha256_of(covered)), **self.uncovered_sha256}
+        return {described.name: self._read_later.read(sha256_of, covered), **self.uncovered_sha256}
 
     def content_sha256(self) -> str | None:
         """`contract.certificate.content_sha256` of the model that is opened, and its data file.
@@ -133,12 +139,12 @@ class OpenedFiles:
         # Most programs only predict.
         from edge_runtime.contract.certificate import content_sha256
 
-        return self._read_later.read(lambda: content_sha256(self._readable, self.data))
+        return self._read_later.read(content_sha256, self._readable, self.data)
 
     def has_own_data(self) -> bool:
         """Whether the data file, if there is one, has the weights that the model says it has. Raises: as `sha256`."""
         data, described = self.data, self._described
-        return data is None or described is None or self._read_later.read(lambda: described.has_content(data))
+        return data is None or described is None or self._read_later.read(described.has_content, data)
 
     @property
     def _readable(self) -> Path | bytes:

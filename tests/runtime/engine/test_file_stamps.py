@@ -1,12 +1,17 @@
 """Stamps: a later change of a file shows in its stamp, however soon after the stamp it comes."""
 
+import errno
 import os
+import re
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from edge_runtime import ContentMismatch, InvalidModel
+from edge_runtime.engine import file_stamps
 from edge_runtime.engine.file_stamps import NO_STAMP, StampedFiles, stamp, stamp_of
 
 
@@ -58,6 +63,10 @@ def test_how_long_it_waits(age: int, times: int, waits: float, monkeypatch: pyte
     assert sum(waited) == pytest.approx(waits)
 
 
+def unreadable(path: Path) -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+
 def test_what_is_read_is_the_same_throughout(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"one")
@@ -65,6 +74,108 @@ def test_what_is_read_is_the_same_throughout(tmp_path: Path) -> None:
     assert files.read(path.read_bytes) == b"one"
     with pytest.raises(InvalidModel, match=r"nowhere: no such file"):
         files.read((tmp_path / "nowhere").read_bytes)
+    with pytest.raises(InvalidModel, match=f"^{re.escape(str(path))} cannot be read: "):
+        files.read(unreadable, path)
     for _ in range(2):
         with pytest.raises(ContentMismatch, match=r"file was changed after it was opened; open the model again"):
             files.read(lambda: path.write_bytes(b"two"))
+
+
+Turn = Callable[[], object]
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="a file has another path there while it is open")
+
+
+@pytest.fixture(params=["a link", "a folder", "a folder above it"])
+def led_astray(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Turn]:
+    """A folder with files, and what puts another one in its place, and that one in place again."""
+    top = tmp_path / "top"
+    for name in ("good", "bad"):
+        (tmp_path / name / "deep" / "sub").mkdir(parents=True)
+        for file in ("model", "sub/weights"):
+            (tmp_path / name / "deep" / file).write_text(name)
+    if request.param == "a link":
+        top.symlink_to("good")
+
+        def turn() -> None:
+            other = "bad" if top.readlink() == Path("good") else "good"
+            (tmp_path / "new").symlink_to(other)
+            (tmp_path / "new").replace(top)
+
+        return top / "deep", turn
+    first, second = tmp_path / "good", tmp_path / "bad"
+    if request.param == "a folder":
+        first, second = first / "deep", second / "deep"
+
+    def exchange() -> None:
+        first.rename(tmp_path / "aside")
+        second.rename(first)
+        (tmp_path / "aside").rename(second)
+
+    return tmp_path / "good" / "deep", exchange
+
+
+@LINUX
+def test_what_is_held_is_read_wherever_its_path_leads_meanwhile(led_astray: tuple[Path, Turn]) -> None:
+    """Neither a folder nor a link that is put back changes the stamps of the files behind it."""
+    folder, turn = led_astray
+    model, weights = folder / "model", folder / "sub" / "weights"
+    files = StampedFiles([(str(one), stamp(one)) for one in (model, weights)])
+
+    def read(*held: Path) -> list[str]:
+        turn()
+        assert model.read_text() == "bad"
+        found = [one.read_text() for one in held]
+        turn()
+        return found
+
+    assert files.read(read, model, weights) == ["good", "good"]
+    with files.opening(str(model)) as place:
+        assert read(Path(place), Path(place).with_name("sub") / "weights") == ["good", "good"]
+    turn()
+    with pytest.raises(ContentMismatch, match="model was changed after it was opened"), files.opening(str(model)):
+        raise AssertionError
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs links")
+@pytest.mark.parametrize("name", ["model", "sub"])
+def test_a_link_or_a_folder_of_weights_that_is_put_back_shows(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    (folder / "sub").mkdir(parents=True)
+    for path in (tmp_path / "good", tmp_path / "bad", folder / "sub" / "weights"):
+        path.write_text(path.name)
+    (folder / "model").symlink_to(tmp_path / "good")
+    paths = (folder / "model", folder / "sub" / "weights")
+    files = StampedFiles([(str(one), stamp(one)) for one in paths])
+    with files.opening(str(paths[0])) as place:
+        assert Path(place).read_text() == "good"
+
+    def turn() -> None:
+        (folder / name).rename(folder / "aside")
+        (folder / name).symlink_to(tmp_path / "bad")
+        (folder / name).unlink()
+        (folder / "aside").rename(folder / name)
+
+    with pytest.raises(ContentMismatch, match="was changed after it was opened"), files.opening(str(paths[0])):
+        turn()
+    # The files themselves are as they were.
+    assert files.are_unchanged()
+
+
+def test_errors_name_files_as_the_user_knows_them(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    path.write_bytes(b"one")
+    with (
+        pytest.raises(ValueError, match=f"^{re.escape(str(path))} is no model$"),
+        StampedFiles([(str(path), stamp(path))]).opening(str(path)) as place,
+    ):
+        raise ValueError(f"{place} is no model")
+
+
+def test_without_proc_files_are_opened_by_their_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_stamps, "_OPENED", str(tmp_path / "none"))
+    path = tmp_path / "model"
+    path.write_bytes(b"one")
+    files = StampedFiles([(str(path), stamp(path))])
+    with files.opening(str(path)) as place:
+        assert place == str(path)
+    assert files.read(Path.read_bytes, path) == b"one"

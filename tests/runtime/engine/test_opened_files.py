@@ -19,7 +19,7 @@ from external_models import WEIGHTS, certified_pair
 from paths import MODELS
 
 from edge_runtime import ContentMismatch, InvalidInput, Predictor, VerificationFailed
-from edge_runtime.engine import model_files
+from edge_runtime.engine import file_stamps, model_files, model_source
 from edge_runtime.engine.model_source import ModelSource
 
 Make = Callable[..., bytes]
@@ -143,6 +143,31 @@ def test_a_provider_with_caches_of_its_own_opens_the_path(certified: Make, tmp_p
         raise AssertionError
     with ModelSource(certified()).opening(by_path=True) as model:
         assert model == certified()
+
+
+@pytest.mark.parametrize("by_path", [False, True])
+def test_a_change_that_the_clock_is_too_coarse_to_show(
+    by_path: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is opened by its path is what was looked at, also if it was changed at once."""
+    path = certified_pair(tmp_path / "model.onnx")
+    if by_path:
+        path.write_bytes(OUTPUTS.read_bytes())
+    for module in (model_files, file_stamps):
+        monkeypatch.setattr(module, "stamp_of", lambda found: (1, found.st_ino, found.st_size, 5, 5))
+    good = path.read_bytes()
+    references = model_source._references
+
+    def change(*arguments: Any) -> Any:
+        path.write_bytes(good.replace(b"main", b"evil") if b"main" in good else bytes(len(good)))
+        return references(*arguments)
+
+    monkeypatch.setattr(model_source, "_references", change)
+    with (
+        pytest.raises(ContentMismatch, match=r"model\.onnx was changed after it was opened"),
+        ModelSource(path).opening(by_path),
+    ):
+        raise AssertionError
 
 
 def test_only_the_asked_content_is_opened(held: bool, certified: Make, tmp_path: Path) -> None:
