@@ -11,13 +11,14 @@ from typing import Any, TypedDict, TypeVar
 from edge_export.budget import Budget
 from edge_export.errors import ExportError
 from edge_export.formats.choices import LOWEST_OPSET, Format, Precision
-from edge_export.signing import SigningKey
+from edge_export.signing import SigningKey, signed_names
 from edge_runtime.contract.atomic_files import prepare_file
 from edge_runtime.contract.file_locks import check_not_locked
 from edge_runtime.contract.labels import Label, checked_labels
 from edge_runtime.contract.limits import Limits
 from edge_runtime.contract.progress import SILENT, Progress
-from edge_runtime.contract.terminal import unreadable
+from edge_runtime.contract.terminal import printable, unreadable
+from edge_runtime.signing.bundle import is_file_name
 from edge_runtime.signing.trust import ENDING
 
 
@@ -186,6 +187,11 @@ def check_paths(folder: Path, stem: str, choices: Choices, read: Sequence[Path])
         written.append(choices.report)
     if choices.sign is not None:
         written.append(signature_path(folder, stem))
+        for file, name in signed_names(signature_path(folder, stem), written).items():
+            if not is_file_name(name):
+                raise ExportError(
+                    f"{printable(file)} cannot be signed; choose a name without backslashes and unprintable characters"
+                )
     taken = {os.path.realpath(path) for path in read}
     for path in written:
         if os.path.realpath(path) in taken:

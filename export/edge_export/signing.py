@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,15 +75,20 @@ class SigningKey:
         Raises:
             OSError: a content cannot be read.
         """
-        folder, digests = Path(os.path.realpath(path.parent)), {}
-        for file, content in files.items():
-            place = Path(os.path.realpath(file.parent)) / file.name
-            if place.is_relative_to(folder):
-                digests[place.relative_to(folder).as_posix()] = _sha256(content)
+        digests = {name: _sha256(files[file]) for file, name in signed_names(path, files).items()}
         payload = statement(path.name.removesuffix(ENDING), digests, path.name)
         algorithm = scheme(self._key.public_key(), "the key", ExportError)
         signature = self._key.sign(encoded(payload), *(() if algorithm is None else (algorithm,)))
         return Bundle(self.public.hint, payload, signature).to_json()
+
+
+def signed_names(path: Path, files: Iterable[Path]) -> dict[Path, str]:
+    """What the signature file `path` calls each of the files in its folder and below."""
+    folder = Path(os.path.realpath(path.parent))
+    places = {file: Path(os.path.realpath(file.parent)) / file.name for file in files}
+    return {
+        file: place.relative_to(folder).as_posix() for file, place in places.items() if place.is_relative_to(folder)
+    }
 
 
 def _sha256(content: bytes | Path) -> str:

@@ -7,9 +7,11 @@ from typing import Unpack
 
 import numpy as np
 import pytest
+from signatures import new_key, private_pem
 
 from edge_export import Budget, ExportError, Format, Precision
 from edge_export.options import Choices, Options, check_paths, choose, file_path
+from edge_export.signing import SigningKey
 from edge_runtime.contract.errors import CannotWrite
 from edge_runtime.contract.limits import Limits
 from edge_runtime.contract.progress import SILENT, Progress
@@ -230,3 +232,16 @@ def test_a_folder_without_permission(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(CannotWrite, match="Permission denied"):
         check(tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="has no such names")
+@pytest.mark.parametrize("name", ["a\\b", "a\nb", "a\x7f", os.fsdecode(b"\xff")])
+def test_what_a_signature_cannot_name_is_refused_before_the_work(name: str, tmp_path: Path) -> None:
+    key = SigningKey.read(private_pem(new_key()))
+    with pytest.raises(ExportError, match=r"^[ -~]+ cannot be signed; choose a name without backslashes"):
+        check_paths(tmp_path, name, choose({"sign": key}), [])
+    assert not list(tmp_path.iterdir())
+    # What is not signed may have any name.
+    check_paths(tmp_path, name, choose({}), [])
+    (tmp_path / "folder").mkdir()
+    check_paths(tmp_path / "folder", "model", choose({"sign": key, "report": tmp_path / f"{name}.html"}), [])

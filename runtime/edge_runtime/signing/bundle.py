@@ -142,6 +142,11 @@ def statement(name: str, digests: Mapping[str, str], ignored: str) -> bytes:
     ).encode()
 
 
+def is_file_name(name: str) -> bool:
+    """Whether `name` is the path of a file below a folder, as a statement may have it."""
+    return not {"", ".", ".."} & set(name.split("/")) and "\\" not in name and name.isprintable()
+
+
 def digests_in(payload: bytes, name: str) -> dict[str, str]:
     """The SHA-256 of each signed file by its name, as a statement has them.
 
@@ -172,7 +177,9 @@ def digests_in(payload: bytes, name: str) -> dict[str, str]:
             _same(one["algorithm"], "sha256", "algorithm")
             if one["name"] in digests:
                 raise ValueError(f"it has {one['name']!r} twice")
-            digests[_file_name(one["name"])] = _digest(one["digest"])
+            if one["name"] != ALONE and not is_file_name(one["name"]):
+                raise ValueError(f"{one['name'][:100]!r} is not the path of a file below a folder")
+            digests[one["name"]] = _digest(one["digest"])
         if not digests or (ALONE in digests and len(digests) > 1):
             raise ValueError(f"it signs {', '.join(digests) or 'no file'}")
         subject = _object(subjects[0], "the subject", {"name", "digest"}, frozenset())
@@ -266,11 +273,3 @@ def _digest(plain: object) -> str:
     if not isinstance(plain, str) or not _DIGEST.fullmatch(plain):
         raise ValueError(f"{str(plain)[:100]!r} is not a SHA-256 in 64 hex digits")
     return plain
-
-
-def _file_name(name: str) -> str:
-    """`name`, if it is the path of a file below a folder. Raises ValueError if it is not."""
-    parts = name.split("/")
-    if name != ALONE and ({"", ".", ".."} & set(parts) or "\\" in name or not name.isprintable()):
-        raise ValueError(f"{name[:100]!r} is not the path of a file below a folder")
-    return name
