@@ -208,6 +208,10 @@ def _locked(lock: Path, path: Path) -> int:
     if descriptor is None:
         process = f" (process {other})" if other.isdecimal() else ""
         raise CannotWrite(f"another run{process} is writing {path}; wait until it has ended, or choose another folder")
+    if os.fstat(descriptor).st_nlink > 1:
+        # To write into it would write into a file that somebody has put there.
+        close(descriptor)
+        raise CannotWrite(f"{lock} is another name of a file that is elsewhere too; remove it")
     with contextlib.suppress(OSError):  # the number is only for people
         os.truncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -182,3 +182,15 @@ def test_a_journal_that_is_held_for_long(tmp_path: Path, monkeypatch: pytest.Mon
     end = time.monotonic() + HANG
     file_locks.close(opened_held_in_turn(tmp_path / "journal"))
     assert time.monotonic() < end
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs links")
+@pytest.mark.parametrize("link", [os.link, os.symlink])
+def test_a_lock_file_that_leads_to_another_file_is_refused(link: Callable[[Path, Path], None], tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_text("kept")
+    link(other, tmp_path / ".model.pt.lock")
+    with pytest.raises(CannotWrite, match=r"\.model\.pt\.lock "), locked([tmp_path / "model.pt"]):
+        pass
+    assert other.read_text() == "kept"
+    assert os.path.lexists(tmp_path / ".model.pt.lock")
