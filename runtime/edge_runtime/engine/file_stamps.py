@@ -86,7 +86,9 @@ class StampedFiles:
     def __init__(self, stamps: Sequence[tuple[str, Stamp]]) -> None:
         """The files with these paths and stamps. It may wait, so that every later change shows."""
         self._stamps = stamps
-        self._links = [(path, _of_link(path)) for path, _ in stamps if os.path.islink(path)]  # noqa: PTH114 - as below
+        links = [(path, _of_link(path)) for path, _ in stamps if os.path.islink(path)]  # noqa: PTH114 - as below
+        # The system makes those in /proc anew, with other stamps, and nobody else can change them.
+        self._links = [(path, link) for path, link in links if link[0] != stamp(_OPENED)[0]]
         for _, known in (*stamps, *self._links):
             _settle(known)
 

@@ -161,6 +161,19 @@ def test_a_link_or_a_folder_of_weights_that_is_put_back_shows(name: str, tmp_pat
     assert files.are_unchanged()
 
 
+@LINUX
+def test_stamps_of_links_to_what_is_open_do_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system forgets such links when it needs memory, and makes others."""
+    (tmp_path / "model").write_bytes(b"one")
+    with (tmp_path / "model").open("rb") as file:
+        path = f"/proc/self/fd/{file.fileno()}"
+        files = StampedFiles([(path, stamp(path))])
+        forgotten = os.lstat(path)
+        monkeypatch.setattr(os, "lstat", lambda _: os.stat_result([*forgotten[:1], 5, *forgotten[2:]]))
+        with files.opening(path) as place:
+            assert Path(place).read_bytes() == b"one"
+
+
 def test_errors_name_files_as_the_user_knows_them(tmp_path: Path) -> None:
     path = tmp_path / "model"
     path.write_bytes(b"one")
