@@ -232,7 +232,7 @@ def test_a_file_that_a_provider_has_compiled(
             OpenedModel(certified_alone(content), "cpu")
 
 
-def test_what_only_a_reader_of_32_bits_sees_is_no_model(folder: Path) -> None:
+def test_what_only_a_reader_of_32_bits_sees_is_not_a_model(folder: Path) -> None:
     """ONNX Runtime takes this for the field with the graph."""
     whole = among_the_weights("../weights")
     graph = next(whole[start:stop] for number, _, start, stop in fields(whole, 0, len(whole)) if number == 7)

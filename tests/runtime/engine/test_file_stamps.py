@@ -178,10 +178,10 @@ def test_errors_name_files_as_the_user_knows_them(tmp_path: Path) -> None:
     path = tmp_path / "model"
     path.write_bytes(b"one")
     with (
-        pytest.raises(ValueError, match=f"^{re.escape(str(path))} is no model$"),
+        pytest.raises(ValueError, match=f"^{re.escape(str(path))} is not a model$"),
         StampedFiles([(str(path), stamp(path))]).opening(str(path)) as place,
     ):
-        raise ValueError(f"{place} is no model")
+        raise ValueError(f"{place} is not a model")
 
 
 def test_without_proc_files_are_opened_by_their_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
