@@ -144,7 +144,12 @@ class StampedFiles:
         """
         self.check()
         folder = str(Path(path).parent)
-        below = {str(up) for file, _ in self._stamps for up in Path(file).parents if folder in map(str, up.parents)}
+        below = set()
+        for file, _ in self._stamps:
+            up = os.path.dirname(file)  # noqa: PTH120 - objects of paths take longer
+            while up.startswith(folder + os.sep):
+                below.add(up)
+                up = os.path.dirname(up)  # noqa: PTH120
         folders = StampedFiles([(one, stamp(one)) for one in below])
         with _held(folder) as there:
 
