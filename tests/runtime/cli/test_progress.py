@@ -12,13 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from concurrency import HANG
 from paths import MODELS
 
 pty = pytest.importorskip("pty")
 
 MODEL = MODELS / "four_blobs.onnx"
 
-SCRIPT = """
+SCRIPT = f"""
 import sys
 import threading
 from edge_runtime.contract import progress
@@ -40,7 +41,7 @@ def advance_and_wait(self, steps=1):
     with changed:
         seen = drawings
         if self._thread is not None:
-            assert changed.wait_for(lambda: drawings >= seen + 2, 60)
+            assert changed.wait_for(lambda: drawings >= seen + 2, {HANG})
 
 progress.Progress._draw, progress.Progress.advance = draw_and_tell, advance_and_wait
 """
