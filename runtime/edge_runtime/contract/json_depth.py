@@ -37,9 +37,10 @@ def levels(content: bytes, before: int) -> tuple[int, int]:
     # Importing it takes longer than most commands take to find a mistake.
     import numpy as np
 
-    if b"\\" in content:
+    if b'\\"' in content:
         content = content.replace(b"\\\\", b"").replace(b'\\"', b"")
-    marks = np.frombuffer(content.translate(None, _OTHERS), np.uint8)
+    # Most strings hold no brackets. Without both of its quotes, what else is in or outside of a string stays there.
+    marks = np.frombuffer(content.translate(None, _OTHERS).replace(b'""', b""), np.uint8)
     deepest, quotes = before, 0
     for start in range(0, len(marks), _BLOCK):
         block = marks[start : start + _BLOCK]

@@ -57,14 +57,23 @@ def test_nesting_is_found_before_arrow_reads_it(tmp_path: Path, deep: bytes, nam
         b'{"a": 1, "b": "\\"}\\\\"}\r\n',
         b'{"b": "x", "a": 1}{"a": 2}\n',
         b'{"a":\n1}\n\n',
+        b'{"c": [' + b"[1], " * 150 + b"[2]]}\n",
     ],
-    ids=["brackets in strings", "quotes", "two on a line", "an object over lines"],
+    ids=["brackets in strings", "quotes", "two on a line", "an object over lines", "many lists on a line"],
 )
 def test_what_only_looks_deep_is_read(tmp_path: Path, line: bytes) -> None:
-    for content in (line * 60_000, FLAT + line * 60_000 + FLAT):
+    count = 2_000_000 // len(line)
+    for content in (line * count, FLAT + line * count + FLAT):
         table = read_table(written(tmp_path, content))
-        assert set(table.column_names) <= {"a", "b"}
-        assert table.num_rows >= 60_000
+        assert set(table.column_names) <= {"a", "b", "c"}
+        assert table.num_rows >= count
+
+
+@pytest.mark.parametrize("line", [b'{"a": {"b": 1}\n', b'{"a": [{"b": 1}\n', b'{"a": {"b": 1}\r\n', b'{"a": "{}\n'])
+def test_lines_that_never_close_what_they_open(tmp_path: Path, line: bytes) -> None:
+    for before in (b"", FLAT):
+        with pytest.raises(TableError, match="not JSON"):
+            read_table(written(tmp_path, before + line * 100_000))
 
 
 def test_levels_up_to_the_limit(tmp_path: Path) -> None:
@@ -88,6 +97,7 @@ def test_lines_up_to_the_limit(tmp_path: Path, name: str) -> None:
     ("name", "content"),
     [
         ("table.csv.gz", b"a,b\n" + b"1,2\n" * 1_000_000),
+        ("table.csv.gz", b"a,b\n" + b"1,2\n" * 200_000 + b"\n" * 3_000_000),
         ("table.jsonl.gz", FLAT * 200_000),
         ("table.parquet.gz", bytes(4_000_000)),
     ],
@@ -98,6 +108,15 @@ def test_what_unpacks_to_more_than_the_limit(tmp_path: Path, name: str, content:
         read_table(path, Limits(unpacked_bytes=1_000_000))
     if "parquet" not in name:
         assert read_table(path, Limits(unpacked_bytes=len(content))).num_rows >= 200_000
+
+
+def test_wide_rows_are_read_many_at_a_time(tmp_path: Path) -> None:
+    # Whatever Arrow reads at a time costs memory for each column.
+    columns = 20_000
+    content = ",".join(f"a{column}" for column in range(columns)) + "\n" + ("," * (columns - 1) + "\n") * 200
+    table = read_table(written(tmp_path, content.encode(), "wide.csv"))
+    assert table.shape == (200, columns)
+    assert table.column(0).num_chunks <= 4
 
 
 def test_more_columns_than_the_limit(tmp_path: Path) -> None:

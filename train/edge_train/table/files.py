@@ -17,7 +17,7 @@ import pyarrow.json
 from edge_runtime.contract.csv_cells import csv_cells
 from edge_runtime.contract.json_depth import is_too_deep, too_deep
 from edge_runtime.contract.limits import DEFAULTS, Limits, how_to_raise
-from edge_runtime.contract.opened_files import open_file
+from edge_runtime.contract.opened_files import open_file, too_much
 from edge_runtime.contract.terminal import counted, shortened, unreadable
 from edge_runtime.contract.text_files import delimiter_of
 from edge_runtime.contract.values import is_number
@@ -27,7 +27,9 @@ from edge_train.table.sources import Source
 
 _JSON = {".jsonl", ".ndjson", ".json"}
 _PARQUET = {".parquet", ".pq"}
-_CSV_BLOCK = 1 << 20  # Arrow's default
+# How many bytes of CSV Arrow reads at a time, at least, and for each column: a column of a block takes hundreds of bytes,
+# however few rows it has.
+_CSV_BLOCK, _CSV_BLOCK_OF_COLUMN = 1 << 20, 128
 
 
 def read_table(path: str | Path, limits: Limits = DEFAULTS) -> pa.Table:
@@ -118,26 +120,40 @@ def _read_csv(source: Source, delimiter: str) -> pa.Table:
         )
     # Before Arrow reads it: Arrow would merge columns of the same name.
     _check_names(trimmed, source)
+    block = max(_CSV_BLOCK, _CSV_BLOCK_OF_COLUMN * len(names))
     try:
-        table = pa.csv.read_csv(
+        reader = pa.csv.open_csv(
             source.stream(),
+            read_options=pa.csv.ReadOptions(block_size=block),
             parse_options=pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
             # As strings: Arrow would guess types, take codes such as 007 for numbers, and some strings for times.
             convert_options=pa.csv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
             ),
         )
+        table = pa.Table.from_batches(_batches(reader, source, block), reader.schema)
     except pa.ArrowException as error:
         _find_fault(source, delimiter, len(names))
         if "straddling" in str(error):
             raise TableError(
-                f"{path} has a line of more than {_CSV_BLOCK:,} bytes, or a quote that is never closed"
+                f"{path} has a line of more than {block:,} bytes, or a quote that is never closed"
             ) from error
         raise TableError(f"{path} cannot be read: {_first_line(error)}") from error
     # Arrow closes an open quote at the end of the file, however many lines are in the cell.
     if table.num_rows and "\n" in table.column(table.num_columns - 1)[-1].as_py():
         _find_fault(source, delimiter, len(names))
     return table
+
+
+def _batches(reader: pa.csv.CSVStreamingReader, source: Source, block: int) -> Iterator[pa.RecordBatch]:
+    """The rows of a CSV file. Raises TableError if it is compressed, and unpacks to more than the limits allow."""
+    most = source.most if source.is_gzip else None
+    # Arrow makes a batch of each block, also of one with nothing but empty lines.
+    for count, batch in enumerate(reader):
+        if most is not None and count * block > most:
+            raise TableError(too_much(source.path, most))
+        if batch.num_rows:
+            yield batch
 
 
 def _find_fault(source: Source, delimiter: str, width: int) -> None:

@@ -23,7 +23,7 @@ def read_parquet(source: Source) -> pa.Table:
         TableError: it holds more than the limits allow.
         pyarrow.ArrowException: it is not a Parquet file, or a damaged one.
     """
-    content = pa.BufferReader(b"".join(_blocks(source))) if source.is_gzip else source.path
+    content = pa.BufferReader(b"".join(source.buffers(1 << 20))) if source.is_gzip else source.path
     most = source.most
     with pa.parquet.ParquetFile(content) as file:
         if most is not None and _declared_bytes(file.metadata) > most:
@@ -38,12 +38,6 @@ def read_parquet(source: Source) -> pa.Table:
                 if most is not None and size > most:
                     raise TableError(too_much(source.path, most))
         return pa.Table.from_batches(batches, file.schema_arrow)
-
-
-def _blocks(source: Source) -> Any:
-    with source.stream() as stream:
-        while block := stream.read(1 << 20):
-            yield block
 
 
 def _chunks(metadata: pa.parquet.FileMetaData, group: int) -> list[pa.parquet.ColumnChunkMetaData]:

@@ -23,14 +23,11 @@ from edge_train.errors import TableError
 
 # How many bytes of JSON Arrow reads at a time, at least: it takes all types from the first ones.
 _BLOCK = 64 << 20
-# Deflate makes no more than 1,032 bytes of one.
-_MOST_PACKED = 1032
-_COUNTED = 1 << 20
 # So much is searched at a time, which fits into the processor's cache.
 _SEARCHED = 1 << 20
 _LOOKED_AT = 1 << 12
 _RETURNS = bytes.maketrans(b"\r", b"\n")
-_OPENING, _CLOSING, _LIST, _LINE_END, _RETURN = b"{}[\n\r"
+_OPENING, _CLOSING, _LINE_END, _RETURN = b"{}\n\r"
 
 
 @dataclass(frozen=True)
@@ -56,40 +53,36 @@ class Source:
     def stream(self) -> Any:
         """What Arrow reads it from.
 
-        It is looked through before, and not while Arrow reads: Arrow's threads would call Python then, and a process
-        that ends right after an error, while one of them does, aborts or stands still.
-
-        Raises:
-            TableError: it holds more than the limits allow.
+        Arrow's threads must not call Python while they read: a process that ends right after an error, while one of
+        them does, aborts or stands still.
         """
-        if self.is_gzip and self.most is not None and self.path.stat().st_size * _MOST_PACKED > self.most:
-            for _ in self._buffers(_COUNTED):
-                pass
-        return self._stream()
+        return pa.input_stream(self.path, compression="gzip" if self.is_gzip else None)
+
+    def buffers(self, size: int) -> Iterator[pa.Buffer]:
+        """Its content, `size` bytes at a time.
+
+        Raises, as they are read:
+            TableError: it is compressed, and holds more than the limits allow.
+        """
+        most, count = self.most if self.is_gzip else None, 0
+        with self.stream() as stream:
+            while (buffer := stream.read_buffer(size)).size:
+                count += buffer.size
+                if most is not None and count > most:
+                    raise TableError(too_much(self.path, most))
+                yield buffer
 
     def json_stream(self) -> Any:
-        """As `stream`.
+        """What Arrow reads it from, if it is JSON Lines. It is looked through before.
 
         Raises:
             TableError: it holds more than the limits allow, JSON in it is nested too deeply, or a line is too long.
             pyarrow.ArrowInvalid: a line is null.
         """
         checked = _CheckedJson(self)
-        for buffer in self._buffers(self.json_block):
+        for buffer in self.buffers(self.json_block):
             checked.add(memoryview(buffer))
-        return self._stream()
-
-    def _stream(self) -> Any:
-        return pa.input_stream(self.path, compression="gzip" if self.is_gzip else None)
-
-    def _buffers(self, size: int) -> Iterator[pa.Buffer]:
-        most, count = self.most if self.is_gzip else None, 0
-        with self._stream() as stream:
-            while (buffer := stream.read_buffer(size)).size:
-                count += buffer.size
-                if most is not None and count > most:
-                    raise TableError(too_much(self.path, most))
-                yield buffer
+        return self.stream()
 
     @property
     def json_block(self) -> int:
@@ -138,38 +131,43 @@ class _CheckedJson:
     def _checked(self, lines: memoryview) -> int:
         """The level at the end of `lines`."""
         codes = np.frombuffer(lines, np.uint8)
-        if len(lines) > self._most:
-            ends = np.flatnonzero(codes == _LINE_END)
-            if np.diff(ends, prepend=-1, append=len(lines)).max() - 1 > self._most:
-                most = counted(self._most, "byte")
-                raise TableError(f"{self._source.path} has a line of more than {most}{how_to_raise('line_bytes')}")
-        if not self._level and _are_flat(codes):
+        ends = np.flatnonzero(codes == _LINE_END)
+        if len(lines) > self._most and np.diff(ends, prepend=-1, append=len(lines)).max() - 1 > self._most:
+            longest = counted(self._most, "byte")
+            raise TableError(f"{self._source.path} has a line of more than {longest}{how_to_raise('line_bytes')}")
+        most = self._source.limits.json_depth or math.inf
+        begin_with_objects = len(ends) > 0 and codes[0] == _OPENING and bool((codes[ends[:-1] + 1] == _OPENING).all())
+        if begin_with_objects and not self._level and _are_objects(codes, ends, most):
             return 0
         content = bytes(lines)
         # Arrow takes such a line for an object, and crashes on it if there is none.
         if b"\nn" in (b"\n" + content.removeprefix(codecs.BOM_UTF8)).translate(_RETURNS, b" \t"):
             raise pa.ArrowInvalid("a line is null")
         deepest, level = levels(content, self._level)
-        if deepest > (self._source.limits.json_depth or math.inf):
+        if deepest > most:
             raise TableError(f"{self._source.path}: {too_deep(self._source.limits)}")
         return level
 
 
-def _are_flat(lines: npt.NDArray[np.uint8]) -> bool:
-    """Whether each of these lines holds an object without others in it, as in almost all files; False if in doubt.
+def _are_objects(lines: npt.NDArray[np.uint8], ends: npt.NDArray[np.intp], most: float) -> bool:
+    """Whether each of these lines, which begin with `{` and end at `ends`, is an object of `most` levels at most.
 
-    This takes a tenth of the time of following strings and brackets. JSON has no line breaks in strings, so that a
-    bracket before one closes an object.
+    So it is in almost all files, and this takes a fraction of the time of following strings and brackets. False if in
+    doubt; True also if a line is not JSON. After `}` and a line break, no reader goes on at `{` within an object, a list
+    or a string. So it is never deeper than one line has openings.
     """
-    openings = np.flatnonzero(lines == _OPENING)
-    if not len(openings) or openings[0] or tuple(lines[-2:]) != (_CLOSING, _LINE_END) or (lines == _LIST).any():
+    if ends[-1] != len(lines) - 1:
         return False
-    before = openings[1:] - 1
-    if len(openings) != np.count_nonzero(lines == _LINE_END):
+    last = lines[ends - 1]
+    if (np.where(last == _RETURN, lines[ends - 2], last) != _CLOSING).any():
         return False
-    before_line_end = lines[before - 1]
-    before_line_end = np.where(before_line_end == _RETURN, lines[before - 2], before_line_end)
-    return bool((lines[before] == _LINE_END).all() and (before_line_end == _CLOSING).all())
+    # With this bit set, [ is {.
+    are_openings = lines | 0x20 == _OPENING
+    count = np.count_nonzero(are_openings)
+    if count == len(ends) or count <= most:
+        return True
+    line = np.searchsorted(ends, np.flatnonzero(are_openings))
+    return not (line[int(most) :] == line[: -int(most)]).any()
 
 
 def _line_end(content: memoryview, start: int) -> int:
