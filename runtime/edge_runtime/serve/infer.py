@@ -1,6 +1,7 @@
 """The Open Inference Protocol, version 2, over REST, with binary tensors and classification as Triton extends it."""
 
 import json
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -168,7 +169,7 @@ def _parsed(text: memoryview) -> dict[str, Any]:
             request = orjson.loads(text)
         except orjson.JSONDecodeError:
             # NaN and Infinity are not JSON, but Triton's clients write them.
-            request = json.loads(bytes(text))
+            request = json.loads(bytes(text), parse_float=_finite)
             if b"\\ud" in bytes(text).lower():
                 # Half a character has no bytes, and could not be sent back.
                 json.dumps(request, ensure_ascii=False).encode()
@@ -179,6 +180,13 @@ def _parsed(text: memoryview) -> dict[str, Any]:
     if not isinstance(request.get("id"), str | None):
         raise InvalidInput(f"id must be a string, found {request['id']!r}")
     return request
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if math.isinf(value):
+        raise ValueError(f"{digits} is larger than any number; write Infinity if that is meant")
+    return value
 
 
 def _list(request: Mapping[str, Any], key: str) -> list[dict[str, Any]]:

@@ -27,4 +27,6 @@ def status_of(error: Exception) -> int:
         return 503
     if isinstance(error, DeadlineExceeded):
         return 504
+    if isinstance(error, RecursionError):
+        return 400
     return 400 if isinstance(error, EdgePredictError) and not isinstance(error, InferenceFailed) else 500

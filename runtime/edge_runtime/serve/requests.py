@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from edge_runtime.contract.errors import EdgePredictError
+from edge_runtime.contract.terminal import shortened
 from edge_runtime.serve.compression import compressed, decompressed
 from edge_runtime.serve.models import ServedModel, ServedModels
 from edge_runtime.serve.refusals import Refused, status_of
@@ -150,7 +151,10 @@ def failure(error: Exception) -> Answer:
     """The answer that says what is wrong."""
     headers = error.headers if isinstance(error, Refused) else {}
     if isinstance(error, Refused | EdgePredictError):
-        message = str(error)
+        message = shortened(str(error))
+    elif isinstance(error, RecursionError):
+        # A message would quote a value that orjson read, and Python's repr goes less deep.
+        message = "the request is nested too deeply"
     elif isinstance(error, MemoryError):
         message = "the server has not enough memory for this request now"
     else:

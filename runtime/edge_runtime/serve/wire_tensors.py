@@ -34,6 +34,8 @@ _DTYPES = {
     for name, datatype in _DATATYPES.items()
     if name not in ("float", "double", "string", "bfloat16")
 }
+# What numpy takes at most.
+_AXES, _LONGEST = 64, 2**63 - 1
 _OF_DTYPES = {dtype: datatype for datatype, dtype in _DTYPES.items()}
 
 
@@ -164,6 +166,9 @@ def _shape(tensor: Mapping[str, Any], name: str) -> list[int]:
     shape = tensor.get("shape")
     if not isinstance(shape, list) or not {int}.issuperset(map(type, shape)) or min(shape, default=0) < 0:
         raise InvalidInput(f"{name}: shape must be a list of sizes, found {shape!r}")
+    # The product of a million long numbers would take minutes.
+    if len(shape) > _AXES or max(shape, default=0) > _LONGEST:
+        raise InvalidInput(f"{name}: shape has more than {_AXES} axes, or one of more than {_LONGEST} elements")
     return shape
 
 

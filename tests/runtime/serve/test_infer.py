@@ -24,6 +24,13 @@ def infer(app: Any, request: object, path: str = PATH) -> Any:
     return ask(app, path, orjson.dumps(request)).json
 
 
+def infer_error(app: Any, text: bytes) -> str:
+    response = ask(app, PATH, text)
+    assert response.status == 400
+    error: str = response.json["error"]
+    return error
+
+
 def test_health_and_server_metadata() -> None:
     models = ServedModels({"blobs": Predictor(FOUR_BLOBS, device="cpu")})
     app = create_app(models)
@@ -143,6 +150,71 @@ def test_numbers_that_json_does_not_have(app: Any) -> None:
 def test_requests_that_are_refused(app: Any, request_: Any, status: int, message: str) -> None:
     response = ask(app, PATH, request_ if isinstance(request_, bytes) else orjson.dumps(request_))
     assert (response.status, message in response.json["error"]) == (status, True), response.json
+
+
+@pytest.mark.parametrize("levels", [900, 980, 1015, 20_000])
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b'{"inputs": [{"name": DEEP}]}',
+        b'{"inputs": [{"name": "x", "datatype": DEEP, "shape": [1]}]}',
+        b'{"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, DEEP]}]}',
+        b'{"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": DEEP}]}',
+        b'{"inputs": [{"name": "x", "datatype": "BYTES", "shape": [1, 2], "data": DEEP}]}',
+        b'{"inputs": [{"name": "x", "datatype": "FP32", "parameters": {"binary_data_size": DEEP}}]}',
+        b'{"inputs": [], "id": DEEP}',
+        b'{"inputs": [], "id": DEEP, "parameters": {"x": NaN, "y": "\\ud800"}}',
+        b'{"inputs": [], "outputs": [{"name": DEEP}]}',
+        b'{"inputs": [], "outputs": [{"name": "probability", "parameters": {"classification": DEEP}}]}',
+    ],
+)
+def test_values_that_are_nested_deeply(app: Any, request_: bytes, levels: int) -> None:
+    response = ask(app, PATH, request_.replace(b"DEEP", b"[" * levels + b"]" * levels))
+    assert response.status == 400, response
+    assert 10 < len(response.json["error"]) < 500
+
+
+@pytest.mark.parametrize(
+    "input_",
+    [
+        {"name": "x" * 10**6},
+        {"datatype": "F" * 10**6},
+        {"shape": [-1] * 10**6},
+        {"shape": [1] * 10**6},
+        {"shape": [2**63 - 1] * 10**5},
+        {"shape": [2**63, 0]},
+        {"parameters": {"binary_data_size": [1] * 10**6}},
+        {"data": ["x" * 10**6, 1]},
+    ],
+    ids=range(8),
+)
+def test_an_error_does_not_send_back_what_was_sent(app: Any, input_: dict[str, Any]) -> None:
+    response = ask(app, PATH, orjson.dumps({"inputs": [{**X, **input_}]}))
+    assert response.status == 400
+    assert 10 < len(response.json["error"]) < 500
+
+
+@pytest.mark.parametrize("shape", ["9" * 4000, "1" + "0" * 99, "9223372036854775807, 9223372036854775807"])
+def test_sizes_that_no_tensor_has(app: Any, shape: str) -> None:
+    # With NaN, Python reads the JSON, and integers of any size.
+    text = f'{{"inputs": [{{"name": "x", "datatype": "FP32", "shape": [1, {shape}], "data": [NaN, 1]}}]}}'
+    assert "shape" in infer_error(app, text.encode())
+
+
+@pytest.mark.parametrize("digits", ["1e400", "-1e400", "1e999999999", "9" * 400, "9" * 5000, "3.5e38"])
+def test_numbers_that_are_too_large(app: Any, digits: str) -> None:
+    for other in ("1", "NaN"):
+        text = f'{{"inputs": [{{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [{other}, {digits}]}}]}}'
+        assert len(infer_error(app, text.encode())) < 500
+
+
+def test_many_inputs(app: Any) -> None:
+    inputs = [{**X, "name": f"x{place}"} for place in range(20_000)]
+    assert "missing x, unknown x0, x1" in infer_error(app, orjson.dumps({"inputs": inputs}))
+    assert infer_error(app, orjson.dumps({"inputs": [X] * 20_000})) == "x is given more than once"
+    # Of a name that comes twice in an object, the last value counts, as JSON readers have it.
+    twice = b'{"inputs": [], ' + orjson.dumps({"inputs": [X]})[1:]
+    assert ask(app, PATH, twice).json == infer(app, {"inputs": [X]})
 
 
 def test_paths_that_are_refused(app: Any) -> None:

@@ -14,6 +14,7 @@ from edge_runtime.serve.refusals import Refused, status_of
         (OutOfResources("memory"), 503),
         (MemoryError(), 503),
         (DeadlineExceeded("z"), 504),
+        (RecursionError(), 400),
     ],
 )
 def test_statuses(error: Exception, status: int) -> None:

@@ -27,8 +27,8 @@ from edge_train.table.sources import Source
 
 _JSON = {".jsonl", ".ndjson", ".json"}
 _PARQUET = {".parquet", ".pq"}
-# How many bytes of CSV Arrow reads at a time, at least, and for each column: a column of a block takes hundreds of bytes,
-# however few rows it has.
+# How many bytes of CSV Arrow reads at a time, at least, and for each column: a column of a block takes hundreds of
+# bytes, however few rows it has.
 _CSV_BLOCK, _CSV_BLOCK_OF_COLUMN = 1 << 20, 128
 
 

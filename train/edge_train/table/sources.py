@@ -153,8 +153,8 @@ def _are_objects(lines: npt.NDArray[np.uint8], ends: npt.NDArray[np.intp], most:
     """Whether each of these lines, which begin with `{` and end at `ends`, is an object of `most` levels at most.
 
     So it is in almost all files, and this takes a fraction of the time of following strings and brackets. False if in
-    doubt; True also if a line is not JSON. After `}` and a line break, no reader goes on at `{` within an object, a list
-    or a string. So it is never deeper than one line has openings.
+    doubt; True also if a line is not JSON. After `}` and a line break, no reader goes on at `{` within an object, a
+    list or a string. So it is never deeper than one line has openings.
     """
     if ends[-1] != len(lines) - 1:
         return False
