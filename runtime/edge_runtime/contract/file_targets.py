@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from edge_runtime.contract.errors import CannotWrite
+from edge_runtime.contract.terminal import printable
 
 _BLOCK = 1024 * 1024
 # As many links as Linux follows.
@@ -25,6 +26,7 @@ def regular_file(path: Path) -> Path | None:
         CannotWrite: it is neither.
         OSError: it is a folder, or cannot be found out.
     """
+    _check_is_path(path)
     if (descriptor := _own_descriptor(path)) is not None:
         os.fstat(descriptor)
         return None
@@ -90,6 +92,15 @@ def write_all(descriptor: int, content: bytes) -> None:
     rest = memoryview(content)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
+
+
+def _check_is_path(path: Path) -> None:
+    try:
+        is_path = b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:  # half a character
+        is_path = False
+    if not is_path:
+        raise CannotWrite(f"{printable(path)} is not a path of a file; choose another one")
 
 
 def _own_descriptor(path: Path) -> int | None:

@@ -143,3 +143,17 @@ def test_what_may_not_be_written_into(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo", 0o400)
     with pytest.raises(CannotWrite, match="fifo cannot be written: Permission denied"):
         prepare_file(tmp_path / "fifo")
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "folder/\0"])
+def test_what_is_not_a_path(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    if name == "\ud800" and os.name == "nt":
+        pytest.skip("is a name there")
+    for write in (prepare_file, lambda path: write_files({path: b"new", tmp_path / "other": b"new"})):
+        with pytest.raises(CannotWrite, match=r"is not a path of a file; choose another one$") as raised:
+            write(path)
+        assert str(raised.value).isprintable()
+    with pytest.raises(CannotWrite, match="is not a path of a file"), locked([path]):
+        raise AssertionError
+    assert not list(tmp_path.iterdir())
