@@ -21,7 +21,8 @@ HELD_SIZE = 4 * 1024 * 1024
 # So much of a pipe is read at a time.
 _BLOCK = 1024 * 1024
 
-_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)  # which Windows has
+# Windows has the first. With the second, a pipe that has just taken the place of a file is not waited for.
+_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 def as_path(given: Any, meaning: str, error: type[EdgePredictError]) -> Path:

@@ -2,11 +2,14 @@ import io
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from concurrency import HANG
 from paths import FOUR_BLOBS as MODEL
 
 from edge_runtime import EdgePredictError, InvalidInput, InvalidModel, Limits, ModelNotFound, Predictor
@@ -178,3 +181,22 @@ def test_what_is_not_a_folder(folder: Any, message: str) -> None:
 def test_a_file_has_no_data_folder(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="data_folder is for a model's content; the data of a file lies beside it"):
         Predictor(MODEL, data_folder=tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes in folders")
+def test_a_pipe_that_takes_the_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    os.mkfifo(path)
+    script = f"""
+import os
+from edge_runtime import InvalidModel, Predictor
+
+real = os.stat
+os.stat = lambda one, **more: real({str(MODEL)!r} if one == {str(path)!r} else one, **more)
+try:
+    Predictor({str(path)!r})
+except InvalidModel as error:
+    print(error)
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=HANG)
+    assert (ran.stdout, ran.stderr) == (f"{path} is empty; export the model again\n", "")
