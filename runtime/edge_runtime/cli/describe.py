@@ -24,8 +24,8 @@ _TEXT_SHOWN = 60
 
 
 def description_json(predictor: "Predictor") -> str:
-    """The `description` of a model as JSON."""
-    return json_line(description(predictor))
+    """The model's SHA-256 and its `description` as JSON."""
+    return json_line({"sha256": predictor.sha256, **description(predictor)})
 
 
 def description_text(predictor: "Predictor", details: bool = False) -> str:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from edge_runtime.contract.errors import EdgePredictError, InvalidInput
+from edge_runtime.contract.errors import CannotWrite, EdgePredictError, InvalidInput
 from edge_runtime.contract.terminal import one_line, printable, suggestion
 from edge_runtime.contract.version import __version__
 
@@ -67,6 +67,8 @@ def call(command: Callable[[], object]) -> int:
         code = command()
         sys.stdout.flush()
     except EdgePredictError as error:
+        if isinstance(error, CannotWrite) and isinstance(error.__cause__, BrokenPipeError):
+            return _system_failure(error.__cause__)
         return _fail(error, 1)
     except UsageError as error:
         return _fail(f"{error} (see --help)", 2)

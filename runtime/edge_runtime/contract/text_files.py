@@ -10,12 +10,17 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from edge_runtime.contract.errors import EdgePredictError, InvalidInput
+from edge_runtime.contract.file_kinds import GZIP, what_else
 from edge_runtime.contract.limits import DEFAULTS, Limits, how_to_raise
 from edge_runtime.contract.opened_files import most_unpacked, open_file, too_much
 from edge_runtime.contract.terminal import counted, unreadable
 
 # So much is read at a time: enough that its own cost is small, little enough for the cache.
 _BLOCK = 16 * 1024
+# The first bytes of a file tell what it is.
+_LOOKED_AT = 16
+# So many bytes before one that is not UTF-8 are shown.
+_SHOWN = 40
 
 
 class OpenedText:
@@ -55,7 +60,7 @@ class OpenedText:
 
         Raises, as they are read:
             InvalidInput: a line is longer than `Limits.line_bytes`; or all lines are longer than
-                `Limits.unpacked_bytes`, and are kept.
+                `Limits.unpacked_bytes`, and are kept; or it is of another format, such as Parquet.
         """
         most = most_unpacked(self.fileno(), self._limits) if are_kept else None
         buffer: Any = _BoundedLines(self._binary, self.name, self._limits.line_bytes, most)
@@ -67,10 +72,12 @@ class OpenedText:
         """All of the text.
 
         Raises:
-            InvalidInput: it is longer than `Limits.line_bytes`.
+            InvalidInput: it is longer than `Limits.line_bytes`, or of another format.
         """
         blocks, size, most = [], 0, self._limits.line_bytes
         while block := self._binary.read1(_BLOCK):
+            if not blocks:
+                _check_is_text(block, self.name)
             blocks.append(block)
             size += len(block)
             if most is not None and size > most:
@@ -97,6 +104,8 @@ class _BoundedLines(io.BufferedIOBase):
 
     def read1(self, size: int = -1) -> bytes:
         block: bytes = self._binary.read1(self._block)
+        if not self._all:
+            _check_is_text(block, self._name)
         self._all += len(block)
         if self._all > self._most:
             raise InvalidInput(too_much(self._name, int(self._most)))
@@ -120,28 +129,32 @@ def open_text(path: str, limits: Limits = DEFAULTS) -> OpenedText:
     """Open a file of UTF-8 text; with gzip if its name ends in .gz. Call it within `reading_text`.
 
     Raises:
-        InvalidInput: it is a Parquet file.
+        InvalidInput: it is of another format, such as Parquet.
         OSError: as `open_file`.
     """
     buffered = io.BufferedReader(open_file(path, limits), _BLOCK)
-    # Of a pipe there may be nothing to look at yet.
+    is_gzip = path.lower().endswith(".gz")
     try:
-        is_parquet = buffered.seekable() and buffered.peek(4)[:4] == b"PAR1"
-    except OSError:
+        # Of a pipe there may be nothing to look at yet.
+        start = buffered.peek(_LOOKED_AT) if buffered.seekable() else b""
+        if not is_gzip:
+            _check_is_text(start, path)
+        elif start and not start.startswith(GZIP):
+            raise InvalidInput(f"{path} is not a gzip file; its name should end without .gz")
+    except BaseException:
         buffered.close()
         raise
-    if is_parquet:
-        buffered.close()
-        raise InvalidInput(
-            f"{path} is a Parquet file, but rows must be CSV, TSV or JSON Lines; save them as one of these, "
-            "or pass a data frame to Predictor.predict"
-        )
-    if path.lower().endswith(".gz"):
+    if is_gzip:
         # Most files are not compressed.
         import gzip
 
         return OpenedText(gzip.GzipFile(fileobj=buffered), path, limits, around=buffered)
     return OpenedText(buffered, path, limits)
+
+
+def _check_is_text(start: bytes, name: str) -> None:
+    if (found := what_else(start)) is not None:
+        raise InvalidInput(f"{name} {found}")
 
 
 def delimiter_of(path: str) -> str | None:
@@ -155,7 +168,12 @@ def reading_text(source: object, kind: type[EdgePredictError]) -> Iterator[None]
     try:
         yield
     except UnicodeDecodeError as error:
-        raise kind(f"{source} is not UTF-8 text: {error.reason} at byte {error.start}") from error
+        # The place is that in the block that was decoded, and says nothing.
+        block, start = bytes(error.object), error.start
+        before = block[max(0, start - _SHOWN) : start].decode(errors="ignore").splitlines()
+        where = f" after {before[-1]!r}" if before else ""
+        found = f"{error.reason} 0x{block[start]:02x}{where}"
+        raise kind(f"{source} is not UTF-8 text: {found}; save it as UTF-8") from error
     except OSError as error:
         raise kind(unreadable(Path(str(source)), error)) from error
     except (EOFError, zlib.error) as error:

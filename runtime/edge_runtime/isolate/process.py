@@ -19,7 +19,7 @@ from edge_runtime.contract.errors import EdgePredictError, InvalidInput, Isolati
 from edge_runtime.contract.limits import Limits, how_to_raise
 from edge_runtime.contract.signals import is_from_handler
 from edge_runtime.contract.telemetry import SWITCH
-from edge_runtime.contract.terminal import one_line, shortened
+from edge_runtime.contract.terminal import counted, one_line, shortened
 from edge_runtime.engine import forks
 from edge_runtime.isolate import messages
 
@@ -40,6 +40,10 @@ _GRACE = 1.0
 _LONGEST = 10_000
 # The most bytes of an answer if memory is not limited.
 _MOST = 2**40
+# That there is no memory has to be said too, whatever the limit is.
+_ERROR = 2**16
+# What the process takes for a model of a few bytes.
+_LEAST = 32 * 2**20
 _ERRORS = {
     name: one for name, one in vars(errors).items() if isinstance(one, type) and issubclass(one, EdgePredictError)
 }
@@ -138,7 +142,7 @@ class IsolatedProcess:
         return answer[0]
 
     def _exchange(self, question: list[Any], seconds: float | None, on_step: Callable[[], object] | None) -> list[Any]:
-        deadline, most = _Deadline(self._socket, seconds), self._limits.isolated_bytes or _MOST
+        deadline, most = _Deadline(self._socket, seconds), (self._limits.isolated_bytes or _MOST) + _ERROR
         self._guarded(seconds, lambda: deadline.send(question))
         while True:
             answer: list[Any] = self._guarded(seconds, lambda: _answer(deadline.receive, most))
@@ -170,19 +174,27 @@ class IsolatedProcess:
         if code == -signal.SIGALRM:
             return _took_too_long(seconds)
         name = signal.Signals(-code).name if -code in signal.valid_signals() else f"signal {-code}"
-        if -code in (signal.SIGABRT, signal.SIGKILL):
+        if -code in (signal.SIGABRT, signal.SIGKILL) or self._has_little_memory():
             # C++ aborts for want of memory on another thread, and the system kills for it.
             hint = f", perhaps for want of memory{how_to_raise('isolated_bytes')}"
         else:
             hint = ""
         return f"the isolated model crashed ({name}){hint}"
 
+    def _has_little_memory(self) -> bool:
+        return isinstance(self._memory, int) and self._memory < _LEAST
+
     def _raise(self, name: Any, message: Any) -> NoReturn:
         """Raise what the process says that it has raised."""
-        if name in (MemoryError.__name__, OutOfResources.__name__) and isinstance(self._memory, int):
+        is_memory = name in (MemoryError.__name__, OutOfResources.__name__)
+        # Python does not always say so, as when a module is read in part.
+        is_memory = is_memory or (name not in _ERRORS and self._has_little_memory())
+        if is_memory and isinstance(self._memory, int):
             is_less = self._memory < (self._limits.isolated_bytes or 0)
             hint = ", half of what the machine or its control group has" if is_less else how_to_raise("isolated_bytes")
-            raise IsolationFailed(f"the isolated model needs more memory than {self._memory / 2**20:,.0f} MiB{hint}")
+            if self._has_little_memory():
+                hint = f"; small models take about {_LEAST >> 20} MiB{hint}"
+            raise IsolationFailed(f"the isolated model needs more memory than {_in_mib(self._memory)}{hint}")
         if (known := _ERRORS.get(name)) is not None:
             raise known(message if len(message) <= _LONGEST else shortened(message))
         raise IsolationFailed(f"the isolated model failed: {shortened(one_line(f'{name}: {message}'))}")
@@ -219,6 +231,10 @@ class _Deadline:
         if left is not None and left <= 0:
             raise TimeoutError
         self._socket.settimeout(left)
+
+
+def _in_mib(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB" if size >= 2**20 else counted(size, "byte")
 
 
 def _answer(receive: Callable[[memoryview], None], most: int) -> list[Any]:

@@ -54,6 +54,7 @@ budget    largest error 0.01
     as_json = command(main, model(budget=budget), "--describe", "--format", "json").out
     assert command(main, model(budget=budget), "--describe", "--details", "--format", "json").out == as_json
     described = json.loads(as_json)
+    assert described["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     certificate = described["certificate"]
     assert len(certificate.pop("content_sha256")) == 64
     assert certificate == {

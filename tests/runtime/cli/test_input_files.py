@@ -51,14 +51,11 @@ def test_a_first_line_that_is_hardly_a_row(command: Command, tmp_path: Path) -> 
         notes.clear()
         assert list(read_rows([line], strings.features, "rows", notes.append)) == [line.strip().split(",")]
         assert len(notes) == noted
-    # A cell that is too long ends in one line too.
-    rows.write_text("a" * 200_000 + ",1\n")
-    assert_one_line(command(main, ISLANDS, "--input", rows), 1, "line 1: not CSV")
 
 
 def test_a_parquet_file(command: Command, tmp_path: Path) -> None:
     rows = tmp_path / "rows.parquet"
-    rows.write_bytes(b"PAR1 and so on")
+    rows.write_bytes(b"PAR1\x15\x04 and so on")
     assert_one_line(command(main, ISLANDS, "--input", rows), 1, "is a Parquet file")
 
 
@@ -156,7 +153,7 @@ def test_files(command: Command, tmp_path: Path, name: str, content: bytes) -> N
             ["line 1: '\\ud800' is half a character"],
         ),
         ("rows.jsonl", b'["Dream", 1, 2, [], 2007]\n', ["line 1: ringed: [] is not a number"]),
-        ("rows.csv.gz", b"island", ["rows.csv.gz cannot be read: Not a gzipped file"]),
+        ("rows.csv.gz", b"island", ["rows.csv.gz is not a gzip file; its name should end without .gz"]),
         (
             "rows.csv.gz",
             compressed(WITHOUT_HEADER.encode())[:-12],

@@ -1,13 +1,10 @@
 import io
-import os
 import re
 import signal
-import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
 from enum import Enum
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -15,7 +12,7 @@ import typer
 from paths import ROOT
 
 import edge_runtime
-from edge_runtime import InvalidInput
+from edge_runtime import CannotWrite, InvalidInput
 from edge_runtime.contract import shell
 
 Captured = pytest.CaptureFixture[str]
@@ -207,53 +204,11 @@ def test_what_is_not_an_exit_code(capsys: Captured) -> None:
     assert capsys.readouterr().err == "error: \nerror: 5\n"
 
 
-def ending(raised: str, stdout: Any = subprocess.PIPE, unbuffered: str = "") -> tuple[int, str | None, str]:
-    """How a command ends that prints and then raises, in a process of its own: that may not fail again at its end."""
-    script = f"""
-import sys
-from edge_runtime.contract import shell
-def command():
-    print("in the buffer", end="")
-    {raised}
-sys.exit(shell.call(command))
-"""
-    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
-    program = [sys.executable, "-c", script]
-    result = subprocess.run(program, stdout=stdout, stderr=subprocess.PIPE, text=True, env=environment)
-    return result.returncode, result.stdout, result.stderr
-
-
-@pytest.mark.parametrize(
-    ("raised", "message"),
-    [
-        ("open('nowhere')", "error: nowhere: No such file or directory\n"),
-        ("raise OSError(13, 'Permission denied')", "error: Permission denied\n"),
-        ("raise OSError('no more')", "error: no more\n"),
-        ("raise BrokenPipeError(32, 'Broken pipe')", ""),
-    ],
-)
-def test_errors_of_the_system(raised: str, message: str) -> None:
-    """What was printed before is still written."""
-    assert ending(raised) == (1, "in the buffer", message)
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize("raised", ["pass", "print('more', flush=True)", "print('x' * 10**6)"])
-def test_a_full_disk(raised: str, unbuffered: str) -> None:
-    with Path("/dev/full").open("w") as full:
-        message = "error: the output cannot be written: No space left on device\n"
-        assert ending(raised, full, unbuffered) == (1, None, message)
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGPIPE")
-def test_a_closed_pipe() -> None:
-    reader, writer = os.pipe()
-    os.close(reader)
-    try:
-        assert ending("pass", writer) == (1, None, "")
-    finally:
-        os.close(writer)
+def test_a_file_that_cannot_be_written_is_told(capsys: Captured) -> None:
+    error = CannotWrite("report.html cannot be written: Permission denied")
+    error.__cause__ = PermissionError()
+    assert shell.call(ending_with(error)) == 1
+    assert capsys.readouterr().err == f"error: {error}\n"
 
 
 def test_the_extras_are_those_of_the_package() -> None:

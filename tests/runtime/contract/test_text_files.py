@@ -41,18 +41,26 @@ def test_utf8_with_or_without_a_byte_order_mark(tmp_path: Path, mark: str) -> No
     ("name", "content", "message"),
     [
         ("rows.csv", None, "rows.csv: no such file"),
-        ("rows.csv", b"a\xff", "rows.csv is not UTF-8 text: invalid start byte at byte 1"),
+        ("rows.csv", b"a\xff", "rows.csv is not UTF-8 text: invalid start byte 0xff after 'a'; save it as UTF-8"),
+        ("rows.csv", b"\xe9", "rows.csv is not UTF-8 text: unexpected end of data 0xe9; save it as UTF-8"),
+        (
+            "rows.csv",
+            b"1,2\n" * 100_000 + "île,r".encode() + b"\xe9union\n",
+            "rows.csv is not UTF-8 text: invalid continuation byte 0xe9 after 'île,r'; save it as UTF-8",
+        ),
         (
             "rows.csv",
             b"PAR1\x15\x04",
             "rows.csv is a Parquet file, but rows must be CSV, TSV or JSON Lines; save them as one of these, "
             "or pass a data frame to Predictor.predict",
         ),
-        ("rows.csv.gz", b"plain", "rows.csv.gz cannot be read: Not a gzipped file"),
+        ("rows.csv.gz", b"plain", "rows.csv.gz is not a gzip file; its name should end without .gz"),
+        ("rows.csv", compressed(b"a"), "rows.csv is compressed by gzip; unpack it before, with gzip -dc, or give a "),
+        ("rows.csv.gz", compressed(compressed(b"a")), "rows.csv.gz is compressed by gzip; unpack it before"),
         ("rows.csv.gz", compressed(b"a")[:-1], "rows.csv.gz is damaged: Compressed file ended"),
         ("rows.csv.gz", compressed(b"")[:10] + b"\xff" * 90, "rows.csv.gz is damaged: Error -3"),
     ],
-    ids=["absent", "not UTF-8", "Parquet", "not gzip", "truncated", "damaged"],
+    ids=["absent", "not UTF-8", "cut", "Latin-1", "Parquet", "not gzip", "gzip", "gzip twice", "truncated", "damaged"],
 )
 def test_what_cannot_be_read(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
     if content is not None:

@@ -1,6 +1,7 @@
 """The isolated process, and what does not fit into its memory."""
 
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -25,6 +26,25 @@ def test_rows_for_which_there_is_no_memory() -> None:
     with IsolatedPredictor(FOUR_BLOBS, limits=Limits(isolated_bytes=64 * 2**20)) as predictor:
         with pytest.raises(IsolationFailed, match="64 MiB"):
             predictor.run({"x": np.zeros((20_000_000, 2), np.float32)})
+        assert predictor.predict([[-1, 1]]).tolist() == [1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is bounded on Linux")
+@pytest.mark.parametrize("size", [1, 1000, 2**20, 4 * 2**20])
+def test_a_limit_that_no_model_can_keep(size: int) -> None:
+    with pytest.raises(IsolationFailed) as raised:
+        IsolatedPredictor(FOUR_BLOBS, limits=Limits(isolated_bytes=size))
+    message = str(raised.value)
+    assert "raise the limit: limits=Limits(isolated_bytes=...), at the shell --limit isolated_bytes=..." in message
+    if "needs more memory" in message:
+        shown = {1: "1 byte", 1000: "1,000 bytes", 2**20: "1 MiB", 4 * 2**20: "4 MiB"}[size]
+        assert f"needs more memory than {shown}; small models take about 32 MiB; " in message
+    else:
+        assert "perhaps for want of memory" in message
+
+
+def test_what_small_models_take() -> None:
+    with IsolatedPredictor(FOUR_BLOBS, limits=Limits(isolated_bytes=32 * 2**20)) as predictor:
         assert predictor.predict([[-1, 1]]).tolist() == [1]
 
 
