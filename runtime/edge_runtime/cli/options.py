@@ -89,6 +89,8 @@ def predict(
         raise shell.UsageError("MODEL is missing")
     if sum([bool(values), input_file is not None, show_description, verify]) != 1:
         raise shell.UsageError("give one of these: the values of one row, --input FILE, --describe or --verify")
+    if input_file == "":
+        raise shell.UsageError("--input needs the name of a file, or - for stdin")
     if output_format == "csv" and (show_description or verify):
         raise shell.UsageError(f"{'--verify' if verify else '--describe'} is written as text or json")
     if flag_unseen and (show_description or verify):

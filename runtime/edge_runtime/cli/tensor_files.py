@@ -24,8 +24,10 @@ def json_tensors(text: str, source: str, limits: Limits = DEFAULTS) -> Any:
     """The arrays in a JSON text: by name, or one.
 
     Raises:
-        InvalidInput: it is not JSON, is nested deeper than `limits` allow, or is neither an object nor an array.
+        InvalidInput: it is empty, not JSON, nested deeper than `limits` allow, or neither an object nor an array.
     """
+    if not text.strip():
+        raise InvalidInput(f"{source} is empty; it must hold arrays")
     if is_too_deep(text, limits):
         raise InvalidInput(f"{source}: {too_deep(limits)}")
     try:

@@ -117,7 +117,7 @@ class Limits:
         known = names or [field.name for field in fields(cls)]
         found: dict[str, Any] = {}
         for word in words:
-            name, equals, value = word.partition("=")
+            name, equals, value = map(str.strip, word.partition("="))
             if name not in known:
                 if name in vars(DEFAULTS):
                     raise InvalidInput(f"{name} has no effect here; the limits that have are {', '.join(known)}")
@@ -125,7 +125,7 @@ class Limits:
                 raise InvalidInput(f"there is no limit {printable(name)!r}{advice}")
             if not equals:
                 raise InvalidInput(f"{name} has no value; write it as {name}=VALUE")
-            found[name] = _value(name, value.strip())
+            found[name] = _value(name, value)
         return replace(DEFAULTS, **found)
 
 

@@ -79,12 +79,17 @@ def _first_row(cells: list[str], features: Sequence[Feature], source: str, note:
         names, given = [feature.name for feature in features], dict.fromkeys(cell.strip() for cell in cells)
         lacking = [name for name in names if name not in given]
         meant = misspelt((name for name in given if name not in names and not is_number(name)), lacking)
-        hint = "; columns are separated by commas" if len(cells) == 1 and set(cells[0]) & set(";\t") else ""
+        hint = "; columns are separated by commas" if len(features) > 1 and _are_apart_otherwise(cells) else ""
         raise InvalidInput(f"{error}, and as a header the line lacks {listed(lacking)}{meant}{hint}") from None
     row = row or read_row(cells, features, read_value)
     if not any(_is_likely(cell, feature) for cell, feature in zip(cells, features, strict=True)):
         note(f"{source}: the first line does not name the features, so it is read as a row")
     return row
+
+
+def _are_apart_otherwise(cells: Sequence[str]) -> bool:
+    """Whether the columns of a line seem to be separated by something else, as 1;2 and 1,5;2,5 and 1 2."""
+    return any(set(cell) & set(";\t") for cell in cells) or (len(cells) == 1 and len(cells[0].split()) > 1)
 
 
 def _row_without_names(cells: list[str], features: Sequence[Feature]) -> Row | None:

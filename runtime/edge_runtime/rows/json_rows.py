@@ -41,6 +41,8 @@ def json_rows(
                 if len(noted) < _NOTED:
                     ignored = [name for name in values if name not in names and name not in noted]
                 values = row_values(values, features)
+            if isinstance(values, list) and values and all(isinstance(value, list | dict) for value in values):
+                raise InvalidInput("a line holds one row, and this is a list of rows; give each its own line")
             if not isinstance(values, list):
                 raise InvalidInput("a JSON line must be an array of values, or an object by feature name")
             row = read_row(values, features, _read_json)
@@ -49,7 +51,9 @@ def json_rows(
         except InvalidInput as error:
             raise InvalidInput(f"{source} line {number}: {error}") from error
         except json.JSONDecodeError as error:
-            raise InvalidInput(f"{source} line {number}: not JSON: {error.msg} at character {error.colno}") from error
+            raise InvalidInput(
+                f"{source} line {number}: not JSON: {error.msg} at character {error.colno}; a line holds one row"
+            ) from error
         except ValueError as error:  # of int, which does not take thousands of digits
             raise InvalidInput(f"{source} line {number}: an integer has too many digits") from error
         # The error of a row says itself that the misspelt name of a feature is ignored.

@@ -23,6 +23,8 @@ def parse_words(words: Sequence[str], features: Sequence[Feature]) -> Row:
     known = {spelling for feature in features for spelling in feature.spellings}
     meant = all("=" in word and word not in known for word in words)
     if not meant and not any(named):
+        if len(words) == 1 and 1 < len(features) == len(words[0].replace(",", " ").split()):
+            raise InvalidInput(f"{words[0]!r} is one word; give each value as a word of its own, with spaces between")
         return read_row(words, features, read_value)
     values: dict[str, str] = {}
     for word, pair in zip(words, named, strict=True):

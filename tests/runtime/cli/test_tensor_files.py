@@ -33,3 +33,5 @@ def test_json_that_is_not_a_tensor() -> None:
     for text in ("", "5", '"a"', "{", "null"):
         with pytest.raises(InvalidInput, match="stdin"):
             json_tensors(text, "stdin")
+    with pytest.raises(InvalidInput, match=r"^stdin is empty; it must hold arrays$"):
+        json_tensors(" \n", "stdin")

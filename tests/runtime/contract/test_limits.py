@@ -32,6 +32,7 @@ from edge_runtime.contract.limits import how_to_raise
         ("metadata_bytes=5 kB", "metadata_bytes", 5000),
         ("line_bytes=1_000", "line_bytes", 1000),
         ("nodes=20", "nodes", 20),
+        (" nodes = 20 ", "nodes", 20),
         ("nodes=400,000", "nodes", 400_000),
         ("nodes=1e6", "nodes", 10**6),
         ("nodes=2.0", "nodes", 2),

@@ -101,6 +101,14 @@ def test_a_first_line_of_numbers_is_a_row() -> None:
             "x1\tx2\n1\t2\n",
             "line 1: 'x1\\tx2' is not a number, and as a header the line lacks x1, x2; columns are separated by commas",
         ),
+        (
+            "1,5;2,5\n",
+            "line 1: '5;2' is not a number, and as a header the line lacks x1, x2; columns are separated by commas",
+        ),
+        (
+            "1 2\n",
+            "line 1: '1 2' is not a number, and as a header the line lacks x1, x2; columns are separated by commas",
+        ),
         ("ab\n", "line 1: 'ab' is not a number, and as a header the line lacks x1, x2"),
         ('1,"2\n', "line 1: not CSV: unexpected end of data"),
         ('1,2\n1,"2"3\n', "line 2: not CSV: ',' expected after '\"'"),

@@ -63,6 +63,14 @@ def test_a_misspelt_name_is_not_noted_besides_its_error() -> None:
         ("[1, 2]\n[1]\n", "line 2: 2 values are needed (x1, x2), found 1"),
         ('[1, "2"]\n', 'line 1: x2: "2" is not a number'),
         ('["ö", 2]\n', 'line 1: x1: "ö" is not a number'),
+        (
+            "[[1, 2], [3, 4]]\n",
+            "line 1: a line holds one row, and this is a list of rows; give each its own line",
+        ),
+        (
+            '[{"x1": 1, "x2": 2}]\n',
+            "line 1: a line holds one row, and this is a list of rows; give each its own line",
+        ),
         ("[1, null]\n", "line 1: x2: null is not a number"),
         ("[1, true]\n", "line 1: x2: true is not a number"),
         ("[1, [2]]\n", "line 1: x2: [2] is not a number"),
@@ -106,7 +114,7 @@ def test_what_is_not_a_row_of_a_table(line: str, message: str) -> None:
 def test_what_is_not_json() -> None:
     with pytest.raises(InvalidInput) as raised:
         rows_of("[1, 2]\n  [1, 2\n")
-    assert str(raised.value) == "rows line 2: not JSON: Expecting ',' delimiter at character 8"
+    assert str(raised.value) == "rows line 2: not JSON: Expecting ',' delimiter at character 8; a line holds one row"
 
 
 def test_more_digits_than_python_converts() -> None:
