@@ -74,7 +74,8 @@ class OpenedText:
         Raises:
             InvalidInput: it is longer than `Limits.line_bytes`, or of another format.
         """
-        blocks, size, most = [], 0, self._limits.line_bytes
+        blocks: list[bytes] = []
+        size, most = 0, self._limits.line_bytes
         while block := self._binary.read1(_BLOCK):
             if not blocks:
                 _check_is_text(block, self.name)
