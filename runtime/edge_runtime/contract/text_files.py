@@ -23,6 +23,10 @@ _LOOKED_AT = 16
 _SHOWN = 40
 
 
+class _NotText(InvalidInput):
+    """It is of another format. `reading_text` makes an error of its caller's kind of it."""
+
+
 class OpenedText:
     """A text that is read once: line by line, or as a whole. Read it within `reading_text`.
 
@@ -141,7 +145,7 @@ def open_text(path: str, limits: Limits = DEFAULTS) -> OpenedText:
         if not is_gzip:
             _check_is_text(start, path)
         elif start and not start.startswith(GZIP):
-            raise InvalidInput(f"{path} is not a gzip file; its name should end without .gz")
+            raise _NotText(f"{path} is not a gzip file; its name should end without .gz")
     except BaseException:
         buffered.close()
         raise
@@ -155,7 +159,7 @@ def open_text(path: str, limits: Limits = DEFAULTS) -> OpenedText:
 
 def _check_is_text(start: bytes, name: str) -> None:
     if (found := what_else(start)) is not None:
-        raise InvalidInput(f"{name} {found}")
+        raise _NotText(f"{name} {found}")
 
 
 def delimiter_of(path: str) -> str | None:
@@ -168,6 +172,8 @@ def reading_text(source: object, kind: type[EdgePredictError]) -> Iterator[None]
     """Raise an error of `kind` for everything that goes wrong while the UTF-8 text of `source` is opened and read."""
     try:
         yield
+    except _NotText as error:
+        raise kind(str(error)) from None
     except UnicodeDecodeError as error:
         # The place is that in the block that was decoded, and says nothing.
         block, start = bytes(error.object), error.start

@@ -44,6 +44,7 @@ def test_empty_lines(tmp_path: Path, text: str) -> None:
 def test_what_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="no such file"):
         read_labels(tmp_path / "labels.txt")
-    (tmp_path / "labels.txt").write_bytes(b"\xff\xfe")
-    with pytest.raises(ExportError, match="is not UTF-8 text"):
-        read_labels(tmp_path / "labels.txt")
+    for content, message in ((b"cat\xff\n", "is not UTF-8 text"), ("cat\n".encode("utf-16"), "is text in UTF-16; ")):
+        (tmp_path / "labels.txt").write_bytes(content)
+        with pytest.raises(ExportError, match=message):
+            read_labels(tmp_path / "labels.txt")

@@ -78,6 +78,8 @@ def test_a_folder_cannot_be_read(tmp_path: Path) -> None:
 def test_the_kind_of_error_is_the_callers() -> None:
     with pytest.raises(InvalidModel), reading_text("rows", InvalidModel):
         raise EOFError
+    with pytest.raises(InvalidModel, match=r"^rows is compressed by gzip"), reading_text("rows", InvalidModel):
+        OpenedText(io.BytesIO(compressed(b"a")), "rows").whole()
 
 
 @pytest.mark.skipif(not Path("/dev/fd").exists(), reason="needs /dev/fd")
