@@ -9,6 +9,7 @@ import numpy as np
 
 from edge_runtime.contract.limits import Limits
 from edge_runtime.contract.tensors import TensorSpec
+from edge_runtime.engine.model_outline import outline_of
 from edge_runtime.engine.model_scan import check as check_model
 from edge_runtime.isolate import replies
 from edge_runtime.isolate.messages import MalformedMessage, encoded, read
@@ -80,7 +81,8 @@ def _mutated_message(data: bytes, random: Random) -> bytes:
 
 def _scan(data: bytes) -> None:
     # Low, so that these are reached.
-    check_model(data, Limits(model_bytes=2**19, nodes=20, metadata_bytes=10_000), "the model", False)
+    limits = Limits(nodes=20, metadata_bytes=10_000)
+    check_model(data, outline_of(data, limits, "the model"), limits, "the model")
 
 
 def _scan_seeds() -> Iterable[bytes]:

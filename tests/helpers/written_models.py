@@ -16,6 +16,16 @@ Field: TypeAlias = tuple[int, int | str | bytes]
 Size: TypeAlias = int | str
 
 
+class CountedBytes(bytes):
+    """Bytes that count how many of them are looked at one by one."""
+
+    reads = 0
+
+    def __getitem__(self, place: object) -> object:  # type: ignore[override]
+        self.reads += isinstance(place, int)
+        return super().__getitem__(place)  # type: ignore[call-overload]
+
+
 def varint(value: int) -> bytes:
     """A number, which may be negative, as Protocol Buffers write it."""
     value %= 2**64

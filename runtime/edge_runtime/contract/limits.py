@@ -37,7 +37,7 @@ class Limits:
         model_bytes: the most bytes of a model's file, or of its content, without the file of weights beside it; 2 GiB,
             which neither format of ONNX Runtime can exceed.
         nodes: the most nodes of a model, with those of subgraphs, and of a function in each place that calls it;
-            200,000.
+            200,000. Five times as many weights, inputs and other parts are allowed besides, and 25 times as many names.
         metadata_bytes: the most bytes of a model's metadata, the certificate among them, and 100 for each entry;
             256 MiB.
         reference_batches: the most batches of reference rows in a certificate, each of them a call in `verify`; 10,000.

@@ -14,18 +14,11 @@ from typing import TypeAlias
 from edge_runtime.contract.errors import InvalidModel
 from edge_runtime.contract.metadata_keys import CERTIFICATE_KEY
 from edge_runtime.contract.terminal import printable, shortened
+from edge_runtime.engine.model_outline import Outline
 from edge_runtime.engine.protobuf import Bytes, Damaged, content, fields
 
-# What no reference is without: the key of a tensor's location, the operator.
-_MARKS = (b"location", b"EPContext")
-_OVERLAP = max(map(len, _MARKS)) - 1
-_BLOCK = 1024 * 1024
-
-# Numbers of fields in onnx.proto: of ModelProto, GraphProto, TensorProto.
-_GRAPH, _METADATA, _WEIGHTS, _EXTERNAL_DATA, _DATA_LOCATION = 7, 14, 5, 13, 14
-
-# From so many bytes on, values of weights are skipped; up to so many fields are looked at to find them.
-_LARGE, _MOST_STEPS = 4096, 20_000
+# The number of a field of TensorProto in onnx.proto.
+_DATA_LOCATION = 14
 # How many fields a model with references may have: ten times those of the largest language models.
 _MOST_FIELDS = 5_000_000
 
@@ -36,8 +29,8 @@ _Kinds: TypeAlias = dict[int, str]
 
 # Of each message, the fields that lead to tensors and to EPContext nodes.
 _MESSAGES: dict[str, _Kinds] = {
-    "model": {_GRAPH: "graph", 14: "metadata", 20: "training", 25: "function"},
-    "graph": {1: "node", _WEIGHTS: "tensor", 15: "sparse tensor"},
+    "model": {7: "graph", 14: "metadata", 20: "training", 25: "function"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse tensor"},
     "training": {1: "graph", 2: "graph"},
     "function": {7: "node", 11: "attribute"},
     "node": {5: "attribute"},
@@ -45,7 +38,7 @@ _MESSAGES: dict[str, _Kinds] = {
         **{5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse tensor", 23: "sparse tensor"},
     },
     "sparse tensor": {1: "tensor", 2: "tensor"},
-    "tensor": {_EXTERNAL_DATA: "entry"},
+    "tensor": {13: "entry"},
     "entry": {},
     "metadata": {},
 }
@@ -85,17 +78,18 @@ class References:
                 )
 
 
-def references_in(data: Bytes, name: str) -> References:
+def references_in(data: Bytes, outline: Outline, name: str) -> References:
     """What a model refers to.
 
     Args:
         data: the file of the model.
+        outline: where its parts are.
         name: what to call it in messages.
 
     Raises:
         InvalidModel: it is not an ONNX file, or has too many parts to be looked at.
     """
-    if not _may_refer(data):
+    if not outline.may_refer:
         return References()
     try:
         return _Search(data, name).references()
@@ -103,45 +97,6 @@ def references_in(data: Bytes, name: str) -> References:
         raise InvalidModel(
             f"{name} is not a model that ONNX Runtime can load (it is not an ONNX file, or damaged)"
         ) from None
-
-
-def _may_refer(data: Bytes) -> bool:
-    try:
-        return any(_has_mark(data, start, stop) for start, stop in _without_values(data))
-    except Damaged:
-        return _has_mark(data, 0, len(data))
-
-
-def _without_values(data: Bytes) -> Iterator[tuple[int, int]]:
-    """All of a model but its metadata and the values of large weights, which take long to search."""
-    begin, steps = 0, iter(range(_MOST_STEPS))
-    for _, (number, has_length, start, stop) in zip(steps, fields(data, 0, len(data)), strict=False):
-        if number == _METADATA and has_length:
-            yield begin, start
-            begin = stop
-        elif number == _GRAPH and has_length and stop - start > _LARGE:
-            for first, last in _large_values(data, start, stop, steps):
-                yield begin, first
-                begin = last
-    yield begin, len(data)
-
-
-def _large_values(data: Bytes, start: int, stop: int, steps: Iterator[int]) -> Iterator[tuple[int, int]]:
-    for _, (number, has_length, first, last) in zip(steps, fields(data, start, stop), strict=False):
-        if number == _WEIGHTS and has_length and last - first > _LARGE:
-            for _, (part, is_text, begin, end) in zip(steps, fields(data, first, last), strict=False):
-                if is_text and part != _EXTERNAL_DATA and end - begin > _LARGE:
-                    yield begin, end
-
-
-def _has_mark(data: Bytes, start: int, stop: int) -> bool:
-    if isinstance(data, bytes):
-        return any(data.find(mark, start, stop) >= 0 for mark in _MARKS)
-    for begin in range(start, stop, _BLOCK):
-        block = data.between(begin, min(stop, begin + _BLOCK + _OVERLAP))
-        if any(mark in block for mark in _MARKS):
-            return True
-    return False
 
 
 class _Search:
@@ -164,7 +119,7 @@ class _Search:
         left = [("model", 0, len(self._data))]
         while left:
             kind, start, stop = left.pop()
-            for number, has_length, first, last in self._fields(start, stop):
+            for number, has_length, first, last in self._fields(start, stop, kind == "tensor"):
                 if has_length and (part := _MESSAGES[kind].get(number)) is not None:
                     left.append((part, first, last))
                 elif kind == "tensor" and number == _DATA_LOCATION:
@@ -186,7 +141,9 @@ class _Search:
             if number == 5 and has_length:
                 texts = self._texts(first, last, 1, 4)
                 if b"embed_mode" in texts[1]:
-                    numbers = (content(self._data, *at) for part, _, *at in self._fields(first, last) if part == 3)
+                    numbers = (
+                        content(self._data, *at) for part, _, *at in self._fields(first, last, True) if part == 3
+                    )
                     # A zero may take several bytes.
                     values = [any(byte & 127 for byte in one) for one in numbers]
                     is_file |= not all(values) or not values
@@ -202,8 +159,8 @@ class _Search:
                 found[number].append(content(self._data, first, last))
         return found
 
-    def _fields(self, start: int, stop: int) -> Iterator[tuple[int, bool, int, int]]:
-        for one in fields(self._data, start, stop):
+    def _fields(self, start: int, stop: int, numbers: bool = False) -> Iterator[tuple[int, bool, int, int]]:
+        for one in fields(self._data, start, stop, numbers):
             self._fields_left -= 1
             if self._fields_left < 0:
                 raise InvalidModel(

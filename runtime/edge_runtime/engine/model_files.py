@@ -3,6 +3,7 @@
 import io
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ from edge_runtime.contract.terminal import counted, one_line, printable, unreada
 from edge_runtime.engine.file_stamps import NO_STAMP, Stamp, stamp_of
 from edge_runtime.engine.ort_errors import lacks_resources
 
-# The largest file, in bytes, that is read and opened by its content. ONNX Runtime opens it as fast as by its path then,
-# and holds a larger one several times while it opens it.
-HELD_SIZE = 4 * 1024 * 1024
+# The largest file, in bytes, that is read and opened by its content, which nobody can change then. By its path a
+# larger one takes less time, and less memory: ONNX Runtime holds a content several times while it opens it.
+HELD_SIZE = 1024 * 1024
 
-# So much of a pipe is read at a time.
+# So much of a pipe, or of somebody's file, is read at a time.
 _BLOCK = 1024 * 1024
+_BY_MODE = "open it with mode 'rb'"
 
 # Windows has the first. With the second, a pipe that has just taken the place of a file is not waited for.
 _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -57,29 +59,34 @@ def absolute(path: str) -> str:
     return str(Path(path).absolute()) if os.name == "nt" else os.path.join(os.getcwd(), path)  # noqa: PTH118, PTH109
 
 
-def content_in(model: Any) -> bytes | None:
-    """The content that `model` is, or that can be read from it; None if it may be a path."""
-    by_mode = "open it with mode 'rb'"
+def content_in(model: Any, limits: Limits) -> bytes | None:
+    """The content that `model` is, or that can be read from it; None if it may be a path.
+
+    Raises:
+        InvalidModel: it is empty, has more than `limits.model_bytes`, or cannot be read.
+        OutOfResources: it cannot be read now.
+    """
     try:
         if isinstance(model, bytes | bytearray | memoryview):
-            content: Any = bytes(model)
+            content = bytes(model)
         elif callable(read := getattr(model, "read", None)):
-            content = read()
+            content = _read_blocks(read, "the model's file", limits)
         else:
             return None
     except (UnicodeError, io.UnsupportedOperation) as problem:
-        raise InvalidModel(f"the model's file is not open for reading bytes; {by_mode}") from problem
+        raise InvalidModel(f"the model's file is not open for reading bytes; {_BY_MODE}") from problem
+    except InvalidModel:
+        raise
     except Exception as problem:  # of somebody's file
         if is_from_handler(problem):
             raise
         if lacks_resources(problem):
             raise OutOfResources(f"the model cannot be read now: {_reason(problem)}") from problem
         raise InvalidModel(f"the model cannot be read: {_reason(problem)}") from problem
-    if not isinstance(content, bytes | bytearray | memoryview):
-        raise InvalidModel(f"the model's file gives {type(content).__name__}, not bytes; {by_mode}")
-    if not len(content):
+    if not content:
         raise InvalidModel("the model is empty: it has 0 bytes")
-    return bytes(content)
+    _check_size(len(content), "the model", limits)
+    return content
 
 
 def examined(path: str, limits: Limits) -> tuple[bytes | None, bytes, Stamp]:
@@ -90,8 +97,8 @@ def examined(path: str, limits: Limits) -> tuple[bytes | None, bytes, Stamp]:
 
     Raises:
         ModelNotFound: the file does not exist.
-        InvalidModel: it is a folder, a device or a socket, is empty, or cannot be read; it is a pipe that holds more
-            than `limits.model_bytes`, or that nobody writes to within `limits.pipe_seconds`.
+        InvalidModel: it is a folder, a device or a socket, is empty, has more than `limits.model_bytes`, or cannot be
+            read; it is a pipe that nobody writes to within `limits.pipe_seconds`.
     """
     try:
         # To open a pipe may wait for ever, and a device may never end.
@@ -100,6 +107,7 @@ def examined(path: str, limits: Limits) -> tuple[bytes | None, bytes, Stamp]:
         descriptor = os.open(path, _READ)
         try:
             found = os.fstat(descriptor)
+            _check_size(found.st_size, printable(path), limits)
             if found.st_size > HELD_SIZE:
                 content = None
                 os.lseek(descriptor, max(0, found.st_size - ENTRY_SIZE), os.SEEK_SET)
@@ -128,18 +136,33 @@ def _from_pipe(path: str, limits: Limits) -> tuple[bytes, bytes, Stamp]:
     # Most models are files.
     from edge_runtime.contract.opened_files import open_file
 
-    blocks, size, most = [], 0, limits.model_bytes
     with open_file(path, limits) as pipe:
-        while block := pipe.read(_BLOCK):
-            blocks.append(block)
-            size += len(block)
-            if most is not None and size > most:
-                found = f"{printable(path)} holds more than {counted(most, 'byte')}"
-                raise InvalidModel(f"{found}{how_to_raise('model_bytes')}")
-    if not size:
+        content = _read_blocks(pipe.read, printable(path), limits)
+    if not content:
         raise _empty(path)
-    content = b"".join(blocks)
     return content, content, NO_STAMP
+
+
+def _read_blocks(read: Callable[[int], Any], name: str, limits: Limits) -> bytes:
+    """All that can be read, up to `limits.model_bytes`."""
+    blocks: list[bytes] = []
+    size, most = 0, limits.model_bytes
+    while True:
+        block = read(_BLOCK)
+        if not isinstance(block, bytes | bytearray | memoryview):
+            raise InvalidModel(f"{name} gives {type(block).__name__}, not bytes; {_BY_MODE}")
+        if not len(block):
+            return b"".join(blocks)
+        blocks.append(bytes(block))
+        size += len(block)
+        if most is not None and size > most:
+            raise InvalidModel(f"{name} holds more than {counted(most, 'byte')}{how_to_raise('model_bytes')}")
+
+
+def _check_size(size: int, name: str, limits: Limits) -> None:
+    most = limits.model_bytes
+    if most is not None and size > most:
+        raise InvalidModel(f"{name} has {counted(size, 'byte')}; the limit is {most:,}{how_to_raise('model_bytes')}")
 
 
 def _empty(path: str) -> InvalidModel:

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from edge_runtime.contract.errors import InvalidModel
 from edge_runtime.engine.model_source import ModelSource
-from edge_runtime.engine.protobuf import Bytes, Damaged, FileBytes, content, fields, number
+from edge_runtime.engine.protobuf import Bytes, Damaged, FileBytes, content, fields, number_at
 from edge_runtime.engine.session import Session
 
 # Of ModelProto, the message that an .onnx file is: repeated OperatorSetIdProto opset_import = 8; and of that message.
@@ -72,8 +71,8 @@ def _opsets(source: ModelSource) -> dict[str, int]:
         return {}
     if isinstance(source.loadable, bytes):
         return _opsets_in(source.loadable)
-    with Path(source.loadable).open("rb", buffering=0) as file:
-        return _opsets_in(FileBytes(file))
+    with FileBytes(source.loadable) as data:
+        return _opsets_in(data)
 
 
 def _opsets_in(data: Bytes) -> dict[str, int]:
@@ -86,6 +85,6 @@ def _opsets_in(data: Bytes) -> dict[str, int]:
                 if part == _DOMAIN and part_has_length:
                     domain = content(data, first, last)
                 elif part == _VERSION and not part_has_length:
-                    version = number(data, first)
+                    version = number_at(data, first)
             opsets[domain.decode(errors="replace") or "ai.onnx"] = version
     return opsets

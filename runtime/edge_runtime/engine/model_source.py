@@ -14,9 +14,10 @@ from edge_runtime.contract.workload import has_small_rows
 from edge_runtime.engine import model_files
 from edge_runtime.engine.external_files import References, references_in
 from edge_runtime.engine.file_stamps import NO_STAMP, Stamp, StampedFiles, changed_since, stamp
+from edge_runtime.engine.model_outline import Outline, outline_of
 from edge_runtime.engine.opened_files import OpenedFiles
 from edge_runtime.engine.ort_errors import lacks_resources, not_beside
-from edge_runtime.engine.protobuf import FileBytes
+from edge_runtime.engine.protobuf import Bytes, FileBytes
 
 if TYPE_CHECKING:
     from edge_runtime.signing.trust import Trust
@@ -35,6 +36,7 @@ class ModelSource(OpenedFiles):
         data_folder: for a content, the absolute path of the folder with the files that it refers to, if that was given.
         has_small_rows: whether no call of it needs much memory at a time, see `contract.workload`.
         says_workload: whether it says how much work a row takes, in its last bytes.
+        outline: where the parts of its ONNX file are; None if it is in ORT format.
     """
 
     def __init__(
@@ -45,7 +47,7 @@ class ModelSource(OpenedFiles):
         trust: "Trust | None" = None,
         limits: Limits = DEFAULTS,
     ) -> None:
-        """What opens the model `model`, see `Predictor`. Of `limits`, it keeps those of a pipe.
+        """What opens the model `model`, see `Predictor`. It keeps all of `limits` but the number of nodes.
 
         Raises:
             ModelNotFound: the file, or its data file, does not exist.
@@ -55,10 +57,10 @@ class ModelSource(OpenedFiles):
             ContentMismatch: the model, or its data file, has another digest than `sha256` asks for.
             NotTrusted: the model is not as a key of `trust` has signed it.
         """
-        self._trust = trust
+        self._trust, self._limits = trust, limits
         self._required = None if sha256 is None else model_files.digest_of(sha256)
         self._given, path, known = "", "", NO_STAMP
-        content = None if isinstance(model, str | Path) else model_files.content_in(model)
+        content = None if isinstance(model, str | Path) else model_files.content_in(model, limits)
         if content is None:
             self._given = model_files.place_of(model, "a model", InvalidModel)
             content, end, known = model_files.examined(self._given, limits)
@@ -71,7 +73,7 @@ class ModelSource(OpenedFiles):
         self.has_small_rows = self.says_workload and has_small_rows(end[place:])
         described = data_file_in(end)
         data = None if described is None else _data_path(described, path, self.data_folder)
-        found = _references(content, path, known, self.name)
+        self.outline, found = _looked_at(content, path, known, self.name, limits)
         found.check(self.name, None if described is None else described.name)
         folder = os.path.dirname(path) if path else self.data_folder  # noqa: PTH120 - objects of paths take longer
         if found.locations and folder is None:
@@ -130,7 +132,7 @@ class ModelSource(OpenedFiles):
 
     def __reduce__(self) -> tuple[Any, ...]:
         digests = (self._required, self.sha256, self.uncovered_sha256)
-        return _pickled, (self.model, self.data_folder, *digests, self._given, self._trust)
+        return _pickled, (self.model, self.data_folder, *digests, self._given, self._trust, self._limits)
 
     def is_unchanged(self) -> bool:
         """Whether the file is still the one that was opened, so that opening its path anew would give the same."""
@@ -148,7 +150,7 @@ class ModelSource(OpenedFiles):
         if isinstance(path, Path) and path.exists() and not (path.is_file() or path.is_dir()):
             # To read it could take for ever.
             raise InvalidModel(f"{printable(path)} is a pipe or a device now, not a model file")
-        return ModelSource(path, self.data_folder, self._required, self._trust)
+        return ModelSource(path, self.data_folder, self._required, self._trust, self._limits)
 
 
 def _pickled(
@@ -159,8 +161,9 @@ def _pickled(
     others: dict[str, str],
     given: str,
     trust: "Trust | None",
+    limits: Limits,
 ) -> ModelSource:
-    source, expected = ModelSource(model, data_folder, required, trust), "the model that was pickled"
+    source, expected = ModelSource(model, data_folder, required, trust, limits), "the model that was pickled"
     # Messages name it as it was named.
     source._given = given
     _check_digest(source, sha256, expected)
@@ -169,18 +172,25 @@ def _pickled(
     return source
 
 
-def _references(content: bytes | None, path: str, known: Stamp, name: str) -> References:
-    """What a model refers to. ONNX Runtime knows its own format, which refers to nothing, by the name of a file."""
-    if content is not None:
-        return References() if content[4:8] == b"ORTM" else references_in(content, name)
-    if path.casefold().endswith(".ort"):
-        return References()
+def _looked_at(
+    content: bytes | None, path: str, known: Stamp, name: str, limits: Limits
+) -> tuple[Outline | None, References]:
+    """The outline of a model, and what it refers to.
 
-    def read(place: Path) -> References:
-        with place.open("rb", buffering=0) as file:
-            return references_in(FileBytes(file), name)
+    ONNX Runtime knows its own format, which has no outline and refers to nothing, by the name of a file.
+    """
+    if content[4:8] == b"ORTM" if content is not None else path.casefold().endswith(".ort"):
+        return None, References()
 
-    return StampedFiles([(path, known)]).read(read, Path(path))
+    def look(data: Bytes) -> tuple[Outline, References]:
+        outline = outline_of(data, limits, name)
+        return outline, references_in(data, outline, name)
+
+    def read(place: Path) -> tuple[Outline, References]:
+        with FileBytes(str(place)) as data:
+            return look(data)
+
+    return StampedFiles([(path, known)]).read(read, Path(path)) if content is None else look(content)
 
 
 def _check_digest(source: ModelSource, sha256: str, expected: str) -> None:

@@ -13,6 +13,7 @@ from concurrency import HANG
 from paths import FOUR_BLOBS as MODEL
 
 from edge_runtime import EdgePredictError, InvalidInput, InvalidModel, Limits, ModelNotFound, Predictor
+from edge_runtime.engine import model_files, model_source
 from edge_runtime.engine.model_source import ModelSource
 
 CONTENT = MODEL.read_bytes()
@@ -67,6 +68,55 @@ def test_what_never_begins_or_never_ends(tmp_path: Path) -> None:
         os.close(reader)
 
 
+def test_the_size_of_a_file(tmp_path: Path) -> None:
+    size = MODEL.stat().st_size
+    assert Predictor(MODEL, device="cpu", limits=Limits(model_bytes=size)).provider
+    with pytest.raises(InvalidModel) as raised:
+        Predictor(MODEL, device="cpu", limits=Limits(model_bytes=size - 1))
+    assert f"four_blobs.onnx has {size:,} bytes; the limit is {size - 1:,}; if you trust it" in str(raised.value)
+    with pytest.raises(
+        InvalidModel, match=rf"the model has {size:,} bytes; the limit is {size - 1:,}; if you trust it"
+    ):
+        Predictor(CONTENT, device="cpu", limits=Limits(model_bytes=size - 1))
+    path = tmp_path / "large.onnx"
+    with path.open("wb") as file:
+        file.truncate(3 * 1024**3)
+    with pytest.raises(InvalidModel, match="has 3,221,225,472 bytes; the limit is 2,147,483,648; "):
+        Predictor(path, device="cpu")
+
+
+class Endless(io.RawIOBase):
+    """A file that has no end."""
+
+    given = 0
+
+    def read(self, size: int = -1) -> bytes:
+        assert 0 < size <= 2**20
+        self.given += size
+        return bytes(size)
+
+
+def test_no_more_is_read_from_an_open_file_than_a_model_may_have() -> None:
+    file: Any = Endless()
+    with pytest.raises(InvalidModel, match=r"the model's file holds more than 5,000,000 bytes; .*--limit model_bytes="):
+        Predictor(file, limits=Limits(model_bytes=5_000_000))
+    assert file.given < 5_000_000 + 2**20
+    size = len(CONTENT)
+    assert Predictor(io.BytesIO(CONTENT), limits=Limits(model_bytes=size)).predict_one([-1, 1])
+    with pytest.raises(InvalidModel, match=rf"the model's file holds more than {size - 1:,} bytes; "):
+        Predictor(io.BytesIO(CONTENT), limits=Limits(model_bytes=size - 1))
+
+
+def test_a_model_that_is_too_large_is_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_source, "outline_of", None)
+    path = shutil.copy(MODEL, tmp_path)
+    for held in (model_files.HELD_SIZE, 0):
+        monkeypatch.setattr(model_files, "HELD_SIZE", held)
+        for model in (path, CONTENT, io.BytesIO(CONTENT)):
+            with pytest.raises(InvalidModel, match=r"if you trust it, raise the limit: .*model_bytes"):
+                ModelSource(model, limits=Limits(model_bytes=100))
+
+
 class Named:
     """A path of somebody's own class, in bytes."""
 
@@ -112,7 +162,7 @@ def test_a_path_in_the_home_is_named_in_full(tmp_path: Path, monkeypatch: pytest
 class Refusing:
     """Somebody's file or path that raises what it likes."""
 
-    def read(self) -> bytes:
+    def read(self, size: int) -> bytes:
         raise ZeroDivisionError("it is\nbroken")
 
 

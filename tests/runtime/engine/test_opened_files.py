@@ -156,13 +156,13 @@ def test_a_change_that_the_clock_is_too_coarse_to_show(
     for module in (model_files, file_stamps):
         monkeypatch.setattr(module, "stamp_of", lambda found: (1, found.st_ino, found.st_size, 5, 5))
     good = path.read_bytes()
-    references = model_source._references
+    references = model_source._looked_at
 
     def change(*arguments: Any) -> Any:
         path.write_bytes(good.replace(b"main", b"evil") if b"main" in good else bytes(len(good)))
         return references(*arguments)
 
-    monkeypatch.setattr(model_source, "_references", change)
+    monkeypatch.setattr(model_source, "_looked_at", change)
     with (
         pytest.raises(ContentMismatch, match=r"model\.onnx was changed after it was opened"),
         ModelSource(path).opening(by_path),
