@@ -99,7 +99,7 @@ def fields(data: Bytes, at: int, end: int, numbers: bool = True) -> Iterator[tup
         data: the bytes.
         at: where the message begins.
         end: where it ends.
-        numbers: whether those up to 15 that have no length are wanted too. If not, most of them are left out, and
+        numbers: whether those up to 15 that have no length are wanted too. If not, most of them are skipped, and
             millions of them take no time.
 
     Returns:

@@ -71,7 +71,7 @@ NUMBERS = message((1, 1), (15, 2**64 - 1), (7, 300)) + b"\x0d1234\x1112345678"
 
 
 @pytest.mark.parametrize("window", [1, 7, 64, 10_000])
-def test_numbers_are_left_out_if_they_are_not_wanted(
+def test_numbers_are_skipped_if_they_are_not_wanted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, window: int
 ) -> None:
     monkeypatch.setattr(protobuf, "_WINDOW", window)
@@ -84,12 +84,12 @@ def test_numbers_are_left_out_if_they_are_not_wanted(
                 assert [number for number, *_ in wanted] == [2, 20, 3]
                 found = list(fields(data, 0, end, numbers=False))
                 assert [field for field in found if field[1] or field[0] > 15] == wanted
-                # Of a file, those at the ends of what is read at a time are not left out.
+                # Of a file, those at the ends of what is read at a time are not skipped.
                 assert len(found) == len(wanted) or (data is file and window < 100)
 
 
 @pytest.mark.parametrize("cut", [b"\x08\x80", b"\x0d123", b"\x111234567", b"\x88\x80"])
-def test_numbers_that_are_cut_are_not_left_out(cut: bytes) -> None:
+def test_numbers_that_are_cut_are_not_skipped(cut: bytes) -> None:
     with pytest.raises(Damaged):
         list(fields(NUMBERS + cut, 0, len(NUMBERS + cut), numbers=False))
     # A tag that is longer than it has to be.
