@@ -231,3 +231,22 @@ def test_what_is_said_of_a_torchscript_file_gives_its_weights(tmp_path: Path, mo
         warnings.simplefilter("ignore")
         exec(advice)
     assert [one.key for one in read_contents(Path("weights.pt")).saved] == ["weight", "bias"]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b'{"x": {"dtype": "F32", "shape": [2], "data_offsets": [0, 1152921504606846976]}}',
+        b'{"x": {"dtype": "F32", "shape": [2], "data_offsets": [8, 0]}}',
+        b'{"x": {"dtype": "F32", "shape": [1099511627776], "data_offsets": [0, 8]}}',
+        b'{"x": {"dtype": "F32", "shape": [1099511627776, 1099511627776], "data_offsets": [0, 8]}}',
+        b'{"x": ' + b"[" * 20_000,
+    ],
+    ids=["offset", "backwards", "shape", "overflow", "nested"],
+)
+def test_headers_of_safetensors_that_lie(tmp_path: Path, header: bytes) -> None:
+    path = tmp_path / "x.safetensors"
+    for length in (len(header), 2**60, 2**64 - 1):
+        path.write_bytes(length.to_bytes(8, "little") + header + bytes(8))
+        with pytest.raises(ExportError, match="damaged"):
+            read_contents(path)

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -149,6 +150,20 @@ def test_what_is_not_a_file(tmp_path: Path) -> None:
             file.truncate(10**12)
         with pytest.raises(TableError):
             read_table(tmp_path / name, Limits(line_bytes=MIB))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="its files of processes")
+def test_links_sockets_and_files_without_a_size(tmp_path: Path) -> None:
+    (tmp_path / "loop.csv").symlink_to("loop.csv")
+    (tmp_path / "folder.csv").mkdir()
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(tmp_path / "socket.csv"))
+        for name in ("loop.csv", "folder.csv", "socket.csv", "x" * 5000, "/proc/self/mem"):
+            with pytest.raises(TableError, match="cannot be read: "):
+                read_table(tmp_path / name)
+    # Of size 0, and yet with content.
+    with pytest.raises(TableError, match="a null in it"):
+        read_table("/proc/self/environ")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="its way to measure memory")
