@@ -18,6 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks.machine import machine
@@ -78,9 +80,10 @@ def soaked(known: Known, folder: Path, seconds: float) -> report.Found:
         (folder / "url").write_text(server.url)
         begin = time.monotonic()
         callers: dict[str, subprocess.Popen[str]] = {}
-        for kind in _KINDS:
-            callers[kind] = _started(kind, folder, seconds)
-            ended.callback(_end, callers[kind])
+        ended.callback(_end, callers)
+        # On another thread, which Ctrl-C does not interrupt between the start of a process and its place among them.
+        with ThreadPoolExecutor(1) as starting:
+            starting.submit(_start, callers, folder, seconds).result()
         watch.add({kind: caller.pid for kind, caller in callers.items()})
         _meanwhile(known, live, server.url, begin + seconds, load, counts)
         watch.end()
@@ -90,7 +93,7 @@ def soaked(known: Known, folder: Path, seconds: float) -> report.Found:
                 written, _ = caller.communicate(timeout=ENDS)
                 found = json.loads(written)
             except (subprocess.TimeoutExpired, json.JSONDecodeError) as error:
-                _end(caller)
+                _end({kind: caller})
                 counts.fail(f"process: {kind}", f"exit code {caller.wait()}, {type(error).__name__}")
                 continue
             counts.add(found["counts"])
@@ -111,18 +114,20 @@ def soaked(known: Known, folder: Path, seconds: float) -> report.Found:
     }
 
 
-def _started(kind: str, folder: Path, seconds: float) -> "subprocess.Popen[str]":
-    words = [sys.executable, "-m", "benchmarks.soak.caller", kind, str(folder), str(seconds)]
-    # A group of its own, which Ctrl-C does not reach, and which ends with all that it has started.
-    return subprocess.Popen(
-        words, stdout=subprocess.PIPE, text=True, start_new_session=True, env={**os.environ, **_MEMORY}
-    )
+def _start(callers: dict[str, "subprocess.Popen[str]"], folder: Path, seconds: float) -> None:
+    for kind in _KINDS:
+        words = [sys.executable, "-m", "benchmarks.soak.caller", kind, str(folder), str(seconds)]
+        # A group of its own, which Ctrl-C does not reach, and which ends with all that it has started.
+        callers[kind] = subprocess.Popen(
+            words, stdout=subprocess.PIPE, text=True, start_new_session=True, env={**os.environ, **_MEMORY}
+        )
 
 
-def _end(caller: "subprocess.Popen[str]") -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(caller.pid, signal.SIGKILL)
-    caller.wait()
+def _end(callers: Mapping[str, "subprocess.Popen[str]"]) -> None:
+    for caller in callers.values():
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(caller.pid, signal.SIGKILL)
+        caller.wait()
 
 
 def _meanwhile(known: Known, live: Path, url: str, end: float, load: Load, counts: Counts) -> None:
