@@ -9,12 +9,13 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-from limited import Ended, command
+from limited import Ended, command, limited
 from paths import FOUR_BLOBS
 
 from edge_runtime import Predictor
@@ -152,3 +153,46 @@ def test_reading(failing: Failing, tmp_path: Path, kind: str) -> None:
     for after in (0, 1, 2, 4, 8):
         failing(words, folder, after, errno.EIO).assert_right_or_one_line(right.out)
         failing(words, folder, after, errno.EIO, once=True).assert_right_or_one_line(right.out)
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, 100)
+
+
+def replaced(path: Path) -> None:
+    other = path.with_name("other")
+    other.write_bytes(b"other,columns\n" * 1000)
+    other.replace(path)
+
+
+def overwritten(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.write(b"\xff" * path.stat().st_size)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows lets nobody do that")
+@pytest.mark.parametrize("kind", ["csv", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("csv.gz", "jsonl"))])
+@pytest.mark.parametrize("harm", [cut, replaced, overwritten, Path.unlink])
+def test_the_file_of_rows_that_are_being_read(tmp_path: Path, kind: str, harm: Callable[[Path], object]) -> None:
+    table = tmp_path / f"rows.{kind}"
+    rows = [(number % 7 - 3, number % 5 - 2) for number in range(60_000)]
+    lines = [f'{{"x1": {x}, "x2": {y}}}' if kind == "jsonl" else f"{x},{y}" for x, y in rows]
+    text = ("" if kind == "jsonl" else "x1,x2\n") + "\n".join(lines) + "\n"
+    table.write_bytes(gzip.compress(text.encode(), 0) if kind == "csv.gz" else text.encode())
+    words = [*command("edge-predict"), FOUR_BLOBS, "--input", table]
+    right = limited(words).out
+    with subprocess.Popen(list(map(str, words)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        # It waits for its reader, in the middle of the file.
+        first = process.stdout.readline()
+        harm(table)
+        rest, err = process.stdout.read(), process.stderr.read()
+    ended = Ended(process.returncode, first + rest, err)
+    if harm in (replaced, Path.unlink):
+        assert (ended.code, ended.out, ended.err) == (0, right, "")
+    elif ended.code == 0:
+        assert right.startswith(ended.out), ended
+    else:
+        ended.assert_right_or_one_line(right)
+    assert len(ended.out) > len(first)

@@ -13,6 +13,7 @@ from paths import FOUR_BLOBS
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="these are Linux's")
 
+HELPERS = Path(__file__).resolve().parents[1] / "helpers"
 ROW = [*command("edge-predict"), FOUR_BLOBS, -1, 1]
 NO_HOME = {name: value for name, value in os.environ.items() if name != "HOME"}
 
@@ -53,6 +54,31 @@ print(predictor.predict(np.zeros((1_000_000, 2))).shape)
     assert (found.code, found.out) == (0, f"{right}(1000000,)\n"), found
     found = unshared(f"{WITHOUT}{shown([*command('edge-predict'), FOUR_BLOBS, '--doctor'])}", tmp_path)
     assert found.code == 0, found
+
+
+@pytest.mark.slow
+def test_the_other_commands_without_proc_sys_and_shm(tmp_path: Path) -> None:
+    pytest.importorskip("edge_export")
+    asks = f"""
+import sys
+sys.path.insert(0, {str(HELPERS)!r})
+from servers import serving
+for workers in (1, 2):
+    with serving({str(FOUR_BLOBS)!r}, "--workers", workers) as server:
+        print(server.ask("/models/four_blobs/predict", "[-1, 1]").json["answers"][0]["label"])
+        assert server.end() == 0
+"""
+    commands = [
+        [*command("edge-train"), "--epochs", 3, "--output", "."],
+        [*command("edge-export"), "model.pt", "--format", "onnx", "--output", "."],
+        [*command("edge-predict"), FOUR_BLOBS, -1, 1, "--isolate"],
+        [sys.executable, "-c", asks],
+    ]
+    found = unshared(WITHOUT + "\n".join(map(shown, commands)), tmp_path)
+    assert found.code == 0, found
+    assert found.out.endswith(f"{limited(ROW).out}1\n1\n"), found
+    assert "Traceback" not in found.err, found
+    assert (tmp_path / "model.onnx").exists()
 
 
 @pytest.mark.slow
