@@ -72,7 +72,7 @@ def markdown(found: Found) -> str:
     calls = sum(counts["calls"].values())
     packages = ", ".join(f"{name} {version}" for name, version in machine.items() if name in ("numpy", "onnxruntime"))
     lines = [
-        f"In {found['seconds'] / 60:.0f} minutes, {calls:,} calls, requests and processes: "
+        f"In {found['seconds'] / 60:.1f} minutes, {calls:,} calls, requests and processes: "
         f"{sum(counts['wrong'].values())} wrong answers, {sum(counts['failed'].values())} failures, "
         f"{found['lost']} lost requests{'' if found['wrk'] else ' (without wrk, so of one client)'}. "
         f"Measured on {machine['processor']} ({machine['cores']}) with {packages}, Python {machine['python']}.",
@@ -81,7 +81,7 @@ def markdown(found: Found) -> str:
         "| --- | --- | --- | --- | --- |",
         *(
             f"| {kind} | {counts['calls'][kind]:,} | {_of(counts['wrong'], kind)} | {_of(counts['failed'], kind)} | "
-            f"{_of(counts['refused'], kind) or ''} |"
+            f"{f'{refused:,}' if (refused := _of(counts['refused'], kind)) else ''} |"
             for kind in sorted({*counts["calls"], *counts["failed"]})
         ),
         "",

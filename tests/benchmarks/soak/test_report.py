@@ -26,9 +26,16 @@ def test_all_holds() -> None:
     assert problems(found()) == []
     text = markdown(found())
     assert (
-        "In 15 minutes, 1,000,000 calls, requests and processes: 0 wrong answers, 0 failures, 0 lost requests." in text
+        "In 15.0 minutes, 1,000,000 calls, requests and processes: 0 wrong answers, 0 failures, 0 lost requests."
+        in text
     )
     assert "| `predict_one` | 2.0 µs | 3.0 µs | 4.0 µs | 2.0 µs | 3.0 µs | 4.0 µs |" in text
+
+
+def test_what_had_to_be_refused_is_told() -> None:
+    counts = {**found()["counts"], "refused": {"predict": 11_988}}
+    assert problems(found(counts=counts)) == []
+    assert "| predict | 1,000,000 | 0 | 0 | 11,988 |" in markdown(found(counts=counts))
 
 
 def test_each_thing_that_does_not_hold_is_said() -> None:
