@@ -68,7 +68,7 @@ for workers in (1, 2):
         print(server.ask("/models/four_blobs/predict", "[-1, 1]").json["answers"][0]["label"])
         assert server.end() == 0
 """
-    commands = [
+    commands: list[list[object]] = [
         [*command("edge-train"), "--epochs", 3, "--output", "."],
         [*command("edge-export"), "model.pt", "--format", "onnx", "--output", "."],
         [*command("edge-predict"), FOUR_BLOBS, -1, 1, "--isolate"],
