@@ -102,7 +102,8 @@ class OpenedModel(Reloadable):
             if on_gpu is None:
                 provider = placement.main.provider
                 raise InvalidInput(f"{on_cuda} is on a GPU, but the model runs on {provider}; pass an array")
-            return cuda.run_there(on_gpu, feed, runner.names, placement.ranges)
+            counted = placement.main.inputs[0].name if runner.has_independent_rows else None
+            return cuda.run_there(on_gpu, feed, runner.names, placement.ranges, counted)
         return dict(zip(runner.names, runner.run(feed), strict=True))
 
     @property

@@ -14,6 +14,7 @@ from edge_runtime.contract.tensors import TensorSpec
 from edge_runtime.engine import forks
 from edge_runtime.engine.installation import import_onnxruntime
 from edge_runtime.engine.ort_errors import reason_of, translated
+from edge_runtime.engine.output_shapes import check_sizes
 from edge_runtime.engine.session import Session
 
 # kDLCUDA of the DLPack protocol, https://dmlc.github.io/dlpack/latest/c_api.html
@@ -63,7 +64,11 @@ def is_on_cuda(value: Any) -> bool:
 
 
 def run_there(
-    session: Session, inputs: Mapping[str, Any], names: Sequence[str], ranges: InputRanges | None = None
+    session: Session,
+    inputs: Mapping[str, Any],
+    names: Sequence[str],
+    ranges: InputRanges | None = None,
+    counted: str | None = None,
 ) -> dict[str, Any]:
     """`Predictor.run` for inputs of which some are on the GPU; the others are arrays.
 
@@ -72,6 +77,7 @@ def run_there(
         inputs: every input by name, and overridden initializers.
         names: the outputs to compute.
         ranges: the ranges of inputs of integers, which are copied to the host to be checked; None if there are none.
+        counted: the input that has a row for each row of the outputs, if that is known.
 
     Returns:
         ONNX Runtime's OrtValues by name, on the GPU: torch.from_dlpack and cupy.from_dlpack take them without a copy,
@@ -79,7 +85,7 @@ def run_there(
 
     Raises:
         InvalidInput: an input does not have the declared type and shape, is not contiguous, or is outside its range.
-        InferenceFailed: ONNX Runtime failed while computing.
+        InferenceFailed: ONNX Runtime failed while computing, or returns outputs of other shapes, see `check_sizes`.
     """
     ort = import_onnxruntime()
     if not hasattr(ort.OrtValue, "from_dlpack"):
@@ -100,7 +106,13 @@ def run_there(
             binding.synchronize_outputs()
     except Exception as error:
         raise translated(error, "the model") from error
-    return dict(zip(names, binding.get_outputs(), strict=True))
+    found = dict(zip(names, binding.get_outputs(), strict=True))
+    if counted is not None:
+        rows = values[counted].shape()[0]
+        for spec in session.outputs:
+            if spec.name in found:
+                check_sizes(tuple(found[spec.name].shape()), spec, rows)
+    return found
 
 
 forks.makes_calls(sys.modules[__name__], "run_there")

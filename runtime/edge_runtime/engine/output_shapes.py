@@ -19,7 +19,13 @@ def check_shape(output: Any, spec: TensorSpec, rows: int | None) -> None:
     Raises:
         InferenceFailed: it has another number of rows, of axes, or of elements on an axis.
     """
-    shape = output.shape if isinstance(output, np.ndarray) else ()
+    shape = output.shape if isinstance(output, np.ndarray) else None
+    check_sizes(shape, spec, rows, type(output).__name__)
+
+
+def check_sizes(shape: tuple[int, ...] | None, spec: TensorSpec, rows: int | None, kind: str = "") -> None:
+    """As `check_shape`, for an array of this shape, or for a `kind` that is no array: then `shape` is None."""
+    is_array, shape = shape is not None, shape or ()
     if len(shape) == len(spec.shape) and (rows is None or shape[:1] == (rows,)):
         for size, wanted in zip(shape[1:], spec.shape[1:], strict=True):
             if size != wanted and isinstance(wanted, int):
@@ -28,5 +34,5 @@ def check_shape(output: Any, spec: TensorSpec, rows: int | None) -> None:
             return
     if rows is not None and shape and shape[0] != rows:
         raise InferenceFailed(f"the model returns {shape[0]:,} rows of {spec.name} for {rows:,}")
-    found = f"an array of shape {list(shape)}" if isinstance(output, np.ndarray) else type(output).__name__
+    found = f"an array of shape {list(shape)}" if is_array else kind
     raise InferenceFailed(f"the model returns {found}, but declares {spec}")

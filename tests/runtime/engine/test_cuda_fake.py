@@ -9,10 +9,12 @@ from certificates import appended
 from concurrency import call_within, held, in_threads
 from fake_onnxruntime import FakeOnnxRuntime, FakeTensor
 from paths import FOUR_BLOBS, MODELS
+from wrong_answers import wrong
 
 from edge_runtime import InferenceFailed, InvalidInput, OutOfResources, Predictor
 from edge_runtime.contract.input_ranges import InputRange, InputRanges
 from edge_runtime.contract.metadata_keys import RANGES_KEY
+from edge_runtime.contract.workload import Workload
 from edge_runtime.engine import cuda
 
 OUTPUTS = MODELS / "outputs.onnx"
@@ -217,3 +219,23 @@ def test_integers_on_the_gpu_are_within_their_ranges_too(fake: FakeOnnxRuntime) 
     predictor.run({"x": FakeTensor(ROWS)})
     with pytest.raises(InvalidInput, match=r"^x\[1, 0\] is 10.0, but the model takes -9 to 9 there"):
         predictor.run({"x": FakeTensor(np.array([[9, 99], [10, 0]], np.float32))})
+
+
+@pytest.mark.parametrize("name", ["each row twice", "one row", "three axes, hidden"])
+def test_rows_are_counted_on_the_gpu_too(fake: FakeOnnxRuntime, name: str) -> None:
+    independent = Workload(True, 1.0, 8)
+    tensor, row = FakeTensor(ROWS), {"x": ROWS}
+    for workload in (independent, None):
+        predictor = Predictor(wrong(name, "regression", workload=workload), "cuda")
+        if workload is None:
+            # Nobody knows how many there should be.
+            predictor.run({"x": tensor})
+            continue
+        with pytest.raises(InferenceFailed, match="the model returns") as on_gpu:
+            predictor.run({"x": tensor})
+        with pytest.raises(InferenceFailed) as elsewhere:
+            predictor.run(row)
+        assert str(on_gpu.value) == str(elsewhere.value)
+    right = Predictor(FOUR_BLOBS, "cuda")
+    assert right.has_independent_rows
+    assert right.run({"x": tensor})["probability"].numpy().shape == (len(ROWS), 1)
