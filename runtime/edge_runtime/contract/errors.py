@@ -32,9 +32,23 @@ Training and export add their own below the same root. Each error is also the bu
 catch it without this package. A message says in one line what is wrong and, if possible, how to fix it.
 """
 
+# No message of ours has as many characters, unless a model or a file has such long names.
+_LONGEST = 10_000
+
 
 class EdgePredictError(Exception):
     """The root of all errors raised on purpose."""
+
+    def __str__(self) -> str:
+        """The message in one line of bounded length; what is not printable in it, as in names of models, is escaped."""
+        message = super().__str__()
+        if len(message) <= _LONGEST and message.isprintable():
+            return message
+        # Few messages need it, and most programs none.
+        from edge_runtime.contract.terminal import printable, shortened
+
+        message = printable(message)
+        return message if len(message) <= _LONGEST else shortened(message)
 
 
 class ModelNotFound(EdgePredictError, FileNotFoundError):

@@ -21,9 +21,10 @@ def printable(text: object) -> str:
 def one_line(message: object) -> str:
     """The message of another library in one line: its line breaks and what surrounds them become single spaces.
 
-    Not for text that a person will use again, such as the name of a column: two spaces in it become one.
+    What is not printable in it is escaped: it may have the names of an untrusted model. Not for text that a person will
+    use again, such as the name of a column: two spaces in it become one.
     """
-    return " ".join(str(message).split())
+    return printable(" ".join(str(message).split()))
 
 
 def shortened(message: str) -> str:

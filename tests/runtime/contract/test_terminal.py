@@ -31,6 +31,7 @@ def test_escapes(text: object, shown: str) -> None:
 
 def test_messages_of_other_libraries() -> None:
     assert one_line(ValueError("of\n  several\r\n\tlines\n")) == "of several lines"
+    assert one_line("a node\x1b[2J\nand its\x07 name") == "a node\\x1b[2J and its\\x07 name"
 
 
 @pytest.mark.parametrize(
