@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from edge_runtime.cli.installed import DISTRIBUTION, EXTRAS, RUNTIMES, Requirement, installed, requirements, version_of
 from edge_runtime.cli.json_lines import json_line
-from edge_runtime.contract.errors import EdgePredictError, RuntimeNotInstalled
+from edge_runtime.contract.errors import EdgePredictError, IsolationFailed, RuntimeNotInstalled
 from edge_runtime.contract.telemetry import SWITCH, telemetry
 from edge_runtime.contract.terminal import one_line, printable
 from edge_runtime.contract.version import __version__
@@ -59,12 +59,13 @@ class Problem(NamedTuple):
         return cls(problem, fix) if problem else cls(str(error), "")
 
 
-def report(model: str | None = None, typer_problem: str | None = None) -> dict[str, Any]:
+def report(model: str | None = None, typer_problem: str | None = None, isolate: bool = False) -> dict[str, Any]:
     """All that is known of this installation, as JSON can hold it; `problems` is empty if all is well.
 
     Args:
         model: the path of a model to open, if one is given.
         typer_problem: why typer cannot be loaded, if it cannot.
+        isolate: whether the model may take no more memory and time than an isolated one.
     """
     telemetry_is_off, why = telemetry()
     needed, problems = requirements(), list[Problem]()
@@ -108,7 +109,7 @@ def report(model: str | None = None, typer_problem: str | None = None) -> dict[s
     if ort is not None:
         problems += _onnxruntime_problems(ort, found)
     if model is not None and ort is not None:
-        found["model"] = _opened(model, problems)
+        found["model"] = _opened(model, isolate, problems)
     return {"ok": not problems, "problems": [one._asdict() for one in problems], **found}
 
 
@@ -238,11 +239,22 @@ def _gpus() -> list[str]:
     return [one_line(line) for line in result.stdout.splitlines()]
 
 
-def _opened(model: str, problems: list[Problem]) -> str:
+def _opened(model: str, isolate: bool, problems: list[Problem]) -> str:
+    from edge_runtime.contract.limits import Limits
+    from edge_runtime.isolate.predictor import IsolatedPredictor
     from edge_runtime.predictor import Predictor
 
+    # In a process of its own, which the report outlives, where there can be one.
+    may_isolate = os.name == "posix" and not getattr(sys, "frozen", False)
+    kind = IsolatedPredictor if isolate or may_isolate else Predictor
+    limits = None if isolate else Limits(isolated_bytes=None, isolated_seconds=None)
     try:
-        return repr(Predictor(model))
+        with kind(model, limits=limits) as predictor:
+            return repr(predictor)
+    except IsolationFailed as error:
+        problem = Problem.of(error)
+        problems.append(problem._replace(problem=f"{printable(model)}: {problem.problem}"))
+        return str(error)
     except EdgePredictError as error:
         problems.append(Problem.of(error))
         return str(error)
@@ -261,8 +273,8 @@ def _short(path: str) -> str:
     return f"~{path.removeprefix(home)}" if path.startswith(home + os.sep) else path
 
 
-def show(output_format: str, model: str | None = None, typer_problem: str | None = None) -> int:
+def show(output_format: str, model: str | None = None, typer_problem: str | None = None, isolate: bool = False) -> int:
     """Print the report as text or JSON; 1 if something is wrong, else 0."""
-    found = report(model, typer_problem)
+    found = report(model, typer_problem, isolate)
     sys.stdout.write(json_line(found) if output_format == "json" else text(found))
     return 0 if found["ok"] else 1

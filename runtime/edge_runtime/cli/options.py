@@ -79,12 +79,12 @@ def predict(
     if doctor:
         from edge_runtime.cli.doctor import show
 
-        options = [input_file, output, show_description, details, verify, flag_unseen, top, isolate, trust, limit]
-        if any([values, device != "auto", *options]):
-            raise shell.UsageError("--doctor goes with MODEL and --format alone")
+        options = [input_file, output, show_description, details, verify, flag_unseen, top, trust, limit]
+        if any([values, device != "auto", *options, isolate and model is None]):
+            raise shell.UsageError("--doctor goes with MODEL, --isolate and --format alone")
         if output_format == "csv":
             raise shell.UsageError("--doctor is written as text or json")
-        return show(output_format, model)
+        return show(output_format, model, isolate=isolate)
     if model is None:
         raise shell.UsageError("MODEL is missing")
     if sum([bool(values), input_file is not None, show_description, verify]) != 1:

@@ -214,22 +214,12 @@ def test_telemetry_that_the_user_wants_is_not_wrong(
     assert "telemetry     on: ORT_DISABLE_TELEMETRY=0\n" in result.out
 
 
-@pytest.mark.usefixtures("machine")
-def test_a_model(command: Command) -> None:
-    good = command(main, MODEL, "--doctor")
-    assert good.code == 0
-    assert "\nmodel         Predictor('four_blobs.onnx', binary_classification" in good.out
-    bad = command(main, "nothing.onnx", "--doctor")
-    assert bad.code == 1
-    assert "\nproblem       nothing.onnx: no such file" in bad.out
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["-1", "1"], "--doctor goes with MODEL and --format alone"),
-        (["--verify"], "--doctor goes with MODEL and --format alone"),
-        (["--device", "cuda"], "--doctor goes with MODEL and --format alone"),
+        (["-1", "1"], "--doctor goes with MODEL, --isolate and --format alone"),
+        (["--verify"], "--doctor goes with MODEL, --isolate and --format alone"),
+        (["--device", "cuda"], "--doctor goes with MODEL, --isolate and --format alone"),
         (["--format", "csv"], "--doctor is written as text or json"),
         (["--bogus"], "no such option: --bogus"),
     ],

@@ -137,7 +137,7 @@ def test_hostile_models(command: Command, hostile: Hostile, tmp_path: Path) -> N
 
 
 def test_what_it_does_not_go_with(command: Command) -> None:
-    assert_one_line(command(main, "--doctor", "--isolate"), 2, "--doctor")
+    assert_one_line(command(main, "--doctor", "--isolate"), 2, "--doctor goes with MODEL")
     assert_one_line(command(main, FOUR_BLOBS, 1, 1, "--isolate", "--device", "cuda"), 1, "runs on the CPU alone")
 
 
