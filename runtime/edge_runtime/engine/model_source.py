@@ -134,6 +134,14 @@ class ModelSource(OpenedFiles):
         digests = (self._required, self.sha256, self.uncovered_sha256)
         return _pickled, (self.model, self.data_folder, *digests, self._given, self._trust, self._limits)
 
+    def held(self) -> "ModelSource":
+        """The same, by the content that was read and checked here, if it is held, for whoever opens it elsewhere."""
+        if self.content is None or not self.path or self.data is not None:
+            return self
+        same = object.__new__(type(self))
+        vars(same).update(vars(self), path="", model=self.content, _required=None, _trust=None)
+        return same
+
     def is_unchanged(self) -> bool:
         """Whether the file is still the one that was opened, so that opening its path anew would give the same."""
         return not self.path or stamp(self.path) == self._stamp

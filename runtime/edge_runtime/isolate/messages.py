@@ -23,8 +23,9 @@ from edge_runtime.contract.tensors import ML_TYPES, NUMPY_TYPES
 
 # The sizes in bytes of the JSON, and of all that follows it.
 _HEADER = struct.Struct("<IQ")
-# JSON takes up to so many times its size when it is read.
-_LARGER_AS_OBJECTS = 32
+# What is made of a message takes no more bytes than these, at its worst: for each list or object of the JSON, for each
+# of its commas, for a string, and so many times as many as a text has.
+_PER_LIST, _PER_COMMA, _PER_STRING, _PER_BYTE = 250, 40, 100, 10
 # A sequence of maps is the deepest value of a model, in the answer to a request.
 _DEEPEST = 8
 _BLOCK = 2**16
@@ -57,26 +58,29 @@ def encoded(value: Any) -> list[Any]:
     return parts if size > _BLOCK else [b"".join(parts)]
 
 
-def read(receive: Callable[[memoryview], None], most: int) -> Any:
+def read(receive: Callable[[memoryview], None], most: int, go_on: Callable[[], object] = lambda: None) -> Any:
     """The next message.
 
     Args:
         receive: fills a buffer with the bytes that come next.
-        most: the most bytes that the message may have.
+        most: the most bytes that the message, and what is made of it, may take.
+        go_on: called now and then while it is read; what it raises ends that.
 
     Raises:
-        MalformedMessage: it is not a message, or is larger.
+        MalformedMessage: it is not a message, or takes more.
         MemoryError: there is no memory for it here; the next message can be read.
     """
     header = bytearray(_HEADER.size)
     receive(memoryview(header))
     size, following = _HEADER.unpack(header)
-    if size * _LARGER_AS_OBJECTS > most or size + following > most:
+    if size * _PER_BYTE + following > most:
         raise MalformedMessage(f"it has {size + following:,} bytes")
     text = bytearray(size)
     receive(memoryview(text))
-    reader = _Reader(receive, following)
+    lists, commas = text.count(b"[") + text.count(b"{"), text.count(b",")
+    reader = _Reader(receive, following, most - following - size * _PER_BYTE, go_on)
     try:
+        reader.take(lists * _PER_LIST + commas * _PER_COMMA)
         value = reader.value(json.loads(text), _DEEPEST)
     except MemoryError:
         # The next message begins after this one.
@@ -124,8 +128,17 @@ class _Reader:
         left: how many bytes of what follows the JSON have not been read.
     """
 
-    def __init__(self, receive: Callable[[memoryview], None], following: int) -> None:
-        self._receive, self.left = receive, following
+    def __init__(
+        self, receive: Callable[[memoryview], None], following: int, most: int, go_on: Callable[[], object]
+    ) -> None:
+        """`most` is how much its values may take besides the bytes that follow."""
+        self._receive, self.left, self._most, self._go_on = receive, following, most, go_on
+
+    def take(self, size: int) -> None:
+        """Raise ValueError if values take more than they may, with `size` more."""
+        self._most -= size
+        if self._most < 0:
+            raise ValueError("it takes more memory than it may")
 
     def value(self, plain: Any, depth: int) -> Any:
         """The value that `plain` stands for, at most `depth` deep."""
@@ -133,6 +146,7 @@ class _Reader:
             return plain
         if not depth:
             raise ValueError("it is nested too deep")
+        self._go_on()
         if isinstance(plain, list):
             return [self.value(one, depth - 1) for one in plain]
         keys = set(plain)
@@ -151,13 +165,16 @@ class _Reader:
             self.left -= size
             numbers = array.reshape(-1).view(np.uint8)
             self._receive(memoryview(numbers))  # type: ignore[arg-type]
-            if dtype.kind == "b" and (numbers > 1).any():
+            if dtype.kind == "b" and numbers.max() > 1:
                 raise ValueError("a boolean is neither 0 nor 1")
         return array
 
     def _strings(self, shape: tuple[int, ...]) -> npt.NDArray[np.object_]:
-        sizes = np.frombuffer(self._next(math.prod(shape) * 8), "<u8").tolist()
-        content = memoryview(self._next(sum(sizes)))
+        count = math.prod(shape)
+        self.take(count * _PER_STRING)
+        sizes = np.frombuffer(self._next(count * 8), "<u8").tolist()
+        self.take((total := sum(sizes)) * _PER_BYTE)
+        content = memoryview(self._next(total))
         array = np.empty(len(sizes), np.object_)
         array[:] = list(_texts(content, sizes))
         return array.reshape(shape)

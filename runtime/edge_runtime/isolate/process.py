@@ -36,8 +36,8 @@ _PASSED_ON = (
 _STARTING = 120.0
 # How many seconds after its own alarm the process is ended from here.
 _GRACE = 1.0
-# Messages of errors are not longer, unless the process was taken over.
-_LONGEST = 10_000
+# Linux has it; on other systems a program that wants SIGPIPE gets it.
+_NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
 # The most bytes of an answer if memory is not limited.
 _MOST = 2**40
 # That there is no memory has to be said too, whatever the limit is.
@@ -145,7 +145,7 @@ class IsolatedProcess:
         deadline, most = _Deadline(self._socket, seconds), (self._limits.isolated_bytes or _MOST) + _ERROR
         self._guarded(seconds, lambda: deadline.send(question))
         while True:
-            answer: list[Any] = self._guarded(seconds, lambda: _answer(deadline.receive, most))
+            answer: list[Any] = self._guarded(seconds, lambda: _answer(deadline, most))
             if answer != ["step"]:
                 return answer
             if on_step is not None:
@@ -157,6 +157,9 @@ class IsolatedProcess:
             return act()
         except messages.MalformedMessage as error:
             self._failure = f"the isolated model does not answer as it should: {shortened(one_line(error))}"
+        except MemoryError:
+            # The process did nothing wrong.
+            raise OutOfResources("there is not enough memory here for the answer of the isolated model") from None
         except OSError as error:
             if is_from_handler(error):
                 raise
@@ -196,7 +199,7 @@ class IsolatedProcess:
                 hint = f"; small models take about {_LEAST >> 20} MiB{hint}"
             raise IsolationFailed(f"the isolated model needs more memory than {_in_mib(self._memory)}{hint}")
         if (known := _ERRORS.get(name)) is not None:
-            raise known(message if len(message) <= _LONGEST else shortened(message))
+            raise known(message)
         raise IsolationFailed(f"the isolated model failed: {shortened(one_line(f'{name}: {message}'))}")
 
 
@@ -211,7 +214,8 @@ class _Deadline:
         """Send all of `parts`. Raises: as `receive`."""
         for part in parts:
             self._set_time()
-            self._socket.sendall(part)
+            # Programs may let SIGPIPE end them.
+            self._socket.sendall(part, _NO_SIGNAL)
 
     def receive(self, buffer: memoryview) -> None:
         """Fill `buffer`.
@@ -226,20 +230,24 @@ class _Deadline:
                 raise ConnectionError
             buffer = buffer[count:]
 
-    def _set_time(self) -> None:
+    def check(self) -> float | None:
+        """How many seconds are left; None without a limit. Raises: TimeoutError."""
         left = None if self._end is None else self._end - time.monotonic()
         if left is not None and left <= 0:
             raise TimeoutError
-        self._socket.settimeout(left)
+        return left
+
+    def _set_time(self) -> None:
+        self._socket.settimeout(self.check())
 
 
 def _in_mib(size: int) -> str:
     return f"{size / 2**20:,.0f} MiB" if size >= 2**20 else counted(size, "byte")
 
 
-def _answer(receive: Callable[[memoryview], None], most: int) -> list[Any]:
+def _answer(deadline: _Deadline, most: int) -> list[Any]:
     """The next answer: of one of the forms in which `child` answers."""
-    answer: list[Any] = messages.read(receive, most)
+    answer: list[Any] = messages.read(deadline.receive, most, deadline.check)
     match answer:
         case ["step"] | ["value", _] | ["error", str(), str()]:
             return answer

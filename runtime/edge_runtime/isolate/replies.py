@@ -18,6 +18,8 @@ from edge_runtime.verification import Check, Verification
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
+# Names of types are shorter, and none is nested deeper: optional(seq(map(string,tensor(float)))).
+_LONGEST_TYPE, _DEEPEST_TYPE = 200, 5
 _MAP_TYPES = {"string": str, "int64": int, "float": float, "double": float}
 
 
@@ -28,7 +30,7 @@ def _checking(read: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Resu
     def checked(*arguments: _Arguments.args, **named: _Arguments.kwargs) -> _Result:
         try:
             return read(*arguments, **named)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
             reason = shortened(one_line(f"{type(error).__name__}: {error}"))
             raise IsolationFailed(f"the isolated model does not answer as it should: {reason}") from error
 
@@ -111,7 +113,9 @@ def _check(found: Mapping[str, Any]) -> Check:
 
 
 def _spec(name: Any, kind: Any, shape: Any) -> TensorSpec:
-    return TensorSpec(_of(str, name), _of(str, kind), tuple([_of(int | str | None, size) for size in _list(shape)]))
+    if len(_of(str, kind)) > _LONGEST_TYPE or kind.count("(") > _DEEPEST_TYPE:
+        raise ValueError("there is no such type")
+    return TensorSpec(_of(str, name), kind, tuple([_of(int | str | None, size) for size in _list(shape)]))
 
 
 def _is_for(value: Any, spec: TensorSpec) -> bool:

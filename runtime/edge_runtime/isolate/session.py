@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from edge_runtime.contract.errors import DeviceUnavailable, IsolationFailed
+from edge_runtime.contract.errors import ContentMismatch, DeviceUnavailable, IsolationFailed
 from edge_runtime.contract.input_ranges import ranges_in
 from edge_runtime.contract.lazy import cached_property
 from edge_runtime.engine import forks
@@ -75,17 +75,24 @@ class IsolatedSession:
     def _replace(self, lost: IsolatedProcess) -> None:
         with forks.opening(), self._opening:
             if self._process is lost:
-                if not self.source.is_unchanged():
+                if not self.source.opens_the_same():
                     raise IsolationFailed(f"{self.source!r} was changed after it was opened; open it again")
                 self._process, _ = self._started()
 
     def _started(self) -> tuple[IsolatedProcess, Mapping[str, Any]]:
         limits = self._settings.limits
         with forks.opening():
+            # What is held here is what it opens, whatever is in the file by then.
+            pickled = pickle.dumps((self.source.held(), self._settings))
             process = IsolatedProcess(limits)
             with process.ending_on_error():
-                pickled = pickle.dumps((self.source, self._settings))
-                opened = process.ask("open", pickled, seconds=limits.isolated_seconds)
+                try:
+                    opened = process.ask("open", pickled, seconds=limits.isolated_seconds)
+                except ContentMismatch:
+                    if self.source.opens_the_same():
+                        raise
+                    changed = f"{self.source.name} was changed while it was opened; open the model again"
+                    raise ContentMismatch(changed) from None
                 return process, replies.named(opened, _DECLARED)
 
 
@@ -110,7 +117,7 @@ class IsolatedPlacement(Placement):
                 f"{settings.shown_device} cannot be used: an isolated model runs on the CPU alone; leave it out, or "
                 "open a model that you trust without isolation"
             )
-        self.isolated = IsolatedSession(source, settings.on_cpu)
+        self._settings, self.isolated = settings, IsolatedSession(source, settings.on_cpu)
         self.main = self._pooled = cast(Session, self.isolated)
         self.threads, self.ranges = settings.threads, ranges_in(self.main.metadata, self.main.inputs)
         self._turns, self._opening = None, threading.RLock()
@@ -139,7 +146,7 @@ class IsolatedPlacement(Placement):
         from edge_runtime.contract.certificate import Certificate
 
         text = replies.optional_text(self.isolated.ask("certificate"))
-        return None if text is None else Certificate.from_json(text)
+        return None if text is None else Certificate.from_json(text, self._settings.limits)
 
     def verify(self, on_batch: Callable[[], object] | None) -> Verification:
         """See `OpenedModel.verify`."""

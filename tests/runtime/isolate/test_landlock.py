@@ -32,7 +32,10 @@ def predictor() -> Iterator[IsolatedPredictor]:
 
 def test_this_check_can_fail(predictor: IsolatedPredictor) -> None:
     assert evaluated(predictor, "1 + 1") == 2
-    assert evaluated(predictor, f"len(open({str(FOUR_BLOBS)!r}, 'rb').read())") == FOUR_BLOBS.stat().st_size
+    # It has weights in another file, and so is opened by its path.
+    path = MODELS / "external.onnx"
+    with IsolatedPredictor(path) as other:
+        assert evaluated(other, f"len(open({str(path)!r}, 'rb').read())") == path.stat().st_size
     assert evaluated(predictor, "__import__('os').getcwd()") == "/"
     assert evaluated(predictor, "__import__('colorsys').ONE_SIXTH") < 1
     with pytest.raises(FileNotFoundError):

@@ -5,6 +5,7 @@ import io
 import json
 import struct
 import time
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -143,6 +144,48 @@ def test_numbers_that_would_take_minutes_to_compute_with_are_refused_at_once(pla
 
 def test_no_more_memory_is_taken_than_is_allowed() -> None:
     content = joined(np.zeros(1000, np.float32))
-    read(source(content), 5000)
+    read(source(content), 6000)
     with pytest.raises(MalformedMessage, match="bytes"):
         read(source(content), 4000)
+
+
+@pytest.mark.parametrize(
+    ("plain", "following"),
+    [
+        ([[[[]]]] * 100_000, b""),
+        ([{"array": "int8", "shape": [0]}] * 30_000, b""),
+        ([{"map": []}] * 60_000, b""),
+        ([0.5] * 500_000, b""),
+        ({"strings": [100_000]}, bytes(800_000)),
+        ({"strings": [1]}, (3 * 10**6).to_bytes(8, "little") + b"a" * (3 * 10**6 - 4) + "\U00010000".encode()),
+    ],
+    ids=["lists", "arrays", "maps", "numbers", "strings", "a long string"],
+)
+def test_what_is_made_of_a_message_is_counted(plain: Any, following: bytes) -> None:
+    """A message may be much smaller than the objects that it makes here."""
+    content = message(plain, following)
+    tracemalloc.start()
+    try:
+        read(source(content), 2**31)
+        taken = tracemalloc.get_traced_memory()[1]
+        assert taken > 3 * len(content)
+        tracemalloc.clear_traces()
+        tracemalloc.reset_peak()
+        with pytest.raises(MalformedMessage):
+            read(source(content), taken - 1)
+        assert tracemalloc.get_traced_memory()[1] < taken / 2
+    finally:
+        tracemalloc.stop()
+
+
+def test_reading_ends_when_it_may_not_go_on() -> None:
+    calls: list[int] = []
+
+    def go_on() -> None:
+        calls.append(1)
+        if len(calls) == 5:
+            raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        read(source(message([[]] * 1000)), MOST, go_on)
+    assert len(calls) == 5

@@ -118,3 +118,9 @@ def test_outputs_have_the_declared_types(kind: str, good: Any, bad: Any) -> None
     for values in ([bad], [], [good, good], good):
         with pytest.raises(IsolationFailed, match="does not answer as it should"):
             replies.outputs(values, [spec])
+
+
+def test_types_that_no_model_has() -> None:
+    for kind in (f"{'optional(' * 5000}tensor(float){')' * 5000}", "seq(" * 6 + ")" * 6, "tensor(" + "a" * 10**6):
+        with pytest.raises(IsolationFailed, match="there is no such type"):
+            replies.specs([["x", kind, []]])
