@@ -1,7 +1,10 @@
 """What every error says: one line that controls no terminal, of bounded length."""
 
+import numpy as np
 import pytest
+from written_models import graph, message, model, node, tensor, value
 
+from edge_runtime import Predictor
 from edge_runtime.contract import errors
 from edge_runtime.contract.errors import EdgePredictError, InvalidModel
 
@@ -25,3 +28,14 @@ def test_messages_have_bounds() -> None:
 def test_other_messages_are_as_they_are() -> None:
     for said in ("", "Île  Sud: 2 spaces", "x" * 5000):
         assert str(InvalidModel(said)) == said
+
+
+@pytest.mark.parametrize("names", [None, ["z"]])
+def test_a_model_whose_names_would_control_a_terminal(names: list[str] | None) -> None:
+    name = "\x1b[2J\npassed: 1\u202e"
+    failing = node("Reshape", ["x", "shape"], [name]) + message((3, name))
+    main = graph([failing], [value("x", ["n"])], [value(name, None)], [tensor("shape", np.array([7], np.int64))])
+    with pytest.raises(EdgePredictError) as found:
+        Predictor(model(main), device="cpu").run({"x": np.zeros(3, np.float32)}, names)
+    assert str(found.value).isprintable()
+    assert "x1b[2J" in str(found.value)
