@@ -7,7 +7,6 @@ RUNTIME, TESTS = ROOT / "runtime" / "edge_runtime", ROOT / "tests" / "runtime"
 # values, which the readers of words, CSV and JSON share.
 WITHOUT = {
     "__main__.py",
-    "contract/errors.py",
     "contract/metadata_keys.py",
     "contract/version.py",
     "engine/private_calls.py",

@@ -24,7 +24,7 @@ def check_shape(output: Any, spec: TensorSpec, rows: int | None) -> None:
 
 
 def check_sizes(shape: tuple[int, ...] | None, spec: TensorSpec, rows: int | None, kind: str = "") -> None:
-    """As `check_shape`, for an array of this shape, or for a `kind` that is no array: then `shape` is None."""
+    """As `check_shape`, for an array of this shape; without a shape it is not an array, but a `kind`."""
     is_array, shape = shape is not None, shape or ()
     if len(shape) == len(spec.shape) and (rows is None or shape[:1] == (rows,)):
         for size, wanted in zip(shape[1:], spec.shape[1:], strict=True):
