@@ -36,8 +36,6 @@ _PASSED_ON = (
 _STARTING = 120.0
 # How many seconds after its own alarm the process is ended from here.
 _GRACE = 1.0
-# Linux has it; on other systems a program that wants SIGPIPE gets it.
-_NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
 # The most bytes of an answer if memory is not limited.
 _MOST = 2**40
 # That there is no memory has to be said too, whatever the limit is.
@@ -158,7 +156,6 @@ class IsolatedProcess:
         except messages.MalformedMessage as error:
             self._failure = f"the isolated model does not answer as it should: {shortened(one_line(error))}"
         except MemoryError:
-            # The process did nothing wrong.
             raise OutOfResources("there is not enough memory here for the answer of the isolated model") from None
         except OSError as error:
             if is_from_handler(error):
@@ -213,9 +210,9 @@ class _Deadline:
     def send(self, parts: list[Any]) -> None:
         """Send all of `parts`. Raises: as `receive`."""
         for part in parts:
-            self._set_time()
-            # Programs may let SIGPIPE end them.
-            self._socket.sendall(part, _NO_SIGNAL)
+            self._socket.settimeout(self.check())
+            # Programs may let SIGPIPE end them. Not every system can leave it out.
+            self._socket.sendall(part, getattr(socket, "MSG_NOSIGNAL", 0))
 
     def receive(self, buffer: memoryview) -> None:
         """Fill `buffer`.
@@ -225,7 +222,7 @@ class _Deadline:
             OSError: the other side has ended.
         """
         while buffer:
-            self._set_time()
+            self._socket.settimeout(self.check())
             if not (count := self._socket.recv_into(buffer)):
                 raise ConnectionError
             buffer = buffer[count:]
@@ -236,9 +233,6 @@ class _Deadline:
         if left is not None and left <= 0:
             raise TimeoutError
         return left
-
-    def _set_time(self) -> None:
-        self._socket.settimeout(self.check())
 
 
 def _in_mib(size: int) -> str:
