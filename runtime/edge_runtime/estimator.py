@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from edge_runtime.contract.errors import CannotFit, InvalidInput, NoFeatures
 from edge_runtime.contract.signature import Signature
-from edge_runtime.rows.arrays import as_array
+from edge_runtime.rows.arrays import as_array, reading
 
 if TYPE_CHECKING:
     from sklearn.utils import Tags
@@ -69,23 +69,7 @@ class FittedEstimator(ABC):
             InvalidInput: there are not as many answers as rows, or they cannot be compared with the labels.
             NoSignature: the model does not say what its outputs mean.
         """
-        predicted = self.predict(rows)
-        expected = _of_rows(y, "y", len(predicted))
-        weights = (
-            np.ones(len(predicted))
-            if sample_weight is None
-            else _of_rows(sample_weight, "sample_weight", len(predicted))
-        )
-        try:
-            if self.required_signature.task == "regression":
-                return _determination(predicted.astype(np.float64), expected.astype(np.float64), weights)
-            if isinstance(predicted[0], str) == isinstance(expected[0], str):
-                return float(np.average(predicted == expected, weights=weights))
-        except (TypeError, ValueError, ZeroDivisionError) as error:
-            raise InvalidInput(f"y or sample_weight: {error}") from error
-        raise InvalidInput(
-            f"y: {expected.tolist()[0]!r} cannot be a label; the labels are such as {predicted.tolist()[0]!r}"
-        )
+        return _score(self.predict(rows), y, sample_weight, self.required_signature.task == "regression")
 
     def fit(self, rows: Any, y: Any = None, **parameters: Any) -> NoReturn:
         """Raise CannotFit: the model is fitted, and stays as it is.
@@ -148,6 +132,25 @@ class FittedEstimator(ABC):
             ),
             requires_fit=False,
         )
+
+
+# What is passed is somebody's: its own methods may raise anything when it is compared.
+@reading
+def _score(predicted: npt.NDArray[Any], y: Any, sample_weight: Any, is_regression: bool) -> float:
+    expected = _of_rows(y, "y", len(predicted))
+    weights = (
+        np.ones(len(predicted)) if sample_weight is None else _of_rows(sample_weight, "sample_weight", len(predicted))
+    )
+    try:
+        if is_regression:
+            return _determination(predicted.astype(np.float64), expected.astype(np.float64), weights)
+        if isinstance(predicted[0], str) == isinstance(expected[0], str):
+            return float(np.average(predicted == expected, weights=weights))
+    except (TypeError, ValueError, ZeroDivisionError) as error:
+        raise InvalidInput(f"y or sample_weight: {error}") from error
+    raise InvalidInput(
+        f"y: {expected.tolist()[0]!r} cannot be a label; the labels are such as {predicted.tolist()[0]!r}"
+    )
 
 
 def _of_rows(values: Any, name: str, rows: int) -> npt.NDArray[Any]:

@@ -90,7 +90,7 @@ class OpenedModel(Reloadable):
             InferenceFailed: ONNX Runtime failed while computing.
         """
         # Read once: `reload` may replace it.
-        runner = self._runner if outputs is None else self._runner.choosing(outputs)
+        runner = self._runner if outputs is None else _choosing(self._runner, outputs)
         if type(inputs) is dict and (types := runner.types) is not None and _are_arrays(inputs, types):
             # If ONNX Runtime refuses it, what follows says it better.
             with contextlib.suppress(InvalidInput):
@@ -157,6 +157,9 @@ class OpenedModel(Reloadable):
         found = replay(placement.main, placement.certificate, on_batch)
         beside = placement.cuda if found.passed else None
         return found if beside is None else replay(beside, placement.certificate, on_batch)
+
+
+_choosing = reading(FeedRunner.choosing)
 
 
 def _are_arrays(inputs: dict[str, Any], types: Sequence[tuple[str, np.dtype[Any]]]) -> bool:

@@ -40,6 +40,7 @@ _METHODS = [
     "str",
     "hash",
     "dataframe",
+    "class",
 ]
 
 
@@ -50,8 +51,18 @@ def _shown(_: object, printer: Any, cycle: bool) -> None:
 
 def hostile(methods: frozenset[str]) -> Any:
     """An object of which these methods raise."""
-    raising = dict.fromkeys(map("__{}__".format, methods), _raise)
-    return type("Hostile", (), {**raising, "keys": _raise, "_repr_pretty_": _shown})()
+    raising: dict[str, Any] = dict.fromkeys(map("__{}__".format, methods), _raise)
+    # Not methods, but asked for likewise.
+    raising |= {name: property(_raise) for name in {"__class__"} & raising.keys()}
+    more = {"keys": _raise, "shape": property(_raise), "_repr_pretty_": _shown}
+    return type("Hostile", (), {**raising, **more})()
+
+
+class List(list[Any]):
+    """A list that cannot say whether it is empty."""
+
+    __len__ = __bool__ = _raise
+    _repr_pretty_ = _shown
 
 
 class Lying:
@@ -144,6 +155,7 @@ scalars = st.one_of(
     st.builds(lambda: (one for one in ([1.0, 2.0], None))),
     st.builds(lambda: iter([1.0, 2.0])),
     st.builds(set),
+    st.builds(lambda: List([1.0, 2.0])),
     st.builds(lambda: memoryview(b"abcd")),
     st.builds(lambda: np.ma.masked_array([[1.0, 2.0]], mask=[[True, False]])),
     st.builds(lambda: np.ones((1, 2), dtype=[("a", "f4"), ("b", "O")])),
@@ -213,6 +225,17 @@ def test_arguments(argument: str, value: Any, model: Any) -> None:
 
 
 @relaxed
+@given(anything, anything)
+def test_scores_and_outputs(one: Any, other: Any) -> None:
+    predictor, row = PREDICTORS["four_blobs"], [[1.0, 2.0]]
+    for y in (one, [one]):
+        answers_or_refuses(functools.partial(predictor.score, row, y))
+        answers_or_refuses(functools.partial(predictor.score, row, [1], y))
+        answers_or_refuses(functools.partial(predictor.score, row, [one], [other]))
+        answers_or_refuses(functools.partial(predictor.run, {"x": row}, y))
+
+
+@relaxed
 @given(anything)
 def test_models(model: Any) -> None:
     answers_or_refuses(lambda: Predictor(model))
@@ -240,6 +263,14 @@ def test_verify(on_batch: Any) -> None:
 def test_objects_that_raise(name: str, rows: Any, message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         PREDICTORS[name].predict(rows)
+
+
+@pytest.mark.parametrize("name", ["four_blobs", "images"])
+def test_objects_that_cannot_say_whether_they_are_empty(name: str) -> None:
+    # Not as parameters, since pytest asks them too.
+    for rows in (List([1.0, 2.0]), hostile(frozenset()), hostile(frozenset({"class"}))):
+        with pytest.raises(InvalidInput, match="a method of somebody's object"):
+            PREDICTORS[name].predict(rows)
 
 
 def test_an_integer_beyond_all_floats_is_not_a_category() -> None:

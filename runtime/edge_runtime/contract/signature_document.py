@@ -49,6 +49,8 @@ SCHEMA_VERSION = 3
 Kind = Literal["numeric", "boolean", "categorical"]
 Task = Literal["binary_classification", "multiclass_classification", "regression"]
 
+# What every floating type of an output holds, float16 among them: numpy would warn of a comparison in each call.
+_MOST_THRESHOLD = 65504
 _KINDS, _TASKS = frozenset(get_args(Kind)), get_args(Task)
 _kind, _name = itemgetter("kind"), itemgetter("name")
 
@@ -79,6 +81,8 @@ def checked_document(document: object) -> Mapping[str, Any]:
         checked_labels(plain["labels"], task == "binary_classification")
     if task == "binary_classification":
         _check_number(plain["threshold"])
+        if abs(plain["threshold"]) > _MOST_THRESHOLD:
+            raise ValueError(f"the threshold {plain['threshold']!r} is beyond what a probability can be")
     return plain
 
 

@@ -27,11 +27,11 @@ def one_line(message: object) -> str:
     return printable(" ".join(str(message).split()))
 
 
-def shortened(message: str) -> str:
+def shortened(message: str, most: int = MOST_CHARACTERS) -> str:
     """The beginning of a long message, and its end: what is wrong stands in the one or the other."""
-    if len(message) <= MOST_CHARACTERS:
+    if len(message) <= most:
         return message
-    return f"{message[: MOST_CHARACTERS - 100].rstrip()} ... {message[-95:].lstrip()}"
+    return f"{message[: most - 100].rstrip()} ... {message[-95:].lstrip()}"
 
 
 def counted(number: float, one: str, many: str | None = None) -> str:

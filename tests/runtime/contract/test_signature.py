@@ -29,7 +29,7 @@ signatures = st.builds(
     ),
     output=st.text(),
     labels=labels,
-    threshold=numbers,
+    threshold=st.floats(-65504, 65504),
 )
 
 

@@ -47,6 +47,25 @@ def test_one_damaged_feature_of_many_is_found(changes: dict[str, Any], reason: s
         assert str(raised.value).startswith(f"the signature is damaged: {reason}")
 
 
+@pytest.mark.parametrize("threshold", [65505, -65505.0, 1e300, 10**300])
+def test_a_threshold_that_no_probability_reaches(threshold: float) -> None:
+    document = {
+        **plain(),
+        "task": "binary_classification",
+        "labels": ["no", "yes"],
+    }
+    assert Signature.from_dict({**document, "threshold": -65504}).threshold == -65504
+    with pytest.raises(InvalidModel, match=r"the threshold .* is beyond what a probability can be"):
+        Signature.from_dict({**document, "threshold": threshold})
+
+
+def test_messages_are_short_however_long_the_names_are() -> None:
+    for changes in ({"kind": "x" * 10**6}, {"name": ["x"] * 10**6}, {"minimum": "x" * 10**6}):
+        with pytest.raises(InvalidModel) as raised:
+            Signature.from_dict(plain(**changes))
+        assert len(str(raised.value)) < 500
+
+
 @pytest.mark.parametrize("feature", [None, 5, "name", ["name", "kind"], {}, {"kind": "numeric"}, {"name": "x"}])
 def test_what_is_not_a_feature(feature: Any) -> None:
     document = plain()
