@@ -26,6 +26,9 @@ _CONDITION = re.compile(r"(?:\S+ ){0,40}?was false\. ")
 # What may stand before the name of a C++ function.
 _RETURNED = {"static", "virtual", "inline", "constexpr", "const", "void", "bool", "int", "auto", "size_t"}
 
+# How many characters of a message are read.
+_MOST_READ = 4000
+
 _SHORTAGES = {errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN}
 
 # In messages, before what they say.
@@ -78,7 +81,7 @@ def loading_error(error: Exception, name: str) -> EdgePredictError:
     """What ONNX Runtime raised while it loaded the model `name`, as an error of ours."""
     if lacks_resources(error):
         return OutOfResources(f"{name} cannot be opened now: {reason_of(error) or 'not enough memory'}")
-    whole = one_line(error)
+    whole = _said(error)
     if found := _missing_file(whole):
         path = PurePath(found)
         if "loaded from bytes" in whole or PurePath(os.devnull) in path.parents:
@@ -134,11 +137,16 @@ def lacks_threads(error: Exception) -> bool:
 
 def reason_of(error: Exception) -> str:
     """What the message of `error` says, in one line of bounded length."""
-    reason = re.sub("Load model from .*? failed: ?", "", one_line(error))
+    reason = re.sub("Load model from .*? failed: ?", "", _said(error))
     reason = _NOISE.sub("", _without_places(reason))
     reason = _FAILED_NODE.sub(lambda node: f"{node[1]}{_quoted(node[2])}: ", reason)
     reason = _BAD_NODE.sub(lambda node: f"{node[2]}{_quoted(node[1])}: ", reason).strip()
     return shortened(reason)
+
+
+def _said(error: Exception) -> str:
+    """The message of `error` in one line: names in it may be as long as a file, and the patterns take their square."""
+    return shortened(one_line(error), _MOST_READ)
 
 
 def _quoted(name: str | None) -> str:

@@ -5,6 +5,7 @@ import pytest
 from certificates import OUTPUTS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from written_models import graph, model, node, value
 
 from edge_runtime import (
     EdgePredictError,
@@ -305,3 +306,11 @@ def test_damaged_files_are_refused_in_one_line(data: st.DataObject) -> None:
         Predictor(bytes(content), device="cpu").run({"x": [[1, 2]]})
     except EdgePredictError as error:
         check_line(error)
+
+
+def test_names_as_long_as_a_file() -> None:
+    name = "n" * 10**6
+    main = graph([node("Foo", ["x"], ["y"], domain=name)], [value("x", [1])], [value("y", [1])])
+    with pytest.raises(InvalidModel) as raised:
+        Predictor(model(main), "cpu")
+    assert len(str(raised.value)) < 1000
