@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Any
 
 from edge_runtime.contract.errors import InvalidModel
-from edge_runtime.contract.terminal import shortened
 
 # What is raised where a document is not what it should be.
 _DAMAGE = (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
@@ -36,7 +35,7 @@ class reading:  # noqa: N801 - a context manager; as a generator it would take f
     ) -> None:
         if isinstance(error, _DAMAGE) and not isinstance(error, InvalidModel):
             reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
-            raise InvalidModel(f"{self._name} is damaged: {shortened(reason)}") from error
+            raise InvalidModel(f"{self._name} is damaged: {reason}") from error
 
 
 def parsed(text: str | bytes, parse: Callable[..., Any] = json.loads) -> Any:

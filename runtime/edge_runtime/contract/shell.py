@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from edge_runtime.contract.errors import CannotWrite, EdgePredictError, InvalidInput
-from edge_runtime.contract.terminal import one_line, printable, shortened, suggestion
+from edge_runtime.contract.terminal import one_line, printable, suggestion
 from edge_runtime.contract.version import __version__
 
 if TYPE_CHECKING:
@@ -32,9 +32,6 @@ EXTRAS = {
     "train": frozenset({"matplotlib", "pyarrow", "sklearn", "torch"}),
 }
 
-
-# How many characters of an error are shown: more than any error of usual files has.
-_MOST_OF_ERROR = 4000
 
 # The limits of what reads files, and of what opens models.
 READING = ("line_bytes", "json_depth", "unpacked_bytes", "pipe_seconds")
@@ -254,6 +251,5 @@ def _system_failure(error: OSError) -> int:
 
 
 def _fail(error: object, code: int) -> int:
-    # What a file calls its parts may be as long as the file.
-    note(f"error: {shortened(str(error), _MOST_OF_ERROR)}")
+    note(f"error: {error}")
     return code

@@ -48,14 +48,6 @@ def test_errors(capsys: Captured, error: BaseException, code: int, message: str)
     assert capsys.readouterr() == ("", message)
 
 
-def test_an_error_about_a_long_name_is_short(capsys: Captured) -> None:
-    assert shell.call(ending_with(InvalidInput(f"{'x' * 10**6}: unknown"))) == 1
-    shown = capsys.readouterr().err
-    assert shown.startswith("error: xxx")
-    assert shown.endswith("x: unknown\n")
-    assert len(shown) < 5000
-
-
 def test_a_mistake_in_the_code_is_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError):
         shell.call(lambda: 1 / 0)
