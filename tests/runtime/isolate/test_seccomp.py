@@ -51,19 +51,16 @@ def test_other_calls(predictor: IsolatedPredictor, number: int) -> None:
     assert evaluated(predictor, f"{errno}(__import__('ctypes'))") == [-1, 13]
 
 
-PARENT = os.getpid()
-
-
 @pytest.mark.parametrize(
     "expression",
     [
-        f"os.kill({PARENT}, 0)",
+        "os.kill(PARENT, 0)",
         "os.kill(0, 0)",
         "os.kill(-1, 0)",
-        f"os.setpriority(os.PRIO_PROCESS, {PARENT}, 19)",
-        f"os.sched_setaffinity({PARENT}, [0])",
-        f"__import__('resource').prlimit({PARENT}, 7)",
-        f"__import__('fcntl').fcntl(0, 8, {PARENT})",
+        "os.setpriority(os.PRIO_PROCESS, PARENT, 19)",
+        "os.sched_setaffinity(PARENT, [0])",
+        "__import__('resource').prlimit(PARENT, 7)",
+        "__import__('fcntl').fcntl(0, 8, PARENT)",
         "__import__('fcntl').fcntl(0, 10, 9)",
         "os.chmod(FILE, 0o666)",
         "os.utime(FILE)",
@@ -76,7 +73,10 @@ def test_the_program_that_started_it_and_the_files_of_the_user(
 ) -> None:
     (tmp_path / "file").write_bytes(b"content")
     with pytest.raises(PermissionError):
-        evaluated(predictor, f"(lambda os, FILE: {expression})(__import__('os'), {str(tmp_path / 'file')!r})")
+        evaluated(
+            predictor,
+            f"(lambda os, PARENT, FILE: {expression})(__import__('os'), {os.getpid()}, {str(tmp_path / 'file')!r})",
+        )
 
 
 @pytest.mark.parametrize("call", ["shmget(0, 4096, 0o1600)", "semget(0, 1, 0o1600)", "msgget(0, 0o1600)"])
