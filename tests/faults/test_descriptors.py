@@ -13,6 +13,7 @@ import pytest
 from concurrency import HANG
 from limited import command, for_each, limited
 from paths import FOUR_BLOBS
+from programs import processor_seconds
 
 resource = pytest.importorskip("resource")
 
@@ -25,6 +26,29 @@ def test_the_command_needs_five() -> None:
     words = [*command("edge-predict"), FOUR_BLOBS, -1, 1]
     right = limited(words).out
     for_each([5, 8], lambda most: limited(words, resource.RLIMIT_NOFILE, most).assert_right_or_one_line(right))
+
+
+@pytest.mark.slow
+def test_training_export_and_an_isolated_model(tmp_path: Path) -> None:
+    pytest.importorskip("edge_export")
+    train = [*command("edge-train"), "--epochs", 3, "--seed", 1, "--output", tmp_path]
+    export = [*command("edge-export"), tmp_path / "model.pt", "--format", "onnx", "--output", tmp_path]
+    assert (limited(train).code, limited(export).code) == (0, 0)
+    right = {
+        path: path.read_bytes() for path in (tmp_path / name for name in ("model.pt", "metrics.json", "model.onnx"))
+    }
+
+    def assert_all_or_one_line(most: int) -> None:
+        for words in (train, export, [*command("edge-predict"), FOUR_BLOBS, -1, 1, "--isolate"]):
+            ended = limited(words, resource.RLIMIT_NOFILE, most)
+            if ended.code:
+                assert ended.code == 1, ended
+                # Before it, torch says by itself that it does not find the processor's name.
+                assert ended.err.splitlines()[-1].startswith("error: "), ended
+                assert "Traceback" not in ended.err, ended
+            assert {path: path.read_bytes() for path in right} == right, ended
+
+    for_each([5, 6, 8, 12], assert_all_or_one_line)
 
 
 def test_a_model_that_cannot_be_opened_for_now() -> None:
@@ -93,12 +117,6 @@ def is_ready(server: Any) -> bool:
 
 def rests(pid: int) -> bool:
     """Whether a process hardly uses the processors for a second."""
-    used = seconds(pid)
+    used = processor_seconds(pid)
     time.sleep(1)
-    return seconds(pid) - used < 0.2
-
-
-def seconds(pid: int) -> float:
-    """What a process has used of the processors."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return processor_seconds(pid) - used < 0.2

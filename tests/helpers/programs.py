@@ -88,3 +88,9 @@ def run_example(name: str | Path, *arguments: object, given: str = "") -> subpro
         text=True,
         timeout=HANG,
     )
+
+
+def processor_seconds(pid: int) -> float:
+    """What a process has used of the processors, as Linux's /proc says."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

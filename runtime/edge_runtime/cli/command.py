@@ -11,18 +11,16 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         import sys
 
+        from edge_runtime.cli.interrupts import end_on_ctrl_c
         from edge_runtime.contract import shell
         from edge_runtime.contract.values import is_number
 
+        if arguments is None:
+            end_on_ctrl_c()
         words = sys.argv[1:] if arguments is None else arguments
         if len(words) > 1 and not any(word.startswith("-") and not is_number(word) for word in words):
             return shell.call(lambda: _answer(words[0], words[1:]))
-        try:
-            from edge_runtime.cli.options import app
-        except ImportError as error:
-            reason = str(error)
-            return shell.call(lambda: _without_typer(words, reason))
-        return shell.run(app, words)
+        return shell.call(lambda: _with_options(words))
     except KeyboardInterrupt:
         return 130
 
@@ -42,6 +40,16 @@ def _answer(model: str, words: list[str]) -> None:
     except InvalidInput as error:
         raise shell.UsageError(str(error)) from error
     sys.stdout.write(answer)
+
+
+def _with_options(words: list[str]) -> int:
+    from edge_runtime.contract import shell
+
+    try:
+        from edge_runtime.cli.options import app
+    except ImportError as error:
+        return _without_typer(words, str(error))
+    return shell.run(app, words)
 
 
 def _without_typer(words: list[str], reason: str) -> int:

@@ -1,6 +1,5 @@
 """`edge-predict --isolate`: the same output as without, and one line for a model that takes too much."""
 
-import contextlib
 import io
 import os
 import signal
@@ -18,6 +17,7 @@ from commands import assert_one_line
 from concurrency import HANG
 from hostile_models import FOLDER, HOSTILE, ROWS, Hostile
 from paths import FOUR_BLOBS, MODELS
+from programs import processor_seconds
 
 from edge_runtime.cli.command import main
 
@@ -148,20 +148,12 @@ def test_ctrl_c_ends_both_quietly(tmp_path: Path) -> None:
     command += ["--input", str(tmp_path / "rows.npz"), "--limit", "isolated_seconds=none"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-        while not (isolated := children.read_text().split()) or not is_computing(isolated[0]):
+        while not (isolated := children.read_text().split()) or processor_seconds(int(isolated[0])) < 2:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=HANG) == (b"", b"")
         assert process.returncode == 130
     assert not Path(f"/proc/{isolated[0]}").exists()
-
-
-def is_computing(pid: str) -> bool:
-    """Whether the process has used two seconds of a processor: it takes less to start."""
-    with contextlib.suppress(OSError):
-        ticks = sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
-        return ticks > 2 * os.sysconf("SC_CLK_TCK")
-    return False
 
 
 def test_custom_operators(both: Both) -> None:
