@@ -122,7 +122,7 @@ def mutated_model(data: bytes, random: Random) -> bytes:
         for _ in range(random.choice((1, 1, 1, 2, 4))):
             _mutate(model, random)
         return encoded(model)
-    except (ValueError, RecursionError, TypeError, struct.error):
+    except (ValueError, RecursionError, SystemError, TypeError, struct.error):
         return mutated_bytes(data, random)
 
 

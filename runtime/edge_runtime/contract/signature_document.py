@@ -70,6 +70,8 @@ def checked_document(document: object) -> Mapping[str, Any]:
     names = [_checked_input(tensor, "features" in tensor or plain["schema_version"] < 3) for tensor in inputs]
     if not names or len(set(map(bool, names))) > 1:
         raise ValueError("some of its inputs have features, and others have none" if names else "it has no inputs")
+    if len(inputs) > 1 and len(set(map(_name, inputs))) < len(inputs):
+        raise ValueError("two inputs have the same name")
     all_names = names[0] if len(names) == 1 else [name for one in names for name in one]
     if len(set(all_names)) < len(all_names):
         raise ValueError("two features have the same name")

@@ -47,6 +47,14 @@ def test_one_damaged_feature_of_many_is_found(changes: dict[str, Any], reason: s
         assert str(raised.value).startswith(f"the signature is damaged: {reason}")
 
 
+@pytest.mark.parametrize("tensors", [[{"name": "x"}, {"name": "x"}], [{"name": ""}, {"name": "y"}, {"name": ""}]])
+def test_inputs_of_one_name(tensors: list[dict[str, str]]) -> None:
+    features = [{"features": [{"name": f"x{place}", "kind": "numeric"}]} for place in range(len(tensors))]
+    for inputs in (tensors, [{**one, **two} for one, two in zip(tensors, features, strict=True)]):
+        with pytest.raises(InvalidModel, match="damaged: two inputs have the same name"):
+            Signature.from_dict({**plain(), "schema_version": 3, "inputs": inputs})
+
+
 @pytest.mark.parametrize("threshold", [65505, -65505.0, 1e300, 10**300])
 def test_a_threshold_that_no_probability_reaches(threshold: float) -> None:
     document = {
