@@ -89,7 +89,9 @@ def _first_row(cells: list[str], features: Sequence[Feature], source: str, note:
 
 def _are_apart_otherwise(cells: Sequence[str]) -> bool:
     """Whether the columns of a line seem to be separated by something else, as 1;2 and 1,5;2,5 and 1 2."""
-    return any(set(cell) & set(";\t") for cell in cells) or (len(cells) == 1 and len(cells[0].split()) > 1)
+    return any(set(cell) & set(";\t") for cell in dict.fromkeys(cells)) or (
+        len(cells) == 1 and len(cells[0].split()) > 1
+    )
 
 
 def _row_without_names(cells: list[str], features: Sequence[Feature]) -> Row | None:
@@ -99,12 +101,14 @@ def _row_without_names(cells: list[str], features: Sequence[Feature]) -> Row | N
         InvalidInput: a cell looks like the name of a feature, or cannot be a value.
     """
     names = {feature.name.lower() for feature in features}
-    if found := [cell.strip() for cell in cells if cell.strip().lower() in names and not is_number(cell)]:
+    # A line may be long, of the same few cells.
+    distinct = dict.fromkeys(cells)
+    if found := [cell.strip() for cell in distinct if cell.strip().lower() in names and not is_number(cell)]:
         raise InvalidInput(f"{found[0]!r} looks like the name of a feature")
     if len(cells) == len(features):
         return read_row(cells, features, read_value)
-    words = [cell for cell in cells if not is_number(cell)]
-    if words and (len(words) == len(cells) or all(feature.kind == "numeric" for feature in features)):
+    words = [cell for cell in distinct if not is_number(cell)]
+    if words and (len(words) == len(distinct) or all(feature.kind == "numeric" for feature in features)):
         parse_number(words[0])
     return None
 

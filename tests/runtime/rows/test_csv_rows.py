@@ -1,3 +1,4 @@
+import contextlib
 import itertools
 
 import pytest
@@ -5,6 +6,7 @@ import tables
 
 from edge_runtime import Feature, InvalidInput, Limits
 from edge_runtime.contract.signature import default_features
+from edge_runtime.contract.values import is_number
 from edge_runtime.rows.csv_rows import csv_rows, first_cells, names_every_feature
 from edge_runtime.rows.row import Row
 
@@ -190,3 +192,17 @@ def test_a_quote_that_is_never_closed() -> None:
 def test_a_long_cell() -> None:
     longest = "x" * 1_000_000
     assert rows_of(f"island,colour,note\nDream,{longest},{longest}\n", STRINGS)[0] == [["Dream", longest]]
+
+
+def test_a_first_line_of_many_equal_cells_costs_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def counted(cell: str) -> bool:
+        asked.append(cell)
+        return is_number(cell)
+
+    monkeypatch.setattr("edge_runtime.rows.csv_rows.is_number", counted)
+    for features in (NUMBERS, STRINGS):
+        with contextlib.suppress(InvalidInput):
+            rows_of("," * 10_000, features)
+    assert len(asked) < 20
