@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from edge_runtime.contract import schema
 from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.tensors import TensorSpec
 from edge_runtime.contract.version import __version__
@@ -169,10 +171,7 @@ def _parsed(text: memoryview) -> dict[str, Any]:
             request = orjson.loads(text)
         except orjson.JSONDecodeError:
             # NaN and Infinity are not JSON, but Triton's clients write them.
-            request = json.loads(bytes(text), parse_float=_finite)
-            if b"\\ud" in bytes(text).lower():
-                # Half a character has no bytes, and could not be sent back.
-                json.dumps(request, ensure_ascii=False).encode()
+            request = schema.parsed(bytes(text), partial(json.loads, parse_float=_finite))
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"the request is not JSON: {error}") from None
     if not isinstance(request, dict):
