@@ -133,7 +133,7 @@ def test_numbers_that_json_does_not_have(app: Any) -> None:
         ({"inputs": [X], "outputs": "probability"}, 400, "the request must have outputs"),
         ({"inputs": [X, X]}, 400, "x is given more than once"),
         ({"inputs": [X], "id": 7}, 400, "id must be a string, found 7"),
-        (b'{"inputs": [], "id": "\\ud800"}', 400, r"'\\ud800' is half a character"),
+        (b'{"inputs": [], "id": "\\ud800"}', 400, "is half a character"),
         (b'{"inputs": [], "id": "\xed\xa0\x80"}', 400, "can't decode byte 0xed"),
         (b'{"inputs": [{"name": "\\uD800", "datatype": "FP32", "shape": [], "data": [NaN]}]}', 400, "half a char"),
         (
