@@ -6,7 +6,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,18 +35,26 @@ def test_a_model_that_loops_for_ever(tmp_path: Path) -> None:
         assert process.returncode == 130
 
 
-def test_a_program_with_a_handler_of_its_own_keeps_it() -> None:
+@pytest.fixture
+def handled() -> Iterator[Callable[[Any], object]]:
+    """Sets the handler of SIGINT for a test."""
+    before = signal.getsignal(signal.SIGINT)
+    yield lambda handler: signal.signal(signal.SIGINT, handler)
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_program_with_a_handler_of_its_own_keeps_it(handled: Callable[[Any], object]) -> None:
     threads = threading.active_count()
-    before = signal.signal(signal.SIGINT, lambda *_: None)
-    try:
-        interrupts.end_on_ctrl_c()
-        assert signal.set_wakeup_fd(-1) == -1
-    finally:
-        signal.signal(signal.SIGINT, before)
+    handled(lambda *_: None)
+    interrupts.end_on_ctrl_c()
+    assert signal.set_wakeup_fd(-1) == -1
     assert threading.active_count() == threads
 
 
-def test_without_a_thread_nothing_is_left_open(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_thread_nothing_is_left_open(
+    monkeypatch: pytest.MonkeyPatch, handled: Callable[[Any], object]
+) -> None:
+    handled(signal.default_int_handler)
     opened: list[tuple[int, int]] = []
     pipe = os.pipe
 

@@ -60,8 +60,12 @@ def _longest_string(content: Any, metadata: pa.parquet.FileMetaData, group: int)
     if not strings:
         return 1
     longest = 1
+    try:
+        opened = pa.parquet.ParquetFile(content, read_dictionary=strings, metadata=metadata)
+    except KeyError as error:
+        raise pa.ArrowInvalid(f"the schema has no column {error}") from error
     # The first row comes with all strings that are stored once.
-    with pa.parquet.ParquetFile(content, read_dictionary=strings, metadata=metadata) as file:
+    with opened as file:
         for batch in file.iter_batches(1, row_groups=[group], columns=strings):
             for column in batch.columns:
                 if pa.types.is_dictionary(column.type) and len(column.dictionary):
