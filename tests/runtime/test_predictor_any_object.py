@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from paths import FOUR_BLOBS, MODELS
@@ -216,6 +216,7 @@ def test_values_by_name(name: str, data: st.DataObject) -> None:
 
 @relaxed
 @given(anything, st.sampled_from([FOUR_BLOBS, FOUR_BLOBS.read_bytes()]))
+@example(List(["cpu"]), FOUR_BLOBS)
 @pytest.mark.parametrize(
     "argument",
     ["device", "verify", "threads", "providers", "session_options", "custom_operators", "data_folder", "sha256"],

@@ -196,7 +196,10 @@ def _libraries(given: Any) -> tuple[str, ...]:
 def _listed(given: Any, meaning: str) -> list[Any]:
     if not isinstance(given, list | tuple):
         raise InvalidInput(f"{meaning}, found {type(given).__name__}")
-    return list(given)
+    try:
+        return list(given)
+    except Exception as error:
+        raise InvalidInput(f"{meaning}; {type(given).__name__} cannot be read ({type(error).__name__})") from error
 
 
 def _shown(value: Any) -> str:

@@ -30,14 +30,14 @@ def test_rows_for_which_there_is_no_memory() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is bounded on Linux")
-@pytest.mark.parametrize("size", [1, 1000, 2**20, 4 * 2**20])
+@pytest.mark.parametrize("size", [1, 1000])
 def test_a_limit_that_no_model_can_keep(size: int) -> None:
     with pytest.raises(IsolationFailed) as raised:
         IsolatedPredictor(FOUR_BLOBS, limits=Limits(isolated_bytes=size))
     message = str(raised.value)
     assert "raise the limit: limits=Limits(isolated_bytes=...), at the shell --limit isolated_bytes=..." in message
     if "needs more memory" in message:
-        shown = {1: "1 byte", 1000: "1,000 bytes", 2**20: "1 MiB", 4 * 2**20: "4 MiB"}[size]
+        shown = {1: "1 byte", 1000: "1,000 bytes"}[size]
         assert f"needs more memory than {shown}; small models take about 32 MiB; " in message
     else:
         assert "perhaps for want of memory" in message
