@@ -21,16 +21,10 @@ from servers import until
 from edge_runtime import InferenceFailed, IsolatedPredictor, IsolationFailed, Limits, OutOfResources
 from edge_runtime.isolate import messages, process
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="models are isolated on POSIX systems")
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left() -> Iterator[None]:
-    before = sorted(os.listdir("/dev/fd"))  # noqa: PTH208
-    yield
-    assert sorted(os.listdir("/dev/fd")) == before  # noqa: PTH208
-    with contextlib.suppress(ChildProcessError):
-        assert os.waitpid(-1, os.WNOHANG) == (0, 0)
+pytestmark = [
+    pytest.mark.skipif(os.name != "posix", reason="models are isolated on POSIX systems"),
+    pytest.mark.usefixtures("nothing_is_left"),
+]
 
 
 @contextlib.contextmanager
