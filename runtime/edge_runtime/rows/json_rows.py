@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from edge_runtime.contract import schema
 from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.json_depth import is_too_deep, too_deep
 from edge_runtime.contract.limits import DEFAULTS, Limits
@@ -66,10 +67,9 @@ def json_rows(
 def _refuse_half_characters(values: Any) -> None:
     """Refuse what JSON can hold, and what can be written nowhere."""
     try:
-        json.dumps(values, ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:
-        half = error.object[error.start]
-        raise InvalidInput(f"{half!a} is half a character") from None
+        schema.refuse_half_characters(values)
+    except ValueError as error:
+        raise InvalidInput(str(error)) from None
 
 
 def _read_json(value: Any, feature: Feature) -> float | str:
