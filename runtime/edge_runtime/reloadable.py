@@ -13,6 +13,7 @@ from edge_runtime.contract.limits import Limits
 from edge_runtime.engine import forks
 from edge_runtime.engine.model_source import ModelSource
 from edge_runtime.engine.session_settings import SessionSettings
+from edge_runtime.rows.arrays import reading
 
 if TYPE_CHECKING:
     from edge_runtime.signing.trust import Trust
@@ -93,9 +94,9 @@ class Reloadable(Closable):
             RuntimeNotInstalled: ONNX Runtime is missing, or two of its packages overwrite each other.
             NoCertificate, VerificationFailed: with `verify`, the model has no certificate, or does not pass.
         """
-        if not isinstance(verify, bool):
+        if type(verify) is not bool:
             raise InvalidInput(f"verify must be True or False, found {type(verify).__name__}")
-        settings = SessionSettings.checked(device, threads, providers, session_options, custom_operators, limits)
+        settings = _checked(device, threads, providers, session_options, custom_operators, limits)
         trusted = None if trust is None and sig is None else _trusted(trust, sig)
         self._begin(ModelSource(model, data_folder, sha256, trusted, settings.limits), settings, verify)
 
@@ -183,6 +184,10 @@ class Reloadable(Closable):
         return opened, (type(self), self._source, self._settings, self._verify), more or None
 
 
+_checked = reading(SessionSettings.checked)
+
+
+@reading
 def _trusted(trust: Any, sig: Any) -> "Trust | None":
     # Most programs trust whoever may write the file.
     from edge_runtime.signing.trust import Trust

@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import inspect
 import io
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,7 @@ from paths import FOUR_BLOBS, MODELS
 
 from edge_runtime import EdgePredictError, InvalidInput, Predictor
 
+ARGUMENTS = [name for name in inspect.signature(Predictor).parameters if name != "model"]
 NAMES = ("four_blobs", "penguins", "islands", "mass", "two_inputs", "images", "words", "tensors")
 PREDICTORS = {name: Predictor(MODELS / f"{name}.onnx", "cpu", threads=1) for name in NAMES}
 
@@ -217,10 +219,10 @@ def test_values_by_name(name: str, data: st.DataObject) -> None:
 @relaxed
 @given(anything, st.sampled_from([FOUR_BLOBS, FOUR_BLOBS.read_bytes()]))
 @example(List(["cpu"]), FOUR_BLOBS)
-@pytest.mark.parametrize(
-    "argument",
-    ["device", "verify", "threads", "providers", "session_options", "custom_operators", "data_folder", "sha256"],
-)
+@example(hostile(frozenset({"class"})), FOUR_BLOBS)
+@example((hostile(frozenset({"class"})),), FOUR_BLOBS)
+@example({"name": hostile(frozenset({"class"}))}, FOUR_BLOBS)
+@pytest.mark.parametrize("argument", ARGUMENTS)
 def test_arguments(argument: str, value: Any, model: Any) -> None:
     answers_or_refuses(lambda: Predictor(model, **{"threads": 1, argument: value}))
 
@@ -238,6 +240,7 @@ def test_scores_and_outputs(one: Any, other: Any) -> None:
 
 @relaxed
 @given(anything)
+@example(hostile(frozenset({"class"})))
 def test_models(model: Any) -> None:
     answers_or_refuses(lambda: Predictor(model))
 

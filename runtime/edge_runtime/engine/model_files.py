@@ -39,7 +39,8 @@ def as_path(given: Any, meaning: str, error: type[EdgePredictError]) -> Path:
 def place_of(given: Any, meaning: str, error: type[EdgePredictError]) -> str:
     """As `as_path`. A string: objects of paths take longer to make than a file to read."""
     expected = f"{meaning} is given by its path{', its content, or a binary file' if error is InvalidModel else ''}"
-    if not isinstance(given, str | os.PathLike):
+    # By its type: `__class__` may be a method of somebody's object.
+    if not issubclass(type(given), str | os.PathLike):
         raise error(f"{expected}, found {type(given).__name__}")
     try:
         path = os.fsdecode(given)
@@ -67,6 +68,8 @@ def content_in(model: Any, limits: Limits) -> bytes | None:
         OutOfResources: it cannot be read now.
     """
     try:
+        if isinstance(model, str | os.PathLike):
+            return None
         if isinstance(model, bytes | bytearray | memoryview):
             content = bytes(model)
         elif callable(read := getattr(model, "read", None)):
@@ -180,7 +183,7 @@ def _read(descriptor: int, size: int) -> bytes:
 
 def digest_of(given: Any) -> str:
     """The digest that a user has given, as hashlib writes it."""
-    digits = given.lower() if isinstance(given, str) else ""
+    digits = given.lower() if issubclass(type(given), str) else ""
     if len(digits) != 64 or digits.strip("0123456789abcdef"):
         raise InvalidInput("sha256 is the SHA-256 of the model's file: 64 hex digits, as sha256sum prints them")
     return digits

@@ -60,7 +60,7 @@ class ModelSource(OpenedFiles):
         self._trust, self._limits = trust, limits
         self._required = None if sha256 is None else model_files.digest_of(sha256)
         self._given, path, known = "", "", NO_STAMP
-        content = None if isinstance(model, str | Path) else model_files.content_in(model, limits)
+        content = model_files.content_in(model, limits)
         if content is None:
             self._given = model_files.place_of(model, "a model", InvalidModel)
             content, end, known = model_files.examined(self._given, limits)

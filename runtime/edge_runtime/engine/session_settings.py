@@ -150,7 +150,9 @@ def _providers(given: Any) -> tuple[Provider, ...]:
     """The providers that a user has given, as onnxruntime.InferenceSession takes them: names, or names with options."""
     example = "such as ['CUDAExecutionProvider', ('CPUExecutionProvider', {})]"
     found: list[Provider] = []
-    for one in _listed(given, f"providers takes a list {example}"):
+    if not isinstance(given, list | tuple):
+        raise InvalidInput(f"providers takes a list {example}, found {type(given).__name__}")
+    for one in given:
         name, options = one if isinstance(one, tuple | list) and len(one) == 2 else (one, {})
         if not isinstance(name, str):
             raise InvalidInput(f"providers takes a list {example}, found {_shown(one)}")
@@ -184,22 +186,16 @@ def _libraries(given: Any) -> tuple[str, ...]:
     if isinstance(given, str | os.PathLike):
         given = [given]
     found = []
-    for one in _listed(given, "custom_operators takes the path of a library, or a list of paths"):
+    if not isinstance(given, list | tuple):
+        expected = "custom_operators takes the path of a library, or a list of paths"
+        raise InvalidInput(f"{expected}, found {type(given).__name__}")
+    for one in given:
         path = as_path(one, "a library of custom operators", InvalidInput)
         # A mere name is looked for where the system has its libraries.
         # `os.path.exists` does not raise for what no path can be.
         found.append(str(path.absolute() if len(path.parts) > 1 or os.path.exists(path) else path))  # noqa: PTH110
     # ONNX Runtime refuses a library that it has loaded for the session.
     return tuple(dict.fromkeys(found))
-
-
-def _listed(given: Any, meaning: str) -> list[Any]:
-    if not isinstance(given, list | tuple):
-        raise InvalidInput(f"{meaning}, found {type(given).__name__}")
-    try:
-        return list(given)
-    except Exception as error:
-        raise InvalidInput(f"{meaning}; {type(given).__name__} cannot be read ({type(error).__name__})") from error
 
 
 def _shown(value: Any) -> str:
