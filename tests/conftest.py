@@ -26,6 +26,13 @@ settings.register_profile("all", untimed, max_examples=200)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "test"))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """A test has the same weights whichever tests its process has run before, and whatever its fixtures draw."""
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
+
+
 def pytest_make_parametrize_id(val: object) -> str | None:
     """Tests have the same names in all processes that share them out, whatever time is in a compressed file."""
     return f"{len(val)} bytes" if isinstance(val, bytes) and len(val) > 20 else None

@@ -89,6 +89,7 @@ def test_an_error_in_python_is_an_error(tmp_path: Path) -> None:
     [
         ("took 1.5 s, 12,345 rows", "took 0.76 s, 24_000 rows"),
         ("error 8.9e-08", "error 4.5e-08"),
+        ("tolerance 2.5e-06", "tolerance 7.0e-06"),
         ("error 0.0e+00 0%", "error 3.0e-07 0%"),
         ("a  1.5\nb 2\n", "a 1.6\nb  3\n"),
         ("[1, 2, 3]", "[2, 4, 6]"),

@@ -31,7 +31,8 @@ from typing import Any
 _FENCE = re.compile(r"^( *)```(.*)$")
 # Not the digits of a name, as in x1 and float32.
 _FIGURE = re.compile(r"(?<![\w.])(\d+(?:[,_]\d{3})*(?:\.\d+)?(?:e[+-]?\d+)?)")
-_FACTOR = 2  # by which a figure may differ, either way
+# By which a figure may differ, either way; so small a one comes from roundings, which processors do in other orders.
+_FACTOR, _ROUNDING_FACTOR, _ROUNDING = 2, 4, 1e-4
 _TINY = 1e-6  # what may be found where 0 is written
 _FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 _TIMEOUT = 600  # seconds, against a command that never ends
@@ -218,7 +219,8 @@ def _end(piece: str, found: str, start: int) -> int | None:
 def _alike(wanted: float, found: float) -> bool:
     if wanted == 0:
         return found < _TINY
-    return wanted / _FACTOR <= found <= wanted * _FACTOR
+    factor = _FACTOR if wanted > _ROUNDING else _ROUNDING_FACTOR
+    return wanted / factor <= found <= wanted * factor
 
 
 def _value(figure: str) -> float:
