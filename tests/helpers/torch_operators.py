@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -69,20 +69,6 @@ class Operator:
     fresh: tuple[tuple[Tensor, ...], ...]
 
 
-class Outcome(NamedTuple):
-    """How an operator fares, each in a word or with the reason behind it.
-
-    Attributes:
-        name: the operator's.
-        bare: what torch.onnx.export makes of it: right, wrong or fails.
-        ours: what `edge_export.export` makes of it: right, wrong or refused.
-    """
-
-    name: str
-    bare: str
-    ours: str
-
-
 @functools.cache
 def names() -> tuple[str, ...]:
     """The names of all operators that take float32."""
@@ -105,8 +91,8 @@ def operator(name: str) -> Operator | None:
     return None
 
 
-def outcome(found: Operator) -> Outcome:
-    """Export an operator with torch alone and with edge_export.
+def exported(found: Operator) -> str:
+    """What `edge_export.export` makes of an operator: right, wrong, or refused with the reason.
 
     Only ExportError and ParityError count as a refusal; other exceptions are raised.
     """
@@ -118,20 +104,12 @@ def outcome(found: Operator) -> Outcome:
         try:
             export(found.module, (found.example,), path, dynamic=dynamic, note=lambda line: None)
         except (ExportError, ParityError) as error:
-            ours = f"refused: {error}".replace(f"{path} ", "the file ")
-        else:
-            ours = _judged(path.read_bytes(), found)
-    return Outcome(found.name, _bare(found), ours)
+            return f"refused: {error}".replace(f"{path} ", "the file ")
+        return _judged(path.read_bytes(), found)
 
 
-def outputs(module: nn.Module, tensors: tuple[Tensor, ...]) -> list[Tensor]:
-    """The tensors that a call gives; some operators change their operands in place."""
-    with torch.no_grad():
-        found = module(tuple(tensor.clone() for tensor in tensors))
-    return [leaf for leaf in pytree.tree_leaves(found) if isinstance(leaf, Tensor)]
-
-
-def _bare(found: Operator) -> str:
+def exported_by_torch(found: Operator) -> str:
+    """What torch.onnx.export makes of an operator: right, wrong, or fails with the reason."""
     with quiet(), contextlib.redirect_stdout(io.StringIO()):
         try:
             made = torch.onnx.export(found.module, (found.example,), dynamo=True, verbose=False, external_data=False)
@@ -139,6 +117,13 @@ def _bare(found: Operator) -> str:
             return _judged(made.model_proto.SerializeToString(), found)
         except Exception as error:
             return f"fails: {cause(error)}"
+
+
+def outputs(module: nn.Module, tensors: tuple[Tensor, ...]) -> list[Tensor]:
+    """The tensors that a call gives; some operators change their operands in place."""
+    with torch.no_grad():
+        found = module(tuple(tensor.clone() for tensor in tensors))
+    return [leaf for leaf in pytree.tree_leaves(found) if isinstance(leaf, Tensor)]
 
 
 def _judged(content: bytes, found: Operator) -> str:
@@ -226,7 +211,7 @@ def main() -> None:
         for name in names():
             if (found := operator(name)) is None:
                 continue
-            bare, ours = outcome(found)[1:]
+            bare, ours = exported_by_torch(found), exported(found)
             counts[bare.split(":")[0], ours.split(":")[0]] += 1
             if bare == "right" and ours != "right":
                 refused.append(f"{name}: {ours}")
