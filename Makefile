@@ -82,12 +82,9 @@ test-all: $(READY)  ## run what `make test` leaves out: long searches, kills, ev
 	@HYPOTHESIS_PROFILE=all $(PYTEST) -m 'slow or hypothesis'
 	@$(MAKE) --no-print-directory coverage test-oldest verify-everywhere
 
-# coverage waits for ever for its own lock if a signal handler interrupts it there, which this test makes happen.
-SIGNALLED := tests/runtime/engine/test_worker_threads.py::test_a_signal_handler_calls_in_the_middle_of_everything
-
 coverage: $(READY)  ## measure the branches of the runtime that its own tests run, and hold them to a floor
 	@$(BIN)/coverage erase
-	@OMP_NUM_THREADS=1 $(BIN)/coverage run -m pytest $(SHARED) --deselect $(SIGNALLED) tests/runtime
+	@OMP_NUM_THREADS=1 $(BIN)/coverage run -m pytest $(SHARED) tests/runtime
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
