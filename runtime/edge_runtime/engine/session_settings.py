@@ -150,9 +150,7 @@ def _providers(given: Any) -> tuple[Provider, ...]:
     """The providers that a user has given, as onnxruntime.InferenceSession takes them: names, or names with options."""
     example = "such as ['CUDAExecutionProvider', ('CPUExecutionProvider', {})]"
     found: list[Provider] = []
-    if not isinstance(given, list | tuple):
-        raise InvalidInput(f"providers takes a list {example}, found {type(given).__name__}")
-    for one in given:
+    for one in _listed(given, f"providers takes a list {example}"):
         name, options = one if isinstance(one, tuple | list) and len(one) == 2 else (one, {})
         if not isinstance(name, str):
             raise InvalidInput(f"providers takes a list {example}, found {_shown(one)}")
@@ -186,16 +184,19 @@ def _libraries(given: Any) -> tuple[str, ...]:
     if isinstance(given, str | os.PathLike):
         given = [given]
     found = []
-    if not isinstance(given, list | tuple):
-        expected = "custom_operators takes the path of a library, or a list of paths"
-        raise InvalidInput(f"{expected}, found {type(given).__name__}")
-    for one in given:
+    for one in _listed(given, "custom_operators takes the path of a library, or a list of paths"):
         path = as_path(one, "a library of custom operators", InvalidInput)
         # A mere name is looked for where the system has its libraries.
         # `os.path.exists` does not raise for what no path can be.
         found.append(str(path.absolute() if len(path.parts) > 1 or os.path.exists(path) else path))  # noqa: PTH110
     # ONNX Runtime refuses a library that it has loaded for the session.
     return tuple(dict.fromkeys(found))
+
+
+def _listed(given: Any, meaning: str) -> list[Any]:
+    if not isinstance(given, list | tuple):
+        raise InvalidInput(f"{meaning}, found {type(given).__name__}")
+    return list(given)
 
 
 def _shown(value: Any) -> str:
