@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     )
     from edge_runtime.contract.input_ranges import InputRange
     from edge_runtime.contract.limits import Limits
+    from edge_runtime.contract.notation import Notation
     from edge_runtime.contract.signature import Feature, Input, Signature
     from edge_runtime.contract.tensors import TensorSpec
     from edge_runtime.contract.version import __version__
@@ -91,6 +92,7 @@ __all__ = [
     "NoSignature",
     "NotSigned",
     "NotTrusted",
+    "Notation",
     "OpenedModel",
     "OutOfResources",
     "Prediction",
@@ -135,6 +137,7 @@ _HOMES = {
     "NoSignature": "edge_runtime.contract.errors",
     "NotSigned": "edge_runtime.contract.errors",
     "NotTrusted": "edge_runtime.contract.errors",
+    "Notation": "edge_runtime.contract.notation",
     "OpenedModel": "edge_runtime.opened_model",
     "OutOfResources": "edge_runtime.contract.errors",
     "Prediction": "edge_runtime.prediction",

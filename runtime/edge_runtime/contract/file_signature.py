@@ -26,12 +26,14 @@ def signature_in(
         return None
     signature = Signature.from_json(text)
     described = {
-        tensor.name: ("O" if tensor.holds_strings else "f", tensor.feature_count) for tensor in signature.inputs
+        tensor.name: ("O" if tensor.holds_strings else "i" if tensor.holds_dates else "f", tensor.feature_count)
+        for tensor in signature.inputs
     }
     declared = {spec.name: _kind_and_columns(spec) for spec in inputs}
-    # Numbers are read as one type.
-    types = {spec.type for spec in inputs if declared[spec.name][0] != "O"}
-    fits = described == declared and len(types) <= 1
+    # Numbers are read as one type, and no other integers hold the seconds of dates.
+    types = {spec.type for spec in inputs if declared[spec.name][0] == "f"}
+    integers = {spec.type for spec in inputs if declared[spec.name][0] == "i"}
+    fits = described == declared and len(types) <= 1 and integers <= {"tensor(int64)"}
     if not signature.has_features:
         fits = described.keys() == declared.keys()
     output = {spec.name: _kind_and_columns(spec) for spec in outputs}.get(signature.output)

@@ -4,64 +4,25 @@ Training writes it into the checkpoint, export carries it into the artifact's me
 back. `signature_document` has its schema.
 """
 
-import contextlib
 import functools
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from operator import attrgetter, itemgetter
 from typing import Any, cast
 
 from edge_runtime.contract import schema
+from edge_runtime.contract.feature import Feature as Feature
+from edge_runtime.contract.feature import plain_feature, read_feature
 from edge_runtime.contract.labels import Label
 from edge_runtime.contract.lazy import cached_property
 from edge_runtime.contract.signature_document import Kind as Kind
+from edge_runtime.contract.signature_document import Order as Order
 from edge_runtime.contract.signature_document import Task as Task
 from edge_runtime.contract.signature_document import checked_document
 
 # How many of the signatures that were read last are kept: a model is often opened again, or its weights are new alone.
 _KEPT = 8
-
-
-@dataclass(frozen=True)
-class Feature:
-    """One column of a row.
-
-    Attributes:
-        name: the column's name in the training table.
-        kind: what the column holds: "numeric" finite numbers, "boolean" true (1) or false (0), "categorical" strings,
-            or integers that are codes.
-        minimum: the smallest number in training, in the column's own unit; None if not known.
-        maximum: the largest number in training, in the column's own unit; None if not known.
-        missing: the fraction of training rows in which the value was missing, from 0 to 1; None if the model does not
-            accept missing values in this column.
-        categories: for the categorical kind, the categories in training: all strings, or all integers. The model also
-            takes other ones, as unknown categories.
-    """
-
-    name: str
-    kind: Kind = "numeric"
-    minimum: float | None = None
-    maximum: float | None = None
-    missing: float | None = None
-    categories: tuple[str, ...] | tuple[int, ...] = ()
-
-    @cached_property
-    def spellings(self) -> Mapping[object, str]:
-        """How each category is spelled, by its string, by its number, and by (True,) or (False,) if it is a boolean."""
-        found: dict[object, str] = {}
-        for text in map(str, self.categories):
-            with contextlib.suppress(ValueError):
-                if math.isfinite(number := float(text)):
-                    found.setdefault(number, text)
-            if text.lower() in ("true", "false"):
-                found.setdefault((text.lower() == "true",), text)
-            found[text] = text
-        return found
-
-    def __repr__(self) -> str:
-        return f"Feature({self.name!r}, {self.kind})"
 
 
 class _Features:
@@ -75,7 +36,7 @@ class _Features:
             # The field's default.
             return ()
         if (plain := vars(tensor).get("_plain")) is not None:
-            vars(tensor)["features"] = tuple(map(_feature, plain))
+            vars(tensor)["features"] = tuple(map(read_feature, plain))
             vars(tensor).pop("_plain", None)
         features: tuple[Feature, ...] = vars(tensor)["features"]
         return features
@@ -86,13 +47,14 @@ class Input:
     """One input tensor: rows of named features, shape (batch, number of features), or anything, such as images.
 
     If its features are categorical, it holds strings (integers as `str` writes them), and the empty string is a missing
-    value. If they are not, it holds floating-point numbers: NaN is a missing value, 1 is true and 0 is false. Without
-    features it has the shape and type that the graph declares.
+    value. If they are dates, it holds int64: seconds since 1970-01-01 UTC, and -2**63 is a missing value. Otherwise it
+    holds floating-point numbers: NaN is a missing value, 1 is true and 0 is false. Without features it has the shape
+    and type that the graph declares.
 
     Attributes:
         name: the tensor's name in the graph.
-        features: the features of its columns, in order; all of them are categorical, or none is. Empty if its columns
-            have no names.
+        features: the features of its columns, in order; all of them are categorical, or none is, and all of them are
+            dates, or none is. Empty if its columns have no names.
     """
 
     name: str
@@ -121,6 +83,12 @@ class Input:
         plain = vars(self).get("_plain")
         # All of them, or none.
         return "categorical" in (self.kinds if plain is None else plain[0]["kind"])
+
+    @property
+    def holds_dates(self) -> bool:
+        """Whether its features are dates."""
+        plain = vars(self).get("_plain")
+        return "date" in (self.kinds if plain is None else plain[0]["kind"])
 
     def __repr__(self) -> str:
         if not self.feature_count:
@@ -199,7 +167,7 @@ class Signature:
         if self.task != "binary_classification":
             del plain["threshold"]
         plain["inputs"] = [
-            {"name": tensor.name, "features": [_without_empty(asdict(feature)) for feature in tensor.features]}
+            {"name": tensor.name, "features": [plain_feature(feature) for feature in tensor.features]}
             if tensor.features
             else {"name": tensor.name}
             for tensor in self.inputs
@@ -217,6 +185,8 @@ class Signature:
         if not self.has_features:
             return 3
         kinds = {kind for tensor in self.inputs for kind in tensor.kinds}
+        if "date" in kinds or any(one.notation or one.words for tensor in self.inputs for one in tensor.features):
+            return 4
         return 1 if kinds == {"numeric"} and self.task != "regression" and not self.columns else 2
 
     def to_json(self) -> str:
@@ -280,25 +250,5 @@ def _input(plain: Mapping[str, Any]) -> Input:
     return tensor
 
 
-def _feature(plain: Mapping[str, Any]) -> Feature:
-    minimum, maximum, missing = plain.get("minimum"), plain.get("maximum"), plain.get("missing")
-    return Feature(
-        plain["name"],
-        plain["kind"],
-        None if minimum is None else float(minimum),
-        None if maximum is None else float(maximum),
-        None if missing is None else float(missing),
-        tuple(plain["categories"]) if plain["kind"] == "categorical" else (),
-    )
-
-
 def _counted(things: Sequence[object], name: str) -> str:
     return f"{len(things)} {name}{'s' * (len(things) != 1)}"
-
-
-def _without_empty(feature: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: list(value) if isinstance(value, tuple) else value
-        for key, value in feature.items()
-        if value is not None and value != ()
-    }

@@ -34,6 +34,19 @@ features, or none has:
      "inputs": [{"name": "image"}],
      "output": "probabilities",
      "labels": ["cat", "dog", "fox"]}
+
+Schema version 4 adds features of dates, and how the text of numbers and booleans is written. Dates have an input of
+their own; their minimum and maximum are seconds since 1970-01-01 UTC; "order" is that of dates such as 31.12.2025,
+"ymd" if it is absent. What is absent in a "notation" is as in `Notation`:
+
+    {"schema_version": 4,
+     "task": "regression",
+     "inputs": [{"name": "x", "features": [{"name": "price", "kind": "numeric", "minimum": 2.7, "maximum": 1200.0,
+                                            "notation": {"decimal": ",", "grouping": ".", "suffix": "€"}},
+                                           {"name": "new", "kind": "boolean", "words": ["nein", "ja"]}]},
+                {"name": "date", "features": [{"name": "sold", "kind": "date", "order": "dmy",
+                                               "minimum": 1609459200.0, "maximum": 1767139200.0}]}],
+     "output": "value"}
 """
 
 import math
@@ -44,14 +57,18 @@ from typing import Any, Literal, get_args
 from edge_runtime.contract import schema
 from edge_runtime.contract.labels import checked_labels
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
-Kind = Literal["numeric", "boolean", "categorical"]
+Kind = Literal["numeric", "boolean", "categorical", "date"]
+Order = Literal["ymd", "dmy", "mdy"]
 Task = Literal["binary_classification", "multiclass_classification", "regression"]
 
 # What every floating type of an output holds, float16 among them: numpy would warn of a comparison in each call.
 _MOST_THRESHOLD = 65504
-_KINDS, _TASKS = frozenset(get_args(Kind)), get_args(Task)
+_KINDS, _TASKS, _ORDERS = frozenset(get_args(Kind)), get_args(Task), get_args(Order)
+# Features of these kinds have an input of their own.
+_APART = frozenset({"categorical", "date"})
+NOTATION_KEYS = ("decimal", "grouping", "prefix", "suffix")
 _kind, _name = itemgetter("kind"), itemgetter("name")
 
 
@@ -99,8 +116,8 @@ def _checked_features(features: Sequence[Mapping[str, Any]]) -> list[str]:
     kinds = set(map(_kind, features))
     if not kinds <= _KINDS:
         raise ValueError(f"unknown kind of feature {min(kinds - _KINDS)!r}")
-    if not kinds or ("categorical" in kinds and len(kinds) > 1):
-        raise ValueError("an input must have features, and categorical features must have an input of their own")
+    if not kinds or (len(kinds) > 1 and kinds & _APART):
+        raise ValueError("an input must have features, and categorical features and dates must have one of their own")
     names = list(map(_name, features))
     if set(map(type, names)) != {str}:
         list(map(schema.text, names))
@@ -117,6 +134,22 @@ def _check_values(feature: Mapping[str, Any]) -> None:
             _check_number(number)
     if feature["kind"] == "categorical":
         _check_categories(feature["categories"])
+    if "order" in feature and feature["order"] not in _ORDERS:
+        raise ValueError(f"unknown order of dates {feature['order']!r}")
+    if feature.get("words") is not None:
+        _check_words(feature["words"])
+    if feature.get("notation") is not None:
+        # Few models have one, and opening the others does not wait for it.
+        from edge_runtime.contract.notation import Notation, check_notation
+
+        check_notation(Notation(**{key: feature["notation"].get(key, getattr(Notation, key)) for key in NOTATION_KEYS}))
+
+
+def _check_words(plain: object) -> None:
+    if not isinstance(plain, Sequence) or isinstance(plain, str) or list(map(type, plain)) != [str, str]:
+        raise TypeError("the words of a boolean are not two strings")
+    if len({"", *(word.strip().lower() for word in plain)}) < 3 or any(word != word.strip() for word in plain):
+        raise ValueError(f"the words of a boolean {list(plain)} are empty, alike or have white space around them")
 
 
 def _check_categories(plain: object) -> None:

@@ -1,7 +1,8 @@
 """What one value of a row means: one set of rules, for training and for every way in.
 
 A tensor of numbers holds NaN for a missing value, 1 for true and 0 for false. A tensor of strings holds the empty
-string for a missing value. Errors do not name the feature: the caller knows it, and puts its name before the message.
+string for a missing value. A tensor of dates holds seconds, as `dates` says, and numpy's NaT for a missing value.
+Errors do not name the feature: the caller knows it, and puts its name before the message.
 """
 
 import math
@@ -9,11 +10,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from edge_runtime.contract.errors import InvalidInput
+from edge_runtime.contract.plain_numbers import FLOAT32_MAX as FLOAT32_MAX
+from edge_runtime.contract.plain_numbers import is_number as is_number
+from edge_runtime.contract.plain_numbers import parse_number as parse_number
 from edge_runtime.contract.signals import is_from_handler
 from edge_runtime.contract.signature import Feature
 from edge_runtime.contract.terminal import shortened, suggestion
-
-FLOAT32_MAX = 3.4028234663852886e38  # of float32, the type of a number in a tensor
 
 # Strings that stand for a missing value, once white space around them is gone.
 MISSING_WORDS = frozenset({"", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "?"})
@@ -26,33 +28,6 @@ _MISSING_TYPES = frozenset({"NAType", "MaskedConstant"})
 
 # How many names an error compares, so that a table of thousands of columns is refused at once too.
 _COMPARED = 50
-
-
-def parse_number(text: str) -> float:
-    """`text` as a number that float32 holds: decimal or scientific notation, "nan" and "inf" included.
-
-    Raises:
-        InvalidInput: it is not such a number. Python's digit grouping (1_000) is refused: in data it is far more often
-            a typo.
-    """
-    try:
-        number = float(text.replace("_", "?"))
-    except ValueError:
-        text = text.strip()
-        raise InvalidInput(f"{_shown(text)} is not a number" if text else "the value is empty") from None
-    # 1e400 is not infinity, and 1e300 would become it.
-    if abs(number) > FLOAT32_MAX and "inf" not in text.lower():
-        raise InvalidInput(f"{shortened(text.strip())} does not fit float32")
-    return number
-
-
-def is_number(text: str) -> bool:
-    """Whether `parse_number` takes `text`."""
-    try:
-        parse_number(text)
-    except InvalidInput:
-        return False
-    return True
 
 
 def is_missing(value: Any) -> bool:
@@ -71,6 +46,9 @@ def is_missing(value: Any) -> bool:
 
 def read_value(value: Any, feature: Feature) -> float | str:
     """What the tensor holds for a value of any type; a string is a cell of a CSV file, or an argument at the shell.
+
+    Returns:
+        A float for numbers and booleans, a string for categories, an int for dates.
 
     Raises:
         InvalidInput: it is not a value of this feature, such as a number for one whose categories are words; or it is
@@ -154,6 +132,10 @@ def listed(names: Iterable[str], most: int = 12) -> str:
 
 def _missing(value: Any, feature: Feature) -> float | str:
     if feature.missing is not None:
+        if feature.kind == "date":
+            from edge_runtime.contract.dates import MISSING_DATE
+
+            return MISSING_DATE
         return "" if feature.kind == "categorical" else math.nan
     if feature.kind != "numeric" or type(value).__name__ in _MISSING_TYPES:
         raise InvalidInput("the value is missing, and missing values are not accepted for this feature")
@@ -163,9 +145,16 @@ def _missing(value: Any, feature: Feature) -> float | str:
 
 def _present(value: Any, feature: Feature) -> float | str:
     if feature.kind == "numeric":
+        if feature.notation is not None and isinstance(value, str):
+            return feature.notation.parse(value)
         return _number(value)
     if feature.kind == "boolean":
-        return _boolean(value)
+        return _boolean(value, feature.words)
+    if feature.kind == "date":
+        # Most models have none, and opening a model does not wait for it.
+        from edge_runtime.contract.dates import date_seconds
+
+        return date_seconds(value, feature.order)
     return _code(value) if has_codes(feature) else _category(value, feature)
 
 
@@ -190,14 +179,18 @@ def _number(value: Any) -> float:
     return number
 
 
-def _boolean(value: Any) -> float:
+def _boolean(value: Any, words: tuple[str, str] | None) -> float:
     if isinstance(value, str):
-        found = BOOLEAN_WORDS.get(value.strip().lower())
+        text = value.strip().lower()
+        found = BOOLEAN_WORDS.get(text)
+        if found is None and words is not None and text in (lowered := [word.lower() for word in words]):
+            found = bool(lowered.index(text))
         number = float(value) if found is None and is_number(value) else found
     else:
         number = _number(value)
     if number not in (0, 1):
-        raise InvalidInput(f"{_shown(value)} is neither true nor false")
+        known = "neither true nor false" if words is None else f"neither {words[1]!r} (true) nor {words[0]!r} (false)"
+        raise InvalidInput(f"{_shown(value)} is {known}")
     return float(number)
 
 
@@ -205,12 +198,12 @@ def _category(value: Any, feature: Feature) -> str:
     text = category_string(value)
     if isinstance(value, str) or text in feature.spellings:
         return text
-    # The training table may spell 1.0 as "1.0" and 7 as "007".
+    # The training table may spell 1 as "1.0". "007" is a name, and 7 is not guessed to be it.
     key = (bool(value),) if _is_boolean(value) else _approximate(value)
     if key in feature.spellings:
         return feature.spellings[key]
     # Among words it is a mistake; among words that are numbers, another one that training never saw.
-    if feature.categories and not any(type(known) is type(key) for known in feature.spellings):
+    if feature.categories and not feature.has_spelled(type(key)):
         raise InvalidInput(
             f"{shortened(str(value))} is not a string; the categories are strings such as {feature.categories[0]!r}"
         )

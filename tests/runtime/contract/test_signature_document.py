@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import tables
 
-from edge_runtime import Feature, InvalidModel, Signature
+from edge_runtime import Feature, InvalidModel, Notation, Signature
 from edge_runtime.contract.signature import default_features
 
 MANY = 500
@@ -33,7 +33,10 @@ def plain(**changes: Any) -> dict[str, Any]:
         ({"name": "x1"}, "two features have the same name"),
         ({"kind": "odd"}, "unknown kind of feature 'odd'"),
         ({"kind": ["numeric"]}, "unhashable type: 'list'"),
-        ({"kind": "categorical"}, "an input must have features, and categorical features must have an input of their"),
+        (
+            {"kind": "categorical"},
+            "an input must have features, and categorical features and dates must have one of their own",
+        ),
         ({"minimum": "low"}, "'low' is not a finite number"),
         ({"maximum": float("inf")}, "inf is not a finite number"),
         ({"missing": True}, "True is not a finite number"),
@@ -132,3 +135,79 @@ def test_a_dict_that_changes_later() -> None:
     signature = Signature.from_dict(document)
     document["inputs"][0]["features"][0]["name"] = "another"
     assert signature.features == default_features(MANY)
+
+
+NOTATION = {"decimal": ",", "grouping": ".", "suffix": "€"}
+IN_WORDS: dict[str, Any] = {
+    "schema_version": 4,
+    "task": "regression",
+    "inputs": [
+        {
+            "name": "x",
+            "features": [
+                {"name": "price", "kind": "numeric", "notation": NOTATION},
+                {"name": "new", "kind": "boolean", "missing": 0.5, "words": ["nein", "ja"]},
+            ],
+        },
+        {
+            "name": "date",
+            "features": [
+                {"name": "sold", "kind": "date", "order": "dmy", "minimum": -1.0, "maximum": 1767139200.0},
+                {"name": "paid", "kind": "date"},
+            ],
+        },
+    ],
+    "output": "value",
+}
+
+
+def test_dates_notations_and_words() -> None:
+    signature = Signature.from_json(json.dumps(IN_WORDS))
+    assert signature.features == (
+        Feature("price", notation=Notation(",", ".", suffix="€")),
+        Feature("new", "boolean", missing=0.5, words=("nein", "ja")),
+        Feature("sold", "date", -1.0, 1767139200.0, order="dmy"),
+        Feature("paid", "date"),
+    )
+    assert [(tensor.holds_dates, tensor.holds_strings) for tensor in signature.inputs] == [
+        (False, False),
+        (True, False),
+    ]
+    # Without what is as by default.
+    assert signature.to_dict() == IN_WORDS
+    copy.deepcopy(signature)
+    assert hash(signature) == hash(pickle.loads(pickle.dumps(signature)))
+
+
+def test_older_versions_read_what_has_none_of_them() -> None:
+    """A runtime of before reads all but version 4."""
+    for tensor, version in ((IN_WORDS["inputs"][0], 4), (IN_WORDS["inputs"][1], 4)):
+        assert Signature.from_dict({**IN_WORDS, "inputs": [tensor]}).to_dict()["schema_version"] == version
+    plainer = [{"name": "price", "kind": "numeric"}, {"name": "new", "kind": "boolean"}]
+    read = Signature.from_dict({**IN_WORDS, "inputs": [{"name": "x", "features": plainer}]})
+    assert read.to_dict()["schema_version"] == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"notation": {"decimal": ";"}}, "';' is not a decimal mark"),
+        ({"notation": {"grouping": "."}}, "'.' is not a mark between digits beside '.'"),
+        ({"notation": {"prefix": "1"}}, "'1' is not a unit"),
+        ({"notation": {"suffix": 5}}, "5 is not a string"),
+        ({"notation": {"decimal": ["."]}}, "['.'] is not a decimal mark"),
+        ({"notation": "$"}, "'str' object has no attribute 'get'"),
+        ({"kind": "boolean", "words": "ja"}, "the words of a boolean are not two strings"),
+        ({"kind": "boolean", "words": ["ja"]}, "the words of a boolean are not two strings"),
+        ({"kind": "boolean", "words": ["ja", "JA"]}, "the words of a boolean ['ja', 'JA'] are empty, alike"),
+        ({"kind": "boolean", "words": ["", "ja"]}, "the words of a boolean ['', 'ja'] are empty, alike"),
+        ({"kind": "boolean", "words": ["nein ", "ja"]}, "the words of a boolean ['nein ', 'ja'] are empty, alike"),
+        ({"order": "ydm"}, "unknown order of dates 'ydm'"),
+        ({"order": ["ymd"]}, "unknown order of dates ['ymd']"),
+        ({"kind": "date"}, "an input must have features, and categorical features and dates must have one of"),
+    ],
+)
+def test_damaged_words(changes: dict[str, Any], reason: str) -> None:
+    with pytest.raises(InvalidModel) as raised:
+        Signature.from_dict({**plain(**changes), "schema_version": 4})
+    assert str(raised.value).startswith(f"the signature is damaged: {reason}")
