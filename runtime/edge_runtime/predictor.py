@@ -1,18 +1,23 @@
 """`Predictor`: an opened model that answers."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_runtime.answering import Answering
 from edge_runtime.contract.errors import NoProbabilities, NoSignature
+from edge_runtime.contract.extras import require
 from edge_runtime.contract.file_signature import signature_in
 from edge_runtime.contract.signature import Signature
 from edge_runtime.engine.model_source import ModelSource
 from edge_runtime.estimator import FittedEstimator
 from edge_runtime.opened_model import OpenedModel
 from edge_runtime.prediction import Prediction
+
+if TYPE_CHECKING:
+    from pyarrow import RecordBatch
 
 
 class Predictor(OpenedModel, FittedEstimator):
@@ -110,6 +115,31 @@ class Predictor(OpenedModel, FittedEstimator):
         if self._answering is None:
             raise _no_signature()
         return self._answering.one(row)
+
+    def stream(self, batches: Any) -> "Iterator[RecordBatch]":
+        """The answers to record batches of Arrow, one batch at a time, so that all of them need not fit into memory.
+
+        Columns are found by name: the features', or if the model has no named features the names of its inputs. They
+        may be of any type that holds what `predict` takes; strings are read as the command reads them.
+
+        Args:
+            batches: an iterable of `pyarrow.RecordBatch`, or of what polars, pandas, duckdb and others pass by Arrow's
+                C data interface (`__arrow_c_array__`, `__arrow_c_stream__`); or one such frame, table or reader.
+
+        Yields:
+            For each batch a `pyarrow.RecordBatch` with as many rows: `label`, its `probability` and that of each label,
+            `probability_<label>`; or in regression `value`. If the model has no signature: its outputs by name, with
+            several values a row as name_0, name_1, and so on.
+
+        Raises:
+            InvalidInput: a column is missing, or a value does not fit its feature; the message says in which row, the
+                first of the first batch being row 1.
+            ExtraNotInstalled: pyarrow is missing; pip install 'edge-predict[tables]'.
+        """
+        require("pyarrow", "tables", "Predictor.stream")
+        from edge_runtime.streaming import BatchAnswering, answered
+
+        return answered(BatchAnswering(self, None if self.signature is None else self.answering), batches)
 
     def unseen(self, rows: Any) -> list[dict[str, str]]:
         """What in `rows` is unlike everything in the training data, so that their answers may be guesses.

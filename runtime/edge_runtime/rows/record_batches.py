@@ -1,0 +1,155 @@
+"""From record batches of Arrow to the tensors of a model: columns by name, all at once.
+
+A row that cannot be read does not end a batch: the others are read, and it is named with its reason.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from edge_runtime.contract.errors import InvalidInput
+from edge_runtime.contract.signature import Signature
+from edge_runtime.contract.tensors import TensorSpec
+from edge_runtime.contract.values import listed, misspelt
+from edge_runtime.rows.arrow_columns import Column, read_column
+from edge_runtime.rows.arrow_tensors import check_spec, read_tensor
+
+
+@dataclass(frozen=True)
+class ReadBatch:
+    """What was read from a record batch.
+
+    Attributes:
+        feed: the model's inputs for the good rows, by name, each C-contiguous with the rows as its first axis.
+        good: which rows of the batch they are, booleans of shape (rows,); None if they are all.
+        bad: for each other row, in their order: its place in the batch, the first column that was refused, in the order
+            of a row's values, and why.
+    """
+
+    feed: dict[str, npt.NDArray[Any]]
+    good: npt.NDArray[np.bool_] | None
+    bad: list[tuple[int, str, str]]
+
+
+class BatchReader:
+    """Reads record batches for one model. Several threads may use it at the same time.
+
+    Attributes:
+        names: the columns that it reads, in the order of a row's values: the features, or if the model has none the
+            names of its inputs.
+        types: the type of Arrow that is best for each column where a file leaves the choice, as CSV does: float64 for
+            plain numbers, strings for everything else. Columns of any type are read.
+    """
+
+    def __init__(self, signature: Signature | None, specs: Sequence[TensorSpec]) -> None:
+        """Read for the inputs that the file declares as `specs`, as `signature` describes them, if there is one.
+
+        Raises:
+            InvalidInput: the model has no named features, and an input does not have a value for each row.
+        """
+        self._specs = {spec.name: spec for spec in specs}
+        self._inputs = signature.inputs if signature is not None and signature.has_features else ()
+        # Each feature, and the type of its tensor.
+        self._features = {
+            feature.name: (feature, self._specs[tensor.name].dtype or np.dtype(np.object_))
+            for tensor in self._inputs
+            for feature in tensor.features
+        }
+        self._optional = frozenset(name for name, (one, _) in self._features.items() if one.missing is not None)
+        self.names: tuple[str, ...] = tuple(self._specs)
+        if signature is not None and self._inputs:
+            self.names = signature.feature_names
+        else:
+            for spec in specs:
+                check_spec(spec)
+        self.types: Mapping[str, Any] = {name: self._type_of(name) for name in self.names}
+
+    def __repr__(self) -> str:
+        return f"BatchReader({listed(self.names)})"
+
+    def check_names(self, names: Iterable[str]) -> None:
+        """Refuse columns among which one is missing, or is there twice.
+
+        Raises:
+            InvalidInput: the message names them.
+        """
+        self._check(list(names), frozenset())
+
+    def read(self, batch: Any) -> ReadBatch:
+        """Read a batch.
+
+        Args:
+            batch: a `pyarrow.RecordBatch` with the columns in any order, and others besides. A column may be absent if
+                its feature accepts missing values.
+
+        Raises:
+            InvalidInput: a column that is needed is absent, or one is there twice.
+        """
+        names = batch.schema.names
+        places = self._check(names, self._optional)
+        rows = batch.num_rows
+        columns = {
+            name: self._read_column(name, batch.column(places[name]) if name in places else pa.nulls(rows))
+            for name in self.names
+        }
+        bad = union(columns)
+        good = None
+        if bad:
+            good = np.ones(rows, np.bool_)
+            good[[row for row, _, _ in bad]] = False
+        feed = self._feed(columns, rows)
+        return ReadBatch(feed if good is None else {name: tensor[good] for name, tensor in feed.items()}, good, bad)
+
+    def _check(self, names: list[str], optional: frozenset[str]) -> dict[str, int]:
+        """The places of the columns in `names`. Raises: as `check_names`, but those of `optional` may be absent."""
+        places = dict(zip(names, range(len(names)), strict=True))
+        if absent := [name for name in self.names if name not in places and name not in optional]:
+            known = set(self.names)
+            meant = misspelt((name for name in names if name not in known), absent)
+            raise InvalidInput(f"there is no column {listed(absent)}{meant}")
+        if len(places) < len(names):
+            wanted = set(self.names)
+            if twice := [name for name, count in Counter(names).items() if count > 1 and name in wanted]:
+                raise InvalidInput(f"there is more than one column {twice[0]}")
+        return places
+
+    def _type_of(self, name: str) -> Any:
+        if self._inputs:
+            return pa.float64() if self._features[name][0].kind == "numeric" else pa.string()
+        dtype = self._specs[name].dtype
+        return pa.float64() if dtype is not None and dtype.kind == "f" else pa.string()
+
+    def _read_column(self, name: str, array: Any) -> Column:
+        if self._inputs:
+            return read_column(array, *self._features[name])
+        return read_tensor(array, self._specs[name])
+
+    def _feed(self, columns: Mapping[str, Column], rows: int) -> dict[str, npt.NDArray[Any]]:
+        """The model's inputs, from the columns by name."""
+        if not self._inputs:
+            return {name: column.values for name, column in columns.items()}
+        feed = {}
+        for tensor in self._inputs:
+            _, dtype = self._features[tensor.feature_names[0]]
+            values = feed[tensor.name] = np.empty((rows, tensor.feature_count), dtype)
+            for place, name in enumerate(tensor.feature_names):
+                values[:, place] = columns[name].values
+        return feed
+
+
+def union(columns: Mapping[str, Column]) -> list[tuple[int, str, str]]:
+    """The first value that is refused in each row, by row: the row, the name of the column and the reason.
+
+    Args:
+        columns: those of a row by name, in its order, all of the same number of rows.
+    """
+    first: dict[int, tuple[int, str, str]] = {}
+    for name, column in columns.items():
+        for row, reason in column.refused.items():
+            first.setdefault(row, (row, name, reason))
+    return [first[row] for row in sorted(first)]
