@@ -117,23 +117,18 @@ class Predictor(OpenedModel, FittedEstimator):
         return self._answering.one(row)
 
     def stream(self, batches: Any) -> "Iterator[RecordBatch]":
-        """The answers to record batches of Arrow, one batch at a time, so that all of them need not fit into memory.
-
-        Columns are found by name: the features', or if the model has no named features the names of its inputs. They
-        may be of any type that holds what `predict` takes; strings are read as the command reads them.
+        """The answers to record batches of Arrow, one at a time, so that a table need not fit into memory.
 
         Args:
-            batches: an iterable of `pyarrow.RecordBatch`, or of what polars, pandas, duckdb and others pass by Arrow's
-                C data interface (`__arrow_c_array__`, `__arrow_c_stream__`); or one such frame, table or reader.
+            batches: an iterable of `pyarrow.RecordBatch`, or what has `__arrow_c_stream__` or `__arrow_c_array__`, such
+                as a frame of polars or pandas. Columns are named as the features, or as inputs without features.
 
         Yields:
-            For each batch a `pyarrow.RecordBatch` with as many rows: `label`, its `probability` and that of each label,
-            `probability_<label>`; or in regression `value`. If the model has no signature: its outputs by name, with
-            several values a row as name_0, name_1, and so on.
+            For each batch a `pyarrow.RecordBatch` of as many rows, with the columns of the command's CSV: `label`,
+            `probability`, `probability_<label>`, or `value`. Without a signature: the outputs by name.
 
         Raises:
-            InvalidInput: a column is missing, or a value does not fit its feature; the message says in which row, the
-                first of the first batch being row 1.
+            InvalidInput: as `predict`; the message says in which row, the first of all being row 1.
             ExtraNotInstalled: pyarrow is missing; pip install 'edge-predict[tables]'.
         """
         require("pyarrow", "tables", "Predictor.stream")
@@ -161,22 +156,14 @@ class Predictor(OpenedModel, FittedEstimator):
 
     @property
     def required_signature(self) -> Signature:
-        """`signature`, for code that needs one.
-
-        Raises:
-            NoSignature: the model does not say what its outputs mean.
-        """
+        """`signature`, for code that needs one. Raises NoSignature if there is none."""
         if self.signature is None:
             raise _no_signature()
         return self.signature
 
     @property
     def answering(self) -> Answering:
-        """How rows are read and answered, for code that does both by itself.
-
-        Raises:
-            NoSignature: the model does not say what its outputs mean.
-        """
+        """How rows are read and answered, for code that does both by itself. Raises: as `required_signature`."""
         answering = self._answering
         if answering is None:
             raise _no_signature()
