@@ -123,7 +123,7 @@ def output_batch(outputs: Mapping[str, Any], rows: int) -> Any:
 def _check_rows(name: str, found: int, rows: int) -> None:
     if found != rows:
         has = f"{found} values" if found >= 0 else "one value for all rows"
-        raise InferenceFailed(f"the output {name} has {has} for {rows} rows, so it is no column; use Predictor.run")
+        raise InferenceFailed(f"the output {name} has {has} for {rows} rows, so it is not a column; use Predictor.run")
 
 
 def _labels(labels: Sequence[Label]) -> Any:

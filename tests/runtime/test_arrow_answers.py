@@ -87,5 +87,5 @@ def test_outputs_without_a_signature() -> None:
 
 @pytest.mark.parametrize("output", [np.float32(1), np.zeros(3), [{"a": 1}]])
 def test_outputs_that_are_not_of_the_rows(output: Any) -> None:
-    with pytest.raises(InferenceFailed, match=r"^the output y has .* for 2 rows, so it is no column"):
+    with pytest.raises(InferenceFailed, match=r"^the output y has .* for 2 rows, so it is not a column"):
         output_batch({"y": output}, 2)
