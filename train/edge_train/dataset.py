@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from edge_runtime.contract.signature import Signature
 
-# The names of a network's inputs: of numbers and booleans, and of the codes of categories.
-NUMBERS, CATEGORIES = "x", "text"
+# The names of a network's inputs: of numbers and booleans, of the codes of categories, and of dates.
+NUMBERS, CATEGORIES, DATES = "x", "text", "date"
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class Part:
 
     Attributes:
         inputs: the network's inputs, by the names of the signature's inputs: float32 of shape (rows, features), NaN
-            being a missing value, and int64 category codes of shape (rows, features).
+            being a missing value, int64 category codes of shape (rows, features), and dates, int64 seconds since
+            1970-01-01 UTC of shape (rows, features), `edge_runtime.contract.dates.MISSING_DATE` being a missing value.
         target: shape (rows,); of two classes float32, 1.0 for `labels[1]` and 0.0 for `labels[0]`; of more int64,
             places in `labels`; in regression float32, the values.
     """

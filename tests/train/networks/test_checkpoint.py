@@ -13,8 +13,10 @@ from plain_net import PlainNet
 from torch import nn
 
 from edge_runtime import Feature, Input, Signature
+from edge_runtime.contract.dates import MISSING_DATE
 from edge_train import CheckpointError, NeuralNet, TableNet, four_blobs, load_checkpoint, save_checkpoint, train
 from edge_train.loop.settings import EXAMPLE_DEFAULTS
+from edge_train.networks.date_columns import PARTS, varying
 from edge_train.networks.neural_net import network_signature
 
 KEYS = ["linear_1.weight", "linear_1.bias", "linear_2.weight", "linear_2.bias"]
@@ -84,6 +86,47 @@ def test_round_trip_of_a_table(path: Path, task: str, labels: tuple[Any, ...]) -
     assert torch.equal(again(x, text), model(x, text))
     save_checkpoint(again, path.with_name("again.pt"))
     assert path.read_bytes() == path.with_name("again.pt").read_bytes()
+
+
+def dated_model() -> TableNet:
+    torch.manual_seed(1)
+    features = (Feature("sold", "date", missing=0.2), Feature("born", "date", missing=0.0, order="dmy"))
+    signature = Signature((Input("date", features),), "y", ("no", "yes"))
+    random = np.random.default_rng(0)
+    # In one year, and at midnight.
+    dates = np.stack([random.integers(20089, 20454, 50) * 86400, random.integers(-(2**33), 2**33, 50)], 1)
+    model = TableNet(signature, (7,), varies=varying(dates))
+    model.fit({"date": dates}, random.integers(0, 2, 50).astype(np.float32))
+    return model.eval()
+
+
+def test_round_trip_of_dates(path: Path) -> None:
+    model = dated_model()
+    save_checkpoint(model, path)
+    again = load_checkpoint(path)
+    assert again.signature == model.signature
+    dates = torch.randint(-(2**33), 2**33, (20, 2))
+    dates[3, 0] = MISSING_DATE
+    assert torch.equal(again(date=dates), model(date=dates))
+    save_checkpoint(again, path.with_name("again.pt"))
+    assert path.read_bytes() == path.with_name("again.pt").read_bytes()
+
+
+def test_damaged_dates(path: Path) -> None:
+    for key, value, message in (
+        ("dates.numbers.standard_deviation", torch.zeros(3), "is not positive"),
+        ("dates.origin", torch.zeros(2), r"dates.origin is torch.float32, not torch.int64"),
+        ("dates.varies", torch.ones(2, PARTS), r"dates.varies is torch.float32, not torch.bool"),
+        ("dates.varies", torch.ones(2, PARTS, dtype=torch.bool), "does not fit its network"),
+        ("dates.varies", torch.ones(2, 3, dtype=torch.bool), "does not fit its network"),
+        ("dates.varies", torch.ones(2, dtype=torch.bool), "does not fit its network"),
+        ("dates.average", torch.full((2, 3), torch.nan), "has NaN or infinity in it"),
+    ):
+        content = dated_model().state_dict()
+        content[key] = value
+        torch.save(content, path)
+        with pytest.raises(CheckpointError, match=message):
+            load_checkpoint(path)
 
 
 def test_a_damaged_table_model(path: Path) -> None:

@@ -1,16 +1,20 @@
 """The network for tables, against formulas written here."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from edge_runtime import Feature, Input, Signature
 from edge_runtime.contract.category_codes import FIRST_CATEGORY, MISSING, UNKNOWN
 from edge_train import TableNet
-from edge_train.networks.table_net import ONE_HOT, CategoryEmbedding, NumericColumns
+from edge_train.networks.date_columns import varying
+from edge_train.networks.numeric_columns import NumericColumns
+from edge_train.networks.table_net import ONE_HOT, CategoryEmbedding
 
 NUMERIC = (
     Feature("never missing", missing=0.0),
@@ -252,6 +256,29 @@ def test_missing_and_unknown_values_never_become_nan(task: str) -> None:
     for parameter in network.parameters():
         assert parameter.grad is not None
         assert parameter.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_dates_stand_behind_the_other_columns(others: bool) -> None:
+    features = (Feature("sold", "date", missing=0.1), Feature("born", "date", missing=0.0))
+    known = signature("binary_classification", others, others)
+    known = replace(known, inputs=(*known.inputs, Input("date", features)))
+    dates = np.random.default_rng(0).integers(0, 2**31, (300, 2))
+    network = TableNet(known, (16,), varies=varying(dates)).eval()
+    given = (rows(300) if others else {}) | {"date": dates}
+    network.fit(given, target("binary_classification", 300))
+    inputs = tensors(given)
+    assert network.dates is not None
+    parts = [network.dates(inputs["date"])]
+    if network.numeric is not None:
+        embedded = [embedding(inputs["text"][:, place]) for place, embedding in enumerate(network.embeddings)]
+        parts = [network.numeric(inputs["x"]), *embedded, *parts]
+    first, last = network.layers
+    expected = last(first(torch.cat(parts, 1)).relu())
+    assert torch.equal(network(**inputs), expected.sigmoid())
+    true = torch.from_numpy(target("binary_classification", 300))
+    expected_loss = functional.binary_cross_entropy_with_logits(expected[:, 0], true)
+    torch.testing.assert_close(network.loss(tuple(inputs.values()), true, None, ()), expected_loss)
 
 
 def test_mean_and_standard_deviation() -> None:

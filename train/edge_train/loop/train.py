@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
-from edge_train.dataset import Dataset
+from edge_train.dataset import DATES, Dataset
 from edge_train.errors import TrainingDiverged
 from edge_train.loop.batches import Batches, part_tensors
 from edge_train.loop.distributed import ProcessGroup
@@ -19,6 +19,7 @@ from edge_train.loop.progress import Checkpointer, TrainingProgress
 from edge_train.loop.settings import EXAMPLE_DEFAULTS, Settings
 from edge_train.loop.steps import Batch, DistributedStep, Objective, RecordedStep
 from edge_train.networks.base import Network
+from edge_train.networks.date_columns import varying
 from edge_train.networks.neural_net import NeuralNet
 from edge_train.networks.table_net import TableNet
 
@@ -99,7 +100,9 @@ def new_network(dataset: Dataset, settings: Settings) -> Network:
             network = NeuralNet(len(signature.features), settings.hidden[0])
             network.signature = signature
         else:
-            network = TableNet(signature, settings.hidden, smoothing=settings.smoothing)
+            dates = dataset.train.inputs.get(DATES)
+            varies = None if dates is None else varying(dates)
+            network = TableNet(signature, settings.hidden, smoothing=settings.smoothing, varies=varies)
             network.fit(dataset.train.inputs, dataset.train.target, settings.balanced)
     network.data_sha256 = dataset.training_sha256
     return network
@@ -205,7 +208,8 @@ class _Training:
             loss = self.step(batch)
         except RuntimeError as error:
             # torch's cross-entropy refuses probabilities that are NaN in words of its own.
-            if not self.network(*batch[: len(self.network.signature.inputs)]).isfinite().all():
+            names = [tensor.name for tensor in self.network.signature.inputs]
+            if not self.network(**dict(zip(names, batch, strict=False))).isfinite().all():
                 raise _diverged(epoch) from error
             raise
         self.optimizer.step()

@@ -31,7 +31,9 @@ from edge_train.networks.torch_files import check_file, check_tensors
 _KEYS = {"linear_1.weight", "linear_1.bias", "linear_2.weight", "linear_2.bias"}
 _LAYER = re.compile(r"layers\.(\d+)\.weight")
 _EMBEDDING = re.compile(r"embeddings\.(\d+)\.weight")
-_DEVIATION = "numeric.standard_deviation"
+_DEVIATIONS = ("numeric.standard_deviation", "dates.numbers.standard_deviation")
+# Those that are not float32: seconds, and which columns of the calendar are taken.
+_TYPES = {"dates.origin": torch.int64, "dates.varies": torch.bool}
 
 
 def save_checkpoint(model: Network, path: Path) -> None:
@@ -120,10 +122,11 @@ def _neural_net(state: Mapping[str, Tensor], path: Path) -> NeuralNet:
 
 def _table_net(state: Mapping[str, Tensor], path: Path) -> TableNet:
     layers, embeddings = _in_order(_LAYER, state), _in_order(_EMBEDDING, state)
-    if _DEVIATION in state and not (state[_DEVIATION] > 0).all():
-        raise CheckpointError(f"{path}: {_DEVIATION} is not positive")
-    hidden = [layer.shape[0] for layer in layers[:-1]]
-    return TableNet(Signature.from_dict(_signature(state)), hidden, [vectors.shape[1] for vectors in embeddings])
+    for key in _DEVIATIONS:
+        if key in state and not (state[key] > 0).all():
+            raise CheckpointError(f"{path}: {key} is not positive")
+    hidden, widths = [layer.shape[0] for layer in layers[:-1]], [vectors.shape[1] for vectors in embeddings]
+    return TableNet(Signature.from_dict(_signature(state)), hidden, widths, varies=state.get("dates.varies"))
 
 
 def _signature(state: Mapping[str, Tensor]) -> Any:
@@ -147,9 +150,10 @@ def _in_order(key: re.Pattern[str], state: Mapping[str, Tensor]) -> list[Tensor]
 
 def _check_tensors(state: Mapping[str, Tensor], path: Path) -> None:
     for key, tensor in state.items():
-        if not isinstance(tensor, Tensor) or tensor.dtype != torch.float32:
+        wanted = _TYPES.get(key, torch.float32)
+        if not isinstance(tensor, Tensor) or tensor.dtype != wanted:
             found = str(tensor.dtype) if isinstance(tensor, Tensor) else type(tensor).__name__
-            raise CheckpointError(f"{path}: {key} is {found}, not torch.float32; save the state_dict of model.float()")
+            raise CheckpointError(f"{path}: {key} is {found}, not {wanted}; save the state_dict of model.float()")
         if tensor.layout != torch.strided or tensor.is_meta:
             raise CheckpointError(f"{path}: {key} is a sparse or meta tensor; save it as a dense one")
         if not tensor.isfinite().all():

@@ -1,4 +1,4 @@
-"""The network for tables: raw columns in, with missing values and categories, and the classes or values out."""
+"""The network for tables: raw columns in, with missing values, categories and dates, and the classes or values out."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -11,76 +11,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edge_runtime.contract.category_codes import FIRST_CATEGORY, MISSING
-from edge_runtime.contract.signature import Feature, Signature
+from edge_runtime.contract.signature import Feature, Input, Signature
 from edge_train.networks.base import Network
+from edge_train.networks.date_columns import DateColumns
+from edge_train.networks.numeric_columns import NumericColumns
 
 # Up to so many categories are one-hot encoded; more are embedded in fewer dimensions, which are learned.
 ONE_HOT = 8
 _WIDEST = 32
-# The distance between the quartiles of a normal distribution, in standard deviations.
-_QUARTILES = 1.349
-# The clip limit, in standard deviations, and the largest number that can be squared safely.
-_CLIP_LIMIT, _SQUARABLE = 10.0, 1e6
-
-
-class NumericColumns(nn.Module):
-    """Standardises numbers, replaces missing values by the mean, and marks them in columns of their own.
-
-    Outliers have little influence: the mean and the standard deviation are those of the numbers clipped to ten standard
-    deviations around the median, as the quartiles estimate them, and standardised numbers are clipped smoothly to
-    (-10, 10), as in Holzmüller et al., Better by Default (2024).
-
-    Attributes:
-        mean: float32 of shape (features,).
-        standard_deviation: float32 of shape (features,); 1 for a feature that hardly varies.
-        width: how many columns `forward` returns: one for each feature, and one more for each with missing values.
-    """
-
-    mean: Tensor
-    standard_deviation: Tensor
-    marked: Tensor
-
-    def __init__(self, features: Sequence[Feature]) -> None:
-        """Start with mean 0 and standard deviation 1 for all `features`."""
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(len(features)))
-        self.register_buffer("standard_deviation", torch.ones(len(features)))
-        # Without missing values in training, a mark's meaning cannot be learned: there the mean has to do.
-        marked = [place for place, feature in enumerate(features) if feature.missing]
-        self.register_buffer("marked", torch.tensor(marked, dtype=torch.int64), persistent=False)
-        self.width = len(features) + len(marked)
-
-    def fit(self, x: npt.NDArray[np.float32]) -> None:
-        """Set mean and standard deviation from training rows.
-
-        Args:
-            x: shape (rows, features), NaN being a missing value; every feature has a value in some row.
-        """
-        for place, column in enumerate(x.T):
-            known = column[~np.isnan(column)].astype(np.float64)
-            low, median, high = np.percentile(known, [25, 50, 75])
-            # If half of the numbers are the same, the quartiles say nothing.
-            if reach := _CLIP_LIMIT * (high - low) / _QUARTILES:
-                known = known.clip(median - reach, median + reach)
-            self.mean[place] = known.mean()
-            deviation = known.std()
-            # float32 may not hold the deviation of numbers that are very close to each other.
-            if known.min() < known.max() and deviation >= np.finfo(np.float32).tiny:
-                self.standard_deviation[place] = deviation
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Standardised numbers without missing values, float32 of shape (batch, width).
-
-        Args:
-            x: float32 of shape (batch, features), NaN being a missing value.
-        """
-        missing = x.isnan()
-        standardised = ((x - self.mean) / self.standard_deviation).clamp(-_SQUARABLE, _SQUARABLE)
-        standardised = torch.where(missing, 0.0, standardised)
-        clipped = standardised / (1 + (standardised / _CLIP_LIMIT) ** 2).sqrt()
-        if not len(self.marked):
-            return clipped
-        return torch.cat([clipped, missing[:, self.marked].to(x.dtype)], 1)
+# The arguments of `TableNet.forward`: numbers and booleans, codes of categories, dates.
+_ARGUMENTS = ("x", "text", "date")
 
 
 class CategoryEmbedding(nn.Module):
@@ -125,7 +65,7 @@ class CategoryEmbedding(nn.Module):
 
 
 class TableNet(Network):
-    """A multilayer perceptron on raw columns: numbers with NaN for missing values, and category codes.
+    """A multilayer perceptron on raw columns: numbers with NaN for missing values, category codes, and dates.
 
     Its output is what the signature says: the probability of `labels[1]`, shape (batch, 1); of each label, shape
     (batch, classes); or the value in the target's unit, shape (batch, 1).
@@ -142,6 +82,7 @@ class TableNet(Network):
         hidden: Sequence[int],
         widths: Sequence[int | None] | None = None,
         smoothing: float = 0.0,
+        varies: Tensor | None = None,
     ) -> None:
         """Make an untrained network.
 
@@ -151,15 +92,18 @@ class TableNet(Network):
             widths: the lengths of the vectors of each categorical feature, as a checkpoint has them; by default as
                 suits the number of categories.
             smoothing: see `Settings.smoothing`; it applies to training alone.
+            varies: what of the dates varies in training, see `date_columns.varying`; by default all of it.
         """
         super().__init__(signature)
         self.smoothing = smoothing
-        numeric = [feature for tensor in signature.inputs if not tensor.holds_strings for feature in tensor.features]
-        categorical = [feature for tensor in signature.inputs if tensor.holds_strings for feature in tensor.features]
-        self.numeric = NumericColumns(numeric) if numeric else None
-        embeddings = list(map(CategoryEmbedding, categorical, widths or [None] * len(categorical)))
+        groups: dict[str, list[Feature]] = {name: [] for name in _ARGUMENTS}
+        for tensor in signature.inputs:
+            groups[_argument(tensor)] += tensor.features
+        self.numeric = NumericColumns(groups["x"]) if groups["x"] else None
+        embeddings = list(map(CategoryEmbedding, groups["text"], widths or [None] * len(groups["text"])))
         self.embeddings = nn.ModuleList(embeddings)
-        width = (self.numeric.width if self.numeric else 0) + sum(embedding.width for embedding in embeddings)
+        self.dates = DateColumns(groups["date"], varies) if groups["date"] else None
+        width = sum(part.width for part in (self.numeric, *embeddings, self.dates) if part is not None)
         sizes = [width, *hidden, len(signature.labels) if self.is_multiclass else 1]
         self.layers = nn.ModuleList(nn.Linear(before, after) for before, after in itertools.pairwise(sizes))
         # The fraction of the training rows that are of each class, which smoothing alone needs.
@@ -192,12 +136,15 @@ class TableNet(Network):
         """
         for tensor in self.signature.inputs:
             values = inputs[tensor.name]
-            if not tensor.holds_strings:
+            if tensor.holds_dates:
+                assert self.dates is not None
+                self.dates.fit(values)
+            elif tensor.holds_strings:
+                for embedding, codes in zip(self.embeddings, values.T, strict=True):
+                    cast(CategoryEmbedding, embedding).fit(codes)
+            else:
                 assert self.numeric is not None
                 self.numeric.fit(values)
-                continue
-            for embedding, codes in zip(self.embeddings, values.T, strict=True):
-                cast(CategoryEmbedding, embedding).fit(codes)
         if self.target is None and not balanced:
             counts = np.bincount(target.astype(np.int64), minlength=len(self.prior))
             self.prior.copy_(torch.from_numpy(counts / counts.sum()))
@@ -206,15 +153,17 @@ class TableNet(Network):
             # Values that are all the same have a standard deviation of 0, which cannot be divided by.
             self.target.copy_(torch.tensor([wide.mean(), wide.std() if wide.min() < wide.max() else 1.0]))
 
-    def forward(self, x: Tensor | None = None, text: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor | None = None, text: Tensor | None = None, date: Tensor | None = None) -> Tensor:
         """The output for rows, float32; see the class for its shape.
 
         Args:
             x: numbers, float32 of shape (batch, numeric and boolean features), NaN being a missing value; None if the
                 signature has none.
             text: category codes, int64 of shape (batch, categorical features); None if the signature has none.
+            date: seconds since 1970-01-01 UTC, int64 of shape (batch, date features), `MISSING_DATE` being a missing
+                value; None if the signature has none.
         """
-        outputs = self._outputs(x, text, ())
+        outputs = self._outputs(x, text, date, ())
         if self.is_multiclass:
             return outputs.softmax(1)
         if self.target is not None:
@@ -225,8 +174,8 @@ class TableNet(Network):
         self, inputs: tuple[Tensor, ...], target: Tensor, weight: Tensor | None, masks: tuple[Tensor, ...]
     ) -> Tensor:
         """The cross-entropy in nats, or the squared error in units of the target's variance; see `Network.loss`."""
-        x, text = inputs if len(inputs) == 2 else (*inputs, None) if self.numeric is not None else (None, *inputs)
-        outputs = self._outputs(x, text, masks)
+        given = dict(zip(map(_argument, self.signature.inputs), inputs, strict=True))
+        outputs = self._outputs(given.get("x"), given.get("text"), given.get("date"), masks)
         smoothing = self.smoothing if self.training else 0.0
         if self.is_multiclass:
             losses = functional.cross_entropy(outputs, target, reduction="none")
@@ -240,15 +189,22 @@ class TableNet(Network):
             losses = functional.binary_cross_entropy_with_logits(outputs[:, 0], target, reduction="none")
         return (losses if weight is None else losses * weight).mean()
 
-    def _outputs(self, x: Tensor | None, text: Tensor | None, masks: tuple[Tensor, ...]) -> Tensor:
+    def _outputs(self, x: Tensor | None, text: Tensor | None, date: Tensor | None, masks: tuple[Tensor, ...]) -> Tensor:
         parts = []
         if self.numeric is not None:
             parts.append(self.numeric(x))
         if text is not None:
             parts += [embedding(text[:, place]) for place, embedding in enumerate(self.embeddings)]
+        if self.dates is not None:
+            parts.append(self.dates(date))
         values = torch.cat(parts, 1)
         for place, layer in enumerate(self.layers[:-1]):
             values = layer(values).relu()
             if masks:
                 values = values * masks[place]
         return self.layers[-1](values)  # type: ignore[no-any-return]
+
+
+def _argument(tensor: Input) -> str:
+    """The argument of `TableNet.forward` that takes an input."""
+    return "date" if tensor.holds_dates else "text" if tensor.holds_strings else "x"
