@@ -118,6 +118,9 @@ class DateColumns(nn.Module):
     average: Tensor
     dated: Tensor
     taken: Tensor
+    table_0: Tensor | None
+    table_1: Tensor | None
+    table_2: Tensor | None
 
     def __init__(self, features: Sequence[Feature], varies: Tensor | None = None) -> None:
         """Start at 1970 for all `features`, with the columns that `varies` says, by default all of them."""
@@ -133,7 +136,7 @@ class DateColumns(nn.Module):
         self.register_buffer("taken", varies[:, 1:][:, of_any].flatten().nonzero()[:, 0], persistent=False)
         years = [Feature(features[place].name) for place in self.dated.tolist()]
         self.numbers = NumericColumns([*features, *years])
-        for place, (table, kept) in enumerate(zip(_TABLES, of_any.split(_WIDTHS), strict=True)):
+        for place, (table, kept) in enumerate(zip(_TABLES, torch.split(of_any, _WIDTHS), strict=True)):
             values = torch.tensor(table, dtype=torch.float32)[:, kept]
             self.register_buffer(f"table_{place}", values if values.numel() else None, persistent=False)
         self.width = self.numbers.width + len(self.taken)
@@ -164,7 +167,8 @@ class DateColumns(nn.Module):
         days, seconds = days_and_seconds(self._known(dates))
         places = (year_and_day(days)[1], weekday(days), seconds // _HOUR)
         tables = (self.table_0, self.table_1, self.table_2)
-        found = [functional.embedding(*pair) for pair in zip(places, tables, strict=True) if pair[1] is not None]
+        pairs = zip(places, tables, strict=True)
+        found = [functional.embedding(place, table) for place, table in pairs if table is not None]
         columns = torch.where((dates == MISSING_DATE)[..., None], self.average, torch.cat(found, 2)).flatten(1)
         if len(self.taken) < columns.shape[1]:
             columns = columns[:, self.taken]
@@ -191,11 +195,11 @@ def _counted(dates: npt.NDArray[np.int64]) -> tuple[int, list[npt.NDArray[np.int
     for block in _blocks(dates[dates != MISSING_DATE]):
         days, seconds = days_and_seconds(block)
         year, day = year_and_day(days)
-        years.update(year.unique().tolist())
+        years.update(np.unique(year.numpy()).tolist())
         for count, found in zip(counts, (day, weekday(days), seconds // _HOUR), strict=True):
             count += torch.bincount(found, minlength=len(count)).numpy()
     return len(years), counts
 
 
 def _blocks(dates: npt.NDArray[np.int64]) -> tuple[Tensor, ...]:
-    return torch.from_numpy(np.ascontiguousarray(dates)).split(_BLOCK)
+    return torch.split(torch.from_numpy(np.ascontiguousarray(dates)), _BLOCK)
