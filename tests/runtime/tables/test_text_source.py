@@ -1,0 +1,36 @@
+"""Pipes: lines are given on as they come, and nothing is read twice."""
+
+import os
+
+import pytest
+
+from edge_runtime.contract.errors import InvalidInput
+from edge_runtime.tables.table import open_table
+
+
+def test_a_pipe_gives_whole_lines_as_they_come() -> None:
+    source, sink = os.pipe()
+    os.write(sink, b"a,b\n1,x\n2,")
+    table = open_table(f"/dev/fd/{source}")
+    assert table.is_live
+    blocks = table.blocks()
+    assert next(blocks).parse().batch.to_pydict() == {"a": ["1"], "b": ["x"]}
+    os.write(sink, b"y\n")
+    assert next(blocks).parse().batch.to_pydict() == {"a": ["2"], "b": ["y"]}
+    os.write(sink, b"3,z")
+    os.close(sink)
+    last = next(blocks)
+    assert (last.place.row, last.parse().record(0)) == (3, "3,z")
+    assert list(blocks) == []
+    os.close(source)
+    with pytest.raises(InvalidInput, match="can be read only once"):
+        list(table.blocks())
+
+
+def test_a_pipe_that_ends_before_a_line_does() -> None:
+    source, sink = os.pipe()
+    os.write(sink, b"a,b")
+    os.close(sink)
+    table = open_table(f"/dev/fd/{source}")
+    assert (table.names, list(table.blocks())) == (("a", "b"), [])
+    os.close(source)
