@@ -1,4 +1,4 @@
-"""What reading a table gives: blocks of rows, where they are, and what in them is no row."""
+"""What reading a table gives: blocks of rows, where they are, and what in them is not a row."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Place:
         file: which of the table's files it is in.
         position: of text, the bytes before it, once the text is unpacked and in UTF-8, without a byte order mark; of
             other formats the rows of the file before it.
-        row: the number of its first row in the table, from 1; a header is no row, a record that cannot be read is one.
+        row: the number of its first row in the table, from 1; a header is not a row, a record that cannot be read is one.
         line: the number of its first line in its file, from 1; of formats without lines 0.
     """
 
@@ -29,7 +29,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Fault:
-    """A record that is no row.
+    """A record that is not a row.
 
     Attributes:
         row: its number in the table, from 1.
@@ -53,7 +53,7 @@ class Parsed:
     Attributes:
         batch: the columns that were asked for and that the file has.
         rows: the number in the table of each row of the batch, int64, shape (rows,).
-        faults: the records that are no rows.
+        faults: the records that are not rows.
         record: gives the text of a row of the batch, by its place in it: the lines of CSV or JSON, or an object of
             JSON with the columns that were read.
     """

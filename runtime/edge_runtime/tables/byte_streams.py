@@ -207,7 +207,7 @@ class Utf8Stream:
         """Take an open stream. What cannot be text is refused.
 
         Raises:
-            InvalidInput: it is of a format that is no text, or there is no such encoding.
+            InvalidInput: it is of a format that is not text, or there is no such encoding.
         """
         self._stream = stream
         with reading(stream.name):

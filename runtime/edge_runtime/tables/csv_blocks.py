@@ -41,7 +41,7 @@ class CsvBlock:
 
     Attributes:
         content: their text.
-        fault: why it is no row, if it is known to be none.
+        fault: why it is not a row, if it is known to be none.
     """
 
     place: Place
@@ -135,7 +135,7 @@ class CsvBlock:
         return Parsed(batch, good + self.place.row, faults, _Records(self, good))
 
     def _reasons(self, starts: Places, stops: Places) -> dict[int, str]:
-        """The records that are no rows, and why."""
+        """The records that are not rows, and why."""
         width = len(self.format.names)
         counts = widths(self.content, self.format.delimiter, starts)
         reasons = {

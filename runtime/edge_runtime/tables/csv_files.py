@@ -42,7 +42,7 @@ class CsvFile:
             decimal: the decimal mark; None to find it.
 
         Raises:
-            InvalidInput: there is no header.
+            InvalidInput: there is not a header.
         """
         self._source, self.name, self._limits = source, source.name, source.limits
         lines = source.sample_lines()

@@ -60,7 +60,7 @@ def checked_decimal(decimal: str) -> str:
     """
     found = {"comma": ",", "point": ".", "dot": "."}.get(decimal, decimal)
     if found not in (".", ","):
-        raise InvalidInput(f"{printable(decimal)!r} is no decimal mark; give . or , (or point or comma)")
+        raise InvalidInput(f"{printable(decimal)!r} is not a decimal mark; give . or , (or point or comma)")
     return found
 
 

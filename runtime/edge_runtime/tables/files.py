@@ -21,7 +21,7 @@ def find_files(source: str | Path | Sequence[str | Path]) -> list[str]:
     """The files of a table: one, those that a pattern such as `logs/2026-*.csv` matches, or all tables in a folder.
 
     Of a folder, and of the folders in it, these are the files with endings of tables, in the order of their paths.
-    What is hidden, or begins with an underscore such as `_SUCCESS`, is left out.
+    What is hidden, or begins with an underscore such as `_SUCCESS`, is excluded.
 
     Raises:
         InvalidInput: there is none.

@@ -140,7 +140,7 @@ def _count_records(text: bytes) -> int:
 def _are_lines(sample: bytes) -> bool:
     """Whether records of a text that begins with `sample` are lines, rather than objects one behind the other.
 
-    They are lines unless one of them, which is no JSON by itself, is in an object that is.
+    They are lines unless one of them, which is not JSON by itself, is in an object that is.
     """
     whole = sample[: sample.rfind(b"\n") + 1] or sample
     if are_objects(whole, len(whole)) and b"}{" not in whole:
@@ -159,7 +159,7 @@ def _are_lines(sample: bytes) -> bool:
 
 def _is_json(text: bytes) -> bool:
     try:
-        # What is nested more deeply is no row in any case.
+        # What is nested more deeply is not a row in any case.
         return levels(text, 0)[0] <= _DEEPEST and isinstance(json.loads(text), object)
     except ValueError:
         return False

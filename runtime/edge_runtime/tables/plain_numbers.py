@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 
 from edge_runtime.contract.values import FLOAT32_MAX, MISSING_WORDS
 
-# Why a record is no row.
+# Why a record is not a row.
 NOT_UTF8 = "not UTF-8 text; if the file is in another encoding, name it, such as --encoding cp1252"
 MISSING = sorted(MISSING_WORDS)
 _MISSING = pa.array(MISSING)

@@ -22,7 +22,7 @@ class File(Protocol):
     """One file of a table.
 
     Attributes:
-        dialect: how it is written; None if it is no text.
+        dialect: how it is written; None if it is not text.
         may_vary: whether its rows may have other columns than its first ones.
     """
 
@@ -58,7 +58,7 @@ class Table:
     Attributes:
         files: the paths of its files.
         names: of the columns, in the order of the first file. Of JSON, those in its first lines.
-        dialect: how its first file writes it; None if that is no text.
+        dialect: how its first file writes it; None if that is not text.
         size: how many bytes its files have on the disk; None if there is a pipe among them.
         is_live: whether it is a pipe, of which rows are given on as they come.
     """

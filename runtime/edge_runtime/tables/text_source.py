@@ -24,7 +24,7 @@ class TextSource:
     """
 
     def __init__(self, path: str, opened: ByteStream, limits: Limits, encoding: str | None, are_kept: bool) -> None:
-        """Look at its beginning, in the `opened` stream of `path`. Raises InvalidInput if it is no text."""
+        """Look at its beginning, in the `opened` stream of `path`. Raises InvalidInput if it is not text."""
         self._path, self.limits, self._are_kept = path, limits, are_kept
         with reading(path):
             stream = Utf8Stream(opened, encoding)

@@ -63,7 +63,7 @@ def test_text_that_is_not_in_its_encoding(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"PK\x03\x04 junk", b"\x93NUMPY"])
-def test_what_is_no_text(tmp_path: Path, content: bytes) -> None:
+def test_what_is_not_text(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "t.csv"
     path.write_bytes(content)
     stream = ByteStream(str(path), DEFAULTS)

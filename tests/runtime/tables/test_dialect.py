@@ -58,5 +58,5 @@ def test_what_a_user_gives() -> None:
     for word in ("", ";;", '"', "\n", "a", "§"):
         with pytest.raises(InvalidInput, match="cannot separate columns"):
             checked_delimiter(word)
-    with pytest.raises(InvalidInput, match="no decimal mark"):
+    with pytest.raises(InvalidInput, match="not a decimal mark"):
         checked_decimal(";")

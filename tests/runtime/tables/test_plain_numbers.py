@@ -40,7 +40,7 @@ def test_ordinary_numbers_are_taken(cells: list[str]) -> None:
     assert all(numbers is not None and numbers.to_pylist() == list(map(float, cells)) for numbers in found)
 
 
-def test_a_point_is_no_decimal_comma() -> None:
+def test_a_point_is_not_a_decimal_comma() -> None:
     assert numbers_of(pa.array(["1.5"]), ",") is None
     assert numbers_of(pa.array(["1,5"])) is None
 
