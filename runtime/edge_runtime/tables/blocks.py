@@ -17,7 +17,8 @@ class Place:
         file: which of the table's files it is in.
         position: of text, the bytes before it, once the text is unpacked and in UTF-8, without a byte order mark; of
             other formats the rows of the file before it.
-        row: the number of its first row in the table, from 1; a header is not a row, a record that cannot be read is one.
+        row: the number of its first row in the table, from 1; a header is not a row, and a record that cannot be read
+            is one.
         line: the number of its first line in its file, from 1; of formats without lines 0.
     """
 
