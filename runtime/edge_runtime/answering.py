@@ -45,8 +45,9 @@ class _Parts:
     def prepare(self) -> None:
         """Make them. Several threads may do so at the same time."""
         placement, signature, session = self._placement, self.signature, self._placement.main
-        # An input of numbers, if there is one: the others hold strings.
-        self._source = min(session.inputs, key=lambda spec: spec.dtype == np.object_)
+        # An input of numbers, if there is one: the others hold strings or dates.
+        apart = {tensor.name for tensor in signature.inputs if tensor.holds_dates}
+        self._source = min(session.inputs, key=lambda spec: (spec.dtype == np.object_, spec.name in apart))
         self._target = next(spec for spec in session.outputs if spec.name == signature.output)
         assert self._target.dtype is not None
         self.reader: RowReader | TensorReader

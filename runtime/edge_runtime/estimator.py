@@ -126,7 +126,7 @@ class FittedEstimator(ABC):
             regressor_tags=RegressorTags() if is_regression else None,
             input_tags=InputTags(
                 two_d_array=signature.has_features,
-                string="categorical" in kinds,
+                string=bool(kinds & {"categorical", "date"}),
                 categorical="categorical" in kinds,
                 allow_nan=any(feature.missing is not None for feature in signature.features),
             ),

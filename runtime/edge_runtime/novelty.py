@@ -1,6 +1,6 @@
 """What in rows is unlike everything in the training data."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,8 @@ _MISSING = "is missing, but never was in training"
 class Novelty:
     """Finds what training never saw.
 
-    A number is new, if it is farther from the range in training than half of that range. A category is, if it is
-    unknown. A missing value is, if the feature was never missing in training.
+    A number or a date is new, if it is farther from the range in training than half of that range. A category is, if it
+    is unknown. A missing value is, if the feature was never missing in training.
     """
 
     def __init__(self, signature: Signature) -> None:
@@ -30,7 +30,7 @@ class Novelty:
     @cached_property
     def _inputs(self) -> list[tuple[str, "_Numbers | _Categories"]]:
         return [
-            (tensor.name, (_Categories if tensor.holds_strings else _Numbers)(tensor))
+            (tensor.name, (_Categories if tensor.holds_strings else _Dates if tensor.holds_dates else _Numbers)(tensor))
             for tensor in self._signature.inputs
         ]
 
@@ -78,7 +78,24 @@ class _Numbers:
         is_new = (values < bounds.lowest) | (values > bounds.highest) | (np.isnan(values) & self._always_there)
         for row, column in np.argwhere(is_new).tolist():
             low, high = bounds.low[column], bounds.high[column]
-            yield row, self._features[column].name, _reason(float(values[row, column]), low, high)
+            yield row, self._features[column].name, _reason(float(values[row, column]), low, high, self._shown)
+
+    def _shown(self, value: float) -> str:
+        return f"{value:.6g}"
+
+
+class _Dates(_Numbers):
+    """The features of an input of dates."""
+
+    def new(self, values: npt.NDArray[Any]) -> Iterator[tuple[int, str, str]]:
+        """As `_Numbers.new`."""
+        # As numbers: they hold every second of the years 1 to 9999.
+        return super().new(np.where(values == np.iinfo(np.int64).min, np.nan, values.astype(np.float64)))
+
+    def _shown(self, value: float) -> str:
+        from edge_runtime.contract.dates import date_text
+
+        return date_text(value)
 
 
 class _Categories:
@@ -127,10 +144,10 @@ class _Bounds:
         return True
 
 
-def _reason(value: float, low: float, high: float) -> str:
+def _reason(value: float, low: float, high: float, shown: Callable[[float], str]) -> str:
     if value != value:
         return _MISSING
     if low == high:
-        return f"{value:.6g} was not seen in training, where it always is {low:.6g}"
+        return f"{shown(value)} was not seen in training, where it always is {shown(low)}"
     side, bound = ("below", low) if value < low else ("above", high)
-    return f"{value:.6g} is far {side} the {bound:.6g} seen in training"
+    return f"{shown(value)} is far {side} the {shown(bound)} seen in training"

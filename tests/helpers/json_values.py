@@ -1,11 +1,13 @@
 """Values that fit a JSON Schema, of the kinds that the server's OpenAPI document has."""
 
+import datetime
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from hypothesis import strategies as st
 
+_ZONES = st.integers(-1439, 1439).map(lambda one: datetime.timezone(datetime.timedelta(minutes=one)))
 _OTHERS = st.none() | st.booleans() | st.integers() | st.text(max_size=3)
 
 
@@ -19,6 +21,8 @@ def values(schema: Mapping[str, Any], document: Mapping[str, Any], most: int = 3
         return values(found, document, most)
     if "anyOf" in schema:
         return st.one_of([values(one, document, most) for one in schema["anyOf"]])
+    if "enum" in schema:
+        return st.sampled_from(schema["enum"])
     kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
     return st.one_of([_of_kind(kind, schema, document, most) for kind in kinds])
 
@@ -33,6 +37,11 @@ def _of_kind(kind: str, schema: Mapping[str, Any], document: Mapping[str, Any], 
         return numbers | st.integers(-1000, 1000).filter(lambda one: schema["minimum"] <= one <= schema["maximum"])
     if kind == "integer":
         return st.integers(int(schema["minimum"]), int(schema["maximum"]))
+    if kind == "string" and "format" in schema:
+        times = st.datetimes(datetime.datetime(2, 1, 1), datetime.datetime(9998, 1, 1), timezones=_ZONES)
+        return times.map(lambda one: str(one.date()) if schema["format"] == "date" else one.isoformat())
+    if kind == "string" and "pattern" in schema:
+        return st.from_regex(schema["pattern"])
     if kind == "string":
         refused = re.compile(schema.get("not", {}).get("pattern", "(?!)"))
         known = st.sampled_from(schema["examples"]) if "examples" in schema else st.nothing()

@@ -1,5 +1,6 @@
 """The same rows in every form in which they can be passed, beside the tensors that they stand for."""
 
+import datetime
 import importlib.util
 import math
 from collections.abc import Callable, Mapping
@@ -11,13 +12,17 @@ from hypothesis import strategies as st
 from paths import MODELS
 from tensor_models import IMAGE
 
-from edge_runtime import Predictor, Signature
+from edge_runtime import Feature, Predictor, Signature
 
 Feed = Mapping[str, npt.NDArray[Any]]
 Form = Callable[[list[list[Any]], Signature], Any]
 
 NUMBERS = st.floats(width=32) | st.integers(-1000, 1000).map(float)
 _WORDS = st.sampled_from(["Biscoe", "Dream", 'Ö=1, "ö"', "nowhere", "é"])
+# Years that the nanoseconds of older pandas hold.
+_MOMENTS = st.datetimes(datetime.datetime(1700, 1, 1), datetime.datetime(2200, 1, 1))
+_DATES = [_MOMENTS, _MOMENTS.map(datetime.datetime.date), _MOMENTS.map(datetime.datetime.isoformat)]
+_EUROS = st.integers(-(10**8), 10**8).map(lambda cents: f"{cents / 100:,.2f} €".translate({44: ".", 46: ","}))
 _SIZES = st.integers(0, 5) | st.sampled_from([100, 3000])
 
 
@@ -28,18 +33,44 @@ def content_of(name: str) -> bytes:
 
 @st.composite
 def rows_of(draw: st.DrawFn, signature: Signature) -> list[list[Any]]:
-    """Rows in the order of the features: a float, a bool or a string for each, None where it is missing."""
-    kinds = {"numeric": NUMBERS, "boolean": st.booleans(), "categorical": _WORDS}
+    """Rows in the order of the features: a float, a bool, a string or a date for each, None where it is missing.
+
+    All values of a column are of one type. Of numbers with a notation, which must be that of sales.onnx, and of
+    booleans with words some columns are strings.
+    """
+    kinds = {"numeric": NUMBERS, "boolean": st.booleans(), "categorical": _WORDS, "date": draw(st.sampled_from(_DATES))}
     values = []
     for feature in signature.features:
         value: Any = kinds[feature.kind]
         if feature.kind == "categorical" and isinstance(feature.categories[0], int):
             value = st.integers(2005, 2012)
+        if feature.notation is not None and draw(st.booleans()):
+            value = _EUROS
+        if feature.words is not None and draw(st.booleans()):
+            value = st.sampled_from([*feature.words, "TRUE", "false"])
         values.append(st.none() | value if feature.missing is not None else value)
     few = draw(st.lists(st.tuples(*values), max_size=5))
     # Many rows are split into batches, and need not all be drawn.
     repeated = few * (draw(st.sampled_from([1, 1, 1, 200])) if few else 1)
     return list(map(list, repeated))
+
+
+def held(value: Any, feature: Feature) -> Any:
+    """What a tensor of numbers or dates holds for a value of `rows_of`."""
+    if feature.kind == "date":
+        if value is None:
+            return -(2**63)
+        moment = datetime.datetime.fromisoformat(value) if isinstance(value, str) else value
+        if not isinstance(moment, datetime.datetime):
+            moment = datetime.datetime(moment.year, moment.month, moment.day)
+        return (moment - datetime.datetime(1970, 1, 1)) // datetime.timedelta(seconds=1)
+    if value is None:
+        return math.nan
+    if not isinstance(value, str):
+        return float(value)
+    if feature.words is not None:
+        return float(value.lower() in ("true", feature.words[1]))
+    return float(value.rstrip("€ ").replace(".", "").replace(",", "."))
 
 
 def tensors_of(rows: list[list[Any]], signature: Signature) -> dict[str, npt.NDArray[Any]]:
@@ -53,8 +84,12 @@ def tensors_of(rows: list[list[Any]], signature: Signature) -> dict[str, npt.NDA
             for place, column in enumerate(columns):
                 array[:, place] = ["" if value is None else str(value) for value in column]
         else:
-            numbers = [[math.nan if value is None else float(value) for value in column] for column in columns]
-            array = np.array(numbers, np.float32).T.reshape(len(rows), len(columns))
+            numbers = [
+                [held(value, feature) for value in column]
+                for column, feature in zip(columns, tensor.features, strict=True)
+            ]
+            dtype = np.int64 if tensor.holds_dates else np.float32
+            array = np.array(numbers, dtype).T.reshape(len(rows), len(columns))
         feed[tensor.name] = np.ascontiguousarray(array)
     return feed
 

@@ -17,7 +17,7 @@ from paths import FOUR_BLOBS, MODELS
 from edge_runtime import EdgePredictError, InvalidInput, Predictor
 
 ARGUMENTS = [name for name in inspect.signature(Predictor).parameters if name != "model"]
-NAMES = ("four_blobs", "penguins", "islands", "mass", "two_inputs", "images", "words", "tensors")
+NAMES = ("four_blobs", "penguins", "islands", "mass", "sales", "two_inputs", "images", "words", "tensors")
 PREDICTORS = {name: Predictor(MODELS / f"{name}.onnx", "cpu", threads=1) for name in NAMES}
 
 

@@ -23,7 +23,7 @@ from row_forms import LAYOUTS, Feed, content_of, feeds_of, forms_for, rows_of, t
 
 from edge_runtime import EdgePredictError, NoCertificate, Predictor, PredictorClosed
 
-TABLES = ("four_blobs", "three_labels", "mass", "penguins", "islands", "two_inputs")
+TABLES = ("four_blobs", "three_labels", "mass", "penguins", "islands", "sales", "two_inputs")
 TENSORS = ("images", "words", "outputs")
 # What no model takes, or what a model may refuse.
 ODD: tuple[Any, ...] = (

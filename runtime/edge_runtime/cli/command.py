@@ -13,12 +13,12 @@ def main(arguments: list[str] | None = None) -> int:
 
         from edge_runtime.cli.interrupts import end_on_ctrl_c
         from edge_runtime.contract import shell
-        from edge_runtime.contract.values import is_number
+        from edge_runtime.rows.words import is_option
 
         if arguments is None:
             end_on_ctrl_c()
         words = sys.argv[1:] if arguments is None else arguments
-        if len(words) > 1 and not any(word.startswith("-") and not is_number(word) for word in words):
+        if len(words) > 1 and not any(map(is_option, words)):
             return shell.call(lambda: _answer(words[0], words[1:]))
         return shell.call(lambda: _with_options(words))
     except KeyboardInterrupt:

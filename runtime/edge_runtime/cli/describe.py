@@ -120,14 +120,27 @@ def _signature_lines(signature: "Signature") -> list[_Line]:
 
 def _described(feature: "Feature") -> str:
     parts: list[str] = [feature.kind]
+    if feature.notation is not None:
+        parts.append(f"written like {feature.notation.example}")
+    if feature.words is not None:
+        parts.append(f"{feature.words[1]} or {feature.words[0]}")
     if feature.minimum is not None and feature.maximum is not None:
-        parts.append(f"{feature.minimum:.6g} to {feature.maximum:.6g} in training")
+        low, high = (_shown(bound, feature) for bound in (feature.minimum, feature.maximum))
+        parts.append(f"{low} to {high} in training")
     if feature.categories:
         parts.append(_first(feature.categories))
     if feature.missing is not None:
         fraction = f"{feature.missing:.1%}".replace(".0%", "%") if feature.missing >= 0.001 else "less than 0.1%"
         parts.append(f"{fraction} missing in training" if feature.missing else "never missing in training")
     return ", ".join(parts)
+
+
+def _shown(bound: float, feature: "Feature") -> str:
+    if feature.kind != "date":
+        return f"{bound:.6g}"
+    from edge_runtime.contract.dates import date_text
+
+    return date_text(bound)
 
 
 def _first(names: Sequence[object]) -> str:

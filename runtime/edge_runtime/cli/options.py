@@ -17,6 +17,7 @@ from edge_runtime.contract.errors import InvalidInput, UnknownDevice, Verificati
 from edge_runtime.contract.progress import Progress
 from edge_runtime.contract.terminal import printable
 from edge_runtime.rows.text_rows import in_batches, read_rows
+from edge_runtime.rows.words import is_option
 
 if TYPE_CHECKING:
     from edge_runtime.contract.limits import Limits
@@ -73,7 +74,7 @@ def predict(
 ) -> int | None:
     """Answer rows with an exported model: edge-predict model.onnx -1 1."""
     values = values or []
-    if unknown := [value for value in values if _is_option(value)]:
+    if unknown := [value for value in values if is_option(value)]:
         advice = "; write a value that begins with - as name=value"
         raise shell.UsageError(shell.no_such_option(unknown[0], context, advice))
     if doctor:
@@ -127,17 +128,6 @@ def predict(
             raise shell.UsageError(str(error)) from error
         sys.stdout.write(answer)
     return None
-
-
-def _is_option(value: str) -> bool:
-    """Whether `value` was meant as an option: it begins as one, and is not a negative number."""
-    if not value.startswith("-"):
-        return False
-    try:
-        float(value)
-    except ValueError:
-        return True
-    return False
 
 
 def _opened(

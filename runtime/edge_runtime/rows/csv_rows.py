@@ -107,10 +107,25 @@ def _row_without_names(cells: list[str], features: Sequence[Feature]) -> Row | N
         raise InvalidInput(f"{found[0]!r} looks like the name of a feature")
     if len(cells) == len(features):
         return read_row(cells, features, read_value)
-    words = [cell for cell in distinct if not is_number(cell)]
+    in_words = _in_words(features)
+    words = [cell for cell in distinct if not is_number(cell) and not any(_takes(one, cell) for one in in_words)]
     if words and (len(words) == len(distinct) or all(feature.kind == "numeric" for feature in features)):
         parse_number(words[0])
     return None
+
+
+def _in_words(features: Sequence[Feature]) -> list[Feature]:
+    """A feature for each way in which values are written that is not that of plain numbers and categories."""
+    ways = {(one.kind, one.order, one.notation, one.words): one for one in features}
+    return [one for one in ways.values() if one.kind == "date" or one.notation is not None or one.words is not None]
+
+
+def _takes(feature: Feature, cell: str) -> bool:
+    try:
+        read_value(cell, feature)
+    except InvalidInput:
+        return False
+    return True
 
 
 def _is_likely(cell: str, feature: Feature) -> bool:

@@ -73,8 +73,9 @@ def _refuse_half_characters(values: Any) -> None:
 
 
 def _read_json(value: Any, feature: Feature) -> float | str:
-    # In JSON a boolean is not a number.
+    # In JSON a boolean is not a number, and neither is a string, unless the training table wrote numbers in words.
     is_accepted = type(value) in (int, float) or (feature.missing is not None and is_missing(value))
+    is_accepted |= feature.notation is not None and isinstance(value, str)
     if feature.kind == "numeric" and not is_accepted:
         raise InvalidInput(f"{shortened(json.dumps(value, ensure_ascii=False))} is not a number")
     return read_value(value, feature)

@@ -7,7 +7,8 @@ from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.signature import Feature
 from edge_runtime.contract.values import listed
 
-# As the model's tensors hold them: a float or a string for each feature, in the order of the signature's features.
+# As the model's tensors hold them: a float, a string, or an int of seconds for each feature, in the order of the
+# signature's features.
 Row: TypeAlias = list[float | str]
 
 

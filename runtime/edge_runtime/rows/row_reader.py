@@ -37,7 +37,7 @@ class RowReader:
     """
 
     def __init__(self, signature: Signature, dtype: np.dtype[Any]) -> None:
-        """Read rows for the inputs of `signature`; the inputs of numbers have the floating type `dtype`."""
+        """Read rows for the inputs of `signature`; inputs of numbers have the type `dtype`, those of dates int64."""
         self._signature, self._inputs, self._dtype = signature, signature.inputs, dtype
         self._names = signature.feature_names
         numeric = all(tensor.kinds == {"numeric"} for tensor in self._inputs)
@@ -55,7 +55,8 @@ class RowReader:
             rows: one row or many; see `Predictor.predict`.
 
         Returns:
-            The inputs by name, each C-contiguous, shape (rows, features of the input): `dtype`, or object for strings.
+            The inputs by name, each C-contiguous, shape (rows, features of the input): `dtype`, object for strings, or
+            int64 for dates.
 
         Raises:
             InvalidInput: a value is missing or does not fit its feature; the message names the feature.
@@ -112,7 +113,9 @@ class RowReader:
         """The inputs by name, from a function that gives a feature's column as its tensor's type holds it."""
         feed = {}
         for tensor in self._inputs:
-            dtype = np.dtype(np.object_) if tensor.holds_strings else self._dtype
+            dtype = self._dtype
+            if tensor.holds_strings or tensor.holds_dates:
+                dtype = np.dtype(np.object_ if tensor.holds_strings else np.int64)
             values = feed[tensor.name] = np.empty((rows, len(tensor.features)), dtype)
             for index, feature in enumerate(tensor.features):
                 column = column_of(feature, dtype)
@@ -207,7 +210,12 @@ def _by_name(row: Any) -> Any:
 
 
 def _frame_column(column: Any, feature: Feature) -> Any:
-    """A column of a data frame: an array, if it holds numbers and its missing values may become NaN; or a list."""
+    """A column of a data frame: an array, if it holds dates, or numbers of which missing ones may be NaN; or a list."""
+    if feature.kind == "date":
+        # Opening a model does not wait for it.
+        from edge_runtime.rows.date_columns import frame_dates
+
+        return frame_dates(column)
     if hasattr(column, "to_pylist"):
         nulls = column.null_count
         # In the arrays of pyarrow's dictionaries, missing values have a value.
@@ -244,6 +252,10 @@ def _converted(column: Any, feature: Feature, dtype: np.dtype[Any]) -> Any:
             with contextlib.suppress(OverflowError):
                 return cast(np.array(column, np.float64), dtype, (feature.name,))
     try:
+        if feature.kind == "date" and type(column) is np.ndarray and column.dtype.kind == "M":
+            from edge_runtime.rows.date_columns import seconds_of_dates
+
+            return seconds_of_dates(column, feature)
         return _each(list(column), feature)
     except InvalidInput as error:
         raise InvalidInput(f"{feature.name}: {one_line(error)}") from None

@@ -13,6 +13,8 @@ from edge_runtime.rows.csv_rows import csv_rows, first_cells, names_every_featur
 from edge_runtime.rows.json_rows import json_rows
 from edge_runtime.rows.row import Row
 
+_DELIMITERS = ",\t;|"
+
 
 def read_rows(
     lines: Iterable[str],
@@ -34,12 +36,12 @@ def read_rows(
         features: the model's features.
         source: what to call the text in messages.
         note: called with a message if columns are ignored, once for each column.
-        delimiter: the character between the columns of CSV; by default a comma, or a tab if only tabs make the first
-            line a header.
+        delimiter: the character between the columns of CSV; by default the first of comma, tab, semicolon and vertical
+            bar that makes the first line a header, or a comma if none does.
         limits: how deep JSON may be nested, and how long a cell of CSV may be.
 
     Yields:
-        Each row: a float or a string for each feature, in the order of `features`.
+        Each row: a float, a string or the seconds of a date for each feature, in the order of `features`.
 
     Raises:
         InvalidInput: a line is not a row for these features; the message gives its number.
@@ -52,14 +54,13 @@ def read_rows(
         blank += 1
     else:
         raise InvalidInput(f"{source} is empty; it must hold at least one row")
-    by_commas, by_tabs = (names_every_feature(first_cells(line, one, limits), features) for one in ",\t")
+    named_by = [one for one in _DELIMITERS if names_every_feature(first_cells(line, one, limits), features)]
     read = itertools.chain(itertools.repeat("\n", blank), [line], lines)
     # The name of a feature may begin with a bracket too.
-    if line.lstrip()[0] in "[{" and not by_commas and not by_tabs:
+    if line.lstrip()[0] in "[{" and not named_by:
         rows = json_rows(read, features, source, note, limits)
     else:
-        delimiter = delimiter or ("\t" if by_tabs and not by_commas else ",")
-        rows = csv_rows(read, features, source, note, delimiter, limits)
+        rows = csv_rows(read, features, source, note, delimiter or (named_by or _DELIMITERS)[0], limits)
     first = next(rows, None)
     if first is None:
         raise InvalidInput(f"{source} has no rows below its header")

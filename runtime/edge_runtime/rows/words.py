@@ -5,8 +5,15 @@ from collections.abc import Sequence
 from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.signature import Feature
 from edge_runtime.contract.terminal import suggestion
-from edge_runtime.contract.values import listed, read_value, row_values
+from edge_runtime.contract.values import is_number, listed, read_value, row_values
 from edge_runtime.rows.row import Row, read_row
+
+
+def is_option(word: str) -> bool:
+    """Whether a word of a command line was meant as an option: it begins as one, and not as -1, -$5 and -inf do."""
+    if word.startswith("--") or not word.startswith("-"):
+        return word.startswith("--")
+    return not any(map(str.isdigit, word)) and not is_number(word)
 
 
 def parse_words(words: Sequence[str], features: Sequence[Feature]) -> Row:

@@ -22,6 +22,7 @@ from edge_runtime.serve.requests import Asked, json_response
 from edge_runtime.serve.row_schema import (
     Schema,
     answer_schema,
+    example_cells,
     example_row,
     example_tensor,
     row_schema,
@@ -159,8 +160,8 @@ async def _predict(key: str, model: ServedModel, signature: Signature) -> _Opera
     }
     content: dict[str, Any] = {_JSON: {"schema": answers}, _CSV: {"schema": {"type": "string"}}}
     if signature.has_features:
-        row = examples["one row"]
-        body[_CSV] = {"schema": {"type": "string"}, "example": csv_lines([list(row), list(map(_cell, row.values()))])}
+        cells = [list(signature.feature_names), example_cells(signature)]
+        body[_CSV] = {"schema": {"type": "string"}, "example": csv_lines(cells)}
     if examples:
         asked = Asked({b"content-type": _JSON.encode()}, json.dumps(next(iter(examples.values()))).encode(), b"", {})
         content[_JSON]["example"] = json.loads((await answer(model, asked, 1)).body)
@@ -216,10 +217,6 @@ def _errors(described: Mapping[str, str]) -> dict[str, Any]:
         status: {"description": text, "content": {_JSON: {"schema": _reference("Error")}}}
         for status, text in described.items()
     }
-
-
-def _cell(value: Any) -> str:
-    return json.dumps(value) if isinstance(value, bool) else str(value)
 
 
 _DESCRIPTION = (

@@ -7,12 +7,17 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from edge_runtime.contract.dates import FIRST_SECOND, LAST_SECOND, date_text
 from edge_runtime.contract.input_ranges import InputRange
+from edge_runtime.contract.notation import Notation
 from edge_runtime.contract.signature import Feature, Signature
 from edge_runtime.contract.tensors import TensorSpec
 from edge_runtime.contract.values import FLOAT32_MAX, MISSING_WORDS, has_codes
 
 Schema: TypeAlias = dict[str, Any]
+
+_DAY = 86400
+_ANY_DATE = 1767139200.0  # 2025-12-31
 
 # A tensor that holds more numbers is too long for an example.
 _SHORT = 64
@@ -56,17 +61,28 @@ def values_schema(signature: Signature) -> Schema:
 def feature_schema(feature: Feature) -> Schema:
     """The schema of one column's value: what the model answers, with what training saw of it in the description."""
     schema: Schema = {"description": seen(feature)}
+    null = [] if feature.missing is None else ["null"]
     if feature.kind == "boolean":
-        kind = "boolean"
+        kinds = ["boolean"]
+        if feature.words is not None:
+            kinds.append("string")
+            schema["enum"] = [False, True, *feature.words, *(None for _ in null)]
+    elif feature.kind == "date":
+        kinds = ["string"]
+        schema |= {"format": "date" if _has_days_alone(feature) else "date-time", "examples": [_example(feature)]}
     elif feature.kind == "numeric" or has_codes(feature):
-        kind = "number" if feature.kind == "numeric" else "integer"
+        kinds = ["number" if feature.kind == "numeric" else "integer"]
         schema |= {"minimum": -FLOAT32_MAX, "maximum": FLOAT32_MAX}
-        if feature.minimum is not None and feature.maximum is not None:
-            schema["x-training-range"] = {"minimum": feature.minimum, "maximum": feature.maximum}
+        if feature.notation is not None:
+            kinds.append("string")
+            schema["pattern"] = _written(feature.notation)
     else:
-        kind = "string"
+        kinds = ["string"]
         schema["not"] = {"pattern": _NULL if feature.missing is not None else rf"{_NULL}|{_MISSING}"}
-    schema["type"] = kind if feature.missing is None else [kind, "null"]
+    schema["type"] = kinds[0] if len(kinds + null) == 1 else kinds + null
+    if feature.kind in ("numeric", "date") and feature.minimum is not None and feature.maximum is not None:
+        as_json = _date if feature.kind == "date" else float
+        schema["x-training-range"] = {"minimum": as_json(feature.minimum), "maximum": as_json(feature.maximum)}
     if feature.categories:
         # Not an enum: unknown categories are answered too.
         schema["examples"] = list(feature.categories)
@@ -77,10 +93,13 @@ def seen(feature: Feature) -> str:
     """What training saw of a feature, in words: `32 to 60 in training; never missing in training`."""
     parts = []
     if feature.minimum is not None and feature.maximum is not None:
-        low, high = f"{feature.minimum:.6g}", f"{feature.maximum:.6g}"
+        as_text = date_text if feature.kind == "date" else "{:.6g}".format
+        low, high = as_text(feature.minimum), as_text(feature.maximum)
         parts.append(f"always {low} in training" if low == high else f"{low} to {high} in training")
     if feature.categories:
         parts.append(f"{len(feature.categories)} categories in training; others are answered as unknown ones")
+    if feature.notation is not None:
+        parts.append(f"in text written like {feature.notation.example}")
     if feature.missing is None:
         parts.append("may not be missing")
     elif feature.missing == 0:
@@ -95,6 +114,17 @@ def seen(feature: Feature) -> str:
 def example_row(signature: Signature) -> dict[str, Any]:
     """A row of plausible values by column name: the middle of each range, the first of the categories, true."""
     return {feature.name: _example(feature) for feature in signature.features}
+
+
+def example_cells(signature: Signature) -> list[str]:
+    """The values of `example_row` as cells of CSV, in the order of the columns."""
+    cells = []
+    for feature in signature.features:
+        value = _example(feature)
+        if isinstance(value, bool):
+            value = str(value).lower()
+        cells.append(str(value) if feature.notation is None else feature.notation.format(value))
+    return cells
 
 
 def tensor_schema(spec: TensorSpec, ranges: Sequence[InputRange] = ()) -> Schema:
@@ -182,9 +212,35 @@ def _example(feature: Feature) -> Any:
     if feature.categories:
         return feature.categories[0]
     low, high = feature.minimum, feature.maximum
+    if feature.kind == "date":
+        middle = _ANY_DATE if low is None or high is None else (low + high) // 2
+        return _date(middle // _DAY * _DAY if _has_days_alone(feature) else middle)
     if low is None or high is None:
         return 0
     return _rounded((low + high) / 2, high - low)
+
+
+def _has_days_alone(feature: Feature) -> bool:
+    """Whether dates have no time, as far as training tells."""
+    return not any((bound or 0) % _DAY for bound in (feature.minimum, feature.maximum))
+
+
+def _date(seconds: float) -> str:
+    """A date, or a date and a time, as JSON has them: https://www.rfc-editor.org/rfc/rfc3339."""
+    day, _, time = date_text(min(max(seconds, FIRST_SECOND), LAST_SECOND)).partition(" ")
+    return f"{day}T{time}Z" if time else day
+
+
+def _written(notation: Notation) -> str:
+    """A pattern of numbers in a notation, as every dialect of regular expressions has it; others are read too."""
+    # Python escapes more than others take.
+    prefix, suffix, grouping, decimal = (
+        re.sub(r"\\([ #&~-])", r"\1", re.escape(part))
+        for part in (notation.prefix, notation.suffix, notation.grouping, notation.decimal)
+    )
+    groups = f"|[1-9][0-9]{{0,2}}({grouping}[0-9]{{3}}){{1,3}}" if grouping else ""
+    before, after = (f"({prefix} ?)?" if prefix else ""), (f"( ?{suffix})?" if suffix else "")
+    return f"^-?{before}([0-9]{{1,12}}{groups})({decimal}[0-9]{{1,12}})?{after}$"
 
 
 def _rounded(number: float, width: float) -> float | int:

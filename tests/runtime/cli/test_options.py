@@ -142,7 +142,7 @@ def test_a_folder_is_not_a_model(command: Command, tmp_path: Path) -> None:
         (b"x1,x2\n", ["has no rows below its header"]),
         (b"1,2,3\n", ["line 1: 2 values are needed (x1, x2), found 3"]),
         (b"length,width\n1,2\n", ["the line lacks x1, x2"]),
-        (b"x1;x2\n1;2\n", ["the line lacks x1, x2; columns are separated by commas"]),
+        (b"x1;x3\n1;2\n", ["the line lacks x1, x2; columns are separated by commas"]),
         (b"1,\xff\n", ["rows.csv is not UTF-8 text"]),
         (b"1,1\n1,1e300\n", ["rows.csv line 2: x2: 1e300 does not fit float32"]),
         (b"[1, 2\n", ["not JSON"]),

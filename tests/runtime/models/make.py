@@ -8,7 +8,8 @@ outputs.onnx gives a float, an integer and a boolean, without a signature; tests
 
 penguins.onnx takes numbers, a boolean, a string and an integer code, with missing values, and answers one of three
 labels; islands.onnx takes only strings; mass.onnx is a regression of two numbers. Their weights are in
-tests/helpers/tables.py.
+tests/helpers/tables.py. sales.onnx takes values as people write them: prices, words of booleans, codes with zeros
+before their digits, and dates; its weights are in tests/helpers/sales.py.
 two_inputs.onnx adds two numbers that are inputs of their own.
 images.onnx answers one of three labels for images of 2 x 3 x 4 numbers; words.onnx answers one of two for lists of
 integers of any length, with a mask. Their weights are in tests/helpers/tensor_models.py.
@@ -37,6 +38,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1] / "helpers"))
 
 import model_texts  # noqa: E402
+import sales  # noqa: E402
 import tables  # noqa: E402
 import tensor_models  # noqa: E402
 
@@ -201,6 +203,46 @@ def make_mass(path: Path) -> None:
     write(graph, path, {SIGNATURE_KEY: tables.MASS.to_json()})
 
 
+def make_sales(path: Path) -> None:
+    filling, mean = without_missing_values(sales.MEAN)
+    zips, of_zip = encoded(0, sales.ZIP, sales.OF_ZIP, "zip")
+    integers = {"origin": sales.ORIGIN, "missing": sales.MISSING}
+    floats = {
+        "day": np.array(sales.DAY),
+        "missing_days": sales.MISSING_DAYS,
+        "weight": sales.WEIGHT,
+        "weight_of_days": sales.WEIGHT_OF_DAYS,
+    }
+    graph = helper.make_graph(
+        [
+            *filling,
+            *zips,
+            helper.make_node("Sub", ["date", "origin"], ["seconds"]),
+            helper.make_node("Cast", ["seconds"], ["since"], to=TensorProto.FLOAT),
+            helper.make_node("Div", ["since", "day"], ["days"]),
+            helper.make_node("Equal", ["date", "missing"], ["is_no_date"]),
+            helper.make_node("Where", ["is_no_date", "missing_days", "days"], ["filled_days"]),
+            helper.make_node("MatMul", ["filled", "weight"], ["numbers"]),
+            helper.make_node("MatMul", ["filled_days", "weight_of_days"], ["dates"]),
+            helper.make_node("Sum", ["numbers", "zip", "dates"], ["value"]),
+        ],
+        "sales",
+        [
+            helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 2]),
+            helper.make_tensor_value_info("text", TensorProto.STRING, ["batch", 1]),
+            helper.make_tensor_value_info("date", TensorProto.INT64, ["batch", 2]),
+        ],
+        [helper.make_tensor_value_info("value", TensorProto.FLOAT, ["batch", 1])],
+        [
+            *mean,
+            *of_zip,
+            *(numpy_helper.from_array(np.array(number, np.int64), name) for name, number in integers.items()),
+            *(numpy_helper.from_array(array.astype(np.float32), name) for name, array in floats.items()),
+        ],
+    )
+    write(graph, path, {SIGNATURE_KEY: sales.SALES.to_json()})
+
+
 def make_two_inputs(path: Path) -> None:
     graph = helper.make_graph(
         [helper.make_node("Add", ["a", "b"], ["value"])],
@@ -308,6 +350,7 @@ if __name__ == "__main__":
     make_penguins(HERE / "penguins.onnx")
     make_islands(HERE / "islands.onnx")
     make_mass(HERE / "mass.onnx")
+    make_sales(HERE / "sales.onnx")
     make_two_inputs(HERE / "two_inputs.onnx")
     make_images(HERE / "images.onnx")
     make_words(HERE / "words.onnx")

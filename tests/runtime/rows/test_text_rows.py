@@ -51,8 +51,9 @@ def test_names_that_begin_as_json_does() -> None:
     assert rows_of("[Na+]\t{K}\n1\t2\n", features) == ([[1, 2]], "")
 
 
-def test_tabs_are_taken_if_only_they_make_a_header() -> None:
-    assert rows_of("x1\tx2\n1\t2\n")[0] == [[1, 2]]
+def test_other_delimiters_are_taken_if_only_they_make_a_header() -> None:
+    for delimiter in "\t;|":
+        assert rows_of(f"x1{delimiter}x2\n1{delimiter}2\n")[0] == [[1, 2]]
     # A header by commas and by tabs, of one feature each.
     both = (Feature("a\tb"), Feature("c"))
     assert rows_of("a\tb,c\n1,2\n", both)[0] == [[1, 2]]

@@ -5,7 +5,7 @@ import tables
 
 from edge_runtime import Feature, InvalidInput
 from edge_runtime.contract.signature import default_features
-from edge_runtime.rows.words import parse_words
+from edge_runtime.rows.words import is_option, parse_words
 
 NUMBERS = default_features(2)
 PENGUINS = tables.PENGUINS.features
@@ -86,3 +86,15 @@ def test_one_feature() -> None:
     with pytest.raises(InvalidInput) as raised:
         parse_words(["1", "2"], (Feature("x"),))
     assert str(raised.value) == "1 value is needed (x), found 2"
+
+
+@pytest.mark.parametrize(
+    "word", ["-1", "-1e-3", "-.5", "-$5", "-1.234,50 €", "-inf", "-nan", "-5kg", "1", "a", "", "x=-"]
+)
+def test_words_that_are_values(word: str) -> None:
+    assert not is_option(word)
+
+
+@pytest.mark.parametrize("word", ["-", "-h", "--5", "--format", "--top=3", "-a", "-€"])
+def test_words_that_are_options(word: str) -> None:
+    assert is_option(word)

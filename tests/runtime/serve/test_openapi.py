@@ -17,7 +17,8 @@ from starlette.applications import Starlette
 
 from edge_runtime import Predictor
 
-NAMES = ("four_blobs", "images", "islands", "mass", "penguins", "tensors", "three_labels", "two_inputs", "words")
+TABLES = ("four_blobs", "islands", "mass", "penguins", "sales", "three_labels", "two_inputs")
+NAMES = (*TABLES, "images", "tensors", "words")
 # What a person may call a model, and what a URL or the name of a schema cannot hold.
 ODD = ("größe & <b>", "a b", "a_b")
 
@@ -70,6 +71,20 @@ def test_what_is_said_of_columns(document: Any) -> None:
     assert answer["required"] == ["label", "probability", "probabilities", "unseen"]
     assert document["components"]["schemas"]["mass.Answer"]["required"] == ["value", "unseen"]
     assert "unseen" not in document["components"]["schemas"]["images.Answer"]["properties"]
+
+
+def test_what_is_said_of_dates_notations_and_words(document: Any) -> None:
+    columns = document["components"]["schemas"]["sales.Row"]["properties"]
+    assert columns["sold"]["format"] == "date"
+    assert columns["sold"]["x-training-range"] == {"minimum": "2020-01-01", "maximum": "2025-12-31"}
+    assert columns["sold"]["description"] == "2020-01-01 to 2025-12-31 in training; may not be missing."
+    assert (columns["paid"]["format"], columns["paid"]["type"]) == ("date-time", ["string", "null"])
+    assert columns["paid"]["examples"] == ["2022-12-31T12:30:00Z"]
+    assert columns["price"]["type"] == ["number", "string", "null"]
+    for text in ("1.234,50 €", "-1234,5", "5€", "0"):
+        assert re.search(columns["price"]["pattern"], text)
+    assert not any(re.search(columns["price"]["pattern"], text) for text in ("1.5", "$5", "1,234.50", "0.123"))
+    assert columns["new"]["enum"] == [False, True, "nein", "ja", None]
 
 
 def predictions(document: Any) -> list[tuple[str, Any]]:

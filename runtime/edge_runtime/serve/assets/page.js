@@ -35,13 +35,22 @@ function share(probability) {
 const plainNumber = (number) => String(Number(number.toPrecision(6)));
 const shortNumber = (number) => (Number.isInteger(number) ? String(number) : String(Number(number.toPrecision(4))));
 
+/** A date in seconds since 1970, as 2025-12-31 or 2025-12-31 14:30:00. */
+function dateText(seconds) {
+  const date = new Date(seconds * 1000);
+  if (Number.isNaN(date.getTime())) return String(seconds);
+  const [day, time] = date.toISOString().slice(0, -5).split("T");
+  return time === "00:00:00" ? day : `${day} ${time}`;
+}
+
 /** What training saw of a feature, in a line. */
-function hint({ minimum, maximum, missing }) {
+function hint({ kind, minimum, maximum, missing }) {
   const absent = missing ? `${missing < 0.01 ? "under 1" : Math.round(missing * 100)}% missing` : "";
   if (minimum === undefined || maximum === undefined) {
     return missing === undefined ? "" : `${absent || "Never missing"} in training`;
   }
-  const range = minimum === maximum ? `Always ${shortNumber(minimum)}` : `${shortNumber(minimum)} to ${shortNumber(maximum)}`;
+  const shown = kind === "date" ? dateText : shortNumber;
+  const range = minimum === maximum ? `Always ${shown(minimum)}` : `${shown(minimum)} to ${shown(maximum)}`;
   return `${range} in training${absent && `, ${absent}`}`;
 }
 
@@ -54,7 +63,11 @@ class Field {
     this.warning = element("p", { class: "warning", id: `${this.id}-warning`, hidden: true });
     this.described = `${this.id}-hint ${this.id}-warning`;
     const codes = typeof feature.categories?.[0] === "number";
-    this.parse = feature.kind === "numeric" || codes ? asNumber : (text) => text;
+    const decimal = feature.notation && (feature.notation.decimal ?? ".");
+    this.asNumber = decimal ? (text) => inNotation(text, decimal) : asNumber;
+    this.shown = (number) => (decimal ? plainNumber(number).replace(".", decimal) : plainNumber(number));
+    this.isNumber = feature.kind === "numeric" || codes;
+    this.parse = this.isNumber ? this.asNumber : (text) => text;
     if (feature.kind === "boolean") this.makeBoolean();
     else if (feature.kind === "categorical" && feature.categories.length <= FEW_CATEGORIES) this.makeList();
     else this.makeText();
@@ -65,9 +78,8 @@ class Field {
 
   makeText() {
     const { name, minimum, maximum, categories } = this.feature;
-    const isNumber = this.parse === asNumber;
     this.text = element("input", { type: "text", id: this.id, "aria-describedby": this.described, spellcheck: "false",
-      inputmode: isNumber && minimum >= 0 ? "decimal" : undefined, list: categories ? `${this.id}-known` : undefined });
+      inputmode: this.isNumber && minimum >= 0 ? "decimal" : undefined, list: categories ? `${this.id}-known` : undefined });
     const head = element("div", { class: "name" }, element("label", { for: this.id }, name));
     this.element = element("div", { class: "field" }, head, this.text);
     if (categories) {
@@ -78,26 +90,26 @@ class Field {
       head.append(element("label", { class: "missing" }, this.absent, "missing"));
       this.absent.addEventListener("change", () => this.showAbsent());
     }
-    if (minimum < maximum) {
+    if (this.isNumber && minimum < maximum) {
       const step = 10 ** Math.floor(Math.log10((maximum - minimum) / 50));
       // The text field does the same for the keyboard and for screen readers.
       this.slider = element("input", { type: "range", min: minimum, max: maximum, step: "any", tabindex: "-1", "aria-hidden": "true" });
       this.element.append(this.slider);
       this.slider.addEventListener("input", () => {
-        this.text.value = plainNumber(Math.round(this.slider.value / step) * step);
+        this.text.value = this.shown(Math.round(this.slider.value / step) * step);
       });
       this.text.addEventListener("input", () => this.showSlider());
       this.text.addEventListener("keydown", (event) => {
-        const up = { ArrowUp: 1, ArrowDown: -1 }[event.key], now = asNumber(this.text.value);
+        const up = { ArrowUp: 1, ArrowDown: -1 }[event.key], now = this.asNumber(this.text.value);
         if (!up || typeof now !== "number") return;
         event.preventDefault();
-        this.text.value = plainNumber(now + up * step * (event.shiftKey ? 10 : 1));
+        this.text.value = this.shown(now + up * step * (event.shiftKey ? 10 : 1));
         this.text.dispatchEvent(new Event("input", { bubbles: true }));
       });
     }
     this.value = () => (this.absent?.checked || (this.mayBeMissing && !this.text.value.trim()) ? null : this.parse(this.text.value));
     this.set = (value) => {
-      this.text.value = value === null ? "" : typeof value === "number" ? plainNumber(value) : value;
+      this.text.value = value === null ? "" : typeof value === "number" ? this.shown(value) : value;
       if (this.absent) this.absent.checked = value === null;
       this.showAbsent();
       this.showSlider();
@@ -111,7 +123,7 @@ class Field {
   }
 
   showSlider() {
-    const now = asNumber(this.text.value);
+    const now = this.asNumber(this.text.value);
     if (this.slider && typeof now === "number") this.slider.value = now;
   }
 
@@ -140,7 +152,8 @@ class Field {
   }
 
   makeBoolean() {
-    const choices = [["true", true], ["false", false], ...(this.mayBeMissing ? [["missing", null]] : [])];
+    const [no, yes] = this.feature.words ?? ["false", "true"];
+    const choices = [[yes, true], [no, false], ...(this.mayBeMissing ? [["missing", null]] : [])];
     const inputs = choices.map(([, value]) => element("input", { type: "radio", name: this.id, value: String(value) }));
     this.element = element("fieldset", { class: "field", "aria-describedby": this.described },
       element("legend", {}, this.feature.name),
@@ -162,6 +175,13 @@ function asNumber(text) {
   // Nobody can say whether 1,250 has a decimal comma.
   const plain = /^\s*[+-]?[1-9]\d{0,2},\d{3}\s*$/.test(text) ? text : text.trim().replace(/^([^.,]*),([^.,]*)$/, "$1.$2");
   return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(plain) && Number.isFinite(Number(plain)) ? Number(plain) : text;
+}
+
+/** A number with the decimal mark of its column. What else is in its notation, such as a unit, is for the server to read. */
+function inNotation(text, decimal) {
+  const [whole, rest, more] = text.trim().split(decimal);
+  const isPlain = more === undefined && /^[+-]?\d+$/.test(whole) && /^\d*$/.test(rest ?? "");
+  return isPlain ? Number(`${whole}.${rest ?? ""}`) : text;
 }
 
 /** JSON in one line, with spaces as people write it. */
