@@ -64,11 +64,11 @@ class Predictor(OpenedModel, FittedEstimator):
                 list of dicts, a `csv.DictReader`, a data frame of pandas, polars or pyarrow, a row of a pandas frame.
                 Numeric features take numbers, boolean ones also True, False, 0 and 1, categorical ones strings, and
                 numbers if there are numbers among their categories, date ones text, `datetime` and `datetime64`. A
-                string is read as the command reads it, for a number too. If a feature's `missing` is not None, its
-                value may be missing: None, NaN, NaT, NA, masked, or a missing word (`contract.values`). A dict may
-                leave a feature out if its `missing` is above 0. If the inputs have no named features, such as images:
-                an array of the declared shape, or for several inputs a dict of arrays by input name. One row may be
-                given without the batch axis. An empty list has no rows.
+                string is read as the command reads it, for a number too. If a feature's `missing` is not None, a value
+                may be missing: None, NaN, NaT, NA, masked, or a missing word (`contract.values`); a dict may lack it if
+                `missing` is above 0. If the inputs have no named features, such as images: an array of the declared
+                shape, or for several inputs a dict of arrays by input name. One row may be given without the batch
+                axis. An empty list has no rows.
 
         Returns:
             Labels, shape (rows,), of the labels' own type; `classes_[0]` if a row's probability is NaN. In regression
@@ -145,8 +145,7 @@ class Predictor(OpenedModel, FittedEstimator):
 
         Returns:
             For each row, the features with such a value, in a row's order, and why: a number or a date is farther from
-            the range in training than half of that range, a category is unknown, or a value is missing that never was
-            in training.
+            the range in training than half of it, a category is unknown, or a value is missing that never was then.
 
         Raises:
             NoFeatures: the model takes tensors, so that nothing is known of what training saw.

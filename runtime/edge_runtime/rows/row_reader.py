@@ -28,6 +28,8 @@ _UNNAMED = frozenset({list, tuple, float, int, np.ndarray})
 
 _NUMBERS = frozenset({float, int, bool})
 
+_OBJECT, _INT64 = np.dtype(np.object_), np.dtype(np.int64)
+
 
 class RowReader:
     """Reads rows for one signature.
@@ -55,8 +57,7 @@ class RowReader:
             rows: one row or many; see `Predictor.predict`.
 
         Returns:
-            The inputs by name, each C-contiguous, shape (rows, features of the input): `dtype`, object for strings, or
-            int64 for dates.
+            The inputs by name, each C-contiguous, shape (rows, features of the input), of the types that `Input` has.
 
         Raises:
             InvalidInput: a value is missing or does not fit its feature; the message names the feature.
@@ -113,9 +114,7 @@ class RowReader:
         """The inputs by name, from a function that gives a feature's column as its tensor's type holds it."""
         feed = {}
         for tensor in self._inputs:
-            dtype = self._dtype
-            if tensor.holds_strings or tensor.holds_dates:
-                dtype = np.dtype(np.object_ if tensor.holds_strings else np.int64)
+            dtype = _OBJECT if tensor.holds_strings else _INT64 if tensor.holds_dates else self._dtype
             values = feed[tensor.name] = np.empty((rows, len(tensor.features)), dtype)
             for index, feature in enumerate(tensor.features):
                 column = column_of(feature, dtype)

@@ -41,6 +41,7 @@ import model_texts  # noqa: E402
 import sales  # noqa: E402
 import tables  # noqa: E402
 import tensor_models  # noqa: E402
+from table_graphs import encoded, sales_graph, without_missing_values  # noqa: E402
 
 TENSORS: dict[str, tuple[int, list[str | int | None]]] = {
     "float16": (TensorProto.FLOAT16, ["batch", 2]),
@@ -53,9 +54,6 @@ TENSORS: dict[str, tuple[int, list[str | int | None]]] = {
     "string": (TensorProto.STRING, ["batch"]),
     "scalar": (TensorProto.FLOAT, []),
 }
-
-# Nodes of a graph, and their weights.
-Parts = tuple[list[onnx.NodeProto], list[onnx.TensorProto]]
 
 
 def make_four_blobs(path: Path) -> None:
@@ -117,38 +115,6 @@ def make_outputs(path: Path) -> None:
     write(graph, path)
 
 
-def encoded(column: int, feature: Feature, table: np.ndarray, output: str) -> Parts:
-    """Nodes and weights that give a row of `table` for a string in a column of `text`: unknown, missing, categories."""
-    keys = ["", *map(str, feature.categories)]
-    nodes = [
-        helper.make_node("Gather", ["text", f"{output}_column"], [f"{output}_text"], axis=1),
-        helper.make_node(
-            "LabelEncoder",
-            [f"{output}_text"],
-            [f"{output}_code"],
-            domain="ai.onnx.ml",
-            keys_strings=keys,
-            values_int64s=list(range(1, len(keys) + 1)),
-            default_int64=0,
-        ),
-        helper.make_node("Gather", [f"{output}_table", f"{output}_code"], [output]),
-    ]
-    weights = [
-        numpy_helper.from_array(np.array(column, np.int64), f"{output}_column"),
-        numpy_helper.from_array(table.astype(np.float32), f"{output}_table"),
-    ]
-    return nodes, weights
-
-
-def without_missing_values(mean: np.ndarray) -> Parts:
-    """Nodes and a weight that give `x` with `mean` in place of its missing values, as `filled`."""
-    nodes = [
-        helper.make_node("IsNaN", ["x"], ["is_missing"]),
-        helper.make_node("Where", ["is_missing", "mean", "x"], ["filled"]),
-    ]
-    return nodes, [numpy_helper.from_array(mean.astype(np.float32), "mean")]
-
-
 def make_penguins(path: Path) -> None:
     filling, mean = without_missing_values(tables.MEAN)
     islands, of_island = encoded(0, tables.ISLAND, tables.OF_ISLAND, "island")
@@ -201,46 +167,6 @@ def make_mass(path: Path) -> None:
         [*mean, numpy_helper.from_array(tables.MASS_WEIGHT.astype(np.float32), "weight")],
     )
     write(graph, path, {SIGNATURE_KEY: tables.MASS.to_json()})
-
-
-def make_sales(path: Path) -> None:
-    filling, mean = without_missing_values(sales.MEAN)
-    zips, of_zip = encoded(0, sales.ZIP, sales.OF_ZIP, "zip")
-    integers = {"origin": sales.ORIGIN, "missing": sales.MISSING}
-    floats = {
-        "day": np.array(sales.DAY),
-        "missing_days": sales.MISSING_DAYS,
-        "weight": sales.WEIGHT,
-        "weight_of_days": sales.WEIGHT_OF_DAYS,
-    }
-    graph = helper.make_graph(
-        [
-            *filling,
-            *zips,
-            helper.make_node("Sub", ["date", "origin"], ["seconds"]),
-            helper.make_node("Cast", ["seconds"], ["since"], to=TensorProto.FLOAT),
-            helper.make_node("Div", ["since", "day"], ["days"]),
-            helper.make_node("Equal", ["date", "missing"], ["is_no_date"]),
-            helper.make_node("Where", ["is_no_date", "missing_days", "days"], ["filled_days"]),
-            helper.make_node("MatMul", ["filled", "weight"], ["numbers"]),
-            helper.make_node("MatMul", ["filled_days", "weight_of_days"], ["dates"]),
-            helper.make_node("Sum", ["numbers", "zip", "dates"], ["value"]),
-        ],
-        "sales",
-        [
-            helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 2]),
-            helper.make_tensor_value_info("text", TensorProto.STRING, ["batch", 1]),
-            helper.make_tensor_value_info("date", TensorProto.INT64, ["batch", 2]),
-        ],
-        [helper.make_tensor_value_info("value", TensorProto.FLOAT, ["batch", 1])],
-        [
-            *mean,
-            *of_zip,
-            *(numpy_helper.from_array(np.array(number, np.int64), name) for name, number in integers.items()),
-            *(numpy_helper.from_array(array.astype(np.float32), name) for name, array in floats.items()),
-        ],
-    )
-    write(graph, path, {SIGNATURE_KEY: sales.SALES.to_json()})
 
 
 def make_two_inputs(path: Path) -> None:
@@ -350,7 +276,7 @@ if __name__ == "__main__":
     make_penguins(HERE / "penguins.onnx")
     make_islands(HERE / "islands.onnx")
     make_mass(HERE / "mass.onnx")
-    make_sales(HERE / "sales.onnx")
+    write(sales_graph(), HERE / "sales.onnx", {SIGNATURE_KEY: sales.SALES.to_json()})
     make_two_inputs(HERE / "two_inputs.onnx")
     make_images(HERE / "images.onnx")
     make_words(HERE / "words.onnx")
