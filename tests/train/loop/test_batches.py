@@ -21,6 +21,17 @@ NETWORK = TableNet(SIGNATURE, (50, 7))
 SETTINGS = Settings((50, 7), dropout=0.3, batch_size=100)
 
 
+class Doubling(TableNet):
+    """Prepares numbers in a way that can be told."""
+
+    fails = False
+
+    def prepare(self, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        if self.fails:
+            raise ValueError("no such row")
+        return (2 * inputs[0], inputs[1])
+
+
 def part(rows: int = ROWS, rare: float = 0.5) -> Part:
     """Rows that can be told apart, in an order other than that of the signature's inputs."""
     numbers = np.arange(rows, dtype=np.float32)
@@ -52,6 +63,49 @@ def test_an_epoch_has_every_row_once_in_random_order() -> None:
     for (x, text, target, *_), _ in found:
         assert torch.equal(text[:, 0], (2 + x[:, 0] % 2).long())
         assert torch.equal(target, (x[:, 0] < ROWS / 2).float())
+
+
+def test_a_large_table_is_taken_out_in_chunks_ahead_of_the_steps() -> None:
+    """As a small one: every row once, its tensors together, masks that differ, and the same again."""
+    rows = 10_001
+    network = Doubling(SIGNATURE, (5,))
+    made = Batches(part_tensors(part(rows), network, False, torch.device("cpu")), network, SETTINGS)
+    found, again = list(made.epoch(2)), list(made.epoch(2))
+    assert len(made) == len(found) == 101
+    assert sum(fraction for _, fraction in found) == pytest.approx(1)
+    doubled = torch.cat([batch[0][:, 0] for batch, _ in found])
+    assert sorted(doubled.tolist()) == [2 * row for row in range(rows)]
+    for (x, text, target, mask), _ in found:
+        assert torch.equal(text[:, 0], (2 + x[:, 0] / 2 % 2).long())
+        assert torch.equal(target, (x[:, 0] < rows).float())
+        assert mask.shape == (len(x), 5)
+    assert len({tuple(batch[3].flatten().tolist()) for batch, _ in found}) == 101
+    assert same(found, again)
+
+
+def test_an_epoch_that_is_left_in_the_middle_does_not_end_the_next() -> None:
+    made = Batches(part_tensors(part(10_001), NETWORK, False, torch.device("cpu")), NETWORK, SETTINGS)
+    for _ in made.epoch(0):
+        break
+    assert len(list(made.epoch(0))) == len(made)
+
+
+def test_an_error_of_the_network_reaches_the_caller() -> None:
+    network = Doubling(SIGNATURE, (5,))
+    tensors = part_tensors(part(10_001), network, False, torch.device("cpu"))
+    network.fails = True
+    with pytest.raises(ValueError, match="no such row"):
+        list(Batches(tensors, network, SETTINGS).epoch(0))
+
+
+def test_rows_are_prepared_once_if_all_are_in_each_batch() -> None:
+    network = Doubling(SIGNATURE, (5,))
+    whole = replace(SETTINGS, batch_size=None)
+    made = Batches(part_tensors(part(), network, False, torch.device("cpu")), network, whole)
+    network.fails = True
+    ((x, *_), _), ((again, *_), _) = [*made.epoch(0), *made.epoch(1)]
+    assert x is again
+    assert torch.equal(x, 2 * made.inputs[0])
 
 
 def test_the_seed_and_the_epoch_alone_set_batches_and_masks() -> None:

@@ -33,6 +33,7 @@ from edge_train import (
     train,
 )
 from edge_train.loop.evaluation import mean_loss
+from edge_train.loop.optimizers import SGD
 from edge_train.loop.settings import EXAMPLE_DEFAULTS
 
 Table = Callable[..., Dataset]
@@ -122,13 +123,13 @@ def test_weights_that_diverge_in_the_last_step_are_an_error(monkeypatch: pytest.
     data = replace(four_blobs(0), test=None)
     network = new_network(data, EXAMPLE_DEFAULTS)
     assert isinstance(network, NeuralNet)
-    step = torch.optim.SGD.step
+    step = SGD.step
 
-    def overflow(optimizer: Any, *arguments: Any) -> None:
-        step(optimizer, *arguments)
+    def overflow(optimizer: SGD, rate: float) -> None:
+        step(optimizer, rate)
         network.linear_1.weight.data[0, 0] = torch.inf
 
-    monkeypatch.setattr(torch.optim.SGD, "step", overflow)
+    monkeypatch.setattr(SGD, "step", overflow)
     with pytest.raises(TrainingDiverged, match="diverged in epoch 0"):
         train(data, replace(EXAMPLE_DEFAULTS, epochs=1), network=network)
 
@@ -156,7 +157,7 @@ def plain_batches(data: Dataset, settings: Settings) -> torch.Tensor:
         for start in range(0, len(order), size):
             *inputs, target = [tensor[order[start : start + size]] for tensor in tensors]
             optimizer.zero_grad()
-            network.loss(tuple(inputs), target, None, ()).backward()  # type: ignore[no-untyped-call]
+            network.loss(network.prepare(tuple(inputs)), target, None, ()).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
     return nn.utils.parameters_to_vector(network.parameters())

@@ -51,9 +51,10 @@ def test_a_damaged_signature_is_refused() -> None:
         Linear(OTHER).load_state_dict(state)
 
 
-def test_by_default_nothing_is_dropped_out_and_there_is_no_loss() -> None:
-    network = Linear(SIGNATURE)
+def test_by_default_nothing_is_dropped_out_or_prepared_and_there_is_no_loss() -> None:
+    network, x = Linear(SIGNATURE), torch.ones(1, 2)
     assert network.dropout_widths == ()
+    assert network.prepare((x,)) == (x,)
     with pytest.raises(NotImplementedError):
         network.loss((torch.ones(1, 2),), torch.ones(1), None, ())
 

@@ -1,7 +1,8 @@
-"""Rows as tensors: all of them, or in batches with dropout masks."""
+"""Rows as tensors: all of them, or in batches with dropout masks, which are made ahead of the steps."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -9,22 +10,32 @@ import torch
 from torch import Tensor
 
 from edge_train.dataset import Part
+from edge_train.loop.masks import Masks
 from edge_train.loop.settings import Settings
 from edge_train.loop.steps import Batch
 from edge_train.networks.base import Network
 
+# So many rows are taken out of the table at once: many for the calls to cost little, few enough to stay in the cache.
+_CHUNK = 4096
+
 
 class Batches:
-    """The training rows in batches; the same seed and epoch give the same batches and masks."""
+    """The training rows in batches; the same seed and epoch give the same batches and masks.
+
+    Attributes:
+        inputs: the network's inputs for all rows, as they are in the table.
+    """
 
     def __init__(self, rows: Batch, network: Network, settings: Settings) -> None:
         """Make batches of `rows`, as `part_tensors` returns them."""
-        self._rows, self._count = rows, len(rows[0])
+        count = len(network.signature.inputs)
+        self.inputs, self._answers = tuple(rows[:count]), list(rows[count:])
+        self._network, self._count = network, len(rows[0])
         self._device = rows[0].device
         self._size = min(settings.batch_size or self._count, self._count)
-        self._keep = 1 - settings.dropout
         self._widths = network.dropout_widths if settings.dropout else ()
-        self._seed = settings.seed
+        self._dropout, self._seed = settings.dropout, settings.seed
+        self._whole = [*self._prepared(self.inputs), *self._answers] if self._size == self._count else None
 
     def __len__(self) -> int:
         """How many batches an epoch has."""
@@ -35,25 +46,43 @@ class Batches:
 
         A batch is what an `Objective` takes. Its rows are in random order, unless it holds all of them.
         """
-        # A generator for each epoch, so that a resumed run draws what an uninterrupted one does.
-        random = torch.Generator(self._device).manual_seed(self._seed * 1_000_003 + epoch)
-        if self._size == self._count:
-            yield [*self._rows, *self._masks(self._count, random)], 1.0
+        # Random numbers of their own for each epoch, so that a resumed run draws what an uninterrupted one does.
+        seed = self._seed * 1_000_003 + epoch
+        masks = Masks(self._widths, self._dropout, seed)
+        if self._whole is not None:
+            yield [*self._whole, *masks.draw(self._count, self._device)], 1.0
             return
+        random = torch.Generator(self._device).manual_seed(seed)
         order = torch.randperm(self._count, generator=random, device=self._device)
-        for rows in torch.split(order, self._size):
-            batch = [values.index_select(0, rows) for values in self._rows]
-            yield [*batch, *self._masks(len(rows), random)], len(rows) / self._count
+        chunks = torch.split(order, max(1, _CHUNK // self._size) * self._size)
+        if len(chunks) == 1 or self._device.type != "cpu":
+            for rows in chunks:
+                yield from self._batches(rows, masks)
+            return
+        # While the steps of one chunk are computed, another processor takes out the next.
+        with ThreadPoolExecutor(1) as worker:
+            ahead = worker.submit(self._batches, chunks[0], masks)
+            for place in range(len(chunks)):
+                batches = ahead.result()
+                if place + 1 < len(chunks):
+                    ahead = worker.submit(self._batches, chunks[place + 1], masks)
+                yield from batches
 
-    def _masks(self, rows: int, random: torch.Generator) -> list[Tensor]:
-        return [
-            torch.empty(rows, width, device=self._device).bernoulli_(self._keep, generator=random).div_(self._keep)
-            for width in self._widths
-        ]
+    def _batches(self, rows: Tensor, masks: Masks) -> list[tuple[Batch, float]]:
+        """The batches of the rows with these numbers."""
+        inputs = [values.index_select(0, rows) for values in self.inputs]
+        answers = [values.index_select(0, rows) for values in self._answers]
+        tensors = [*self._prepared(inputs), *answers, *masks.draw(len(rows), self._device)]
+        batches = zip(*(torch.split(values, self._size) for values in tensors), strict=True)
+        return [(batch, len(batch[0]) / self._count) for batch in batches]
+
+    def _prepared(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        with torch.no_grad():
+            return self._network.prepare(tuple(inputs))
 
 
 def part_tensors(part: Part, network: Network, balanced: bool, device: torch.device) -> list[Tensor]:
-    """The rows of `part` as the tensors that an `Objective` takes, without masks.
+    """The rows of `part` as tensors: the inputs of `network`, the target, and the weights if `balanced`.
 
     Args:
         part: the rows.

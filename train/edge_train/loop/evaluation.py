@@ -33,11 +33,13 @@ def objective_loss(objective: Objective, rows: Batch) -> float:
     count, total = len(rows[0]), 0.0
     was_training = objective.network.training
     objective.network.eval()
+    inputs = len(objective.network.signature.inputs)
     with torch.inference_mode():
         for start in range(0, count, _BLOCK):
             block = [values[start : start + _BLOCK] for values in rows]
             try:
-                total += objective(*block).item() * (len(block[0]) / count)
+                prepared = objective.network.prepare(tuple(block[:inputs]))
+                total += objective(*prepared, *block[inputs:]).item() * (len(block[0]) / count)
             except RuntimeError as error:
                 # torch's cross-entropy refuses probabilities that are NaN.
                 raise TrainingDiverged("the network's output is NaN; try a lower learning rate") from error

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.parallel import DistributedDataParallel
 
 from edge_train.loop.distributed import ProcessGroup
+from edge_train.loop.recorder import Recorder
 from edge_train.networks.base import Network
 
 # The tensors that an `Objective` takes, each with the rows along its first axis.
@@ -20,7 +20,7 @@ class Objective(nn.Module):
     """The loss of a network as a module of a flat list of tensors, which autograd and DistributedDataParallel take."""
 
     def __init__(self, network: Network, inputs: int, weighted: bool) -> None:
-        """Take batches of `inputs` input tensors, a target, a weight if `weighted`, and the masks of dropout."""
+        """Take batches of `inputs` prepared inputs, a target, a weight if `weighted`, and the masks of dropout."""
         super().__init__()
         self.network = network
         self._inputs, self._masks = inputs, inputs + 1 + weighted
@@ -60,17 +60,14 @@ class RecordedStep:
         return loss
 
     def _record(self, batch: Batch) -> Callable[..., tuple[Tensor, ...]]:
-        count = len(self._values)
-
-        def compute(*tensors: Tensor) -> tuple[Tensor, ...]:
-            parameters = [tensor.requires_grad_() for tensor in tensors[:count]]
-            loss = functional_call(self._objective, dict(zip(self._names, parameters, strict=True)), tensors[count:])
-            return (loss, *torch.autograd.grad(loss, parameters))
-
-        graph = make_fx(compute)(*(value.clone() for value in self._values), *batch)
-        with warnings.catch_warnings():
+        parameters = [value.clone().requires_grad_() for value in self._values]
+        with Recorder() as recorder:
+            loss = functional_call(self._objective, dict(zip(self._names, parameters, strict=True)), tuple(batch))
+            gradients = torch.autograd.grad(loss, parameters)
+        replay = recorder.replay([*parameters, *batch], [loss, *gradients])
+        with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # about constants and deprecation; tests compare the bits
-            return torch.jit.trace(lambda *tensors: graph(*tensors), (*self._values, *batch), check_trace=False)  # type: ignore[no-any-return, no-untyped-call]
+            return torch.jit.trace(replay, (*self._values, *batch), check_trace=False)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class DistributedStep:

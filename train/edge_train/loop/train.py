@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,6 +16,7 @@ from edge_train.errors import TrainingDiverged
 from edge_train.loop.batches import Batches, part_tensors
 from edge_train.loop.distributed import ProcessGroup
 from edge_train.loop.evaluation import objective_loss
+from edge_train.loop.optimizers import optimizer_of
 from edge_train.loop.progress import Checkpointer, TrainingProgress
 from edge_train.loop.settings import EXAMPLE_DEFAULTS, Settings
 from edge_train.loop.steps import Batch, DistributedStep, Objective, RecordedStep
@@ -27,6 +29,8 @@ from edge_train.networks.table_net import TableNet
 REPORT_EVERY = 100
 # From so many multiplications in a step on, torch's threads save more time than they cost.
 _MANY_PRODUCTS = 2.0**24
+# Changes with the random numbers and the optimizers, whose progress cannot be continued by another version's.
+_STEPS = 2
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,7 @@ class _Training:
         self.step: Callable[[Batch], Tensor] = (
             RecordedStep(self.objective) if group.size == 1 else DistributedStep(self.objective, group)
         )
-        self.optimizer = _optimizer(network, settings)
+        self.optimizer = optimizer_of([one for one in network.parameters() if one.requires_grad], settings)
         self.progress = TrainingProgress()
 
     def run(
@@ -190,29 +194,33 @@ class _Training:
     def _descend(self, epoch: int) -> float:
         """The steps of an epoch; their mean loss over the training rows."""
         steps = len(self.batches)
-        # Summed on the device: reading each loss would wait for the device at each step.
-        total = torch.zeros((), dtype=torch.float64, device=next(self.network.parameters()).device)
+        losses: list[Tensor] = []
+        fractions: list[float] = []
         for place, (batch, fraction) in enumerate(self.batches.epoch(epoch)):
-            if self.settings.schedule == "cosine":
-                done = (epoch + place / steps) / self.settings.epochs
-                for parameters in self.optimizer.param_groups:
-                    parameters["lr"] = self.settings.learning_rate * (1 + math.cos(math.pi * done)) / 2
-            loss = self._step(batch, epoch)
-            if steps == 1:
-                return loss.item()
-            total += loss * fraction
-        return total.item()
+            losses.append(self._step(batch, epoch, self._rate(epoch + place / steps)))
+            fractions.append(fraction)
+        if steps == 1:
+            return losses[0].item()
+        # Read together: reading each loss would wait for the device at each step.
+        return float(np.dot(torch.stack(losses).cpu().double().numpy(), fractions))
 
-    def _step(self, batch: Batch, epoch: int) -> Tensor:
+    def _rate(self, epoch: float) -> float:
+        """The learning rate when so many epochs are done."""
+        rate = self.settings.learning_rate
+        if self.settings.schedule == "cosine":
+            rate *= (1 + math.cos(math.pi * epoch / self.settings.epochs)) / 2
+        return rate
+
+    def _step(self, batch: Batch, epoch: int, rate: float) -> Tensor:
         try:
             loss = self.step(batch)
         except RuntimeError as error:
             # torch's cross-entropy refuses probabilities that are NaN in words of its own.
             names = [tensor.name for tensor in self.network.signature.inputs]
-            if not self.network(**dict(zip(names, batch, strict=False))).isfinite().all():
+            if not self.network(**dict(zip(names, self.batches.inputs, strict=True))).isfinite().all():
                 raise _diverged(epoch) from error
             raise
-        self.optimizer.step()
+        self.optimizer.step(rate)
         return loss
 
     def _sha256(self) -> str:
@@ -221,6 +229,7 @@ class _Training:
         others = [part.sha256 for part in (dataset.validation, dataset.test) if part is not None]
         shapes = [(name, tuple(value.shape)) for name, value in network.state_dict().items()]
         depends_on = (
+            _STEPS,
             dataset.training_sha256,
             others,
             dataset.signature.to_json(),
@@ -235,14 +244,6 @@ class _Training:
 
 def _diverged(epoch: int) -> TrainingDiverged:
     return TrainingDiverged(f"training diverged in epoch {epoch}; try a lower learning rate")
-
-
-def _optimizer(network: Network, settings: Settings) -> torch.optim.Optimizer:
-    if settings.optimizer == "sgd":
-        return torch.optim.SGD(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
-    return torch.optim.AdamW(
-        network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-    )
 
 
 @contextlib.contextmanager

@@ -32,13 +32,24 @@ class Network(nn.Module):
         """The widths of the layers that dropout applies to, in the order in which `loss` takes their masks."""
         return ()
 
+    def prepare(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """What `loss` takes of rows: all that no parameter changes, which training computes for many rows at once.
+
+        Args:
+            inputs: the tensors of the signature's inputs, in their order.
+
+        Returns:
+            A tensor for each of them, with the same rows; what it says of a row depends on that row alone.
+        """
+        return inputs
+
     def loss(
         self, inputs: tuple[Tensor, ...], target: Tensor, weight: Tensor | None, masks: tuple[Tensor, ...]
     ) -> Tensor:
         """The mean loss over rows, which training makes small: a float32 scalar.
 
         Args:
-            inputs: the tensors of the signature's inputs, in their order.
+            inputs: what `prepare` returned.
             target: shape (rows,), as `Part.target`.
             weight: of each row, float32 of shape (rows,); None if all rows count the same.
             masks: of dropout: what the values of each of these layers are multiplied by, float32 of shape
