@@ -17,19 +17,22 @@ SIGNATURE = Signature(
     "probability",
     ("no", "yes"),
 )
-NETWORK = TableNet(SIGNATURE, (50, 7))
-SETTINGS = Settings((50, 7), dropout=0.3, batch_size=100)
 
 
-class Doubling(TableNet):
+class Multiplying(TableNet):
     """Prepares numbers in a way that can be told."""
 
+    factor = 1
     fails = False
 
     def prepare(self, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         if self.fails:
             raise ValueError("no such row")
-        return (2 * inputs[0], inputs[1])
+        return (self.factor * inputs[0], inputs[1])
+
+
+NETWORK = Multiplying(SIGNATURE, (50, 7))
+SETTINGS = Settings((50, 7), dropout=0.3, batch_size=100)
 
 
 def part(rows: int = ROWS, rare: float = 0.5) -> Part:
@@ -68,7 +71,8 @@ def test_an_epoch_has_every_row_once_in_random_order() -> None:
 def test_a_large_table_is_taken_out_in_chunks_ahead_of_the_steps() -> None:
     """As a small one: every row once, its tensors together, masks that differ, and the same again."""
     rows = 10_001
-    network = Doubling(SIGNATURE, (5,))
+    network = Multiplying(SIGNATURE, (5,))
+    network.factor = 2
     made = Batches(part_tensors(part(rows), network, False, torch.device("cpu")), network, SETTINGS)
     found, again = list(made.epoch(2)), list(made.epoch(2))
     assert len(made) == len(found) == 101
@@ -91,7 +95,8 @@ def test_an_epoch_that_is_left_in_the_middle_does_not_end_the_next() -> None:
 
 
 def test_an_error_of_the_network_reaches_the_caller() -> None:
-    network = Doubling(SIGNATURE, (5,))
+    network = Multiplying(SIGNATURE, (5,))
+    network.factor = 2
     tensors = part_tensors(part(10_001), network, False, torch.device("cpu"))
     network.fails = True
     with pytest.raises(ValueError, match="no such row"):
@@ -99,7 +104,8 @@ def test_an_error_of_the_network_reaches_the_caller() -> None:
 
 
 def test_rows_are_prepared_once_if_all_are_in_each_batch() -> None:
-    network = Doubling(SIGNATURE, (5,))
+    network = Multiplying(SIGNATURE, (5,))
+    network.factor = 2
     whole = replace(SETTINGS, batch_size=None)
     made = Batches(part_tensors(part(), network, False, torch.device("cpu")), network, whole)
     network.fails = True

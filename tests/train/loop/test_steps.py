@@ -42,6 +42,7 @@ def batch(network: Network, rows: int, weighted: bool, dropout: bool) -> list[to
             x = torch.randn(rows, len(tensor.features))
             missing = (torch.rand_like(x) < 0.2) & (tensor.features[0].missing is not None)
             tensors.append(x.masked_fill(missing, torch.nan))
+    tensors = list(network.prepare(tuple(tensors)))
     classes = len(network.signature.labels)
     target = torch.randint(0, max(classes, 2), (rows,))
     tensors.append(target if classes > 2 else target.float() if classes else torch.randn(rows))

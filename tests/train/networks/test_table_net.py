@@ -164,7 +164,7 @@ def test_the_loss_is_torchs(task: str, smoothing: float, weighted: bool) -> None
             soft = nn.functional.one_hot(true, 3) * (1 - smoothed) + smoothed * prior
             expected = -(soft * given.log()).sum(1)
         mean = (expected * weight).mean() if weight is not None else expected.mean()
-        torch.testing.assert_close(network.loss(inputs, true, weight, ()), mean, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(network.loss(network.prepare(inputs), true, weight, ()), mean, rtol=1e-4, atol=1e-5)
 
 
 def test_masks_are_what_hidden_values_are_multiplied_by() -> None:
@@ -178,7 +178,7 @@ def test_masks_are_what_hidden_values_are_multiplied_by() -> None:
     hidden = first(network.numeric(x)).relu() * masks[0]
     outputs = last(second(hidden).relu() * masks[1])[:, 0]
     expected = ((outputs + network.target[0] / network.target[1]) ** 2).mean()
-    torch.testing.assert_close(network.loss((x,), true, None, masks), expected)
+    torch.testing.assert_close(network.loss(network.prepare((x,)), true, None, masks), expected)
 
 
 @pytest.mark.parametrize("task", OUTPUTS)
@@ -189,7 +189,7 @@ def test_missing_and_unknown_values_never_become_nan(task: str) -> None:
     values["x"][0] = np.nan
     inputs = tuple(tensors(values).values())
     assert network(*inputs).isfinite().all()
-    loss = network.loss(inputs, torch.from_numpy(target(task, 200)), None, ())
+    loss = network.loss(network.prepare(inputs), torch.from_numpy(target(task, 200)), None, ())
     torch.autograd.backward(loss)
     assert loss.isfinite()
     for parameter in network.parameters():
@@ -217,7 +217,28 @@ def test_dates_stand_behind_the_other_columns(others: bool) -> None:
     assert torch.equal(network(**inputs), expected.sigmoid())
     true = torch.from_numpy(target("binary_classification", 300))
     expected_loss = functional.binary_cross_entropy_with_logits(expected[:, 0], true)
-    torch.testing.assert_close(network.loss(tuple(inputs.values()), true, None, ()), expected_loss)
+    torch.testing.assert_close(network.loss(network.prepare(tuple(inputs.values())), true, None, ()), expected_loss)
+
+
+def test_what_no_parameter_changes_is_prepared() -> None:
+    """It says the same of a row in any company. Where a vector is learned, codes stay codes."""
+    torch.manual_seed(0)
+    known = signature("binary_classification")
+    few = replace(known, inputs=(known.inputs[0], Input("text", (CATEGORICAL[0],) * 2)))
+    values = rows(50, unknown=True)
+    x, text = tensors(values).values()
+    learns, one_hot = TableNet(known, (4,)), TableNet(few, (4,))
+    for network in (learns, one_hot):
+        network.fit({**values, "text": values["text"] % 5}, target("binary_classification", 50))
+    assert torch.equal(learns.prepare((x, text))[1], text)
+    numbers, vectors = one_hot.prepare((x, text % 5))
+    assert one_hot.numeric is not None
+    assert torch.equal(numbers, one_hot.numeric(x))
+    assert torch.equal(vectors, torch.cat([one(text[:, place] % 5) for place, one in enumerate(one_hot.embeddings)], 1))
+    assert not vectors.requires_grad
+    for place in range(50):
+        alone = one_hot.prepare((x[place : place + 1], text[place : place + 1] % 5))
+        assert torch.equal(torch.cat(alone, 1)[0], torch.cat([numbers, vectors], 1)[place])
 
 
 def test_mean_and_standard_deviation() -> None:

@@ -163,46 +163,70 @@ class TableNet(Network):
             date: seconds since 1970-01-01 UTC, int64 of shape (batch, date features), `MISSING_DATE` being a missing
                 value; None if the signature has none.
         """
-        outputs = self._outputs(x, text, date, ())
+        given = {"x": x, "text": text, "date": date}
+        parts = [self._parts(argument, values) for argument, values in given.items() if values is not None]
+        outputs = self._outputs(torch.cat(list(itertools.chain(*parts)), 1), ())
         if self.is_multiclass:
             return outputs.softmax(1)
         if self.target is not None:
             return outputs * self.target[1] + self.target[0]
         return outputs.sigmoid()
 
+    def prepare(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """What the first layer takes of numbers and dates; of categories the codes, if there is a vector to learn."""
+        given = zip(map(_argument, self.signature.inputs), inputs, strict=True)
+        return tuple(
+            values if self._learns(argument) else torch.cat(self._parts(argument, values), 1)
+            for argument, values in given
+        )
+
     def loss(
         self, inputs: tuple[Tensor, ...], target: Tensor, weight: Tensor | None, masks: tuple[Tensor, ...]
     ) -> Tensor:
         """The cross-entropy in nats, or the squared error in units of the target's variance; see `Network.loss`."""
         given = dict(zip(map(_argument, self.signature.inputs), inputs, strict=True))
-        outputs = self._outputs(given.get("x"), given.get("text"), given.get("date"), masks)
-        smoothing = self.smoothing if self.training else 0.0
-        if self.is_multiclass:
-            losses = functional.cross_entropy(outputs, target, reduction="none")
-            if smoothing:
-                losses = (1 - smoothing) * losses - smoothing * (self.prior * outputs.log_softmax(1)).sum(1)
-        elif self.target is not None:
-            losses = (outputs[:, 0] - (target - self.target[0]) / self.target[1]) ** 2
-        else:
-            # Towards the prior: smoothing towards equal classes would overrate a rare one.
-            target = target * (1 - smoothing) + smoothing * self.prior[1]
-            losses = functional.binary_cross_entropy_with_logits(outputs[:, 0], target, reduction="none")
+        parts = [
+            self._parts(argument, given[argument]) if self._learns(argument) else [given[argument]]
+            for argument in _ARGUMENTS
+            if argument in given
+        ]
+        values = list(itertools.chain(*parts))
+        outputs = self._outputs(torch.cat(values, 1) if len(values) > 1 else values[0], masks)
+        losses = _losses(self, outputs, target, self.smoothing if self.training else 0.0)
         return (losses if weight is None else losses * weight).mean()
 
-    def _outputs(self, x: Tensor | None, text: Tensor | None, date: Tensor | None, masks: tuple[Tensor, ...]) -> Tensor:
-        parts = []
-        if self.numeric is not None:
-            parts.append(self.numeric(x))
-        if text is not None:
-            parts += [embedding(text[:, place]) for place, embedding in enumerate(self.embeddings)]
-        if self.dates is not None:
-            parts.append(self.dates(date))
-        values = torch.cat(parts, 1)
+    def _learns(self, argument: str) -> bool:
+        """Whether parameters change what the first layer takes of this argument."""
+        return argument == "text" and any(True for _ in self.embeddings.parameters())
+
+    def _parts(self, argument: str, values: Tensor) -> list[Tensor]:
+        """What the first layer takes of an argument, each float32 of shape (batch, some columns)."""
+        if argument == "text":
+            return [embedding(values[:, place]) for place, embedding in enumerate(self.embeddings)]
+        columns = self.numeric if argument == "x" else self.dates
+        assert columns is not None
+        return [columns(values)]
+
+    def _outputs(self, values: Tensor, masks: tuple[Tensor, ...]) -> Tensor:
         for place, layer in enumerate(self.layers[:-1]):
             values = layer(values).relu()
             if masks:
                 values = values * masks[place]
         return self.layers[-1](values)  # type: ignore[no-any-return]
+
+
+def _losses(network: TableNet, outputs: Tensor, target: Tensor, smoothing: float) -> Tensor:
+    """The loss of each row, shape (batch,), from what the last layer gave."""
+    if network.is_multiclass:
+        losses = functional.cross_entropy(outputs, target, reduction="none")
+        if smoothing:
+            losses = (1 - smoothing) * losses - smoothing * (network.prior * outputs.log_softmax(1)).sum(1)
+        return losses
+    if network.target is not None:
+        return (outputs[:, 0] - (target - network.target[0]) / network.target[1]) ** 2
+    # Towards the prior: smoothing towards equal classes would overrate a rare one.
+    target = target * (1 - smoothing) + smoothing * network.prior[1]
+    return functional.binary_cross_entropy_with_logits(outputs[:, 0], target, reduction="none")
 
 
 def _argument(tensor: Input) -> str:
