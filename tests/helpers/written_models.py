@@ -57,11 +57,14 @@ def node(operator: str, inputs: Sequence[str], outputs: Sequence[str], *attribut
     )
 
 
-def attribute(name: str, value: int | bytes) -> bytes:
-    """An attribute: an integer, or a graph."""
-    return (
-        message((1, name), (3, value), (20, 2)) if isinstance(value, int) else message((1, name), (6, value), (20, 5))
-    )
+def attribute(name: str, value: int | bytes | Sequence[str] | Sequence[int]) -> bytes:
+    """An attribute: an integer, a graph, strings or integers."""
+    if isinstance(value, int):
+        return message((1, name), (3, value), (20, 2))
+    if isinstance(value, bytes):
+        return message((1, name), (6, value), (20, 5))
+    are_strings = any(isinstance(one, str) for one in value)
+    return message((1, name), *((9 if are_strings else 8, one) for one in value), (20, 8 if are_strings else 7))
 
 
 def reference(name: str, kind: int) -> bytes:
@@ -114,4 +117,4 @@ def model(main: bytes, functions: Sequence[bytes] = (), metadata: Mapping[str, s
     )
 
 
-_OPSETS = (message((1, ""), (2, 16)), message((1, "own"), (2, 1)))
+_OPSETS = (message((1, ""), (2, 16)), message((1, "ai.onnx.ml"), (2, 2)), message((1, "own"), (2, 1)))

@@ -50,6 +50,10 @@ class OpenedFiles:
         """What ONNX Runtime opens: the content, or the absolute path of a file that is not held."""
         return self.path if self.content is None else self.content
 
+    def whole_content(self) -> bytes:
+        """The content of the model. Raises: as `sha256`."""
+        return self._read_later.read(Path.read_bytes, Path(self.path)) if self.content is None else self.content
+
     @property
     def weight_files(self) -> tuple[Path, ...]:
         """The files with weights of the model."""

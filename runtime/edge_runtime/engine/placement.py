@@ -63,6 +63,7 @@ class Placement:
         main: the session for small calls, and for all unless the device is "auto", or it computes on one thread.
         ranges: the integers that inputs take, if the model looks something up at them; None if it does not.
         threads: the most processors that one call may use; None for all of this process.
+        settings: how the model was opened.
     """
 
     def __init__(self, source: ModelSource, settings: SessionSettings) -> None:
@@ -72,8 +73,7 @@ class Placement:
             ModelNotFound, InvalidModel, InvalidInput, UnknownDevice, DeviceUnavailable, RuntimeNotInstalled: see
                 `Predictor`.
         """
-        self._source, self._settings = source, settings
-        self.threads = settings.threads
+        self._source, self.settings, self.threads = source, settings, settings.threads
         chooses = settings.may_choose
         self._all_threads = settings.on_cpu if chooses else settings
         # Its threads would take longer to start than the rest, and most of its calls are done before they wake up.
@@ -129,7 +129,7 @@ class Placement:
         from edge_runtime.contract import certificate
 
         text = self.main.meta.custom_metadata_map.get(CERTIFICATE_KEY)
-        return None if text is None else certificate.Certificate.from_json(text, self._settings.limits)
+        return None if text is None else certificate.Certificate.from_json(text, self.settings.limits)
 
     @cached_property
     def metadata(self) -> ModelMetadata:
@@ -148,7 +148,7 @@ class Placement:
                         self._may_use_cuda = False
                         return None
                     try:
-                        self._cuda = Session(self._source, replace(self._settings, device=CUDA))
+                        self._cuda = Session(self._source, replace(self.settings, device=CUDA))
                     except DeviceUnavailable as error:
                         _LOG.warning("large calls of %r stay on the CPU: %s", self._source, error)
                         self._may_use_cuda = False
@@ -203,7 +203,7 @@ class Placement:
         with self._opening:
             if self._single is None and self._source.size <= _SMALL_FILE and self._source.opens_the_same():
                 # The system's allocator would keep memory for each thread that takes batches.
-                settings = self._settings.on_one_thread.with_options({"enable_cpu_mem_arena": True})
+                settings = self.settings.on_one_thread.with_options({"enable_cpu_mem_arena": True})
                 self._single = Session(self._source, settings)
         return self._single
 

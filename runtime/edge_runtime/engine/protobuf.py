@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Self, TypeAlias
 
-_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
+# The kinds of fields, in the last three bits of a tag.
+VARINT, _FIXED64, LENGTH, _FIXED32 = 0, 1, 2, 5
 _MOST_VARINT = 10
 _TAGS = 2**32
 
@@ -25,7 +26,7 @@ def _tags(kind: int) -> bytes:
 @functools.cache
 def _numbers() -> re.Pattern[bytes]:
     """Fields up to 15 that have no length, one after the other."""
-    tags = tuple(map(_tags, (_VARINT, _FIXED64, _FIXED32)))
+    tags = tuple(map(_tags, (VARINT, _FIXED64, _FIXED32)))
     return re.compile(b"(?:%b[\x80-\xff]{0,9}+[\x00-\x7f]|%b.{8}|%b.{4})++" % tags, re.DOTALL)
 
 
@@ -119,7 +120,7 @@ def fields(data: Bytes, at: int, end: int, numbers: bool = True) -> Iterator[tup
                     # ONNX Runtime reads 32 bits of it, and so another field.
                     raise Damaged
             kind = tag & 7
-            if kind == _LENGTH:
+            if kind == LENGTH:
                 size = data[at]
                 at += 1
                 if size > 127:
@@ -128,7 +129,7 @@ def fields(data: Bytes, at: int, end: int, numbers: bool = True) -> Iterator[tup
             elif not numbers and (after := _numbers_end(data, at - 1, end)) >= at:
                 at = after
                 continue
-            elif kind == _VARINT:
+            elif kind == VARINT:
                 stop = at + 1
                 while data[stop - 1] > 127:
                     stop += 1
@@ -139,7 +140,7 @@ def fields(data: Bytes, at: int, end: int, numbers: bool = True) -> Iterator[tup
                 raise Damaged
             if stop > end:
                 raise Damaged
-            yield tag >> 3, kind == _LENGTH, at, stop
+            yield tag >> 3, kind == LENGTH, at, stop
             at = stop
     except IndexError:
         raise Damaged from None
@@ -161,6 +162,21 @@ def content(data: Bytes, start: int, stop: int) -> bytes:
 def number_at(data: Bytes, start: int) -> int:
     """The integer that begins at `start`, in a field that `fields` has given."""
     return _varint(data, start)[0]
+
+
+def written(number: int, value: bytes | int) -> bytes:
+    """The field `number` with this content, or with this integer, which is not negative, as a message holds it."""
+    if isinstance(value, int):
+        return _encoded(number << 3) + _encoded(value)
+    return _encoded(number << 3 | LENGTH) + _encoded(len(value)) + value
+
+
+def _encoded(value: int) -> bytes:
+    parts = bytearray()
+    while value > 127:
+        parts.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*parts, value])
 
 
 def _varint(data: Bytes, at: int) -> tuple[int, int]:

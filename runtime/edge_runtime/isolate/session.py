@@ -117,7 +117,7 @@ class IsolatedPlacement(Placement):
                 f"{settings.shown_device} cannot be used: an isolated model runs on the CPU alone; leave it out, or "
                 "open a model that you trust without isolation"
             )
-        self._settings, self.isolated = settings, IsolatedSession(source, settings.on_cpu)
+        self.settings, self.isolated = settings, IsolatedSession(source, settings.on_cpu)
         self.main = self._pooled = cast(Session, self.isolated)
         self.threads, self.ranges = settings.threads, ranges_in(self.main.metadata, self.main.inputs)
         self._turns, self._opening = None, threading.RLock()
@@ -146,7 +146,7 @@ class IsolatedPlacement(Placement):
         from edge_runtime.contract.certificate import Certificate
 
         text = replies.optional_text(self.isolated.ask("certificate"))
-        return None if text is None else Certificate.from_json(text, self._settings.limits)
+        return None if text is None else Certificate.from_json(text, self.settings.limits)
 
     def verify(self, on_batch: Callable[[], object] | None) -> Verification:
         """See `OpenedModel.verify`."""

@@ -27,6 +27,7 @@ from edge_runtime import Predictor, Signature
 from edge_runtime.contract.category_codes import UNKNOWN, codes_of, encode
 from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
 from edge_runtime.contract.signature import Feature, Input
+from edge_runtime.engine.coded_strings import with_code_inputs
 
 
 def model_of_codes(columns: int) -> ModelProto:
@@ -71,6 +72,14 @@ def test_the_graph_gives_the_codes_that_the_encoder_gives(data: st.DataObject) -
     rows = data.draw(st.lists(st.tuples(*cells), min_size=1, max_size=8))
     strings = np.array(rows, object).reshape(len(rows), len(columns))
     np.testing.assert_array_equal(session.run(None, {"text": strings})[0], encode(strings, columns))
+    # For calls of many rows the runtime takes the encoders off again.
+    content = with_code_inputs(
+        to_bytes(with_string_inputs(model_of_codes(len(columns)), described(columns))), {"text": columns}
+    )
+    assert content is not None
+    onnx.checker.check_model(onnx.load_from_string(content), full_check=True)
+    without = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    np.testing.assert_array_equal(without.run(None, {"text": encode(strings, columns)})[0], encode(strings, columns))
 
 
 @given(st.lists(features(), min_size=1, max_size=3).map(tuple), st.integers(0, 40), st.integers(0, 2**32 - 1))
