@@ -38,7 +38,9 @@ class BatchAnswering:
         """
         self._run, self._answering, self._novelty = model.run, answering, None
         signature = None if answering is None else answering.signature
-        self.reader = BatchReader(signature, model.inputs)
+        # What is unlike the training data is told by strings.
+        take_codes = None if answering is None or flag_unseen else answering.take_codes
+        self.reader = BatchReader(signature, model.inputs, take_codes)
         if answering is None or signature is None:
             if top is not None or flag_unseen:
                 raise NoSignature("the model has no edge-predict signature, so the meaning of its outputs is unknown")

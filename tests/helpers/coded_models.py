@@ -1,4 +1,4 @@
-"""Models with what edge_export writes in front of a graph for strings, written without onnx."""
+"""Models with what edge_export writes before a graph for strings, written without onnx."""
 
 from collections.abc import Sequence
 
@@ -29,8 +29,8 @@ def encoder(feature: Feature, place: int, *more: bytes, default: int = 0, text: 
     )
 
 
-def front(features: Sequence[Feature], text: str = "text") -> list[bytes]:
-    """All nodes in front of the codes of the input `text`."""
+def string_encoders(features: Sequence[Feature], text: str = "text") -> list[bytes]:
+    """All nodes before the codes of the input `text`."""
     places = range(len(features))
     split = node("Split", [text, "widths"], [f"{text}_text_{place}" for place in places], AXIS)
     encoders = [encoder(feature, place, text=text) for place, feature in enumerate(features)]
@@ -53,7 +53,7 @@ def text_model(
 
     Args:
         features: the features of the strings, all of them categorical.
-        nodes: what stands in front, in place of `front(features)`.
+        nodes: what comes before the codes, in place of `string_encoders(features)`.
         more: nodes at the end.
         outputs: outputs besides y.
         widths: what the input is split into.
@@ -68,7 +68,7 @@ def text_model(
         node("Add", ["sums", "x"], ["y"]),
     ]
     main = graph(
-        [*(front(features) if nodes is None else nodes), *network, *more],
+        [*(string_encoders(features) if nodes is None else nodes), *network, *more],
         [value("x", ["rows", 1]), value("text", ["rows", size], STRING)],
         [value("y", ["rows", 1]), *outputs],
         [

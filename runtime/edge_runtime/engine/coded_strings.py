@@ -1,7 +1,7 @@
 """A model that takes category codes, made of one that takes strings: for calls of many rows.
 
 ONNX Runtime copies every string of a call, and looks each one up by itself. Who has a column of a million rows with few
-different values looks those up, and passes codes (`contract.category_codes`). So what the exporter puts in front of a
+different values looks those up, and passes codes (`contract.category_codes`). So what the exporter puts before a
 graph for strings is cut off here:
 
     Split(text, widths) -> a column each -> LabelEncoder -> Concat -> codes
@@ -28,7 +28,7 @@ _T = TypeVar("_T")
 # The fields of a message by number: contents, or integers; None for numbers of fixed size.
 _Message: TypeAlias = dict[int, list[bytes | int | None]]
 
-# The attributes of what stands in front: `axis` is the integer 1.
+# The attributes of Split and Concat: `axis` is the integer 1.
 _AXIS: dict[bytes, _Message] = {b"axis": {3: [1], 20: [2]}}
 
 
@@ -80,7 +80,7 @@ class _Graph:
     def __init__(self, model: bytes, graph: _Part) -> None:
         self._model = model
         self._parts = list(_parts(model, graph.start, graph.stop))
-        # What takes each value; None for what is no node of this graph.
+        # What takes each value; None for what is not a node of this graph.
         self._takers: dict[bytes, list[_Node | None]] = {}
         for place, part in enumerate(self._parts):
             if part.number == _NODE:
@@ -98,7 +98,7 @@ class _Graph:
         inputs, replaced, within = self._places(_INPUT), dict[int, bytes](), set[bytes]()
         for name, features in strings.items():
             key = name.encode()
-            nodes, codes = self._front(key, features)
+            nodes, codes = self._encoders_of(key, features)
             within |= {output for node in nodes[:-1] for output in node.outputs}
             replaced |= {node.place: b"" for node in nodes}
             widths = nodes[0].inputs[1]
@@ -114,7 +114,7 @@ class _Graph:
         kept = (self._model[part.begin : part.stop] for part in self._parts)
         return b"".join(replaced.get(place, part) for place, part in enumerate(kept))
 
-    def _front(self, name: bytes, features: Sequence[Feature]) -> tuple[list[_Node], bytes]:
+    def _encoders_of(self, name: bytes, features: Sequence[Feature]) -> tuple[list[_Node], bytes]:
         """The nodes from the input `name` to its codes, Concat last, and the name of the codes."""
         split = self._taker(name)
         columns = split.outputs

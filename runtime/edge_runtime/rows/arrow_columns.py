@@ -5,6 +5,7 @@ decide otherwise, is left to `read_value`: so each value, and each reason to ref
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from edge_runtime.contract.category_codes import UNKNOWN, codes_of
 from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.signals import is_from_handler
 from edge_runtime.contract.signature import Feature
@@ -45,7 +47,7 @@ def read_column(array: Any, feature: Feature, dtype: np.dtype[Any]) -> Column:
     Args:
         array: a `pyarrow.Array` of any type, shape (rows,).
         feature: what the column is.
-        dtype: of the tensor: a floating type, or object for strings.
+        dtype: of the tensor: a floating type, object for strings, or int64 for the codes of categories.
 
     Returns:
         Its values and the refused ones.
@@ -171,8 +173,9 @@ def _of_distinct(distinct: Any, places: npt.NDArray[Any], feature: Feature, dtyp
             raise
         found = list(distinct)
     entries = Column(np.empty(len(found), dtype))
+    codes = _codes(feature, dtype)
     for place, value in enumerate(found):
-        _read_into(entries, place, value, feature)
+        _read_into(entries, place, value, feature, codes)
     return _taken(entries, places, feature, dtype)
 
 
@@ -181,7 +184,7 @@ def _taken(entries: Column, places: npt.NDArray[Any], feature: Feature, dtype: n
     table = Column(np.concatenate([entries.values, np.empty(1, dtype)]), dict(entries.refused))
     null = len(entries.values)
     if len(places) and places.min() < 0:
-        _read_into(table, null, None, feature)
+        _read_into(table, null, None, feature, _codes(feature, dtype))
     column = Column(table.values[places])
     if table.refused:
         is_refused = np.zeros(null + 1, np.bool_)
@@ -214,7 +217,14 @@ def _fill_nulls(array: Any, feature: Feature, column: Column) -> None:
     column.refused |= dict.fromkeys(np.flatnonzero(is_null).tolist(), null.refused[0])
 
 
-def _read_into(column: Column, place: int, value: Any, feature: Feature) -> None:
+def _codes(feature: Feature, dtype: np.dtype[Any]) -> Mapping[str, int] | None:
+    """The code of each string, if the tensor holds codes."""
+    return codes_of(feature) if feature.kind == "categorical" and dtype == np.int64 else None
+
+
+def _read_into(
+    column: Column, place: int, value: Any, feature: Feature, codes: Mapping[str, int] | None = None
+) -> None:
     """Read one value of Python, or a scalar of Arrow that may have none in Python."""
     try:
         if isinstance(value, pa.Scalar):
@@ -228,6 +238,9 @@ def _read_into(column: Column, place: int, value: Any, feature: Feature) -> None
             raise
         reason = shortened(one_line(error)) or type(error).__name__
         column.refused[place] = f"the value cannot be read: {reason}"
+        return
+    if codes is not None:
+        column.values[place] = codes.get(str(read), UNKNOWN)
         return
     with np.errstate(over="ignore"):
         column.values[place] = read

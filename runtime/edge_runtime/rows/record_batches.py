@@ -3,8 +3,9 @@
 A row that cannot be read does not end a batch: the others are read, and it is named with its reason.
 """
 
+import contextlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +14,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from edge_runtime.contract.errors import InvalidInput
-from edge_runtime.contract.signature import Signature
+from edge_runtime.contract.signature import Feature, Signature
 from edge_runtime.contract.tensors import TensorSpec
 from edge_runtime.contract.values import listed, misspelt
 from edge_runtime.rows.arrow_columns import Column, read_column
 from edge_runtime.rows.arrow_tensors import check_spec, read_tensor
+
+# From so many rows on, strings become codes: to open the model once more takes as long as these.
+_MANY = 20_000
 
 
 @dataclass(frozen=True)
@@ -46,20 +50,31 @@ class BatchReader:
             plain numbers, strings for everything else. Columns of any type are read.
     """
 
-    def __init__(self, signature: Signature | None, specs: Sequence[TensorSpec]) -> None:
+    def __init__(
+        self,
+        signature: Signature | None,
+        specs: Sequence[TensorSpec],
+        take_codes: Callable[[], Sequence[TensorSpec] | None] | None = None,
+    ) -> None:
         """Read for the inputs that the file declares as `specs`, as `signature` describes them, if there is one.
+
+        Args:
+            signature: what a row is.
+            specs: the inputs.
+            take_codes: called once there were thousands of rows: it gives other inputs, which take category codes for
+                strings, or None. Later batches are read for these.
 
         Raises:
             InvalidInput: the model has no named features, and an input does not have a value for each row.
         """
         self._specs = {spec.name: spec for spec in specs}
         self._inputs = signature.inputs if signature is not None and signature.has_features else ()
-        # Each feature, and the type of its tensor.
-        self._features = {
-            feature.name: (feature, self._specs[tensor.name].dtype or np.dtype(np.object_))
-            for tensor in self._inputs
-            for feature in tensor.features
-        }
+        self._features = self._described(specs)
+        self._rows = 0
+        # Taken in one step of the interpreter, so that one thread makes the call.
+        self._take_codes = (
+            [take_codes] if take_codes is not None and any(one.holds_strings for one in self._inputs) else []
+        )
         self._optional = frozenset(name for name, (one, _) in self._features.items() if one.missing is not None)
         self.names: tuple[str, ...] = tuple(self._specs)
         if signature is not None and self._inputs:
@@ -93,16 +108,17 @@ class BatchReader:
         names = batch.schema.names
         places = self._check(names, self._optional)
         rows = batch.num_rows
-        columns = {
-            name: self._read_column(name, batch.column(places[name]) if name in places else pa.nulls(rows))
-            for name in self.names
-        }
+        features = self._features_after(rows)
+        columns = {}
+        for name in self.names:
+            array = batch.column(places[name]) if name in places else pa.nulls(rows)
+            columns[name] = read_column(array, *features[name]) if features else read_tensor(array, self._specs[name])
         bad = union(columns)
         good = None
         if bad:
             good = np.ones(rows, np.bool_)
             good[[row for row, _, _ in bad]] = False
-        feed = self._feed(columns, rows)
+        feed = self._feed(columns, rows, features)
         return ReadBatch(feed if good is None else {name: tensor[good] for name, tensor in feed.items()}, good, bad)
 
     def _check(self, names: list[str], optional: frozenset[str]) -> dict[str, int]:
@@ -124,18 +140,29 @@ class BatchReader:
         dtype = self._specs[name].dtype
         return pa.float64() if dtype is not None and dtype.kind == "f" else pa.string()
 
-    def _read_column(self, name: str, array: Any) -> Column:
-        if self._inputs:
-            return read_column(array, *self._features[name])
-        return read_tensor(array, self._specs[name])
+    def _described(self, specs: Sequence[TensorSpec]) -> dict[str, tuple[Feature, np.dtype[Any]]]:
+        """Each feature, and the type of its tensor."""
+        types = {spec.name: spec.dtype or np.dtype(np.object_) for spec in specs}
+        return {one.name: (one, types[tensor.name]) for tensor in self._inputs for one in tensor.features}
 
-    def _feed(self, columns: Mapping[str, Column], rows: int) -> dict[str, npt.NDArray[Any]]:
+    def _features_after(self, rows: int) -> dict[str, tuple[Feature, np.dtype[Any]]]:
+        """The features as the next `rows` rows are to be read."""
+        self._rows += rows
+        if self._rows > _MANY and self._take_codes:
+            with contextlib.suppress(IndexError):
+                if (specs := self._take_codes.pop()()) is not None:
+                    self._features = self._described(specs)
+        return self._features
+
+    def _feed(
+        self, columns: Mapping[str, Column], rows: int, features: Mapping[str, tuple[Feature, np.dtype[Any]]]
+    ) -> dict[str, npt.NDArray[Any]]:
         """The model's inputs, from the columns by name."""
         if not self._inputs:
             return {name: column.values for name, column in columns.items()}
         feed = {}
         for tensor in self._inputs:
-            _, dtype = self._features[tensor.feature_names[0]]
+            _, dtype = features[tensor.feature_names[0]]
             values = feed[tensor.name] = np.empty((rows, tensor.feature_count), dtype)
             for place, name in enumerate(tensor.feature_names):
                 values[:, place] = columns[name].values

@@ -1,7 +1,7 @@
-"""What stands in front of a graph for strings is cut off; models that are not exactly so are not cut."""
+"""What stands before a graph for strings is cut off; models that are not exactly so are not cut."""
 
 import pytest
-from coded_models import AXIS, CODES, WORDS, encoder, front, text_model
+from coded_models import AXIS, CODES, WORDS, encoder, string_encoders, text_model
 from hypothesis import given
 from hypothesis import strategies as st
 from paths import MODELS
@@ -25,7 +25,7 @@ UNLIKE = {
 
 @pytest.mark.parametrize("nodes", UNLIKE.values(), ids=UNLIKE)
 def test_other_encoders_are_not_cut(nodes: list[bytes]) -> None:
-    split, _, *others = front(FEATURES)
+    split, _, *others = string_encoders(FEATURES)
     assert with_code_inputs(text_model(nodes=[split, *nodes, *others]), {"text": FEATURES}) is None
 
 
@@ -42,20 +42,20 @@ MODELS_UNLIKE = {
     "a column is an output": text_model(outputs=[value("text_text_0", ["rows", 1], STRING)]),
     "columns of another width": text_model(widths=[2, 0]),
     "columns in another order": text_model(
-        nodes=[*front(FEATURES)[:-1], node("Concat", ["text_codes_1", "text_codes_0"], ["text_codes"], AXIS)]
+        nodes=[*string_encoders(FEATURES)[:-1], node("Concat", ["text_codes_1", "text_codes_0"], ["text_codes"], AXIS)]
     ),
     "other columns": text_model(
-        nodes=[*front(FEATURES)[:-1], node("Concat", ["text_codes_0", "text_codes_0"], ["text_codes"], AXIS)]
+        nodes=[*string_encoders(FEATURES)[:-1], node("Concat", ["text_codes_0", "text_codes_0"], ["text_codes"], AXIS)]
     ),
     "another axis": text_model(
         nodes=[
-            *front(FEATURES)[:-1],
+            *string_encoders(FEATURES)[:-1],
             node("Concat", ["text_codes_0", "text_codes_1"], ["text_codes"], attribute("axis", -1)),
         ]
     ),
     "another operator": text_model(
         nodes=[
-            *front(FEATURES)[:-1],
+            *string_encoders(FEATURES)[:-1],
             node("Concat", ["text_codes_0", "text_codes_1"], ["text_codes"], AXIS, domain="own"),
         ]
     ),
