@@ -15,17 +15,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from edge_runtime.contract.category_codes import UNKNOWN, codes_of
+from edge_runtime.contract.dates import FIRST_SECOND, LAST_SECOND
 from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.signals import is_from_handler
 from edge_runtime.contract.signature import Feature
 from edge_runtime.contract.terminal import one_line, shortened
 from edge_runtime.contract.values import FLOAT32_MAX, read_value
+from edge_runtime.rows.arrow_text import numbers, seconds
 
-# Strings that Arrow reads as Python does, besides "inf" and "nan", which `read_value` knows more of.
-_PLAIN_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
-
-# What Arrow is asked to remove around a number. Python knows more white space, which is left to it.
-_BLANKS = " \t\r\n"
+# How many of a unit are a second.
+_UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 @dataclass
@@ -47,7 +46,7 @@ def read_column(array: Any, feature: Feature, dtype: np.dtype[Any]) -> Column:
     Args:
         array: a `pyarrow.Array` of any type, shape (rows,).
         feature: what the column is.
-        dtype: of the tensor: a floating type, object for strings, or int64 for the codes of categories.
+        dtype: of the tensor: a floating type, object for strings, or int64 for dates and for the codes of categories.
 
     Returns:
         Its values and the refused ones.
@@ -59,13 +58,14 @@ def read_column(array: Any, feature: Feature, dtype: np.dtype[Any]) -> Column:
         return read_column(pc.run_end_decode(array), feature, dtype)
     if pa.types.is_dictionary(kind):
         return _decoded(array, feature, dtype)
-    if feature.kind == "numeric":
-        if _is_number(kind):
-            return _numbers(array, _as_floats(array), feature, dtype)
-        if _is_string(kind):
-            return _parsed(array, feature, dtype)
-    elif feature.kind == "boolean" and _is_number(kind):
+    if feature.kind == "numeric" and _is_number(kind):
+        return _numbers(array, _as_floats(array), feature, dtype)
+    if feature.kind == "boolean" and _is_number(kind):
         return _booleans(array, feature, dtype)
+    if feature.kind == "date" and (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
+        return _dates(array, feature, dtype)
+    if feature.kind in ("numeric", "date") and _is_string(kind):
+        return _parsed(array, feature, dtype)
     return _by_value(array, feature, dtype)
 
 
@@ -111,33 +111,51 @@ def _numbers(array: Any, values: npt.NDArray[Any], feature: Feature, dtype: np.d
 def _booleans(array: Any, feature: Feature, dtype: np.dtype[Any]) -> Column:
     """The column of a boolean feature, from numbers and booleans."""
     values = _as_floats(array)
-    column = Column(values.astype(dtype))
+    with np.errstate(over="ignore"):
+        column = Column(values.astype(dtype))
     if not pa.types.is_boolean(array.type) and not (is_either := (values == 0) | (values == 1)).all():
         _reread(array, np.flatnonzero(~is_either), feature, column)
     _fill_nulls(array, feature, column)
     return column
 
 
-def _parsed(array: Any, feature: Feature, dtype: np.dtype[Any]) -> Column:
-    """The column of a numeric feature, from strings."""
-    try:
-        trimmed = pc.utf8_trim(array, _BLANKS)
-        try:
-            numbers = trimmed.cast(pa.float64())
-        except pa.ArrowInvalid:
-            is_plain = pc.match_substring_regex(trimmed, _PLAIN_NUMBER)
-            numbers = pc.if_else(is_plain, trimmed, pa.scalar(None, trimmed.type)).cast(pa.float64())
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        # It is not UTF-8, or of a kind of strings that this version of Arrow cannot take apart.
-        return _by_value(array, feature, dtype)
-    values = numbers.to_numpy(zero_copy_only=False)
-    column = _numbers(array, values, feature, dtype)
-    others = np.flatnonzero(~np.isfinite(values))
-    if len(others):
-        rest = _by_value(array.take(pa.array(others)), feature, dtype)
-        column.values[others] = rest.values
-        column.refused |= {int(others[place]): reason for place, reason in rest.refused.items()}
+def _dates(array: Any, feature: Feature, dtype: np.dtype[Any]) -> Column:
+    """The column of a date feature, from dates and times, which have their offset taken off."""
+    kind = array.type
+    if pa.types.is_timestamp(kind):
+        values = _integers(array.cast(pa.int64())) // _UNITS[kind.unit]
+    elif pa.types.is_date32(kind):
+        values = _integers(array.cast(pa.int32())).astype(np.int64) * 86400
+    else:
+        values = _integers(array.cast(pa.int64())) // 86_400_000 * 86400
+    column = Column(values.astype(dtype))
+    _fill_nulls(array, feature, column)
+    _reread(array, np.flatnonzero((values < FIRST_SECOND) | (values > LAST_SECOND)), feature, column)
     return column
+
+
+def _parsed(array: Any, feature: Feature, dtype: np.dtype[Any]) -> Column:
+    """The column of a numeric feature or of dates, from strings."""
+    is_date = feature.kind == "date"
+    try:
+        found = seconds(array, feature.order) if is_date else numbers(array, feature.notation)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return _by_value(array, feature, dtype)
+    if is_date:
+        column = Column(_integers(found).astype(dtype))
+        undecided = found.is_null().to_numpy(zero_copy_only=False)
+    else:
+        values = found.to_numpy(zero_copy_only=False)
+        column = _numbers(array, values, feature, dtype)
+        undecided = ~np.isfinite(values)
+    _reread(array, np.flatnonzero(undecided), feature, column)
+    return column
+
+
+def _integers(array: Any) -> npt.NDArray[Any]:
+    """Integers; 0 where they are null."""
+    values: npt.NDArray[Any] = (array.fill_null(0) if array.null_count else array).to_numpy(zero_copy_only=False)
+    return values
 
 
 def _decoded(array: Any, feature: Feature, dtype: np.dtype[Any]) -> Column:
@@ -199,22 +217,24 @@ def _taken(entries: Column, places: npt.NDArray[Any], feature: Feature, dtype: n
 
 def _reread(array: Any, places: npt.NDArray[Any], feature: Feature, column: Column) -> None:
     """Read the values at `places` one by one."""
+    if not len(places):
+        return
     part = _by_value(array.take(pa.array(places)), feature, column.values.dtype)
     column.values[places] = part.values
     column.refused |= {int(places[place]): reason for place, reason in part.refused.items()}
 
 
 def _fill_nulls(array: Any, feature: Feature, column: Column) -> None:
-    """Set what null is in a column of numbers."""
+    """Set what null is in a column."""
     if not array.null_count:
         return
     is_null = array.is_null().to_numpy(zero_copy_only=False)
-    if feature.missing is not None:
-        column.values[is_null] = math.nan
-        return
     null = Column(np.empty(1, column.values.dtype))
     _read_into(null, 0, None, feature)
-    column.refused |= dict.fromkeys(np.flatnonzero(is_null).tolist(), null.refused[0])
+    if null.refused:
+        column.refused |= dict.fromkeys(np.flatnonzero(is_null).tolist(), null.refused[0])
+    else:
+        column.values[is_null] = null.values[0]
 
 
 def _codes(feature: Feature, dtype: np.dtype[Any]) -> Mapping[str, int] | None:

@@ -47,7 +47,7 @@ class BatchReader:
         names: the columns that it reads, in the order of a row's values: the features, or if the model has none the
             names of its inputs.
         types: the type of Arrow that is best for each column where a file leaves the choice, as CSV does: float64 for
-            plain numbers, strings for everything else. Columns of any type are read.
+            numbers as programs write them, strings for everything else. Columns of any type are read.
     """
 
     def __init__(
@@ -136,7 +136,9 @@ class BatchReader:
 
     def _type_of(self, name: str) -> Any:
         if self._inputs:
-            return pa.float64() if self._features[name][0].kind == "numeric" else pa.string()
+            feature, _ = self._features[name]
+            # 1.234 may be another number in the feature's notation.
+            return pa.float64() if feature.kind == "numeric" and feature.notation is None else pa.string()
         dtype = self._specs[name].dtype
         return pa.float64() if dtype is not None and dtype.kind == "f" else pa.string()
 
