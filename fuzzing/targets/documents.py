@@ -48,6 +48,7 @@ def _signature(data: bytes) -> None:
     expect(len(signature.feature_names) == len(signature.features), "there are more names than features")
     for tensor in signature.inputs:
         repr((tensor.kinds, tensor.feature_names, tensor.holds_strings, [one.spellings for one in tensor.features]))
+        repr([one.notation.example for one in tensor.features if one.notation is not None])
     columns = len(signature.labels) if signature.task == "multiclass_classification" else 1
     numbers = np.zeros((2, columns), np.float32)
     if signature.task != "regression":
@@ -57,7 +58,7 @@ def _signature(data: bytes) -> None:
             {
                 tensor.name: np.full((2, tensor.feature_count), "a", object)
                 if tensor.holds_strings
-                else np.zeros((2, tensor.feature_count), np.float32)
+                else np.zeros((2, tensor.feature_count), np.int64 if tensor.holds_dates else np.float32)
                 for tensor in signature.inputs
             }
         )

@@ -6,7 +6,7 @@ from functools import cache
 
 from paths import MODELS
 
-from edge_runtime import Limits, Predictor
+from edge_runtime import Limits, Notation, Predictor
 from edge_runtime.cli.answers import Asked, Format, answer_words, answer_writer
 from edge_runtime.contract.signature import Feature
 from edge_runtime.contract.values import category_string, is_missing, read_value
@@ -15,7 +15,7 @@ from fuzzing.mutations import mutated_lines
 from fuzzing.target import Check, Target, expect
 
 # The first byte of an input chooses among these.
-_MODELS = ("penguins", "islands", "mass", "four_blobs", "three_labels")
+_MODELS = ("penguins", "islands", "mass", "four_blobs", "three_labels", "sales")
 _FORMATS: tuple[Format, ...] = ("text", "json", "csv")
 _FEATURES = (
     Feature("a"),
@@ -25,6 +25,9 @@ _FEATURES = (
     Feature("a", "categorical", categories=("Biscoe", "1.0", "true", "007")),
     Feature("a", "categorical", missing=0.5, categories=(1, -2, 2**70)),
     Feature("a", "categorical", categories=("é", " b")),
+    Feature("a", notation=Notation(",", " ", "R$", "%")),
+    Feature("a", "boolean", words=("nein", "Ja")),
+    Feature("a", "date", missing=0.5, order="mdy"),
 )
 
 
@@ -59,7 +62,8 @@ def _value(data: bytes) -> None:
     # As at the shell, which does not take bytes that are not UTF-8 for an error.
     text = data[1:].decode(errors="surrogateescape")
     value = read_value(text, feature := _FEATURES[(data[0] if data else 0) % len(_FEATURES)])
-    expect(isinstance(value, str if feature.kind == "categorical" else float), "it has another type")
+    types = {"categorical": str, "date": int}
+    expect(type(value) is types.get(feature.kind, float), "it has another type")
     expect(
         feature.missing is not None or isinstance(value, str) or not math.isnan(value) or feature.kind == "numeric",
         "NaN",
@@ -88,6 +92,18 @@ _TEXTS = (
     b'\3{"x1": 1, "x2": -1}\n[1, 2]\n',
     b"\3x2,x1\r\n1,2\r\n",
     b"\1Biscoe\nDream\n",
+    "\5sold;price;new;zip;paid\n31.12.2025;1.234,50 €;ja;007;2025-12-31T14:30:00Z\n1/2/2020;(5);Nein;7;\n".encode(),
+)
+_VALUES = (
+    b"1.5",
+    b"true",
+    b"-2",
+    b"NA",
+    b" b",
+    b"(R$ 1 234,5)",
+    b"JA",
+    b"12/31/2025 2:30 PM",
+    b"2025-12-31T14:30+01:00",
 )
 
 TARGETS = (
@@ -100,9 +116,7 @@ TARGETS = (
     Target(
         "value",
         lambda: _value,
-        lambda: [
-            bytes([place]) + text for place in range(len(_FEATURES)) for text in (b"1.5", b"true", b"-2", b"NA", b" b")
-        ],
+        lambda: [bytes([place]) + text for place in range(len(_FEATURES)) for text in _VALUES],
     ),
     Target(
         "words of limits",

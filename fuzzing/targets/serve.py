@@ -22,7 +22,7 @@ from fuzzing.mutations import mutated_bytes, mutated_json, mutated_lines
 from fuzzing.target import Check, Target, expect
 
 # The first byte of an input chooses among these.
-_MODELS = ("penguins", "words", "outputs", "images", "kinds")
+_MODELS = ("penguins", "words", "outputs", "images", "kinds", "sales")
 _TYPES = (
     "application/json",
     "text/csv",

@@ -3,11 +3,13 @@
 import numpy as np
 import torch
 
+from edge_runtime import Notation
 from edge_runtime.contract.category_codes import MISSING
-from edge_runtime.contract.signature import Feature, Input, Signature, Task
+from edge_runtime.contract.signature import Feature, Input, Kind, Signature, Task
 from edge_train import TableNet
 
 TASKS: tuple[Task, ...] = ("binary_classification", "multiclass_classification", "regression")
+NOTATIONS = (None, Notation(grouping=",", prefix="$"), Notation(",", " "), None, Notation(suffix="%"))
 WORDS = ("a", "b ", " c", "São Tomé", "Ünï", "日本", "NA?", "x\ty", "male", "Male", "0", "007")
 
 
@@ -21,9 +23,17 @@ def random_table_net(seed: int, strings: bool = True) -> TableNet:
     if strings and categorical and random.random() < 0.2:
         count = 0
     missing = [float(random.random() < 0.5) * 0.1 for _ in range(count + categorical)]
+    kinds: list[Kind] = ["numeric" if random.random() < 0.7 else "boolean" for _ in range(count)]
     numbers = tuple(
-        Feature(f"n{place}", "numeric" if random.random() < 0.7 else "boolean", missing=missing[place])
-        for place in range(count)
+        Feature(
+            f"n{place}",
+            kind,
+            missing=missing[place],
+            # Of their text alone: the network does not see it.
+            notation=NOTATIONS[place % len(NOTATIONS)] if kind == "numeric" else None,
+            words=("nein", "ja") if kind == "boolean" and place % 2 else None,
+        )
+        for place, kind in enumerate(kinds)
     )
     words = tuple(
         Feature(f"t{place}", "categorical", missing=missing[count + place], categories=_words(random))

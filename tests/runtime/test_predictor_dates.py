@@ -1,9 +1,12 @@
 """Dates, prices, words of booleans and codes with zeros before their digits, in every form in which rows are passed."""
 
 import csv
+import dataclasses
 import datetime
+import hashlib
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ import pytest
 import sales
 from paths import MODELS
 
-from edge_runtime import InvalidInput, Predictor
+from edge_runtime import InvalidInput, Predictor, ReferenceBatch
 from edge_runtime.cli.command import main
 
 MODEL = MODELS / "sales.onnx"
@@ -45,6 +48,23 @@ def test_tensors(predictor: Predictor) -> None:
     assert_answers(predictor.run(sales.feed(sales.HELD))["value"][:, 0])
     with pytest.raises(InvalidInput, match="date: int64 is expected, found float64"):
         predictor.run({**sales.feed(sales.HELD), "date": np.zeros((4, 2))})
+
+
+def test_reference_rows_of_dates_are_replayed(certified: Callable[..., bytes]) -> None:
+    value = ANSWERS.astype(np.float32)[:, None]
+    tolerance = {"value": np.full(value.shape, 2**-6, np.float32)}
+    batch = ReferenceBatch("ordinary rows", sales.feed(sales.HELD), {"value": value}, tolerance)
+    signature = hashlib.sha256(sales.SALES.to_json().encode()).hexdigest()
+    predictor = Predictor(certified(MODEL.read_bytes(), reference=(batch,), signature_sha256=signature), device="cpu")
+    assert predictor.verify().passed
+    # As the certificate in the file has them: whole seconds, and those of a missing date.
+    assert predictor.certificate is not None
+    np.testing.assert_array_equal(predictor.certificate.reference[0].inputs["date"], batch.inputs["date"], strict=True)
+    dates = batch.inputs["date"]
+    a_day_later = {**batch.inputs, "date": np.where(dates == sales.MISSING, dates, dates + sales.DAY)}
+    wrong = dataclasses.replace(batch, inputs=a_day_later)
+    content = certified(MODEL.read_bytes(), reference=(wrong,), signature_sha256=signature)
+    assert "value[2, 0] is 679.0, but torch's is 678.625" in Predictor(content, device="cpu").verify().failure
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])

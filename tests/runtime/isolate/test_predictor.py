@@ -15,6 +15,7 @@ import numpy as np
 import onnxruntime
 import penguin_rows
 import pytest
+import sales
 from concurrency import in_threads
 from confined import process_of
 from hypothesis import given, settings
@@ -46,6 +47,7 @@ ROWS: dict[str, st.SearchStrategy[Any]] = {
     "three_labels": st.lists(st.lists(values, min_size=2, max_size=2), max_size=5),
     "mass": st.lists(st.lists(values, min_size=2, max_size=2), max_size=5),
     "penguins": st.lists(st.sampled_from(penguin_rows.ROWS), max_size=5),
+    "sales": st.lists(st.sampled_from([*sales.WRITTEN, *sales.VALUES]), max_size=5),
     "islands": st.lists(st.fixed_dictionaries({}), max_size=0),
     "images": st.integers(1, 3).map(lambda rows: np.full((rows, *IMAGE), 0.5, np.float32)),
 }

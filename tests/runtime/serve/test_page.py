@@ -24,7 +24,7 @@ from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
 from edge_runtime.contract.signature import Input
 from edge_runtime.serve.page import page
 
-NAMES = ("penguins", "mass", "islands", "images", "tensors")
+NAMES = ("penguins", "mass", "islands", "sales", "images", "tensors")
 SERVED = (*NAMES, "four_blobs")
 HOSTILE = "<script>hacked = 1</script>\"'><img src=x onerror='hacked = 1'>${hacked = 1}`; touch hacked; `"
 
@@ -144,6 +144,28 @@ def test_values_that_training_never_saw(opened: Any) -> None:
     shown.get_by_text("'Atlantis' was not seen in training").wait_for()
     shown.get_by_text("9000 is far above the 6300 seen in training").wait_for()
     assert "Atlantis" in shown.locator("#command").inner_text()
+
+
+def test_values_as_people_write_them(opened: Any) -> None:
+    shown, predictor = opened("sales"), Predictor(MODELS / "sales.onnx", device="cpu")
+    row = {"sold": "31.12.2025", "price": 1200, "new": False, "zip": "007", "paid": None}
+    hints = shown.locator(".hint").all_inner_texts()
+    assert hints[0] == "2020-01-01 to 2025-12-31 in training"
+    assert hints[4] == "2020-01-01 01:00:00 to 2025-12-31 in training, 25% missing"
+    price = shown.get_by_label("price", exact=True)
+    price.fill("1,5")
+    price.press("ArrowUp")
+    assert price.input_value() == "11,5"
+    for text, sent in (("1.234,50 €", "1.234,50 €"), ("1,5", 1.5), ("1200", 1200)):
+        price.fill(text)
+        shown.locator("#command", has_text=json.dumps(sent, ensure_ascii=False)).wait_for()
+    shown.get_by_text("nein", exact=True).click()
+    shown.get_by_label("sold", exact=True).fill("31.12.2025")
+    shown.get_by_label("paid is missing").check()
+    answer_of(shown, f"{predictor.predict_one(row):,.6g}")
+    assert json.loads(shown.locator("#command").inner_text().partition("-d '")[2].removesuffix("'")) == row
+    shown.get_by_label("sold", exact=True).fill("1.1.2035")
+    shown.get_by_text("2035-01-01 is far above the 2025-12-31 seen in training").wait_for()
 
 
 def test_a_value_that_is_refused_is_said_beside_its_field(opened: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
+import sales
 import tables
 from paths import MODELS
 from served import app_of, opened
@@ -22,7 +23,7 @@ from edge_runtime import Predictor
 from edge_runtime.cli.command import main
 from edge_runtime.serve import ServeLimits
 
-NAMES = ("penguins", "islands", "mass", "images", "words", "tensors", "three_labels")
+NAMES = ("penguins", "islands", "mass", "sales", "images", "words", "tensors", "three_labels")
 JSON_ROWS = [named(row) for row in ROWS]
 
 
@@ -62,6 +63,32 @@ def test_answers_are_those_of_the_shell(app: Starlette, tmp_path: Path, top: str
     csv = post(app, f"/models/penguins/predict{top}", JSON_ROWS, accept="text/csv")
     assert csv.headers["content-type"] == "text/csv; charset=utf-8"
     assert csv.body.decode() == from_the_shell("penguins", text, tmp_path, *options, "--format", "csv")
+
+
+def test_rows_as_people_write_them(app: Starlette, tmp_path: Path) -> None:
+    """Dates, prices, words of booleans and codes with zeros, in JSON and in CSV with semicolons."""
+    rows = list(map(sales.named, sales.WRITTEN))
+    text = "".join(f"{json.dumps(row)}\n" for row in rows)
+    wanted = list(map(json.loads, from_the_shell("sales", text, tmp_path, "--format", "json").splitlines()))
+    np.testing.assert_allclose([one["value"] for one in wanted], sales.sales(sales.HELD), rtol=1e-5)
+    lines = ["sold;price;new;zip;paid", *(";".join(row) for row in sales.WRITTEN)]
+    for body, kind in (
+        (rows, "application/json"),
+        (sales.WRITTEN, "application/json"),
+        ("\n".join(lines), "text/csv"),
+    ):
+        found = post(app, "/models/sales/predict", body, content_type=kind)
+        assert found.json == {"model": "sales", "answers": wanted}, kind
+    for column, value, reason in (
+        ("sold", 1767139200, "1767139200 is not a date; write it like '31.12.2025'"),
+        ("sold", True, "True is not a date"),
+        ("price", "$5", "'$5' is not a number written like '1.234,50 €'"),
+        ("price", True, "true is not a number"),
+        ("new", "yes", "'yes' is neither 'ja' (true) nor 'nein' (false)"),
+    ):
+        refused = post(app, "/models/sales/predict", [rows[0], {**rows[1], column: value}])
+        assert refused.status == 400
+        assert refused.json["error"].startswith(f"row 2: {column}: {reason}")
 
 
 def test_probabilities_are_those_of_the_model(app: Starlette) -> None:
