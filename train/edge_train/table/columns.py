@@ -1,8 +1,9 @@
-"""What the columns of a table hold: numbers, booleans or categories, as found or as the user says."""
+"""What the columns of a table hold: numbers, booleans, categories or dates, as found or as the user says."""
 
 import collections
+import shlex
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from textwrap import shorten
 from typing import Any
 
@@ -10,12 +11,18 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from edge_runtime.contract.signature import Kind
+from edge_runtime.contract.dates import MISSING_DATE
+from edge_runtime.contract.notation import Notation
+from edge_runtime.contract.signature import Kind, Order
 from edge_runtime.contract.terminal import suggestion
 from edge_train.errors import TableError
+from edge_train.table import conversions
 from edge_train.table.raw_column import RawColumn
 
 _LONGEST_LIST = 300  # characters of names in a message
+# A column looks like dates if more than this fraction of its different strings do, and is worth a warning from less on.
+_MOSTLY, _NOTABLE = 0.5, 0.2
+_ORDERS: dict[Order, str] = {"ymd": "year first", "dmy": "day first", "mdy": "month first"}
 
 
 @dataclass(frozen=True)
@@ -26,14 +33,25 @@ class Column:
         name: the name in the header.
         kind: what it holds.
         values: shape (rows,). Of the numeric and boolean kinds float32, NaN being a missing value, true 1 and false 0;
-            of the categorical kind int32, places in `categories`, -1 being a missing value.
+            of the categorical kind int32, places in `categories`, -1 being a missing value; dates int64, seconds since
+            1970-01-01 UTC, `MISSING_DATE` being a missing value.
         categories: sorted, all strings or all integers; empty for other kinds.
+        notation: how numbers are written in text; None as programs write them.
+        words: the words for false and true in text, if they are others.
+        order: the order of day, month and year of dates in text that do not begin with the year.
+        written: how the cells are written, for people: an example, or words; empty if there is nothing to say.
+        warning: what the user should know about it; empty if there is nothing.
     """
 
     name: str
     kind: Kind
     values: npt.NDArray[Any]
     categories: tuple[str, ...] | tuple[int, ...] = ()
+    notation: Notation | None = None
+    words: tuple[str, str] | None = None
+    order: Order = "ymd"
+    written: str = ""
+    warning: str = ""
 
     def __repr__(self) -> str:
         counts = f"{len(self.values):,} rows, {self.missing.sum():,} missing"
@@ -43,19 +61,35 @@ class Column:
     @property
     def missing(self) -> npt.NDArray[np.bool_]:
         """Which rows have no value, shape (rows,)."""
+        if self.kind == "date":
+            return self.values == MISSING_DATE
         return np.isnan(self.values) if self.kind != "categorical" else self.values < 0
 
 
 @dataclass(frozen=True)
 class DroppedColumn:
-    """A column that nothing is learned from, and the reason."""
+    """A column that nothing is learned from.
+
+    Attributes:
+        name: the name in the header.
+        reason: why.
+        warning: what the user should do if it holds something; empty if it does not look like that.
+    """
 
     name: str
     reason: str
+    warning: str = ""
 
 
 def find_columns(
-    table: pa.Table, path: object, numeric: Collection[str] = (), categorical: Collection[str] = ()
+    table: pa.Table,
+    path: object,
+    numeric: Collection[str] = (),
+    categorical: Collection[str] = (),
+    dates: Collection[str] = (),
+    *,
+    decimal: str | None = None,
+    date_order: Order | None = None,
 ) -> list[Column | DroppedColumn]:
     """The columns of `table`, each as what it holds.
 
@@ -65,22 +99,29 @@ def find_columns(
         path: what messages call the table.
         numeric: the columns to take as numbers, even if they look like something else.
         categorical: the columns to take as categories, likewise.
+        dates: the columns to take as dates, likewise.
+        decimal: the decimal mark of numbers in text, "." or ",", if it is known: it decides where nothing in a column
+            does.
+        date_order: the order of day and month of dates in text, likewise.
 
     Raises:
-        TableError: a column of numbers has a cell that is not a finite number that float32 holds, or a column cannot be
-            what `numeric` or `categorical` says; the message names the row.
+        TableError: a column of numbers has a cell that is not a finite number that float32 holds, a column of dates one
+            that is no date, or a column cannot be what `numeric`, `categorical` or `dates` says; the message names the
+            row.
     """
     found: list[Column | DroppedColumn] = []
     columns = collections.deque(zip(table.column_names, table.columns, strict=True))
     del table
     while columns:
         name, cells = columns.popleft()
-        raw = RawColumn(name, cells, path)
+        raw = RawColumn(name, cells, path, decimal=decimal, date_order=date_order)
         del cells
         if name in categorical:
             found.append(_converted(raw, "categorical"))
         elif name in numeric:
             found.append(_converted(raw, "numeric"))
+        elif name in dates:
+            found.append(_converted(raw, "date"))
         else:
             found.append(_detected(raw))
     return found
@@ -94,14 +135,66 @@ def no_such_column(path: object, name: str, names: Sequence[str]) -> TableError:
 
 def _detected(raw: RawColumn) -> Column | DroppedColumn:
     if raw.reason_to_drop is not None:
-        return DroppedColumn(raw.name, raw.reason_to_drop)
-    column = _converted(raw, "boolean" if raw.is_boolean else "numeric" if raw.is_numeric else "categorical")
+        hint = _hint(raw)
+        return DroppedColumn(raw.name, raw.reason_to_drop, f"{raw.name} is dropped although {hint}" if hint else "")
+    kinds: dict[Kind, bool] = {"boolean": raw.is_boolean, "numeric": raw.is_numeric, "date": raw.is_date}
+    column = _converted(raw, next((kind for kind, is_taken in kinds.items() if is_taken), "categorical"))
     if not raw.missing_count and (column.values == column.values[0]).all():
         return DroppedColumn(raw.name, "the same value in every row")
+    if column.kind == "categorical" and not raw.is_identifier and (hint := _hint(raw)):
+        return replace(column, warning=f"{raw.name} is taken as categories although {hint}")
     return column
 
 
 def _converted(raw: RawColumn, kind: Kind) -> Column:
     if kind == "categorical":
-        return Column(raw.name, kind, *raw.categories())
-    return Column(raw.name, kind, raw.booleans() if kind == "boolean" else raw.numbers())
+        written = "leading zeros" if raw.is_identifier else ""
+        return Column(raw.name, kind, *conversions.categories(raw), written=written)
+    if kind == "date":
+        form = raw.date_form if raw.holds_strings else None
+        order = "ymd" if form is None or form.order is None else form.order
+        written = "" if form is None else f"{form.example} ({_ORDERS[order]})" if order != "ymd" else form.example
+        return Column(raw.name, kind, conversions.dates(raw), order=order, written=written)
+    if kind == "boolean":
+        words = None if raw.words is None or raw.words[1].lower() == "true" else raw.words
+        written = "" if words is None else f"{words[0]}, {words[1]}"
+        return Column(raw.name, kind, conversions.booleans(raw), words=words, written=written)
+    notation = raw.number_form.notation if raw.holds_strings else None
+    return Column(raw.name, kind, conversions.numbers(raw), notation=notation, written=_written(raw, notation))
+
+
+def _written(raw: RawColumn, notation: Notation | None) -> str:
+    """How numbers in text are written, and what the example means if it could be read otherwise."""
+    if notation is None:
+        return ""
+    form = raw.number_form
+    if not form.is_ambiguous:
+        return form.example or "decimal comma"
+    other = "point" if notation.decimal == "," else "comma"
+    return f"{form.example} = {notation.parse(form.example):g} (--decimal {other} if it is not)"
+
+
+def _hint(raw: RawColumn) -> str:
+    """What a column that is not taken so looks like, and how to keep it; empty if it looks like nothing else."""
+    name = shlex.quote(raw.name)
+    if pa.types.is_time(raw.cells.type) or pa.types.is_duration(raw.cells.type):
+        return f"it holds {raw.cells.type}; make it numbers, such as seconds"
+    if not raw.holds_strings or raw.missing_count == len(raw.cells):
+        return ""
+    if raw.is_identifier:
+        return (
+            f"it is digits; --categorical {name} keeps it, --numeric {name} takes it as numbers without leading zeros"
+        )
+    categorical = f"--categorical {name} keeps it as strings"
+    if problem := raw.number_form.problem:
+        return f"it looks like numbers: {problem}; write one unit, or {categorical}"
+    form = raw.date_form
+    if form.problem and form.share > _MOSTLY:
+        option = form.remedy or f"--date {name} with --date-order dmy or --date-order mdy keeps it"
+        return f"it looks like dates: {form.problem}; {option}, or {categorical}"
+    share = max(raw.number_form.share, form.share)
+    if share > _NOTABLE:
+        looks_like, option = ("dates", "--date") if form.share == share else ("numbers", "--numeric")
+        some = f"{share:.0%} of its different strings look like {looks_like}"
+        return f"{some}; {option} {name} names the first of the others, {categorical}"
+    return ""

@@ -1,36 +1,27 @@
-"""One column as it is in the file: what its cells look like, and the same cells as numbers, booleans or categories."""
+"""One column as it is in the file, and what its cells look like."""
 
 import functools
-import re
 import shlex
-from typing import Any, NoReturn
+from typing import NoReturn
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from edge_runtime.contract.errors import InvalidInput
-from edge_runtime.contract.values import (
-    BOOLEAN_WORDS,
-    FLOAT32_MAX,
-    MISSING_WORDS,
-    category_string,
-    is_number,
-    parse_number,
-)
+from edge_runtime.contract.notation import Notation
+from edge_runtime.contract.signature import Order
+from edge_runtime.contract.values import MISSING_WORDS, is_number
 from edge_train.errors import TableError
+from edge_train.table.boolean_words import MOST_SPELLINGS, boolean_words
+from edge_train.table.date_forms import DateForm, date_form
+from edge_train.table.number_forms import NumberForm, number_form
 
-# A column in which more than this fraction of the different strings are numbers is one of numbers with slips in it.
+# A column in which more than this fraction of the different strings are numbers, or dates, has slips in it.
 _MOSTLY = 0.5
 # With more different strings than this, and one of its own in more than half of the rows, a column names its rows.
 _FEW_STRINGS = 20
-# Fewer steps of float32 between the smallest and the largest number, and it may not tell the numbers apart.
-_FEWEST_STEPS = 1000
 # What str.strip removes, as the runtime does; Arrow's own set is smaller.
 _WHITE_SPACE = "".join(filter(str.isspace, map(chr, range(0x3001))))
-# As Python writes them, so that 007 stays a string; so does a code of more digits.
-_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
+_DIGITS, _LEADING_ZERO = r"^[0-9]+$", r"^0[0-9]+$"
 
 
 class RawColumn:
@@ -43,7 +34,15 @@ class RawColumn:
         missing_count: how many cells have no value.
     """
 
-    def __init__(self, name: str, cells: pa.ChunkedArray, path: object, is_target: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        cells: pa.ChunkedArray,
+        path: object,
+        is_target: bool = False,
+        decimal: str | None = None,
+        date_order: Order | None = None,
+    ) -> None:
         """Take the cells of the column `name` of the table at `path`.
 
         Args:
@@ -51,8 +50,11 @@ class RawColumn:
             cells: of any of Arrow's types, shape (rows,).
             path: what messages call the table.
             is_target: whether the column is to be predicted: messages then advise other options.
+            decimal: the decimal mark of numbers in text, if it is known: it decides where nothing in the column does.
+            date_order: the order of day and month of dates in text, likewise.
         """
-        self.name, self._path, self._is_target = name, path, is_target
+        self.name, self._path, self.is_target = name, path, is_target
+        self._decimal, self._date_order = decimal, date_order
         self.cells = _simplified(cells)
         self.holds_strings = pa.types.is_string(self.cells.type)
         self.missing_count = pc.sum(pc.is_null(self.cells, nan_is_null=True)).as_py() or 0
@@ -62,13 +64,52 @@ class RawColumn:
         """Whether the cells are numbers, or strings that are numbers but for slips."""
         kind = self.cells.type
         if self.holds_strings:
-            return self._cast is not None or _are_mostly_numbers(self.cells)
+            if self.is_identifier or self.words is not None:
+                return False
+            return self.is_plain or self.number_form.share > _MOSTLY or _are_mostly_numbers(self.cells)
         return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
     @functools.cached_property
     def is_boolean(self) -> bool:
-        """Whether the cells are booleans, or the strings true and false in any case."""
-        return _are_boolean_words(self.cells) if self.holds_strings else bool(pa.types.is_boolean(self.cells.type))
+        """Whether the cells are booleans, or the strings true and false, yes and no or the like, in any case."""
+        return self.words is not None if self.holds_strings else bool(pa.types.is_boolean(self.cells.type))
+
+    @functools.cached_property
+    def is_identifier(self) -> bool:
+        """Whether the cells are strings of digits, some with zeros before them: 007 and 7 are two of them."""
+        if not self.holds_strings or not pc.any(pc.match_substring_regex(self.cells, _LEADING_ZERO)).as_py():
+            return False
+        return bool(pc.mean(pc.cast(pc.match_substring_regex(self._different, _DIGITS), pa.int8())).as_py() > _MOSTLY)
+
+    @functools.cached_property
+    def is_date(self) -> bool:
+        """Whether the cells are dates, or strings that are dates but for slips."""
+        if not self.holds_strings:
+            return pa.types.is_date(self.cells.type) or pa.types.is_timestamp(self.cells.type)
+        return self.date_form.order is not None and self.date_form.share > _MOSTLY
+
+    @functools.cached_property
+    def words(self) -> tuple[str, str] | None:
+        """The words for false and true, if the cells are nothing else."""
+        # Columns of numbers and dates have so many that encoding them would be in vain.
+        few = pc.unique(self.cells[: 10 * MOST_SPELLINGS]).drop_null()
+        if not self.holds_strings or len(few) > MOST_SPELLINGS or not boolean_words(few.to_pylist() or ["true"]):
+            return None
+        words = self._different.to_pylist()
+        return boolean_words(words) if words else None
+
+    @functools.cached_property
+    def number_form(self) -> NumberForm:
+        """How the numbers among the strings are written."""
+        if self.is_plain:
+            notation = Notation(decimal=",") if self._decimal == "," else None
+            return NumberForm(notation, 1.0)
+        return number_form(self._different, self._decimal)
+
+    @functools.cached_property
+    def date_form(self) -> DateForm:
+        """How the dates among the strings are written."""
+        return date_form(self._different, self._date_order)
 
     @functools.cached_property
     def reason_to_drop(self) -> str | None:
@@ -76,150 +117,55 @@ class RawColumn:
         kind = self.cells.type
         if self.missing_count == len(self.cells):
             return "no value in any row"
-        if pa.types.is_temporal(kind):
-            return "dates and times are not supported"
-        if self.is_boolean or self.is_numeric:
+        if self.is_boolean or self.is_numeric or self.is_date:
             return None
+        if pa.types.is_temporal(kind):
+            return f"columns of type {kind} are not supported"
         if not self.holds_strings:
             return f"columns of type {kind} are not supported"
-        different = pc.count_distinct(self.cells).as_py()
+        different = len(self._different)
         if different > max(_FEW_STRINGS, (len(self.cells) - self.missing_count) / 2):
-            return f"{different:,} different strings, most of them in one row only"
+            kinds = "identifiers with leading zeros" if self.is_identifier else "strings"
+            return f"{different:,} different {kinds}, most of them in one row only"
         return None
 
-    def booleans(self) -> npt.NDArray[np.float32]:
-        """The cells of a column that `is_boolean`, shape (rows,): 1 for true, 0 for false, NaN if missing."""
-        cells = pc.equal(pc.utf8_lower(self.cells), "true") if self.holds_strings else self.cells
-        return np.asarray(cells.cast(pa.float32()).to_numpy(), np.float32)
+    @functools.cached_property
+    def encoded(self) -> pa.DictionaryArray:
+        """The different cells, and the place of each cell among them."""
+        return encoded_cells(self.cells)
 
-    def numbers(self) -> npt.NDArray[np.float32]:
-        """The cells as numbers, even if they look like something else, shape (rows,); NaN if missing.
-
-        Raises:
-            TableError: a cell is not a finite number that float32 holds, no cell has a value, or float32 cannot tell
-                the values apart.
-        """
-        numbers = self._parsed() if self._cast is None else self._cast
-        wide: npt.NDArray[np.float64] = numbers.to_numpy().astype(np.float64, copy=False)
-        bad = np.isinf(wide) | (np.abs(wide) > FLOAT32_MAX)
-        if bad.any():
-            self._refuse(int(bad.argmax()), "not a finite number within float32's range; fix the cell, or empty it")
-        known = wide[~np.isnan(wide)]
-        if not len(known):
-            raise self._unusable("has no value in any row")
-        if (problem := _resolution_problem(known)) is not None:
-            raise self._unusable(problem, ", or ")
-        return wide.astype(np.float32)
-
-    def categories(self) -> tuple[npt.NDArray[np.int32], tuple[str, ...] | tuple[int, ...]]:
-        """The cells as categories, even if they look like something else.
-
-        Returns:
-            Places in the categories, shape (rows,), -1 if missing; and the categories, sorted: integers if all of them
-            are, else strings.
-
-        Raises:
-            TableError: no cell has a value, or the cells are of a type that cannot be categories.
-        """
-        if self.missing_count == len(self.cells):
-            raise self._unusable("has no value in any row")
-        encoded = _encoded(self._strings())
-        found = encoded.dictionary.to_pylist()
-        if isinstance(found[0], str):
-            if null := [place for place, category in enumerate(found) if "\0" in category]:
-                self._refuse(pc.index(encoded.indices, null[0]).as_py(), "a string with a null in it; fix the cell")
-            if all(map(_INTEGER.fullmatch, found)):
-                found = list(map(int, found))
-        order = sorted(range(len(found)), key=found.__getitem__)
-        # The last one is where the index -1 of a missing value leads.
-        places = np.full(len(found) + 1, -1, np.int32)
-        places[order] = np.arange(len(found), dtype=np.int32)
-        indices = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
-        return places[indices], tuple(found[place] for place in order)
+    @property
+    def _different(self) -> pa.StringArray:
+        """The different strings."""
+        return self.encoded.dictionary
 
     @functools.cached_property
-    def _cast(self) -> pa.ChunkedArray | None:
+    def is_plain(self) -> bool:
+        """Whether the strings are numbers as programs write them, and the file's decimal mark does not contradict."""
+        if self.cast is None or not self.holds_strings:
+            return False
+        return self._decimal != "," or not pc.any(pc.match_substring(self.cells, ".")).as_py()
+
+    @functools.cached_property
+    def cast(self) -> pa.ChunkedArray | None:
         """The numbers by Arrow's rules; None if a cell is not a number by those."""
         try:
             return pc.cast(self.cells, pa.float64(), safe=False)
         except pa.ArrowException:
             return None
 
-    def _parsed(self) -> pa.ChunkedArray:
-        """The numbers by Python's rules, which accept more than Arrow's ("+1")."""
-        if not self.holds_strings:
-            raise self._unusable(f"holds {self.cells.type}, not numbers")
-        encoded = _encoded(self.cells)
-        numbers = []
-        for place, word in enumerate(encoded.dictionary.to_pylist()):
-            try:
-                numbers.append(parse_number(word))
-            except InvalidInput as error:
-                row = pc.index(encoded.indices, place).as_py()
-                categories = f"categories with --categorical {shlex.quote(self.name)}"
-                advice = "classes with --task classification" if self._is_target else categories
-                problem = "too large for float32" if str(error).endswith("float32") else "not a number"
-                self._refuse(row, f"{problem}; fix the cell, or take the column as {advice}")
-        return pa.chunked_array([pa.array(numbers, pa.float64()).take(encoded.indices)])
-
-    def _strings(self) -> pa.ChunkedArray:
-        """The cells as the runtime spells them in categories; integers stay integers."""
-        if self.holds_strings or pa.types.is_integer(self.cells.type):
-            return self.cells
-        if pa.types.is_boolean(self.cells.type):
-            return pc.cast(self.cells, pa.string())
-        # Integers with missing values are floating-point numbers in many files.
-        if self.is_numeric:
-            return _strings_of_numbers(self.cells)
-        raise self._unusable(f"holds {self.cells.type}, which cannot be categories")
-
-    def _refuse(self, row: int, reason: str) -> NoReturn:
+    def refuse(self, row: int, reason: str) -> NoReturn:
+        """Raise TableError for the cell at `row`, from 0."""
         cell = repr(self.cells[row].as_py())
         raise TableError(f"{self._path} row {row + 1}: {self.name} is {cell[:60]}, {reason}")
 
-    def _unusable(self, problem: str, separator: str = "; ") -> TableError:
-        advice = "" if self._is_target else f"{separator}drop the column with --drop {shlex.quote(self.name)}"
+    def unusable(self, problem: str, separator: str = "; ") -> TableError:
+        """The error for a column that cannot be taken as it has to be."""
+        advice = "" if self.is_target else f"{separator}drop the column with --drop {shlex.quote(self.name)}"
         return TableError(f"{self._path}: {self.name} {problem}{advice}")
 
 
-def _are_boolean_words(cells: pa.ChunkedArray) -> bool:
-    words = pc.is_in(pc.utf8_lower(cells), pa.array(list(BOOLEAN_WORDS)), skip_nulls=True)
-    return bool(pc.all(pc.or_(words, pc.is_null(cells))).as_py())
-
-
-def _are_mostly_numbers(cells: pa.ChunkedArray) -> bool:
-    words: set[str] = set()
-    for chunk in cells.chunks:
-        words.update(pc.unique(chunk).drop_null().to_pylist())
-        # A thousand are enough to tell: a column may have millions.
-        if len(words) > 1000:
-            break
-    return sum(map(is_number, words)) > _MOSTLY * len(words)
-
-
-def _resolution_problem(numbers: npt.NDArray[np.float64]) -> str | None:
-    """Why float32 cannot represent the differences of `numbers`, such as those of seconds since 1970 in a minute."""
-    low, high = numbers.min(), numbers.max()
-    if high - low > FLOAT32_MAX:
-        return f"ranges from {low:.6g} to {high:.6g}, wider than float32 holds; divide the column by a constant"
-    steps = (high - low) / np.spacing(np.float32(max(abs(low), abs(high))))
-    if steps < _FEWEST_STEPS and len(np.unique(numbers)) > len(np.unique(numbers.astype(np.float32))):
-        return (
-            f"ranges from {low:.10g} to {high:.10g}, and float32 cannot tell its values apart; "
-            "subtract a constant from the column"
-        )
-    return None
-
-
-def _strings_of_numbers(cells: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Floating-point numbers as the runtime spells them in categories."""
-    numbers = cells.cast(pa.float64()) if pa.types.is_decimal(cells.type) else cells
-    found, places = np.unique(numbers.to_numpy(), return_inverse=True)
-    strings: list[Any] = [None if np.isnan(number) else category_string(number) for number in found]
-    return pa.chunked_array([pa.array(strings, pa.string()).take(pa.array(places))])
-
-
-def _encoded(cells: pa.ChunkedArray) -> pa.DictionaryArray:
+def encoded_cells(cells: pa.ChunkedArray) -> pa.DictionaryArray:
     """The different cells, and the place of each cell among them."""
     return pc.dictionary_encode(cells).combine_chunks()
 
@@ -234,3 +180,13 @@ def _simplified(cells: pa.ChunkedArray) -> pa.ChunkedArray:
         return cells
     trimmed = pc.utf8_trim(cells, _WHITE_SPACE)
     return pc.if_else(pc.is_in(trimmed, pa.array(sorted(MISSING_WORDS))), None, trimmed)
+
+
+def _are_mostly_numbers(cells: pa.ChunkedArray) -> bool:
+    words: set[str] = set()
+    for chunk in cells.chunks:
+        words.update(pc.unique(chunk).drop_null().to_pylist())
+        # A thousand are enough to tell: a column may have millions.
+        if len(words) > 1000:
+            break
+    return sum(map(is_number, words)) > _MOSTLY * len(words)

@@ -9,7 +9,7 @@ from sklearn.model_selection import train_test_split
 
 from edge_runtime.contract.category_codes import MISSING, UNKNOWN, codes_of
 from edge_runtime.contract.signature import Feature, Input, Signature, Task
-from edge_train.dataset import CATEGORIES, NUMBERS, Dataset, Part
+from edge_train.dataset import CATEGORIES, DATES, NUMBERS, Dataset, Part
 from edge_train.errors import TableError
 from edge_train.table.columns import Column
 from edge_train.table.target import Target
@@ -90,8 +90,9 @@ def _split_off(
 def _signature(columns: Sequence[Column], target: Target, rows: npt.NDArray[np.intp]) -> Signature:
     features = {column.name: _feature(column, rows) for column in columns}
     groups = {
-        NUMBERS: tuple(feature for feature in features.values() if feature.kind != "categorical"),
+        NUMBERS: tuple(feature for feature in features.values() if feature.kind in ("numeric", "boolean")),
         CATEGORIES: tuple(feature for feature in features.values() if feature.kind == "categorical"),
+        DATES: tuple(feature for feature in features.values() if feature.kind == "date"),
     }
     inputs = tuple(Input(name, group) for name, group in groups.items() if group)
     in_order = [feature for tensor in inputs for feature in tensor.features] == list(features.values())
@@ -117,9 +118,12 @@ def _feature(column: Column, rows: npt.NDArray[np.intp]) -> Feature:
             categories=tuple(column.categories[place] for place in places),
         )
     if column.kind == "boolean":
-        return Feature(column.name, "boolean", missing=missing)
+        return Feature(column.name, "boolean", missing=missing, words=column.words)
+    if column.kind == "date":
+        return Feature(column.name, "date", float(known.min()), float(known.max()), missing, order=column.order)
     # The shortest decimal that is the same float32: what the table has, if it has no more digits.
-    return Feature(column.name, "numeric", float(str(known.min())), float(str(known.max())), missing)
+    low, high = float(str(known.min())), float(str(known.max()))
+    return Feature(column.name, "numeric", low, high, missing, notation=column.notation)
 
 
 def _part(columns: Sequence[Column], target: Target, signature: Signature, rows: npt.NDArray[np.intp]) -> Part:

@@ -10,6 +10,7 @@ import pyarrow as pa
 from edge_runtime.contract.labels import Label
 from edge_runtime.contract.signature import Task
 from edge_train.errors import TableError
+from edge_train.table import conversions
 from edge_train.table.columns import no_such_column
 from edge_train.table.raw_column import RawColumn
 
@@ -45,7 +46,9 @@ class Target:
         return f"Target({self.name!r}, {self.task}, {len(self.rows):,} rows{classes})"
 
 
-def find_target(table: pa.Table, name: str, path: object, kind: TargetKind | None = None) -> Target:
+def find_target(
+    table: pa.Table, name: str, path: object, kind: TargetKind | None = None, *, decimal: str | None = None
+) -> Target:
     """The column `name` of `table` as the target, for the rows that have a value.
 
     Booleans, strings, two different numbers, and few different integers with several rows each are classes; other
@@ -56,6 +59,7 @@ def find_target(table: pa.Table, name: str, path: object, kind: TargetKind | Non
         name: the column's name.
         path: what messages call the table.
         kind: what the target holds; None to find it from its values.
+        decimal: the decimal mark of numbers in text, if it is known.
 
     Raises:
         TableError: the table does not have the column, it has only one class or value, or it should hold numbers and
@@ -63,14 +67,14 @@ def find_target(table: pa.Table, name: str, path: object, kind: TargetKind | Non
     """
     if name not in table.column_names:
         raise no_such_column(path, name, table.column_names)
-    raw = RawColumn(name, table[name], path, is_target=True)
+    raw = RawColumn(name, table[name], path, is_target=True, decimal=decimal)
     cell_type = raw.cells.type
     if raw.missing_count == table.num_rows:
         raise TableError(f"{path}: {name} has no value in any row, so nothing can be learned")
     if not (raw.holds_strings or pa.types.is_boolean(cell_type) or raw.is_numeric):
         raise TableError(f"{path}: {name} holds {cell_type}, which cannot be predicted; make it numbers or strings")
     if kind == "regression" or (kind is None and raw.is_numeric):
-        numbers = raw.numbers()
+        numbers = conversions.numbers(raw)
         if kind == "regression" or _are_values(numbers):
             return _values(name, numbers, path)
     return _classes(name, raw, path)
@@ -85,7 +89,7 @@ def _values(name: str, numbers: npt.NDArray[np.float32], path: object) -> Target
 
 
 def _classes(name: str, raw: RawColumn, path: object) -> Target:
-    category_places, categories = raw.categories()
+    category_places, categories = conversions.categories(raw)
     rows = np.flatnonzero(category_places >= 0)
     found = _labels(categories, raw)
     # Numbers are in another order than their strings.
