@@ -1,6 +1,7 @@
 """From a table and the options that name its columns to rows."""
 
 import functools
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,60 @@ def test_the_fraction_to_validate(table: Path) -> None:
     assert (len(half.validation), len(default.validation)) == (24, 6)
 
 
+def written_table(name: str, *columns: tuple[str, Callable[[int], str]], rows: int = 60) -> Path:
+    path = Path(name)
+    lines = [";".join((*(cell(row) for _, cell in columns), str(row % 2))) for row in range(rows)]
+    path.write_text("\n".join([";".join((*(column for column, _ in columns), "y")), *lines]).replace(";", "\t") + "\n")
+    return path
+
+
+def test_how_columns_are_written_is_printed(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written_table(
+        "dirty.tsv",
+        ("price", lambda row: f"${row + 995:,}.50"),
+        ("rate", lambda row: f"{row / 10}%"),
+        ("new", lambda row: ("yes", "no")[row % 2]),
+        ("zip", lambda row: f"{row % 7:05}"),
+        ("sold", lambda row: f"{row % 28 + 1}.{row % 12 + 1}.2025"),
+        ("seen", lambda row: f"{row % 12 + 1:02}/{row // 12 + 1:02}/2025"),
+        ("id", lambda row: f"{row:08}"),
+    )
+    dataset = table_dataset(TableOptions(path, "y"), seed=0)
+    shown = capsys.readouterr()
+    lines = {line.split()[0]: re.split("  +", line) for line in shown.out.splitlines()}
+    assert lines["column"] == ["column", "taken as", "written", "missing", "values"]
+    assert lines["price"] == ["price", "numeric", "$1,000.50", "none", "995.5 to 1054.5"]
+    assert lines["rate"][:3] == ["rate", "numeric", "0.0%"]
+    assert lines["new"] == ["new", "boolean", "no, yes", "none", "50.0% true"]
+    assert lines["zip"][1:4] == ["categorical", "leading zeros", "none"]
+    assert lines["zip"][4].startswith("00000, 00001, 00002")
+    assert lines["sold"] == ["sold", "date", "1.1.2025 (day first)", "none", "2025-01-01 to 2025-12-24"]
+    assert lines["id"] == ["id", "dropped", "60 different identifiers with leading zeros, most of them in one row only"]
+    ambiguous, identifier = shown.err.splitlines()
+    assert ambiguous == (
+        "warning: seen is dropped although it looks like dates: nothing in it says whether 01/01/2025 has the day or "
+        "the month first; --date-order dmy or --date-order mdy says which, or --categorical seen keeps it as strings"
+    )
+    assert identifier == (
+        "warning: id is dropped although it is digits; --categorical id keeps it as strings, --numeric id takes it as "
+        "numbers, without leading zeros"
+    )
+    assert [tensor.name for tensor in dataset.signature.inputs] == ["x", "text", "date"]
+    again = table_dataset(TableOptions(path, "y", date_order="mdy", categorical=["id"]), seed=0)
+    assert capsys.readouterr().err == ""
+    assert {feature.name: getattr(feature, "order", None) for feature in again.signature.features}["seen"] == "mdy"
+
+
+def test_dates_that_an_option_names(table: Path) -> None:
+    path = written_table("t.tsv", ("day", lambda row: f"{row % 5 + 1}/1/2025"), ("x", str))
+    assert kinds(path) == {"day": "categorical", "x": "numeric"}
+    assert kinds(path, date=["day"], date_order="dmy") == {"day": "date", "x": "numeric"}
+    with pytest.raises(TableError, match="--date-order dmy or --date-order mdy"):
+        kinds(path, date=["day"])
+    with pytest.raises(TableError, match="--categorical and --date both name day"):
+        kinds(path, date=["day"], categorical=["day"])
+
+
 def test_a_name_with_commas_is_one_name() -> None:
     path = Path("t.csv")
     path.write_text('"a,b",a,b,y\n' + "".join(f"{row},{row},{row},{row % 2}\n" for row in range(20)))
@@ -101,12 +156,12 @@ def test_options_that_do_not_fit_the_table(table: Path, options: dict[str, Any],
 
 def test_without_a_column_the_reasons_are_given() -> None:
     path = Path("money.csv")
-    path.write_text("price,same,y\n" + "".join(f"${row}.00,5,{row % 2}\n" for row in range(30)))
+    path.write_text("price,same,y\n" + "".join(f"free {row},5,{row % 2}\n" for row in range(30)))
     with pytest.raises(TableError) as raised:
         kinds(path)
     assert str(raised.value) == (
         "money.csv: no column is left to learn from (price: 30 different strings, most of them in one row only; "
-        "same: the same value in every row); take some with --numeric or --categorical"
+        "same: the same value in every row); take some with --numeric, --categorical or --date"
     )
     with pytest.raises(TableError, match=r"no column is left to learn from$"):
         kinds(path, drop=["price", "same"])

@@ -22,6 +22,9 @@ Command = Callable[..., Any]
         (["table.csv"], "which column of table.csv is to be predicted? Name it with --target COLUMN"),
         (["--target", "x"], "--target needs a TABLE"),
         (["--dropout", "0.1"], "--dropout needs a TABLE"),
+        (["--date", "sold"], "--date needs a TABLE"),
+        (["--date-order", "dmy"], "--date-order needs a TABLE"),
+        (["t.csv", "--target", "x", "--date-order", "ydm"], "--date-order"),
         (["--limit", "columns=2"], "--limit needs a TABLE"),
         (
             ["t.csv", "--target", "x", "--limit", "nodes=2"],

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from edge_runtime import Feature, Input, Signature
 from edge_train import Column, Dataset, DroppedColumn, Part, Target
-from edge_train.cli.summary import column_lines, dropped_lines, size_line, target_line
+from edge_train.cli.summary import column_lines, dropped_lines, size_line, target_line, warning_lines
 
 
 def numeric(name: str, *values: float) -> Column:
@@ -41,6 +42,21 @@ def test_columns() -> None:
         ["city", "categorical", "none", "c0, c1, c2, c3, c4, ... 1,234 in all"],
         ["note", "dropped", "60 different strings, most of them in one row only"],
     ]
+
+
+def test_how_columns_are_written_and_warnings() -> None:
+    columns: list[Column | DroppedColumn] = [
+        replace(numeric("price", 995.5, 1054.5), written="$1,000.50"),
+        Column("sold", "date", np.array([0, -(2**63), 86400 * 365 + 60]), order="dmy", written="1.1.1970 (day first)"),
+        DroppedColumn("id", "60 different identifiers", "id is dropped\n"),
+    ]
+    assert cells(*columns) == [
+        ["column", "taken as", "written", "missing", "values"],
+        ["price", "numeric", "$1,000.50", "none", "995.5 to 1054.5"],
+        ["sold", "date", "1.1.1970 (day first)", "33.3%", "1970-01-01 to 1971-01-01 00:01:00"],
+        ["id", "dropped", "60 different identifiers"],
+    ]
+    assert warning_lines(columns) == ["warning: id is dropped\\n"]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ import pyarrow as pa
 import pytest
 
 from edge_runtime.contract.category_codes import FIRST_CATEGORY, MISSING, UNKNOWN, encode
+from edge_runtime.contract.dates import MISSING_DATE, date_seconds
+from edge_runtime.contract.notation import Notation
 from edge_train import Dataset, TableError, find_columns, find_target, split
 from edge_train.dataset import Part
 from edge_train.table import split as split_module
@@ -162,3 +164,28 @@ def test_a_column_without_a_value_in_the_training_rows_is_dropped() -> None:
 def test_a_regression_with_too_few_rows() -> None:
     with pytest.raises(TableError, match=r"^the column y has too few rows; .*: add rows$"):
         dataset({"a": [1, 2], "y": [1.5, 2.5]}, kind="regression")
+
+
+def test_dates_are_an_input_of_their_own() -> None:
+    days = [f"{day}.1.2025" for day in range(1, 31)]
+    made = {
+        "sold": ["", *days],
+        "word": ["a", "b"] * 15 + ["a"],
+        "y": [0, 1] * 15 + [0],
+        "price": [f"{row} €" for row in range(31)],
+    }
+    data = dataset(made)
+    assert [(tensor.name, tensor.feature_names) for tensor in data.signature.inputs] == [
+        ("x", ("price",)),
+        ("text", ("word",)),
+        ("date", ("sold",)),
+    ]
+    assert data.signature.columns == ("sold", "word", "price")
+    sold, _, price = data.signature.features
+    assert (sold.order, price.notation) == ("dmy", Notation(suffix="€"))
+    dates = np.concatenate([part.inputs["date"] for part in parts(data)])
+    assert dates.dtype == np.int64
+    assert sorted(dates[:, 0].tolist()) == sorted([MISSING_DATE, *(date_seconds(day, "dmy") for day in days)])
+    known = data.train.inputs["date"][:, 0]
+    known = known[known != MISSING_DATE]
+    assert (sold.minimum, sold.maximum) == (float(known.min()), float(known.max()))

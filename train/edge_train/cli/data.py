@@ -1,6 +1,7 @@
 """From the options to the rows: which table, which of its columns, which target."""
 
 import contextlib
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Literal
 from edge_runtime.contract.limits import DEFAULTS, Limits
 from edge_runtime.contract.progress import Progress
 from edge_runtime.contract.terminal import printable
-from edge_train.cli.summary import column_lines, dropped_lines, size_line, target_line
+from edge_train.cli.summary import column_lines, dropped_lines, size_line, target_line, warning_lines
 from edge_train.dataset import Dataset
 from edge_train.errors import TableError
 from edge_train.loop import torchrun
@@ -32,6 +33,8 @@ class TableOptions:
         class_weight: "balanced" if all classes are to have the same weight.
         numeric: columns of numbers, each a name or several names separated by commas.
         categorical: columns of categories, likewise.
+        date: columns of dates, likewise.
+        date_order: the order of day and month of dates where nothing in a column tells.
         drop: columns to drop, likewise.
         limits: how much may be read of the file.
     """
@@ -42,6 +45,8 @@ class TableOptions:
     class_weight: Literal["balanced"] | None = None
     numeric: Sequence[str] = ()
     categorical: Sequence[str] = ()
+    date: Sequence[str] = ()
+    date_order: Literal["dmy", "mdy"] | None = None
     drop: Sequence[str] = ()
     limits: Limits = DEFAULTS
 
@@ -70,11 +75,18 @@ def table_dataset(options: TableOptions, seed: int, validation: float | None = N
     with Progress(f"reading {printable(path)}") if torchrun.rank() == 0 else contextlib.nullcontext():
         found, target, rows = _read(options)
     columns = [column for column in found if isinstance(column, Column)]
+    if torchrun.rank() == 0:
+        for line in warning_lines(found):
+            print(line, file=sys.stderr)
     if not columns:
         reasons = "; ".join(f"{column.name}: {column.reason}" for column in found if isinstance(column, DroppedColumn))
         raise TableError(
             f"{path}: no column is left to learn from"
-            + (f" ({shorten(reasons, _LONGEST_REASONS)}); take some with --numeric or --categorical" if reasons else "")
+            + (
+                f" ({shorten(reasons, _LONGEST_REASONS)}); take some with --numeric, --categorical or --date"
+                if reasons
+                else ""
+            )
         )
     _print(*column_lines(found), target_line(target))
     from edge_train.table.split import VALIDATION_FRACTION, split  # scikit-learn takes a second to import
@@ -88,7 +100,12 @@ def _read(options: TableOptions) -> tuple[list[Column | DroppedColumn], Target, 
     """The columns of the table but the target, the target, and how many rows the table has."""
     path, table = options.path, read_table(options.path, options.limits)
     names, rows = table.column_names, table.num_rows
-    given = {"--numeric": options.numeric, "--categorical": options.categorical, "--drop": options.drop}
+    given = {
+        "--numeric": options.numeric,
+        "--categorical": options.categorical,
+        "--date": options.date,
+        "--drop": options.drop,
+    }
     chosen = {option: _column_names(words, names, path) for option, words in given.items()}
     _check_contradictions(chosen, options.target)
     target = find_target(table, options.target, path, options.task)
@@ -97,7 +114,8 @@ def _read(options: TableOptions) -> tuple[list[Column | DroppedColumn], Target, 
     # No other reference stays, so that the memory of each column is freed once it is converted.
     only_reference = [table.drop_columns([*chosen["--drop"], options.target])]
     del table
-    return find_columns(only_reference.pop(), path, chosen["--numeric"], chosen["--categorical"]), target, rows
+    kinds = (chosen["--numeric"], chosen["--categorical"], chosen["--date"])
+    return find_columns(only_reference.pop(), path, *kinds, date_order=options.date_order), target, rows
 
 
 def _column_names(words: Sequence[str], names: Sequence[str], path: Path) -> list[str]:

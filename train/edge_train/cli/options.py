@@ -40,6 +40,13 @@ def train(
         list[str] | None,
         typer.Option(metavar="COLUMN", help="Column of categories: strings, or integers that are codes."),
     ] = None,
+    date: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="Column of dates, with times or without.")
+    ] = None,
+    date_order: Annotated[
+        Literal["dmy", "mdy"] | None,
+        typer.Option(help="Order of day, month and year of dates in text where nothing in their column tells."),
+    ] = None,
     drop: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="Column to drop.")] = None,
     class_weight: Annotated[
         Literal["balanced"] | None, typer.Option(help="Give all classes the same weight, however rare.")
@@ -117,6 +124,8 @@ def train(
             "--task": task,
             "--numeric": numeric,
             "--categorical": categorical,
+            "--date": date,
+            "--date-order": date_order,
             "--drop": drop,
             "--class-weight": class_weight,
             "--dropout": dropout,
@@ -163,7 +172,7 @@ def train(
     if table is None or target is None:
         dataset, defaults = example_dataset(seed), EXAMPLE_DEFAULTS
     else:
-        columns = (numeric or (), categorical or (), drop or ())
+        columns = (numeric or (), categorical or (), date or (), date_order, drop or ())
         dataset = table_dataset(TableOptions(table, target, task, class_weight, *columns, limits), seed, validation)
         defaults = table_defaults(len(dataset.train))
     from edge_train.cli.run import run

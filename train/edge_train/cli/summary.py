@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from edge_runtime.contract.dates import date_text
 from edge_runtime.contract.terminal import aligned, printable
 from edge_train.dataset import Dataset
 from edge_train.table.columns import Column, DroppedColumn
@@ -16,15 +17,25 @@ _SHOWN_CATEGORIES, _SHOWN_CLASSES = 5, 10
 
 
 def column_lines(columns: Sequence[Column | DroppedColumn]) -> list[str]:
-    """A table of the columns: what each is taken as, how many values are missing, and which values it has."""
-    rows = [("column", "taken as", "missing", "values")]
+    """A table of the columns: what each is taken as, how it is written, how many values are missing, and which it has.
+
+    How they are written is left out if all of them are as programs write them.
+    """
+    rows = [("column", "taken as", "written", "missing", "values")]
     for column in columns:
         if isinstance(column, DroppedColumn):
-            rows.append((column.name, "dropped", "", column.reason))
+            rows.append((column.name, "dropped", "", "", column.reason))
         else:
             missing = f"{column.missing.mean():.1%}" if column.missing.any() else "none"
-            rows.append((column.name, column.kind, missing, _values(column)))
-    return aligned(rows)
+            rows.append((column.name, column.kind, column.written, missing, _values(column)))
+    if any(written for _, _, written, _, _ in rows[1:]):
+        return aligned(rows)
+    return aligned([(name, kind, missing, values) for name, kind, _, missing, values in rows])
+
+
+def warning_lines(columns: Sequence[Column | DroppedColumn]) -> list[str]:
+    """A warning for each column that may hold more than it is taken for, with the option that decides."""
+    return [printable(f"warning: {column.warning}") for column in columns if column.warning]
 
 
 def target_line(target: Target) -> str:
@@ -76,6 +87,8 @@ def _values(column: Column) -> str:
         count = len(column.categories)
         return shown if count <= _SHOWN_CATEGORIES else f"{shown}, ... {count:,} in all"
     known = column.values[~column.missing]
+    if column.kind == "date":
+        return f"{date_text(known.min())} to {date_text(known.max())}"
     text = f"{known.min():.6g} to {known.max():.6g}"
     different = np.unique(known)
     if 2 < len(different) <= _FEW_INTEGERS and (different == np.floor(different)).all():

@@ -22,6 +22,8 @@ from edge_train.table.raw_column import RawColumn
 _LONGEST_LIST = 300  # characters of names in a message
 # A column looks like dates if more than this fraction of its different strings do, and is worth a warning from less on.
 _MOSTLY, _NOTABLE = 0.5, 0.2
+# Few strings are categories, also if some are numbers.
+_MANY = 20
 _ORDERS: dict[Order, str] = {"ymd": "year first", "dmy": "day first", "mdy": "month first"}
 
 
@@ -62,7 +64,7 @@ class Column:
     def missing(self) -> npt.NDArray[np.bool_]:
         """Which rows have no value, shape (rows,)."""
         if self.kind == "date":
-            return self.values == MISSING_DATE
+            return np.asarray(self.values == MISSING_DATE)
         return np.isnan(self.values) if self.kind != "categorical" else self.values < 0
 
 
@@ -135,13 +137,13 @@ def no_such_column(path: object, name: str, names: Sequence[str]) -> TableError:
 
 def _detected(raw: RawColumn) -> Column | DroppedColumn:
     if raw.reason_to_drop is not None:
-        hint = _hint(raw)
+        hint = _hint(raw, "keeps it as strings")
         return DroppedColumn(raw.name, raw.reason_to_drop, f"{raw.name} is dropped although {hint}" if hint else "")
     kinds: dict[Kind, bool] = {"boolean": raw.is_boolean, "numeric": raw.is_numeric, "date": raw.is_date}
     column = _converted(raw, next((kind for kind, is_taken in kinds.items() if is_taken), "categorical"))
     if not raw.missing_count and (column.values == column.values[0]).all():
         return DroppedColumn(raw.name, "the same value in every row")
-    if column.kind == "categorical" and not raw.is_identifier and (hint := _hint(raw)):
+    if column.kind == "categorical" and not raw.is_identifier and (hint := _hint(raw, "confirms it")):
         return replace(column, warning=f"{raw.name} is taken as categories although {hint}")
     return column
 
@@ -174,27 +176,30 @@ def _written(raw: RawColumn, notation: Notation | None) -> str:
     return f"{form.example} = {notation.parse(form.example):g} (--decimal {other} if it is not)"
 
 
-def _hint(raw: RawColumn) -> str:
-    """What a column that is not taken so looks like, and how to keep it; empty if it looks like nothing else."""
+def _hint(raw: RawColumn, effect: str) -> str:
+    """What a column looks like that is not taken so, and what to do; empty if it looks like nothing else.
+
+    Args:
+        raw: the column.
+        effect: what --categorical does to it.
+    """
     name = shlex.quote(raw.name)
+    categorical = f"--categorical {name} {effect}"
     if pa.types.is_time(raw.cells.type) or pa.types.is_duration(raw.cells.type):
         return f"it holds {raw.cells.type}; make it numbers, such as seconds"
     if not raw.holds_strings or raw.missing_count == len(raw.cells):
         return ""
     if raw.is_identifier:
-        return (
-            f"it is digits; --categorical {name} keeps it, --numeric {name} takes it as numbers without leading zeros"
-        )
-    categorical = f"--categorical {name} keeps it as strings"
+        return f"it is digits; {categorical}, --numeric {name} takes it as numbers, without leading zeros"
     if problem := raw.number_form.problem:
         return f"it looks like numbers: {problem}; write one unit, or {categorical}"
     form = raw.date_form
     if form.problem and form.share > _MOSTLY:
-        option = form.remedy or f"--date {name} with --date-order dmy or --date-order mdy keeps it"
+        option = form.remedy or "--date-order dmy or --date-order mdy says which"
         return f"it looks like dates: {form.problem}; {option}, or {categorical}"
     share = max(raw.number_form.share, form.share)
-    if share > _NOTABLE:
-        looks_like, option = ("dates", "--date") if form.share == share else ("numbers", "--numeric")
-        some = f"{share:.0%} of its different strings look like {looks_like}"
-        return f"{some}; {option} {name} names the first of the others, {categorical}"
-    return ""
+    if share <= _NOTABLE or len(raw.encoded.dictionary) <= _MANY:
+        return ""
+    looks_like, option = ("dates", "--date") if form.share == share else ("numbers", "--numeric")
+    others = f"{option} {name} names the first of the others"
+    return f"{share:.0%} of its different strings look like {looks_like}; {others}, {categorical}"

@@ -31,7 +31,7 @@ def booleans(raw: RawColumn) -> npt.NDArray[np.float32]:
         encoded, true = raw.encoded, raw.words[1].lower()
         are_true = pa.array([word.lower() == true for word in encoded.dictionary.to_pylist()])
         cells = are_true.take(encoded.indices)
-    return np.asarray(cells.cast(pa.float32()).to_numpy(), np.float32)
+    return np.asarray(cells.cast(pa.float32()).to_numpy(zero_copy_only=False), np.float32)
 
 
 def numbers(raw: RawColumn) -> npt.NDArray[np.float32]:
@@ -112,6 +112,8 @@ def _parsed(raw: RawColumn) -> pa.ChunkedArray:
     if not raw.holds_strings:
         raise raw.unusable(f"holds {raw.cells.type}, not numbers")
     encoded, notation = raw.encoded, raw.number_form.notation
+    if raw.number_form.problem:
+        raise raw.unusable(f"cannot be read as numbers: {raw.number_form.problem}", "; write one unit, or ")
     numbers = []
     for place, word in enumerate(encoded.dictionary.to_pylist()):
         try:

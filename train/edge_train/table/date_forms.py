@@ -48,7 +48,7 @@ def date_form(words: pa.StringArray, order: Order | None) -> DateForm:
     """
     year_first, parts = pc.match_substring_regex(words, _YEAR_FIRST), pc.extract_regex(words, _YEAR_LAST)
     year_last = pc.is_valid(parts)
-    share = pc.sum(pc.or_(year_first, year_last)).as_py() / len(words)
+    share = (pc.sum(pc.or_(year_first, year_last)).as_py() or 0) / max(1, len(words))
     example = _first(words, year_last) or _first(words, year_first)
     if not pc.any(year_last).as_py():
         if not example:

@@ -21,7 +21,7 @@ _MOSTLY = 0.5
 _FEW_STRINGS = 20
 # What str.strip removes, as the runtime does; Arrow's own set is smaller.
 _WHITE_SPACE = "".join(filter(str.isspace, map(chr, range(0x3001))))
-_DIGITS, _LEADING_ZERO = r"^[0-9]+$", r"^0[0-9]+$"
+_DIGITS, _DECIMAL, _LEADING_ZERO = r"^[0-9]+$", r"^[0-9]*[.,][0-9]+$", r"^0[0-9]+$"
 
 
 class RawColumn:
@@ -79,13 +79,15 @@ class RawColumn:
         """Whether the cells are strings of digits, some with zeros before them: 007 and 7 are two of them."""
         if not self.holds_strings or not pc.any(pc.match_substring_regex(self.cells, _LEADING_ZERO)).as_py():
             return False
+        if pc.any(pc.match_substring_regex(self._different, _DECIMAL)).as_py():
+            return False
         return bool(pc.mean(pc.cast(pc.match_substring_regex(self._different, _DIGITS), pa.int8())).as_py() > _MOSTLY)
 
     @functools.cached_property
     def is_date(self) -> bool:
         """Whether the cells are dates, or strings that are dates but for slips."""
         if not self.holds_strings:
-            return pa.types.is_date(self.cells.type) or pa.types.is_timestamp(self.cells.type)
+            return bool(pa.types.is_date(self.cells.type) or pa.types.is_timestamp(self.cells.type))
         return self.date_form.order is not None and self.date_form.share > _MOSTLY
 
     @functools.cached_property
@@ -156,7 +158,10 @@ class RawColumn:
 
     def refuse(self, row: int, reason: str) -> NoReturn:
         """Raise TableError for the cell at `row`, from 0."""
-        cell = repr(self.cells[row].as_py())
+        try:
+            cell = repr(self.cells[row].as_py())
+        except (OverflowError, ValueError):  # a timestamp that no datetime holds
+            cell = str(self.cells[row].cast(pa.int64()))
         raise TableError(f"{self._path} row {row + 1}: {self.name} is {cell[:60]}, {reason}")
 
     def unusable(self, problem: str, separator: str = "; ") -> TableError:

@@ -1,0 +1,138 @@
+"""Columns of dates."""
+
+import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_runtime.contract.dates import MISSING_DATE, date_seconds, parse_date
+from edge_train import Column, DroppedColumn, TableError, find_columns
+
+NOON = datetime.datetime(2025, 12, 31, 12)
+
+
+def found(cells: Any, **kinds: Any) -> Column | DroppedColumn:
+    (column,) = find_columns(pa.table({"c": cells}), "t.csv", **kinds)
+    return column
+
+
+def dates(column: Column | DroppedColumn) -> list[Any]:
+    assert isinstance(column, Column)
+    assert column.kind == "date"
+    assert column.values.dtype == np.int64
+    assert (column.missing == (column.values == MISSING_DATE)).all()
+    return [None if value == MISSING_DATE else str(np.datetime64(value, "s")) for value in column.values.tolist()]
+
+
+@pytest.mark.parametrize(
+    ("cells", "order", "expected"),
+    [
+        (["2025-12-31", " 2024-02-29 ", ""], "ymd", ["2025-12-31T00:00:00", "2024-02-29T00:00:00", None]),
+        (["2025-12-31 23:59:59.9", "0001-01-01"], "ymd", ["2025-12-31T23:59:59", "0001-01-01T00:00:00"]),
+        (["2025-12-31T10:00Z", "2025-12-31T10:00+02:00"], "ymd", ["2025-12-31T10:00:00", "2025-12-31T08:00:00"]),
+        (["2025/12/31", "2024/1/2"], "ymd", ["2025-12-31T00:00:00", "2024-01-02T00:00:00"]),
+        (["1.2.2025", "3.4.2025 14:30"], "dmy", ["2025-02-01T00:00:00", "2025-04-03T14:30:00"]),
+        (
+            ["31/12/2025", "01/02/2025", "2025-03-04"],
+            "dmy",
+            [f"2025-{day}T00:00:00" for day in ("12-31", "02-01", "03-04")],
+        ),
+        (["12/31/2025 3:00 PM", "01/02/2025"], "mdy", ["2025-12-31T15:00:00", "2025-01-02T00:00:00"]),
+        ([NOON, None, NOON.replace(microsecond=1)], "ymd", ["2025-12-31T12:00:00", None, "2025-12-31T12:00:00"]),
+        ([NOON.date(), datetime.date(1969, 12, 31)], "ymd", ["2025-12-31T00:00:00", "1969-12-31T00:00:00"]),
+        (pa.array([-1, 1], pa.timestamp("ns")), "ymd", ["1969-12-31T23:59:59", "1970-01-01T00:00:00"]),
+        (
+            pa.array([-1, 86_400_000], pa.timestamp("ms", "Europe/Berlin")),
+            "ymd",
+            ["1969-12-31T23:59:59", "1970-01-02T00:00:00"],
+        ),
+        (pa.array([0, 86_400_000], pa.date64()), "ymd", ["1970-01-01T00:00:00", "1970-01-02T00:00:00"]),
+    ],
+)
+def test_dates(cells: Any, order: str, expected: list[Any]) -> None:
+    column = found(cells)
+    assert dates(column) == expected
+    assert isinstance(column, Column)
+    assert (column.order, column.warning) == (order, "")
+
+
+@given(st.lists(st.datetimes(), min_size=2, max_size=20, unique=True), st.booleans())
+def test_arrow_and_the_runtime_read_the_same(moments: list[datetime.datetime], as_text: bool) -> None:
+    cells = [moment.isoformat(" ") for moment in moments] if as_text else moments
+    column = found(cells if as_text else pa.array(cells, pa.timestamp("us")), dates=["c"])
+    assert isinstance(column, Column)
+    assert column.values.tolist() == [date_seconds(moment) for moment in moments]
+    if as_text:
+        assert column.values.tolist() == [parse_date(moment.isoformat(" ")) for moment in moments]
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (
+            ["01/02/2025", "03/04/2024"],
+            "nothing in it says whether 01/02/2025 has the day or the month first; --date-order",
+        ),
+        (["13/02/2025", "03/14/2024", "01/01/2025"], "in some of its dates the day is before the month, in others"),
+        (["31.12.25", "30.11.24"], "its dates have years of two digits; write them as 2025-12-31, or"),
+        (["31 Dec 2025", "1 Jan 2024"], "its months are words; write them as 2025-12-31"),
+        (["Dec 31, 2025", "January 1, 2024"], "its months are words; write them as 2025-12-31"),
+    ],
+)
+def test_what_looks_like_dates_and_cannot_be_read_is_a_warning(cells: list[str], message: str) -> None:
+    column = found(cells)
+    assert isinstance(column, Column)
+    assert column.warning.startswith(f"c is taken as categories although it looks like dates: {message}")
+    assert column.warning.endswith("--categorical c confirms it")
+    many = found([*cells, *(f"free text {place}" for place in range(len(cells) - 1)), *(cells * 30)])
+    assert isinstance(many, Column)
+    dropped = found([f"{day}/{month}/2025" for day in range(1, 8) for month in range(1, 8)])
+    assert isinstance(dropped, DroppedColumn)
+    assert dropped.warning.startswith("c is dropped although it looks like dates: nothing in it says")
+
+
+def test_the_user_says_the_order() -> None:
+    cells = ["01/02/2025", "03/04/2024"]
+    assert dates(found(cells, date_order="mdy"))[0] == "2025-01-02T00:00:00"
+    assert dates(found(cells, date_order="dmy", dates=["c"]))[0] == "2025-02-01T00:00:00"
+    # Nothing but a column itself can say that its first date is the 31st.
+    assert dates(found(["31/12/2025", "01/02/2025"], date_order="mdy"))[1] == "2025-02-01T00:00:00"
+    with pytest.raises(
+        TableError, match=r"c cannot be read as dates: .*; say which with --date-order dmy or --date-order mdy, or"
+    ):
+        found(cells, dates=["c"])
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (["2025-01-31", "2025-02-30", "2025-03-01"], "row 2: c is '2025-02-30', not a date: day is out of range"),
+        (
+            ["2025-01-31", "soon", "2025-03-01"],
+            "row 2: c is 'soon', not a date written like 2025-12-31; fix the cell, empty it",
+        ),
+        (["2025-01-31", "0000-00-00", "2025-03-01"], "row 2: c is '0000-00-00', not a date"),
+        (["31.01.2025", "29.02.2025"], "row 2: c is '29.02.2025', not a date"),
+        (pa.array([0, 2**55], pa.timestamp("s")), "row 2: c is .*, not in the years 1 to 9999"),
+    ],
+)
+def test_slips_are_named(cells: Any, message: str) -> None:
+    with pytest.raises(TableError, match=message):
+        found(cells)
+
+
+@pytest.mark.parametrize(("cells", "message"), [([1, 2], "holds int64, not dates"), (["", ""], "no value in any row")])
+def test_refused_as_dates(cells: Any, message: str) -> None:
+    with pytest.raises(TableError, match=message):
+        found(cells, dates=["c"])
+
+
+def test_what_is_no_date() -> None:
+    for cells in (["10:30", "11:45"], ["1.2.3", "1.3.0"], ["2025-13", "2025-14"]):
+        column = found(cells)
+        assert isinstance(column, Column)
+        assert (column.kind, column.warning) == ("categorical", "")
