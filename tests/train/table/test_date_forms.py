@@ -131,7 +131,7 @@ def test_refused_as_dates(cells: Any, message: str) -> None:
         found(cells, dates=["c"])
 
 
-def test_what_is_no_date() -> None:
+def test_what_is_not_a_date() -> None:
     for cells in (["10:30", "11:45"], ["1.2.3", "1.3.0"], ["2025-13", "2025-14"]):
         column = found(cells)
         assert isinstance(column, Column)

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -118,25 +119,21 @@ def train(
     version: Annotated[bool, shell.version_option("edge-train")] = False,
 ) -> None:
     """Train a network and write model.pt: edge-train, or edge-train table.csv --target column."""
-    if table is None:
-        for_tables = {
-            "--target": target,
-            "--task": task,
-            "--numeric": numeric,
-            "--categorical": categorical,
-            "--date": date,
-            "--date-order": date_order,
-            "--drop": drop,
-            "--class-weight": class_weight,
-            "--dropout": dropout,
-            "--validation": validation,
-            "--patience": patience,
-            "--limit": limit,
-        }
-        if given := [option for option, value in for_tables.items() if value is not None]:
-            raise shell.UsageError(f"{given[0]} needs a TABLE")
-    elif target is None:
-        raise shell.UsageError(f"which column of {table} is to be predicted? Name it with --target COLUMN")
+    for_tables = {
+        "--target": target,
+        "--task": task,
+        "--numeric": numeric,
+        "--categorical": categorical,
+        "--date": date,
+        "--date-order": date_order,
+        "--drop": drop,
+        "--class-weight": class_weight,
+        "--dropout": dropout,
+        "--validation": validation,
+        "--patience": patience,
+        "--limit": limit,
+    }
+    _check_table(table, target, for_tables)
     fractions = {"--dropout": dropout, "--weight-decay": weight_decay, "--validation": validation}
     if bad := [option for option, value in fractions.items() if value is not None and not math.isfinite(value)]:
         raise shell.UsageError(f"{bad[0]} must be a finite number")
@@ -178,6 +175,14 @@ def train(
     from edge_train.cli.run import run
 
     run(dataset, with_choices(defaults, choices), device, outputs, resume=resume, is_example=table is None)
+
+
+def _check_table(table: Path | None, target: str | None, for_tables: Mapping[str, object]) -> None:
+    """Refuse options that need a table without one, and a table without a target."""
+    if table is not None and target is None:
+        raise shell.UsageError(f"which column of {table} is to be predicted? Name it with --target COLUMN")
+    if table is None and (given := [option for option, value in for_tables.items() if value is not None]):
+        raise shell.UsageError(f"{given[0]} needs a TABLE")
 
 
 def _widths(hidden: str, is_example: bool) -> tuple[int, ...]:

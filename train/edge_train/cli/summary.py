@@ -19,7 +19,7 @@ _SHOWN_CATEGORIES, _SHOWN_CLASSES = 5, 10
 def column_lines(columns: Sequence[Column | DroppedColumn]) -> list[str]:
     """A table of the columns: what each is taken as, how it is written, how many values are missing, and which it has.
 
-    How they are written is left out if all of them are as programs write them.
+    Without a column of how they are written, if all of them are as programs write them.
     """
     rows = [("column", "taken as", "written", "missing", "values")]
     for column in columns:

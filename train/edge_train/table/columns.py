@@ -108,8 +108,8 @@ def find_columns(
 
     Raises:
         TableError: a column of numbers has a cell that is not a finite number that float32 holds, a column of dates one
-            that is no date, or a column cannot be what `numeric`, `categorical` or `dates` says; the message names the
-            row.
+            that is not a date, or a column cannot be what `numeric`, `categorical` or `dates` says; the message names
+            the row.
     """
     found: list[Column | DroppedColumn] = []
     columns = collections.deque(zip(table.column_names, table.columns, strict=True))
