@@ -56,7 +56,9 @@ $(READY): pyproject.toml constraints.txt
 		{ echo "Python 3.11 or later is needed; name one with make PYTHON=/path/to/python3" >&2; exit 1; }
 	@$(PYTHON) -m venv --clear $(VENV) || \
 		{ echo "python3 cannot make a virtual environment; on Debian, apt install python3-venv" >&2; exit 1; }
-	@$(PIP) --editable '.[$(RUNTIME),export,train,dev]'
+	@$(PIP) --no-compile --editable '.[$(RUNTIME),export,train,dev]'
+# In as many processes as there are processors, where pip takes one file after the other; some are for other Pythons.
+	@$(BIN)/python -m compileall -q -q -j 0 $(VENV)/lib || true
 	@touch $@
 
 train: $(READY)  ## train and write model.pt and pictures of it (plots/)
@@ -74,21 +76,30 @@ predict: $(READY)  ## answer one row: make predict VALUES="-1 1"
 SHARED := --numprocesses auto --dist worksteal
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest $(SHARED)
 
-test: $(READY)  ## run the tests, and the runtime's again on the built wheel without torch: minutes
-	@$(PYTEST) -m 'not slow'
-	@$(MAKE) --no-print-directory test-wheel
+# The fast tests of the runtime note which of its branches they run, for `make coverage`.
+define TEST_RUNTIME
+@$(BIN)/coverage erase
+@OMP_NUM_THREADS=1 $(BIN)/coverage run -m pytest $(SHARED) -m 'not slow' tests/runtime
+@$(BIN)/coverage combine --quiet
+endef
+
+test: $(READY)  ## run the tests, and those of what users meet again on the built wheel without torch: minutes
+	$(TEST_RUNTIME)
+	@$(PYTEST) -m 'not slow' --ignore tests/runtime
+	@$(MAKE) --no-print-directory test-wheel TESTS='tests/runtime/cli tests/runtime/test_*.py'
 
 test-all: $(READY)  ## run what `make test` leaves out: long searches, kills, every module, the pages of the docs, old versions
 	@HYPOTHESIS_PROFILE=all $(PYTEST) -m 'slow or hypothesis'
 	@$(MAKE) --no-print-directory coverage test-oldest verify-everywhere
 
-coverage: $(READY)  ## measure the branches of the runtime that its own tests run, and hold them to a floor
-	@$(BIN)/coverage erase
-	@OMP_NUM_THREADS=1 $(BIN)/coverage run -m pytest $(SHARED) tests/runtime
-	@$(BIN)/coverage combine --quiet
+coverage: .coverage  ## hold the branches of the runtime that its fast tests run to a floor; `make test` has measured them
 	@$(BIN)/coverage report
 
+.coverage: $(READY) $(shell find runtime/edge_runtime tests/conftest.py tests/helpers tests/runtime -name '*.py')
+	$(TEST_RUNTIME)
+
 CONSTRAINTS := constraints.txt
+TESTS := tests/runtime tests/fuzz
 
 test-wheel: EXTRA := cpu
 test-wheel: $(READY)  ## test the built wheel with the cpu extra, without torch, in an environment of its own
@@ -134,7 +145,7 @@ $(BUILD_WHEEL)
 @$(PYTHON) -m venv --clear build/$@
 @build/$@/$(SCRIPTS)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) \
 	"$$(echo build/wheel/*.whl)[$(EXTRA)]" pytest pytest-xdist hypothesis
-@EDGE_PREDICT_WHEEL=$(EXTRA) build/$@/$(SCRIPTS)/pytest $(SHARED) $(WARNINGS) -m 'not slow' tests/runtime tests/fuzz
+@EDGE_PREDICT_WHEEL=$(EXTRA) build/$@/$(SCRIPTS)/pytest $(SHARED) $(WARNINGS) -m 'not slow' $(TESTS)
 endef
 
 # Packages that few targets need are added to the environment by the first of them.
@@ -179,12 +190,8 @@ fuzz: $(VENV)/extra-fuzz  ## feed hostile input to all that reads, and redraw it
 	@OMP_NUM_THREADS=1 $(BIN)/python -m fuzzing $(if $(SECONDS),--seconds $(SECONDS),--page docs/security.md)
 
 check: $(READY)  ## lint, types, architecture, and known vulnerabilities where advisories can be reached
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
-	@$(BIN)/basedpyright
-	@$(BIN)/lint-imports
-	@$(BIN)/python tests/audit.py
+	@printf '%s\n' mypy 'python tests/audit.py' basedpyright lint-imports 'ruff check .' 'ruff format --check .' | \
+		xargs -P 2 -I COMMAND sh -c '$(BIN)/COMMAND'
 
 format: $(READY)  ## put the code into its standard form
 	@$(BIN)/ruff check --fix .

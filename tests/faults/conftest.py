@@ -2,11 +2,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from limited import Ended, limited
+from warm_commands import warm_commands
 
 SOURCE = Path(__file__).with_name("failing_calls.c")
 
@@ -15,23 +16,40 @@ Failing = Callable[..., Ended]
 
 
 @pytest.fixture(scope="session")
-def failing(tmp_path_factory: pytest.TempPathFactory) -> Failing:
-    """Run a command whose calls on the files of a folder fail, or end it."""
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is preloaded, so that calls fail."""
     compiler = shutil.which("gcc") or shutil.which("cc")
     if sys.platform != "linux" or compiler is None:
         pytest.skip("calls fail by a library that is preloaded, which a C compiler makes")
     library = tmp_path_factory.mktemp("failing") / "failing_calls.so"
     subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, SOURCE, "-ldl"], check=True)
+    return library
+
+
+@pytest.fixture(scope="session")
+def failing(library: Path) -> Failing:
+    """Run a command whose calls on the files of a folder fail, or end it."""
 
     def run(words: Sequence[object], folder: Path, after: int, error: int, once: bool = False) -> Ended:
-        environment = {
-            **os.environ,
-            "LD_PRELOAD": str(library),
-            "FAILING_FOLDER": f"{folder}/",
-            "FAILING_FROM": str(after),
-            "FAILING_WITH": str(error),
-            **({"FAILING_ONCE": "1"} if once else {}),
-        }
-        return limited(words, env=environment)
+        fault = fault_of(folder, after, error, once)
+        return limited(words, env={**os.environ, "LD_PRELOAD": str(library), **fault})
 
     return run
+
+
+@pytest.fixture(scope="module")
+def failing_warm(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Failing]:
+    """The same for edge-train and edge-export, without waiting for torch each time."""
+    printed = tmp_path_factory.mktemp("printed")
+    with warm_commands({**os.environ, "LD_PRELOAD": str(library)}) as commands:
+
+        def run(words: Sequence[object], folder: Path, after: int, error: int, once: bool = False) -> Ended:
+            return Ended(*commands.run(words, fault_of(folder, after, error, once), printed))
+
+        yield run
+
+
+def fault_of(folder: Path, after: int, error: int, once: bool) -> dict[str, str]:
+    """The environment variables by which the library knows what is to fail."""
+    fault = {"FAILING_FOLDER": f"{folder}/", "FAILING_FROM": str(after), "FAILING_WITH": str(error)}
+    return {**fault, "FAILING_ONCE": "1"} if once else fault

@@ -103,24 +103,24 @@ def test_outputs(failing: Failing, rows: Path, tmp_path: Path, how: str) -> None
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("how", "is_first"), [("EIO", False), ("ENOSPC", True), ("killed", False), ("killed", True)])
-def test_training_and_export(failing: Failing, tmp_path: Path, how: str, is_first: bool) -> None:
+def test_training_and_export(failing_warm: Failing, tmp_path: Path, how: str, is_first: bool) -> None:
     folder = tmp_path / "made"
-    train = [*command("edge-train"), "--epochs", 3, "--seed", 1, "--output", folder]
-    assert failing(train, folder, 10**6, errno.EIO).code == 0
+    train = ["edge-train", "--epochs", 3, "--seed", 1, "--output", folder]
+    assert failing_warm(train, folder, 10**6, errno.EIO).code == 0
     trained = contents(folder)
     assert {"model.pt", "metrics.json"} <= set(trained)
     old = {} if is_first else dict.fromkeys(trained, b"old")
-    everywhere(failing, train, folder, old, trained, HOW[how], at_random(40, 4))
+    everywhere(failing_warm, train, folder, old, trained, HOW[how], at_random(40, 4))
     checkpoint = tmp_path / "model.pt"
     checkpoint.write_bytes(trained["model.pt"])
     shutil.rmtree(folder)
-    export = [*command("edge-export"), checkpoint, "--output", folder]
-    assert failing(export, folder, 10**6, errno.EIO).code == 0
+    export = ["edge-export", checkpoint, "--output", folder]
+    assert failing_warm(export, folder, 10**6, errno.EIO).code == 0
     exported = contents(folder)
     assert {"model.onnx", "model.torchscript"} <= set(exported)
     Predictor(folder / "model.onnx", verify=True)
     old = {} if is_first else dict.fromkeys(exported, b"old")
-    everywhere(failing, export, folder, old, exported, HOW[how], at_random(30, 3))
+    everywhere(failing_warm, export, folder, old, exported, HOW[how], at_random(30, 3))
 
 
 def test_after_a_kill_the_next_run_cleans_up(failing: Failing, rows: Path, tmp_path: Path) -> None:

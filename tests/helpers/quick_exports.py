@@ -6,11 +6,20 @@ import math
 from collections.abc import Iterator
 
 import pytest
+import torch
+import torch._export.utils
 from tiers import is_thorough
 from torch.onnx._internal.exporter._registration import ONNXRegistry
 
 from edge_export.pipeline import float32
-from edge_export.verify import decision_boundary, probe_inputs, quantization_budget, reference, worst_case_search
+from edge_export.verify import (
+    decision_boundary,
+    probe_inputs,
+    quantization_budget,
+    reference,
+    reference_rows,
+    worst_case_search,
+)
 
 
 @contextlib.contextmanager
@@ -30,6 +39,19 @@ def few_probes() -> Iterator[None]:
         yield
 
 
+def mostly_few_probes(seed: int) -> contextlib.AbstractContextManager[None]:
+    """All probe inputs for one seed of four in `make test-all`: other networks find more than other rows of one."""
+    return few_probes() if seed % 4 else contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def few_reference_rows() -> Iterator[None]:
+    """In here a certificate has few reference rows: to compute them with many draws is half of a small export."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reference_rows, "MOST_BYTES", 4096)
+        yield
+
+
 def probes_for(request: pytest.FixtureRequest) -> contextlib.AbstractContextManager[None]:
     """Few probe inputs for a test of `make test`, all of them in slow tests and in all of `make test-all`."""
     is_slow = request.node.get_closest_marker("slow") is not None
@@ -46,7 +68,20 @@ def few_timed_calls() -> Iterator[None]:
 
 @contextlib.contextmanager
 def one_registry() -> Iterator[None]:
-    """In here torch's exporter builds its table of translations once, which is half of the work of a small export."""
+    """In here torch's exporter builds its tables of operators once, which is more than half of a small export."""
+    known: set[str] = set()
+
+    def look_up_new() -> None:
+        # torch looks all of them up for each of its namespaces, three times an export.
+        found = set(torch._C._dispatch_get_registrations_for_dispatch_key("CompositeImplicitAutograd"))
+        for name in found - known:
+            namespace, _, operator = name.partition("::")
+            packet, _, overload = operator.partition(".")
+            getattr(getattr(getattr(torch.ops, namespace), packet), overload or "default")
+        known.clear()
+        known.update(found)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(functools.cache(ONNXRegistry.from_torchlib)))
+        patch.setattr(torch._export.utils, "_materialize_cpp_cia_ops", look_up_new)
         yield

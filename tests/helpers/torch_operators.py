@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import torch
-from quick_exports import few_probes, one_registry
+from quick_exports import few_probes, few_reference_rows, one_registry
 from torch import Tensor, nn
 from torch.testing._internal.common_methods_invocations import op_db
 from torch.utils import _pytree as pytree
@@ -207,7 +207,7 @@ def main() -> None:
     torch.set_num_threads(1)
     counts: Counter[tuple[str, str]] = Counter()
     refused = []
-    with one_registry(), few_probes():
+    with one_registry(), few_probes(), few_reference_rows():
         for name in names():
             if (found := operator(name)) is None:
                 continue

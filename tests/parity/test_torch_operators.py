@@ -1,7 +1,7 @@
 """Operator by operator of torch's own test database: nothing wrong gets through, and what is right is exported."""
 
 import pytest
-from quick_exports import few_probes, one_registry
+from quick_exports import few_probes, few_reference_rows, one_registry
 
 # What torch alone exports right for its samples, and we refuse.
 REFUSED = {
@@ -22,7 +22,7 @@ def test_operators(part: int) -> None:
     from torch_operators import exported, exported_by_torch, names, operator  # it takes seconds to import
 
     surprises = []
-    with one_registry(), few_probes():
+    with one_registry(), few_probes(), few_reference_rows():
         for name in names()[part::PARTS]:
             if (found := operator(name)) is None:
                 continue
