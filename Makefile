@@ -32,7 +32,7 @@ export DATA TARGET SEED OUTPUT VALUES
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train export predict test test-all test-wheel test-oldest test-gpu-wheel test-clients verify-everywhere coverage bench \
-	bench-train bench-gpu bench-serve zoo fuzz soak check format docs dist clean
+	bench-train bench-bulk bench-gpu bench-serve zoo fuzz soak check format docs dist clean
 .DELETE_ON_ERROR:
 # `make -j train export` must still train first.
 .NOTPARALLEL:
@@ -166,6 +166,9 @@ bench: $(VENV)/extra-bench  ## time everything against its peers (a quarter of a
 
 bench-train: $(READY)  ## how good and how fast training is, beside scikit-learn and plain torch: minutes
 	@$(BIN)/python -m benchmarks.train $(if $(ROUNDS),--rounds $(ROUNDS))
+
+bench-bulk: $(READY)  ## whole files beside pyarrow, pandas, ONNX Runtime alone and DataLoader (half an hour, 10 GB of disk); ends on the goals
+	@$(BIN)/python -m benchmarks.bulk $(if $(ROUNDS),--rounds $(ROUNDS))
 
 bench-gpu: $(READY)  ## the same on an NVIDIA GPU, where there is one
 	@$(BIN)/python -m benchmarks.gpu

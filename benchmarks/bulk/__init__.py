@@ -1,0 +1,1 @@
+"""Whole files, scored at the speed of reading: `python -m benchmarks.bulk`."""
