@@ -13,6 +13,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from quick_exports import few_probes
 from tiers import mostly_slow
 from torch import Tensor, nn
 from torch.export import Dim
@@ -80,7 +81,10 @@ def assert_as_torch(found: Arrays, made: Exported, tensors: Arrays) -> None:
         np.testing.assert_allclose(values, expected.numpy(), rtol=1e-4, atol=1e-5)
 
 
-every = pytest.mark.parametrize("name", mostly_slow(ZOO, ["dict in, dict out", "embedding of integers", "no batch"]))
+# All tests of one module follow each other, in the process that has exported it.
+every = pytest.mark.parametrize(
+    "name", mostly_slow(ZOO, ["dict in, dict out", "embedding of integers", "no batch"]), scope="module"
+)
 
 
 @every
@@ -116,7 +120,9 @@ def test_from_a_saved_program_at_the_shell(command: Command, tmp_path: Path, nam
     with quiet():
         torch.export.save(torch.export.export(module, example, dynamic_shapes=shapes), tmp_path / "model.pt2")
     finite = ["--finite"] if name in FINITE else []
-    result = command(main, tmp_path / "model.pt2", "--format", "onnx", *finite)
+    # All of them are tried on the same modules above.
+    with few_probes():
+        result = command(main, tmp_path / "model.pt2", "--format", "onnx", *finite)
     assert (result.code, result.err) == (0, "")
     assert result.out.startswith(f"{tmp_path / 'model.onnx'} ")
     verified = command(predict, tmp_path / "model.onnx", "--verify")
