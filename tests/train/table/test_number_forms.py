@@ -84,6 +84,14 @@ def test_the_files_decimal_mark_decides_where_nothing_else_does(
     assert column.values[0] == pytest.approx(first)
 
 
+def test_the_decimal_mark_that_was_read_is_that_of_all_columns() -> None:
+    table = pa.table({"c": ["1.234", "2.345"]})
+    for mark, first in ((None, 1.234), (".", 1.234), (",", 1234)):
+        (column,) = find_columns(table.replace_schema_metadata(mark and {"decimal": mark}), "t.csv")
+        assert isinstance(column, Column)
+        assert column.values[0] == pytest.approx(first)
+
+
 def test_what_may_be_read_otherwise_is_shown() -> None:
     written = [
         getattr(found(cells), "written", None) for cells in (["1,234", "2,345"], ["€1.234", "€7"], ["1,234", "1,5"])

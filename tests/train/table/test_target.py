@@ -141,6 +141,15 @@ def test_what_cannot_be_a_target_is_not_to_be_dropped() -> None:
         assert "--drop" not in str(raised.value)
 
 
+def test_values_as_people_write_them() -> None:
+    target = found(["$1,234.50", "$7.25", "($3)", ""])
+    assert (target.task, target.values.tolist()) == ("regression", [1234.5, 7.25, -3])
+    table = pa.table({"y": ["1.234", "2.345", "5"]}).replace_schema_metadata({"decimal": ","})
+    assert find_target(table, "y", "t.csv", "regression").values.tolist() == [1234, 2345, 5]
+    codes = found(["007", "08", "007", "08"])
+    assert codes.labels == ("007", "08")
+
+
 def test_in_one_line() -> None:
     assert repr(found(["a", "", "b"])) == "Target('y', binary_classification, 2 rows, 2 classes)"
     assert repr(found([1.5, 2.5, 3.5])) == "Target('y', regression, 3 rows)"

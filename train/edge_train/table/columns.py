@@ -102,8 +102,8 @@ def find_columns(
         numeric: the columns to take as numbers, even if they look like something else.
         categorical: the columns to take as categories, likewise.
         dates: the columns to take as dates, likewise.
-        decimal: the decimal mark of numbers in text, "." or ",", if it is known: it decides where nothing in a column
-            does.
+        decimal: the decimal mark of numbers in text, "." or ",": it decides where nothing in a column does; by default
+            a comma if `read_table` found it.
         date_order: the order of day and month of dates in text, likewise.
 
     Raises:
@@ -112,6 +112,7 @@ def find_columns(
             the row.
     """
     found: list[Column | DroppedColumn] = []
+    decimal = decimal or decimal_mark(table)
     columns = collections.deque(zip(table.column_names, table.columns, strict=True))
     del table
     while columns:
@@ -127,6 +128,11 @@ def find_columns(
         else:
             found.append(_detected(raw))
     return found
+
+
+def decimal_mark(table: pa.Table) -> str | None:
+    """A comma if that is the decimal mark of the file of `table`; None else, since a point may be one of groups."""
+    return "," if (table.schema.metadata or {}).get(b"decimal") == b"," else None
 
 
 def no_such_column(path: object, name: str, names: Sequence[str]) -> TableError:

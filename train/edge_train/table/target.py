@@ -11,7 +11,7 @@ from edge_runtime.contract.labels import Label
 from edge_runtime.contract.signature import Task
 from edge_train.errors import TableError
 from edge_train.table import conversions
-from edge_train.table.columns import no_such_column
+from edge_train.table.columns import decimal_mark, no_such_column
 from edge_train.table.raw_column import RawColumn
 
 # Up to so many different integers are classes, unless the user says what they are.
@@ -59,7 +59,7 @@ def find_target(
         name: the column's name.
         path: what messages call the table.
         kind: what the target holds; None to find it from its values.
-        decimal: the decimal mark of numbers in text, if it is known.
+        decimal: the decimal mark of numbers in text, as for `find_columns`.
 
     Raises:
         TableError: the table does not have the column, it has only one class or value, or it should hold numbers and
@@ -67,7 +67,7 @@ def find_target(
     """
     if name not in table.column_names:
         raise no_such_column(path, name, table.column_names)
-    raw = RawColumn(name, table[name], path, is_target=True, decimal=decimal)
+    raw = RawColumn(name, table[name], path, is_target=True, decimal=decimal or decimal_mark(table))
     cell_type = raw.cells.type
     if raw.missing_count == table.num_rows:
         raise TableError(f"{path}: {name} has no value in any row, so nothing can be learned")
