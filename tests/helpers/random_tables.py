@@ -3,9 +3,11 @@
 import numpy as np
 import torch
 
+from edge_export.verify.date_draws import range_of
 from edge_runtime import Notation
 from edge_runtime.contract.category_codes import MISSING
-from edge_runtime.contract.signature import Feature, Input, Kind, Signature, Task
+from edge_runtime.contract.dates import FIRST_SECOND, LAST_SECOND
+from edge_runtime.contract.signature import Feature, Input, Kind, Order, Signature, Task
 from edge_train import TableNet
 
 TASKS: tuple[Task, ...] = ("binary_classification", "multiclass_classification", "regression")
@@ -13,8 +15,10 @@ NOTATIONS = (None, Notation(grouping=",", prefix="$"), Notation(",", " "), None,
 WORDS = ("a", "b ", " c", "São Tomé", "Ünï", "日本", "NA?", "x\ty", "male", "Male", "0", "007")
 
 
-def random_table_net(seed: int, strings: bool = True) -> TableNet:
+def random_table_net(seed: int, strings: bool = True, dates: bool = False) -> TableNet:
     """An untrained network of a random task, for up to 12 numbers or booleans and, with `strings`, up to 4 categories.
+
+    With `dates` it has up to 3 dates besides, of days or of times, within a week or within centuries.
 
     Numbers span six orders of magnitude, weights two; half of the columns have missing values in training.
     """
@@ -39,7 +43,9 @@ def random_table_net(seed: int, strings: bool = True) -> TableNet:
         Feature(f"t{place}", "categorical", missing=missing[count + place], categories=_words(random))
         for place in range(categorical)
     )
-    inputs = tuple(Input(name, features) for name, features in (("x", numbers), ("text", words)) if features)
+    moments = tuple(_date(f"d{place}", random) for place in range(random.integers(1, 4))) if dates else ()
+    groups = (("x", numbers), ("text", words), ("date", moments))
+    inputs = tuple(Input(name, features) for name, features in groups if features)
     task = TASKS[random.integers(len(TASKS))]
     labels = {TASKS[0]: ("no", "yes"), TASKS[1]: tuple(range(random.integers(3, 9))), TASKS[2]: ()}[task]
     output = {TASKS[0]: "probability", TASKS[1]: "probabilities", TASKS[2]: "value"}[task]
@@ -65,6 +71,9 @@ def random_rows(signature: Signature, random: np.random.Generator) -> tuple[dict
                 1,
             )
             continue
+        if tensor.holds_dates:
+            inputs[tensor.name] = np.stack([_dates(feature, random) for feature in tensor.features], 1)
+            continue
         scale, mean = 10 ** random.uniform(-3, 3, size=(2, len(tensor.features)))
         x = mean + scale * random.normal(size=(100, len(tensor.features)))
         boolean = [feature.kind == "boolean" for feature in tensor.features]
@@ -77,9 +86,26 @@ def random_rows(signature: Signature, random: np.random.Generator) -> tuple[dict
 def zeros(signature: Signature) -> dict[str, torch.Tensor]:
     """Two rows of zeros, to capture a network with."""
     return {
-        tensor.name: torch.zeros(2, len(tensor.features), dtype=torch.int64 if tensor.holds_strings else torch.float32)
+        tensor.name: torch.zeros(
+            2, len(tensor.features), dtype=torch.int64 if tensor.holds_strings or tensor.holds_dates else torch.float32
+        )
         for tensor in signature.inputs
     }
+
+
+def _date(name: str, random: np.random.Generator) -> Feature:
+    first = int(random.integers(FIRST_SECOND // 2, LAST_SECOND // 4))
+    last = first + int(10 ** random.uniform(5.8, 10))
+    unit = 86400 if random.random() < 0.5 else 1
+    missing = 0.1 if random.random() < 0.5 else None
+    order: Order = ("ymd", "dmy", "mdy")[random.integers(3)]
+    return Feature(name, "date", first // unit * unit, last // unit * unit, missing, order=order)
+
+
+def _dates(feature: Feature, random: np.random.Generator) -> np.ndarray:
+    low, high = range_of(feature)
+    unit = 86400 if low % 86400 == 0 else 1
+    return random.integers(low // unit, high // unit + 1, 100) * unit
 
 
 def _words(random: np.random.Generator) -> tuple[str, ...] | tuple[int, ...]:

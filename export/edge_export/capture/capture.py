@@ -14,6 +14,7 @@ from edge_export.capture.attempts import Attempts, Captured
 from edge_export.capture.call import bind, enlarged
 from edge_export.capture.checks import (
     check_codes,
+    check_dates,
     check_outputs,
     check_repeats,
     check_runs,
@@ -146,6 +147,7 @@ def _program(module: nn.Module, captured: Captured, axes: Mapping[str, Axes], si
     )
     check_repeats(program, _arrays(captured.given))
     check_codes(program)
+    check_dates(program)
     return program
 
 

@@ -21,6 +21,7 @@ from edge_export.errors import ExportError
 from edge_export.tensors import Axes, Tensors
 from edge_runtime import Signature
 from edge_runtime.contract.category_codes import UNKNOWN, last_code
+from edge_runtime.contract.dates import FIRST_SECOND, LAST_SECOND, MISSING_DATE, date_text
 
 _REAL_TYPES = {torch.float16, torch.float32, torch.float64}
 _INTEGERS = {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
@@ -102,13 +103,19 @@ def check_signature(signature: Signature, inputs: Sequence[InputTensor], outputs
             f"{signature.output}; the module takes {[*taken.items()]} and returns {', '.join(outputs)}"
         )
     strings = {tensor.name for tensor in signature.inputs if tensor.holds_strings}
+    dates = {tensor.name for tensor in signature.inputs if tensor.holds_dates}
     for spec in inputs:
+        if spec.name in dates and spec.dtype != np.int64:
+            raise ExportError(
+                f"the signature says that {spec.name} holds dates, so the module must take their seconds since 1970 in "
+                f"int64; it takes {spec.dtype}"
+            )
         if spec.name in strings and spec.dtype != np.int64:
             raise ExportError(
                 f"the signature says that {spec.name} holds strings, so the module must take their codes in int64; "
                 f"it takes {spec.dtype}"
             )
-        if spec.name not in strings and spec.dtype.kind != "f":
+        if spec.name not in strings | dates and spec.dtype.kind != "f":
             raise ExportError(f"the signature says that {spec.name} holds numbers; the module takes {spec.dtype}")
 
 
@@ -126,6 +133,24 @@ def check_codes(program: Program) -> None:
                     raise ExportError(
                         f"the module fails on the code {code} of {feature.name}, which has {last + 1} codes (0 for an "
                         f"unknown category, 1 for a missing value, one for each category): {cause(error)}"
+                    ) from error
+
+
+def check_dates(program: Program) -> None:
+    """See that the module takes every date: what it fails on would never be compared."""
+    for tensor in () if program.signature is None else program.signature.inputs:
+        for column, feature in enumerate(tensor.features if tensor.holds_dates else ()):
+            missing = [] if feature.missing is None else [MISSING_DATE]
+            for date in (FIRST_SECOND, LAST_SECOND, *missing):
+                dates = program.example[tensor.name].copy()
+                dates[:, column] = date
+                try:
+                    program.run({**program.example, tensor.name: dates})
+                except Exception as error:
+                    shown = "a missing value, -2**63," if date == MISSING_DATE else f"{date_text(date)} ({date})"
+                    raise ExportError(
+                        f"the module fails on {shown} for the date {feature.name}, which may be any of the years 1 to "
+                        f"9999 in seconds since 1970: {cause(error)}"
                     ) from error
 
 

@@ -50,20 +50,24 @@ _SMALL = (TensorProto.FLOAT16, TensorProto.INT8, TensorProto.UINT8)
 _ONLY_FLOAT32 = (*DEFAULT_OP_BLOCK_LIST, "Celu", "IsInf")
 
 
-def to_float16(model: ModelProto) -> ModelProto:
+def to_float16(model: ModelProto, signature: Signature | None = None) -> ModelProto:
     """`model` with float16 weights and arithmetic.
 
-    Inputs and outputs keep their types. What is computed from the inputs before the first layer, such as
+    Inputs and outputs keep their types. What is computed from numbers and dates before the first layer, such as
     standardisation, stays in float32: float16 cannot tell 2,049 from 2,048 and ends at 65,504. Weights beyond that
     become 65,504, those closer to zero than 6e-8 become 6e-8. On x86-64 CPUs ONNX Runtime casts back to float32 for
     nearly every operator: there such a file is smaller, but as a rule slower.
+
+    Args:
+        model: takes codes, if the artifact will take strings.
+        signature: which inputs hold dates.
 
     Raises:
         ExportError: the model cannot be converted, or it has nothing to convert.
     """
 
     def convert(folded: ModelProto) -> ModelProto:
-        kept = [*_before_layers(folded.graph), *_unsafe_transposes(folded.graph)]
+        kept = [*_before_layers(folded.graph, signature), *_unsafe_transposes(folded.graph)]
         half = convert_float_to_float16(folded, keep_io_types=True, op_block_list=_ONLY_FLOAT32, node_block_list=kept)
         _skip_detours(half.graph)
         return half  # type: ignore[no-any-return]
@@ -212,11 +216,12 @@ def _unfit_for_int8(graph: GraphProto) -> list[str]:
     ]
 
 
-def _before_layers(graph: GraphProto) -> list[str]:
-    """The names of the nodes between the inputs in floating point and the first layers."""
+def _before_layers(graph: GraphProto, signature: Signature | None) -> list[str]:
+    """The names of the nodes between the inputs in floating point, or of dates, and the first layers."""
     known = {tensor.name for tensor in (*graph.input, *graph.initializer)} | {""}
     kinds = (TensorProto.FLOAT, TensorProto.DOUBLE)
     floating = {tensor.name for tensor in graph.input if tensor.type.tensor_type.elem_type in kinds}
+    floating |= {tensor.name for tensor in (() if signature is None else signature.inputs) if tensor.holds_dates}
     names = []
     for node in graph.node:
         if node.op_type in _LAYERS or not known.issuperset(node.input):

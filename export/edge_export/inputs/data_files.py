@@ -49,7 +49,7 @@ def read_data(path: Path, program: Program, limits: Limits = DEFAULTS) -> Tensor
 
 
 def _read_values(text: OpenedText, signature: Signature, limits: Limits) -> Tensors:
-    """The rows in a text as an artifact takes them: for each input float32 with NaN if missing, or strings."""
+    """The rows in a text as an artifact takes them: for each input float32 with NaN if missing, strings or dates."""
     rows = read_rows(
         text.lines(are_kept=True), signature.features, text.name, lambda _: None, delimiter_of(text.name), limits
     )
@@ -60,7 +60,8 @@ def _read_values(text: OpenedText, signature: Signature, limits: Limits) -> Tens
         columns = list(zip(*batch, strict=True))
         for tensor in signature.inputs:
             values = [columns[places[feature.name]] for feature in tensor.features]
-            parts[tensor.name].append(np.array(values, object if tensor.holds_strings else np.float32).T)
+            dtype = object if tensor.holds_strings else np.int64 if tensor.holds_dates else np.float32
+            parts[tensor.name].append(np.array(values, dtype).T)
     return {name: np.concatenate(found) for name, found in parts.items()}
 
 
@@ -68,12 +69,15 @@ def fitted(data: Tensors, program: Program, source: str) -> Tensors:
     """`data` as `program` takes it: every input, of its type and shape; axes that share a name have one size.
 
     For an input that the signature says holds strings, arrays of `str` become their codes; integers are codes already.
+    For one that holds dates, numpy's datetime64 become seconds; integers are seconds already.
 
     Raises:
         ExportError: it does not fit.
     """
     taken = {}
     strings = string_features(program.signature)
+    tensors = () if program.signature is None else program.signature.inputs
+    dates = {tensor.name for tensor in tensors if tensor.holds_dates}
     named: dict[str, int] = {}
     for spec in program.inputs:
         if spec.name not in data:
@@ -85,6 +89,8 @@ def fitted(data: Tensors, program: Program, source: str) -> Tensors:
             raise ExportError(f"{source}: {spec.name} has the shape {list(values.shape)}; [{shape}] is needed")
         if spec.name in strings:
             values = _codes(values, strings[spec.name], f"{source}: {spec.name}")
+        if values.dtype.kind == "M" and spec.name in dates:
+            values = values.astype("datetime64[s]").astype(np.int64)
         if values.dtype.kind != spec.dtype.kind and not (values.dtype.kind in "iu" and spec.dtype.kind in "fiu"):
             raise ExportError(f"{source}: {spec.name} is {values.dtype}; {spec.dtype} is needed")
         for size, found in zip(spec.shape, values.shape, strict=True):

@@ -83,7 +83,9 @@ def load_program(
         model = _load_network(path, limits)
         zeros = {
             tensor.name: torch.zeros(
-                2, len(tensor.features), dtype=torch.int64 if tensor.holds_strings else torch.float32
+                2,
+                len(tensor.features),
+                dtype=torch.int64 if tensor.holds_strings or tensor.holds_dates else torch.float32,
             )
             for tensor in model.signature.inputs
         }

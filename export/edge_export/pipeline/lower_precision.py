@@ -48,7 +48,7 @@ def make_lower_precision(
     calibration, test = _calls(plan, reference)
     match precision:
         case Precision.FLOAT16:
-            lower = to_float16(model)
+            lower = to_float16(model, plan.program.signature)
         case Precision.INT8_DYNAMIC:
             lower = to_int8_dynamic(model)
         case _:

@@ -19,6 +19,7 @@ from edge_export.results import Export
 from edge_export.tensors import Run
 from edge_export.verify.quantization_budget import MANY
 from edge_runtime import Certificate, Predictor
+from edge_runtime.contract.dates import date_text
 
 
 def write_report(program: Program, exports: Sequence[Export]) -> str:
@@ -63,6 +64,7 @@ def write_report(program: Program, exports: Sequence[Export]) -> str:
         errors_figure=errors_figure,
         tolerance_figure=tolerance_figure,
         reference_rows=_reference_rows,
+        date_text=date_text,
         quote=shlex.quote,
     )
     # A file's name may hold bytes that are not text.

@@ -9,6 +9,7 @@ from edge_export.capture.program import Program
 from edge_export.tensors import Tensors, count_rows, join, take
 from edge_export.verify.float64 import Arithmetic
 from edge_export.verify.sampler import Sampler
+from edge_runtime.contract.dates import MISSING_DATE
 from edge_runtime.contract.values import FLOAT32_MAX
 
 # Pairs of rows that the boundary is searched for between, and rows that pairs are made of.
@@ -42,9 +43,9 @@ def boundary_rows(sampler: Sampler, exact: Arithmetic) -> Tensors | None:
         sampler: draws the rows that the boundary is searched for between.
         exact: runs the program in float64.
     """
-    floating = [name for name, known in sampler.distributions.items() if known.is_floating]
+    moving = [name for name, known in sampler.distributions.items() if known.is_floating or known.holds_dates]
     program = sampler.program
-    if not program.is_batched or not floating or decisions(program, program.run(program.example)) is None:
+    if not program.is_batched or not moving or decisions(program, program.run(program.example)) is None:
         return None
     rows = sampler.draw(max(2, min(_DRAWN_ROWS, sampler.most_rows)), width=2.0)
     if sampler.program.failure(rows) is not None or (found := _decide(sampler.program, exact, rows)) is None:
@@ -52,7 +53,7 @@ def boundary_rows(sampler: Sampler, exact: Arithmetic) -> Tensors | None:
     pairs = _pairs(found)[: max(1, min(_MOST_PAIRS, sampler.most_rows // len(_STEPS)))]
     if not len(pairs):
         return None
-    lines = _Lines.between(take(rows, pairs[:, 0]), take(rows, pairs[:, 1]), floating)
+    lines = _Lines.between(take(rows, pairs[:, 0]), take(rows, pairs[:, 1]), moving)
     start = _decide(sampler.program, exact, lines.start)
 
     def differs(fractions: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
@@ -76,38 +77,39 @@ def boundary_rows(sampler: Sampler, exact: Arithmetic) -> Tensors | None:
 
 @dataclass(frozen=True)
 class _Lines:
-    """Straight lines from rows to other rows, in the floating inputs alone.
+    """Straight lines from rows to other rows, in the inputs of numbers and dates alone.
 
     Attributes:
         start: the rows that they start from.
-        ends: for each floating input, both ends in float64.
+        ends: for each of these inputs, both ends in float64, which holds every second of the calendar.
     """
 
     start: Tensors
     ends: dict[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]
 
     @classmethod
-    def between(cls, start: Tensors, end: Tensors, floating: list[str]) -> "_Lines":
-        """A missing number stays the one of the start: nothing lies between a missing number and another."""
-        ends = {
-            name: (
-                start[name].astype(np.float64),
-                np.where(np.isnan(end[name]), start[name], end[name]).astype(np.float64),
-            )
-            for name in floating
-        }
+    def between(cls, start: Tensors, end: Tensors, moving: list[str]) -> "_Lines":
+        """A missing value stays the one of the start: nothing lies between a missing value and another."""
+        ends = {}
+        for name in moving:
+            first, last = start[name], end[name]
+            is_missing = (first == MISSING_DATE) | (last == MISSING_DATE) if first.dtype.kind == "i" else np.isnan(last)
+            ends[name] = first.astype(np.float64), np.where(is_missing, first, last).astype(np.float64)
         return cls(start, ends)
 
     def at(self, fractions: npt.NDArray[np.float64], kind: type[np.floating] | None = None) -> Tensors:
-        """The points at these fractions of the way, shape (lines,), in numbers of the type `kind`, or of their own."""
+        """The points at these fractions of the way, shape (lines,), in numbers of the type `kind`, or of their own.
+
+        Dates are whole seconds.
+        """
         points = dict(self.start)
         for name, (start, end) in self.ends.items():
             fraction = fractions.reshape(-1, *[1] * (start.ndim - 1))
-            points[name] = (
-                (start + fraction * (end - start))
-                .clip(-FLOAT32_MAX, FLOAT32_MAX)
-                .astype(self.start[name].dtype if kind is None else kind)
-            )
+            point, dtype = start + fraction * (end - start), self.start[name].dtype
+            if dtype.kind == "f":
+                points[name] = point.clip(-FLOAT32_MAX, FLOAT32_MAX).astype(dtype if kind is None else kind)
+            else:
+                points[name] = np.rint(point).astype(dtype)
         return points
 
 

@@ -17,7 +17,9 @@ import numpy.typing as npt
 from edge_export.capture.lookups import HIGHEST, LOWEST, LookupRange
 from edge_export.capture.program import InputTensor, Program
 from edge_export.tensors import Array, Tensors
+from edge_export.verify.date_draws import ordinary_dates, range_in, range_of
 from edge_runtime.contract.category_codes import FIRST_CATEGORY, MISSING, UNKNOWN, last_code
+from edge_runtime.contract.dates import MISSING_DATE
 from edge_runtime.contract.signature import Feature
 from edge_runtime.contract.values import FLOAT32_MAX
 
@@ -64,12 +66,17 @@ class InputDistribution:
     @property
     def holds_codes(self) -> bool:
         """Whether the input holds the codes of categories, which are strings in an artifact."""
-        return bool(self.features) and not self.is_floating
+        return any(feature.kind == "categorical" for feature in self.features)
+
+    @property
+    def holds_dates(self) -> bool:
+        """Whether the input holds dates."""
+        return any(feature.kind == "date" for feature in self.features)
 
     @property
     def missing_value(self) -> float:
         """The number that stands for a missing value."""
-        return np.nan if self.is_floating else MISSING
+        return np.nan if self.is_floating else MISSING_DATE if self.holds_dates else MISSING
 
     @property
     def has_range(self) -> npt.NDArray[np.bool_]:
@@ -95,12 +102,14 @@ class InputDistribution:
         """One tensor with the given size of each dimension, without missing values.
 
         Numbers are normal with `width` times the standard deviation; integers, booleans and numbers within a range are
-        uniform. Some categories are unknown ones.
+        uniform. Some categories are unknown ones, and some dates are a little beyond their range.
         """
         shape = [size if isinstance(size, int) else sizes[size] for size in self.spec.shape]
         if self.holds_codes:
             codes = random.integers(FIRST_CATEGORY, self.high + 1, shape)
             return np.where(random.random(shape) < _UNKNOWN_CATEGORIES, UNKNOWN, codes)
+        if self.holds_dates:
+            return ordinary_dates(random, shape, self.low, self.high)
         if not self.is_floating:
             high = np.maximum(self.low, self.highest(sizes))
             return np.asarray(random.integers(self.low, high, shape, endpoint=True), dtype=self.spec.dtype)
@@ -188,6 +197,10 @@ def _described(
     program: Program, spec: InputTensor, features: tuple[Feature, ...], data: npt.NDArray[Any] | None
 ) -> InputDistribution:
     """The distribution of an input that a signature describes."""
+    if any(feature.kind == "date" for feature in features):
+        ranges = list(map(range_of, features)) if data is None else range_in(data, features)
+        first, last = np.array(ranges, np.int64).T
+        return InputDistribution(spec, np.zeros(()), np.zeros(()), first, last, features=features)
     if spec.dtype.kind != "f":
         last = np.array([last_code(feature) for feature in features])
         return InputDistribution(spec, np.zeros(()), np.zeros(()), np.zeros_like(last), last, features=features)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from edge_export.tensors import BATCH, Tensors, count_rows, evenly_spaced, join, row_shapes, take
+from edge_export.verify.date_draws import calendar_edges
 from edge_export.verify.decision_boundary import boundary_rows
 from edge_export.verify.float64 import Arithmetic
 from edge_export.verify.input_distributions import InputDistribution
@@ -14,6 +15,7 @@ from edge_export.verify.lookup_trials import sizes_of
 from edge_export.verify.missing_values import missing_patterns
 from edge_export.verify.probe_kinds import (
     BOUNDARY,
+    DATES,
     EVERY_CATEGORY,
     EXTREME,
     MISSING_VALUES,
@@ -23,6 +25,7 @@ from edge_export.verify.probe_kinds import (
 )
 from edge_export.verify.runnable_calls import check_enough, runnable
 from edge_export.verify.sampler import Sampler
+from edge_runtime.contract.dates import FIRST_SECOND, LAST_SECOND
 
 # One, two, odd and large batches: ONNX Runtime and torch choose other kernels for each.
 BATCH_SIZES = (1, 1, 1, 1, 2, 2, 3, 7, 37, 1024, 8191)
@@ -62,7 +65,8 @@ def all_probe_inputs(
     likely = ordinary(sampler)
     first = runnable(program, likely)
     check_enough(program, likely.calls[1 if sampler.data is None else 2 :], first)
-    others = [runnable(program, kind(sampler)) for kind in (every_category, missing_values, other_lengths)]
+    kinds_of_rows = (every_category, calendar_dates, missing_values, other_lengths)
+    others = [runnable(program, kind(sampler)) for kind in kinds_of_rows]
     boundary = runnable(program, decision_boundary(sampler, exact))
     if finite_only:
         kinds: list[tuple[str, tuple[float, ...]]] = [(EXTREME, _SMALL_EXTREMES)]
@@ -122,6 +126,21 @@ def every_category(sampler: Sampler) -> ProbeInputs:
     walked = {name: (walk[:, None] + np.arange(len(count))) % count for name, count in counts.items()}
     calls = np.array_split(walk, max(1, -(-len(walk) // sampler.most_rows)))
     return ProbeInputs(EVERY_CATEGORY, tuple(take({**rows, **walked}, call) for call in calls))
+
+
+def calendar_dates(sampler: Sampler) -> ProbeInputs:
+    """Every day of some years, leap days and the ends of months, years and centuries, in every column of dates."""
+    dates = {name: calendar_edges(known.low, known.high) for name, known in _with_dates(sampler).items()}
+    if not dates or not sampler.program.is_batched:
+        return ProbeInputs(DATES, ())
+    count = count_rows(dates)
+    rows = {**sampler.draw_complete(count), **dates}
+    calls = np.array_split(np.arange(count), max(1, -(-count // sampler.most_rows)))
+    return ProbeInputs(DATES, tuple(take(rows, call) for call in calls))
+
+
+def _with_dates(sampler: Sampler) -> dict[str, InputDistribution]:
+    return {name: known for name, known in sampler.distributions.items() if known.holds_dates}
 
 
 def missing_values(sampler: Sampler) -> ProbeInputs:
@@ -194,7 +213,10 @@ def _smallest_and_largest(sampler: Sampler, name: str, known: InputDistribution)
         for place in places:
             row = sampler.draw(1)
             values = row[name].copy()
-            extreme = known.highest(sizes_of(sampler.program, row)) if end else known.low
+            low, high = known.low, known.highest(sizes_of(sampler.program, row))
+            if known.holds_dates:
+                low, high = np.full_like(low, FIRST_SECOND), np.full_like(high, LAST_SECOND)
+            extreme = high if end else low
             values[place] = np.broadcast_to(extreme, values.shape)[place]
             rows.append({**row, name: values})
     return rows

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from edge_export.tensors import Tensors
 
 EVERY_CATEGORY = "rows with every category"
+DATES = "rows at the edges of the calendar"
 MISSING_VALUES = "rows with missing values"
 OTHER_LENGTHS = "other lengths"
 BOUNDARY = "rows on the decision boundary"

@@ -142,7 +142,8 @@ class Sampler:
         found = {}
         rows: Array | None = None
         for spec in self.program.inputs:
-            if spec.dtype.kind == "f" or self.distributions[spec.name].holds_codes:
+            known = self.distributions[spec.name]
+            if known.is_floating or known.holds_codes or known.holds_dates:
                 continue
             values = data[spec.name]
             for axis, dimension in enumerate(spec.shape):

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
+from date_module import Dated
+from date_module import example as dates
 from exports import onnx_bytes
 from layers import Layer, assert_same, in_file, layer, refusal, rows
 from table_module import OnlyStrings, example, signature
@@ -161,6 +163,37 @@ def test_the_module_takes_every_code() -> None:
     assert str(raised.value).startswith(
         "the module fails on the code 7 of island, which has 8 codes (0 for an unknown category, 1 for a missing "
         "value, one for each category): IndexError: "
+    )
+
+
+def test_dates_are_taken_in_seconds() -> None:
+    with pytest.raises(ExportError) as raised:
+        capture(Dated(), torch.zeros(2, 2, dtype=torch.int32))
+    assert str(raised.value) == (
+        "the signature says that date holds dates, so the module must take their seconds since 1970 in int64; it takes "
+        "int32"
+    )
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "message"),
+    [
+        (0, 2**62, "the module fails on 0001-01-01 (-62135596800) for the date sold, "),
+        (-(2**62), 2**36, "the module fails on 9999-12-31 23:59:59 (253402300799) for the date sold, "),
+        (-(2**62), 2**62, "the module fails on a missing value, -2**63, for the date sold, "),
+    ],
+)
+def test_the_module_takes_every_date(low: int, high: int, message: str) -> None:
+    class Bounded(Dated):
+        def forward(self, date: Tensor) -> Tensor:
+            if not torch.compiler.is_exporting() and not (low <= int(date.min()) <= int(date.max()) < high):
+                raise ValueError("no such date")
+            return super().forward(date)
+
+    with pytest.raises(ExportError) as raised:
+        capture(Bounded(), dates())
+    assert str(raised.value).startswith(
+        f"{message}which may be any of the years 1 to 9999 in seconds since 1970: ValueError: no such date"
     )
 
 

@@ -226,7 +226,7 @@ def test_float64_rows_are_standardized_in_float32_too() -> None:
 
 
 def test_float16_needs_standardization_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quantization, "_before_layers", lambda graph: [])
+    monkeypatch.setattr(quantization, "_before_layers", lambda graph, signature: [])
     (expected,) = run(model("raw").proto, model("raw").batch).values()
     (found,) = run(model("raw").convert(FLOAT16), model("raw").batch).values()
     assert not np.abs(found - expected).max() < 0.1

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from date_module import Dated, example
 from layers import layer, rows
 from table_module import STRINGS, drawn_rows
 from torch import Tensor
@@ -19,6 +20,7 @@ from edge_export.capture.capture import capture
 from edge_export.capture.program import Program
 from edge_export.inputs.data_files import read_data, read_tensors
 from edge_runtime.contract.category_codes import encode
+from edge_runtime.contract.dates import MISSING_DATE
 from edge_runtime.contract.errors import InvalidInput
 from edge_train import NeuralNet
 
@@ -59,6 +61,19 @@ def test_an_archive_of_strings(tmp_path: Path, table: Program) -> None:
     np.savez(tmp_path / "rows.npz", **given)  # type: ignore[arg-type]
     codes = read_data(tmp_path / "rows.npz", table)["text"]
     np.testing.assert_array_equal(codes, encode(given["text"].astype(object), STRINGS))
+
+
+def test_dates_in_text_and_archives(tmp_path: Path) -> None:
+    program = capture(Dated(), example())
+    path = tmp_path / "rows.csv"
+    path.write_text("due,sold\n2021-06-01,31.12.2023\n2021-06-01T12:00+01:00,\n")
+    expected = [[1703980800, 1622505600], [MISSING_DATE, 1622545200]]
+    np.testing.assert_array_equal(read_data(path, program)["date"], expected)
+    for dates in (np.array(expected, "datetime64[s]"), np.array(expected, "datetime64[s]").astype("datetime64[ms]")):
+        np.savez(tmp_path / "rows.npz", date=dates)
+        found = read_data(tmp_path / "rows.npz", program)["date"]
+        assert found.dtype == np.int64
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_an_archive_of_objects(tmp_path: Path, table: Program) -> None:

@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from date_module import Dated
+from date_module import example as dates
 from exports import the_one
 from layers import layer, rows
 from markupsafe import Markup, escape
 from pages import SECTIONS, Classifier, Page, written
+from quick_exports import few_probes
 from table_module import TASKS, OnlyNumbers, OnlyStrings, Table, TableModule, example
 from tiers import mostly_slow
 from torch import nn
@@ -213,6 +216,14 @@ def assert_of_table(page: Page, kind: type[TableModule], task: Task) -> None:
 
 def test_a_table(table: Program, table_exports: list[Export]) -> None:
     assert_of_table(written(table, table_exports), Table, TASKS[0])
+
+
+def test_dates_are_shown_as_dates(tmp_path: Path) -> None:
+    with few_probes():
+        page = report(Dated(), dates(), tmp_path, formats=["onnx"])
+    assert "<td>sold</td><td>date</td>" in page.html
+    assert "2020-01-01 to 2024-12-31" in page.html
+    assert "regions" not in page.ids
 
 
 # Each kind of inputs and each task, not each with each.

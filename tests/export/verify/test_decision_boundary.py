@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from date_module import SOLD
 from layers import layer, rows
-from torch import Tensor
+from torch import Tensor, nn
 
 from edge_export.capture.capture import capture
 from edge_export.capture.program import Program
@@ -15,6 +16,8 @@ from edge_export.tensors import Tensors
 from edge_export.verify.decision_boundary import _pairs, boundary_rows, decisions
 from edge_export.verify.float64 import Arithmetic
 from edge_export.verify.sampler import Sampler
+from edge_runtime import Input, Signature
+from edge_runtime.contract.dates import MISSING_DATE
 from edge_train import Network, NeuralNet
 
 
@@ -53,6 +56,29 @@ def test_it_moves_numbers_alone(table: Program) -> None:
     # Nothing lies between a missing value and a number.
     assert np.isfinite(found["x"][:, [1, 2, 3]]).all()
     assert np.isnan(found["x"][:, 4]).any()
+
+
+def test_dates_are_moved_to_the_second() -> None:
+    """A label that changes on a day: both sides of its midnight are there."""
+    midnight = 1_700_006_400
+
+    class Late(nn.Module):
+        signature = Signature((Input("date", (SOLD,)),), "probability", ("no", "yes"))
+
+        def forward(self, date: Tensor) -> Tensor:
+            known = torch.where(date == MISSING_DATE, 0, date)
+            return torch.sigmoid((known - midnight).float() / 86_400 + 1e-6)
+
+    program = capture(Late(), torch.zeros(2, 1, dtype=torch.int64))
+    found = found_for(program)
+    assert found is not None
+    dates = found["date"]
+    assert dates.dtype == np.int64
+    assert {midnight - 1, midnight} <= set(dates.ravel().tolist())
+    nearest = dates[: len(dates) // 15]
+    known = nearest[nearest != MISSING_DATE]
+    assert len(known)
+    assert (np.abs(known - midnight) <= 1).all()
 
 
 def test_booleans_and_integers_are_decisions() -> None:
