@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from quick_exports import few_probes, few_timed_calls, one_registry, probes_for
+from quick_exports import few_probes, few_timed_calls, one_registry
 from table_module import Table, drawn_rows, example
 
 from edge_export import Budget, Export, Format, Precision, export, export_checkpoint
@@ -24,9 +24,9 @@ def quick() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def probes(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Few probe inputs in the fast tests; those of the verification have all of them."""
-    with probes_for(request):
+def probes() -> Iterator[None]:
+    """Few probe inputs, in slow tests too; the tests of the verification and tests/parity have all of them."""
+    with few_probes():
         yield
 
 
