@@ -5,9 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge_runtime import Feature
-from edge_train.networks.numeric_columns import NumericColumns
+from edge_train.networks.numeric_columns import NumericColumns, quartiles
 
 NUMERIC = (
     Feature("never missing", missing=0.0),
@@ -82,3 +84,10 @@ def test_numbers_that_hardly_vary() -> None:
     numbers.fit(x)
     assert numbers.standard_deviation.tolist() == [1, 1, 1, 1]
     assert numbers(torch.from_numpy(x))[:, 3].tolist() == pytest.approx([-1, 1], abs=0.01)
+
+
+@given(st.lists(st.floats(-(2.0**100), 2.0**100, width=32), min_size=1, max_size=30))
+def test_quartiles_are_numpys_bit_by_bit(values: list[float]) -> None:
+    array = np.array(values, np.float32)
+    np.testing.assert_array_equal(quartiles(array), np.percentile(array.astype(np.float64), [25, 50, 75]))
+    assert array.tolist() == values
