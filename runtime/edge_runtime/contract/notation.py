@@ -97,7 +97,7 @@ def check_notation(notation: Notation) -> None:
             unit != unit.strip()
             or len(unit) > _LONGEST_UNIT
             or not unit.isprintable()
-            or any(one.isdigit() for one in unit)
+            or any(one.isdecimal() for one in unit)
             or _PARTS_OF_NUMBERS.issuperset(unit)
         ):
             raise ValueError(f"{shortened(repr(unit))} is not a unit")

@@ -153,3 +153,10 @@ def test_long_text_is_refused_in_one_go(length: int) -> None:
 def test_what_is_not_a_notation(notation: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
         check_notation(notation)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_units(unit: str) -> None:
+    for notation in (Notation(prefix=unit), Notation(",", ".", suffix=unit)):
+        check_notation(notation)
+        assert notation.parse(notation.example) == 1234.5
