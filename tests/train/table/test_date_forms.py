@@ -95,6 +95,26 @@ def test_what_looks_like_dates_and_cannot_be_read_is_a_warning(cells: list[str],
     assert dropped.warning.startswith("c is dropped although it looks like dates: nothing in it says")
 
 
+@given(
+    st.lists(st.datetimes(), min_size=2, max_size=20, unique=True),
+    st.sampled_from(["dmy", "mdy"]),
+    st.sampled_from(["", "%H:%M", "%H:%M:%S"]),
+)
+def test_dates_with_the_year_last_are_read_as_the_runtime_does(
+    moments: list[datetime.datetime], order: Any, time: str
+) -> None:
+    cells = []
+    for moment in moments:
+        day = f"{moment.day}.{moment.month}" if order == "dmy" else f"{moment.month}.{moment.day}"
+        cells.append(f"{day}.{moment.year:04} {moment.strftime(time)}".strip())
+    # So that nothing else says the order.
+    cells.append("28.2.2024" if order == "dmy" else "2.28.2024")
+    column = found(cells)
+    assert isinstance(column, Column)
+    assert column.order == order
+    assert column.values.tolist() == [parse_date(cell, order) for cell in cells]
+
+
 def test_the_user_says_the_order() -> None:
     cells = ["01/02/2025", "03/04/2024"]
     assert dates(found(cells, date_order="mdy"))[0] == "2025-01-02T00:00:00"

@@ -17,6 +17,8 @@ from edge_train.table.number_forms import NumberForm, number_form
 
 # A column in which more than this fraction of the different strings are numbers, or dates, has slips in it.
 _MOSTLY = 0.5
+# So many different strings are enough to tell that less than this fraction are numbers, or dates.
+_ENOUGH, _FEW = 1000, 0.1
 # With more different strings than this, and one of its own in more than half of the rows, a column names its rows.
 _FEW_STRINGS = 20
 # What str.strip removes, as the runtime does; Arrow's own set is smaller.
@@ -106,12 +108,16 @@ class RawColumn:
         if self.is_plain:
             notation = Notation(decimal=",") if self._decimal == "," else None
             return NumberForm(notation, 1.0)
-        return number_form(self._different, self._decimal)
+        some = number_form(self._different[:_ENOUGH], self._decimal)
+        is_enough = len(self._different) <= _ENOUGH or (some.share < _FEW and not some.problem)
+        return some if is_enough else number_form(self._different, self._decimal)
 
     @functools.cached_property
     def date_form(self) -> DateForm:
         """How the dates among the strings are written."""
-        return date_form(self._different, self._date_order)
+        some = date_form(self._different[:_ENOUGH], self._date_order)
+        is_enough = len(self._different) <= _ENOUGH or some.share < _FEW
+        return some if is_enough else date_form(self._different, self._date_order)
 
     @functools.cached_property
     def reason_to_drop(self) -> str | None:
@@ -191,7 +197,6 @@ def _are_mostly_numbers(cells: pa.ChunkedArray) -> bool:
     words: set[str] = set()
     for chunk in cells.chunks:
         words.update(pc.unique(chunk).drop_null().to_pylist())
-        # A thousand are enough to tell: a column may have millions.
-        if len(words) > 1000:
+        if len(words) > _ENOUGH:
             break
     return sum(map(is_number, words)) > _MOSTLY * len(words)
