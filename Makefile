@@ -31,7 +31,7 @@ endif
 export DATA TARGET SEED OUTPUT VALUES
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train export predict test test-all test-wheel test-oldest test-gpu-wheel test-clients verify-everywhere coverage bench \
+.PHONY: help setup train export predict test test-all test-wheel test-oldest test-gpu-wheel test-clients test-scale verify-everywhere coverage bench \
 	bench-train bench-bulk bench-gpu bench-serve zoo fuzz soak check format docs dist clean
 .DELETE_ON_ERROR:
 # `make -j train export` must still train first.
@@ -90,7 +90,7 @@ test: $(READY)  ## run the tests, and those of what users meet again on the buil
 
 test-all: $(READY)  ## run what `make test` leaves out: long searches, kills, every module, the pages of the docs, old versions
 	@HYPOTHESIS_PROFILE=all $(PYTEST) -m 'slow or hypothesis'
-	@$(MAKE) --no-print-directory coverage test-oldest verify-everywhere
+	@$(MAKE) --no-print-directory coverage test-oldest test-scale verify-everywhere
 
 coverage: .coverage  ## hold the branches of the runtime that its fast tests run to a floor; `make test` has measured them
 	@$(BIN)/coverage report
@@ -130,6 +130,13 @@ test-clients: $(READY)  ## run packages that carry ONNX models on Predictor, in 
 	@build/$@/$(SCRIPTS)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 		--no-deps $(CLIENTS)
 	@build/$@/$(SCRIPTS)/python -m pytest tests/clients/replaced_sessions.py
+
+test-scale: $(READY)  ## run the functions of docs/scale.md on Spark, Dask, DuckDB and Polars, in an environment of its own (2 GB)
+	$(BUILD_WHEEL)
+	@$(PYTHON) -m venv --clear build/$@
+	@build/$@/$(SCRIPTS)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		"$$(echo build/wheel/*.whl)[cpu,tables]" pytest pandas polars 'dask[dataframe]>=2025.1' 'duckdb>=1.2' 'pyspark>=4.0'
+	@build/$@/$(SCRIPTS)/python -m pytest -p no:cacheprovider -W default tests/scale/engines.py
 
 verify-everywhere: $(READY)  ## replay today's artifacts under old and new ONNX Runtimes and numpys
 	$(BUILD_WHEEL)
