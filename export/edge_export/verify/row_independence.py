@@ -83,9 +83,10 @@ def _widest(program: Program) -> int:
     rows = count_rows(program.example)
     most = 1.0
     for node in program.exported.graph.nodes:
-        if node.op != "call_function":
+        # What follows from weights alone, such as an embedding's table, does not belong to a row.
+        if node.op != "call_function" or node not in program.varying:
             continue
-        taken = [operand for operand in node.all_input_nodes if not operand.name.startswith(("p_", "b_", "c_"))]
+        taken = [operand for operand in node.all_input_nodes if operand in program.varying]
         values = [part.meta.get("val") for part in (node, *taken)]
         shapes = [value.shape for value in values if isinstance(value, Tensor)]
         most = max(most, sum(math.prod(map(size_hint, shape)) for shape in shapes))

@@ -11,10 +11,12 @@ from torch import Tensor, nn
 from edge_export.capture.capture import capture
 from edge_export.capture.program import Program
 from edge_export.verify.float64 import Arithmetic
-from edge_export.verify.probe_inputs import all_probe_inputs
+from edge_export.verify.probe_inputs import all_probe_inputs, ordinary
 from edge_export.verify.row_independence import workload
 from edge_export.verify.sampler import Sampler
+from edge_runtime import Feature, Input, Signature
 from edge_runtime.contract.workload import Workload
+from edge_train import TableNet
 
 
 def workload_of(program: Program) -> Workload | None:
@@ -67,3 +69,13 @@ def test_what_a_row_takes() -> None:
 
 def test_no_batch_has_no_workload() -> None:
     assert workload_of(capture(layer(lambda self, x: x * x), rows(), {"x": ()})) is None
+
+
+def test_tables_of_weights_do_not_belong_to_a_row() -> None:
+    feature = Feature("city", "categorical", missing=0.0, categories=tuple(f"c{place}" for place in range(3000)))
+    network = TableNet(Signature((Input("text", (feature,)),), "probability", ("no", "yes")), (8,)).eval()
+    program = capture(network, {"text": torch.zeros(2, 1, dtype=torch.int64)})
+    found = workload(program, Arithmetic(program), [ordinary(Sampler(program))])
+    assert found is not None
+    # The vector of a category, and the layer behind it.
+    assert found.bytes < 500
