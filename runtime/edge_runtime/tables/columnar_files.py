@@ -45,7 +45,8 @@ class ColumnarBlock:
         del decimal
         batch = self.batch
         if types is not None:
-            batch = batch.select([name for name in types if name in batch.schema.names])
+            known = set(batch.schema.names)
+            batch = batch.select([name for name in types if name in known])
         try:
             batch.validate(full=True)
         except pa.ArrowException as error:
@@ -113,6 +114,9 @@ class ColumnarFile:
         del names
         return self
 
+    def check_header(self) -> None:
+        """Its columns always have names."""
+
     def first_place(self, file: int, row: int) -> Place:
         """Where its rows begin."""
         return Place(file, 0, row)
@@ -121,7 +125,8 @@ class ColumnarFile:
         """The rows from `place` on."""
         wanted = None
         if columns is not None:
-            wanted = [name for name, column in zip(self.schema.names, self.names, strict=True) if column in columns]
+            chosen = set(columns)
+            wanted = [name for name, column in zip(self.schema.names, self.names, strict=True) if column in chosen]
         size = Path(self._path).stat().st_size
         with self._reading():
             reader = self._opened()

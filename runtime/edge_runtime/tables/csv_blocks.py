@@ -60,7 +60,8 @@ class CsvBlock:
         """As `Block.parse`."""
         if types is None:
             types = dict.fromkeys(self.format.names, pa.string())
-        wanted = {name: types[name] for name in types if name in self.format.names}
+        known = set(self.format.names)
+        wanted = {name: types[name] for name in types if name in known}
         count = self.end.row - self.place.row
         if self.fault is not None:
             return self._good_rows(wanted, decimal)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from edge_runtime.contract.csv_cells import csv_cells
 from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.limits import how_to_raise
-from edge_runtime.contract.terminal import counted, printable
+from edge_runtime.contract.terminal import counted, printable, shortened
 from edge_runtime.contract.values import is_number
 from edge_runtime.tables.blocks import Block, Place
 from edge_runtime.tables.csv_blocks import NEVER_CLOSED, CsvBlock, CsvFormat
@@ -68,12 +68,17 @@ class CsvFile:
         source.forget_sample()
 
     def check_header(self) -> None:
-        """Raise InvalidInput if the first line is none with names of columns."""
+        """Raise InvalidInput if the first line has no names of columns, or is not taken apart."""
         name, names = printable(self.name), self.names
         # pandas writes 0,1,2,... if columns have no names.
         if all(map(is_number, names)) and list(names) != list(map(str, range(len(names)))):
             raise InvalidInput(
                 f"{name}: the first line has numbers, not names; add a line above it with the columns' names"
+            )
+        if len(names) == 1 and any(mark in names[0] for mark in ",;|\t"):
+            raise InvalidInput(
+                f"{name}: the header has only one column, {shortened(repr(names[0]))}; name the character between "
+                "columns with --delimiter"
             )
 
     def without_header(self, names: Sequence[str]) -> "CsvFile":

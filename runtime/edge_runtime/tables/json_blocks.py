@@ -93,40 +93,47 @@ class JsonBlock:
             kinds = {name: pa.string() for name in times}
             table = _read(content, kinds, is_whole=True)
         if wanted is not None:
-            for name, kind in wanted.items():
-                if name in table.column_names and table.schema.field(name).type != kind:
-                    known[name] = None
-            for name in wanted:
-                if name not in table.column_names:
-                    table = table.append_column(name, pa.nulls(table.num_rows))
-            table = table.select(list(wanted))
+            found = dict(zip(table.column_names, table.columns, strict=True))
+            known.update({name: None for name, kind in wanted.items() if name in found and found[name].type != kind})
+            nothing = pa.chunked_array([pa.nulls(table.num_rows)])
+            table = pa.table([found.get(name, nothing) for name in wanted], list(wanted))
         if table.num_rows != count:
             raise pa.ArrowInvalid(f"{table.num_rows} records, expected {count}")
         return _batch_of(table)
 
     def _good_rows(self, types: Mapping[str, pa.DataType] | None) -> Parsed:
         """The rows, and the records that are none, found one by one."""
-        faults, good, objects, kept = [], [], [], []
-        number = 0
-        for count, line in enumerate(self.records.split(b"\n")):
-            if not line.strip(_SPACES):
-                continue
-            found = self._read_object(line)
-            if isinstance(found, str):
-                where = self.place.line + count if self.lines is None else int(self.lines[number])
-                text = line.decode(errors="backslashreplace").strip()
-                faults.append(Fault(self.place.row + number, where, found, text, self.name))
-            else:
-                good.append(number)
-                objects.append(found)
-                kept.append(line.strip(_SPACES))
-            number += 1
-        content = b"".join(line + b"\n" for line in kept)
+        numbered = [
+            (count, line)
+            for count, line in enumerate(self.records.split(b"\n"), self.place.line)
+            if line.strip(_SPACES)
+        ]
+        found = [self._read_object(line) for _, line in numbered]
+        objects = {number: one for number, one in enumerate(found) if not isinstance(one, str)}
+        reasons = {number: one for number, one in enumerate(found) if isinstance(one, str)}
+        content = b"".join(numbered[number][1].strip(_SPACES) + b"\n" for number in objects)
         try:
-            batch = self._columns(content, len(good), types)
+            batch = self._columns(content, len(objects), types)
         except (pa.ArrowException, UnicodeDecodeError):
-            batch = _batch_by_python(objects, types)
-        places = np.array(good, np.int64)
+            names = list(
+                types if types is not None else dict.fromkeys(name for one in objects.values() for name in one)
+            )
+            nested = _nested(objects, names)
+            reasons |= nested
+            objects = {number: one for number, one in objects.items() if number not in nested}
+            batch = _batch_by_python(list(objects.values()), names)
+        lines = [line for line, _ in numbered] if self.lines is None else self.lines.tolist()
+        faults = [
+            Fault(
+                self.place.row + number,
+                lines[number],
+                reasons[number],
+                numbered[number][1].decode(errors="backslashreplace").strip(),
+                self.name,
+            )
+            for number in sorted(reasons)
+        ]
+        places = np.array(list(objects), np.int64)
         return Parsed(batch, places + self.place.row, faults, _Records(self, places))
 
     def _read_object(self, line: bytes) -> dict[str, Any] | str:
@@ -207,10 +214,21 @@ def _batch_of(table: pa.Table) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, names)
 
 
-def _batch_by_python(objects: Sequence[dict[str, Any]], types: Mapping[str, pa.DataType] | None) -> pa.RecordBatch:
+def _nested(objects: Mapping[int, dict[str, Any]], names: Sequence[str]) -> dict[int, str]:
+    """The objects that have a list or an object where others have a plain value, and what is wrong with each."""
+    found = {}
+    plain = {name for one in objects.values() for name in names if isinstance(one.get(name), str | bool | int | float)}
+    for number, one in objects.items():
+        for name in names:
+            if name in plain and isinstance(one.get(name), list | dict):
+                kind = "a list" if isinstance(one[name], list) else "an object"
+                found[number] = f"{printable(shortened(name))} is {kind}, but a plain value in other rows"
+    return found
+
+
+def _batch_by_python(objects: Sequence[dict[str, Any]], names: Sequence[str]) -> pa.RecordBatch:
     """The columns of objects whose values of one name are of different types: strings then."""
-    names = list(types if types is not None else dict.fromkeys(name for one in objects for name in one))
-    return pa.RecordBatch.from_arrays([_array([one.get(name) for one in objects]) for name in names], names)
+    return pa.RecordBatch.from_arrays([_array([one.get(name) for one in objects]) for name in names], list(names))
 
 
 def _array(found: list[Any]) -> pa.Array:

@@ -68,6 +68,9 @@ class JsonFile:
         del names
         return self
 
+    def check_header(self) -> None:
+        """Its columns always have names."""
+
     def first_place(self, file: int, row: int) -> Place:
         """Where its rows begin."""
         return Place(file, self._start, row, self._first_line)

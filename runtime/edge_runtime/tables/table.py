@@ -43,6 +43,10 @@ class File(Protocol):
         """The same file, with its first line as a row, and these names of its columns, if it has a header."""
         ...
 
+    def check_header(self) -> None:
+        """Raise InvalidInput if it has no header, although it should."""
+        ...
+
     def first_place(self, file: int, row: int) -> Place:
         """Where its rows begin."""
         ...
@@ -61,22 +65,47 @@ class Table:
         dialect: how its first file writes it; None if that is not text.
         size: how many bytes its files have on the disk; None if there is a pipe among them.
         is_live: whether it is a pipe, of which rows are given on as they come.
+        may_vary: whether rows may have other columns than the first ones, as those of JSON.
     """
 
-    def __init__(self, files: Sequence[File], paths: Sequence[str]) -> None:
+    def __init__(self, files: Sequence[File], paths: Sequence[str], limits: Limits) -> None:
         """Take opened files; see `open_table`."""
+        self._limits = limits
         self._files, self.files = tuple(files), tuple(paths)
         self.names, self.dialect = files[0].names, files[0].dialect
         sizes = [Path(path).stat().st_size if path != STDIN and Path(path).is_file() else None for path in paths]
         self.size = None if None in sizes else sum(size or 0 for size in sizes)
         self.is_live = self.size is None
+        self.may_vary = any(file.may_vary for file in files)
+
+    def check_headers(self) -> None:
+        """Check what begins with rows instead of a header, too.
+
+        Raises:
+            InvalidInput: as `check_columns`; or the first line of a CSV file has no names of columns, or is not taken
+                apart.
+        """
+        for file in self._files:
+            file.check_header()
+        self.check_columns()
+
+    def check_columns(self) -> None:
+        """Check the names of the columns.
+
+        Raises:
+            InvalidInput: a column has no name, or the name of another one; or files have different columns, or more
+                than the limits allow.
+        """
+        for file in self._files:
+            _check_names(file, self._limits)
+            _check_same_columns(self._files[0], file)
 
     def without_header(self, names: Sequence[str]) -> "Table":
         """The same table, whose CSV files have no header: their first lines are rows, and these the names of columns.
 
         It takes the place of this one, if that is a pipe.
         """
-        return Table([file.without_header(names) for file in self._files], self.files)
+        return Table([file.without_header(names) for file in self._files], self.files, self._limits)
 
     def blocks(self, start: Place | None = None, columns: Collection[str] | None = None) -> Iterator[Block]:
         """Its rows in order, some thousands at a time.
@@ -86,8 +115,9 @@ class Table:
             columns: those that will be asked for: others of Parquet and Arrow files are not read. By default all.
 
         Raises, as they are read:
-            InvalidInput: a file is damaged, cannot be read, or is beyond the limits.
+            InvalidInput: as `check_columns`; or a file is damaged, cannot be read, or is beyond the limits.
         """
+        self.check_columns()
         row, before = start.row if start is not None else 1, 0
         first = start.file if start is not None else 0
         for number, (file, path) in enumerate(zip(self._files, self.files, strict=True)):
@@ -126,7 +156,7 @@ def open_table(
         are_kept: whether all that is read stays in memory, so that no more is unpacked than the limits allow.
 
     Raises:
-        InvalidInput: there is no such file, one cannot be read as a table, or files have different columns.
+        InvalidInput: there is no such file, or one cannot be read as a table.
     """
     delimiter = None if delimiter is None else checked_delimiter(delimiter)
     decimal = None if decimal is None else checked_decimal(decimal)
@@ -137,15 +167,15 @@ def open_table(
     for path in paths:
         with reading(path):
             file = _opened(path, Dialect(encoding or "", delimiter, decimal or ""), limits, are_kept)
-        _check_names(file, limits)
-        if files:
-            _check_same_columns(files[0], file)
         files.append(file)
-    return Table(files, paths)
+    return Table(files, paths, limits)
 
 
 def _opened(path: str, given: Dialect, limits: Limits, are_kept: bool) -> File:
     stream = ByteStream(path, limits, are_kept)
+    if not stream.start:
+        stream.close()
+        raise InvalidInput(f"{printable(stream.name)} is empty")
     kind = kind_of(path, stream.start)
     if kind in ("parquet", "feather", "stream"):
         return open_columnar(path, stream, kind, are_kept)
@@ -154,8 +184,6 @@ def _opened(path: str, given: Dialect, limits: Limits, are_kept: bool) -> File:
     except BaseException:
         stream.close()
         raise
-    if not source.sample:
-        raise InvalidInput(f"{printable(source.name)} is empty")
     if kind == "json":
         return JsonFile(source, Dialect(source.encoding, None))
     return CsvFile(source, Dialect(source.encoding), given.delimiter, given.decimal or None)
@@ -187,12 +215,15 @@ def _check_same_columns(first: File, other: File) -> None:
     """Raise InvalidInput if the files of one table have different columns."""
     if first.may_vary or other.may_vary:
         return
-    if lacking := [name for name in first.names if name not in other.names]:
+    if first.names == other.names:
+        return
+    here, there = set(first.names), set(other.names)
+    if lacking := [name for name in first.names if name not in there]:
         raise InvalidInput(
             f"{printable(other.name)} lacks {listed(lacking)}, which {printable(first.name)} has; the files of a table "
             "have the same columns"
         )
-    if more := [name for name in other.names if name not in first.names]:
+    if more := [name for name in other.names if name not in here]:
         raise InvalidInput(
             f"{printable(other.name)} also has {listed(more)}, which {printable(first.name)} lacks; the files of a "
             "table have the same columns"

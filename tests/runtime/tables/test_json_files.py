@@ -55,7 +55,7 @@ def test_no_object_at_all(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "t.jsonl"
     path.write_text(text)
     with pytest.raises(InvalidInput, match=message):
-        open_table(path)
+        open_table(path).check_columns()
 
 
 def test_lines_up_to_the_limit(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_files_with_other_columns_are_refused(tmp_path: Path, header: str, messa
     (tmp_path / "1.csv").write_text("a,b\n1,x\n")
     (tmp_path / "2.csv").write_text(f"{header}\n{header}\n")
     with pytest.raises(InvalidInput, match=rf"2\.csv {message}"):
-        open_table(tmp_path)
+        open_table(tmp_path).check_columns()
 
 
 @pytest.mark.parametrize("name", ["rows.csv", "rows.csv.gz", "rows.jsonl", "rows.json", "rows.parquet", "wide.csv"])
@@ -163,4 +163,4 @@ def test_more_columns_than_the_limit(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("a,b,c\n1,2,3\n")
     with pytest.raises(InvalidInput, match=r"has 3 columns, more than 2; .*--limit columns=\.\.\."):
-        open_table(path, limits=Limits(columns=2))
+        open_table(path, limits=Limits(columns=2)).check_columns()

@@ -1,0 +1,135 @@
+"""One column of a table, gathered block by block in the least memory that keeps what its cells say."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from edge_runtime.contract.values import category_string
+from edge_runtime.tables.plain_numbers import numbers_of
+from edge_train.errors import TableError
+
+# With fewer different numbers a column is kept as text: it may hold classes or categories, whose spelling counts.
+_FEW_NUMBERS = 1000
+# Of fewer rows, text is kept as it is.
+_FEW_ROWS = 10_000
+_POWERS = 10 ** np.arange(1, 19, dtype=np.int64)
+
+
+class GatheredColumn:
+    """The cells of a column, in the order of the blocks.
+
+    Text is gathered as numbers, if no more than numbers can be in it: numbers with a decimal point, or integers that
+    are spelled as Python spells them. Other text stays text, each string once if there are few.
+
+    Attributes:
+        name: the column's name.
+        wanted: what blocks of text are to be parsed as.
+        has_changed: whether a block had other cells than the earlier ones let expect. It is to be gathered again.
+    """
+
+    def __init__(self, name: str, as_text: bool = False) -> None:
+        """Begin with no cells.
+
+        Args:
+            name: the column's name.
+            as_text: whether text in it stays text in any case.
+        """
+        self.name, self.wanted, self.has_changed = name, pa.string(), False
+        self._as_text = as_text
+        self._chunks: list[pa.Array] = []
+        self._form: str | None = None
+
+    def add(self, cells: pa.Array) -> None:
+        """Take the cells of the next block."""
+        if self.has_changed:
+            return
+        if pa.types.is_string(cells.type):
+            cells = self._text(cells)
+        elif self._form == "integers":
+            cells = cells.cast(pa.float64())
+        self._chunks.append(cells)
+
+    def _text(self, cells: pa.Array) -> pa.Array:
+        if self._form is None:
+            self._form = _form_of(cells, self._as_text)
+            self.wanted = pa.float64() if self._form == "numbers" else pa.string()
+        if self._form == "strings":
+            return pc.dictionary_encode(cells)
+        if self._form == "text":
+            return cells
+        numbers = numbers_of(cells)
+        if numbers is not None and self._form == "integers":
+            numbers = _integers(cells, numbers)
+        if numbers is None:
+            self.has_changed = True
+            self._chunks.clear()
+            return cells
+        return numbers
+
+    def cells(self) -> pa.ChunkedArray:
+        """All cells. They are not kept any longer.
+
+        Raises:
+            TableError: blocks have values of types that are not one.
+        """
+        chunks, self._chunks = self._chunks, []
+        kinds = list(dict.fromkeys(chunk.type for chunk in chunks if not pa.types.is_null(chunk.type)))
+        kind = kinds[0] if len(kinds) == 1 else pa.null() if not kinds else self._common(kinds)
+        return pa.chunked_array([_cast(chunk, kind) for chunk in chunks], kind)
+
+    def _common(self, kinds: list[pa.DataType]) -> pa.DataType:
+        plain = [kind.value_type if pa.types.is_dictionary(kind) else kind for kind in kinds]
+        if all(map(_is_number, plain)):
+            return pa.int64() if all(map(pa.types.is_integer, plain)) else pa.float64()
+        if all(_is_number(kind) or pa.types.is_boolean(kind) or _is_text(kind) for kind in plain):
+            return pa.string()
+        raise TableError(f"{self.name} is {plain[0]} in some rows, and {plain[1]} in others; make it one of them")
+
+
+def _form_of(cells: pa.Array, as_text: bool) -> str:
+    """How text is kept that begins with these cells: as numbers, integers, strings that are kept once each, or text."""
+    if len(cells) <= _FEW_NUMBERS:
+        return "text"
+    different = pc.count_distinct(cells).as_py()
+    if not as_text and different > _FEW_NUMBERS and (numbers := numbers_of(cells)) is not None:
+        if _integers(cells, numbers) is not None:
+            return "integers"
+        if (
+            pc.any(pc.match_substring(cells, ".")).as_py()
+            and not pc.any(pc.match_substring_regex(cells, r"^[-+]?0\d")).as_py()
+        ):
+            return "numbers"
+    return "strings" if len(cells) >= _FEW_ROWS and different < len(cells) / 2 else "text"
+
+
+def _integers(cells: pa.Array, numbers: pa.Array) -> pa.Array | None:
+    """The integers in `cells`, of which these are the numbers; None if some are not spelled as Python spells them."""
+    try:
+        integers = pc.cast(pc.if_else(pc.is_valid(numbers), cells, None), pa.int64())
+    except pa.ArrowInvalid:
+        return None
+    known = integers.drop_null().to_numpy()
+    length = pc.binary_length(cells.filter(pc.is_valid(numbers))).to_numpy()
+    digits = np.searchsorted(_POWERS, np.abs(known), "right") + 1 + (known < 0)
+    return integers if (digits == length).all() else None
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _cast(cells: pa.Array, kind: pa.DataType) -> pa.Array:
+    if cells.type == kind:
+        return cells
+    if pa.types.is_string(kind) and _is_number(cells.type):
+        # As the runtime spells them in categories.
+        found, places = np.unique(cells.cast(pa.float64()).to_numpy(zero_copy_only=False), return_inverse=True)
+        strings: list[Any] = [None if np.isnan(number) else category_string(number) for number in found]
+        return pa.array(strings, pa.string()).take(pa.array(places))
+    return cells.cast(kind)
