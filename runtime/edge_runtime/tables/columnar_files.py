@@ -114,6 +114,9 @@ class ColumnarFile:
         del names
         return self
 
+    def close(self) -> None:
+        """It is open only while it is read."""
+
     def check_header(self) -> None:
         """Its columns always have names."""
 

@@ -67,6 +67,10 @@ class CsvFile:
         self._texts: set[str] = set()
         source.forget_sample()
 
+    def close(self) -> None:
+        """Close it, if it is a pipe that nothing has been read of."""
+        self._source.close()
+
     def check_header(self) -> None:
         """Raise InvalidInput if the first line has no names of columns, or is not taken apart."""
         name, names = printable(self.name), self.names

@@ -68,6 +68,10 @@ class JsonFile:
         del names
         return self
 
+    def close(self) -> None:
+        """Close it, if it is a pipe that nothing has been read of."""
+        self._source.close()
+
     def check_header(self) -> None:
         """Its columns always have names."""
 
@@ -164,5 +168,6 @@ def _is_json(text: bytes) -> bool:
     try:
         # What is nested more deeply is not a row in any case.
         return levels(text, 0)[0] <= _DEEPEST and isinstance(json.loads(text), object)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
+    return True

@@ -43,6 +43,10 @@ class File(Protocol):
         """The same file, with its first line as a row, and these names of its columns, if it has a header."""
         ...
 
+    def close(self) -> None:
+        """Close it, if it is a pipe that nothing has been read of."""
+        ...
+
     def check_header(self) -> None:
         """Raise InvalidInput if it has no header, although it should."""
         ...
@@ -77,6 +81,11 @@ class Table:
         self.size = None if None in sizes else sum(size or 0 for size in sizes)
         self.is_live = self.size is None
         self.may_vary = any(file.may_vary for file in files)
+
+    def close(self) -> None:
+        """Close the pipes among its files, of which nothing is to be read; files are open only while they are read."""
+        for file in self._files:
+            file.close()
 
     def check_headers(self) -> None:
         """Check what begins with rows instead of a header, too.

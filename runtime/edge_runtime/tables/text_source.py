@@ -56,6 +56,11 @@ class TextSource:
         if not self.is_live:
             self.sample = b""
 
+    def close(self) -> None:
+        """Close the pipe, unless it is being read."""
+        if self._pipe is not None:
+            self._pipe.close()
+
     @contextlib.contextmanager
     def opened(self, position: int) -> Iterator[Utf8Stream]:
         """Its text from a position on."""

@@ -6,6 +6,7 @@ import pytest
 
 from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.tables.files import ending_of, find_files, kind_of
+from edge_runtime.tables.table import open_table
 
 
 def test_folders_patterns_and_lists(tmp_path: Path) -> None:
@@ -26,7 +27,7 @@ def test_a_name_with_brackets_is_a_name(tmp_path: Path) -> None:
 def test_no_files(tmp_path: Path) -> None:
     (tmp_path / "table.csv").touch()
     with pytest.raises(InvalidInput, match=r"no such file; did you mean 'table\.csv'"):
-        find_files(tmp_path / "tabel.csv")
+        open_table(tmp_path / "tabel.csv")
     with pytest.raises(InvalidInput, match="no file matches"):
         find_files(str(tmp_path / "*.tsv"))
     (tmp_path / "empty").mkdir()

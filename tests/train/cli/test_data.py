@@ -190,9 +190,9 @@ def test_a_wrong_table_leaves_everything_as_it_was(
 def test_a_table_that_takes_long_to_read_has_a_bar(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
 
-    def read(path: Path, limits: Any) -> Any:
+    def read(path: Path, limits: Any, **given: Any) -> Any:
         terminal.wait_for("reading")
-        return read_table(path)
+        return read_table(path, limits, **given)
 
     monkeypatch.setattr(data, "Progress", functools.partial(Progress, delay=0))
     monkeypatch.setattr(data, "read_table", read)

@@ -37,6 +37,9 @@ class TableOptions:
         date_order: the order of day and month of dates where nothing in a column tells.
         drop: columns to drop, likewise.
         limits: how much may be read of the file.
+        encoding: of the table's text; None to find it.
+        delimiter: the character between its columns; None to find it.
+        decimal: its decimal mark; None to find it.
     """
 
     path: Path
@@ -49,6 +52,9 @@ class TableOptions:
     date_order: Literal["dmy", "mdy"] | None = None
     drop: Sequence[str] = ()
     limits: Limits = DEFAULTS
+    encoding: str | None = None
+    delimiter: str | None = None
+    decimal: str | None = None
 
 
 def example_dataset(seed: int) -> Dataset:
@@ -98,7 +104,10 @@ def table_dataset(options: TableOptions, seed: int, validation: float | None = N
 
 def _read(options: TableOptions) -> tuple[list[Column | DroppedColumn], Target, int]:
     """The columns of the table but the target, the target, and how many rows the table has."""
-    path, table = options.path, read_table(options.path, options.limits)
+    path = options.path
+    table = read_table(
+        path, options.limits, encoding=options.encoding, delimiter=options.delimiter, decimal=options.decimal
+    )
     names, rows = table.column_names, table.num_rows
     given = {
         "--numeric": options.numeric,

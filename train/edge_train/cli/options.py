@@ -25,7 +25,8 @@ def train(
         Path | None,
         typer.Argument(
             metavar="[TABLE]",
-            help="Table with a header: .csv, .tsv, .parquet or .jsonl, also .gz. Without one, the example is trained.",
+            help="Table: CSV with a header, JSON, Parquet or Feather, also packed; a file, a pattern or a folder. "
+            "Without one, the example is trained.",
         ),
     ] = None,
     target: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column to predict.")] = None,
@@ -49,6 +50,15 @@ def train(
         typer.Option(help="Order of day, month and year of dates in text where nothing in their column tells."),
     ] = None,
     drop: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="Column to drop.")] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(metavar="CHARACTER", help="What separates columns of CSV; by default found.")
+    ] = None,
+    decimal: Annotated[
+        str | None, typer.Option(metavar="MARK", help="Decimal mark of CSV, a point or a comma; by default found.")
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Encoding of text such as cp1252; by default UTF-8 or UTF-16.")
+    ] = None,
     class_weight: Annotated[
         Literal["balanced"] | None, typer.Option(help="Give all classes the same weight, however rare.")
     ] = None,
@@ -127,6 +137,9 @@ def train(
         "--date": date,
         "--date-order": date_order,
         "--drop": drop,
+        "--delimiter": delimiter,
+        "--decimal": decimal,
+        "--encoding": encoding,
         "--class-weight": class_weight,
         "--dropout": dropout,
         "--validation": validation,
@@ -170,7 +183,8 @@ def train(
         dataset, defaults = example_dataset(seed), EXAMPLE_DEFAULTS
     else:
         columns = (numeric or (), categorical or (), date or (), date_order, drop or ())
-        dataset = table_dataset(TableOptions(table, target, task, class_weight, *columns, limits), seed, validation)
+        options = TableOptions(table, target, task, class_weight, *columns, limits, encoding, delimiter, decimal)
+        dataset = table_dataset(options, seed, validation)
         defaults = table_defaults(len(dataset.train))
     from edge_train.cli.run import run
 

@@ -1,6 +1,5 @@
 """Reading a table to train on: all of it, in about half of the memory that its text takes."""
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -14,24 +13,14 @@ from edge_train.errors import TableError
 from edge_train.table.gathered_column import GatheredColumn
 
 
-@dataclasses.dataclass(frozen=True)
-class Reading:
-    """How the text of a table is read.
-
-    Attributes:
-        encoding: of the text; None to find it, or UTF-8.
-        delimiter: the character between cells; None to find it.
-        decimal: the decimal mark, "." or ","; None to find it.
-        limits: how much may be read.
-    """
-
-    encoding: str | None = None
-    delimiter: str | None = None
-    decimal: str | None = None
-    limits: Limits = DEFAULTS
-
-
-def read_table(source: str | Path, limits: Limits = DEFAULTS, reading: Reading | None = None) -> pa.Table:
+def read_table(
+    source: str | Path,
+    limits: Limits = DEFAULTS,
+    *,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    decimal: str | None = None,
+) -> pa.Table:
     """The table in a file, in the files that a pattern such as `logs/*.csv` matches, or in those of a folder.
 
     It reads CSV and TSV with any separator, JSON Lines, arrays of JSON objects, Parquet, Feather and Arrow streams,
@@ -40,7 +29,9 @@ def read_table(source: str | Path, limits: Limits = DEFAULTS, reading: Reading |
     Args:
         source: where it is.
         limits: how much may be read.
-        reading: how its text is read, with its own limits.
+        encoding: of text; None to find it, or UTF-8.
+        delimiter: the character between the cells of CSV; None to find it.
+        decimal: the decimal mark of CSV, "." or ","; None to find it.
 
     Returns:
         An Arrow table of at least one row. The columns of CSV are strings, without white space around them; but
@@ -53,10 +44,12 @@ def read_table(source: str | Path, limits: Limits = DEFAULTS, reading: Reading |
             line has another number of cells than the header, is not UTF-8, or is not JSON; or something is beyond
             the limits. The message names the line if that is known.
     """
-    reading = reading or Reading(limits=limits)
     try:
-        table = open_table(source, are_kept=True, **vars(reading))
+        table = open_table(
+            source, encoding=encoding, delimiter=delimiter, decimal=decimal, limits=limits, are_kept=True
+        )
         if table.is_live:
+            table.close()
             raise TableError(f"{printable(source)} is a pipe, and a table is read more than once; save it in a file")
         table.check_headers()
         return _gathered(table)
