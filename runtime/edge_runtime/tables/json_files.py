@@ -167,7 +167,9 @@ def _are_lines(sample: bytes) -> bool:
 def _is_json(text: bytes) -> bool:
     try:
         # What is nested more deeply is not a row in any case.
-        return levels(text, 0)[0] <= _DEEPEST and isinstance(json.loads(text), object)
+        if text.count(b"[") + text.count(b"{") > _DEEPEST and levels(text, 0)[0] > _DEEPEST:
+            return False
+        json.loads(text)
     except (ValueError, RecursionError):
         return False
     return True
