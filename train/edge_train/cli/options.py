@@ -173,7 +173,7 @@ def train(
         "balanced": None if class_weight is None else True,
         "seed": seed,
     }
-    limits = shell.limits_of(limit, *shell.READING, "columns")
+    reading = (shell.limits_of(limit, *shell.READING, "columns"), encoding, delimiter, decimal)
     outputs = Outputs(output, plots, checkpoint)
     check_outputs(outputs)
     # Arrow, scikit-learn and torch take seconds to import: each comes when all that can be checked before is right.
@@ -182,9 +182,8 @@ def train(
     if table is None or target is None:
         dataset, defaults = example_dataset(seed), EXAMPLE_DEFAULTS
     else:
-        columns = (numeric or (), categorical or (), date or (), date_order, drop or ())
-        options = TableOptions(table, target, task, class_weight, *columns, limits, encoding, delimiter, decimal)
-        dataset = table_dataset(options, seed, validation)
+        columns = (numeric or (), categorical or (), date or (), date_order, drop or (), *reading)
+        dataset = table_dataset(TableOptions(table, target, task, class_weight, *columns), seed, validation)
         defaults = table_defaults(len(dataset.train))
     from edge_train.cli.run import run
 
