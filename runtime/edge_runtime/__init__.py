@@ -55,6 +55,8 @@ if TYPE_CHECKING:
     from edge_runtime.opened_model import OpenedModel
     from edge_runtime.prediction import Prediction
     from edge_runtime.predictor import Predictor
+    from edge_runtime.scoring.score import score
+    from edge_runtime.scoring.summary import Summary
     from edge_runtime.verification import Check, Verification
 else:
 
@@ -101,12 +103,14 @@ __all__ = [
     "ReferenceBatch",
     "RuntimeNotInstalled",
     "Signature",
+    "Summary",
     "TensorSpec",
     "UnknownDevice",
     "UnknownSigner",
     "Verification",
     "VerificationFailed",
     "__version__",
+    "score",
 ]
 
 _HOMES = {
@@ -146,12 +150,14 @@ _HOMES = {
     "ReferenceBatch": "edge_runtime.contract.certificate",
     "RuntimeNotInstalled": "edge_runtime.contract.errors",
     "Signature": "edge_runtime.contract.signature",
+    "Summary": "edge_runtime.scoring.summary",
     "TensorSpec": "edge_runtime.contract.tensors",
     "UnknownDevice": "edge_runtime.contract.errors",
     "UnknownSigner": "edge_runtime.contract.errors",
     "Verification": "edge_runtime.verification",
     "VerificationFailed": "edge_runtime.contract.errors",
     "__version__": "edge_runtime.contract.version",
+    "score": "edge_runtime.scoring.score",
 }
 
 

@@ -1,5 +1,6 @@
 """What in rows is unlike everything in the training data."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -60,6 +61,13 @@ class Novelty:
             found.setdefault(row, {})[feature] = reason
         return found
 
+    def counts(self, feed: Mapping[str, npt.NDArray[Any]]) -> Counter[str]:
+        """In how many rows the value of each feature is new."""
+        found: Counter[str] = Counter()
+        for name, tensor in self._inputs:
+            found.update(tensor.counts(feed[name]))
+        return found
+
 
 class _Numbers:
     """The features of an input of numbers."""
@@ -71,14 +79,34 @@ class _Numbers:
 
     def new(self, values: npt.NDArray[Any]) -> Iterator[tuple[int, str, str]]:
         """The row, the feature and the reason of each value that is new."""
-        if (bounds := self._bounds.get(values.dtype)) is None:
-            bounds = self._bounds[values.dtype] = _Bounds(self._features, values.dtype)
-        if bounds.are_around(values):
+        bounds = self._bounds_of(values)
+        if (is_new := self._is_new(values)) is None:
             return
-        is_new = (values < bounds.lowest) | (values > bounds.highest) | (np.isnan(values) & self._always_there)
         for row, column in np.argwhere(is_new).tolist():
             low, high = bounds.low[column], bounds.high[column]
             yield row, self._features[column].name, _reason(float(values[row, column]), low, high, self._shown)
+
+    def counts(self, values: npt.NDArray[Any]) -> dict[str, int]:
+        """How many values of each feature are new."""
+        if (is_new := self._is_new(values)) is None:
+            return {}
+        counts = zip(self._features, is_new.sum(axis=0).tolist(), strict=True)
+        return {feature.name: count for feature, count in counts if count}
+
+    def _is_new(self, values: npt.NDArray[Any]) -> npt.NDArray[np.bool_] | None:
+        """Which values are new; None if none is."""
+        bounds = self._bounds_of(values)
+        if bounds.are_around(values):
+            return None
+        is_new: npt.NDArray[np.bool_] = (
+            (values < bounds.lowest) | (values > bounds.highest) | (np.isnan(values) & self._always_there)
+        )
+        return is_new
+
+    def _bounds_of(self, values: npt.NDArray[Any]) -> "_Bounds":
+        if (bounds := self._bounds.get(values.dtype)) is None:
+            bounds = self._bounds[values.dtype] = _Bounds(self._features, values.dtype)
+        return bounds
 
     def _shown(self, value: float) -> str:
         return f"{value:.6g}"
@@ -89,8 +117,11 @@ class _Dates(_Numbers):
 
     def new(self, values: npt.NDArray[Any]) -> Iterator[tuple[int, str, str]]:
         """As `_Numbers.new`."""
-        # As numbers: they hold every second of the years 1 to 9999.
-        return super().new(np.where(values == np.iinfo(np.int64).min, np.nan, values.astype(np.float64)))
+        return super().new(_seconds(values))
+
+    def counts(self, values: npt.NDArray[Any]) -> dict[str, int]:
+        """As `_Numbers.counts`."""
+        return super().counts(_seconds(values))
 
     def _shown(self, value: float) -> str:
         from edge_runtime.contract.dates import date_text
@@ -112,6 +143,24 @@ class _Categories:
                     yield row, feature.name, f"{category!r} was not seen in training"
                 elif not category and feature.missing == 0:
                     yield row, feature.name, _MISSING
+
+    def counts(self, values: npt.NDArray[Any]) -> dict[str, int]:
+        """As `_Numbers.counts`."""
+        found = {}
+        for column, (feature, known) in enumerate(self._features):
+            # Few of them are different.
+            categories = Counter(values[:, column].tolist())
+            count = sum(categories[category] for category in categories if category not in known)
+            if feature.missing == 0:
+                count += categories[""]
+            if count:
+                found[feature.name] = count
+        return found
+
+
+def _seconds(dates: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Dates as numbers, which hold every second of the years 1 to 9999, and NaN where they are missing."""
+    return np.where(dates == np.iinfo(np.int64).min, np.nan, dates.astype(np.float64))
 
 
 class _Bounds:

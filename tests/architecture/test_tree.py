@@ -11,6 +11,7 @@ WITHOUT = {
     "contract/version.py",
     "engine/private_calls.py",
     "rows/row.py",
+    "scoring/options.py",
     "tables/blocks.py",
     "serve/limits.py",
 }

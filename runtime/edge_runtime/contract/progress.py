@@ -26,11 +26,12 @@ class Progress:
         label: what is being done.
         total: how many steps it has; None if that is not known, 0 to show nothing.
         done: how many of them are done.
+        more: what else is shown behind the time.
     """
 
     def __init__(self, label: str = "", total: int | None = None, delay: float | None = None) -> None:
         """Show nothing until it is entered and `delay` seconds have passed; by default two."""
-        self.label, self.total, self.done = label, total, 0
+        self.label, self.total, self.done, self.more = label, total, 0, ""
         self._delay = _DELAY if delay is None else delay
         self._lock = threading.Lock()
         self._finished = threading.Event()
@@ -54,7 +55,7 @@ class Progress:
 
     def begin(self, label: str, total: int | None = None) -> None:
         """Go on to the next thing to do, with its own number of steps."""
-        self.label, self.total, self.done = label, total, 0
+        self.label, self.total, self.done, self.more = label, total, 0, ""
 
     def advance(self, steps: int = 1) -> None:
         """Count steps as done."""
@@ -88,9 +89,11 @@ class Progress:
         room = shutil.get_terminal_size().columns - 1
         if self.total:
             fraction = min(1.0, self.done / self.total)
-            bar = _BAR if room > 2 * _BAR else _SHORT_BAR
+            bar = _BAR if room > 2 * _BAR and not self.more else _SHORT_BAR
             filled = round(bar * fraction)
             numbers = f"[{'#' * filled}{'.' * (bar - filled)}] {fraction:4.0%}  {numbers}"
+        if self.more:
+            numbers = f"{numbers}  {self.more}"
         label, left = self.label, room - len(numbers) - 2
         if len(label) > left:
             label = f"{label[: left - 3]}..." if left > 3 else ""

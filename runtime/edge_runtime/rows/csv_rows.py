@@ -35,7 +35,7 @@ def csv_rows(
                 continue
             else:
                 columns = list(range(width))
-                row = _first_row(cells, features, source, note)
+                row = first_row(cells, features, source, note)
         except InvalidInput as error:
             raise InvalidInput(f"{source} line {number}: {error}") from error
         yield row
@@ -71,8 +71,12 @@ def _header_columns(
     return [places[name] for name in names]
 
 
-def _first_row(cells: list[str], features: Sequence[Feature], source: str, note: Callable[[str], None]) -> Row:
-    """The first line of a file without a header. If it is not a row, it is most often a header that lacks features."""
+def first_row(cells: list[str], features: Sequence[Feature], source: str, note: Callable[[str], None]) -> Row:
+    """The first line of a file without a header. If it is not a row, it is most often a header that lacks features.
+
+    Raises:
+        InvalidInput: it is not a row; the message says what it lacks as a header.
+    """
     try:
         row = _row_without_names(cells, features)
     except InvalidInput as error:

@@ -57,12 +57,14 @@ class Parsed:
         faults: the records that are not rows.
         record: gives the text of a row of the batch, by its place in it: the lines of CSV or JSON, or an object of
             JSON with the columns that were read.
+        line: gives the number of its first line in its file, from 1; None in formats without lines.
     """
 
     batch: pa.RecordBatch
     rows: npt.NDArray[np.int64]
     faults: list[Fault]
     record: Callable[[int], str]
+    line: Callable[[int], int] | None = None
 
 
 class Block(Protocol):

@@ -18,6 +18,7 @@ from edge_runtime.contract.file_kinds import what_else
 from edge_runtime.contract.limits import Limits
 from edge_runtime.contract.opened_files import most_unpacked, open_file, too_much
 from edge_runtime.contract.terminal import printable, shortened, unreadable
+from edge_runtime.tables.pipes import Behind, Stdin
 
 # How packed files begin, and what Arrow calls the packing.
 _PACKINGS = {
@@ -83,8 +84,8 @@ class ByteStream:
         Raises:
             OSError: it cannot be opened.
         """
-        self.name = "standard input" if path == STDIN else path
-        self._file: Any = io.FileIO(0, closefd=False) if path == STDIN else open_file(path, limits)
+        self.name = "stdin" if path == STDIN else path
+        self._file: Any = Stdin() if path == STDIN else open_file(path, limits)
         try:
             self._open(path, limits, are_kept)
         except BaseException:
@@ -94,8 +95,8 @@ class ByteStream:
     def _open(self, path: str, limits: Limits, are_kept: bool) -> None:
         self.is_seekable = self._file.seekable()
         start = self._file.read(_LOOKED_AT) or b""
-        # A pipe may give less than was asked for.
-        while 0 < len(start) < 6 and (more := self._file.read(6)):
+        # A pipe may give less than was asked for, and need not give more before its first line is answered.
+        while 0 < len(start) < 6 and b"\n" not in start and (more := self._file.read(6)):
             start += more
         self.packing, self._unpacked, self._count = packing_of(start), None, 0
         self.most = most_unpacked(self._file.fileno(), limits)
@@ -114,7 +115,7 @@ class ByteStream:
             self._file.close()
             self._file = pa.OSFile(path)
             return pa.CompressedInputStream(self._file, self.packing)
-        raw = io.BufferedReader(_Behind(start, self._file))
+        raw = io.BufferedReader(Behind(start, self._file))
         if self.packing == "xz":
             return lzma.LZMAFile(raw)
         if self.packing == "gzip":
@@ -176,24 +177,6 @@ class ByteStream:
         if self._unpacked is not None:
             self._unpacked.close()
         self._file.close()
-
-
-class _Behind(io.RawIOBase):
-    """A pipe from which `start` has been read already."""
-
-    def __init__(self, start: bytes, file: Any) -> None:
-        self._start, self._file = start, file
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        if self._start:
-            count = min(len(buffer), len(self._start))
-            buffer[:count], self._start = self._start[:count], self._start[count:]
-            return count
-        found: int = self._file.readinto(buffer)
-        return found
 
 
 class Utf8Stream:

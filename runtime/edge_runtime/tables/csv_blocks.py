@@ -69,7 +69,8 @@ class CsvBlock:
             batch = self._columns(self.content, count, wanted, decimal)
         except pa.ArrowException:
             return self._good_rows(wanted, decimal)
-        return Parsed(batch, row_numbers(self.place.row, count), [], _Records(self, np.arange(count)))
+        found = _Records(self, np.arange(count))
+        return Parsed(batch, row_numbers(self.place.row, count), [], found, found.line)
 
     def _columns(self, content: bytes, count: int, wanted: Mapping[str, pa.DataType], decimal: str) -> pa.RecordBatch:
         """The columns of `content`.
@@ -133,7 +134,8 @@ class CsvBlock:
             )
             for number, line in zip(bad, lines, strict=True)
         ]
-        return Parsed(batch, good + self.place.row, faults, _Records(self, good))
+        found = _Records(self, good)
+        return Parsed(batch, good + self.place.row, faults, found, found.line)
 
     def _reasons(self, starts: Places, stops: Places) -> dict[int, str]:
         """The records that are not rows, and why."""
@@ -151,11 +153,12 @@ class CsvBlock:
 
 
 class _Records:
-    """The text of each good row of a block."""
+    """The text of each good row of a block, and where it is."""
 
     def __init__(self, block: CsvBlock, good: npt.NDArray[np.int64]) -> None:
         self._block, self._good = block, good
         self._spans: list[tuple[int, int]] | None = None
+        self._lines: list[int] | None = None
 
     def __call__(self, place: int) -> str:
         """The text of the row at `place`."""
@@ -164,6 +167,13 @@ class _Records:
             self._spans = list(zip(starts.tolist(), stops.tolist(), strict=True))
         start, stop = self._spans[int(self._good[place])]
         return self._block.content[start:stop].decode(errors="backslashreplace")
+
+    def line(self, place: int) -> int:
+        """The number of its first line in the file."""
+        if self._lines is None:
+            starts, _ = records(self._block.content, self._block.format.delimiter)
+            self._lines = lines_before(self._block.content, starts).tolist()
+        return self._block.place.line + self._lines[int(self._good[place])]
 
 
 def _is_utf8(content: bytes) -> bool:

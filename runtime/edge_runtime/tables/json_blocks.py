@@ -68,7 +68,8 @@ class JsonBlock:
             except (pa.ArrowException, UnicodeDecodeError):  # UnicodeDecodeError for the names of columns
                 pass
             else:
-                return Parsed(batch, row_numbers(self.place.row, count), [], _Records(self, np.arange(count)))
+                found = _Records(self, np.arange(count))
+                return Parsed(batch, row_numbers(self.place.row, count), [], found, found.line)
         return self._good_rows(types)
 
     def _columns(self, content: bytes, count: int, types: Mapping[str, pa.DataType] | None) -> pa.RecordBatch:
@@ -134,7 +135,8 @@ class JsonBlock:
             for number in sorted(reasons)
         ]
         places = np.array(list(objects), np.int64)
-        return Parsed(batch, places + self.place.row, faults, _Records(self, places))
+        kept = _Records(self, places)
+        return Parsed(batch, places + self.place.row, faults, kept, kept.line)
 
     def _read_object(self, line: bytes) -> dict[str, Any] | str:
         """The object on a line, or why it is none."""
@@ -164,13 +166,24 @@ class _Records:
 
     def __init__(self, block: JsonBlock, good: npt.NDArray[np.int64]) -> None:
         self._block, self._good = block, good
-        self._lines: list[bytes] | None = None
+        self._lines: list[tuple[int, bytes]] | None = None
 
     def __call__(self, place: int) -> str:
         """The text of the row at `place`."""
+        return self._record(place)[1].decode(errors="backslashreplace").strip()
+
+    def line(self, place: int) -> int:
+        """The number of its first line in the file."""
+        lines = self._block.lines
+        if lines is not None:
+            return int(lines[int(self._good[place])])
+        return self._block.place.line + self._record(place)[0]
+
+    def _record(self, place: int) -> tuple[int, bytes]:
         if self._lines is None:
-            self._lines = [line for line in self._block.records.split(b"\n") if line.strip(_SPACES)]
-        return self._lines[int(self._good[place])].decode(errors="backslashreplace").strip()
+            lines = enumerate(self._block.records.split(b"\n"))
+            self._lines = [(number, line) for number, line in lines if line.strip(_SPACES)]
+        return self._lines[int(self._good[place])]
 
 
 class _GivenTwice(ValueError):

@@ -65,6 +65,7 @@ class Table:
 
     Attributes:
         files: the paths of its files.
+        name: what messages call its first file.
         names: of the columns, in the order of the first file. Of JSON, those in its first lines.
         dialect: how its first file writes it; None if that is not text.
         size: how many bytes its files have on the disk; None if there is a pipe among them.
@@ -76,7 +77,7 @@ class Table:
         """Take opened files; see `open_table`."""
         self._limits = limits
         self._files, self.files = tuple(files), tuple(paths)
-        self.names, self.dialect = files[0].names, files[0].dialect
+        self.name, self.names, self.dialect = files[0].name, files[0].names, files[0].dialect
         sizes = [Path(path).stat().st_size if path != STDIN and Path(path).is_file() else None for path in paths]
         self.size = None if None in sizes else sum(size or 0 for size in sizes)
         self.is_live = self.size is None

@@ -1,11 +1,10 @@
 """Options, wrong usage, and what cannot be done: one line on stderr, and usage is checked first."""
 
-import io
+import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,8 +21,16 @@ Command = Callable[..., Any]
 
 
 @pytest.fixture
-def stdin(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], None]:
-    return lambda content: monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(content)))
+def stdin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], None]]:
+    reader, writer = os.pipe()
+    with os.fdopen(reader) as file:
+        monkeypatch.setattr("sys.stdin", file)
+
+        def give(content: bytes) -> None:
+            os.write(writer, content)
+            os.close(writer)
+
+        yield give
 
 
 def test_options_may_stand_anywhere(command: Command) -> None:
@@ -139,11 +146,11 @@ def test_a_folder_is_not_a_model(command: Command, tmp_path: Path) -> None:
     [
         (None, ["rows.csv: no such file\n"]),
         (b"", ["rows.csv is empty"]),
-        (b"x1,x2\n", ["has no rows below its header"]),
+        (b"x1,x2\n", ["has no rows"]),
         (b"1,2,3\n", ["line 1: 2 values are needed (x1, x2), found 3"]),
         (b"length,width\n1,2\n", ["the line lacks x1, x2"]),
-        (b"x1;x3\n1;2\n", ["the line lacks x1, x2; columns are separated by commas"]),
-        (b"1,\xff\n", ["rows.csv is not UTF-8 text"]),
+        (b"x3;x4\n1;2\n", ["the line lacks x1, x2"]),
+        (b"1,\xff\n", ["rows.csv line 1 is not UTF-8 text; name its encoding"]),
         (b"1,1\n1,1e300\n", ["rows.csv line 2: x2: 1e300 does not fit float32"]),
         (b"[1, 2\n", ["not JSON"]),
     ],
@@ -173,11 +180,11 @@ def test_empty_stdin(command: Command, stdin: Callable[[bytes], None]) -> None:
     assert_one_line(command(main, MODEL, "--input", "-"), 1, "stdin is empty")
 
 
-def test_rows_before_a_bad_one_are_answered(command: Command, tmp_path: Path) -> None:
+def test_rows_around_a_bad_one_are_answered(command: Command, tmp_path: Path) -> None:
     rows = tmp_path / "rows.csv"
     rows.write_text("-1,1\nx,1\n1,1\n")
     result = command(main, MODEL, "--input", rows)
-    assert result.out == "label 1  probability 0.9927\n"
+    assert result.out == "label 1  probability 0.9927\nlabel 0  probability 0.9785\n"
     assert_one_line(result, 1, "rows.csv line 2: x1: 'x' is not a number")
 
 
@@ -261,6 +268,14 @@ def test_help_has_one_line_for_each_option(command: Command) -> None:
     assert [line.split()[0] for line in options] == [
         "--input",
         "--output",
+        "--keep",
+        "--rejects",
+        "--strict",
+        "--resume",
+        "--summary",
+        "--delimiter",
+        "--decimal",
+        "--encoding",
         "--format",
         "--top",
         "--flag-unseen",

@@ -131,27 +131,26 @@ def test_rows_of_a_file(tmp_path: Path, compressed: bool) -> None:
     code, out, shown = on_a_terminal(COMMAND, tmp_path, MODEL, "--input", name)
     assert code == 0
     assert out == "label 1  probability 0.9927\nlabel 0  probability 0.9785\n" * 5000
-    assert f"answering {name}  [########################] 100%  0:0" in shown
+    assert f"answering {name}  [########] 100%  0:0" in shown
+    assert "10,000 rows (" in shown
     # The note keeps a line of its own.
     assert screen(shown) == [f"{name}: ignored columns: more"]
 
 
 def test_bytes_are_counted_in_the_file(tmp_path: Path) -> None:
-    (tmp_path / "rows.csv").write_bytes(b"-1,1\n" * 100_000)
+    (tmp_path / "rows.csv").write_bytes(b"-1,1\n" * 2_000_000)
     _, _, shown = on_a_terminal(COMMAND, tmp_path, MODEL, "--input", "rows.csv")
-    # 4,096 rows are 20,480 bytes of 500,000; the file is read in parts of some kilobytes.
+    # It is read in parts of two megabytes.
     percents = [int(part.rpartition("]")[2]) for part in shown.split("%")[:-1]]
     assert percents == sorted(percents)
     assert percents[-1] == 100
-    assert {1, 2, 3, 4, 5, 6, 7, 8} & set(percents)
-    assert len(set(percents)) >= 20
+    assert len(set(percents)) >= 4
 
 
 def test_an_error_keeps_a_line_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_bytes(b"-1,1\n" * 5000 + b"a,1\n")
     code, out, shown = on_a_terminal(COMMAND, tmp_path, MODEL, "--input", "rows.csv")
     assert (code, out.count("\n")) == (1, 5000)
-    assert "answering rows.csv  [" in shown
     assert screen(shown) == ["error: rows.csv line 5001: x1: 'a' is not a number"]
 
 

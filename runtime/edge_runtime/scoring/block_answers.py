@@ -1,0 +1,186 @@
+"""The answers to one block of a source: what workers do, on threads of this process or elsewhere."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from edge_runtime.arrow_answers import ArrowAnswers, output_batch
+from edge_runtime.contract.errors import InvalidInput, NoSignature
+from edge_runtime.contract.terminal import suggestion
+from edge_runtime.contract.values import listed
+from edge_runtime.predictor import Predictor
+from edge_runtime.scoring.options import Keep, Options
+from edge_runtime.scoring.rejects import Rejected
+from edge_runtime.scoring.summary import Tally
+from edge_runtime.scoring.wide_inputs import reader_for
+from edge_runtime.tables.blocks import Block, Fault, Parsed
+
+# The column of what is unlike the training data.
+UNSEEN = "unseen"
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The answers to a block.
+
+    Attributes:
+        batch: the kept columns and the answers, a record batch with a row for each good row of the block.
+        unseen: what is unlike the training data, by the row of `batch`; None unless it was asked for.
+        rejected: the other rows, in their order.
+        tally: the counts of all.
+    """
+
+    batch: Any
+    unseen: Mapping[int, Mapping[str, str]] | None
+    rejected: list[Rejected]
+    tally: Tally
+
+
+class BlockAnswers:
+    """Answers blocks with one model. Several threads may use it at the same time.
+
+    Attributes:
+        kept: the names of the columns that stand before the answers.
+        columns: those that the model needs.
+        types: the types of Arrow in which a block gives the columns.
+    """
+
+    def __init__(
+        self, predictor: Predictor, columns: Sequence[str], options: Options, may_vary: bool = False, decimal: str = "."
+    ) -> None:
+        """Answer with `predictor` blocks of a source with these columns.
+
+        Args:
+            predictor: the model.
+            columns: those of the source.
+            options: what is asked for.
+            may_vary: whether rows may lack columns, as in JSON: those that may be missing need not be there then.
+            decimal: the decimal mark of numbers in the source.
+
+        Raises:
+            InvalidInput: the source lacks a column of the model or one that is to be kept, or one that is to be kept
+                has the name of an answer; or the model cannot be asked by columns.
+            NoProbabilities, NoFeatures, NoSignature: the options ask for what the model does not have.
+        """
+        self._predictor, self._options, self._decimal = predictor, options, decimal
+        self._signature = predictor.signature
+        self._answers = self._novelty = None
+        if self._signature is not None:
+            self._answers = ArrowAnswers(self._signature, options.top)
+            if self._signature.has_features:
+                self._novelty = predictor.answering.novelty
+            elif options.flag_unseen:
+                predictor.answering.row_reader  # noqa: B018 - it raises NoFeatures
+        elif options.top is not None or options.flag_unseen:
+            raise NoSignature("the model has no edge-predict signature, so the meaning of its outputs is unknown")
+        self.kept = kept_columns(options.keep, columns)
+        if self._answers is not None:
+            self._refuse_kept([*self._answers.names, *([UNSEEN] if options.flag_unseen else [])])
+        self._reader = reader_for(predictor, columns, self.kept, may_vary, decimal)
+        self.columns = self._reader.names
+        # Numbers that are never missing.
+        self._present: list[str] = []
+        if not may_vary and self._signature is not None:
+            features = self._signature.features
+            self._present = [one.name for one in features if one.kind == "numeric" and one.missing is None]
+        self.types: dict[str, Any] = {**self._reader.types, **dict.fromkeys(self.kept, pa.string())}
+
+    def parsed(self, block: Block) -> Answered:
+        """The answers to a block."""
+        found = block.parse(self.types, self._decimal)
+        names = found.batch.schema.names
+        if nulls := [name for name in self._present if name in names and found.batch.column(name).null_count]:
+            # What of the strings that stand for missing values is not a number is for their own rules to say.
+            found = block.parse({**self.types, **dict.fromkeys(nulls, pa.string())}, self._decimal)
+        return self.of(block.name, found)
+
+    def of(self, name: str, parsed: Parsed) -> Answered:
+        """The answers to a block of the file `name` that has been parsed.
+
+        Raises:
+            InferenceFailed: the model failed.
+        """
+        batch = parsed.batch
+        read = self._reader.read(batch)
+        kept = [_column(batch, name) for name in self.kept]
+        if read.good is not None:
+            good = pa.array(read.good)
+            kept = [column.filter(good) for column in kept]
+        rows = batch.num_rows - len(read.bad)
+        tally = Tally(scored=rows, rejected=len(read.bad) + len(parsed.faults))
+        answers, unseen = self._answered(read.feed, rows, tally)
+        rejected = [_of_fault(fault) for fault in parsed.faults]
+        for place, column, reason in read.bad:
+            number = int(parsed.rows[place])
+            line = None if parsed.line is None else parsed.line(place)
+            rejected.append(Rejected(number, line, column, reason, parsed.record(place), name))
+        rejected.sort(key=lambda one: one.row)
+        whole = pa.RecordBatch.from_arrays([*kept, *answers.columns], names=[*self.kept, *answers.schema.names])
+        return Answered(whole, unseen, rejected, tally)
+
+    def of_no_rows(self) -> Answered:
+        """The answers to a source that has no rows."""
+        batch = pa.RecordBatch.from_pydict({name: pa.array([], kind) for name, kind in self.types.items()})
+        return self.of("", Parsed(batch, np.empty(0, np.int64), [], str))
+
+    def _answered(
+        self, feed: dict[str, Any], rows: int, tally: Tally
+    ) -> tuple[Any, Mapping[int, Mapping[str, str]] | None]:
+        if self._answers is None or self._signature is None:
+            batch = output_batch(self._run(feed, rows), rows)
+            self._refuse_kept(batch.schema.names)
+            return batch, None
+        outputs = self._predictor.answering.outputs_of(feed)
+        tally.count_outputs(outputs, self._signature)
+        unseen = None
+        if self._novelty is not None:
+            if self._options.flag_unseen:
+                unseen = self._novelty.new(feed)
+                tally.unseen = Counter(name for reasons in unseen.values() for name in reasons)
+            else:
+                tally.unseen = self._novelty.counts(feed)
+        return self._answers.batch(outputs), unseen
+
+    def _run(self, feed: dict[str, Any], rows: int) -> dict[str, Any]:
+        """The outputs of a model without a signature."""
+        if rows:
+            return self._predictor.run(feed)
+        # Not every operator takes a batch of no rows.
+        tensors = [spec for spec in self._predictor.outputs if spec.dtype is not None]
+        sizes = {spec.name: [size if isinstance(size, int) else 1 for size in spec.shape[1:]] for spec in tensors}
+        return {spec.name: np.empty((0, *sizes[spec.name]), spec.dtype) for spec in tensors}
+
+    def _refuse_kept(self, answers: Sequence[str]) -> None:
+        if twice := [name for name in self.kept if name in answers]:
+            raise InvalidInput(
+                f"the column {twice[0]} cannot be kept beside the answer of that name; name the columns to keep "
+                "without it, or rename it in the table"
+            )
+
+
+def kept_columns(keep: Keep, columns: Sequence[str]) -> list[str]:
+    """The columns that are kept, in the order in which they are named.
+
+    Raises:
+        InvalidInput: the source has no such column.
+    """
+    if keep == "all":
+        return list(columns)
+    names = list(dict.fromkeys(keep))
+    known = set(columns)
+    if absent := [name for name in names if name not in known]:
+        raise InvalidInput(f"there is no column {listed(absent)} to keep{suggestion(absent[0], columns)}")
+    return names
+
+
+def _column(batch: Any, name: str) -> Any:
+    """A column of a batch; of JSON, objects may all lack it."""
+    return batch.column(name) if name in batch.schema.names else pa.nulls(batch.num_rows, pa.string())
+
+
+def _of_fault(fault: Fault) -> Rejected:
+    return Rejected(fault.row, fault.line, "", fault.reason, fault.record, fault.name)

@@ -1,0 +1,124 @@
+"""`score`: a whole table answered, from a file into a file."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias
+
+from edge_runtime.contract.errors import InvalidInput
+from edge_runtime.contract.extras import require
+from edge_runtime.contract.limits import Limits
+from edge_runtime.contract.terminal import suggestion
+from edge_runtime.scoring.features import features_of
+from edge_runtime.scoring.formats import Format, format_of
+from edge_runtime.scoring.options import Keep, Options
+from edge_runtime.scoring.summary import Summary
+
+_FORMATS: Mapping[str, Format] = {
+    "csv": Format("csv"),
+    "json": Format("json"),
+    "parquet": Format("parquet"),
+    "feather": Format("feather", compression="lz4"),
+}
+
+Path_: TypeAlias = str | os.PathLike[str]
+
+
+def score(
+    model: Any,
+    source: Any,
+    target: Path_ | BinaryIO,
+    *,
+    keep: Keep = (),
+    rejects: Path_ | None = None,
+    strict: bool = False,
+    resume: bool = False,
+    summary: Path_ | None = None,
+    output_format: str | None = None,
+    top: int | None = None,
+    flag_unseen: bool = False,
+    delimiter: str | None = None,
+    decimal: str | None = None,
+    encoding: str | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    limits: Limits | None = None,
+) -> Summary:
+    """Answer a whole table, of any size in bounded memory, and write the answers in the order of its rows.
+
+    Columns are found by name: the features', or if the model has no named features the names of its inputs. The answers
+    have the columns `label`, `probability` and `probability_<label>` for each label, or `value`; or the outputs' names.
+    A target that is a path appears whole or not at all.
+
+    Args:
+        model: a path, or a `Predictor`.
+        source: the path of a file (CSV, TSV, JSON Lines, Parquet, Feather, Arrow; also packed by gzip or zstd), a
+            pattern such as "logs/*.parquet", a folder, a list of paths, or "-" for stdin; or a stream of Arrow: what
+            has `__arrow_c_stream__`, such as tables and readers of pyarrow, frames of polars and pandas, and results of
+            duckdb.
+        target: the path of a file that ends in .csv, .tsv, .jsonl, .ndjson, .parquet, .feather or .arrow, those of text
+            also with .gz or .zst; or a binary file that is open for writing, which is not closed.
+        keep: the columns of the source that stand before each answer, as they are in it; "all" for all.
+        rejects: a CSV file for the rows that cannot be answered: their number, the column, the reason, and the row
+            itself. Without it they are counted only.
+        strict: whether such a row raises an error instead.
+        resume: whether to go on after what a run with the same arguments has done that was killed.
+        summary: a JSON file for what is returned.
+        output_format: "csv", "json" (JSON Lines), "parquet" or "feather", if the target's name does not say it.
+        top: the most probable labels, so many, in place of the probabilities of all.
+        flag_unseen: whether to add a column `unseen` of what is unlike the training data.
+        delimiter: the character between the cells of CSV; by default it is found.
+        decimal: the decimal mark of its numbers, "." or ","; by default it is found.
+        encoding: of text; by default UTF-8, or what a byte order mark says.
+        device: as `Predictor` takes it, if `model` is a path.
+        threads: how many rows' blocks are answered at a time; by default one for each processor of this process.
+        limits: how much the model and the files may take.
+
+    Returns:
+        What was done: how many rows were scored and rejected, the labels, the probabilities, and what was unlike the
+        training data. `scored` and `rejected` are together `rows`.
+
+    Raises:
+        InvalidInput: the source cannot be read, lacks a column, or with `strict` has a row that cannot be answered; or
+            an argument is not what is taken here.
+        CannotWrite: a file cannot be written, or the run that is resumed had another model, source or arguments.
+        ExtraNotInstalled: pyarrow is missing; pip install 'edge-predict[tables]'.
+        InferenceFailed, ModelNotFound, InvalidModel: and what else `Predictor` raises.
+    """
+    require("pyarrow", "tables", "score")
+    from edge_runtime.engine.processor_limits import available_processors
+    from edge_runtime.predictor import Predictor
+    from edge_runtime.scoring.job import Job
+    from edge_runtime.scoring.sources import open_source
+    from edge_runtime.scoring.targets import targets
+
+    options = Options(_checked_keep(keep), strict, top, flag_unseen, delimiter, decimal, encoding)
+    limits = Limits.checked(limits)
+    if threads is not None and (type(threads) is not int or threads < 1):
+        raise InvalidInput(f"threads is a number from 1 on, found {threads!r}")
+    path = Path(os.fspath(target)) if isinstance(target, str | os.PathLike) else None
+    output = _output_format(path, output_format)
+    rejects, summary = (None if one is None else Path(one) for one in (rejects, summary))
+    # Each block is answered by one thread.
+    predictor = model if isinstance(model, Predictor) else Predictor(model, device, threads=1, limits=limits)
+    opened = open_source(source, options, limits, features_of(predictor))
+    files, stream = targets(opened, path if path is not None else target, rejects, summary, resume)
+    return Job(predictor, opened, output, options, threads=threads or available_processors()).run(files, stream, resume)
+
+
+def _checked_keep(keep: Any) -> Keep:
+    if keep == "all":
+        return "all"
+    if isinstance(keep, str) or not isinstance(keep, Sequence) or not all(isinstance(name, str) for name in keep):
+        raise InvalidInput(f'keep is a list of names of columns, or "all", found {keep!r}')
+    return tuple(keep)
+
+
+def _output_format(path: Path | None, name: str | None) -> Format:
+    if name is not None:
+        if name not in _FORMATS:
+            raise InvalidInput(f"output_format is {', '.join(_FORMATS)}, found {name!r}{suggestion(name, _FORMATS)}")
+        return _FORMATS[name]
+    if path is None:
+        raise InvalidInput("the format of a target that is not a path is not known; name it by output_format")
+    return format_of(str(path))

@@ -1,0 +1,125 @@
+"""Columns of Arrow as the text of CSV and JSON, column by column, without a step in Python for each cell.
+
+Numbers have the shortest digits that give the same number of their own precision again. A floating number that is whole
+has `.0`, so that whoever reads a column does not take it for integers.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from edge_runtime.contract.errors import InvalidInput
+from edge_runtime.contract.terminal import one_line, printable
+
+# What JSON text holds as it is, in ASCII; the rest is looked at one distinct value at a time.
+_NOT_PLAIN = r"[^ !#-\[\]-~]"
+_WHOLE = r"^-?[0-9]+$"
+
+
+def csv_cells(column: Any, delimiter: str, is_shown: bool = False) -> Any:
+    """The cells of a column, an array of strings without nulls: a missing value is an empty cell.
+
+    Args:
+        column: the column.
+        delimiter: the character between cells.
+        is_shown: whether they are for a terminal, so that what is not printable is escaped.
+
+    Raises:
+        InvalidInput: text in it is not UTF-8.
+    """
+    text = _as_text(column)
+    if _may_need_care(column.type):
+        if is_shown:
+            text = _each_distinct(text, printable)
+        special = pc.match_substring_regex(text, f'["\r\n{_in_class(delimiter)}]')
+        if pc.any(special).as_py():
+            doubled = pc.replace_substring(text, '"', '""')
+            quoted = pc.binary_join_element_wise('"', doubled, '"', "")
+            text = pc.if_else(special, quoted, text)
+    return pc.fill_null(text, "")
+
+
+def json_values(column: Any) -> Any:
+    """The values of a column as JSON, an array of strings without nulls.
+
+    Raises:
+        InvalidInput: text in it is not UTF-8.
+    """
+    kind = column.type
+    if pa.types.is_floating(kind):
+        text = pc.if_else(pc.is_finite(column), _as_text(column), "null")
+    elif pa.types.is_boolean(kind) or pa.types.is_integer(kind):
+        text = _as_text(column)
+    elif pa.types.is_nested(kind):
+        text = _as_json(column)
+    else:
+        text = _as_text(column)
+        if pc.any(pc.match_substring_regex(text, _NOT_PLAIN)).as_py():
+            text = _each_distinct(text, json_string)
+        else:
+            text = pc.binary_join_element_wise('"', text, '"', "")
+    return pc.fill_null(text, "null")
+
+
+def json_string(plain: object) -> str:
+    """A string, or other plain values, as JSON, with what is not printable escaped."""
+    shown = json.dumps(plain, ensure_ascii=False)
+    if shown.isprintable():
+        return shown
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in shown)
+
+
+def joined(*parts: Any) -> memoryview:
+    """UTF-8 text of columns of strings without nulls and of strings between them, row by row."""
+    lines = pc.binary_join_element_wise(*parts, "")
+    # The text of an array of strings lies in one piece.
+    start, end = lines.offset, lines.offset + len(lines)
+    offsets = memoryview(lines.buffers()[1]).cast("q" if pa.types.is_large_string(lines.type) else "i")
+    return memoryview(lines.buffers()[2])[offsets[start] : offsets[end]] if len(lines) else memoryview(b"")
+
+
+def _may_need_care(kind: Any) -> bool:
+    """Whether the text of such a column may hold what has a meaning in CSV, or on a terminal."""
+    return not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind))
+
+
+def _in_class(character: str) -> str:
+    return f"\\{character}" if character in "]\\^-" else character
+
+
+def _as_text(column: Any) -> Any:
+    kind = column.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return column
+    if pa.types.is_float16(kind):
+        column = column.cast(pa.float32())
+    if pa.types.is_nested(kind):
+        return _as_json(column)
+    try:
+        text = column.cast(pa.string())
+    except pa.ArrowException as error:
+        raise InvalidInput(f"a kept column cannot be written as text: {one_line(error)}") from error
+    if pa.types.is_floating(kind):
+        # Few columns hold one, and to look at the numbers is faster than to look at the text.
+        whole = pc.fill_null(pc.equal(column, pc.floor(column)), False)
+        if pc.any(whole).as_py():
+            few = text.filter(whole)
+            few = pc.if_else(pc.match_substring_regex(few, _WHOLE), pc.binary_join_element_wise(few, ".0", ""), few)
+            text = pc.replace_with_mask(text, whole, few)
+    return text
+
+
+def _as_json(column: Any) -> Any:
+    values = (
+        None if value is None else json.dumps(value, ensure_ascii=False, default=str) for value in column.to_pylist()
+    )
+    return pa.array(values, pa.string())
+
+
+def _each_distinct(text: Any, change: Callable[[str], str]) -> Any:
+    encoded = text.dictionary_encode()
+    words = pa.array([change(word) for word in encoded.dictionary.to_pylist()], pa.string())
+    return words.take(encoded.indices)

@@ -1,0 +1,52 @@
+"""What answers are written to."""
+
+import io
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from edge_runtime import CannotWrite, InvalidInput, Limits
+from edge_runtime.scoring.options import Options
+from edge_runtime.scoring.sources import open_source
+from edge_runtime.scoring.targets import targets
+
+STREAM = pa.table({"a": [1]})
+
+
+class Raw(io.RawIOBase):
+    """A file that takes three bytes at a time."""
+
+    def __init__(self) -> None:
+        self.content = b""
+
+    def write(self, content: object) -> int:
+        piece = bytes(content)[:3]  # type: ignore[call-overload]
+        self.content += piece
+        return len(piece)
+
+
+def test_objects_that_take_bytes() -> None:
+    source = open_source(STREAM, Options(), Limits())
+    target = Raw()
+    files, stream = targets(source, target, None, None, resume=False)
+    assert stream is not None
+    stream.write(memoryview(b"0123456789"))
+    assert target.content == b"0123456789"
+    assert files.target is None
+    with pytest.raises(InvalidInput, match="a target is a path"):
+        targets(source, 5, None, None, resume=False)
+
+
+def test_what_cannot_be_resumed(tmp_path: Path) -> None:
+    source = open_source(STREAM, Options(), Limits())
+    with pytest.raises(InvalidInput, match="read once"):
+        targets(source, tmp_path / "a.csv", None, None, resume=True)
+    with pytest.raises(CannotWrite, match="only a run that writes a file"):
+        targets(source, io.BytesIO(), None, None, resume=True)
+
+
+def test_one_file_twice(tmp_path: Path) -> None:
+    source = open_source(STREAM, Options(), Limits())
+    with pytest.raises(CannotWrite, match="cannot be the summary: it is the file of rejected rows too"):
+        targets(source, tmp_path / "a.csv", tmp_path / "b", tmp_path / "b", resume=False)
