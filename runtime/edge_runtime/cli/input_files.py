@@ -19,7 +19,7 @@ from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.extras import require
 from edge_runtime.contract.file_kinds import GZIP
 from edge_runtime.contract.progress import Progress
-from edge_runtime.contract.terminal import printable
+from edge_runtime.contract.terminal import printable, unreadable
 from edge_runtime.rows.text_rows import in_batches, read_rows
 
 if TYPE_CHECKING:
@@ -93,7 +93,9 @@ def _answer_table(
     from edge_runtime.tables.files import ending_of, find_files
 
     # The model is opened only if there is something to answer.
-    find_files(input_file)
+    for file in find_files(input_file):
+        if file != "-" and not Path(file).exists():
+            raise InvalidInput(unreadable(Path(file), FileNotFoundError()))
     predictor = opened()
     has_features = predictor.signature is not None and predictor.signature.has_features
     if has_features and not is_bulk and _holds_lists(input_file):
