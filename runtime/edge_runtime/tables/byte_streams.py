@@ -99,7 +99,10 @@ class ByteStream:
         while 0 < len(start) < 6 and b"\n" not in start and (more := self._file.read(6)):
             start += more
         self.packing, self._unpacked, self._count = packing_of(start), None, 0
-        self.most = most_unpacked(self._file.fileno(), limits)
+        try:
+            self.most = most_unpacked(self._file.fileno(), limits)
+        except io.UnsupportedOperation:  # an object in the place of stdin
+            self.most = limits.unpacked_bytes
         self._most = self.most if are_kept and self.packing else None
         if self.packing is not None:
             self._unpacked = self._unpacking(path, start)
@@ -156,7 +159,10 @@ class ByteStream:
         """Whether something more is there already."""
         if self._unpacked is not None or os.name == "nt":
             return False
-        return bool(self._pending) or bool(select.select([self._file], [], [], 0)[0])
+        try:
+            return bool(self._pending) or bool(select.select([self._file], [], [], 0)[0])
+        except io.UnsupportedOperation:  # an object in the place of stdin
+            return False
 
     def skip(self, size: int) -> None:
         """Leave out the next `size` bytes."""

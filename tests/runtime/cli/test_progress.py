@@ -55,7 +55,7 @@ def on_a_terminal(script: str, folder: Path, *arguments: object, stdout_too: boo
         with subprocess.Popen(
             [sys.executable, "-c", script, *map(str, arguments)],
             cwd=folder,
-            env={**os.environ, "COLUMNS": "80"},
+            env={**os.environ, "COLUMNS": "90"},
             stdin=subprocess.DEVNULL,
             stdout=slave if stdout_too else out,
             stderr=slave,
