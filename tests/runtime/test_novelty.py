@@ -1,10 +1,13 @@
 """What in rows is unlike everything in the training data."""
 
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
 import tables
+from hypothesis import given
+from hypothesis import strategies as st
 from paths import MODELS
 from tables import ROWS, named
 
@@ -104,3 +107,25 @@ def test_half_a_range_is_not_known() -> None:
 
 def test_no_rows() -> None:
     assert Novelty(tables.ISLANDS).unseen({"text": np.zeros((0, 2), object)}) == []
+
+
+@given(st.integers(1, 12), st.integers(0, 2**32 - 1))
+def test_counts_are_those_of_the_rows(columns: int, seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    features = tuple(
+        Feature(
+            f"x{place}",
+            minimum=low,
+            maximum=low + float(draw.choice([0, 0.1, 1e30])),
+            missing=(None, 0.0, 0.5)[place % 3],
+        )
+        for place, low in enumerate(draw.choice([-0.1, 0.0, 1e-30, 3.3], columns).tolist())
+    )
+    novelty = Novelty(Signature((Input("x", features),), "value", (), "regression"))
+    ends = np.array([[one.minimum, one.maximum] for one in features], np.float64)
+    near = (ends[:, :1] + np.array([-0.5, 0, 1, 1.5]) * (ends[:, 1:] - ends[:, :1])).astype(np.float32)
+    near = np.concatenate([near, np.nextafter(near, np.float32(9e37)), np.nextafter(near, np.float32(-9e37))], axis=1)
+    near = np.concatenate([near, np.full((columns, 1), np.nan, np.float32)], axis=1)
+    values = np.stack([draw.choice(near[place], 40) for place in range(columns)], axis=1)
+    expected = Counter(name for reasons in novelty.unseen({"x": values}) for name in reasons)
+    assert novelty.counts({"x": values}) == expected

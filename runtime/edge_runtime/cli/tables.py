@@ -100,11 +100,16 @@ def answer_table(predictor: "Predictor", input_file: str, bulk: Bulk, asked: Ask
         asked: how answers are wanted.
         limits: how much the files may take.
     """
+    import pyarrow as pa
+
     from edge_runtime.engine.processor_limits import available_processors
     from edge_runtime.scoring.job import Job
     from edge_runtime.scoring.sources import open_source
     from edge_runtime.scoring.targets import targets
 
+    if sys.platform == "linux":
+        # Memory that blocks have taken goes back to the system, and is not kept for more of them.
+        pa.set_memory_pool(pa.system_memory_pool())
     options = Options(
         bulk._keep(), bulk.strict, asked.top, asked.flag_unseen, bulk.delimiter, bulk.decimal, bulk.encoding
     )

@@ -15,8 +15,8 @@ from edge_runtime.contract.errors import OutOfResources
 _Part = TypeVar("_Part")
 _Result = TypeVar("_Result")
 
-# So many parts wait for each thread: one that is worked on, and one that is ready.
-_AHEAD = 2
+# So many parts are under way for each thread, besides one that is ready.
+_AHEAD = 1
 
 
 class _Feeder(Generic[_Part, _Result]):

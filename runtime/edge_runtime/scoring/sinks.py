@@ -13,8 +13,8 @@ from edge_runtime.scoring.formats import Format
 State: TypeAlias = dict[str, Any]
 
 # A group of rows of Parquet ends when it has so many of them, or so many bytes.
-_GROUP_ROWS = 256 * 1024
-_GROUP_BYTES = 32 * 1024 * 1024
+_GROUP_ROWS = 128 * 1024
+_GROUP_BYTES = 16 * 1024 * 1024
 _MAGIC = b"PAR1"
 
 
