@@ -107,7 +107,9 @@ class CsvFile:
             content, is_last = b"", False
             while not is_last or content:
                 if not is_last:
-                    more = stream.read(size if len(content) < size else len(content), self._source.is_live)
+                    # From any place on, the same blocks follow.
+                    missing = size - len(content)
+                    more = stream.read(missing if missing > 0 else len(content), self._source.is_live)
                     is_last, content = not more, content + more
                 found = cut(content, delimiter, is_last)
                 if longest is not None and len(content) > longest:

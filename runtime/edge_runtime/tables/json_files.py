@@ -87,7 +87,9 @@ class JsonFile:
             content, is_last, is_closed = b"", False, False
             while not is_last or content:
                 if not is_last:
-                    more = stream.read(_BLOCK if len(content) < _BLOCK else len(content), self._source.is_live)
+                    # From any place on, the same blocks follow.
+                    missing = _BLOCK - len(content)
+                    more = stream.read(missing if missing > 0 else len(content), self._source.is_live)
                     is_last, content = not more, content + more
                 if is_closed:
                     if content.strip(_SPACES):

@@ -164,3 +164,18 @@ def test_more_columns_than_the_limit(tmp_path: Path) -> None:
     path.write_text("a,b,c\n1,2,3\n")
     with pytest.raises(InvalidInput, match=r"has 3 columns, more than 2; .*--limit columns=\.\.\."):
         open_table(path, limits=Limits(columns=2)).check_columns()
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl"])
+def test_the_same_blocks_follow_from_any_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """So a run that is resumed packs the same bytes together."""
+    for module in ("csv_files", "json_files"):
+        monkeypatch.setattr(f"edge_runtime.tables.{module}._BLOCK", 3000)
+    path = tmp_path / name
+    lines = (f'{{"a": {row}}}\n' if name.endswith("l") else f"{row}\n" for row in range(10_000))
+    path.write_text(("" if name.endswith("l") else "a\n") + "".join(lines))
+    table = open_table(path)
+    ends = [block.end for block in table.blocks()]
+    assert len(ends) > 10
+    for place in (0, 3, 7):
+        assert [block.end for block in table.blocks(ends[place])] == ends[place + 1 :]
