@@ -1,9 +1,11 @@
 """`Reloadable`: a model that is opened, reloaded from its changed file, closed, and pickled."""
 
+import functools
 import logging
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeAlias, TypeVar
 
@@ -176,6 +178,17 @@ class Reloadable(Closable):
     def verified(self) -> bool:
         """Whether it was opened with `verify=True`, so that the file in use has passed."""
         return self._verify
+
+    def opener(self, device: str, threads: int) -> Callable[[], Self]:
+        """What opens the same model elsewhere, by its content where that is held: it is pickled, and called there.
+
+        Args:
+            device: as the constructor takes it.
+            threads: likewise.
+        """
+        self._check_open()
+        settings = replace(self._settings, device=device, threads=threads)
+        return functools.partial(opened, type(self), self._source.held(), settings)
 
     def __reduce__(self) -> tuple[Any, ...]:
         self._check_open()

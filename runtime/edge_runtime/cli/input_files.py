@@ -63,7 +63,9 @@ def check_input(input_file: str | None, bulk: Bulk, asked: Asked) -> None:
     prepare_file(output)
 
 
-def answer_file(opened: "Callable[[], Predictor]", input_file: str, bulk: Bulk, asked: Asked, limits: "Limits") -> int:
+def answer_file(
+    opened: "Callable[[], Predictor]", input_file: str, bulk: Bulk, asked: Asked, limits: "Limits", device: str
+) -> int:
     """Answer the rows of a file or a pipe (-), or the arrays in it, and return the exit code."""
     output = bulk.output
     if input_file.endswith(_ARRAYS):
@@ -82,13 +84,13 @@ def answer_file(opened: "Callable[[], Predictor]", input_file: str, bulk: Bulk, 
         if is_bulk:
             require("pyarrow", "tables", bulk.given or "--output")
         if is_bulk or importlib.util.find_spec("pyarrow") is not None:
-            return _answer_table(opened, input_file, bulk, asked, limits, is_bulk)
+            return _answer_table(opened, input_file, bulk, asked, limits, device if is_bulk else None)
     _answer_text(opened, input_file, output, asked, limits)
     return 0
 
 
 def _answer_table(
-    opened: "Callable[[], Predictor]", input_file: str, bulk: Bulk, asked: Asked, limits: "Limits", is_bulk: bool
+    opened: "Callable[[], Predictor]", input_file: str, bulk: Bulk, asked: Asked, limits: "Limits", device: str | None
 ) -> int:
     from edge_runtime.tables.files import ending_of, find_files
 
@@ -98,15 +100,15 @@ def _answer_table(
             raise InvalidInput(unreadable(Path(file), FileNotFoundError()))
     predictor = opened()
     has_features = predictor.signature is not None and predictor.signature.has_features
-    if has_features and not is_bulk and _holds_lists(input_file):
+    if has_features and device is None and _holds_lists(input_file):
         # Rows without names, each a list, which no table is.
         _answer_text(lambda: predictor, input_file, None, asked, limits)
         return 0
-    if not has_features and not is_bulk and ending_of(input_file) not in _COLUMNS:
+    if not has_features and device is None and ending_of(input_file) not in _COLUMNS:
         # Tensors, and not rows of columns.
         _answer_text(lambda: predictor, input_file, None, asked, limits)
         return 0
-    return answer_table(predictor, input_file, bulk, asked, limits)
+    return answer_table(predictor, input_file, bulk, asked, limits, device or "auto")
 
 
 def _holds_lists(input_file: str) -> bool:

@@ -52,6 +52,9 @@ def predict(
     delimiter: Annotated[str | None, typer.Option(metavar="MARK", help="What separates columns; else found.")] = None,
     decimal: Annotated[str | None, typer.Option(metavar="MARK", help="The decimal mark; else found.")] = None,
     encoding: Annotated[str | None, typer.Option(metavar="NAME", help="Of text, such as cp1252.")] = None,
+    engine: Annotated[str | None, typer.Option(metavar="ray", help="Answer a table on a cluster of Ray.")] = None,
+    address: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Of the cluster; else one here.")] = None,
+    workers: Annotated[int | None, typer.Option(metavar="COUNT", min=1, help="How many, of the cluster.")] = None,
     output_format: Annotated[Format, typer.Option("--format", help="The format of the answers.")] = "text",
     top: Annotated[int | None, typer.Option(metavar="COUNT", min=1, help="Show only the most probable labels.")] = None,
     flag_unseen: Annotated[bool, typer.Option("--flag-unseen", help="Add what is unlike the training data.")] = False,
@@ -80,7 +83,7 @@ def predict(
         from edge_runtime.cli.doctor import show
 
         options = [input_file, output, show_description, details, verify, flag_unseen, top, trust, limit, keep, rejects]
-        options += [strict, resume, summary, delimiter, decimal, encoding, values, device != "auto"]
+        options += [engine, address, workers, strict, resume, summary, delimiter, decimal, encoding, values, device != "auto"]
         if any([*options, isolate and model is None]):
             raise shell.UsageError("--doctor goes with MODEL, --isolate and --format alone")
         if output_format == "csv":
@@ -100,16 +103,19 @@ def predict(
         raise shell.UsageError("--top needs the values of one row, or --input FILE")
     if details and not show_description:
         raise shell.UsageError("--details needs --describe")
-    bulk = Bulk(output, keep, rejects, strict, resume, summary, delimiter, decimal, encoding)
+    cluster = engine, address, workers
+    bulk = Bulk(output, keep, rejects, strict, resume, summary, delimiter, decimal, encoding, *cluster)
     asked = Asked(output_format, flag_unseen, top)
     check_input(input_file, bulk, asked)
     names = dict.fromkeys([*shell.OPENING, *shell.READING, *(shell.ISOLATING if isolate else ())])
     if not isolate and (bounds := [word for word in limit or () if word.partition("=")[0] in shell.ISOLATING]):
         raise shell.UsageError(f"--limit {bounds[0]} needs --isolate")
     limits = shell.limits_of(limit, *names)
-    opened = functools.partial(_opened, isolate, model, device, custom_operators, limits, trust or None)
+    # The machine from which a cluster is asked may have no GPU.
+    here = "cpu" if engine is not None and device.startswith("cuda") else device
+    opened = functools.partial(_opened, isolate, model, here, custom_operators, limits, trust or None)
     if input_file is not None:
-        return answer_file(opened, input_file, bulk, asked, limits)
+        return answer_file(opened, input_file, bulk, asked, limits, device)
     predictor = opened()
     if show_description:
         as_json = output_format == "json"

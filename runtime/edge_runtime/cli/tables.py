@@ -36,7 +36,8 @@ class Bulk:
         output: where the answers are written; stdout if None.
         keep: the names of columns, with commas between them, or all.
         rejects, summary: further files.
-        strict, resume, delimiter, decimal, encoding: as `edge_runtime.score` takes them.
+        strict, resume, delimiter, decimal, encoding, engine, address: as `edge_runtime.score` takes them.
+        workers: how many, of a cluster.
     """
 
     output: Path | None = None
@@ -48,6 +49,9 @@ class Bulk:
     delimiter: str | None = None
     decimal: str | None = None
     encoding: str | None = None
+    engine: str | None = None
+    address: str | None = None
+    workers: int | None = None
 
     @property
     def given(self) -> str | None:
@@ -62,6 +66,10 @@ class Bulk:
         """
         if self.output is None and self.resume:
             raise shell.UsageError("--resume goes on with the file of --output")
+        if self.engine not in (None, "ray"):
+            raise shell.UsageError(f"--engine is ray, found {self.engine!r}")
+        if self.engine is None and (self.address is not None or self.workers is not None):
+            raise shell.UsageError("--address and --workers are those of a cluster, with --engine ray")
         if self.strict and self.rejects is not None:
             raise shell.UsageError("--strict stops at the first row that --rejects would keep; give one of them")
         if self.output is not None:
@@ -90,7 +98,9 @@ class Bulk:
         return tuple(names)
 
 
-def answer_table(predictor: "Predictor", input_file: str, bulk: Bulk, asked: Asked, limits: "Limits") -> int:
+def answer_table(
+    predictor: "Predictor", input_file: str, bulk: Bulk, asked: Asked, limits: "Limits", device: str = "auto"
+) -> int:
     """Answer a table, and return the exit code: 1 if there are rows that were not answered, and no file for them.
 
     Args:
@@ -99,10 +109,11 @@ def answer_table(predictor: "Predictor", input_file: str, bulk: Bulk, asked: Ask
         bulk: the options.
         asked: how answers are wanted.
         limits: how much the files may take.
+        device: on which the workers of a cluster open the model.
     """
     import pyarrow as pa
 
-    from edge_runtime.engine.processor_limits import available_processors
+    from edge_runtime.scoring.engines import engine_of
     from edge_runtime.scoring.job import Job
     from edge_runtime.scoring.sources import open_source
     from edge_runtime.scoring.targets import targets
@@ -110,6 +121,7 @@ def answer_table(predictor: "Predictor", input_file: str, bulk: Bulk, asked: Ask
     if sys.platform == "linux":
         # Memory that blocks have taken goes back to the system, and is not kept for more of them.
         pa.set_memory_pool(pa.system_memory_pool())
+    _, engine = engine_of(bulk.engine, bulk.address, device, bulk.workers)
     options = Options(
         bulk._keep(), bulk.strict, asked.top, asked.flag_unseen, bulk.delimiter, bulk.decimal, bulk.encoding
     )
@@ -126,7 +138,7 @@ def answer_table(predictor: "Predictor", input_file: str, bulk: Bulk, asked: Ask
             source,
             bulk._format(asked),
             options,
-            threads=available_processors(),
+            engine=engine,
             watcher=watcher,
             is_shown=is_shown,
         )

@@ -2,7 +2,7 @@
 
 import base64
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,17 +12,15 @@ import pyarrow as pa
 from edge_runtime.contract.errors import CannotWrite, InvalidInput
 from edge_runtime.contract.version import __version__
 from edge_runtime.predictor import Predictor
-from edge_runtime.scoring.block_answers import BlockAnswers
 from edge_runtime.scoring.formats import Format
 from edge_runtime.scoring.options import Options
-from edge_runtime.scoring.pieces import Pieces
-from edge_runtime.scoring.pipeline import worked_on
 from edge_runtime.scoring.rejects import HEADER, Rejected, rejects_lines
 from edge_runtime.scoring.sinks import Sink, State, opened_sink
 from edge_runtime.scoring.sources import Opened, stamps
 from edge_runtime.scoring.summary import Summary, Tally
 from edge_runtime.scoring.target_files import TargetFiles
-from edge_runtime.tables.blocks import Block, Place
+from edge_runtime.scoring.work import Done, Engine, Work
+from edge_runtime.tables.blocks import Place
 
 # Seconds between two commits: the work that is lost at most when a run is killed. One takes as long as the disk needs
 # for what was written since the last one.
@@ -62,18 +60,6 @@ class Silent:
         """See `Watcher`."""
 
 
-@dataclass(frozen=True)
-class _Done:
-    """What was made of a block."""
-
-    block: Block
-    piece: Any
-    schema: Any
-    header: bytes
-    rejected: list[Rejected]
-    tally: Tally
-
-
 class _Writing:
     """What is made of blocks, written in order, so that another run can go on after it.
 
@@ -88,11 +74,11 @@ class _Writing:
         self._predictor, self._source, self._output, self._options = predictor, source, output, options
         self._watcher = watcher
         try:
-            self._answers = BlockAnswers(predictor, source.names, options, source.may_vary, source.decimal)
+            names, decimal, may_vary = source.names, source.decimal, source.may_vary
+            self._work = Work(predictor, names, decimal, output, options, is_shown, may_vary)
         except InvalidInput as error:
             raise InvalidInput(f"{source.name}: {error}") from error
-        kept = self._answers.kept
-        self._pieces = Pieces(output, predictor.signature, kept, options.top, options.flag_unseen, is_shown)
+        self._answers, self._pieces = self._work.answers, self._work.pieces
         self.tally, self.is_kept = Tally(), False
         self._place: Place | None = None
         self._schema: Any = None
@@ -102,7 +88,7 @@ class _Writing:
         self._path: Path | None = None
         self._target: Callable[[Any], object] = lambda content: None
 
-    def _write(self, done: _Done, files: TargetFiles) -> None:
+    def _write(self, done: Done, files: TargetFiles) -> None:
         """Write what was made of a block."""
         for row in done.rejected:
             if self._options.strict:
@@ -119,8 +105,8 @@ class _Writing:
             files.rejects.write(lines)
             self._rejects_size += len(lines)
         self.tally.add(done.tally)
-        self._place = done.block.end
-        self._watcher.advanced(done.block.end.row - 1, done.block.read)
+        self._place = done.end
+        self._watcher.advanced(done.end.row - 1, done.read)
 
     def _same_columns(self, batch: Any) -> Any:
         """A batch with the types of the first one: those of JSON may differ from block to block."""
@@ -198,7 +184,7 @@ class Job(_Writing):
         output: Format,
         options: Options,
         *,
-        threads: int,
+        engine: Engine,
         watcher: Watcher | None = None,
         is_shown: bool = False,
     ) -> None:
@@ -209,7 +195,7 @@ class Job(_Writing):
             source: what is scored.
             output: how answers are written.
             options: what is asked for.
-            threads: how many threads score.
+            engine: has the blocks worked on.
             watcher: is told what happens.
             is_shown: whether the answers go to a terminal.
 
@@ -218,7 +204,7 @@ class Job(_Writing):
             NoProbabilities, NoFeatures, NoSignature: the options ask for what the model does not have.
         """
         super().__init__(predictor, source, output, options, watcher or Silent(), is_shown)
-        self._threads = threads
+        self._engine = engine
 
     def run(self, files: TargetFiles, stream: Stream | None = None, resume: bool = False) -> Summary:
         """Score all of the source.
@@ -238,7 +224,7 @@ class Job(_Writing):
             self._begin(files, stream, resume)
             committed = time.monotonic()
             try:
-                for done in self._done():
+                for done in self._engine.done(self._work, self._source, self._place):
                     self._write(done, files)
                     if stream is not None:
                         stream.flush()
@@ -268,15 +254,3 @@ class Job(_Writing):
         elif files.rejects is not None:
             files.rejects.write(HEADER)
             self._rejects_size = len(HEADER)
-
-    def _done(self) -> Iterator[_Done]:
-        """What is made of each block, in order."""
-        blocks = self._source.blocks(self._place, list(dict.fromkeys([*self._answers.columns, *self._answers.kept])))
-        return worked_on(blocks, self._work, self._threads)
-
-    def _work(self, block: Block) -> _Done:
-        answered = self._answers.parsed(block)
-        header = b"" if self._header_written else self._pieces.header(answered)
-        piece = self._pieces.of(answered)
-        schema = None if self._output.is_text else piece.schema
-        return _Done(block, piece, schema, header, answered.rejected, answered.tally)

@@ -42,6 +42,8 @@ def score(
     encoding: str | None = None,
     device: str = "auto",
     threads: int | None = None,
+    engine: str | None = None,
+    address: str | None = None,
     limits: Limits | None = None,
 ) -> Summary:
     """Answer a whole table, of any size in bounded memory, and write the answers in the order of its rows.
@@ -71,7 +73,9 @@ def score(
         decimal: the decimal mark of its numbers, "." or ","; by default it is found.
         encoding: of text; by default UTF-8, or what a byte order mark says.
         device: as `Predictor` takes it, if `model` is a path.
-        threads: how many rows' blocks are answered at a time; by default one for each processor of this process.
+        threads: how many rows' blocks are answered at a time; by default one for each processor here, or of a cluster.
+        engine: "ray" for the workers of a Ray cluster in place of the threads of this process.
+        address: of the cluster; by default that of RAY_ADDRESS, or one of its own on this machine.
         limits: how much the model and the files may take.
 
     Returns:
@@ -82,12 +86,12 @@ def score(
         InvalidInput: the source cannot be read, lacks a column, or with `strict` has a row that cannot be answered; or
             an argument is not what is taken here.
         CannotWrite: a file cannot be written, or the run that is resumed had another model, source or arguments.
-        ExtraNotInstalled: pyarrow is missing; pip install 'edge-predict[tables]'.
+        ExtraNotInstalled: pyarrow or ray is missing; pip install 'edge-predict[tables]', or [ray].
         InferenceFailed, ModelNotFound, InvalidModel: and what else `Predictor` raises.
     """
     require("pyarrow", "tables", "score")
-    from edge_runtime.engine.processor_limits import available_processors
     from edge_runtime.predictor import Predictor
+    from edge_runtime.scoring.engines import engine_of
     from edge_runtime.scoring.job import Job
     from edge_runtime.scoring.sources import open_source
     from edge_runtime.scoring.targets import targets
@@ -100,10 +104,11 @@ def score(
     output = _output_format(path, output_format)
     rejects, summary = (None if one is None else Path(one) for one in (rejects, summary))
     # Each block is answered by one thread.
-    predictor = model if isinstance(model, Predictor) else Predictor(model, device, threads=1, limits=limits)
+    here, workers = engine_of(engine, address, device, threads)
+    predictor = model if isinstance(model, Predictor) else Predictor(model, here, threads=1, limits=limits)
     opened = open_source(source, options, limits, features_of(predictor))
     files, stream = targets(opened, path if path is not None else target, rejects, summary, resume)
-    return Job(predictor, opened, output, options, threads=threads or available_processors()).run(files, stream, resume)
+    return Job(predictor, opened, output, options, engine=workers).run(files, stream, resume)
 
 
 def _checked_keep(keep: Any) -> Keep:

@@ -1,5 +1,6 @@
 """What is scored: a table in files or in a pipe, or a stream of record batches."""
 
+import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -36,7 +37,10 @@ class Opened(Protocol):
         is_live: whether it is a pipe, of which rows are answered as they come.
         may_vary: whether its rows may lack columns.
         decimal: the decimal mark of its numbers.
+        again: opens some of its files in the same way, also in another process; None if it has none.
     """
+
+    again: Any
 
     @property
     def name(self) -> str: ...  # noqa: D102
@@ -67,9 +71,9 @@ class Opened(Protocol):
 class TableSource:
     """A table in files or in a pipe."""
 
-    def __init__(self, source: Any, table: Table) -> None:
-        """Take an opened table."""
-        self._table = table
+    def __init__(self, source: Any, table: Table, again: Callable[[Sequence[Path]], "Opened"]) -> None:
+        """Take an opened table, and what opens some of its files in the same way."""
+        self._table, self.again = table, again
         is_one = isinstance(source, str | os.PathLike) and source != "-"
         self.name = str(source) if is_one else table.name
         self.names, self.size, self.is_live = table.names, table.size, table.is_live
@@ -87,6 +91,7 @@ class StreamSource:
 
     name, size, is_live, may_vary, decimal = "the stream", None, False, False, "."
     files: Sequence[str] = ()
+    again = None
 
     def __init__(self, reader: Any) -> None:
         """Take a `pyarrow.RecordBatchReader`."""
@@ -170,7 +175,8 @@ def open_source(
     except InvalidInput:
         table.close()
         raise
-    return TableSource(source, table)
+    again = functools.partial(open_source, options=options, limits=limits, features=features)
+    return TableSource(source, table, again)
 
 
 def stamps(source: Opened) -> list[list[Any]]:
