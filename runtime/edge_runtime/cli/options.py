@@ -83,7 +83,19 @@ def predict(
         from edge_runtime.cli.doctor import show
 
         options = [input_file, output, show_description, details, verify, flag_unseen, top, trust, limit, keep, rejects]
-        options += [engine, address, workers, strict, resume, summary, delimiter, decimal, encoding, values, device != "auto"]
+        options += [
+            engine,
+            address,
+            workers,
+            strict,
+            resume,
+            summary,
+            delimiter,
+            decimal,
+            encoding,
+            values,
+            device != "auto",
+        ]
         if any([*options, isolate and model is None]):
             raise shell.UsageError("--doctor goes with MODEL, --isolate and --format alone")
         if output_format == "csv":
