@@ -131,12 +131,12 @@ test-clients: $(READY)  ## run packages that carry ONNX models on Predictor, in 
 		--no-deps $(CLIENTS)
 	@build/$@/$(SCRIPTS)/python -m pytest tests/clients/replaced_sessions.py
 
-test-scale: $(READY)  ## run the functions of docs/scale.md on Spark, Dask, DuckDB and Polars, in an environment of its own (2 GB)
+test-scale: $(READY)  ## score on Ray, Spark, Dask, DuckDB and Polars (docs/scale.md), in an environment of its own (2 GB)
 	$(BUILD_WHEEL)
 	@$(PYTHON) -m venv --clear build/$@
 	@build/$@/$(SCRIPTS)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-		"$$(echo build/wheel/*.whl)[cpu,tables]" pytest pandas polars 'dask[dataframe]>=2025.1' 'duckdb>=1.2' 'pyspark>=4.0'
-	@build/$@/$(SCRIPTS)/python -m pytest -p no:cacheprovider -W default tests/scale/engines.py
+		"$$(echo build/wheel/*.whl)[cpu,ray]" pytest hypothesis pandas polars 'dask[dataframe]>=2025.1' 'duckdb>=1.2' 'pyspark>=4.0'
+	@build/$@/$(SCRIPTS)/python -m pytest -p no:cacheprovider -W default tests/scale/engines.py tests/runtime/scoring/test_ray_engine.py
 
 verify-everywhere: $(READY)  ## replay today's artifacts under old and new ONNX Runtimes and numpys
 	$(BUILD_WHEEL)

@@ -10,6 +10,7 @@ import functools
 import logging
 import os
 import pickle
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,6 +36,9 @@ _OF_WORKER, _OF_READER = 0.9, 0.1
 # So often a block is begun again whose worker died: more often, and it is the block's fault.
 _TRIES = 4
 
+# So long the head of a cluster may take to answer.
+_SECONDS = 10
+
 # Ray passes on what is read and made from so many bytes on.
 _PASSED_ON = 1 << 20
 
@@ -49,7 +53,7 @@ class RayEngine:
         """Take them.
 
         Args:
-            address: of the cluster, such as "auto" or "ray://head:10001"; None for the one that this process is
+            address: of the cluster, such as "auto" or "head:6379"; None for the one that this process is
                 connected to or RAY_ADDRESS names, or for one of its own on this machine.
             workers: how many; None for as many as the cluster has processors, or GPUs with device="cuda".
             device: as `Predictor` takes it.
@@ -80,6 +84,7 @@ class RayEngine:
 
     def _connect(self) -> None:
         if not ray.is_initialized():
+            _check_address(self._address)
             # It would report to its makers.
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
             ray.init(address=self._address, log_to_driver=False, logging_level=logging.ERROR)
@@ -88,7 +93,8 @@ class RayEngine:
         on_gpu = self._device.startswith("cuda")
         count = self._workers or max(int(ray.cluster_resources().get("GPU" if on_gpu else "CPU", 1)), 1)
         opener = work.predictor.opener(self._device, 1)
-        parts = _parts(source.files, start)
+        if not (parts := _parts(source.files, start)):
+            return
         chunks = _Chunks(source, parts, work.columns)
         context = DataContext.get_current().copy()
         context.execution_options.preserve_order = True
@@ -96,6 +102,7 @@ class RayEngine:
         context.target_max_block_size, context.target_min_block_size = _PASSED_ON, 1
         with DataContext.current(context):
             read = ray.data.read_datasource(chunks, num_cpus=_OF_READER, override_num_blocks=max(len(parts), 1))
+            # The last option has no name of its own yet, and Ray warns of that.
             made = read.map_batches(
                 _Worker,
                 fn_constructor_args=(opener, work.arguments),
@@ -108,6 +115,16 @@ class RayEngine:
             )
             batches = made.iter_batches(batch_size=None, batch_format="pyarrow")
             yield from _in_order(batches, source, parts, start)
+
+
+def _check_address(address: str | None) -> None:
+    """Raise ConnectionError if nothing answers there: Ray itself would ask again for minutes."""
+    host, colon, port = (address or "").rpartition(":")
+    if colon and port.isdigit() and "/" not in host:
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=_SECONDS).close()
+        except OSError as error:
+            raise ConnectionError(f"there is no cluster at {address}: {error.strerror or error}") from error
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,8 @@ def test_a_model_without_a_signature(command: Command, rows: Path) -> None:
         (["--output", "a.csv", "--format", "json"], "--format is for stdout"),
         (["--output", "a.xls"], "its name must end in .csv"),
         (["--keep", ""], "--keep takes the names of columns"),
+        (["--engine", "spark"], "--engine is ray, found 'spark'"),
+        (["--address", "auto"], "are those of a cluster, with --engine ray"),
         (["--output", "a.npz", "--keep", "id"], "is for raw outputs, and --keep for answers"),
     ],
 )
