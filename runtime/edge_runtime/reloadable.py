@@ -179,17 +179,6 @@ class Reloadable(Closable):
         """Whether it was opened with `verify=True`, so that the file in use has passed."""
         return self._verify
 
-    def opener(self, device: str, threads: int) -> Callable[[], Self]:
-        """What opens the same model elsewhere, by its content where that is held: it is pickled, and called there.
-
-        Args:
-            device: as the constructor takes it.
-            threads: likewise.
-        """
-        self._check_open()
-        settings = replace(self._settings, device=device, threads=threads)
-        return functools.partial(opened, type(self), self._source.held(), settings)
-
     def __reduce__(self) -> tuple[Any, ...]:
         self._check_open()
         # What else an application, or its subclass, keeps here is pickled as of any object.
@@ -221,3 +210,15 @@ def opened(kind: type[_Kind], source: ModelSource, settings: SessionSettings, ve
     model = object.__new__(kind)
     model._begin(source, settings, verify)
     return model
+
+
+def opener(model: _Kind, device: str, threads: int) -> Callable[[], _Kind]:
+    """What opens the same model elsewhere, by its content where that is held: it is pickled, and called there.
+
+    Args:
+        model: an open one.
+        device: as the constructor takes it.
+        threads: likewise.
+    """
+    settings = replace(model._settings, device=device, threads=threads)
+    return functools.partial(opened, type(model), model._source.held(), settings)

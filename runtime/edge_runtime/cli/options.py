@@ -107,14 +107,7 @@ def predict(
         raise shell.UsageError("give one of these: the values of one row, --input FILE, --describe or --verify")
     if input_file == "":
         raise shell.UsageError("--input needs the name of a file, or - for stdin")
-    if output_format == "csv" and (show_description or verify):
-        raise shell.UsageError(f"{'--verify' if verify else '--describe'} is written as text or json")
-    if flag_unseen and (show_description or verify):
-        raise shell.UsageError("--flag-unseen needs the values of one row, or --input FILE")
-    if top is not None and (show_description or verify):
-        raise shell.UsageError("--top needs the values of one row, or --input FILE")
-    if details and not show_description:
-        raise shell.UsageError("--details needs --describe")
+    _check_shown(show_description, details, verify, Asked(output_format, flag_unseen, top))
     cluster = engine, address, workers
     bulk = Bulk(output, keep, rejects, strict, resume, summary, delimiter, decimal, encoding, *cluster)
     asked = Asked(output_format, flag_unseen, top)
@@ -142,6 +135,18 @@ def predict(
             raise shell.UsageError(str(error)) from error
         sys.stdout.write(answer)
     return None
+
+
+def _check_shown(show_description: bool, details: bool, verify: bool, asked: Asked) -> None:
+    """Refuse options of answers where none are given, and details of nothing."""
+    if asked.output_format == "csv" and (show_description or verify):
+        raise shell.UsageError(f"{'--verify' if verify else '--describe'} is written as text or json")
+    if asked.flag_unseen and (show_description or verify):
+        raise shell.UsageError("--flag-unseen needs the values of one row, or --input FILE")
+    if asked.top is not None and (show_description or verify):
+        raise shell.UsageError("--top needs the values of one row, or --input FILE")
+    if details and not show_description:
+        raise shell.UsageError("--details needs --describe")
 
 
 def _opened(

@@ -18,9 +18,11 @@ def engine_of(
         workers: how many of them; None for one for each processor, or GPU.
 
     Raises:
-        InvalidInput: there is no such engine, or an address is given for none.
+        InvalidInput: there is no such engine, an address is given for none, or `workers` is not a number from 1 on.
         ExtraNotInstalled: ray is missing.
     """
+    if workers is not None and (type(workers) is not int or workers < 1):
+        raise InvalidInput(f"threads is a number from 1 on, found {workers!r}")
     if name is None:
         if address is not None:
             raise InvalidInput("an address is that of a cluster; name the engine too: ray")

@@ -26,6 +26,7 @@ from ray.data.block import BlockMetadata
 from edge_runtime.contract.errors import EdgePredictError, InferenceFailed, InvalidInput
 from edge_runtime.contract.terminal import one_line, shortened
 from edge_runtime.predictor import Predictor
+from edge_runtime.reloadable import opener
 from edge_runtime.scoring.sources import Opened
 from edge_runtime.scoring.work import Done, Work
 from edge_runtime.tables.blocks import Block, Place
@@ -92,7 +93,7 @@ class RayEngine:
     def _each(self, work: Work, source: Opened, start: Place | None) -> Iterator[Done]:
         on_gpu = self._device.startswith("cuda")
         count = self._workers or max(int(ray.cluster_resources().get("GPU" if on_gpu else "CPU", 1)), 1)
-        opener = work.predictor.opener(self._device, 1)
+        open_there = opener(work.predictor, self._device, 1)
         if not (parts := _parts(source.files, start)):
             return
         chunks = _Chunks(source, parts, work.columns)
@@ -105,7 +106,7 @@ class RayEngine:
             # The last option has no name of its own yet, and Ray warns of that.
             made = read.map_batches(
                 _Worker,
-                fn_constructor_args=(opener, work.arguments),
+                fn_constructor_args=(open_there, work.arguments),
                 batch_size=1,
                 batch_format="pyarrow",
                 compute=ActorPoolStrategy(size=count),
@@ -205,8 +206,8 @@ def _read(
 class _Worker:
     """A worker with the model opened."""
 
-    def __init__(self, opener: Callable[[], Predictor], arguments: tuple[Any, ...]) -> None:
-        self._work = Work(opener(), *arguments)
+    def __init__(self, open_there: Callable[[], Predictor], arguments: tuple[Any, ...]) -> None:
+        self._work = Work(open_there(), *arguments)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         made = []

@@ -74,8 +74,7 @@ def score(
         encoding: of text; by default UTF-8, or what a byte order mark says.
         device: as `Predictor` takes it, if `model` is a path.
         threads: how many rows' blocks are answered at a time; by default one for each processor here, or of a cluster.
-        engine: "ray" for the workers of a Ray cluster in place of the threads of this process.
-        address: of the cluster; by default that of RAY_ADDRESS, or one of its own on this machine.
+        engine, address: "ray" for a Ray cluster in place of threads here, and where it is; docs/scale.md says more.
         limits: how much the model and the files may take.
 
     Returns:
@@ -98,8 +97,6 @@ def score(
 
     options = Options(_checked_keep(keep), strict, top, flag_unseen, delimiter, decimal, encoding)
     limits = Limits.checked(limits)
-    if threads is not None and (type(threads) is not int or threads < 1):
-        raise InvalidInput(f"threads is a number from 1 on, found {threads!r}")
     path = Path(os.fspath(target)) if isinstance(target, str | os.PathLike) else None
     output = _output_format(path, output_format)
     rejects, summary = (None if one is None else Path(one) for one in (rejects, summary))

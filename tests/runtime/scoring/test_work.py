@@ -9,6 +9,7 @@ from penguin_rows import ROWS
 
 from edge_runtime import Predictor
 from edge_runtime.contract.limits import DEFAULTS
+from edge_runtime.reloadable import opener
 
 pa = pytest.importorskip("pyarrow")
 
@@ -29,8 +30,8 @@ def test_work_elsewhere(tmp_path: Path) -> None:
     here = list(Threads(2).done(work, source, None))
     assert len(here) > 1
     assert [bool(done.header) for done in here].count(True) >= 1
-    opener, arguments = pickle.loads(pickle.dumps((predictor.opener("cpu", 1), work.arguments)))
-    elsewhere = Work(opener(), *arguments)
+    open_there, arguments = pickle.loads(pickle.dumps((opener(predictor, "cpu", 1), work.arguments)))
+    elsewhere = Work(open_there(), *arguments)
     for done, block in zip(here, pickle.loads(pickle.dumps(source.again))([table]).blocks(None, []), strict=True):
         there = elsewhere(pickle.loads(pickle.dumps(block)), with_header=False)
         assert bytes(there.piece) == bytes(done.piece)
