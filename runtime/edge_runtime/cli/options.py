@@ -108,17 +108,15 @@ def predict(
     if input_file == "":
         raise shell.UsageError("--input needs the name of a file, or - for stdin")
     _check_shown(show_description, details, verify, Asked(output_format, flag_unseen, top))
-    cluster = engine, address, workers
-    bulk = Bulk(output, keep, rejects, strict, resume, summary, delimiter, decimal, encoding, *cluster)
+    text = delimiter, decimal, encoding
+    bulk = Bulk(output, keep, rejects, strict, resume, summary, *text, engine, address, workers)
     asked = Asked(output_format, flag_unseen, top)
     check_input(input_file, bulk, asked)
     names = dict.fromkeys([*shell.OPENING, *shell.READING, *(shell.ISOLATING if isolate else ())])
     if not isolate and (bounds := [word for word in limit or () if word.partition("=")[0] in shell.ISOLATING]):
         raise shell.UsageError(f"--limit {bounds[0]} needs --isolate")
     limits = shell.limits_of(limit, *names)
-    # The machine from which a cluster is asked may have no GPU.
-    here = "cpu" if engine is not None and device.startswith("cuda") else device
-    opened = functools.partial(_opened, isolate, model, here, custom_operators, limits, trust or None)
+    opened = functools.partial(_opened, isolate, model, _here(device, engine), custom_operators, limits, trust or None)
     if input_file is not None:
         return answer_file(opened, input_file, bulk, asked, limits, device)
     predictor = opened()
@@ -147,6 +145,11 @@ def _check_shown(show_description: bool, details: bool, verify: bool, asked: Ask
         raise shell.UsageError("--top needs the values of one row, or --input FILE")
     if details and not show_description:
         raise shell.UsageError("--details needs --describe")
+
+
+def _here(device: str, engine: str | None) -> str:
+    """The device for this process: the machine from which a cluster is asked may have no GPU."""
+    return "cpu" if engine is not None and device.startswith("cuda") else device
 
 
 def _opened(

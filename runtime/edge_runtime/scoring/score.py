@@ -74,7 +74,8 @@ def score(
         encoding: of text; by default UTF-8, or what a byte order mark says.
         device: as `Predictor` takes it, if `model` is a path.
         threads: how many rows' blocks are answered at a time; by default one for each processor here, or of a cluster.
-        engine, address: "ray" for a Ray cluster in place of threads here, and where it is; docs/scale.md says more.
+        engine: "ray" for a Ray cluster in place of threads of this process; see docs/scale.md.
+        address: of the cluster.
         limits: how much the model and the files may take.
 
     Returns:
@@ -100,7 +101,6 @@ def score(
     path = Path(os.fspath(target)) if isinstance(target, str | os.PathLike) else None
     output = _output_format(path, output_format)
     rejects, summary = (None if one is None else Path(one) for one in (rejects, summary))
-    # Each block is answered by one thread.
     here, workers = engine_of(engine, address, device, threads)
     predictor = model if isinstance(model, Predictor) else Predictor(model, here, threads=1, limits=limits)
     opened = open_source(source, options, limits, features_of(predictor))
