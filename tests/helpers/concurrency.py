@@ -1,5 +1,8 @@
 """Calls at the same time as others, and within others."""
 
+import gc
+import os
+import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -42,3 +45,19 @@ def call_within(buffers: Any, call: Callable[[], object]) -> None:
         run()
 
     buffers.run = interrupted
+
+
+def assert_holds_in_a_fork(check: Callable[[], object]) -> None:
+    """Do `check` in a process forked off this one, which must end well."""
+    child = os.fork()
+    if not child:
+        # What other tests have left is not freed here: sessions of ONNX Runtime's own would wait for their threads.
+        gc.disable()
+        signal.alarm(HANG)
+        status = 1
+        try:
+            check()
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0

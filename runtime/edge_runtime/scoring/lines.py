@@ -53,8 +53,6 @@ class CsvLines:
 class JsonLines:
     """Record batches as JSON Lines."""
 
-    header = b""
-
     def __init__(self, names: Sequence[str], raw: Collection[str] = ()) -> None:
         """Write columns with these names; those of `raw` hold JSON already."""
         self._literals = [f"{', ' if place else '{'}{json_string(name)}: " for place, name in enumerate(names)]
@@ -73,8 +71,6 @@ class JsonLines:
 
 class TextLines:
     """Record batches as text for people, one value after the other: `label 1  probability 0.9927`."""
-
-    header = b""
 
     def __init__(self, names: Sequence[str], hidden: Collection[str] = ()) -> None:
         """Write columns with these names, but for those of `hidden`. Of `next` and `unseen` the value may be empty."""

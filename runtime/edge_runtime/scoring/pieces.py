@@ -111,17 +111,14 @@ class Pieces:
         answers = names[self._kept :]
         if not self._labels:
             return TextLines(names).of(whole)
-        others: list[str] = []
+        others = [name for name in answers[2:] if name != UNSEEN]
         if self._top is not None:
-            others = [name for name in answers[2:] if name != UNSEEN]
             columns = [whole[name].to_pylist() for name in others]
             rows = zip(*columns, strict=True)
             texts = [", ".join(f"{label} {value:.4f}" for label, value in _pairs(row)) for row in rows]
             if texts:
                 after = whole.schema.get_field_index("probability") + 1
                 whole = whole.add_column(after, "next", pa.array(texts, pa.string()))
-        else:
-            others = [name for name in answers[2:] if name != UNSEEN]
         return TextLines(whole.schema.names, others).of(whole)
 
 

@@ -1,8 +1,6 @@
 """A model that was cut answers codes as it answered strings, wherever and however it was opened."""
 
-import gc
 import os
-import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,7 @@ import numpy as np
 import pytest
 from certificates import appended
 from coded_models import CODES, WORDS, signature_of, text_model
-from concurrency import HANG
+from concurrency import assert_holds_in_a_fork
 from hypothesis import given
 from hypothesis import strategies as st
 from paths import MODELS
@@ -142,16 +140,9 @@ def test_an_isolated_model_goes_on_with_strings() -> None:
 def test_a_forked_process_answers_codes() -> None:
     placed, late = placement_of(text_model()), placement_of(text_model())
     assert agree(placed, coded_placement(placed, SIGNATURE), feed(), FEATURES)
-    child = os.fork()
-    if not child:
-        # What other tests have left is not freed here: sessions of ONNX Runtime's own would wait for their threads.
-        gc.disable()
-        signal.alarm(HANG)
-        status = 1
-        try:
-            assert agree(placed, coded_placement(placed, SIGNATURE), feed(), FEATURES)
-            assert agree(late, coded_placement(late, SIGNATURE), feed(), FEATURES)
-            status = 0
-        finally:
-            os._exit(status)
-    assert os.waitpid(child, 0)[1] == 0
+
+    def both_answer() -> None:
+        assert agree(placed, coded_placement(placed, SIGNATURE), feed(), FEATURES)
+        assert agree(late, coded_placement(late, SIGNATURE), feed(), FEATURES)
+
+    assert_holds_in_a_fork(both_answer)

@@ -1,8 +1,6 @@
 """Which session a call runs on. A fake onnxruntime is the machine with a GPU."""
 
-import gc
 import os
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,7 @@ import fake_onnxruntime
 import numpy as np
 import pytest
 from commands import assert_python_runs
-from concurrency import HANG, in_threads
+from concurrency import assert_holds_in_a_fork, in_threads
 from fake_onnxruntime import FakeOnnxRuntime
 from paths import MODELS
 from sessions import placement_of
@@ -234,17 +232,10 @@ def test_a_forked_process_does_without_cuda_if_it_may(
     expected, one = predictor.predict_proba(rows), predictor.predict_one([1, 1])
     assert fake.options, "it was not on CUDA"
     fake.problem = RuntimeError("CUDA failure 3: initialization error")
-    child = os.fork()
-    if not child:
-        # What other tests have left is not freed here: sessions of ONNX Runtime's own would wait for their threads.
-        gc.disable()
-        signal.alarm(HANG)
-        status = 1
-        try:
-            for _ in range(2):
-                assert (predictor.predict_proba(rows) == expected).all()
-                assert predictor.predict_one([1, 1]) == one
-            status = 0
-        finally:
-            os._exit(status)
-    assert os.waitpid(child, 0)[1] == 0
+
+    def still_answers() -> None:
+        for _ in range(2):
+            assert (predictor.predict_proba(rows) == expected).all()
+            assert predictor.predict_one([1, 1]) == one
+
+    assert_holds_in_a_fork(still_answers)
