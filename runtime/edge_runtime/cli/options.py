@@ -15,6 +15,7 @@ from edge_runtime.contract import shell
 from edge_runtime.contract.errors import InvalidInput, UnknownDevice, VerificationFailed
 from edge_runtime.contract.progress import Progress
 from edge_runtime.rows.words import is_option
+from edge_runtime.scoring.options import device_here
 
 if TYPE_CHECKING:
     from edge_runtime.contract.limits import Limits
@@ -79,24 +80,13 @@ def predict(
     if unknown := [value for value in values if is_option(value)]:
         advice = "; write a value that begins with - as name=value"
         raise shell.UsageError(shell.no_such_option(unknown[0], context, advice))
+    text = delimiter, decimal, encoding
+    bulk = Bulk(output, keep, rejects, strict, resume, summary, *text, engine, address, workers)
     if doctor:
         from edge_runtime.cli.doctor import show
 
-        options = [input_file, output, show_description, details, verify, flag_unseen, top, trust, limit, keep, rejects]
-        options += [
-            engine,
-            address,
-            workers,
-            strict,
-            resume,
-            summary,
-            delimiter,
-            decimal,
-            encoding,
-            values,
-            device != "auto",
-        ]
-        if any([*options, isolate and model is None]):
+        options = [values, input_file, output, bulk.given, show_description, details, verify, flag_unseen, top, trust]
+        if any([*options, limit, device != "auto", isolate and model is None]):
             raise shell.UsageError("--doctor goes with MODEL, --isolate and --format alone")
         if output_format == "csv":
             raise shell.UsageError("--doctor is written as text or json")
@@ -108,15 +98,14 @@ def predict(
     if input_file == "":
         raise shell.UsageError("--input needs the name of a file, or - for stdin")
     _check_shown(show_description, details, verify, Asked(output_format, flag_unseen, top))
-    text = delimiter, decimal, encoding
-    bulk = Bulk(output, keep, rejects, strict, resume, summary, *text, engine, address, workers)
     asked = Asked(output_format, flag_unseen, top)
     check_input(input_file, bulk, asked)
     names = dict.fromkeys([*shell.OPENING, *shell.READING, *(shell.ISOLATING if isolate else ())])
     if not isolate and (bounds := [word for word in limit or () if word.partition("=")[0] in shell.ISOLATING]):
         raise shell.UsageError(f"--limit {bounds[0]} needs --isolate")
     limits = shell.limits_of(limit, *names)
-    opened = functools.partial(_opened, isolate, model, _here(device, engine), custom_operators, limits, trust or None)
+    opening = device_here(device, engine), custom_operators, limits, trust or None
+    opened = functools.partial(_opened, isolate, model, *opening)
     if input_file is not None:
         return answer_file(opened, input_file, bulk, asked, limits, device)
     predictor = opened()
@@ -145,11 +134,6 @@ def _check_shown(show_description: bool, details: bool, verify: bool, asked: Ask
         raise shell.UsageError("--top needs the values of one row, or --input FILE")
     if details and not show_description:
         raise shell.UsageError("--details needs --describe")
-
-
-def _here(device: str, engine: str | None) -> str:
-    """The device for this process: the machine from which a cluster is asked may have no GPU."""
-    return "cpu" if engine is not None and device.startswith("cuda") else device
 
 
 def _opened(

@@ -18,6 +18,16 @@ def printable(text: object) -> str:
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
+def json_string(plain: object) -> str:
+    """A string, or other plain values, as JSON in one line, with every character that is not printable escaped."""
+    import json
+
+    shown = json.dumps(plain, ensure_ascii=False)
+    if shown.isprintable():
+        return shown
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in shown)
+
+
 def one_line(message: object) -> str:
     """The message of another library in one line: its line breaks and what surrounds them become single spaces.
 

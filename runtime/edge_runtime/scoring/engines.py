@@ -3,6 +3,7 @@
 from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.extras import require
 from edge_runtime.engine.processor_limits import available_processors
+from edge_runtime.scoring.options import device_here
 from edge_runtime.scoring.work import Engine, Threads
 
 
@@ -32,5 +33,4 @@ def engine_of(
     require("ray", "ray", "the engine ray")
     from edge_runtime.scoring.ray_engine import RayEngine
 
-    # The machine from which a cluster is asked may have no GPU.
-    return "cpu" if device.startswith("cuda") else device, RayEngine(address, workers, device)
+    return device_here(device, name), RayEngine(address, workers, device)

@@ -6,8 +6,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from edge_runtime.contract.terminal import printable
-from edge_runtime.scoring.text_columns import csv_cells, joined, json_string, json_values
+from edge_runtime.contract.terminal import json_string, printable
+from edge_runtime.scoring.text_columns import csv_cells, joined, json_values
 
 # Text of a block stays below what 32 bits count, in which Arrow keeps its places.
 _MOST_BYTES = 256 * 1024 * 1024

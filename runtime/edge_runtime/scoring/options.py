@@ -7,6 +7,11 @@ from typing import Literal, TypeAlias
 Keep: TypeAlias = Sequence[str] | Literal["all"]
 
 
+def device_here(device: str, engine: str | None) -> str:
+    """The device for this process: the machine from which a cluster is asked may have no GPU."""
+    return "cpu" if engine is not None and device.startswith("cuda") else device
+
+
 @dataclass(frozen=True)
 class Options:
     """What is asked for besides the model, the source and the target.

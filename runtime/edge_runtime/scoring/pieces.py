@@ -7,11 +7,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from edge_runtime.contract.signature import Signature
+from edge_runtime.contract.terminal import json_string
 from edge_runtime.csv_answers import reasons
 from edge_runtime.scoring.block_answers import UNSEEN, Answered
 from edge_runtime.scoring.formats import Format
 from edge_runtime.scoring.lines import CsvLines, JsonLines, TextLines
-from edge_runtime.scoring.text_columns import json_string, json_values
+from edge_runtime.scoring.text_columns import json_values
 
 _PROBABILITIES = "probabilities"
 

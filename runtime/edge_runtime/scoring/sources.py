@@ -16,7 +16,7 @@ from edge_runtime.contract.terminal import printable
 from edge_runtime.rows.arrays import reading
 from edge_runtime.rows.csv_rows import first_row, names_every_feature
 from edge_runtime.scoring.options import Options
-from edge_runtime.tables.blocks import Block, Parsed, Place
+from edge_runtime.tables.blocks import Block, Parsed, Place, row_text
 from edge_runtime.tables.table import Table, open_table
 
 # A path, `-` for stdin, several paths, or what gives record batches by Arrow's C data interface.
@@ -122,13 +122,7 @@ class _StreamBlock:
         """See `tables.blocks.Block`."""
         del types, decimal
         rows = np.arange(self.place.row, self.end.row, dtype=np.int64)
-        return Parsed(self._batch, rows, [], self._record)
-
-    def _record(self, place: int) -> str:
-        import json
-
-        (row,) = self._batch.slice(place, 1).to_pylist()
-        return json.dumps(row, ensure_ascii=False, default=str)
+        return Parsed(self._batch, rows, [], functools.partial(row_text, self._batch))
 
 
 def open_source(

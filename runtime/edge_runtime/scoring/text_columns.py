@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from edge_runtime.contract.errors import InvalidInput
-from edge_runtime.contract.terminal import one_line, printable
+from edge_runtime.contract.terminal import json_string, one_line, printable
 
 # What JSON text holds as it is, in ASCII; the rest is looked at one distinct value at a time.
 _NOT_PLAIN = r"[^ !#-\[\]-~]"
@@ -62,14 +62,6 @@ def json_values(column: Any) -> Any:
         else:
             text = pc.binary_join_element_wise('"', text, '"', "")
     return pc.fill_null(text, "null")
-
-
-def json_string(plain: object) -> str:
-    """A string, or other plain values, as JSON, with what is not printable escaped."""
-    shown = json.dumps(plain, ensure_ascii=False)
-    if shown.isprintable():
-        return shown
-    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in shown)
 
 
 def joined(*parts: Any) -> memoryview:

@@ -45,7 +45,6 @@ def reader_for(
         columns: the table's.
         kept: those that are kept beside the answers, and may be no inputs.
         may_vary: whether a column may be absent whose values may be missing.
-
         decimal: the decimal mark of the table's numbers.
 
     Raises:

@@ -1,5 +1,6 @@
 """What reading a table gives: blocks of rows, where they are, and what in them is not a row."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -65,6 +66,12 @@ class Parsed:
     faults: list[Fault]
     record: Callable[[int], str]
     line: Callable[[int], int] | None = None
+
+
+def row_text(batch: pa.RecordBatch, place: int) -> str:
+    """A row of a record batch as an object of JSON."""
+    (row,) = batch.slice(place, 1).to_pylist()
+    return json.dumps(row, ensure_ascii=False, default=str)
 
 
 class Block(Protocol):

@@ -1,7 +1,7 @@
 """Parquet, Feather and Arrow's stream: columns of typed values, read some rows at a time."""
 
 import contextlib
-import json
+import functools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ import pyarrow.parquet
 from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.opened_files import too_much
 from edge_runtime.contract.terminal import printable
-from edge_runtime.tables.blocks import Block, Parsed, Place
+from edge_runtime.tables.blocks import Block, Parsed, Place, row_text
 from edge_runtime.tables.byte_streams import ByteStream, first_line, reading
 from edge_runtime.tables.dialect import Dialect
 from edge_runtime.tables.files import Kind
@@ -51,11 +51,9 @@ class ColumnarBlock:
             batch.validate(full=True)
         except pa.ArrowException as error:
             raise InvalidInput(f"{printable(self.name)} is damaged: {first_line(error)}") from error
-        return Parsed(batch, row_numbers(self.place.row, self.batch.num_rows), [], self._record)
-
-    def _record(self, place: int) -> str:
-        row = self.batch.slice(place, 1).to_pylist()[0]
-        return json.dumps(row, ensure_ascii=False, default=str)
+        return Parsed(
+            batch, row_numbers(self.place.row, self.batch.num_rows), [], functools.partial(row_text, self.batch)
+        )
 
 
 class Reader(Protocol):

@@ -63,7 +63,7 @@ def test_dates(value: Any) -> None:
     assert type(read_value(value, SOLD)) is int
 
 
-@pytest.mark.parametrize("value", [*MISSING_WORDS, None, math.nan, np.datetime64("NaT")])
+@pytest.mark.parametrize("value", [*sorted(MISSING_WORDS), None, math.nan, np.datetime64("NaT")])
 def test_missing(value: Any) -> None:
     assert read_value(value, SOLD) == MISSING_DATE
     assert math.isnan(float(read_value(value, PRICE)))

@@ -4,7 +4,8 @@ import pyarrow as pa
 import pytest
 
 from edge_runtime import InvalidInput
-from edge_runtime.scoring.text_columns import csv_cells, joined, json_string, json_values
+from edge_runtime.contract.terminal import json_string
+from edge_runtime.scoring.text_columns import csv_cells, joined, json_values
 
 
 def test_cells_are_quoted_where_they_must_be() -> None:
