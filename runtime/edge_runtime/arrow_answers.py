@@ -72,7 +72,7 @@ class ArrowAnswers:
         rows = np.arange(len(outputs))
         places = (-outputs).argsort(axis=1, kind="stable")
         # The predicted label is the most probable one, but for the threshold of two labels, and for NaN.
-        others = places[places != predicted[:, None]].reshape(len(outputs), -1)
+        others = places[places != predicted[:, None]].reshape(len(outputs), outputs.shape[1] - 1)
         ranked = np.column_stack([predicted, others])[:, : self._top]
         return [
             column

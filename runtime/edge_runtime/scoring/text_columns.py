@@ -17,6 +17,9 @@ from edge_runtime.contract.terminal import json_string, one_line, printable
 # What JSON text holds as it is, in ASCII; the rest is looked at one distinct value at a time.
 _NOT_PLAIN = r"[^ !#-\[\]-~]"
 _WHOLE = r"^-?[0-9]+$"
+# Below it Python writes an exponent: after 0. and so many zeros these.
+_SMALL = 1e-4
+_EXPONENTS = pa.array(["", "", *(f"e-{zeros + 1:02}" for zeros in range(6))])
 
 
 def csv_cells(column: Any, delimiter: str, is_shown: bool = False) -> Any:
@@ -101,7 +104,29 @@ def _as_text(column: Any) -> Any:
             few = text.filter(whole)
             few = pc.if_else(pc.match_substring_regex(few, _WHOLE), pc.binary_join_element_wise(few, ".0", ""), few)
             text = pc.replace_with_mask(text, whole, few)
+        text = _with_exponents(column, text)
     return text
+
+
+def _with_exponents(column: Any, text: Any) -> Any:
+    """Numbers near 0 as Python writes them, and so the row-by-row answers: 2.5e-06 for 0.0000025, 1e-07 for 1e-7."""
+    small = pc.fill_null(pc.and_(pc.less(pc.abs(column), _SMALL), pc.not_equal(column, 0)), False)
+    if not pc.any(small).as_py():
+        return text
+    few = text.filter(small)
+    # Arrow writes an exponent itself below a millionth, of one digit if that is enough.
+    has_one_digit = pc.equal(pc.utf8_slice_codeunits(few, -2, -1), "-")
+    padded = pc.if_else(has_one_digit, pc.replace_substring(few, "e-", "e-0"), few)
+    digits = pc.ascii_ltrim(few, "-0.")
+    first, others = pc.utf8_slice_codeunits(digits, 0, 1), pc.utf8_slice_codeunits(digits, 1)
+    point = pc.if_else(pc.equal(others, ""), "", ".")
+    sign = pc.if_else(pc.starts_with(few, "-"), "-", "")
+    # Of 0.0000025 the 0. and five zeros.
+    before = pc.subtract(pc.subtract(pc.binary_length(few), pc.binary_length(digits)), pc.binary_length(sign))
+    exponent = _EXPONENTS.take(pc.min_element_wise(pc.max_element_wise(before, 0), len(_EXPONENTS) - 1))
+    written = pc.binary_join_element_wise(sign, first, point, others, exponent, "")
+    few = pc.if_else(pc.match_substring(few, "e"), padded, written)
+    return pc.replace_with_mask(text, small, few)
 
 
 def _as_json(column: Any) -> Any:

@@ -32,7 +32,7 @@ class TextSource:
             self.sample = stream.read(_SAMPLE, self.is_live)
             # A line at least.
             most = limits.line_bytes or 1 << 62
-            while not self._has_line() and len(self.sample) < most:
+            while not self._has_line() and len(self.sample) <= most:
                 more = stream.read(_SAMPLE, self.is_live)
                 if not more:
                     break

@@ -1,7 +1,10 @@
 import json
 
+import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge_runtime import InvalidInput
 from edge_runtime.contract.terminal import json_string
@@ -35,3 +38,10 @@ def test_parts_of_arrays() -> None:
 def test_bytes_that_are_not_text() -> None:
     with pytest.raises(InvalidInput, match="cannot be written as text"):
         csv_cells(pa.array([b"\xff"]), ",")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(st.floats(-1e-4, 1e-4) | st.sampled_from([1e-4, 1e-5, 2.5e-6, 1e-6, 9.9e-7, -1e-7, 1e-9, 0.0, -0.0]))
+def test_numbers_near_zero_are_written_as_row_by_row(dtype: type, value: float) -> None:
+    number = dtype(value)
+    assert csv_cells(pa.array([number]), ",").to_pylist() == [str(number)]
