@@ -29,7 +29,7 @@ def python(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
 def test_mistakes_are_found_before_what_takes_long_to_load(table: Path) -> None:
     """Also those in a table: it is read by Arrow alone."""
     code = """
-import sys
+import os, sys
 from edge_train.cli.command import main
 
 def loaded(*names):
@@ -38,9 +38,11 @@ def loaded(*names):
 for arguments in (["--help"], ["--version"], ["--nothing"], ["t.csv"], ["--output", "t.csv"], ["--device", "tpu"]):
     main(arguments)
     assert not loaded("torch", "sklearn", "numpy", "pyarrow"), arguments
+# A folder of tables is a table.
+os.mkdir("empty")
 for arguments in (
     ["nowhere.csv", "--target", "y"],
-    [".", "--target", "y"],
+    ["empty", "--target", "y"],
     ["t.csv", "--target", "z"],
     ["t.csv", "--target", "y", "--drop", "z"],
     ["t.csv", "--target", "y", "--drop", "mass", "--numeric", "mass"],
