@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from coded_models import CODES, WORDS, text_model
 from hypothesis import given
@@ -13,7 +12,10 @@ from paths import MODELS
 
 from edge_runtime import Feature, InvalidInput, IsolatedPredictor, Predictor
 from edge_runtime.answering import Answering
-from edge_runtime.rows import record_batches
+
+pa = pytest.importorskip("pyarrow")
+
+from edge_runtime.rows import record_batches  # noqa: E402 - it imports pyarrow
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=4)
 categories = st.one_of(

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet
 import pytest
 from commands import assert_one_line
 from paths import MODELS
 
 from edge_runtime.cli.command import main
+
+parquet = pytest.importorskip("pyarrow.parquet")
 
 MODEL, OUTPUTS = MODELS / "four_blobs.onnx", MODELS / "outputs.onnx"
 
@@ -34,7 +35,7 @@ def test_bad_rows_are_shown_and_counted(command: Command, rows: Path) -> None:
     assert lines[0] == "3 rows: 1 scored, 2 rejected"
     assert any(line.startswith(f"{rows} line 3: x1: 'a' is not") for line in lines)
     assert lines[-1] == "error: 2 rows of 3 were not answered; --rejects FILE keeps them"
-    assert pyarrow.parquet.read_table(target)["id"].to_pylist() == ["7"]
+    assert parquet.read_table(target)["id"].to_pylist() == ["7"]
 
 
 def test_rejects_and_a_summary(command: Command, rows: Path) -> None:
