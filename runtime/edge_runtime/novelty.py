@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge_runtime.contract.category_codes import MISSING, UNKNOWN
 from edge_runtime.contract.lazy import cached_property
 from edge_runtime.contract.signature import Feature, Input, Signature
 
@@ -64,7 +65,11 @@ class Novelty:
         return found
 
     def counts(self, feed: Mapping[str, npt.NDArray[Any]]) -> Counter[str]:
-        """In how many rows the value of each feature is new."""
+        """In how many rows the value of each feature is new.
+
+        Args:
+            feed: as `unseen` takes it; strings may be category codes, int64.
+        """
         found: Counter[str] = Counter()
         for name, tensor in self._inputs:
             found.update(tensor.counts(feed[name]))
@@ -159,12 +164,15 @@ class _Categories:
         """As `_Numbers.counts`."""
         found = {}
         for column, (feature, known) in enumerate(self._features):
-            # Few of them are different.
-            categories = Counter(values[:, column].tolist())
-            count = sum(categories[category] for category in categories if category not in known)
-            if feature.missing == 0:
-                count += categories[""]
-            if count:
+            if values.dtype != np.object_:
+                codes = values[:, column]
+                unknown, missing = (int(np.count_nonzero(codes == code)) for code in (UNKNOWN, MISSING))
+            else:
+                # Few of them are different.
+                categories = Counter(values[:, column].tolist())
+                unknown = sum(categories[category] for category in categories if category not in known)
+                missing = categories[""]
+            if count := unknown + (missing if feature.missing == 0 else 0):
                 found[feature.name] = count
         return found
 

@@ -1,5 +1,6 @@
 """What is expected of a command."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -15,6 +16,11 @@ def assert_one_line(result: Any, code: int, *parts: str) -> None:
     assert result.err.count("\n") == 1, result
     for part in parts:
         assert part in result.err, result
+
+
+def by_reader(of_tables: Any, of_rows: Any) -> Any:
+    """What is expected of `--input`: of the reader of tables, or, where pyarrow is missing, of the reader of rows."""
+    return of_tables if importlib.util.find_spec("pyarrow") else of_rows
 
 
 def assert_python_runs(script: str) -> None:

@@ -12,6 +12,7 @@ from paths import MODELS
 from tables import ROWS, named
 
 from edge_runtime import Feature, Input, NoSignature, Predictor, Signature
+from edge_runtime.contract.category_codes import encode
 from edge_runtime.novelty import Novelty
 
 NAN = math.nan
@@ -97,6 +98,11 @@ def test_codes_and_categories_without_missing_values() -> None:
         {"a": "'3' was not seen in training", "b": "'y' was not seen in training"},
         {"b": "is missing, but never was in training"},
     ]
+
+    strings = np.array([["1", "x"], ["3", "y"], ["", ""], ["4", "x"]], object)
+    counts = {"a": 2, "b": 2}
+    assert Novelty(signature).counts({"t": strings}) == counts
+    assert Novelty(signature).counts({"t": encode(strings, features)}) == counts
 
 
 def test_half_a_range_is_not_known() -> None:

@@ -1,6 +1,7 @@
 """Batches of strings are answered by codes once there are many rows: equally, bit for bit."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -122,3 +123,20 @@ def test_others_go_on_with_strings(opened: Any) -> None:
         first, second = stream(predictor, [rows, rows])
         assert [dtype.kind for dtype in types] == ["O", "O"]
         assert first == second
+
+
+def test_a_table_is_scored_by_codes(tmp_path: Path) -> None:
+    from edge_runtime import score
+
+    rows = ["m,word,code", "1,a,5", "2,new,1", "3,,", "4,b,012"] * 3
+    table = tmp_path / "rows.csv"
+    table.write_text("mass,word,code\n" + "\n".join(row for row in rows if row[0] != "m") + "\n")
+    predictor = Predictor(text_model(), device="cpu")
+    types = codes_taken(predictor)
+    summary = score(predictor, table, tmp_path / "out.csv")
+    assert [dtype.kind for dtype in types] == ["i"]
+    flagged = score(predictor, table, tmp_path / "flagged.csv", flag_unseen=True)
+    assert [dtype.kind for dtype in types] == ["i", "O"]
+    assert summary.unseen == flagged.unseen != {}
+    answers = [line.partition(",")[0] for line in (tmp_path / "flagged.csv").read_text().splitlines()]
+    assert (tmp_path / "out.csv").read_text().split() == answers

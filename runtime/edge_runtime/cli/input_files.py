@@ -32,8 +32,9 @@ _FILE_BATCH = 4096
 # The endings of files of arrays.
 _ARRAYS = (".npz", ".npy")
 _RAW = (*_ARRAYS, ".json")
-# The endings of files that have columns, and not tensors, in any case.
-_COLUMNS = (".csv", ".tsv", ".tab", ".parquet", ".pq", ".feather", ".arrow", ".ipc", ".arrows")
+# The endings of files that have columns, and not tensors, in any case: those of Parquet and Arrow, and of text.
+_ARROW = (".parquet", ".pq", ".feather", ".arrow", ".ipc", ".arrows")
+_COLUMNS = (".csv", ".tsv", ".tab", *_ARROW)
 # So much of a file tells what it is.
 _PEEKED = 4096
 
@@ -134,14 +135,21 @@ def _answer_text(
     """Answer rows one by one, without pyarrow; or tensors in JSON."""
     # Help and the mistakes in a command line need it not.
     from edge_runtime.contract.text_files import reading_text
+    from edge_runtime.tables.files import ending_of
 
+    needs_tables = output is None and ending_of(input_file) in _COLUMNS
+    if needs_tables and ending_of(input_file) in _ARROW:
+        require("pyarrow", "tables", f"--input {printable(input_file)}")
     with reading_text("stdin" if input_file == "-" else input_file, InvalidInput):
         text = _text(input_file, limits)
     with text:
         predictor = opened()
-        if output is None and predictor.signature is not None and predictor.signature.has_features:
+        has_features = predictor.signature is not None and predictor.signature.has_features
+        if output is None and has_features:
             _answer_rows(predictor, text, input_file, asked, limits)
             return
+        if needs_tables:
+            require("pyarrow", "tables", f"--input {printable(input_file)}")
         from edge_runtime.cli.tensor_answers import answer_arrays
         from edge_runtime.cli.tensor_files import json_tensors
 

@@ -80,7 +80,8 @@ class BlockAnswers:
         self.kept = kept_columns(options.keep, columns)
         if self._answers is not None:
             self._refuse_kept([*self._answers.names, *([UNSEEN] if options.flag_unseen else [])])
-        self._reader = reader_for(predictor, columns, self.kept, may_vary, decimal)
+        # What is unlike the training data is shown as strings.
+        self._reader = reader_for(predictor, columns, self.kept, may_vary, decimal, may_code=not options.flag_unseen)
         self.columns = self._reader.names
         # Numbers that are never missing.
         self._present: list[str] = []

@@ -36,7 +36,12 @@ class Reader(Protocol):
 
 
 def reader_for(
-    predictor: Predictor, columns: Sequence[str], kept: Iterable[str], may_vary: bool, decimal: str = "."
+    predictor: Predictor,
+    columns: Sequence[str],
+    kept: Iterable[str],
+    may_vary: bool,
+    decimal: str = ".",
+    may_code: bool = False,
 ) -> Reader:
     """What reads the inputs of a model from a table with these columns.
 
@@ -46,6 +51,7 @@ def reader_for(
         kept: those that are kept beside the answers, and may be no inputs.
         may_vary: whether a column may be absent whose values may be missing.
         decimal: the decimal mark of the table's numbers.
+        may_code: whether strings may be read as category codes once there are many, which is faster.
 
     Raises:
         InvalidInput: a column is missing, or there twice.
@@ -55,10 +61,11 @@ def reader_for(
         others = [name for name in columns if name not in set(kept)]
         if wide := _wide(specs, columns, others):
             return _WideReader(specs, wide)
-    reader = BatchReader(signature, specs)
+    take_codes = predictor.answering.take_codes if may_code and signature is not None else None
+    reader = BatchReader(signature, specs, take_codes)
     if signature is not None and decimal != ".":
         # The table reads numbers with its mark; what is left to the reader, as strings, is written with it too.
-        types, reader = reader.types, BatchReader(_written_with(signature, Notation(decimal)), specs)
+        types, reader = reader.types, BatchReader(_written_with(signature, Notation(decimal)), specs, take_codes)
         reader.types = types
     if may_vary:
         # As if they all were missing.

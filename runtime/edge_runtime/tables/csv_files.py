@@ -45,6 +45,8 @@ class CsvFile:
             InvalidInput: there is not a header.
         """
         self._source, self.name, self._limits = source, source.name, source.limits
+        # Said before the line is taken apart, which takes several times its memory.
+        self._check_lines(source.sample, source.has_line())
         lines = source.sample_lines()
         delimiter = delimiter or find_delimiter(lines, source.name, source.limits)
         # Only the first lines, so that a quote that is never closed does not take in the whole file.
@@ -102,7 +104,6 @@ class CsvFile:
         delimiter = self._delimiter
         form = CsvFormat(self.name, self.names, delimiter, self._texts)
         size = max(_BLOCK, _BLOCK_OF_COLUMN * len(self.names))
-        longest = self._limits.line_bytes
         with self._source.opened(place.position) as stream:
             content, is_last = b"", False
             while not is_last or content:
@@ -112,8 +113,7 @@ class CsvFile:
                     more = stream.read(missing if missing > 0 else len(content), self._source.is_live)
                     is_last, content = not more, content + more
                 found = cut(content, delimiter, is_last)
-                if longest is not None and len(content) > longest:
-                    self._check_lines(content, found.end, longest)
+                self._check_lines(content, found.end > 0)
                 if found.end:
                     end = Place(
                         place.file, place.position + found.end, place.row + found.rows, place.line + found.lines
@@ -128,12 +128,15 @@ class CsvFile:
                     yield CsvBlock(place, end, stream.on_disk, content[:stop], form, NEVER_CLOSED)
                     place, content = end, content[stop:]
 
-    def _check_lines(self, content: bytes, end: int, longest: int) -> None:
-        """Raise InvalidInput if a line is longer than the limit allows."""
+    def _check_lines(self, content: bytes, has_record: bool) -> None:
+        """Raise InvalidInput if a line is longer than the limit allows, or no record is whole within it."""
+        longest = self._limits.line_bytes
+        if longest is None or len(content) <= longest:
+            return
         most = f"of more than {counted(longest, 'byte')}"
         if any(len(line.rstrip(b"\r\n")) > longest for line in io.BytesIO(content)):
             raise InvalidInput(f"{printable(self.name)} has a line {most}{how_to_raise('line_bytes')}")
-        if not end:
+        if not has_record:
             raise InvalidInput(
                 f"{printable(self.name)} has a record {most}, or a quote never closed{how_to_raise('line_bytes')}"
             )

@@ -85,7 +85,10 @@ def test_texts(command: Command, tmp_path: Path, name: str, content: bytes) -> N
 
 
 def test_stdin_without_a_line_break_is_bounded() -> None:
-    for model, limit in ((PENGUINS, "a cell has more than"), (TENSORS, "is longer than")):
+    for model, limit in (
+        (PENGUINS, "a line of more than"),
+        (TENSORS, "is longer than"),
+    ):
         result = run(model, "--input", "-", "--limit", "line_bytes=8MiB", producer=["cat", "/dev/zero"])
         assert result.code == 1
         assert result.err.count("\n") == 1

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from commands import by_reader
 from concurrency import HANG
 from paths import MODELS
 
@@ -131,8 +132,9 @@ def test_rows_of_a_file(tmp_path: Path, compressed: bool) -> None:
     code, out, shown = on_a_terminal(COMMAND, tmp_path, MODEL, "--input", name)
     assert code == 0
     assert out == "label 1  probability 0.9927\nlabel 0  probability 0.9785\n" * 5000
-    assert f"answering {name}  [########] 100%  0:0" in shown
-    assert "10,000 rows (" in shown
+    assert f"answering {name}  [{'#' * by_reader(8, 24)}] 100%  0:0" in shown
+    # The reader of tables knows how many rows it has read.
+    assert ("10,000 rows (" in shown) == by_reader(True, False)
     # The note keeps a line of its own.
     assert screen(shown) == [f"{name}: ignored columns: more"]
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from terminals import Terminal
 
@@ -33,6 +35,16 @@ def test_what_was_found_is_printed(table: Path, capsys: pytest.CaptureFixture[st
         "28 rows to train, 4 to validate, 8 to test, 4 features, classes Biscoe and Dream",
     ]
     assert len(dataset.train) == 28
+
+
+def test_the_decimal_mark_is_that_of_text_in_parquet(tmp_path: Path) -> None:
+    table = tmp_path / "rows.parquet"
+    values = {"a": ["1,234", "2,345"] * 20, "y": ["1,001", "1,003", "1,002", "1,004"] * 10}
+    pq.write_table(pa.table(values), table)
+    for decimal, maximum, target in ((None, 2345.0, 1004.0), (",", 2.345, 1.004)):
+        dataset = table_dataset(TableOptions(table, "y", task="regression", decimal=decimal), seed=0)
+        assert dataset.signature.features[0].maximum == pytest.approx(maximum)
+        assert max(dataset.train.target) == pytest.approx(target)
 
 
 def test_the_example(capsys: pytest.CaptureFixture[str]) -> None:

@@ -117,14 +117,15 @@ def _read(options: TableOptions) -> tuple[list[Column | DroppedColumn], Target, 
     }
     chosen = {option: _column_names(words, names, path) for option, words in given.items()}
     _check_contradictions(chosen, options.target)
-    target = find_target(table, options.target, path, options.task)
+    target = find_target(table, options.target, path, options.task, decimal=options.decimal)
     if options.class_weight is not None and target.task == "regression":
         raise TableError(f"--class-weight is for classes; if {target.name} holds classes, add --task classification")
     # No other reference stays, so that the memory of each column is freed once it is converted.
     only_reference = [table.drop_columns([*chosen["--drop"], options.target])]
     del table
     kinds = (chosen["--numeric"], chosen["--categorical"], chosen["--date"])
-    return find_columns(only_reference.pop(), path, *kinds, date_order=options.date_order), target, rows
+    columns = find_columns(only_reference.pop(), path, *kinds, decimal=options.decimal, date_order=options.date_order)
+    return columns, target, rows
 
 
 def _column_names(words: Sequence[str], names: Sequence[str], path: Path) -> list[str]:
