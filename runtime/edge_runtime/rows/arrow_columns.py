@@ -21,7 +21,7 @@ from edge_runtime.contract.signals import is_from_handler
 from edge_runtime.contract.signature import Feature
 from edge_runtime.contract.terminal import one_line, shortened
 from edge_runtime.contract.values import FLOAT32_MAX, read_value
-from edge_runtime.rows.arrow_text import numbers, seconds
+from edge_runtime.tables.arrow_text import numbers, seconds
 
 # How many of a unit are a second.
 _UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}

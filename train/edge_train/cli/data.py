@@ -8,6 +8,8 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Literal
 
+import pyarrow as pa
+
 from edge_runtime.contract.limits import DEFAULTS, Limits
 from edge_runtime.contract.progress import Progress
 from edge_runtime.contract.terminal import printable
@@ -78,6 +80,9 @@ def table_dataset(options: TableOptions, seed: int, validation: float | None = N
         TableError: the table or an option is wrong.
     """
     path = options.path
+    if sys.platform == "linux":
+        # Memory that is freed goes back to the system, and does not stay with Arrow.
+        pa.set_memory_pool(pa.system_memory_pool())
     with Progress(f"reading {printable(path)}") if torchrun.rank() == 0 else contextlib.nullcontext():
         found, target, rows = _read(options)
     columns = [column for column in found if isinstance(column, Column)]
@@ -123,8 +128,16 @@ def _read(options: TableOptions) -> tuple[list[Column | DroppedColumn], Target, 
     # No other reference stays, so that the memory of each column is freed once it is converted.
     only_reference = [table.drop_columns([*chosen["--drop"], options.target])]
     del table
-    kinds = (chosen["--numeric"], chosen["--categorical"], chosen["--date"])
-    columns = find_columns(only_reference.pop(), path, *kinds, decimal=options.decimal, date_order=options.date_order)
+    # By names: a tuple of arguments would be a reference too.
+    columns = find_columns(
+        only_reference.pop(),
+        path,
+        numeric=chosen["--numeric"],
+        categorical=chosen["--categorical"],
+        dates=chosen["--date"],
+        decimal=options.decimal,
+        date_order=options.date_order,
+    )
     return columns, target, rows
 
 

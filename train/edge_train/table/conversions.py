@@ -11,20 +11,14 @@ import pyarrow.compute as pc
 
 from edge_runtime.contract.dates import FIRST_SECOND, LAST_SECOND, MISSING_DATE, parse_date
 from edge_runtime.contract.errors import InvalidInput
-from edge_runtime.contract.signature import Order
 from edge_runtime.contract.values import FLOAT32_MAX, category_string, parse_number
+from edge_runtime.tables import arrow_text
 from edge_train.table.raw_column import RawColumn, encoded_cells
 
 # Fewer steps of float32 between the smallest and the largest number, and it may not tell the numbers apart.
 _FEWEST_STEPS = 1000
 # As Python writes them, so that 007 stays a string; so does a code of more digits.
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
-# What Arrow reads as `parse_date` does, all cells at once.
-_ISO_DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?)?$"
-_YEAR_LAST = (
-    r"^(?P<first>[0-9]{1,2})[-./](?P<second>[0-9]{1,2})[-./](?P<year>[0-9]{4})"
-    r"(?:[ T](?P<time>[0-9]{2}:[0-9]{2}(?::[0-9]{2})?))?$"
-)
 # What tells the order of day and month.
 _ORDERS = "say which with --date-order dmy or --date-order mdy"
 
@@ -99,12 +93,7 @@ def dates(raw: RawColumn) -> npt.NDArray[np.int64]:
         raise raw.unusable("has no value in any row")
     if not (raw.holds_strings or raw.is_date):
         raise raw.unusable(f"holds {raw.cells.type}, not dates")
-    if not raw.holds_strings:
-        seconds = _seconds(raw.cells)
-    elif pc.all(pc.match_substring_regex(raw.cells, _ISO_DATE)).as_py() and (cast := _cast_dates(raw)) is not None:
-        seconds = _seconds(cast)
-    else:
-        seconds = _parsed_dates(raw)
+    seconds = _parsed_dates(raw) if raw.holds_strings else _seconds(raw.cells)
     found: npt.NDArray[np.int64] = pc.fill_null(seconds, MISSING_DATE).to_numpy()
     bad = ((found < FIRST_SECOND) | (found > LAST_SECOND)) & (found != MISSING_DATE)
     if bad.any():
@@ -137,42 +126,19 @@ def _parsed_dates(raw: RawColumn) -> pa.ChunkedArray:
     form, encoded = raw.date_form, raw.encoded
     if form.order is None and form.problem:
         raise raw.unusable(f"cannot be read as dates: {form.problem}", f"; {form.remedy or _ORDERS}, or ")
-    if (cast := _cast_words(encoded.dictionary, form.order)) is not None:
-        return pa.chunked_array([cast.take(encoded.indices)])
-    dates = []
-    for place, word in enumerate(encoded.dictionary.to_pylist()):
+    order = form.order or "ymd"
+    read = arrow_text.seconds(encoded.dictionary, order)
+    dates = read.to_pylist() if read.null_count else []
+    for place in np.flatnonzero(read.is_null()).tolist():
         try:
-            dates.append(parse_date(word, form.order or "ymd"))
+            dates[place] = parse_date(encoded.dictionary[place].as_py(), order)
         except InvalidInput as error:
             row = pc.index(encoded.indices, place).as_py()
             categories = f"take the column as categories with --categorical {shlex.quote(raw.name)}"
             reason = str(error).partition(" is ")[2]
             raw.refuse(row, f"{reason}; fix the cell, empty it, or {categories}")
-    return pa.chunked_array([pa.array(dates, pa.int64()).take(encoded.indices)])
-
-
-def _cast_dates(raw: RawColumn) -> pa.ChunkedArray | None:
-    try:
-        return pc.cast(raw.cells, pa.timestamp("us"))
-    except pa.ArrowException:  # the 30th of February
-        return None
-
-
-def _cast_words(words: pa.StringArray, order: Order | None) -> pa.Array | None:
-    """Dates with the year last in seconds, read by Arrow all at once; None if some are written otherwise, or wrong."""
-    parts = pc.extract_regex(words, _YEAR_LAST)
-    if order not in ("dmy", "mdy") or parts.null_count:
-        return None
-    first, second, year, time = (pc.struct_field(parts, name) for name in ("first", "second", "year", "time"))
-    day, month = (first, second) if order == "dmy" else (second, first)
-    day, month = (pc.utf8_lpad(one, 2, "0") for one in (day, month))
-    day = pc.binary_join_element_wise(year, month, day, "-")
-    time = pc.if_else(pc.equal(time, ""), "00:00", time)
-    try:
-        moments = pc.cast(pc.binary_join_element_wise(day, time, " "), pa.timestamp("s"))
-    except pa.ArrowException:  # the 30th of February
-        return None
-    return pc.cast(moments, pa.int64())
+    whole = pa.array(dates, pa.int64()) if dates else read
+    return pa.chunked_array([whole.take(encoded.indices)])
 
 
 def _strings(raw: RawColumn) -> pa.ChunkedArray:

@@ -14,6 +14,8 @@ from edge_train.errors import TableError
 _FEW_NUMBERS = 1000
 # Of fewer rows, text is kept as it is.
 _FEW_ROWS = 10_000
+# So many bytes of blocks become one piece: what is freed in large pieces goes back to the system.
+_PIECE = 4 << 20
 _POWERS = 10 ** np.arange(1, 19, dtype=np.int64)
 
 
@@ -39,6 +41,8 @@ class GatheredColumn:
         self.name, self.wanted, self.has_changed = name, pa.string(), False
         self._as_text = as_text
         self._chunks: list[pa.Array] = []
+        self._blocks: list[pa.Array] = []
+        self._size = 0
         self._form: str | None = None
 
     def add(self, cells: pa.Array) -> None:
@@ -49,7 +53,16 @@ class GatheredColumn:
             cells = self._text(cells)
         elif self._form == "integers":
             cells = cells.cast(pa.float64())
-        self._chunks.append(cells)
+        if self._blocks and cells.type != self._blocks[0].type:
+            self._make_piece()
+        self._blocks.append(cells)
+        self._size += cells.nbytes
+        if self._size > _PIECE:
+            self._make_piece()
+
+    def _make_piece(self) -> None:
+        self._chunks.append(pa.chunked_array(self._blocks).unify_dictionaries().combine_chunks())
+        self._blocks, self._size = [], 0
 
     def _text(self, cells: pa.Array) -> pa.Array:
         if self._form is None:
@@ -64,7 +77,7 @@ class GatheredColumn:
             numbers = _integers(cells, numbers)
         if numbers is None:
             self.has_changed = True
-            self._chunks.clear()
+            self._chunks, self._blocks = [], []
             return cells
         return numbers
 
@@ -74,6 +87,8 @@ class GatheredColumn:
         Raises:
             TableError: blocks have values of types that are not one.
         """
+        if self._blocks:
+            self._make_piece()
         chunks, self._chunks = self._chunks, []
         kinds = list(dict.fromkeys(chunk.type for chunk in chunks if not pa.types.is_null(chunk.type)))
         kind = kinds[0] if len(kinds) == 1 else pa.null() if not kinds else self._common(kinds)

@@ -2,7 +2,7 @@
 
 import functools
 import shlex
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -32,6 +32,8 @@ class RawColumn:
     Attributes:
         name: the name in the header.
         cells: the cells; strings are without the white space around them, and null if they are missing-value words.
+            Those that come as a dictionary stay one, in one chunk.
+        spellings: if they are strings, strings among which each different cell is: the cells, or their dictionary.
         holds_strings: whether they are strings.
         missing_count: how many cells have no value.
     """
@@ -58,7 +60,9 @@ class RawColumn:
         self.name, self._path, self.is_target = name, path, is_target
         self._decimal, self._date_order = decimal, date_order
         self.cells = _simplified(cells)
-        self.holds_strings = pa.types.is_string(self.cells.type)
+        is_dictionary = pa.types.is_dictionary(self.cells.type)
+        self.spellings = pa.chunked_array([self.cells.chunk(0).dictionary]) if is_dictionary else self.cells
+        self.holds_strings = pa.types.is_string(self.spellings.type)
         self.missing_count = pc.sum(pc.is_null(self.cells, nan_is_null=True)).as_py() or 0
 
     @functools.cached_property
@@ -68,7 +72,7 @@ class RawColumn:
         if self.holds_strings:
             if self.is_identifier or self.words is not None:
                 return False
-            return self.is_plain or self.number_form.share > _MOSTLY or _are_mostly_numbers(self.cells)
+            return self.is_plain or self.number_form.share > _MOSTLY or _are_mostly_numbers(self.spellings)
         return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
     @functools.cached_property
@@ -79,11 +83,13 @@ class RawColumn:
     @functools.cached_property
     def is_identifier(self) -> bool:
         """Whether the cells are strings of digits, some with zeros before them: 007 and 7 are two of them."""
-        if not self.holds_strings or not pc.any(pc.match_substring_regex(self.cells, _LEADING_ZERO)).as_py():
+        if not self.holds_strings or not pc.any(pc.match_substring_regex(self.spellings, _LEADING_ZERO)).as_py():
             return False
-        if pc.any(pc.match_substring_regex(self._different, _DECIMAL)).as_py():
+        if pc.any(pc.match_substring_regex(self.encoded.dictionary, _DECIMAL)).as_py():
             return False
-        return bool(pc.mean(pc.cast(pc.match_substring_regex(self._different, _DIGITS), pa.int8())).as_py() > _MOSTLY)
+        return bool(
+            pc.mean(pc.cast(pc.match_substring_regex(self.encoded.dictionary, _DIGITS), pa.int8())).as_py() > _MOSTLY
+        )
 
     @functools.cached_property
     def is_date(self) -> bool:
@@ -96,10 +102,10 @@ class RawColumn:
     def words(self) -> tuple[str, str] | None:
         """The words for false and true, if the cells are nothing else."""
         # Columns of numbers and dates have so many that encoding them would be in vain.
-        few = pc.unique(self.cells[: 10 * MOST_SPELLINGS]).drop_null()
+        few = pc.unique(self.spellings[: 10 * MOST_SPELLINGS]).drop_null()
         if not self.holds_strings or len(few) > MOST_SPELLINGS or not boolean_words(few.to_pylist() or ["true"]):
             return None
-        words = self._different.to_pylist()
+        words = self.encoded.dictionary.to_pylist()
         return boolean_words(words) if words else None
 
     @functools.cached_property
@@ -108,16 +114,16 @@ class RawColumn:
         if self.is_plain:
             notation = Notation(decimal=",") if self._decimal == "," else None
             return NumberForm(notation, 1.0)
-        some = number_form(self._different[:_ENOUGH], self._decimal)
-        is_enough = len(self._different) <= _ENOUGH or (some.share < _FEW and not some.problem)
-        return some if is_enough else number_form(self._different, self._decimal)
+        some = number_form(self.encoded.dictionary[:_ENOUGH], self._decimal)
+        is_enough = len(self.encoded.dictionary) <= _ENOUGH or (some.share < _FEW and not some.problem)
+        return some if is_enough else number_form(self.encoded.dictionary, self._decimal)
 
     @functools.cached_property
     def date_form(self) -> DateForm:
         """How the dates among the strings are written."""
-        some = date_form(self._different[:_ENOUGH], self._date_order)
-        is_enough = len(self._different) <= _ENOUGH or some.share < _FEW
-        return some if is_enough else date_form(self._different, self._date_order)
+        some = date_form(self.encoded.dictionary[:_ENOUGH], self._date_order)
+        is_enough = len(self.encoded.dictionary) <= _ENOUGH or some.share < _FEW
+        return some if is_enough else date_form(self.encoded.dictionary, self._date_order)
 
     @functools.cached_property
     def reason_to_drop(self) -> str | None:
@@ -127,11 +133,9 @@ class RawColumn:
             return "no value in any row"
         if self.is_boolean or self.is_numeric or self.is_date:
             return None
-        if pa.types.is_temporal(kind):
-            return f"columns of type {kind} are not supported"
         if not self.holds_strings:
             return f"columns of type {kind} are not supported"
-        different = len(self._different)
+        different = len(self.encoded.dictionary)
         if different > max(_FEW_STRINGS, (len(self.cells) - self.missing_count) / 2):
             kinds = "identifiers with leading zeros" if self.is_identifier else "strings"
             return f"{different:,} different {kinds}, most of them in one row only"
@@ -142,23 +146,22 @@ class RawColumn:
         """The different cells, and the place of each cell among them."""
         return encoded_cells(self.cells)
 
-    @property
-    def _different(self) -> pa.StringArray:
-        """The different strings."""
-        return self.encoded.dictionary
+    def of_cells(self, values: pa.ChunkedArray) -> pa.ChunkedArray:
+        """Values of the `spellings`, shape (spellings,), as those of the cells, shape (rows,)."""
+        return values if self.spellings is self.cells else pa.chunked_array([values.take(self.encoded.indices)])
 
     @functools.cached_property
     def is_plain(self) -> bool:
         """Whether the strings are numbers as programs write them, and the file's decimal mark does not contradict."""
         if self.cast is None or not self.holds_strings:
             return False
-        return self._decimal != "," or not pc.any(pc.match_substring(self.cells, ".")).as_py()
+        return self._decimal != "," or not pc.any(pc.match_substring(self.spellings, ".")).as_py()
 
     @functools.cached_property
     def cast(self) -> pa.ChunkedArray | None:
         """The numbers by Arrow's rules; None if a cell is not a number by those."""
         try:
-            return pc.cast(self.cells, pa.float64(), safe=False)
+            return self.of_cells(pc.cast(self.spellings, pa.float64(), safe=False))
         except pa.ArrowException:
             return None
 
@@ -178,17 +181,33 @@ class RawColumn:
 
 def encoded_cells(cells: pa.ChunkedArray) -> pa.DictionaryArray:
     """The different cells, and the place of each cell among them."""
-    return pc.dictionary_encode(cells).combine_chunks()
+    return cells.chunk(0) if pa.types.is_dictionary(cells.type) else pc.dictionary_encode(cells).combine_chunks()
 
 
 def _simplified(cells: pa.ChunkedArray) -> pa.ChunkedArray:
     """Cells of a plain type; strings without the white space around them, null if they stand for a missing value."""
     if pa.types.is_dictionary(cells.type):
+        if _is_text(cells.type.value_type):
+            return _simplified_dictionary(cells)
         cells = cells.cast(cells.type.value_type)
-    if pa.types.is_large_string(cells.type) or pa.types.is_string_view(cells.type):
-        cells = cells.cast(pa.string())
-    if not pa.types.is_string(cells.type):
-        return cells
+    return _trimmed(cells.cast(pa.string())) if _is_text(cells.type) else cells
+
+
+def _simplified_dictionary(cells: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The same of strings in dictionaries: what is not used, or becomes equal, is not in the new one."""
+    whole = cells.unify_dictionaries().combine_chunks() if cells.num_chunks else pa.array([], cells.type)
+    used = pc.unique(whole.indices).drop_null()
+    words = pc.dictionary_encode(_trimmed(whole.dictionary.take(used).cast(pa.string())))
+    indices = words.indices.take(pc.index_in(whole.indices, used))
+    return pa.chunked_array([pa.DictionaryArray.from_arrays(indices, words.dictionary)])
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _trimmed(cells: Any) -> Any:
+    """Strings without the white space around them, null if they stand for a missing value."""
     trimmed = pc.utf8_trim(cells, _WHITE_SPACE)
     return pc.if_else(pc.is_in(trimmed, pa.array(sorted(MISSING_WORDS))), None, trimmed)
 

@@ -10,7 +10,7 @@ from edge_runtime.contract.signature_document import Order
 
 pa = pytest.importorskip("pyarrow")
 
-from edge_runtime.rows.arrow_text import numbers, seconds  # noqa: E402 - it imports pyarrow
+from edge_runtime.tables.arrow_text import numbers, seconds  # noqa: E402 - it imports pyarrow
 
 
 @pytest.mark.parametrize(
