@@ -128,13 +128,12 @@ class RawColumn:
     @functools.cached_property
     def reason_to_drop(self) -> str | None:
         """Why nothing can be learned from the cells by themselves; None if something can."""
-        kind = self.cells.type
         if self.missing_count == len(self.cells):
             return "no value in any row"
         if self.is_boolean or self.is_numeric or self.is_date:
             return None
         if not self.holds_strings:
-            return f"columns of type {kind} are not supported"
+            return f"columns of type {self.cells.type} are not supported"
         different = len(self.encoded.dictionary)
         if different > max(_FEW_STRINGS, (len(self.cells) - self.missing_count) / 2):
             kinds = "identifiers with leading zeros" if self.is_identifier else "strings"
