@@ -46,7 +46,7 @@ class CsvFile:
         """
         self._source, self.name, self._limits = source, source.name, source.limits
         # Said before the line is taken apart, which takes several times its memory.
-        self._check_lines(source.sample, source.has_line())
+        self._check_lines(source.sample, has_record=True)
         lines = source.sample_lines()
         delimiter = delimiter or find_delimiter(lines, source.name, source.limits)
         # Only the first lines, so that a quote that is never closed does not take in the whole file.

@@ -32,7 +32,7 @@ class TextSource:
             self.sample = stream.read(_SAMPLE, self.is_live)
             # A line at least.
             most = limits.line_bytes or 1 << 62
-            while not self.has_line() and len(self.sample) <= most:
+            while not self._has_line() and len(self.sample) <= most:
                 more = stream.read(_SAMPLE, self.is_live)
                 if not more:
                     break
@@ -41,8 +41,7 @@ class TextSource:
         if not self.is_live:
             stream.close()
 
-    def has_line(self) -> bool:
-        """Whether the sample has a whole line, or record of CSV, that is not blank."""
+    def _has_line(self) -> bool:
         text = self.sample.lstrip()
         return (b"\n" in text or b"\r" in text) and text.count(
             b'"', 0, max(text.find(b"\n"), text.find(b"\r"))
