@@ -73,7 +73,8 @@ def score(
         decimal: the decimal mark of its numbers, "." or ","; by default it is found.
         encoding: of text; by default UTF-8, or what a byte order mark says.
         device: as `Predictor` takes it, if `model` is a path.
-        threads: how many rows' blocks are answered at a time; by default one for each processor here, or of a cluster.
+        threads: how many blocks of rows are answered at a time, by as many threads, or workers of a cluster; by default
+            one for each processor.
         engine: "ray" for a Ray cluster in place of threads of this process; see docs/scale.md.
         address: of the cluster.
         limits: how much the model and the files may take.
