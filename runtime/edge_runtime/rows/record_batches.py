@@ -75,7 +75,6 @@ class BatchReader:
         self._take_codes = (
             [take_codes] if take_codes is not None and any(one.holds_strings for one in self._inputs) else []
         )
-        self._optional = frozenset(name for name, (one, _) in self._features.items() if one.missing is not None)
         self.names: tuple[str, ...] = tuple(self._specs)
         if signature is not None and self._inputs:
             self.names = signature.feature_names
@@ -87,27 +86,35 @@ class BatchReader:
     def __repr__(self) -> str:
         return f"BatchReader({listed(self.names)})"
 
-    def check_names(self, names: Iterable[str]) -> None:
+    def check_names(self, names: Iterable[str], may_lack: bool = False) -> None:
         """Refuse columns among which one is missing, or is there twice.
+
+        Args:
+            names: the columns.
+            may_lack: whether those may be missing that had missing values in training.
 
         Raises:
             InvalidInput: the message names them.
         """
-        self._check(list(names), frozenset())
+        names = list(names)
+        places = self._places(names)
+        optional = {name for name, (one, _) in self._features.items() if may_lack and one.missing}
+        if absent := [name for name in self.names if name not in places and name not in optional]:
+            known = set(self.names)
+            meant = misspelt((name for name in names if name not in known), absent)
+            raise InvalidInput(f"there is no column {listed(absent)}{meant}")
 
     def read(self, batch: Any) -> ReadBatch:
         """Read a batch.
 
         Args:
-            batch: a `pyarrow.RecordBatch` with the columns in any order, and others besides. A column may be absent if
-                its feature accepts missing values.
+            batch: a `pyarrow.RecordBatch` with the columns in any order, and others besides. The values of a column
+                that is absent are missing.
 
         Raises:
-            InvalidInput: a column that is needed is absent, or one is there twice.
+            InvalidInput: a column is there twice.
         """
-        names = batch.schema.names
-        places = self._check(names, self._optional)
-        rows = batch.num_rows
+        places, rows = self._places(batch.schema.names), batch.num_rows
         features = self._features_after(rows)
         columns = {}
         for name in self.names:
@@ -121,13 +128,9 @@ class BatchReader:
         feed = self._feed(columns, rows, features)
         return ReadBatch(feed if good is None else {name: tensor[good] for name, tensor in feed.items()}, good, bad)
 
-    def _check(self, names: list[str], optional: frozenset[str]) -> dict[str, int]:
-        """The places of the columns in `names`. Raises: as `check_names`, but those of `optional` may be absent."""
+    def _places(self, names: list[str]) -> dict[str, int]:
+        """The places of the columns in `names`. Raises InvalidInput if one is there twice."""
         places = dict(zip(names, range(len(names)), strict=True))
-        if absent := [name for name in self.names if name not in places and name not in optional]:
-            known = set(self.names)
-            meant = misspelt((name for name in names if name not in known), absent)
-            raise InvalidInput(f"there is no column {listed(absent)}{meant}")
         if len(places) < len(names):
             wanted = set(self.names)
             if twice := [name for name, count in Counter(names).items() if count > 1 and name in wanted]:

@@ -49,7 +49,7 @@ def reader_for(
         predictor: the model.
         columns: the table's.
         kept: those that are kept beside the answers, and may be no inputs.
-        may_vary: whether a column may be absent whose values may be missing.
+        may_vary: whether a column may be absent that had missing values in training.
         decimal: the decimal mark of the table's numbers.
         may_code: whether strings may be read as category codes once there are many, which is faster.
 
@@ -67,11 +67,7 @@ def reader_for(
         # The table reads numbers with its mark; what is left to the reader, as strings, is written with it too.
         types, reader = reader.types, BatchReader(_written_with(signature, Notation(decimal)), specs, take_codes)
         reader.types = types
-    if may_vary:
-        # As if they all were missing.
-        reader.read(pa.RecordBatch.from_arrays([pa.nulls(0) for _ in columns], list(columns)))
-    else:
-        reader.check_names(columns)
+    reader.check_names(columns, may_lack=may_vary)
     return reader
 
 

@@ -20,6 +20,8 @@ from edge_runtime.tables.json_records import are_objects
 from edge_runtime.tables.plain_numbers import NOT_UTF8, row_numbers, stripped
 
 _SPACES = b" \t\r\n"
+# What values of different types in one column are members of.
+_MEMBERS = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
 
 
 @dataclass(frozen=True)
@@ -240,7 +242,7 @@ def _nested(objects: Mapping[int, dict[str, Any]], names: Sequence[str]) -> dict
 
 
 def _batch_by_python(objects: Sequence[dict[str, Any]], names: Sequence[str]) -> pa.RecordBatch:
-    """The columns of objects whose values of one name are of different types: strings then."""
+    """The columns of objects whose values of one name are of different types: a union of these then."""
     return pa.RecordBatch.from_arrays([_array([one.get(name) for one in objects]) for name in names], list(names))
 
 
@@ -253,7 +255,34 @@ def _array(found: list[Any]) -> pa.Array:
             return pa.array([None if value is None else _as_float(value) for value in found], pa.float64())
     if len(kinds) <= 1 and kinds <= {bool}:
         return pa.array(found, pa.bool_())
+    if len(kinds) > 1:
+        return _union(found)
     return stripped(pa.array([None if value is None else _as_text(value) for value in found], pa.string()))
+
+
+def _union(found: list[Any]) -> pa.Array:
+    """Each value with its own type: 1.234 and "1.234" are two numbers where a comma is the decimal mark."""
+    kinds = list(_MEMBERS)
+    values = [_as_member(value) for value in found]
+    types = [kinds.index(type(value)) if value is not None else len(kinds) - 1 for value in values]
+    members = [
+        [value for value, kind in zip(values, types, strict=True) if kind == place] for place in range(len(kinds))
+    ]
+    arrays = [pa.array(member, kind) for member, kind in zip(members, _MEMBERS.values(), strict=True)]
+    offsets, counts = [], [0] * len(kinds)
+    for kind in types:
+        offsets.append(counts[kind])
+        counts[kind] += 1
+    names = [kind.__name__ for kind in kinds]
+    return pa.UnionArray.from_dense(pa.array(types, pa.int8()), pa.array(offsets, pa.int32()), arrays, names)
+
+
+def _as_member(value: Any) -> Any:
+    if isinstance(value, bool | float) or value is None:
+        return value
+    if isinstance(value, int):
+        return value if -(2**63) <= value < 2**63 else _as_float(value)
+    return _as_text(value).strip()
 
 
 def _as_float(value: float) -> float:
