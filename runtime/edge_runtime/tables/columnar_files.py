@@ -235,7 +235,7 @@ def open_columnar(path: str, stream: ByteStream, kind: Kind, are_kept: bool) -> 
     """
     try:
         if not stream.is_seekable:
-            raise InvalidInput(f"{printable(path)} is a pipe, and such a file is not read from first to last; save it")
+            raise InvalidInput(f"{printable(path)} is a pipe, which can carry CSV and JSON; save it in a file")
         packed = None
         most = stream.most
         if stream.packing is not None:

@@ -9,7 +9,7 @@ from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.json_depth import levels
 from edge_runtime.contract.limits import how_to_raise
 from edge_runtime.contract.terminal import counted, printable
-from edge_runtime.tables.blocks import Block, Place
+from edge_runtime.tables.blocks import Block, Parsed, Place
 from edge_runtime.tables.dialect import Dialect
 from edge_runtime.tables.json_blocks import JsonBlock, JsonFormat
 from edge_runtime.tables.json_records import are_objects, values
@@ -41,27 +41,28 @@ class JsonFile:
         self._source, self.name, self._limits = source, source.name, source.limits
         self.dialect: Dialect | None = dialect
         self._format = JsonFormat(source.name, source.limits, {})
-        sample = source.sample
+        parsed = self._looked_at(source.sample, is_last=False)
+        # The first lines of a pipe may not be a whole object yet.
+        while (parsed is None or not parsed.batch.num_rows) and source.look_further():
+            parsed = self._looked_at(source.sample, is_last=False)
+        parsed = parsed or self._looked_at(source.sample, is_last=True)
+        if parsed is not None and not parsed.batch.num_rows and parsed.faults:
+            fault = parsed.faults[0]
+            raise InvalidInput(f"{printable(self.name)} line {fault.line}: {fault.reason}")
+        self.names = () if parsed is None else tuple(dict.fromkeys(parsed.batch.schema.names))
+        source.forget_sample()
+
+    def _looked_at(self, sample: bytes, is_last: bool) -> Parsed | None:
+        """The rows in the first bytes, by which is decided how the file is written; None if there are none yet."""
         text = sample.lstrip(_SPACES)
         self._is_array = text.startswith(b"[")
         # Where the first value may begin.
         self._start = len(sample) - len(text) + 1 if self._is_array else 0
         self._are_lines = not self._is_array and _are_lines(sample)
-        place = Place(0, self._start, 1, 1 + sample.count(b"\n", 0, self._start))
-        self._first_line = place.line
-        names: dict[str, None] = {}
-        block = (
-            self._block(sample[self._start :], place, is_last=False, read=0)[0]
-            or self._block(sample[self._start :], place, is_last=True, read=0)[0]
-        )
-        if block is not None:
-            parsed = block.parse()
-            names = dict.fromkeys(parsed.batch.schema.names)
-            if not parsed.batch.num_rows and parsed.faults:
-                fault = parsed.faults[0]
-                raise InvalidInput(f"{printable(self.name)} line {fault.line}: {fault.reason}")
-        self.names = tuple(names)
-        source.forget_sample()
+        self._first_line = 1 + sample.count(b"\n", 0, self._start)
+        place = Place(0, self._start, 1, self._first_line)
+        block, _, _ = self._block(sample[self._start :], place, is_last, read=0)
+        return None if block is None else block.parse()
 
     def without_header(self, names: Sequence[str]) -> "JsonFile":
         """The same file: its columns always have names."""

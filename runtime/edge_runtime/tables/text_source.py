@@ -51,6 +51,13 @@ class TextSource:
         """The lines at its beginning, the last of them perhaps not whole; with surrogates for what is not UTF-8."""
         return list(io.StringIO(self.sample.decode(errors="surrogateescape"), newline=""))
 
+    def look_further(self) -> bool:
+        """Put more of a pipe into the sample, once it comes; False at the end, of a file, and of a line too long."""
+        with reading(self.name):
+            more = self._pipe.read(_SAMPLE, True) if self._pipe is not None else b""
+        self.sample += more
+        return bool(more) and len(self.sample) <= (self.limits.line_bytes or 1 << 62)
+
     def forget_sample(self) -> None:
         """Free the memory of the sample, unless it is all that is left of what a pipe gave."""
         if not self.is_live:
