@@ -127,7 +127,7 @@ def answer_table(
     )
     source = open_source(input_file, options, limits, features_of(predictor), shell.note)
     tell_ignored(source, predictor, options)
-    files, stream = targets(source, bulk.output or _Stdout(), bulk.rejects, bulk.summary, bulk.resume)
+    files, stream = targets(predictor, source, bulk.output or _Stdout(), bulk.rejects, bulk.summary, bulk.resume)
     is_shown = bulk.output is None and sys.stdout.isatty()
     # Answers on the terminal show the progress themselves.
     total = 0 if is_shown else source.size or 0

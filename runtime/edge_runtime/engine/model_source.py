@@ -115,6 +115,12 @@ class ModelSource(OpenedFiles):
         """What to call it in messages."""
         return printable(self._given) if self._given else "the model"
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The model's file, if it has one, its files with weights, and the one with its signature."""
+        signed = [] if self._trust is None or not self.path else self._trust.files(Path(self.path))
+        return (*super().files, *signed)
+
     @cached_property
     def model(self) -> Path | bytes:
         """The file, or the content if it has none."""

@@ -60,6 +60,11 @@ class OpenedFiles:
         return (*self._others.values(), *([] if self.data is None else [self.data]))
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """The model's file, if it has one, and its files with weights."""
+        return (*([Path(self.path)] if self.path else []), *self.weight_files)
+
+    @property
     def refers_to_files(self) -> bool:
         """Whether the model has weights in other files."""
         return bool(self._others)

@@ -3,14 +3,16 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from edge_runtime.arrow_answers import ArrowAnswers, output_batch
 from edge_runtime.contract.errors import InvalidInput, NoSignature
-from edge_runtime.contract.terminal import suggestion
+from edge_runtime.contract.terminal import one_line, suggestion
 from edge_runtime.contract.values import listed
 from edge_runtime.predictor import Predictor
 from edge_runtime.scoring.options import Keep, Options
@@ -123,9 +125,10 @@ class BlockAnswers:
         whole = pa.RecordBatch.from_arrays([*kept, *answers.columns], names=[*self.kept, *answers.schema.names])
         return Answered(whole, unseen, rejected, tally)
 
-    def of_no_rows(self) -> Answered:
-        """The answers to a source that has no rows."""
-        batch = pa.RecordBatch.from_pydict({name: pa.array([], kind) for name, kind in self.types.items()})
+    def of_no_rows(self, types: Mapping[str, Any] = MappingProxyType({})) -> Answered:
+        """The answers to a source that has no rows, whose columns have these types, as far as it says so."""
+        own = {**self.types, **{name: types[name] for name in self.kept if name in types}}
+        batch = pa.RecordBatch.from_pydict({name: pa.array([], _plain_type(kind)) for name, kind in own.items()})
         return self.of("", Parsed(batch, np.empty(0, np.int64), [], str))
 
     def _answered(
@@ -179,8 +182,37 @@ def kept_columns(keep: Keep, columns: Sequence[str]) -> list[str]:
 
 
 def _column(batch: Any, name: str) -> Any:
-    """A column of a batch; of JSON, objects may all lack it."""
-    return batch.column(name) if name in batch.schema.names else pa.nulls(batch.num_rows, pa.string())
+    """A column of a batch, by its values; of JSON, objects may all lack it.
+
+    Blocks have dictionaries of their own, also such with indices of other widths, and few formats hold several of them.
+    """
+    if name not in batch.schema.names:
+        return pa.nulls(batch.num_rows, pa.string())
+    column = batch.column(name)
+    try:
+        while pa.types.is_run_end_encoded(column.type):
+            column = pc.run_end_decode(column)
+        kind = _plain_type(column.type)
+        return column if kind == column.type else column.cast(kind)
+    except pa.ArrowException as error:
+        raise InvalidInput(f"the column {name} cannot be kept: {one_line(error)}") from error
+
+
+def _plain_type(kind: Any) -> Any:
+    """The type of the values of a column of dictionaries, also within lists and structures."""
+    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
+        return _plain_type(kind.value_type)
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_plain_type(field.type)) for field in kind])
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        values = kind.value_field.with_type(_plain_type(kind.value_type))
+        if pa.types.is_fixed_size_list(kind):
+            return pa.list_(values, kind.list_size)
+        return pa.large_list(values) if pa.types.is_large_list(kind) else pa.list_(values)
+    if pa.types.is_map(kind):
+        items = kind.item_field.with_type(_plain_type(kind.item_type))
+        return pa.map_(kind.key_field.with_type(_plain_type(kind.key_type)), items, kind.keys_sorted)
+    return kind
 
 
 def _of_fault(fault: Fault) -> Rejected:

@@ -127,7 +127,7 @@ class _Writing:
         if self._sink is None:
             if self._path is None and self._output.is_text:
                 raise InvalidInput(f"{self._source.name} has no rows")
-            empty = self._answers.of_no_rows()
+            empty = self._answers.of_no_rows(self._source.types)
             self._sink = self._opened(None if self._output.is_text else self._pieces.of(empty).schema)
             if self._output.is_text:
                 self._sink.write(self._pieces.header(empty))

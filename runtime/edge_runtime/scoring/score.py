@@ -73,8 +73,7 @@ def score(
         decimal: the decimal mark of its numbers, "." or ","; by default it is found.
         encoding: of text; by default UTF-8, or what a byte order mark says.
         device: as `Predictor` takes it, if `model` is a path.
-        threads: how many blocks of rows are answered at a time, by as many threads, or workers of a cluster; by default
-            one for each processor.
+        threads: how many of them, or workers of a cluster, answer blocks of rows; by default one for each processor.
         engine: "ray" for a Ray cluster in place of threads of this process; see docs/scale.md.
         address: of the cluster.
         limits: how much the model and the files may take.
@@ -105,7 +104,7 @@ def score(
     here, workers = engine_of(engine, address, device, threads)
     predictor = model if isinstance(model, Predictor) else Predictor(model, here, threads=1, limits=limits)
     opened = open_source(source, options, limits, features_of(predictor))
-    files, stream = targets(opened, path if path is not None else target, rejects, summary, resume)
+    files, stream = targets(predictor, opened, path if path is not None else target, rejects, summary, resume)
     return Job(predictor, opened, output, options, engine=workers).run(files, stream, resume)
 
 

@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -32,6 +32,7 @@ class Opened(Protocol):
     Attributes:
         name: what messages call it.
         names: its columns.
+        types: their types in Arrow, if it has them before it is read: text has none.
         files: its files; none of a stream or a pipe, which can be read only once.
         size: how many bytes its files have; None if that is not known.
         is_live: whether it is a pipe, of which rows are answered as they come.
@@ -47,6 +48,9 @@ class Opened(Protocol):
 
     @property
     def names(self) -> Sequence[str]: ...  # noqa: D102
+
+    @property
+    def types(self) -> Mapping[str, pa.DataType]: ...  # noqa: D102
 
     @property
     def files(self) -> Sequence[str]: ...  # noqa: D102
@@ -77,6 +81,7 @@ class TableSource:
         is_one = isinstance(source, str | os.PathLike) and source != "-"
         self.name = str(source) if is_one else table.name
         self.names, self.size, self.is_live = table.names, table.size, table.is_live
+        self.types = table.types
         self.files: Sequence[str] = () if table.is_live else table.files
         self.may_vary = table.may_vary
         self.decimal = "." if table.dialect is None else table.dialect.decimal
@@ -97,6 +102,7 @@ class StreamSource:
         """Take a `pyarrow.RecordBatchReader`."""
         self._reader = reader
         self.names = list(reader.schema.names)
+        self.types: Mapping[str, pa.DataType] = dict(zip(self.names, reader.schema.types, strict=True))
 
     def blocks(self, start: Place | None, columns: Sequence[str]) -> Iterator[Block]:
         """See `Opened`. It is read once."""

@@ -130,10 +130,12 @@ def _with_exponents(column: Any, text: Any) -> Any:
 
 
 def _as_json(column: Any) -> Any:
-    values = (
-        None if value is None else json.dumps(value, ensure_ascii=False, default=str) for value in column.to_pylist()
-    )
-    return pa.array(values, pa.string())
+    try:
+        values = column.to_pylist()
+    except (ArithmeticError, ValueError, LookupError, pa.ArrowException) as error:
+        raise InvalidInput(f"a kept column cannot be written as text: {one_line(error)}") from error
+    texts = (None if value is None else json.dumps(value, ensure_ascii=False, default=str) for value in values)
+    return pa.array(texts, pa.string())
 
 
 def _each_distinct(text: Any, change: Callable[[str], str]) -> Any:

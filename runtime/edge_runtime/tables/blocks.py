@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -70,8 +70,21 @@ class Parsed:
 
 def row_text(batch: pa.RecordBatch, place: int) -> str:
     """A row of a record batch as an object of JSON."""
-    (row,) = batch.slice(place, 1).to_pylist()
+    part = batch.slice(place, 1)
+    row = {name: _shown(column) for name, column in zip(part.schema.names, part.columns, strict=True)}
     return json.dumps(row, ensure_ascii=False, default=str)
+
+
+def _shown(column: pa.Array) -> Any:
+    """The only value of a column, or its text if Python has no such value, such as a date before the year 1."""
+    try:
+        return column[0].as_py()
+    except UnicodeDecodeError:
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+            return column[0].as_buffer().to_pybytes().decode(errors="backslashreplace")
+    except (ArithmeticError, ValueError, LookupError, pa.ArrowException):
+        pass
+    return column.to_string(skip_new_lines=True)[1:-1]
 
 
 class Block(Protocol):

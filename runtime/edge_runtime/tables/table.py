@@ -1,8 +1,10 @@
 """A table in one file or in many, read in blocks."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
+
+import pyarrow as pa
 
 from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.limits import DEFAULTS, Limits, how_to_raise
@@ -10,7 +12,7 @@ from edge_runtime.contract.terminal import counted, printable, shortened
 from edge_runtime.contract.values import listed
 from edge_runtime.tables.blocks import Block, Place
 from edge_runtime.tables.byte_streams import STDIN, ByteStream, reading
-from edge_runtime.tables.columnar_files import open_columnar
+from edge_runtime.tables.columnar_files import ColumnarFile, open_columnar
 from edge_runtime.tables.csv_files import CsvFile
 from edge_runtime.tables.dialect import Dialect, checked_decimal, checked_delimiter
 from edge_runtime.tables.files import find_files, kind_of
@@ -67,6 +69,7 @@ class Table:
         files: the paths of its files.
         name: what messages call its first file.
         names: of the columns, in the order of the first file. Of JSON, those in its first lines.
+        types: of the columns, as the first file has them; none of text.
         dialect: how its first file writes it; None if that is not text.
         size: how many bytes its files have on the disk; None if there is a pipe among them.
         is_live: whether it is a pipe, of which rows are given on as they come.
@@ -78,6 +81,10 @@ class Table:
         self._limits = limits
         self._files, self.files = tuple(files), tuple(paths)
         self.name, self.names, self.dialect = files[0].name, files[0].names, files[0].dialect
+        first = files[0]
+        self.types: Mapping[str, pa.DataType] = {}
+        if isinstance(first, ColumnarFile):
+            self.types = dict(zip(first.names, first.schema.types, strict=True))
         sizes = [Path(path).stat().st_size if path != STDIN and Path(path).is_file() else None for path in paths]
         self.size = None if None in sizes else sum(size or 0 for size in sizes)
         self.is_live = self.size is None

@@ -1,6 +1,7 @@
 """The answers to blocks: kept columns, bad rows, counts."""
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from paths import MODELS
 
@@ -48,6 +49,29 @@ def test_a_model_without_a_signature() -> None:
 def test_what_the_model_does_not_have() -> None:
     with pytest.raises(NoFeatures):
         BlockAnswers(IMAGES, ["image"], Options(flag_unseen=True))
+
+
+CODES = pa.array(["a", "b", None]).dictionary_encode()
+ENCODED = [
+    (CODES, pa.string()),
+    (pc.run_end_encode(pa.array(["a", "a", "b"])), pa.string()),
+    (pa.StructArray.from_arrays([CODES], ["x"]), pa.struct([("x", pa.string())])),
+    (pa.ListArray.from_arrays([0, 2, 2, 3], CODES), pa.list_(pa.string())),
+    (pa.LargeListArray.from_arrays([0, 2, 2, 3], CODES), pa.large_list(pa.string())),
+    (pa.FixedSizeListArray.from_arrays(CODES, 1), pa.list_(pa.string(), 1)),
+    (pa.MapArray.from_arrays([0, 1, 2, 3], pa.array([1, 2, 3]), CODES), pa.map_(pa.int64(), pa.string())),
+]
+
+
+@pytest.mark.parametrize(("column", "kind"), ENCODED)
+def test_encoded_columns_are_kept_by_their_values(column: pa.Array, kind: pa.DataType) -> None:
+    table = pa.table({"x1": ["1", "bad", "2"], "x2": [1.0] * 3, "kept": column})
+    found = answered(FOUR, table, Options(keep=["kept"])).batch["kept"]
+    assert found.type == kind
+    values = column.to_pylist()
+    assert found.to_pylist() == [values[0], values[2]]
+    empty = BlockAnswers(FOUR, table.column_names, Options(keep=["kept"])).of_no_rows({"kept": column.type})
+    assert empty.batch["kept"].type == kind
 
 
 def test_kept_columns() -> None:

@@ -174,6 +174,70 @@ def test_a_source_without_rows(rows: Path) -> None:
         assert read(target).num_rows == 0 if name.endswith("parquet") else target.read_text().startswith("label,")
 
 
+@pytest.mark.parametrize("model", [Path, Predictor])
+@pytest.mark.parametrize("other", ["rejects", "summary"])
+def test_the_model_is_not_overwritten(rows: Path, model: Any, other: str) -> None:
+    path = rows.with_name("model")
+    path.write_bytes((MODELS / "four_blobs.onnx").read_bytes())
+    arguments: dict[str, Any] = {other: path}
+    with pytest.raises(CannotWrite, match="it is a file of the model"):
+        score(model(path), rows, rows.with_name("a.csv"), **arguments)
+    assert path.read_bytes() == (MODELS / "four_blobs.onnx").read_bytes()
+    assert not rows.with_name("a.csv").exists()
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet", "a.feather", "a.arrow"])
+@pytest.mark.parametrize("source", ["parquet", "feather"])
+def test_kept_categories_are_written_as_their_values(tmp_path: Path, source: str, name: str) -> None:
+    for part in (0, 1):
+        words = pa.array([f"{part}-{word}" for word in range(100)] + [None])
+        codes = words.dictionary_encode()
+        kat = pa.DictionaryArray.from_arrays(codes.indices.cast(pa.int8()), codes.dictionary)
+        table = pa.table({"x1": [float(part)] * 101, "x2": [1.0] * 101, "kat": kat})
+        write = pa.parquet.write_table if source == "parquet" else pa.feather.write_feather
+        write(table, tmp_path / f"t-{part}.{source}")
+    target = tmp_path / name
+    assert score(FOUR, f"{tmp_path}/t-*", target, keep=["kat"]).scored == 202
+    if name == "a.jsonl":
+        found = [json.loads(line)["kat"] for line in target.read_text().splitlines()]
+    else:
+        found = [value or None for value in read(target)["kat"].to_pylist()]
+    one, other = ([f"{part}-{word}" for word in range(100)] for part in (0, 1))
+    assert found == [*one, None, *other, None]
+
+
+def test_kept_columns_of_no_rows_have_their_types(tmp_path: Path) -> None:
+    kat = pa.array(["a"]).dictionary_encode()
+    table = pa.table({"x1": [1.0], "x2": [1.0], "kat": kat, "id": pa.array([7], pa.int16())})
+    pa.parquet.write_table(table[:0], tmp_path / "none.parquet")
+    for number, source in enumerate((table, table[:0], tmp_path / "none.parquet")):
+        target = tmp_path / f"a{number}.parquet"
+        score(FOUR, source, target, keep=["kat", "id"])
+        assert read(target).schema.field("kat").type == pa.string()
+        assert read(target).schema.field("id").type == pa.int16()
+
+
+DATES = [
+    (pa.array([2**60, 0], pa.timestamp("us")), str(2**60)),
+    (pa.array([2**60, 0], pa.timestamp("us", tz="UTC")), str(2**60)),
+    (pa.array([2**31 - 1, 0], pa.int32()).cast(pa.date32()), str(2**31 - 1)),
+    (pa.array([-1_000_000, 0], pa.int32()).cast(pa.date32()), "-0768-02-04"),
+    (pa.array([[2**60], []], pa.list_(pa.timestamp("us"))), str(2**60)),
+]
+
+
+@pytest.mark.parametrize(("dates", "shown"), DATES)
+def test_a_rejected_row_with_a_date_that_python_has_not(tmp_path: Path, dates: Any, shown: str) -> None:
+    table = pa.table({"x1": ["bad", "1"], "x2": [1.0, 1.0], "on": dates})
+    pa.parquet.write_table(table, tmp_path / "t.parquet")
+    rejects = tmp_path / "rejects.csv"
+    for source in (table, tmp_path / "t.parquet"):
+        summary = score(FOUR, source, tmp_path / "a.csv", rejects=rejects, keep=["on"])
+        assert (summary.scored, summary.rejected) == (1, 1)
+        ((*_, record),) = list(csv.reader(io.StringIO(rejects.read_text())))[1:]
+        assert shown in json.loads(record)["on"]
+
+
 def test_many_files_in_order(tmp_path: Path) -> None:
     for place in range(3):
         (tmp_path / f"part-{place}.csv").write_text("x1,x2\n" + f"{place},1\n" * 1000)
