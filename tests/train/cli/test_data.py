@@ -131,6 +131,40 @@ def test_dates_that_an_option_names(table: Path) -> None:
         kinds(path, date=["day"], categorical=["day"])
 
 
+def versions(path: Path, name: str) -> list[str]:
+    """Write a table with a column of many numbers with two decimals; they are returned as they are spelled."""
+    spelled = [f"{number / 100:.2f}" for number in range(100, 1300)]
+    rows = (f"{version},{'ab'[place % 2]},{place % 3}\n" for place, version in enumerate(spelled * 5))
+    path.write_text(f'"{name}",y,w\n' + "".join(rows))
+    return spelled
+
+
+@pytest.mark.parametrize(("name", "words"), [("v", "v"), ("v", "w, v"), ("v,1", "v,1")])
+def test_categories_stay_as_they_are_spelled(tmp_path: Path, name: str, words: str) -> None:
+    spelled = versions(tmp_path / "t.csv", name)
+    dataset = table_dataset(TableOptions(tmp_path / "t.csv", "y", categorical=[words]), seed=0)
+    assert dataset.signature.features[0].categories == tuple(sorted(spelled))
+
+
+def test_classes_stay_as_they_are_spelled(tmp_path: Path) -> None:
+    spelled = versions(tmp_path / "t.csv", "v")
+    dataset = table_dataset(TableOptions(tmp_path / "t.csv", "v", task="classification"), seed=0)
+    assert dataset.signature.labels == tuple(sorted(spelled))
+
+
+def test_a_cell_that_is_not_a_date_is_shown_as_it_is_spelled(tmp_path: Path) -> None:
+    versions(tmp_path / "t.csv", "v")
+    with pytest.raises(TableError, match=r"v is '1\.00', not a date"):
+        table_dataset(TableOptions(tmp_path / "t.csv", "y", date=["v"]), seed=0)
+
+
+def test_categories_of_floats_are_spelled_as_the_runtime_does(tmp_path: Path) -> None:
+    numbers = [number / 100 for number in range(100, 1700)] * 10
+    pq.write_table(pa.table({"v": numbers, "y": ["a", "b"] * 8_000}), tmp_path / "t.parquet")
+    dataset = table_dataset(TableOptions(tmp_path / "t.parquet", "y", categorical=["v"]), seed=0)
+    assert {"1.1", "1.11", "2"} < set(dataset.signature.features[0].categories)
+
+
 def test_a_name_with_commas_is_one_name() -> None:
     path = Path("t.csv")
     path.write_text('"a,b",a,b,y\n' + "".join(f"{row},{row},{row},{row % 2}\n" for row in range(20)))

@@ -111,7 +111,12 @@ def _read(options: TableOptions) -> tuple[list[Column | DroppedColumn], Target, 
     """The columns of the table but the target, the target, and how many rows the table has."""
     path = options.path
     table = read_table(
-        path, options.limits, encoding=options.encoding, delimiter=options.delimiter, decimal=options.decimal
+        path,
+        options.limits,
+        encoding=options.encoding,
+        delimiter=options.delimiter,
+        decimal=options.decimal,
+        text=_text_columns(options),
     )
     names, rows = table.column_names, table.num_rows
     given = {
@@ -139,6 +144,16 @@ def _read(options: TableOptions) -> tuple[list[Column | DroppedColumn], Target, 
         date_order=options.date_order,
     )
     return columns, target, rows
+
+
+def _text_columns(options: TableOptions) -> set[str]:
+    """What may be names of columns whose spelling counts: as categories, 1.10 and 1.1 are two.
+
+    In dates it counts for the message about a cell that is not one.
+    """
+    words = [*options.categorical, *options.date]
+    parts = [part.strip() for word in words for part in word.split(",")]
+    return {*words, *parts, *([options.target] if options.task == "classification" else [])}
 
 
 def _column_names(words: Sequence[str], names: Sequence[str], path: Path) -> list[str]:

@@ -1,6 +1,6 @@
 """Reading a table to train on: all of it, columns that are surely numbers as numbers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,6 +20,7 @@ def read_table(
     encoding: str | None = None,
     delimiter: str | None = None,
     decimal: str | None = None,
+    text: Collection[str] = (),
 ) -> pa.Table:
     """The table in a file, in the files that a pattern such as `logs/*.csv` matches, or in those of a folder.
 
@@ -32,6 +33,7 @@ def read_table(
         encoding: of text; None to find it, or UTF-8.
         delimiter: the character between the cells of CSV; None to find it.
         decimal: the decimal mark of CSV, "." or ","; None to find it.
+        text: columns whose spelling counts, such as categories; names that no column has are ignored.
 
     Returns:
         An Arrow table of at least one row. The columns of CSV are strings, without white space around them; but
@@ -52,22 +54,22 @@ def read_table(
             table.close()
             raise TableError(f"{printable(source)} is a pipe, and a table is read more than once; save it in a file")
         table.check_headers()
-        return _gathered(table)
+        return _gathered(table, text)
     except InvalidInput as error:
         raise TableError(str(error)) from error
 
 
-def _gathered(table: Table) -> pa.Table:
+def _gathered(table: Table, text: Collection[str]) -> pa.Table:
     decimal = table.dialect.decimal if table.dialect is not None else "."
     # Numbers with a decimal comma stay text: what they are is found in all of them.
     as_text = decimal != "." or table.dialect is None or table.dialect.delimiter is None
-    columns = {name: GatheredColumn(name, as_text) for name in table.names}
+    columns = {name: GatheredColumn(name, as_text or name in text) for name in table.names}
     count = 0
     for batch in _batches(table, columns):
         found = dict(zip(batch.schema.names, batch.columns, strict=True))
         for name in found:
             if name not in columns:
-                columns[name] = GatheredColumn(name, as_text)
+                columns[name] = GatheredColumn(name, as_text or name in text)
                 columns[name].add(pa.nulls(count))
         for name, column in columns.items():
             column.add(found[name] if name in found else pa.nulls(batch.num_rows))
@@ -77,7 +79,7 @@ def _gathered(table: Table) -> pa.Table:
     if again := {name: GatheredColumn(name, as_text=True) for name, column in columns.items() if column.has_changed}:
         for batch in _batches(table, again):
             for name, column in again.items():
-                column.add(batch[name])
+                column.add(batch[name] if name in batch.schema.names else pa.nulls(batch.num_rows))
         columns |= again
     found = pa.table({name: column.cells() for name, column in columns.items()})
     pa.default_memory_pool().release_unused()

@@ -49,9 +49,13 @@ class GatheredColumn:
         """Take the cells of the next block."""
         if self.has_changed:
             return
+        cells = _plain(cells)
         if pa.types.is_string(cells.type):
             cells = self._text(cells)
-        elif self._form == "integers":
+        elif self._form in ("integers", "numbers"):
+            if not (_is_number(cells.type) or pa.types.is_null(cells.type)):
+                self._give_up()
+                return
             cells = cells.cast(pa.float64())
         if self._blocks and cells.type != self._blocks[0].type:
             self._make_piece()
@@ -61,8 +65,14 @@ class GatheredColumn:
             self._make_piece()
 
     def _make_piece(self) -> None:
-        self._chunks.append(pa.chunked_array(self._blocks).unify_dictionaries().combine_chunks())
+        # Arrow cannot join all that is nested; nothing is learned from it, so its blocks stay as they are.
+        is_nested = pa.types.is_nested(self._blocks[0].type)
+        self._chunks += self._blocks if is_nested else [_joined(self._blocks)]
         self._blocks, self._size = [], 0
+
+    def _give_up(self) -> None:
+        self.has_changed = True
+        self._chunks, self._blocks = [], []
 
     def _text(self, cells: pa.Array) -> pa.Array:
         if self._form is None:
@@ -76,8 +86,7 @@ class GatheredColumn:
         if numbers is not None and self._form == "integers":
             numbers = _integers(cells, numbers)
         if numbers is None:
-            self.has_changed = True
-            self._chunks, self._blocks = [], []
+            self._give_up()
             return cells
         return numbers
 
@@ -101,6 +110,32 @@ class GatheredColumn:
         if all(_is_number(kind) or pa.types.is_boolean(kind) or _is_text(kind) for kind in plain):
             return pa.string()
         raise TableError(f"{self.name} is {plain[0]} in some rows, and {plain[1]} in others; make it one of them")
+
+
+def _plain(cells: pa.Array) -> pa.Array:
+    """The same cells, run-end encoded or a dictionary no more; but text that is one becomes one that Arrow can join.
+
+    Arrow joins dictionaries without nulls in them, and as many as their indices can tell apart.
+    """
+    if pa.types.is_run_end_encoded(cells.type):
+        runs = pa.array(np.arange(len(cells.values), dtype=np.int32))
+        places = pc.run_end_decode(pa.RunEndEncodedArray.from_arrays(cells.run_ends, runs))
+        places, entries = places.slice(cells.offset, len(cells)), cells.values
+    elif pa.types.is_dictionary(cells.type):
+        places, entries = cells.indices.cast(pa.int32()), cells.dictionary
+    else:
+        return cells
+    if not _is_text(entries.type):
+        return _plain(entries.take(places))
+    entries = entries.cast(pa.string())
+    if entries.null_count:
+        known = entries.is_valid().to_numpy(zero_copy_only=False)
+        places = pa.array(np.cumsum(known, dtype=np.int32) - 1, mask=~known).take(places)
+    return pa.DictionaryArray.from_arrays(places, entries.drop_null())
+
+
+def _joined(blocks: list[pa.Array]) -> pa.Array:
+    return pa.chunked_array(blocks).unify_dictionaries().combine_chunks()
 
 
 def _form_of(cells: pa.Array, as_text: bool) -> str:
