@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_train import read_table
+from edge_train import TableError, read_table
 from edge_train.table.columns import find_columns
 from edge_train.table.gathered_column import GatheredColumn
 
@@ -126,3 +126,16 @@ def test_numbers_in_one_file_and_words_in_another(tmp_path: Path) -> None:
     pa.feather.write_feather(pa.table({"c": dictionary(["x", None])}), str(tmp_path / "2.feather"))
     (tmp_path / "3.jsonl").write_text('{"d": 1}\n')
     assert read_table(tmp_path)["c"].to_pylist() == [*numbers, "x", None, None]
+
+
+@pytest.mark.parametrize("numbers", [["1.234", "3"], ["1.234", "true"]])
+def test_numbers_of_json_among_text_with_commas_are_refused(tmp_path: Path, numbers: list[str]) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text("".join(f'{{"a": {value}}}\n' for value in [*numbers, '"5,00 €"']))
+    with pytest.raises(TableError, match="a has numbers in some rows, and text such as '5,00 €' in others"):
+        read_table(path)
+    path.write_text("".join(f'{{"a": {value}}}\n' for value in ["5", "true", '"5,00 €"', "null"]))
+    assert read_table(path)["a"].to_pylist() == ["5", "true", "5,00 €", None]
+    # Text and numbers in blocks of their own.
+    with pytest.raises(TableError, match="such as '1,5' in others"):
+        gathered(pa.array(["1,5"]), pa.array([1.5]))

@@ -44,11 +44,16 @@ class GatheredColumn:
         self._blocks: list[pa.Array] = []
         self._size = 0
         self._form: str | None = None
+        self._has_fractions = False
 
     def add(self, cells: pa.Array) -> None:
         """Take the cells of the next block."""
         if self.has_changed:
             return
+        if pa.types.is_union(cells.type):
+            values = cells.to_pylist()
+            self._has_fractions |= any(isinstance(value, float) and value % 1 for value in values)
+            cells = pa.array([None if value is None else category_string(value) for value in values], pa.string())
         cells = _plain(cells)
         if pa.types.is_string(cells.type):
             cells = self._text(cells)
@@ -101,7 +106,19 @@ class GatheredColumn:
         chunks, self._chunks = self._chunks, []
         kinds = list(dict.fromkeys(chunk.type for chunk in chunks if not pa.types.is_null(chunk.type)))
         kind = kinds[0] if len(kinds) == 1 else pa.null() if not kinds else self._common(kinds)
-        return pa.chunked_array([_cast(chunk, kind) for chunk in chunks], kind)
+        found = pa.chunked_array([_cast(chunk, kind) for chunk in chunks], kind)
+        if self._has_fractions or (_is_text(kind) and any(map(pa.types.is_floating, kinds))):
+            self._refuse_commas(found)
+        return found
+
+    def _refuse_commas(self, cells: pa.ChunkedArray) -> None:
+        """Raise TableError for text such as 5,00 among numbers with fractions, which would be read like it."""
+        words = pc.unique(cells).cast(pa.string())
+        if len(found := words.filter(pc.match_substring_regex(words, r"\d,\d"))):
+            raise TableError(
+                f"{self.name} has numbers in some rows, and text such as {found[0].as_py()[:60]!r} in others; write "
+                "all of them as one"
+            )
 
     def _common(self, kinds: list[pa.DataType]) -> pa.DataType:
         plain = [kind.value_type if pa.types.is_dictionary(kind) else kind for kind in kinds]
@@ -139,7 +156,7 @@ def _joined(blocks: list[pa.Array]) -> pa.Array:
 
 
 def _form_of(cells: pa.Array, as_text: bool) -> str:
-    """How text is kept that begins with these cells: as numbers, integers, strings that are kept once each, or text."""
+    """How text that begins with these cells is kept: as numbers, integers, strings once each, or text."""
     if len(cells) <= _FEW_NUMBERS:
         return "text"
     different = pc.count_distinct(cells).as_py()
