@@ -12,7 +12,7 @@ from paths import MODELS
 
 from edge_runtime import InvalidInput, Predictor, score
 
-pytest.importorskip("pyarrow")
+parquet = pytest.importorskip("pyarrow.parquet")
 
 SALES = Predictor(MODELS / "sales.onnx", device="cpu")
 CELLS: dict[str, list[Any]] = {
@@ -62,3 +62,11 @@ def test_rows_without_a_column_are_rejected(tmp_path: Path) -> None:
     summary = score(SALES, rows, tmp_path / "a.csv", rejects=tmp_path / "bad.csv")
     assert (summary.scored, summary.rejected) == (1, 100_000)
     assert '2,sold,"the value is missing' in (tmp_path / "bad.csv").read_text()
+
+
+def test_kept_values_of_different_types_are_text(tmp_path: Path) -> None:
+    rows, target = tmp_path / "rows.jsonl", tmp_path / "a.parquet"
+    row = {name: cells[0] for name, cells in CELLS.items()}
+    rows.write_text("".join(json.dumps({**row, "id": value}) + "\n" for value in (1.5, "a", None, True, 7)))
+    score(SALES, rows, target, keep=["id"])
+    assert parquet.read_table(target)["id"].to_pylist() == ["1.5", "a", None, "true", "7"]
