@@ -14,7 +14,7 @@ from edge_runtime.contract.progress import Progress
 from edge_runtime.contract.terminal import counted, printable
 from edge_runtime.contract.values import listed
 from edge_runtime.scoring.features import features_of
-from edge_runtime.scoring.formats import Format, format_of
+from edge_runtime.scoring.formats import Format, check_rejects, format_of
 from edge_runtime.scoring.options import Keep, Options
 
 if TYPE_CHECKING:
@@ -72,6 +72,11 @@ class Bulk:
             raise shell.UsageError("--address and --workers are those of a cluster, with --engine ray")
         if self.strict and self.rejects is not None:
             raise shell.UsageError("--strict stops at the first row that --rejects would keep; give one of them")
+        if self.rejects is not None:
+            try:
+                check_rejects(str(self.rejects))
+            except InvalidInput as error:
+                raise shell.UsageError(f"--rejects {error}") from error
         if self.output is not None:
             if asked.output_format != "text":
                 raise shell.UsageError("--format is for stdout; the name of --output says how it is written")

@@ -106,6 +106,7 @@ class BlockAnswers:
 
         Raises:
             InferenceFailed: the model failed.
+            InvalidInput: a column cannot be kept, as its text is not UTF-8.
         """
         batch = parsed.batch
         read = self._reader.read(batch)
@@ -113,6 +114,8 @@ class BlockAnswers:
         if read.good is not None:
             good = pa.array(read.good)
             kept = [column.filter(good) for column in kept]
+        for column_name, column in zip(self.kept, kept, strict=True):
+            _check_text(column_name, column)
         rows = batch.num_rows - len(read.bad)
         tally = Tally(scored=rows, rejected=len(read.bad) + len(parsed.faults))
         answers, unseen = self._answered(read.feed, rows, tally)
@@ -170,14 +173,14 @@ def kept_columns(keep: Keep, columns: Sequence[str]) -> list[str]:
     """The columns that are kept, in the order in which they are named.
 
     Raises:
-        InvalidInput: the source has no such column.
+        InvalidInput: the source has no such column, or several of its name.
     """
-    if keep == "all":
-        return list(columns)
-    names = list(dict.fromkeys(keep))
-    known = set(columns)
+    known = Counter(columns)
+    names = list(known) if keep == "all" else list(dict.fromkeys(keep))
     if absent := [name for name in names if name not in known]:
         raise InvalidInput(f"there is no column {listed(absent)} to keep{suggestion(absent[0], columns)}")
+    if twice := [name for name in names if known[name] > 1]:
+        raise InvalidInput(f"there is more than one column {listed(twice)} to keep; rename one of them")
     return names
 
 
@@ -197,6 +200,16 @@ def _column(batch: Any, name: str) -> Any:
             column = pc.run_end_decode(column)
         kind = _plain_type(column.type)
         return column if kind == column.type else column.cast(kind)
+    except pa.ArrowException as error:
+        raise InvalidInput(f"the column {name} cannot be kept: {one_line(error)}") from error
+
+
+def _check_text(name: str, column: Any) -> None:
+    """Raise InvalidInput if text in a column is not UTF-8: that of a stream is as somebody else has made it."""
+    if pa.types.is_primitive(column.type):
+        return
+    try:
+        column.validate(full=True)
     except pa.ArrowException as error:
         raise InvalidInput(f"the column {name} cannot be kept: {one_line(error)}") from error
 

@@ -59,6 +59,16 @@ class Format:
         return pa.Codec("zstd", _ZSTD_LEVEL).compress(lines)
 
 
+def check_rejects(name: str) -> None:
+    """Refuse a name of the file of rejected rows that says another format than CSV.
+
+    Raises:
+        InvalidInput: it does.
+    """
+    if PurePath(name.lower()).suffix not in ("", ".csv", ".txt"):
+        raise InvalidInput(f"{printable(name)}: the rejected rows are written as CSV, so its name must end in .csv")
+
+
 def format_of(name: str) -> Format:
     """The format of a file of answers with this name.
 

@@ -1,7 +1,8 @@
 """`score`: a whole table answered, from a file into a file."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
@@ -10,7 +11,7 @@ from edge_runtime.contract.extras import require
 from edge_runtime.contract.limits import Limits
 from edge_runtime.contract.terminal import suggestion
 from edge_runtime.scoring.features import features_of
-from edge_runtime.scoring.formats import Format, format_of
+from edge_runtime.scoring.formats import Format, check_rejects, format_of
 from edge_runtime.scoring.options import Keep, Options
 from edge_runtime.scoring.summary import Summary
 
@@ -61,7 +62,7 @@ def score(
         target: the path of a file that ends in .csv, .tsv, .jsonl, .ndjson, .parquet, .feather or .arrow, those of text
             also with .gz or .zst; or a binary file that is open for writing, which is not closed.
         keep: the columns of the source that stand before each answer, as they are in it; "all" for all.
-        rejects: a CSV file for the rows that cannot be answered: their number, the column, the reason, and the row
+        rejects: a file (.csv) for the rows that cannot be answered: their number, the column, the reason, and the row
             itself. Without it they are counted only.
         strict: whether such a row raises an error instead.
         resume: whether to go on after what a run with the same arguments has done that was killed.
@@ -96,11 +97,11 @@ def score(
     from edge_runtime.scoring.sources import open_source
     from edge_runtime.scoring.targets import targets
 
-    options = Options(_checked_keep(keep), strict, top, flag_unseen, delimiter, decimal, encoding)
+    options = Options(_checked_keep(keep), strict, _checked_top(top), flag_unseen, delimiter, decimal, encoding)
     limits = Limits.checked(limits)
     path = Path(os.fspath(target)) if isinstance(target, str | os.PathLike) else None
     output = _output_format(path, output_format)
-    rejects, summary = (None if one is None else Path(one) for one in (rejects, summary))
+    rejects, summary = _path_of("rejects", rejects, check_rejects), _path_of("summary", summary)
     here, workers = engine_of(engine, address, device, threads)
     predictor = model if isinstance(model, Predictor) else Predictor(model, here, threads=1, limits=limits)
     opened = open_source(source, options, limits, features_of(predictor))
@@ -114,6 +115,23 @@ def _checked_keep(keep: Any) -> Keep:
     if isinstance(keep, str) or not isinstance(keep, Sequence) or not all(isinstance(name, str) for name in keep):
         raise InvalidInput(f'keep is a list of names of columns, or "all", found {keep!r}')
     return tuple(keep)
+
+
+def _checked_top(top: Any) -> int | None:
+    if top is None:
+        return None
+    if isinstance(top, bool) or not isinstance(top, Integral) or top < 1:
+        raise InvalidInput(f"top is a number from 1 on, found {top!r}")
+    return int(top)
+
+
+def _path_of(argument: str, value: Any, check: Callable[[str], None] = lambda name: None) -> Path | None:
+    if value is None:
+        return None
+    if not isinstance(value, str | os.PathLike):
+        raise InvalidInput(f"{argument} is the path of a file, found {value!r}")
+    check(os.fspath(value))
+    return Path(value)
 
 
 def _output_format(path: Path | None, name: str | None) -> Format:

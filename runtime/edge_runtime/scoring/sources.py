@@ -154,7 +154,8 @@ def open_source(
     if hasattr(source, "__arrow_c_stream__"):
         return StreamSource(_reader(source))
     is_path = isinstance(source, str | os.PathLike)
-    if not is_path and not (isinstance(source, list | tuple) and source):
+    is_list = isinstance(source, list | tuple) and all(isinstance(one, str | os.PathLike) for one in source)
+    if not is_path and not (is_list and source):
         raise InvalidInput(
             "a source is a path, a list of paths, or a stream of Arrow such as a table or a frame, found "
             f"{type(source).__name__}"

@@ -74,7 +74,8 @@ def _into(path: Path) -> Stream:
 
 def _to(target: Any) -> Stream:
     """An object that bytes can be written to."""
-    if not callable(getattr(target, "write", None)):
+    # A file of text has an encoding.
+    if not callable(getattr(target, "write", None)) or hasattr(target, "encoding"):
         raise InvalidInput(f"a target is a path, or a file open for writing bytes, found {type(target).__name__}")
 
     def write(content: Any) -> None:

@@ -67,6 +67,8 @@ def test_a_model_without_a_signature(command: Command, rows: Path) -> None:
         (["--resume"], "--resume goes on with the file of --output"),
         (["--strict", "--rejects", "b.csv"], "--strict stops at the first row"),
         (["--output", "a.csv", "--format", "json"], "--format is for stdout"),
+        (["--rejects", "a.jsonl"], "--rejects a.jsonl: the rejected rows are written as CSV, so its name must end in"),
+        (["--rejects", "a.csv.gz"], "so its name must end in .csv"),
         (["--output", "a.xls"], "its name must end in .csv"),
         (["--keep", ""], "--keep takes the names of columns"),
         (["--engine", "spark"], "--engine is ray, found 'spark'"),

@@ -139,6 +139,14 @@ def test_strict_leaves_nothing(rows: Path) -> None:
         ({"threads": 0}, "threads is a number from 1 on"),
         ({"output_format": "xml"}, "output_format is csv"),
         ({"source": 5}, "a source is a path"),
+        ({"source": [5]}, "a source is a path"),
+        ({"top": 0}, "top is a number from 1 on, found 0"),
+        ({"top": "2"}, "top is a number from 1 on, found '2'"),
+        ({"top": True}, "top is a number from 1 on, found True"),
+        ({"target": io.StringIO(), "output_format": "csv"}, "file open for writing bytes, found StringIO"),
+        ({"rejects": 5}, "rejects is the path of a file, found 5"),
+        ({"summary": b"s.json"}, "summary is the path of a file, found b's.json'"),
+        ({"rejects": "r.parquet"}, "r.parquet: the rejected rows are written as CSV, so its name must end in .csv"),
     ],
 )
 def test_what_is_refused(rows: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], message: str) -> None:
@@ -215,6 +223,40 @@ def test_kept_columns_of_no_rows_have_their_types(tmp_path: Path) -> None:
         score(FOUR, source, target, keep=["kat", "id"])
         assert read(target).schema.field("kat").type == pa.string()
         assert read(target).schema.field("id").type == pa.int16()
+
+
+@pytest.mark.parametrize("keep", [["x1"], ["id"], "all", []])
+@pytest.mark.parametrize("rows", [0, 1])
+def test_a_stream_with_two_columns_of_one_name(keep: Any, rows: int) -> None:
+    columns = [pa.array([1.0] * rows)] * 4
+    table = pa.Table.from_arrays(columns, names=["x1", "x2", "id", "id"])
+    if keep in (["x1"], []):
+        assert score(FOUR, table, io.BytesIO(), keep=keep, output_format="parquet").scored == rows
+    else:
+        with pytest.raises(InvalidInput, match="the stream: there is more than one column id to keep"):
+            score(FOUR, table, io.BytesIO(), keep=keep, output_format="parquet")
+    twice = pa.Table.from_arrays(columns, names=["x1", "x2", "x1", "id"])
+    with pytest.raises(InvalidInput, match="the stream: there is more than one column x1"):
+        score(FOUR, twice, io.BytesIO(), keep=keep, output_format="parquet")
+
+
+def test_text_of_a_stream_that_is_not_utf8(tmp_path: Path) -> None:
+    text = pa.StringArray.from_buffers(2, pa.array(["a", "bc"]).buffers()[1], pa.py_buffer(b"a\xffc"))
+    bad = pa.table({"x1": ["1", "bad"], "x2": [1.0, 1.0], "id": text})
+    rejects = tmp_path / "rejects.csv"
+    # The row with it is rejected for another reason.
+    assert score(FOUR, bad, tmp_path / "a.parquet", keep=["id"], rejects=rejects).scored == 1
+    assert read(tmp_path / "a.parquet")["id"].to_pylist() == ["a"]
+    assert "\\xffc" in rejects.read_text()
+    good = bad.set_column(0, "x1", pa.array(["1", "2"]))
+    for name in ("b.parquet", "b.feather", "b.csv", "b.jsonl"):
+        for column in ("id", "nested"):
+            nested = good.append_column("nested", pa.ListArray.from_arrays(pa.array([0, 1, 2], pa.int32()), text))
+            with pytest.raises(InvalidInput, match=f"the column {column} cannot be kept: .*UTF8"):
+                score(FOUR, nested, tmp_path / name, keep=[column])
+            assert not (tmp_path / name).exists()
+    feature = pa.table({"x1": text, "x2": [1.0, 1.0]})
+    assert score(FOUR, feature, tmp_path / "c.csv", rejects=rejects).rejected == 2
 
 
 DATES = [
