@@ -13,6 +13,7 @@ from edge_runtime.contract.errors import InferenceFailed, NoProbabilities
 from edge_runtime.contract.labels import Label
 from edge_runtime.contract.signature import Signature
 from edge_runtime.csv_answers import Unseen
+from edge_runtime.tables.arrow_arrays import of_numbers, of_strings
 
 
 class ArrowAnswers:
@@ -54,7 +55,7 @@ class ArrowAnswers:
             A `pyarrow.RecordBatch`: labels in their own type, probabilities and values in the model's.
         """
         if self._labels is None:
-            columns = [_column(outputs[:, 0])]
+            columns = [of_numbers(outputs[:, 0])]
         else:
             predicted = self._signature.predicted(outputs)
             columns = self._ranked(outputs, predicted) if self._top is not None else self._all(outputs, predicted)
@@ -64,7 +65,7 @@ class ArrowAnswers:
 
     def _all(self, outputs: npt.NDArray[Any], predicted: npt.NDArray[Any]) -> list[Any]:
         of_predicted = outputs[np.arange(len(outputs)), predicted]
-        return [self._label(predicted), _column(of_predicted), *map(_column, outputs.T)]
+        return [self._label(predicted), of_numbers(of_predicted), *map(of_numbers, outputs.T)]
 
     def _ranked(self, outputs: npt.NDArray[Any], predicted: npt.NDArray[Any]) -> list[Any]:
         """The most probable labels, the predicted one first."""
@@ -77,12 +78,12 @@ class ArrowAnswers:
         return [
             column
             for place in range(ranked.shape[1])
-            for column in (self._label(ranked[:, place]), _column(outputs[rows, ranked[:, place]]))
+            for column in (self._label(ranked[:, place]), of_numbers(outputs[rows, ranked[:, place]]))
         ]
 
     def _label(self, places: npt.NDArray[Any]) -> Any:
         assert self._labels is not None
-        return self._labels.take(pa.array(places))
+        return self._labels.take(of_numbers(places))
 
 
 def output_batch(outputs: Mapping[str, Any], rows: int) -> Any:
@@ -113,11 +114,11 @@ def output_batch(outputs: Mapping[str, Any], rows: int) -> Any:
         width = int(np.prod(values.shape[1:]))
         flat = values.reshape(rows, width)
         if width == 1:
-            columns[name] = _column(flat[:, 0])
+            columns[name] = of_numbers(flat[:, 0])
             continue
         for place, index in enumerate(np.ndindex(values.shape[1:])):
-            columns["_".join([name, *map(str, index)])] = _column(flat[:, place])
-    return pa.RecordBatch.from_pydict(columns)
+            columns["_".join([name, *map(str, index)])] = of_numbers(flat[:, place])
+    return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
 
 
 def _check_rows(name: str, found: int, rows: int) -> None:
@@ -127,16 +128,14 @@ def _check_rows(name: str, found: int, rows: int) -> None:
 
 
 def _labels(labels: Sequence[Label]) -> Any:
+    if all(isinstance(label, str) for label in labels):
+        return of_strings([str(label) for label in labels])
     try:
+        if all(type(label) is int for label in labels):
+            return of_numbers(np.array(labels, np.int64))
         return pa.array(labels)
     except (pa.ArrowInvalid, OverflowError):  # integers of which one is beyond 63 bits
         return pa.array(list(map(Decimal, labels)), pa.decimal128(20, 0))
-
-
-def _column(values: npt.NDArray[Any]) -> Any:
-    if values.dtype == np.object_:
-        return pa.array(values.tolist())
-    return pa.array(np.ascontiguousarray(values))
 
 
 def _reasons(unseen: Mapping[int, Unseen], rows: int) -> Any:

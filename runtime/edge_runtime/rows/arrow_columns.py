@@ -21,6 +21,7 @@ from edge_runtime.contract.signals import is_from_handler
 from edge_runtime.contract.signature import Feature
 from edge_runtime.contract.terminal import one_line, shortened
 from edge_runtime.contract.values import FLOAT32_MAX, read_value
+from edge_runtime.tables.arrow_arrays import are_null, as_numpy, of_numbers
 from edge_runtime.tables.arrow_text import numbers, seconds
 
 # How many of a unit are a second.
@@ -87,9 +88,7 @@ def _as_floats(array: Any) -> npt.NDArray[Any]:
         array = array.cast(pa.string()).cast(pa.float64())
     elif pa.types.is_boolean(kind):
         array = array.cast(pa.uint8())
-    if array.null_count and not pa.types.is_floating(array.type):
-        array = array.fill_null(0)
-    values: npt.NDArray[Any] = array.to_numpy(zero_copy_only=False)
+    values = as_numpy(array, math.nan if pa.types.is_floating(array.type) else 0)
     # Of 64 bits Python makes a float64 first, which rounds for itself.
     return values.astype(np.float64) if values.dtype.kind in "iu" and values.dtype.itemsize == 8 else values
 
@@ -123,11 +122,11 @@ def _dates(array: Any, feature: Feature, dtype: np.dtype[Any]) -> Column:
     """The column of a date feature, from dates and times, which have their offset taken off."""
     kind = array.type
     if pa.types.is_timestamp(kind):
-        values = _integers(array.cast(pa.int64())) // _UNITS[kind.unit]
+        values = as_numpy(array.cast(pa.int64())) // _UNITS[kind.unit]
     elif pa.types.is_date32(kind):
-        values = _integers(array.cast(pa.int32())).astype(np.int64) * 86400
+        values = as_numpy(array.cast(pa.int32())).astype(np.int64) * 86400
     else:
-        values = _integers(array.cast(pa.int64())) // 86_400_000 * 86400
+        values = as_numpy(array.cast(pa.int64())) // 86_400_000 * 86400
     column = Column(values.astype(dtype))
     _fill_nulls(array, feature, column)
     _reread(array, np.flatnonzero((values < FIRST_SECOND) | (values > LAST_SECOND)), feature, column)
@@ -142,20 +141,14 @@ def _parsed(array: Any, feature: Feature, dtype: np.dtype[Any]) -> Column:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return _by_value(array, feature, dtype)
     if is_date:
-        column = Column(_integers(found).astype(dtype))
-        undecided = found.is_null().to_numpy(zero_copy_only=False)
+        column = Column(as_numpy(found).astype(dtype))
+        undecided = are_null(found)
     else:
-        values = found.to_numpy(zero_copy_only=False)
+        values = as_numpy(found, math.nan)
         column = _numbers(array, values, feature, dtype)
         undecided = ~np.isfinite(values)
     _reread(array, np.flatnonzero(undecided), feature, column)
     return column
-
-
-def _integers(array: Any) -> npt.NDArray[Any]:
-    """Integers; 0 where they are null."""
-    values: npt.NDArray[Any] = (array.fill_null(0) if array.null_count else array).to_numpy(zero_copy_only=False)
-    return values
 
 
 def _decoded(array: Any, feature: Feature, dtype: np.dtype[Any]) -> Column:
@@ -167,7 +160,7 @@ def _decoded(array: Any, feature: Feature, dtype: np.dtype[Any]) -> Column:
         except pa.ArrowNotImplementedError:
             pass
     entries = read_column(array.dictionary, feature, dtype)
-    places = array.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
+    places = as_numpy(array.indices.cast(pa.int64()), -1)
     return _taken(entries, places, feature, dtype)
 
 
@@ -177,9 +170,8 @@ def _by_value(array: Any, feature: Feature, dtype: np.dtype[Any]) -> Column:
         encoded = array.dictionary_encode()
         distinct, places = encoded.dictionary, encoded.indices
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
-        distinct, places = array, pa.array(np.arange(len(array)))
-    indices = places.fill_null(-1).to_numpy(zero_copy_only=False)
-    return _of_distinct(distinct, indices, feature, dtype)
+        return _of_distinct(array, np.arange(len(array)), feature, dtype)
+    return _of_distinct(distinct, as_numpy(places, -1), feature, dtype)
 
 
 def _of_distinct(distinct: Any, places: npt.NDArray[Any], feature: Feature, dtype: np.dtype[Any]) -> Column:
@@ -219,7 +211,7 @@ def _reread(array: Any, places: npt.NDArray[Any], feature: Feature, column: Colu
     """Read the values at `places` one by one."""
     if not len(places):
         return
-    part = _by_value(array.take(pa.array(places)), feature, column.values.dtype)
+    part = _by_value(array.take(of_numbers(places)), feature, column.values.dtype)
     column.values[places] = part.values
     column.refused |= {int(places[place]): reason for place, reason in part.refused.items()}
 
@@ -228,7 +220,7 @@ def _fill_nulls(array: Any, feature: Feature, column: Column) -> None:
     """Set what null is in a column."""
     if not array.null_count:
         return
-    is_null = array.is_null().to_numpy(zero_copy_only=False)
+    is_null = are_null(array)
     null = Column(np.empty(1, column.values.dtype))
     _read_into(null, 0, None, feature)
     if null.refused:

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from edge_runtime.contract.terminal import json_string, printable
 from edge_runtime.scoring.text_columns import csv_cells, joined, json_values
+from edge_runtime.tables.arrow_arrays import of_strings
 
 # Text of a block stays below what 32 bits count, in which Arrow keeps its places.
 _MOST_BYTES = 256 * 1024 * 1024
@@ -28,7 +28,7 @@ class CsvLines:
             either: the place of a column whose numbers are in each row those of one of the next two columns.
         """
         self._delimiter, self._is_shown, self._either = delimiter, is_shown, either
-        self.header = bytes(joined(*self._between([self._cells(pa.array([name])) for name in names])))
+        self.header = bytes(joined(*self._between([self._cells(of_strings([name])) for name in names])))
 
     def of(self, batch: Any) -> memoryview:
         """The lines of a record batch."""

@@ -13,13 +13,14 @@ import pyarrow.compute as pc
 
 from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.terminal import json_string, one_line, printable
+from edge_runtime.tables.arrow_arrays import of_strings
 
 # What JSON text holds as it is, in ASCII; the rest is looked at one distinct value at a time.
 _NOT_PLAIN = r"[^ !#-\[\]-~]"
 _WHOLE = r"^-?[0-9]+$"
 # Below it Python writes an exponent: after 0. and so many zeros these.
 _SMALL = 1e-4
-_EXPONENTS = pa.array(["", "", *(f"e-{zeros + 1:02}" for zeros in range(6))])
+_EXPONENTS = of_strings(["", "", *(f"e-{zeros + 1:02}" for zeros in range(6))])
 
 
 def csv_cells(column: Any, delimiter: str, is_shown: bool = False) -> Any:

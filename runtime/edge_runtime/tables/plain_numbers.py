@@ -6,11 +6,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from edge_runtime.contract.values import FLOAT32_MAX, MISSING_WORDS
+from edge_runtime.tables.arrow_arrays import as_numpy, of_strings
 
 # Why a record is not a row.
 NOT_UTF8 = "not UTF-8 text; if the file is in another encoding, name it, such as --encoding cp1252"
 MISSING = sorted(MISSING_WORDS)
-_MISSING = pa.array(MISSING)
+_MISSING = of_strings(MISSING)
 
 
 def are_plain(numbers: pa.Array) -> bool:
@@ -20,7 +21,7 @@ def are_plain(numbers: pa.Array) -> bool:
     Arrow takes nan(abc).
     """
     # A null has a zero there. With NaN, both are NaN, and nothing is true of it.
-    values = numbers.fill_null(0.0).to_numpy() if numbers.null_count else numbers.to_numpy()
+    values = as_numpy(numbers)
     return not len(values) or bool(values.min() >= -FLOAT32_MAX and values.max() <= FLOAT32_MAX)
 
 
