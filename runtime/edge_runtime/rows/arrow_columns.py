@@ -21,7 +21,7 @@ from edge_runtime.contract.signals import is_from_handler
 from edge_runtime.contract.signature import Feature
 from edge_runtime.contract.terminal import one_line, shortened
 from edge_runtime.contract.values import FLOAT32_MAX, read_value
-from edge_runtime.tables.arrow_arrays import are_null, as_numpy, of_numbers
+from edge_runtime.tables.arrow_arrays import are_null, as_numpy, is_text, of_numbers
 from edge_runtime.tables.arrow_text import numbers, seconds
 
 # How many of a unit are a second.
@@ -65,7 +65,7 @@ def read_column(array: Any, feature: Feature, dtype: np.dtype[Any]) -> Column:
         return _booleans(array, feature, dtype)
     if feature.kind == "date" and (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
         return _dates(array, feature, dtype)
-    if feature.kind in ("numeric", "date") and _is_string(kind):
+    if feature.kind in ("numeric", "date") and is_text(kind):
         return _parsed(array, feature, dtype)
     return _by_value(array, feature, dtype)
 
@@ -74,10 +74,6 @@ def _is_number(kind: Any) -> bool:
     is_kind = pa.types
     checks = (is_kind.is_integer, is_kind.is_floating, is_kind.is_boolean, is_kind.is_decimal)
     return any(check(kind) for check in checks)
-
-
-def _is_string(kind: Any) -> bool:
-    return any(check(kind) for check in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view))
 
 
 def _as_floats(array: Any) -> npt.NDArray[Any]:

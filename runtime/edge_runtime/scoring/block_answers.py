@@ -13,12 +13,13 @@ import pyarrow.compute as pc
 from edge_runtime.arrow_answers import ArrowAnswers, output_batch
 from edge_runtime.contract.errors import InvalidInput, NoSignature
 from edge_runtime.contract.terminal import one_line, suggestion
-from edge_runtime.contract.values import category_string, listed
+from edge_runtime.contract.values import listed
 from edge_runtime.predictor import Predictor
 from edge_runtime.scoring.options import Keep, Options
 from edge_runtime.scoring.rejects import Rejected
 from edge_runtime.scoring.summary import Tally
 from edge_runtime.scoring.wide_inputs import reader_for
+from edge_runtime.tables.arrow_arrays import spelled
 from edge_runtime.tables.blocks import Block, Fault, Parsed
 
 # The column of what is unlike the training data.
@@ -193,8 +194,7 @@ def _column(batch: Any, name: str) -> Any:
         return pa.nulls(batch.num_rows, pa.string())
     column = batch.column(name)
     if pa.types.is_union(column.type):  # JSON with values of different types
-        values = column.to_pylist()
-        return pa.array([None if value is None else category_string(value) for value in values], pa.string())
+        return spelled(column.to_pylist())
     try:
         while pa.types.is_run_end_encoded(column.type):
             column = pc.run_end_decode(column)

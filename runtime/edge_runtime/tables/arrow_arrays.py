@@ -1,4 +1,4 @@
-"""Arrays of Arrow made of numpy's arrays and of strings.
+"""From numbers of numpy and from strings to arrays of Arrow, and back.
 
 `pyarrow.array` imports pandas wherever it is installed, which takes as long as to score a million rows.
 """
@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+
+from edge_runtime.contract.values import category_string
 
 
 def of_numbers(values: npt.NDArray[Any]) -> Any:
@@ -45,3 +47,13 @@ def are_null(array: Any) -> npt.NDArray[np.bool_]:
     count = (array.offset + len(array) + 7) // 8 - first
     are_valid = np.unpackbits(np.frombuffer(bits, np.uint8, count, first), bitorder="little")
     return np.equal(are_valid[array.offset % 8 :][: len(array)], 0)
+
+
+def is_text(kind: Any) -> bool:
+    """Whether a type of Arrow is one of its types of strings."""
+    return any(check(kind) for check in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view))
+
+
+def spelled(values: Sequence[Any]) -> Any:
+    """Values of different types as a `pyarrow.StringArray`, spelled as categories; null for None."""
+    return pa.array([None if value is None else category_string(value) for value in values], pa.string())

@@ -2,7 +2,6 @@
 
 import re
 import shlex
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +10,9 @@ import pyarrow.compute as pc
 
 from edge_runtime.contract.dates import FIRST_SECOND, LAST_SECOND, MISSING_DATE, parse_date
 from edge_runtime.contract.errors import InvalidInput
-from edge_runtime.contract.values import FLOAT32_MAX, category_string, parse_number
+from edge_runtime.contract.values import FLOAT32_MAX, parse_number
 from edge_runtime.tables import arrow_text
+from edge_runtime.tables.arrow_arrays import spelled
 from edge_train.table.raw_column import RawColumn, encoded_cells
 
 # Fewer steps of float32 between the smallest and the largest number, and it may not tell the numbers apart.
@@ -157,8 +157,8 @@ def _strings_of_numbers(cells: pa.ChunkedArray) -> pa.ChunkedArray:
     """Floating-point numbers as the runtime spells them in categories."""
     numbers = cells.cast(pa.float64()) if pa.types.is_decimal(cells.type) else cells
     found, places = np.unique(numbers.to_numpy(), return_inverse=True)
-    strings: list[Any] = [None if np.isnan(number) else category_string(number) for number in found]
-    return pa.chunked_array([pa.array(strings, pa.string()).take(pa.array(places))])
+    strings = spelled([None if np.isnan(number) else number for number in found])
+    return pa.chunked_array([strings.take(pa.array(places))])
 
 
 def _seconds(cells: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -1,12 +1,10 @@
 """One column of a table, gathered block by block in the least memory that keeps what its cells say."""
 
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from edge_runtime.contract.values import category_string
+from edge_runtime.tables.arrow_arrays import is_text, spelled
 from edge_runtime.tables.plain_numbers import numbers_of
 from edge_train.errors import TableError
 
@@ -53,7 +51,7 @@ class GatheredColumn:
         if pa.types.is_union(cells.type):
             values = cells.to_pylist()
             self._has_fractions |= any(isinstance(value, float) and value % 1 for value in values)
-            cells = pa.array([None if value is None else category_string(value) for value in values], pa.string())
+            cells = spelled(values)
         cells = _plain(cells)
         if pa.types.is_string(cells.type):
             cells = self._text(cells)
@@ -107,7 +105,7 @@ class GatheredColumn:
         kinds = list(dict.fromkeys(chunk.type for chunk in chunks if not pa.types.is_null(chunk.type)))
         kind = kinds[0] if len(kinds) == 1 else pa.null() if not kinds else self._common(kinds)
         found = pa.chunked_array([_cast(chunk, kind) for chunk in chunks], kind)
-        if self._has_fractions or (_is_text(kind) and any(map(pa.types.is_floating, kinds))):
+        if self._has_fractions or (is_text(kind) and any(map(pa.types.is_floating, kinds))):
             self._refuse_commas(found)
         return found
 
@@ -124,7 +122,7 @@ class GatheredColumn:
         plain = [kind.value_type if pa.types.is_dictionary(kind) else kind for kind in kinds]
         if all(map(_is_number, plain)):
             return pa.int64() if all(map(pa.types.is_integer, plain)) else pa.float64()
-        if all(_is_number(kind) or pa.types.is_boolean(kind) or _is_text(kind) for kind in plain):
+        if all(_is_number(kind) or pa.types.is_boolean(kind) or is_text(kind) for kind in plain):
             return pa.string()
         raise TableError(f"{self.name} is {plain[0]} in some rows, and {plain[1]} in others; make it one of them")
 
@@ -142,7 +140,7 @@ def _plain(cells: pa.Array) -> pa.Array:
         places, entries = cells.indices.cast(pa.int32()), cells.dictionary
     else:
         return cells
-    if not _is_text(entries.type):
+    if not is_text(entries.type):
         return _plain(entries.take(places))
     entries = entries.cast(pa.string())
     if entries.null_count:
@@ -187,16 +185,11 @@ def _is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
-
-
 def _cast(cells: pa.Array, kind: pa.DataType) -> pa.Array:
     if cells.type == kind:
         return cells
     if pa.types.is_string(kind) and _is_number(cells.type):
         # As the runtime spells them in categories.
         found, places = np.unique(cells.cast(pa.float64()).to_numpy(zero_copy_only=False), return_inverse=True)
-        strings: list[Any] = [None if np.isnan(number) else category_string(number) for number in found]
-        return pa.array(strings, pa.string()).take(pa.array(places))
+        return spelled([None if np.isnan(number) else number for number in found]).take(pa.array(places))
     return cells.cast(kind)

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from edge_runtime.contract.notation import Notation
 from edge_runtime.contract.signature import Order
 from edge_runtime.contract.values import MISSING_WORDS, is_number
+from edge_runtime.tables.arrow_arrays import is_text
 from edge_train.errors import TableError
 from edge_train.table.boolean_words import MOST_SPELLINGS, boolean_words
 from edge_train.table.date_forms import DateForm, date_form
@@ -145,10 +146,6 @@ class RawColumn:
         """The different cells, and the place of each cell among them."""
         return encoded_cells(self.cells)
 
-    def of_cells(self, values: pa.ChunkedArray) -> pa.ChunkedArray:
-        """Values of the `spellings`, shape (spellings,), as those of the cells, shape (rows,)."""
-        return values if self.spellings is self.cells else pa.chunked_array([values.take(self.encoded.indices)])
-
     @functools.cached_property
     def is_plain(self) -> bool:
         """Whether the strings are numbers as programs write them, and the file's decimal mark does not contradict."""
@@ -160,9 +157,10 @@ class RawColumn:
     def cast(self) -> pa.ChunkedArray | None:
         """The numbers by Arrow's rules; None if a cell is not a number by those."""
         try:
-            return self.of_cells(pc.cast(self.spellings, pa.float64(), safe=False))
+            numbers = pc.cast(self.spellings, pa.float64(), safe=False)
         except pa.ArrowException:
             return None
+        return numbers if self.spellings is self.cells else numbers.take(self.encoded.indices)
 
     def refuse(self, row: int, reason: str) -> NoReturn:
         """Raise TableError for the cell at `row`, from 0."""
@@ -186,10 +184,10 @@ def encoded_cells(cells: pa.ChunkedArray) -> pa.DictionaryArray:
 def _simplified(cells: pa.ChunkedArray) -> pa.ChunkedArray:
     """Cells of a plain type; strings without the white space around them, null if they stand for a missing value."""
     if pa.types.is_dictionary(cells.type):
-        if _is_text(cells.type.value_type):
+        if is_text(cells.type.value_type):
             return _simplified_dictionary(cells)
         cells = cells.cast(cells.type.value_type)
-    return _trimmed(cells.cast(pa.string())) if _is_text(cells.type) else cells
+    return _trimmed(cells.cast(pa.string())) if is_text(cells.type) else cells
 
 
 def _simplified_dictionary(cells: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -199,10 +197,6 @@ def _simplified_dictionary(cells: pa.ChunkedArray) -> pa.ChunkedArray:
     words = pc.dictionary_encode(_trimmed(whole.dictionary.take(used).cast(pa.string())))
     indices = words.indices.take(pc.index_in(whole.indices, used))
     return pa.chunked_array([pa.DictionaryArray.from_arrays(indices, words.dictionary)])
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def _trimmed(cells: Any) -> Any:
