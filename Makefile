@@ -105,11 +105,11 @@ test-wheel: EXTRA := cpu
 test-wheel: $(READY)  ## test the built wheel with the cpu extra, without torch, in an environment of its own
 	$(TEST_WHEEL)
 
-test-oldest: EXTRA := cpu
+test-oldest: EXTRA := cpu,tables
 test-oldest: CONSTRAINTS := tests/oldest.txt
 # What was in order when old packages were released may be deprecated today.
 test-oldest: WARNINGS := -W default::DeprecationWarning
-test-oldest: $(READY)  ## the same with the oldest packages that the runtime supports
+test-oldest: $(READY)  ## the same with the oldest packages that the runtime supports, and pyarrow
 	$(TEST_WHEEL)
 
 test-gpu-wheel: EXTRA := gpu

@@ -109,7 +109,7 @@ def test_a_model_of_tensors() -> None:
     images = np.random.default_rng(0).normal(size=(3, 2, 3, 4)).astype(np.float32)
     (answers,) = predictor.stream(pa.RecordBatch.from_pydict({"image": images.tolist()}))
     expected = predictor.predict_proba(images)
-    np.testing.assert_array_equal(answers.to_pandas().iloc[:, 2:].to_numpy(), expected)
+    np.testing.assert_array_equal(np.stack([column.to_numpy() for column in answers.columns[2:]], 1), expected)
 
 
 def test_a_model_without_a_signature() -> None:

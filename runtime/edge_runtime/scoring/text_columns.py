@@ -54,7 +54,9 @@ def json_values(column: Any) -> Any:
     """
     kind = column.type
     if pa.types.is_floating(kind):
-        text = pc.if_else(pc.is_finite(column), _as_text(column), "null")
+        # Old versions of Arrow look for infinity in no float16.
+        numbers = column.cast(pa.float32()) if pa.types.is_float16(kind) else column
+        text = pc.if_else(pc.is_finite(numbers), _as_text(column), "null")
     elif pa.types.is_boolean(kind) or pa.types.is_integer(kind):
         text = _as_text(column)
     elif pa.types.is_nested(kind):

@@ -1,6 +1,7 @@
 """From numbers of numpy and from strings to arrays of Arrow, and back.
 
-`pyarrow.array` imports pandas wherever it is installed, which takes as long as to score a million rows.
+`pyarrow.array` imports pandas wherever it is installed, which takes as long as to score a million rows; old versions of
+`DataType.to_pandas_dtype` fail where it is not.
 """
 
 from collections.abc import Sequence
@@ -30,7 +31,9 @@ def of_strings(words: Sequence[str]) -> Any:
 
 def as_numpy(array: Any, null: float = 0) -> npt.NDArray[Any]:
     """A `pyarrow.Array` of numbers as an array of numpy, with `null` for nulls; without a copy if there are none."""
-    dtype = np.dtype(array.type.to_pandas_dtype())
+    kind = array.type
+    letter = "f" if pa.types.is_floating(kind) else "u" if pa.types.is_unsigned_integer(kind) else "i"
+    dtype = np.dtype(f"{letter}{kind.bit_width // 8}")
     if not len(array):
         return np.empty(0, dtype)
     values = np.frombuffer(array.buffers()[1], dtype, len(array), array.offset * dtype.itemsize)

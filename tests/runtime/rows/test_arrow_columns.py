@@ -169,7 +169,12 @@ def test_any_column(data: st.DataObject, typed: tuple[Any, Any], feature: Featur
     check(array[start:], feature, np.dtype(dtype))
     if pa.types.is_nested(kind) or pa.types.is_null(kind):
         return
-    encoded = array.cast(pa.string() if kind == pa.string_view() else kind).dictionary_encode()
+    try:
+        encoded = array.cast(pa.string() if kind == pa.string_view() else kind).dictionary_encode()
+    except pa.ArrowNotImplementedError:
+        # Old versions of Arrow make no dictionary of these.
+        assert kind in (pa.float16(), pa.string_view())
+        return
     check(encoded[start:], feature, np.dtype(dtype))
 
 

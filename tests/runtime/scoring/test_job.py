@@ -1,5 +1,6 @@
 """Runs that are killed at any moment and resumed: what they leave is what an undisturbed run leaves."""
 
+import json
 import os
 import random
 import signal
@@ -15,7 +16,7 @@ import pytest
 from concurrency import HANG
 from paths import MODELS
 
-from edge_runtime import CannotWrite, Predictor, score
+from edge_runtime import CannotWrite, InvalidInput, Predictor, score
 from edge_runtime.scoring import job
 
 FOUR = Predictor(MODELS / "four_blobs.onnx")
@@ -93,7 +94,9 @@ def test_twenty_kills(tmp_path: Path, name: str) -> None:
     assert killed_and_resumed(tmp_path, name, 20) > 10
 
 
-def test_a_run_over_something_else_is_not_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """The source and the target of a run that was interrupted in the middle."""
     rows, target = tmp_path / "rows.csv", tmp_path / "a.csv"
     write_rows(rows, 5000)
     monkeypatch.setattr(job, "_BETWEEN_COMMITS", 0)
@@ -105,11 +108,16 @@ def test_a_run_over_something_else_is_not_resumed(tmp_path: Path, monkeypatch: p
             raise KeyboardInterrupt
 
     monkeypatch.setattr("edge_runtime.tables.csv_files._BLOCK", 10_000)
-    monkeypatch.setattr(job.Job, "_write", failing)
-    with pytest.raises(KeyboardInterrupt):
-        score(FOUR, rows, target)
+    with monkeypatch.context() as during:
+        during.setattr(job.Job, "_write", failing)
+        with pytest.raises(KeyboardInterrupt):
+            score(FOUR, rows, target)
     assert not target.exists()
-    monkeypatch.setattr(job.Job, "_write", write)
+    return rows, target
+
+
+def test_a_run_over_something_else_is_not_resumed(tmp_path: Path, interrupted: tuple[Path, Path]) -> None:
+    rows, target = interrupted
     with pytest.raises(CannotWrite, match="had other options"):
         score(FOUR, rows, target, resume=True, keep=["id"])
     os.utime(rows)
@@ -117,3 +125,25 @@ def test_a_run_over_something_else_is_not_resumed(tmp_path: Path, monkeypatch: p
         score(FOUR, rows, target, resume=True)
     assert score(FOUR, rows, target).rows == 5000
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "rows.csv"]
+
+
+@pytest.mark.parametrize("damage", [{"tally": {}}, {"place": {"nowhere": 1}}, {"schema": "????"}])
+def test_a_damaged_journal(tmp_path: Path, interrupted: tuple[Path, Path], damage: dict[str, Any]) -> None:
+    rows, target = interrupted
+    (journal,) = (path for path in tmp_path.iterdir() if path.name.endswith(".journal"))
+    journal.write_text(json.dumps(json.loads(journal.read_text()) | damage))
+    with pytest.raises(CannotWrite, match="the journal is damaged; run without --resume to begin again"):
+        score(FOUR, rows, target, resume=True)
+    assert score(FOUR, rows, target).rows == 5000
+
+
+def test_a_kept_column_of_json_whose_values_change_their_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = tmp_path / "rows.jsonl"
+    lines = [{"x1": 1, "x2": place, "kept": place if place < 1000 else [place]} for place in range(2000)]
+    rows.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    monkeypatch.setattr("edge_runtime.tables.json_files._BLOCK", 10_000)
+    with pytest.raises(InvalidInput, match="the column kept has values of several types, which parquet does not hold"):
+        score(FOUR, rows, tmp_path / "a.parquet", keep=["kept"])
+    assert not (tmp_path / "a.parquet").exists()
+    # Those of the block in which both types are, are rejected.
+    assert score(FOUR, rows, tmp_path / "a.jsonl", keep=["kept"]).scored > 1700

@@ -42,6 +42,20 @@ def test_objects_that_take_bytes() -> None:
         targets(MODEL, source, 5, None, None, resume=False)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+def test_devices() -> None:
+    source = open_source(STREAM, Options(), Limits())
+    for path in (Path("/dev/null"), Path("/dev/full")):
+        files, stream = targets(MODEL, source, path, None, None, resume=False)
+        assert stream is not None
+        assert files.target is None
+        if path.name == "null":
+            stream.write(b"0123456789")
+            continue
+        with pytest.raises(CannotWrite, match=r"^/dev/full cannot be written: No space left on device$"):
+            stream.write(b"0123456789")
+
+
 def test_what_cannot_be_resumed(tmp_path: Path) -> None:
     source = open_source(STREAM, Options(), Limits())
     with pytest.raises(InvalidInput, match="read once"):

@@ -1,8 +1,14 @@
 """Text as bytes of UTF-8, from any packing and encoding."""
 
+import contextlib
+import gzip
 import lzma
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from edge_runtime.contract.errors import InvalidInput
@@ -43,6 +49,35 @@ def test_xz(tmp_path: Path) -> None:
     assert stream.packing == "xz"
     assert stream.read(1 << 30).decode() == TEXT
     stream.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="named pipes are files there")
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, lambda text: pa.compress(text, "zstd", asbytes=True)])
+def test_what_is_packed_through_a_pipe(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    path, packed = tmp_path / "pipe", pack(TEXT.encode())
+    os.mkfifo(path)
+    with ThreadPoolExecutor(1) as threads:
+        written = threads.submit(path.write_bytes, packed)
+        stream = ByteStream(str(path), DEFAULTS)
+        assert not stream.is_seekable
+        assert b"".join(iter(lambda: stream.read(50_000), b"")).decode() == TEXT
+        stream.close()
+        written.result()
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [gzip.compress(TEXT.encode())[:-20], lzma.compress(TEXT.encode())[:-20], b"\x1f\x8b\x08" + b"\xff" * 50],
+)
+def test_what_is_packed_and_damaged(tmp_path: Path, packed: bytes) -> None:
+    path = tmp_path / "t"
+    path.write_bytes(packed)
+    with (
+        pytest.raises(InvalidInput, match=r"t is damaged: "),
+        reading(str(path)),
+        contextlib.closing(ByteStream(str(path), DEFAULTS)) as stream,
+    ):
+        stream.read(1 << 30)
 
 
 def test_encodings_that_there_are_not(tmp_path: Path) -> None:

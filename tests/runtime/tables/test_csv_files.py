@@ -1,5 +1,6 @@
 """CSV files in blocks: headers, quotes that are never closed, lines that are too long."""
 
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -44,3 +45,23 @@ def test_a_header_alone(tmp_path: Path) -> None:
     table = open_table(path)
     assert table.names == ("a", "b")
     assert list(table.blocks()) == []
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("1,2.5", "the first line has numbers, not names; add a line above it"),
+        ("a;b|c", "the header has only one column, 'a;b|c'; name the character between columns with --delimiter"),
+        ("0,1", None),
+        ("a,b", None),
+    ],
+)
+def test_headers_that_name_no_columns(tmp_path: Path, header: str, message: str | None) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(f"{header}\n")
+    table = open_table(path, delimiter=",")
+    if message is None:
+        table.check_headers()
+        return
+    with pytest.raises(InvalidInput, match=re.escape(message)):
+        table.check_headers()
