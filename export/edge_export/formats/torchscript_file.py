@@ -1,9 +1,13 @@
 """From a captured program to the bytes of a TorchScript file."""
 
+import inspect
 import io
 import zipfile
+from collections.abc import Mapping
+from typing import Any
 
 import torch
+from torch import nn
 
 from edge_export.capture.attention import without_fast_path
 from edge_export.capture.diagnostics import cause
@@ -26,14 +30,13 @@ def torchscript_bytes(program: Program) -> bytes:
     """
     content = io.BytesIO()
     args, kwargs = program.arguments(program.example)
+    module = program.callable_module()
     extra = {} if program.signature is None else {SIGNATURE_KEY: program.signature.to_json()}
     # Tracing warns of what it fixes; that shows when the file is compared.
     with quiet(), without_fast_path(), without_validation():
         try:
-            inputs = {"example_kwarg_inputs": kwargs} if kwargs else {"example_inputs": args}
-            if args and kwargs:
-                raise ExportError("its forward takes keyword arguments besides positional ones")
-            traced = torch.jit.trace(program.callable_module(), **inputs, strict=False, check_trace=False)  # type: ignore[no-untyped-call]
+            inputs = {"example_kwarg_inputs": _by_name(module, args, kwargs)} if kwargs else {"example_inputs": args}
+            traced = torch.jit.trace(module, **inputs, strict=False, check_trace=False)  # type: ignore[no-untyped-call]
             torch.jit.save(traced, content, _extra_files=extra)
         except Exception as error:
             raise ExportError(f"TorchScript cannot hold this module: {cause(error)}") from error
@@ -54,6 +57,20 @@ def load_torchscript(content: bytes, program: Program) -> Run:
             ) from error
 
     return run
+
+
+def _by_name(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """All arguments of a call by name: torch traces a module either by position or by name.
+
+    Raises:
+        ExportError: one of them has no name, or is in no place.
+    """
+    signature = inspect.signature(module.forward)
+    arguments = signature.bind(*args, **kwargs).arguments
+    for name in arguments:
+        if signature.parameters[name].kind != inspect.Parameter.POSITIONAL_OR_KEYWORD:
+            raise ExportError(f"its forward does not take {name} both by position and by name")
+    return dict(arguments)
 
 
 def _without_source_paths(archive: bytes) -> bytes:

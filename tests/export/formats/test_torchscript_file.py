@@ -92,11 +92,20 @@ def test_keyword_arguments() -> None:
         return x - shift
 
     program = capture(layer(shifted), {"x": rows(), "shift": rows()})
-    with pytest.raises(ExportError, match="its forward takes keyword arguments besides positional ones"):
+    with pytest.raises(ExportError, match="its forward does not take shift both by position and by name"):
         torchscript_bytes(program)
     by_name = capture(layer(lambda self, x, shift: x - shift), {"shift": rows(), "x": 2 * rows()})
     found = load_torchscript(torchscript_bytes(by_name), by_name)(by_name.example)
     np.testing.assert_allclose(found["output"], rows().numpy())
+
+
+def test_an_argument_that_is_left_out_in_the_middle() -> None:
+    def shifted(self: object, x: Tensor, scale: Tensor | None = None, shift: Tensor | float = 0.0) -> Tensor:
+        return (x if scale is None else x * scale) - shift
+
+    program = capture(layer(shifted), {"x": 3 * rows(), "shift": rows()})
+    found = load_torchscript(torchscript_bytes(program), program)(program.example)
+    np.testing.assert_array_equal(found["output"], program.run(program.example)["output"])
 
 
 def test_what_torchscript_cannot_hold_is_one_error() -> None:
