@@ -99,7 +99,7 @@ def test_keyword_arguments() -> None:
     np.testing.assert_allclose(found["output"], rows().numpy())
 
 
-def test_an_argument_that_is_left_out_in_the_middle() -> None:
+def test_an_optional_argument_in_the_middle_is_not_given() -> None:
     def shifted(self: object, x: Tensor, scale: Tensor | None = None, shift: Tensor | float = 0.0) -> Tensor:
         return (x if scale is None else x * scale) - shift
 
