@@ -54,6 +54,7 @@ def test_the_command_at_each_step(table: Path, kind: str) -> None:
         ended = limited(words(table, kind), resource.RLIMIT_AS, most * MB)
         if ended.code in (-signal.SIGSEGV, -signal.SIGABRT):
             assert not ended.out, ended
+            assert "Traceback" not in ended.err, ended
             crashed.append(most)
             return
         ended.assert_right_or_one_line(right)

@@ -30,11 +30,11 @@ def torchscript_bytes(program: Program) -> bytes:
     """
     content = io.BytesIO()
     args, kwargs = program.arguments(program.example)
-    module = program.callable_module()
     extra = {} if program.signature is None else {SIGNATURE_KEY: program.signature.to_json()}
     # Tracing warns of what it fixes; that shows when the file is compared.
     with quiet(), without_fast_path(), without_validation():
         try:
+            module = program.callable_module()
             inputs = {"example_kwarg_inputs": _by_name(module, args, kwargs)} if kwargs else {"example_inputs": args}
             traced = torch.jit.trace(module, **inputs, strict=False, check_trace=False)  # type: ignore[no-untyped-call]
             torch.jit.save(traced, content, _extra_files=extra)

@@ -15,6 +15,7 @@ from edge_runtime.contract.errors import OutOfResources, RuntimeNotInstalled
 from edge_runtime.contract.telemetry import telemetry
 from edge_runtime.contract.terminal import one_line
 from edge_runtime.engine import forks
+from edge_runtime.engine.ort_errors import NO_MEMORY
 
 _NOT_INSTALLED = "ONNX Runtime is not installed; install it with pip install 'edge-predict[cpu]' (or [gpu])"
 # The first release that is built for numpy 2.
@@ -63,7 +64,7 @@ def _lacks_memory(error: BaseException | None) -> bool:
     while error is not None:
         if isinstance(error, MemoryError | SystemError) or getattr(error, "errno", None) == errno.ENOMEM:
             return True
-        if re.search(r"failed to map segment|bad_alloc|(?i:cannot allocate memory)", str(error)):
+        if re.search(rf"failed to map segment|{NO_MEMORY}", str(error)):
             return True
         error = error.__cause__ or error.__context__
     return False

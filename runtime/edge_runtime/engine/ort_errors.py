@@ -39,9 +39,11 @@ _NOISE = re.compile(
 )
 _FAILED_NODE = re.compile(r"Non-zero status code returned while running (\w+) node\. Name:'(.*?)' Status Message: ")
 _OUTSIDE = re.compile(r'External data path: "(.+?)" resolved path: "(.+?)" allowed directory: "(.+?)"')
+# That memory has run out, in the words of C++ and of the system.
+NO_MEMORY = r"bad_alloc|(?i:failed to allocate memory|cannot allocate memory|out of memory)"
 # What the system has refused: the same call may work later.
 _RESOURCES = re.compile(
-    r"bad_alloc|pthread_create failed|(?i:failed to allocate memory|cannot allocate memory|out of memory)"
+    rf"{NO_MEMORY}|pthread_create failed"
     r"|Available memory of \d+ is smaller|Too many open files|Resource temporarily unavailable"
 )
 _BAD_NODE = re.compile(r'In Node, \("(.*?)", (\w+), ".*?", -?\d+\) : .*? , Error ')

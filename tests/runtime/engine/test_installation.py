@@ -131,7 +131,7 @@ def test_onnxruntime_missing_or_broken(
     script = f"""
 import sys
 sys.path.insert(0, {str(tmp_path)!r})
-from edge_runtime import OutOfResources, Predictor, RuntimeNotInstalled
+from edge_runtime import Predictor, RuntimeNotInstalled
 from edge_runtime.engine import installation
 installation.packages = lambda folders: {installed}
 try:
