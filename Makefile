@@ -109,7 +109,7 @@ test-oldest: EXTRA := cpu,tables
 test-oldest: CONSTRAINTS := tests/oldest.txt
 # What was in order when old packages were released may be deprecated today.
 test-oldest: WARNINGS := -W default::DeprecationWarning
-test-oldest: $(READY)  ## the same with the oldest packages that the runtime supports, and pyarrow
+test-oldest: $(READY)  ## the same with pyarrow besides, everything in the oldest version that the runtime supports
 	$(TEST_WHEEL)
 
 test-gpu-wheel: EXTRA := gpu
