@@ -31,7 +31,7 @@ endif
 export DATA TARGET SEED OUTPUT VALUES
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train export predict test test-all test-wheel test-oldest test-gpu-wheel test-clients test-scale verify-everywhere coverage bench \
+.PHONY: help setup train export predict test test-all test-wheel test-oldest test-gpu-wheel test-clients test-scale test-web verify-everywhere coverage bench \
 	bench-train bench-bulk bench-gpu bench-serve zoo fuzz soak check format docs dist clean
 .DELETE_ON_ERROR:
 # `make -j train export` must still train first.
@@ -90,7 +90,7 @@ test: $(READY)  ## run the tests, and those of what users meet again on the buil
 
 test-all: $(READY)  ## run what `make test` leaves out: long searches, kills, every module, the pages of the docs, old versions
 	@HYPOTHESIS_PROFILE=all $(PYTEST) -m 'slow or hypothesis'
-	@$(MAKE) --no-print-directory coverage test-oldest test-scale verify-everywhere
+	@$(MAKE) --no-print-directory coverage test-oldest test-scale test-web verify-everywhere
 
 coverage: .coverage  ## hold the branches of the runtime that its fast tests run to a floor; `make test` has measured them
 	@$(BIN)/coverage report
@@ -137,6 +137,27 @@ test-scale: $(READY)  ## score on Ray, Spark, Dask, DuckDB and Polars (docs/scal
 	@build/$@/$(SCRIPTS)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 		"$$(echo build/wheel/*.whl)[cpu,ray]" pytest hypothesis pandas polars 'dask[dataframe]>=2025.1' 'duckdb>=1.2' 'pyspark>=4.0'
 	@build/$@/$(SCRIPTS)/python -m pytest -p no:cacheprovider -W default tests/scale/engines.py tests/runtime/scoring/test_ray_engine.py
+
+WEB := runtime/web
+
+$(WEB)/node_modules/.package-lock.json: $(WEB)/package.json $(WEB)/package-lock.json
+	@cd $(WEB) && npm ci --silent --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+$(WEB)/dist/index.js: $(WEB)/node_modules/.package-lock.json $(WEB)/tsconfig.json $(wildcard $(WEB)/src/*.ts)
+	@rm -rf $(WEB)/dist
+	@cd $(WEB) && npm run --silent build
+
+ifneq ($(shell command -v npm 2>/dev/null),)
+WEB_READY := $(READY) $(WEB)/dist/index.js
+endif
+
+test-web: $(WEB_READY)  ## test the npm package under Node, where there is one
+ifdef WEB_READY
+	@node --test --test-reporter=spec tests/web/*.test.mjs
+else
+	@echo "test-web is skipped: it needs node and npm"
+endif
 
 verify-everywhere: $(READY)  ## replay today's artifacts under old and new ONNX Runtimes and numpys
 	$(BUILD_WHEEL)
@@ -224,5 +245,5 @@ dist: $(VENV)/extra-release  ## build the wheel and the source distribution (dis
 		--output-file dist/edge-predict.cdx.json build/sbom/$(SCRIPTS)/python
 
 clean:  ## remove .venv, builds and caches; models and tables stay
-	@rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.*
+	@rm -rf $(VENV) build dist $(WEB)/dist $(WEB)/node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.*
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
