@@ -40,7 +40,7 @@ export class InvalidInput extends EdgePredictError {
   override name = "InvalidInput";
 
   /**
-   * @param row the place of the row, from 0, where one is to blame.
+   * @param row the place of the row in what was passed, from 0, where one is to blame.
    * @param feature the name of the feature, where a value is to blame.
    */
   constructor(

@@ -1,6 +1,7 @@
 /** A model's file: its bytes, and what its metadata says. onnxruntime-web does not show it. */
 
 import { InvalidModel } from "./errors.js";
+import { Table } from "./flatbuffers.js";
 import { fields, NotAMessage } from "./protobuf.js";
 
 /** The bytes of a model, and the documents of edge-predict in its metadata. */
@@ -18,23 +19,37 @@ const DATA = "edge_predict.data";
 // Of ModelProto: repeated StringStringEntryProto metadata_props = 14; and of that message.
 const METADATA = 14;
 const [KEY, VALUE] = [1, 2];
+// The same in ORT format: table InferenceSession has the model, that the metadata, and that keys and values.
+const ORT_FORMAT = "ORTM";
+const [ORT_MODEL, ORT_METADATA, ORT_KEY, ORT_VALUE] = [1, 9, 0, 1];
 const MOST_METADATA = 256 * 1024 ** 2;
 // What an entry takes besides its text.
 const ENTRY = 100;
 
+type Entry = [Uint8Array, Uint8Array];
+
 /**
  * What a model's file says of itself.
  *
- * @throws InvalidModel if it is not an ONNX file, has more than 256 MiB of metadata, or its weights elsewhere.
+ * @param content an .onnx or .ort file.
+ * @throws InvalidModel if it is not a model, has more than 256 MiB of metadata, or its weights elsewhere.
  */
 export function readModelFile(content: Uint8Array): ModelFile {
-  let entries: Map<string, string>;
+  const entries = new Map<string, string>();
+  const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  const isOrtFormat = String.fromCharCode(...content.subarray(4, 8)) === ORT_FORMAT;
+  let size = 0;
   try {
-    entries = metadata(content);
+    for (const [key, value] of isOrtFormat ? inOrtFile(content) : inOnnxFile(content)) {
+      size += key.length + value.length + ENTRY;
+      if (size > MOST_METADATA) throw new InvalidModel(`the model has more than ${MOST_METADATA} bytes of metadata`);
+      entries.set(text.decode(key), text.decode(value));
+    }
   } catch (error) {
     if (error instanceof InvalidModel) throw error;
-    if (error instanceof NotAMessage) throw new InvalidModel("it is not an ONNX file, or damaged");
-    throw new InvalidModel("what the model says about itself is not UTF-8 text");
+    if (error instanceof TypeError) throw new InvalidModel("what the model says about itself is not UTF-8 text");
+    if (!(error instanceof NotAMessage || error instanceof RangeError)) throw error;
+    throw new InvalidModel("it is not a model that ONNX Runtime can load (it is not an ONNX file, or damaged)");
   }
   if (entries.has(DATA)) {
     throw new InvalidModel("the model has its weights in a file beside it, which is too large for onnxruntime-web");
@@ -42,21 +57,20 @@ export function readModelFile(content: Uint8Array): ModelFile {
   return { content, signature: entries.get(SIGNATURE), certificate: entries.get(CERTIFICATE) };
 }
 
-function metadata(model: Uint8Array): Map<string, string> {
-  const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-  const found = new Map<string, string>();
-  let size = 0;
+function* inOnnxFile(model: Uint8Array): Generator<Entry> {
   for (const { number, content } of fields(model)) {
     if (number !== METADATA || content === undefined) continue;
-    size += content.length + ENTRY;
-    if (size > MOST_METADATA) throw new InvalidModel(`the model has more than ${MOST_METADATA} bytes of metadata`);
-    let [key, value] = ["", ""];
+    const entry: Entry = [new Uint8Array(), new Uint8Array()];
     for (const part of fields(content)) {
       if (part.content === undefined) continue;
-      if (part.number === KEY) key = text.decode(part.content);
-      else if (part.number === VALUE) value = text.decode(part.content);
+      if (part.number === KEY) entry[0] = part.content;
+      else if (part.number === VALUE) entry[1] = part.content;
     }
-    found.set(key, value);
+    yield entry;
   }
-  return found;
+}
+
+function* inOrtFile(model: Uint8Array): Generator<Entry> {
+  const entries = Table.root(model).table(ORT_MODEL)?.tables(ORT_METADATA) ?? [];
+  for (const entry of entries) yield [entry.bytes(ORT_KEY), entry.bytes(ORT_VALUE)];
 }

@@ -34,7 +34,7 @@ export class Session {
       const options = { executionProviders: ["wasm"], logSeverityLevel: 4 } as const;
       return new Session(await ort.InferenceSession.create(model, options));
     } catch (error) {
-      throw new InvalidModel(`onnxruntime-web cannot open the model: ${reasonOf(error)}`);
+      throw new InvalidModel(`onnxruntime-web cannot open the model: ${reasonOf(error)}`, { cause: error });
     }
   }
 
@@ -56,7 +56,7 @@ export class Session {
       const found = await (names === undefined ? this.session.run(inputs) : this.session.run(inputs, names));
       return new Map(Object.entries(found).map(([name, one]) => [name, elementsOf(one as ort.Tensor)]));
     } catch (error) {
-      throw new InferenceFailed(`onnxruntime-web could not compute the outputs: ${reasonOf(error)}`);
+      throw new InferenceFailed(`onnxruntime-web could not compute the outputs: ${reasonOf(error)}`, { cause: error });
     }
   }
 
