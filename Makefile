@@ -31,7 +31,7 @@ endif
 export DATA TARGET SEED OUTPUT VALUES
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train export predict test test-all test-wheel test-oldest test-gpu-wheel test-clients test-scale test-web verify-everywhere coverage bench \
+.PHONY: help setup train export predict test test-all test-wheel test-oldest test-gpu-wheel test-clients test-scale web test-web verify-everywhere coverage bench \
 	bench-train bench-bulk bench-gpu bench-serve zoo fuzz soak check format docs dist clean
 .DELETE_ON_ERROR:
 # `make -j train export` must still train first.
@@ -148,13 +148,25 @@ $(WEB)/dist/index.js: $(WEB)/node_modules/.package-lock.json $(WEB)/tsconfig.jso
 	@rm -rf $(WEB)/dist
 	@cd $(WEB) && npm run --silent build
 
+# What `edge-export --page` puts into its pages.
+PAGE := export/edge_export/web/built/page.js
+
+$(PAGE): $(WEB)/node_modules/.package-lock.json $(wildcard $(WEB)/src/*.ts $(WEB)/page/*) $(wildcard runtime/edge_runtime/serve/assets/f*.js)
+	@cd $(WEB) && npm run --silent page
+
 ifneq ($(shell command -v npm 2>/dev/null),)
-WEB_READY := $(READY) $(WEB)/dist/index.js
+WEB_READY := $(READY) $(WEB)/dist/index.js $(PAGE)
 endif
 
-test-web: $(WEB_READY)  ## test the npm package under Node, where there is one
+web: $(if $(WEB_READY),$(PAGE))  ## build what edge-export --page needs (Node 20 or later)
+ifndef WEB_READY
+	@echo "make web needs node and npm; on Debian, apt install nodejs npm" >&2; exit 1
+endif
+
+test-web: $(WEB_READY)  ## test the npm package under Node, where there is one, and pages in the browser of this machine
 ifdef WEB_READY
 	@node --test --test-reporter=spec tests/web/*.test.mjs
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -q tests/web/pages.py tests/web/page_files.py
 else
 	@echo "test-web is skipped: it needs node and npm"
 endif
@@ -231,8 +243,8 @@ format: $(READY)  ## put the code into its standard form
 docs: $(VENV)/extra-docs  ## make the API reference from the docstrings (build/docs)
 	@$(BIN)/python docs/api.py
 
-# The list of what a device installs is made from an environment that holds just that, without pip.
-dist: $(VENV)/extra-release  ## build the wheel and the source distribution (dist/), check them, and list what a device installs (SBOM)
+# With what pages need, where there is Node. The list of what a device installs is made from an environment that holds just that, without pip.
+dist: $(VENV)/extra-release $(if $(WEB_READY),$(PAGE))  ## build the wheel and the source distribution (dist/), check them, and list what a device installs (SBOM)
 	@rm -rf dist
 	@$(BIN)/python -m build --outdir dist
 	@$(BIN)/twine check --strict dist/*

@@ -12,6 +12,7 @@ from edge_export.budget import Budget
 from edge_export.errors import ExportError
 from edge_export.formats.choices import LOWEST_OPSET, Format, Precision
 from edge_export.signing import SigningKey, signed_names
+from edge_export.web.page import check_built
 from edge_runtime.contract.atomic_files import prepare_file
 from edge_runtime.contract.file_locks import check_not_locked
 from edge_runtime.contract.labels import Label, checked_labels
@@ -47,6 +48,7 @@ class Options(TypedDict, total=False):
     from_logits: the module returns logits; export their softmax, or of a single column the sigmoid.
     limits: how much the files that are read may take; by default `Limits()`.
     report: where to write an HTML page on all of it.
+    page: where to write an HTML page that answers in a browser: it holds the ONNX file, in float32 if that is made.
     sign: the private key to sign the files with, in PEM, or a `SigningKey`, as for a key with a passphrase.
     reproduce: a folder for a script that shows a mismatch, if there is one.
     note: called with a line that the user should know although the export goes on; warns by default.
@@ -67,6 +69,7 @@ class Options(TypedDict, total=False):
     from_logits: bool
     limits: Limits
     report: str | Path
+    page: str | Path
     sign: str | Path | SigningKey
     reproduce: str | Path
     note: Callable[[str], None]
@@ -91,6 +94,7 @@ class Choices:
     from_logits: bool
     limits: Limits
     report: Path | None
+    page: Path | None
     sign: SigningKey | None
     reproduce: Path | None
     note: Callable[[str], None]
@@ -126,7 +130,10 @@ def choose(options: Options) -> Choices:
     labels, from_logits = options.get("labels"), options.get("from_logits", False)
     if from_logits and labels is None:
         raise ExportError("--from-logits (from_logits=True) is for --labels (labels=...)")
-    report, reproduce, sign = options.get("report"), options.get("reproduce"), options.get("sign")
+    report, page = options.get("report"), options.get("page")
+    if page is not None and Format.ONNX not in formats:
+        raise ExportError("a page holds the ONNX file; make it too, with --format onnx")
+    reproduce, sign = options.get("reproduce"), options.get("sign")
     return Choices(
         formats=formats,
         precisions=precisions,
@@ -142,6 +149,7 @@ def choose(options: Options) -> Choices:
         from_logits=from_logits,
         limits=Limits.checked(options.get("limits")),
         report=None if report is None else Path(report),
+        page=None if page is None else Path(page),
         sign=SigningKey.read(sign) if isinstance(sign, str | Path) else sign,
         reproduce=None if reproduce is None else Path(reproduce),
         note=options.get("note", warnings.warn),
@@ -159,7 +167,8 @@ def check_paths(folder: Path, stem: str, choices: Choices, read: Sequence[Path])
         read: the other files that are read.
 
     Raises:
-        ExportError: a file does not exist, has a name that exports have, or would be overwritten.
+        ExportError: a file does not exist, has a name that exports have, or would be overwritten; or what a page needs
+            is not installed.
         CannotWrite: a folder cannot be made or written in, there is a folder at the path of a file, or another run
             writes one of the files.
 
@@ -172,6 +181,8 @@ def check_paths(folder: Path, stem: str, choices: Choices, read: Sequence[Path])
                 f"{path} has the name of a file that an export makes; give what it is made from, such as model.pt "
                 "(edge-predict runs .onnx and .ort files as they are)"
             )
+    if choices.page is not None:
+        check_built()
     read = [*read, *([choices.data] if isinstance(choices.data, Path) else [])]
     if choices.sign is not None and choices.sign.path is not None:
         read.append(choices.sign.path)
@@ -183,8 +194,7 @@ def check_paths(folder: Path, stem: str, choices: Choices, read: Sequence[Path])
         if path.is_dir():
             raise ExportError(f"{path} is a folder, not a file")
     written = [file_path(folder, stem, kind, precision) for kind in choices.formats for precision in choices.precisions]
-    if choices.report is not None:
-        written.append(choices.report)
+    written += [path for path in (choices.report, choices.page) if path is not None]
     if choices.sign is not None:
         written.append(signature_path(folder, stem))
         for file, name in signed_names(signature_path(folder, stem), written).items():

@@ -36,6 +36,7 @@ def test_the_defaults() -> None:
         from_logits=False,
         limits=Limits(),
         report=None,
+        page=None,
         sign=None,
         reproduce=None,
         note=warnings.warn,
@@ -50,6 +51,11 @@ def test_what_is_not_finite_cannot_be_excluded_and_required() -> None:
         "what is not finite cannot be both excluded and required; choose --finite (finite_only=True) or "
         "--require-nonfinite (require_nonfinite=True)"
     )
+
+
+def test_a_page_needs_the_onnx_file() -> None:
+    with pytest.raises(ExportError, match="a page holds the ONNX file; make it too, with --format onnx"):
+        choose({"formats": ["ort"], "page": "page.html"})
 
 
 def test_everything_that_is_given_is_kept() -> None:
@@ -72,7 +78,8 @@ def test_everything_that_is_given_is_kept() -> None:
             "custom_translation_table": {print: repr},
             "labels": np.array(["cat", "dog"]),  # type: ignore[typeddict-item]
             "from_logits": True,
-            "report": "page.html",
+            "report": "report.html",
+            "page": "page.html",
             "reproduce": Path("shown"),
             "note": notes.append,
             "progress": progress,
@@ -82,7 +89,7 @@ def test_everything_that_is_given_is_kept() -> None:
     assert choices.data is rows
     assert (choices.ranges, choices.sampler) == ({"c": (0, 2)}, draw)
     assert (choices.budget, choices.finite_only) == (Budget(0.5, 0.5), True)
-    assert (choices.report, choices.reproduce) == (Path("page.html"), Path("shown"))
+    assert (choices.report, choices.page, choices.reproduce) == (Path("report.html"), Path("page.html"), Path("shown"))
     assert (choices.opset, choices.custom_translation_table) == (20, {print: repr})
     assert choices.progress is progress
     assert (choices.labels, choices.from_logits) == (("cat", "dog"), True)

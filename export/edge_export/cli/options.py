@@ -109,6 +109,10 @@ def export(
         typer.Option("--from-logits", help="With --labels: the module returns logits; export their probabilities."),
     ] = False,
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an HTML page on all of it.")] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write an HTML page that holds model.onnx, and answers in any browser."),
+    ] = None,
     sign: Annotated[
         Path | None,
         typer.Option(metavar="KEY.pem", help="Write a signature file (.sig) of all files, with this private key."),
@@ -155,6 +159,8 @@ def export(
             options["data"] = data
         if report is not None:
             options["report"] = report
+        if page is not None:
+            options["page"] = page
         if key is not None:
             options["sign"] = key
         if reproduce is not None:
@@ -174,11 +180,11 @@ def export(
 
         exports = export_checkpoint(model, output, module, example, axes, **options)
         signature = None if key is None else signature_path(exports[0].path.parent, stem_of(model))
-        for line in _lines(exports, signature, details):
+        for line in _lines(exports, page, signature, details):
             progress.write(line)
 
 
-def _lines(exports: Sequence["Export"], signature: Path | None, details: bool) -> Iterator[str]:
+def _lines(exports: Sequence["Export"], page: Path | None, signature: Path | None, details: bool) -> Iterator[str]:
     """What is shown of the files that were made."""
     from edge_export.cli.details import LEGEND, details_of
 
@@ -186,6 +192,8 @@ def _lines(exports: Sequence["Export"], signature: Path | None, details: bool) -
         yield made.summary
         if details:
             yield from (f"  {line}" for line in details_of(made))
+    if page is not None:
+        yield f"{printable(page)}: open it in a browser; it needs no network"
     if signature is not None:
         yield f"{printable(signature)}: signs all of these"
     if details and any(made.comparisons for made in exports):

@@ -1,7 +1,7 @@
 """`export` and `export_checkpoint`: everything is built and verified before the first file is put in place."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
@@ -27,6 +27,7 @@ from edge_export.results import Export
 from edge_export.tensors import Axes
 from edge_export.verify.compare import compare
 from edge_export.verify.lookup_trials import input_ranges
+from edge_export.web.page import write_page
 from edge_runtime.contract.atomic_files import folder_beside, write_files
 from edge_runtime.contract.file_locks import locked
 from edge_runtime.contract.metadata_keys import RANGES_KEY
@@ -128,11 +129,20 @@ def _put_in_place(plan: Plan) -> list[Export]:
 
             plan.choices.progress.begin(f"writing {plan.choices.report.name}")
             files[plan.choices.report] = write_report(plan.program, exports).encode()
+        if plan.choices.page is not None:
+            plan.choices.progress.begin(f"writing {plan.choices.page.name}")
+            files[plan.choices.page] = _page(plan, exports)
         # Before the files that refer to them.
         before = {made.path.with_name(made.data.name): made.data for made in exports if made.data is not None}
         files = {**before, **_signature(plan, {**before, **files}), **files}
         write_files(files)
     return [made if made.data is None else replace(made, data=made.path.with_name(made.data.name)) for made in exports]
+
+
+def _page(plan: Plan, exports: Sequence[Export]) -> bytes:
+    """The page of the ONNX file: in float32, else in the first lower precision."""
+    made = min((made for made in exports if made.format == Format.ONNX), key=lambda made: made.precision != "float32")
+    return write_page(made.content, made.path.name, plan.program.signature)
 
 
 def _signature(plan: Plan, files: Mapping[Path, bytes | Path]) -> dict[Path, bytes]:
@@ -158,6 +168,8 @@ def _folder_for_data(plan: Plan) -> Iterator[Path | None]:
     if choices.formats == (Format.TORCHSCRIPT,) or not needs_data_file(plan.program):
         yield None
         return
+    if choices.page is not None:
+        raise ExportError("the model is larger than 2 GiB, too large for a page; export it without --page (page=...)")
     others = [*({Format.ORT} & set(choices.formats)), *(set(choices.precisions) - {Precision.FLOAT32})]
     if others:
         raise ExportError(f"the model is larger than 2 GiB, too large for {others[0]}; export it as onnx in float32")

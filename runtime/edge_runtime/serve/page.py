@@ -19,7 +19,11 @@ def routes() -> list[Route]:
 def page() -> tuple[bytes, dict[str, str]]:
     """The page, with its style and its script in it, and its headers: the policy allows these two alone."""
     folder = files("edge_runtime.serve") / "assets"
-    html, style, script = ((folder / f"page.{kind}").read_text("utf-8") for kind in ("html", "css", "js"))
+
+    def asset(name: str) -> str:
+        return (folder / name).read_text("utf-8")
+
+    style, script = asset("page.css"), "".join(map(asset, ("field.js", "form.js", "page.js")))
     policy = "; ".join(
         (
             "default-src 'none'",
@@ -32,7 +36,15 @@ def page() -> tuple[bytes, dict[str, str]]:
             "frame-ancestors 'none'",
         )
     )
-    content = html.replace("/* style */", style).replace("/* script */", script).encode()
+    html = asset("page.html")
+    for place, text in {
+        "<!-- row -->": asset("row.html"),
+        "<!-- tensors -->": asset("tensors.html"),
+        "/* style */": style,
+        "/* script */": script,
+    }.items():
+        html = html.replace(place, text)
+    content = html.encode()
     return content, {
         "content-security-policy": policy,
         "x-content-type-options": "nosniff",

@@ -101,7 +101,11 @@ function textOf(array: Elements, place: number): string {
   if (!isFloat(array.dtype)) return String(array.data[place]);
   const number = numberAt(array, place);
   if (array.dtype === "float64") return floatText(number);
-  const round = array.dtype === "float16" ? halfRound : Math.fround;
+  return shortest(number, array.dtype === "float16" ? halfRound : Math.fround);
+}
+
+/** A float with as few digits as tell it from others of its type, in which `round` gives the nearest one. */
+export function shortest(number: number, round: (number: number) => number = Math.fround): string {
   for (let digits = 1; digits < 9; digits += 1) {
     const shorter = Number(number.toPrecision(digits));
     if (round(shorter) === number) return floatText(shorter);

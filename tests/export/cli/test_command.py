@@ -137,7 +137,12 @@ def test_options_reach_the_library(
     assert (given["formats"], given["precisions"]) == (["onnx", "ort"], ["float32", "int8"])
     assert (given["budget"].flips, given["budget"].change, given["finite_only"]) == (0.2, 0.3, True)
     assert given["opset"] == 20
-    assert (given["data"], given["report"], given["reproduce"]) == (Path("rows.csv"), Path("page.html"), Path("shown"))
+    assert (given["data"], given["report"], given["reproduce"]) == (
+        Path("rows.csv"),
+        Path("report.html"),
+        Path("shown"),
+    )
+    assert "page" not in given
 
 
 def test_names_from_files_stay_on_their_line(

@@ -1,0 +1,58 @@
+"""Pages of `edge-export --page`, opened from the disk, without a network."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browsers import chromium
+from concurrency import HANG
+from page_models import content_of
+
+from edge_export.web.page import BUILT, SCRIPT, write_page
+from edge_runtime import Predictor
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    if not (BUILT / SCRIPT).exists():
+        pytest.skip("`make web` has not built what pages need")
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("pages")
+
+
+@pytest.fixture
+def opened(browser: Any, folder: Path) -> Iterator[Any]:
+    """A function that opens the page of a model. At the end nothing is on the console, and nothing was asked for."""
+    contexts, said, asked = [], [], []
+
+    def open_page(model: str, scheme: str = "light", width: int = 1400) -> Any:
+        path = folder / f"{model}.html"
+        if not path.exists():
+            content = content_of(model)
+            path.write_bytes(write_page(content, f"{model}.onnx", Predictor(content, device="cpu").signature))
+        context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900}, offline=True)
+        contexts.append(context)
+        shown = context.new_page()
+        shown.on("console", lambda message: said.append(message.text))
+        shown.on("pageerror", lambda error: said.append(str(error)))
+        shown.on("dialog", lambda dialog: said.append(dialog.message))
+        shown.on("request", lambda request: asked.append(request.url))
+        shown.set_default_timeout(HANG * 1000)
+        shown.goto(path.as_uri())
+        shown.locator(
+            "footer", has_text=re.compile("verified|certificate has|no certificate", re.IGNORECASE)
+        ).wait_for()
+        return shown
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert said == []
+    assert all(re.match(r"file:.*\.html$|blob:|data:image/svg", url) for url in asked), asked
