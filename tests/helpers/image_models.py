@@ -25,7 +25,7 @@ def colours_model() -> bytes:
         "colours",
         [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, 8, 12])],
         [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 3])],
-        [numpy_helper.from_array(np.array([2, 3]), "axes"), numpy_helper.from_array(np.float32(4), "four")],
+        [numpy_helper.from_array(np.array([2, 3]), "axes"), numpy_helper.from_array(np.array(4, np.float32), "four")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
     signature = Signature((Input("image"),), "probabilities", COLOURS, "multiclass_classification")

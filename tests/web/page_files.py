@@ -95,9 +95,9 @@ def test_a_picture_is_answered_as_by_python(opened: Any, tmp_path: Path, colour:
     shown.locator("#picture-file").set_input_files(tmp_path / "picture.png")
     shown.locator("#label", has_text=COLOURS[colour]).wait_for()
     predictor = Predictor(colours_model(), device="cpu")
-    for scaling, scaled in (("0 to 1", lambda one: one / 255), ("\N{MINUS SIGN}1 to 1", lambda one: one / 127.5 - 1)):
+    for scaling, width, low in (("0 to 1", 1, 0), ("\N{MINUS SIGN}1 to 1", 2, -1)):
         shown.get_by_label("Scaling of the pixels").select_option(scaling)
-        tensor = np.broadcast_to(scaled(pixels[0, 0].astype(np.float32))[:, None, None], (3, 8, 12))[None]
+        tensor = np.broadcast_to((pixels[0, 0] / 255 * width + low)[:, None, None], (3, 8, 12))[None]
         probability = predictor.predict_proba(tensor).max()
         shown.locator("#note", has_text=f"{probability:.1%}").wait_for()
     assert "The file does not say how the numbers of its pictures are scaled" in shown.locator("#picture").inner_text()
