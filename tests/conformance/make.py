@@ -31,7 +31,7 @@ from edge_runtime.contract.values import read_value
 
 HERE = Path(__file__).parent
 MODELS = HERE.parent / "runtime" / "models"
-TABLES = ("four_blobs", "three_labels", "mass", "penguins", "islands", "sales", "two_inputs")
+TABLES = ("four_blobs", "three_labels", "mass", "penguins", "islands", "sales", "two_inputs", "float16")
 ROWS = 25
 
 
@@ -75,6 +75,9 @@ def rows_of(signature: Signature, draws: random.Random) -> Iterator[Any]:
     right = {feature.name: likely(feature, draws)[0] for feature in signature.features}
     yield {name + ("s" if place == 0 else ""): value for place, (name, value) in enumerate(right.items())}
     yield dict(list(right.items())[1:])
+    # As near to a threshold as a number of the tensor's type can be, and beyond what float16 holds.
+    if len(names) == 2:
+        yield from ([0.3, 0], [0.3, 0.001], [signature.threshold, 0], [65504, 1], [65520, 1], [1e-8, -1e-8])
 
 
 def document() -> str:

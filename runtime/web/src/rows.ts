@@ -7,7 +7,7 @@ import type { Signature } from "./signature.js";
 import { misspelt } from "./suggestions.js";
 import type { Elements } from "./tensors.js";
 import { tensorOf } from "./tensors.js";
-import { floatText, listed, shown } from "./text.js";
+import { listed, shown } from "./text.js";
 import type { Read, Value } from "./values.js";
 import { readValue } from "./values.js";
 
@@ -58,7 +58,7 @@ export class RowReader {
   private fitting(value: Read): Read {
     const isNumber = typeof value === "number" && Number.isFinite(value);
     if (isNumber && this.dtype === "float16" && !Number.isFinite(halfRound(value))) {
-      throw new InvalidInput(`${floatText(value)} does not fit float16`);
+      throw new InvalidInput("a value does not fit float16");
     }
     return value;
   }

@@ -15,6 +15,7 @@ images.onnx answers one of three labels for images of 2 x 3 x 4 numbers; words.o
 integers of any length, with a mask. Their weights are in tests/helpers/tensor_models.py.
 kinds.onnx takes an optional tensor, a sequence, a tensor of any rank, and a weight that may be overridden; maps.onnx
 takes a map, and gives one; half.onnx takes and gives bfloat16; quarter.onnx takes and gives int4 and an 8-bit float.
+float16.onnx is a table of numbers whose tensors are float16.
 
 custom_operators.onnx needs an operator of onnxruntime-extensions. external.onnx has its weights in external.weights.
 """
@@ -224,6 +225,20 @@ def make_words(path: Path) -> None:
     write(graph, path, {SIGNATURE_KEY: tensor_models.WORDS.to_json()})
 
 
+def make_float16(path: Path) -> None:
+    """The probability is x1 + x2 / 2, so that rows can be as near to the threshold as float16 has numbers."""
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "weight"], ["probability"])],
+        "float16",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT16, ["batch", 2])],
+        [helper.make_tensor_value_info("probability", TensorProto.FLOAT16, ["batch", 1])],
+        [numpy_helper.from_array(np.array([[1], [0.5]], np.float16), "weight")],
+    )
+    features = (Feature("x1", minimum=0.1, maximum=0.7), Feature("x2", minimum=-1, maximum=1, missing=0.0))
+    signature = Signature((Input("x", features),), "probability", ("no", "yes"), threshold=0.3)
+    write(graph, path, {SIGNATURE_KEY: signature.to_json()})
+
+
 def make_custom_operators(path: Path) -> None:
     """The sum of the positive numbers in a row; `NegPos` separates them from the negative ones."""
     graph = helper.make_graph(
@@ -280,6 +295,7 @@ if __name__ == "__main__":
     make_two_inputs(HERE / "two_inputs.onnx")
     make_images(HERE / "images.onnx")
     make_words(HERE / "words.onnx")
+    make_float16(HERE / "float16.onnx")
     for name, text in model_texts.TEXTS.items():
         (HERE / f"{name}.onnx").write_bytes(onnx.parser.parse_model(text).SerializeToString(deterministic=True))
     make_custom_operators(HERE / "custom_operators.onnx")
