@@ -163,10 +163,12 @@ ifndef WEB_READY
 	@echo "make web needs node and npm; on Debian, apt install nodejs npm" >&2; exit 1
 endif
 
-test-web: $(WEB_READY)  ## test the npm package under Node, where there is one, and pages in the browser of this machine
+test-web: $(WEB_READY)  ## test the npm package under Node and in Chromium and Firefox, and pages, where these are installed
 ifdef WEB_READY
 	@node --test --test-reporter=spec tests/web/*.test.mjs
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -q tests/web/pages.py tests/web/page_files.py
+# Apart from pages, since a process drives Chromium from one place.
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -s -rs tests/web/in_browsers.py tests/web/mutated.py
 else
 	@echo "test-web is skipped: it needs node and npm"
 endif

@@ -8,19 +8,19 @@ and answers as Python does. The parts of the file, a case a line:
 - values: for each feature, cases [value, read], or [value, null, message] if it is refused.
 - names: cases [word, known names, message]: which name a message says was meant, if any.
 - signatures: cases [document, whether it is one].
+- arrays: cases [array of reference rows, its elements in C order], or [array, null] if it is damaged.
 - models: for each model, cases {"row": ..., "answer": ..., "probabilities": ..., "unseen": ...}, or {"row", "error"}.
 
 Numbers that JSON lacks are the strings "NaN", "Infinity" and "-Infinity"; a date that is missing is "NaT".
 """
 
 import json
-import math
 import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.conformance.documents import signatures
+from tests.conformance.documents import arrays, json_number, signatures
 from tests.conformance.values import FEATURES, NAMES, likely
 
 from edge_runtime import EdgePredictError, Feature, InvalidInput, Predictor, Signature
@@ -36,12 +36,8 @@ ROWS = 25
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON has it."""
-    if value == MISSING_DATE:
-        return "NaT"
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    return value
+    """What a value is read as, as JSON has it."""
+    return "NaT" if value == MISSING_DATE else json_number(value)
 
 
 def read(value: Any, feature: Feature) -> list[Any]:
@@ -86,6 +82,7 @@ def document() -> str:
         _part("values", [(plain_feature(one), [read(value, one) for value in values]) for one, values in FEATURES]),
         _lines("names", [[word, list(known), suggestion(word, known)] for word, known in NAMES]),
         _lines("signatures", list(signatures())),
+        _lines("arrays", list(arrays())),
         _part("models", list(models())),
     ]
     return "{\n" + ",\n".join(parts) + "\n}\n"

@@ -1,4 +1,4 @@
-"""Pages of `edge-export --page`, opened from the disk, without a network."""
+"""Pages of `edge-export --page`, opened from the disk, without a network; and artifacts for the npm package."""
 
 import re
 from collections.abc import Iterator
@@ -56,3 +56,12 @@ def opened(browser: Any, folder: Path) -> Iterator[Any]:
         context.close()
     assert said == []
     assert all(re.match(r"file:.*\.html$|blob:|data:image/svg", url) for url in asked), asked
+
+
+@pytest.fixture(scope="session")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Artifacts of today's exporter, by what they are."""
+    # Pages are tested without torch.
+    from web_artifacts import exported
+
+    return exported(tmp_path_factory.mktemp("artifacts"))

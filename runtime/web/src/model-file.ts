@@ -16,9 +16,13 @@ export interface ModelFile {
 const SIGNATURE = "edge_predict.signature";
 const CERTIFICATE = "edge_predict.certificate";
 const DATA = "edge_predict.data";
-// Of ModelProto: repeated StringStringEntryProto metadata_props = 14; and of that message.
-const METADATA = 14;
+// Numbers of fields in onnx.proto: of ModelProto and StringStringEntryProto,
+const [GRAPH, METADATA] = [7, 14];
 const [KEY, VALUE] = [1, 2];
+// and the ways from GraphProto to the names of inputs and outputs, and to those of their axes.
+const DECLARED = [11, 12];
+const NAME = [1];
+const AXIS = [2, 1, 2, 1, 2];
 // The same in ORT format: table InferenceSession has the model, that the metadata, and that keys and values.
 const ORT_FORMAT = "ORTM";
 const [ORT_MODEL, ORT_METADATA, ORT_KEY, ORT_VALUE] = [1, 9, 0, 1];
@@ -47,7 +51,7 @@ export function readModelFile(content: Uint8Array): ModelFile {
     }
   } catch (error) {
     if (error instanceof InvalidModel) throw error;
-    if (error instanceof TypeError) throw new InvalidModel("what the model says about itself is not UTF-8 text");
+    if (error instanceof TypeError) throw new InvalidModel("the model is damaged: its names are not UTF-8 text");
     if (!(error instanceof NotAMessage || error instanceof RangeError)) throw error;
     throw new InvalidModel("it is not a model that ONNX Runtime can load (it is not an ONNX file, or damaged)");
   }
@@ -59,7 +63,9 @@ export function readModelFile(content: Uint8Array): ModelFile {
 
 function* inOnnxFile(model: Uint8Array): Generator<Entry> {
   for (const { number, content } of fields(model)) {
-    if (number !== METADATA || content === undefined) continue;
+    if (content === undefined) continue;
+    if (number === GRAPH) checkNames(content);
+    if (number !== METADATA) continue;
     const entry: Entry = [new Uint8Array(), new Uint8Array()];
     for (const part of fields(content)) {
       if (part.content === undefined) continue;
@@ -68,6 +74,21 @@ function* inOnnxFile(model: Uint8Array): Generator<Entry> {
     }
     yield entry;
   }
+}
+
+/** Refuse names that are not UTF-8, of which onnxruntime-web would make other ones. Throws TypeError. */
+function checkNames(graph: Uint8Array): void {
+  const text = new TextDecoder("utf-8", { fatal: true });
+  for (const { number, content } of fields(graph)) {
+    if (content === undefined || !DECLARED.includes(number)) continue;
+    for (const way of [NAME, AXIS]) for (const name of at(content, way)) text.decode(name);
+  }
+}
+
+/** What a message has at the end of a way of fields. */
+function at(message: Uint8Array, [first, ...rest]: readonly number[]): Uint8Array[] {
+  const found = [...fields(message)].filter((one) => one.number === first && one.content !== undefined);
+  return found.flatMap(({ content }) => (rest.length === 0 ? [content!] : at(content!, rest)));
 }
 
 function* inOrtFile(model: Uint8Array): Generator<Entry> {
