@@ -25,10 +25,9 @@ def exported(folder: Path) -> dict[str, Path]:
         for context in (few_probes(), few_reference_rows(), few_timed_calls(), one_registry()):
             stack.enter_context(context)
         save_checkpoint(train(four_blobs(0)).model, folder / "example.pt")
-        data = dict(four_blobs(0).train.inputs)
-        found["float16"] = export_checkpoint(folder / "example.pt", formats=["ort"], precisions=["float16"], data=data)[
-            0
-        ].path
+        rows = dict(four_blobs(0).train.inputs)
+        (made,) = export_checkpoint(folder / "example.pt", formats=["ort"], precisions=["float16"], data=rows)
+        found["float16"] = made.path
         found["table"] = export(Table(), example(Table()), folder / "table.onnx")[0].path
         found["dates"] = export(date_module.Dated(), date_module.example(), folder / "dates.onnx")[0].path
         for name in MODULES:
