@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from edge_runtime import Feature, InvalidModel, Notation, Signature
 from edge_runtime.contract.feature import plain_feature
@@ -71,62 +72,49 @@ def signatures() -> Iterator[tuple[str, bool]]:
         yield text, _is_signature(text)
 
 
+# What generates an array: its type, the offset, the scale and the steps.
+RULES: tuple[tuple[Any, ...], ...] = (
+    *(("float32", -2.5, 2**-20, 5 * 2**20), ("float64", 0.1, 0.5, 2**32), ("float16", -3, 0.25, 30)),
+    *(("int64", -5, 1, 11), ("uint8", 0, 1, 256), ("bool", 0, 1, 2), ("int8", 0, 1, 200), ("int64", 0, 2, 3)),
+    *(("float32", 0, 3, 5), ("float32", 0, 0, 5), ("float32", 0, -0.5, 5), ("float32", "0", 1, 5)),
+    *(("uint8", -1, 1, 5), ("float32", 0, 1, 0), ("float32", 0, 1, 2**32 + 1), ("float32", 0, 1, 2.5)),
+    ("string", 0, 1, 2),
+)
+# What is put in place of a part of an array, and of the type and shape that one is stored in; None removes it.
+DAMAGES: dict[str, tuple[Any, ...]] = {
+    "dtype": ("float64", "complex64", "bool", 1, None, "string"),
+    "shape": ([2], [1, 3], [-1, 2], [1, 2.5], [True, 2], "12", None, [1, 2] + [1] * 63, [2**40, 0]),
+    "data": ("AAAAAAAAAA==", "AAAAAAAAAAA", "AAAAAAAAAA A=", "AAAA=AAAAAA=", "?", "", 1, None),
+}
+STORED: dict[str, tuple[Any, ...]] = {"shape": ([2], [1, 1]), "dtype": ("float64", "int32")}
+
+
 def arrays() -> Iterator[tuple[dict[str, Any], list[Any] | None]]:
     """Arrays of reference rows as certificates have them, and their elements in C order; None if they are damaged."""
     integers = np.arange(6, dtype=np.int64).reshape(2, 3) + 2**52
-    given = [
+    given: list[npt.NDArray[Any]] = [
         np.array([[-1.5, 0.1, np.nan], [np.inf, -np.inf, -0.0]], np.float32),
         *(np.array([0.1, -65504, 6e-8, np.nan, np.inf], dtype) for dtype in (np.float16, np.float64)),
         *(
             np.array([0, 1, np.iinfo(dtype).max], dtype)
             for dtype in (np.int8, np.uint8, np.int16, np.uint16, np.uint32)
         ),
-        *(
-            integers,
-            integers.astype(np.uint64),
-            np.array(7, np.int32),
-            np.array([True, False]),
-            np.empty((0, 2), np.float32),
-        ),
-        np.array([["Biscoe", ""]], np.object_),
+        *(integers, integers.astype(np.uint64), np.array(7, np.int32), np.array([True, False])),
+        *(np.empty((0, 2), np.float32), np.array([["Biscoe", ""]], np.object_)),
     ]
-    plain: list[dict[str, Any]] = [plain_array(one) for one in given]
-    repeated = [np.full((2, 3), 0.25, np.float32), np.broadcast_to(np.float64([[1], [2]]), (2, 3)), integers - 2**52]
-    plain += [plain_array(one, compact=True) for one in repeated]
-    for dtype, offset, scale, steps in (
-        *(("float32", -2.5, 2**-20, 5 * 2**20), ("float64", 0.1, 0.5, 2**32), ("float16", -3, 0.25, 30)),
-        *(("int64", -5, 1, 11), ("uint8", 0, 1, 256), ("bool", 0, 1, 2), ("int8", 0, 1, 200), ("int64", 0, 2, 3)),
-        *(
-            ("float32", 0, 3, 5),
-            ("float32", 0, 0, 5),
-            ("float32", 0, -0.5, 5),
-            ("float32", "0", 1, 5),
-            ("uint8", -1, 1, 5),
-        ),
-        *(("float32", 0, 1, 0), ("float32", 0, 1, 2**32 + 1), ("float32", 0, 1, 2.5), ("string", 0, 1, 2)),
-    ):
+    repeated: list[npt.NDArray[Any]] = [np.full((2, 3), 0.25, np.float32), integers - 2**52]
+    repeated.append(np.broadcast_to(np.array([[1.0], [2.0]]), (2, 3)))
+    plain = [*map(plain_array, given), *(plain_array(one, compact=True) for one in repeated)]
+    for dtype, offset, scale, steps in RULES:
         rule = {"seed": 7, "offset": offset, "scale": scale, "steps": steps}
         plain.append({"dtype": dtype, "shape": [2, 4], "generated": rule})
-    stored = plain_array(np.zeros((1, 2), np.float32))
     whole = {"dtype": "float32", "shape": [1, 2]}
-    for changes in (
-        *({"dtype": one} for one in ("float64", "complex64", "bool", 1, None, "string")),
-        *(
-            {"shape": one}
-            for one in ([2], [1, 3], [-1, 2], [1, 2.5], [True, 2], "12", None, [1, 2] + [1] * 63, [2**40, 0])
-        ),
-        *({"data": one} for one in ("AAAAAAAAAA==", "AAAAAAAAAAA", "AAAAAAAAAA A=", "AAAA=AAAAAA=", "?", "", 1, None)),
-        *(
-            {"stored": {**whole, **one}}
-            for one in ({"shape": [2]}, {"shape": [1, 1]}, {"dtype": "float64"}, {"dtype": "int32"})
-        ),
-        {"stored": whole, "shape": [3, 2]},
-        {"stored": whole, "shape": [3, 3]},
-        {"stored": whole, "shape": [2**26, 2]},
-        {"dtype": "bool", "shape": [2], "data": "AAI="},
-        {"dtype": "bool", "shape": [2], "data": "AAE="},
-    ):
-        changed: dict[str, Any] = {**stored, **changes}
+    changes: list[dict[str, Any]] = [{key: one} for key, values in DAMAGES.items() for one in values]
+    changes += [{"stored": {**whole, key: one}} for key, values in STORED.items() for one in values]
+    changes += [{"stored": whole, "shape": shape} for shape in ([3, 2], [3, 3], [2**26, 2])]
+    changes += [{"dtype": "bool", "shape": [2], "data": data} for data in ("AAI=", "AAE=")]
+    for one in changes:
+        changed = {**plain_array(np.zeros((1, 2), np.float32)), **one}
         plain.append({key: value for key, value in changed.items() if value is not None})
     for one in plain:
         yield one, _elements(one)
