@@ -10,7 +10,7 @@ from typing import Any, TypedDict, TypeVar
 
 from edge_export.budget import Budget
 from edge_export.errors import ExportError
-from edge_export.formats.choices import LOWEST_OPSET, Format, Precision
+from edge_export.formats.choices import FOR_ONNX_RUNTIME, LOWEST_OPSET, Format, Precision
 from edge_export.signing import SigningKey, signed_names
 from edge_export.web.page import check_built
 from edge_runtime.contract.atomic_files import prepare_file
@@ -27,7 +27,7 @@ class Options(TypedDict, total=False):
     """What to make of a module, and how; every entry is optional.
 
     formats: the files to make: ONNX alone by default.
-    precisions: of the ONNX and ORT files: float32 alone by default. TorchScript is always float32.
+    precisions: of the ONNX and ORT files: float32 alone by default. TorchScript and C are always float32.
     data: rows like those that the model will meet, as arrays by input (for an input that the signature says holds
         strings: strings, or their codes), or as a file (.npz, CSV, JSON Lines). float32 is compared on them too; lower
         precisions are measured on them, and int8 is calibrated on half of them.
@@ -111,8 +111,8 @@ def choose(options: Options) -> Choices:
     """
     formats = _members(Format, options.get("formats", (Format.ONNX,)), "format")
     precisions = _members(Precision, options.get("precisions", (Precision.FLOAT32,)), "precision")
-    if formats == (Format.TORCHSCRIPT,) and Precision.FLOAT32 not in precisions:
-        raise ExportError("TorchScript is made in float32 only; choose another format for a lower precision")
+    if Precision.FLOAT32 not in precisions and not set(formats) & set(FOR_ONNX_RUNTIME):
+        raise ExportError(f"{formats[0]} is made in float32 only; choose onnx or ort for a lower precision")
     if options.get("finite_only") and options.get("require_nonfinite"):
         raise ExportError(
             "what is not finite cannot be both excluded and required; choose --finite (finite_only=True) or "
@@ -193,7 +193,12 @@ def check_paths(folder: Path, stem: str, choices: Choices, read: Sequence[Path])
             raise ExportError(unreadable(path, error)) from error
         if path.is_dir():
             raise ExportError(f"{path} is a folder, not a file")
-    written = [file_path(folder, stem, kind, precision) for kind in choices.formats for precision in choices.precisions]
+    written = [
+        path
+        for kind in choices.formats
+        for precision in choices.precisions
+        for path in file_paths(folder, stem, kind, precision)
+    ]
     written += [path for path in (choices.report, choices.page) if path is not None]
     if choices.sign is not None:
         written.append(signature_path(folder, stem))
@@ -213,10 +218,11 @@ def check_paths(folder: Path, stem: str, choices: Choices, read: Sequence[Path])
     return written
 
 
-def file_path(folder: Path, stem: str, kind: Format, precision: Precision) -> Path:
-    """Where the file of a format and a precision goes: model.onnx, model.int8.onnx."""
-    middle = "" if precision == Precision.FLOAT32 else f".{precision}"
-    return folder / f"{stem}{middle}.{kind}"
+def file_paths(folder: Path, stem: str, kind: Format, precision: Precision) -> list[Path]:
+    """Where the files of a format and a precision go: model.onnx, model.int8.onnx; model.c, model.h, model_test.c."""
+    name = stem if precision == Precision.FLOAT32 else f"{stem}.{precision}"
+    endings = [".c", ".h", "_test.c"] if kind == Format.C else [f".{kind}"]
+    return [folder / f"{name}{ending}" for ending in endings]
 
 
 def signature_path(folder: Path, stem: str) -> Path:

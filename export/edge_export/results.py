@@ -1,7 +1,7 @@
 """What an export made."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_export.formats.choices import Format, Precision
@@ -22,8 +22,9 @@ class Export:
         content: its bytes; without those of its data file.
         comparisons: how it did against torch, by kind of probe inputs; empty for lower precisions.
         measured: what a lower precision costs and gives; None for float32.
-        certificate: the certificate that it carries; None for TorchScript, which carries none.
+        certificate: the certificate that it carries; None for TorchScript and C, which carry none.
         data: its data file beside it, which holds the weights of a model that is too large for one file; else None.
+        beside: the contents of other files that belong to it, by their paths: of C the header and the test.
     """
 
     path: Path
@@ -34,6 +35,7 @@ class Export:
     measured: Measured | None
     certificate: Certificate | None
     data: Path | None = None
+    beside: Mapping[Path, bytes] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<Export {self.summary}>"
@@ -41,13 +43,14 @@ class Export:
     @property
     def summary(self) -> str:
         """The file and what was found, in one line."""
-        files = self.path if self.data is None else f"{self.path}, {self.data.name}"
-        return f"{printable(files)} {_in_units(self.size)}: {self._finding}"
+        beside = [path.name for path in (*([] if self.data is None else [self.data]), *self.beside)]
+        return f"{printable(', '.join([str(self.path), *beside]))} {_in_units(self.size)}: {self._finding}"
 
     @property
     def size(self) -> int:
-        """The size of the file in bytes, with that of its data file."""
-        return len(self.content) + (0 if self.data is None else self.data.stat().st_size)
+        """The size of the file in bytes, with those of the files that belong to it."""
+        others = sum(map(len, self.beside.values())) + (0 if self.data is None else self.data.stat().st_size)
+        return len(self.content) + others
 
     @property
     def _finding(self) -> str:

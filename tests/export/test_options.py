@@ -10,13 +10,13 @@ import pytest
 from signatures import new_key, private_pem
 
 from edge_export import Budget, ExportError, Format, Precision
-from edge_export.options import Choices, Options, check_paths, choose, file_path
+from edge_export.options import Choices, Options, check_paths, choose, file_paths
 from edge_export.signing import SigningKey
 from edge_runtime.contract.errors import CannotWrite
 from edge_runtime.contract.limits import Limits
 from edge_runtime.contract.progress import SILENT, Progress
 
-ONNX, TORCHSCRIPT, ORT = Format
+ONNX, TORCHSCRIPT, ORT, C = Format
 FLOAT32, FLOAT16, INT8, INT8_DYNAMIC = Precision
 
 
@@ -106,7 +106,7 @@ def test_names_may_be_given_as_strings_alone_and_twice() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"formats": ["pickle"]}, "'pickle' is not a valid Format; the choices are onnx, torchscript, ort"),
+        ({"formats": ["pickle"]}, "'pickle' is not a valid Format; the choices are onnx, torchscript, ort, c"),
         (
             {"precisions": ["int4"]},
             "'int4' is not a valid Precision; the choices are float32, float16, int8, int8-dynamic",
@@ -127,7 +127,7 @@ def test_names_may_be_given_as_strings_alone_and_twice() -> None:
         ({"precisions": ()}, "no precision is chosen, so that nothing would be made"),
         (
             {"formats": ["torchscript"], "precisions": ["float16", "int8-dynamic"]},
-            "TorchScript is made in float32 only; choose another format for a lower precision",
+            "torchscript is made in float32 only; choose onnx or ort for a lower precision",
         ),
         (
             {"precisions": ["float32", "int8"]},
@@ -156,7 +156,12 @@ def test_torchscript_may_stand_beside_lower_precisions() -> None:
     ],
 )
 def test_where_files_go(kind: Format, precision: Precision, name: str) -> None:
-    assert file_path(Path("folder"), "model", kind, precision) == Path("folder", name)
+    assert file_paths(Path("folder"), "model", kind, precision) == [Path("folder", name)]
+
+
+def test_c_has_a_header_and_a_test_beside_it() -> None:
+    found = file_paths(Path("folder"), "model", C, FLOAT32)
+    assert found == [Path("folder", name) for name in ("model.c", "model.h", "model_test.c")]
 
 
 # ---------------------------------------------------------------------------------------------------------------- paths

@@ -9,6 +9,12 @@ class Format(StrEnum):
     ONNX = "onnx"
     TORCHSCRIPT = "torchscript"
     ORT = "ort"
+    # With a header and a test beside it.
+    C = "c"
+
+
+# What ONNX Runtime reads; the others are made in float32 only.
+FOR_ONNX_RUNTIME = (Format.ONNX, Format.ORT)
 
 
 class Precision(StrEnum):

@@ -13,11 +13,12 @@ from torch.export import ExportedProgram
 from edge_export.capture.capture import adopt, capture
 from edge_export.capture.classes import Classes
 from edge_export.errors import ExportError
-from edge_export.formats.choices import Format, Precision
+from edge_export.formats.choices import FOR_ONNX_RUNTIME, Format, Precision
 from edge_export.formats.external_data import Content, data_path, needs_data_file
 from edge_export.formats.onnx_file import load_onnx, onnx_model
 from edge_export.inputs.model_files import load_program
 from edge_export.options import Choices, Options, check_paths, choose, signature_path, stem_of
+from edge_export.pipeline.c_files import make_c
 from edge_export.pipeline.certified import content_of, onnx_content
 from edge_export.pipeline.float32 import make_float32, make_torchscript
 from edge_export.pipeline.lower_precision import make_lower_precision
@@ -123,7 +124,9 @@ def _put_in_place(plan: Plan) -> list[Export]:
     with _folder_for_data(plan) as folder:
         with _one_thread():
             exports = _made(plan, make_reference(plan), folder)
-        files: dict[Path, bytes | Path] = {made.path: made.content for made in exports}
+        files: dict[Path, bytes | Path] = {}
+        for made in exports:
+            files |= {made.path: made.content, **made.beside}
         if plan.choices.report is not None:
             from edge_export.report.page import write_report  # matplotlib takes a second to import
 
@@ -170,7 +173,7 @@ def _folder_for_data(plan: Plan) -> Iterator[Path | None]:
         return
     if choices.page is not None:
         raise ExportError("the model is larger than 2 GiB, too large for a page; export it without --page (page=...)")
-    others = [*({Format.ORT} & set(choices.formats)), *(set(choices.precisions) - {Precision.FLOAT32})]
+    others = [*({Format.ORT, Format.C} & set(choices.formats)), *(set(choices.precisions) - {Precision.FLOAT32})]
     if others:
         raise ExportError(f"the model is larger than 2 GiB, too large for {others[0]}; export it as onnx in float32")
     with folder_beside(data_path(plan.path(Format.ONNX, Precision.FLOAT32))) as folder:
@@ -180,8 +183,7 @@ def _folder_for_data(plan: Plan) -> Iterator[Path | None]:
 def _made(plan: Plan, reference: Reference, folder: Path | None = None) -> list[Export]:
     """Every file of `plan`, built and verified; `folder` is for the data file of a large model."""
     choices = plan.choices
-    kinds = [kind for kind in choices.formats if kind != Format.TORCHSCRIPT]
-    if not kinds:
+    if choices.formats == (Format.TORCHSCRIPT,):
         made = make_torchscript(plan, reference)
         return [] if made is None else [made]
     data = None if folder is None else folder / data_path(plan.path(Format.ONNX, Precision.FLOAT32)).name
@@ -191,21 +193,24 @@ def _made(plan: Plan, reference: Reference, folder: Path | None = None) -> list[
     if (ranges := input_ranges(plan.program, reference.sampler.lookups)) is not None:
         model.metadata_props.add(key=RANGES_KEY, value=ranges.to_json())
     # Serialized once: what is compared with torch is what is shipped.
-    onnx = onnx_content(model, plan, data)
+    kinds = [kind for kind in choices.formats if kind in FOR_ONNX_RUNTIME]
+    onnx = onnx_content(model, plan, data) if kinds else b""
     float32: dict[Format, Content] = {kind: content_of(kind, onnx) for kind in kinds}
     is_compared = Format.ONNX in kinds and Precision.FLOAT32 in choices.precisions
-    if not is_compared and choices.precisions != (Precision.FLOAT32,):
+    if kinds and not is_compared and choices.precisions != (Precision.FLOAT32,):
         # Lower precisions are made of it and measured against it, although it is not one of the files.
         choices.progress.begin("verifying the float32 model", reference.calls)
         compare(load_onnx(onnx), reference.probes, plan.program, "the float32 model", choices.progress)
     exports: list[Export] = []
     for precision in choices.precisions:
         if precision != Precision.FLOAT32:
-            exports += make_lower_precision(plan, reference, model, float32, precision)
+            exports += make_lower_precision(plan, reference, model, float32, precision) if kinds else []
             continue
         for kind in choices.formats:
-            if kind != Format.TORCHSCRIPT:
+            if kind in float32:
                 exports.append(make_float32(plan, reference, kind, onnx, float32[kind]))
+            elif kind == Format.C:
+                exports.append(make_c(plan, reference, model))
             elif (made := make_torchscript(plan, reference)) is not None:
                 exports.append(made)
     return exports

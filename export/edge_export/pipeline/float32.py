@@ -37,7 +37,7 @@ def make_float32(plan: Plan, reference: Reference, kind: Format, onnx: Content, 
         ExportError: ONNX Runtime cannot load it, or it does not pass its own certificate.
     """
     run = load_onnx(content)
-    comparisons = _verified(plan, reference, content, run, kind)
+    comparisons = verified(plan, reference, content, run, kind)
     for comparison in comparisons:
         if not comparison.holds:
             plan.choices.note(f"{plan.path(kind, Precision.FLOAT32)} {comparison.exception}")
@@ -70,7 +70,7 @@ def make_torchscript(plan: Plan, reference: Reference) -> Export | None:
     try:
         content = torchscript_bytes(plan.program)
         run = load_torchscript(content, plan.program)
-        comparisons = _verified(plan, reference, content, run, Format.TORCHSCRIPT)
+        comparisons = verified(plan, reference, content, run, Format.TORCHSCRIPT)
     except (ExportError, ParityError) as error:
         # TorchScript is the second format: what it cannot hold does not stop the first.
         if plan.choices.formats == (Format.TORCHSCRIPT,):
@@ -80,8 +80,19 @@ def make_torchscript(plan: Plan, reference: Reference) -> Export | None:
     return Export(path, Format.TORCHSCRIPT, Precision.FLOAT32, content, comparisons, None, None)
 
 
-def _verified(plan: Plan, reference: Reference, content: Content, run: Run, kind: Format) -> list[Comparison]:
-    """How a float32 file does against torch, also on the rows on which it does worst."""
+def verified(plan: Plan, reference: Reference, content: Content | None, run: Run, kind: Format) -> list[Comparison]:
+    """How a float32 file does against torch, also on the rows on which it does worst.
+
+    Args:
+        plan: what it is made for.
+        reference: what torch computes.
+        content: the file, for the script that shows a mismatch; None if there is no such script for its kind.
+        run: computes what it computes.
+        kind: what it is.
+
+    Raises:
+        ParityError: it does not compute what torch computes.
+    """
     path, program, progress = plan.path(kind, Precision.FLOAT32), plan.program, plan.choices.progress
     progress.begin(f"verifying {path.name}", reference.calls + len(STEPS))
     try:
@@ -93,7 +104,8 @@ def _verified(plan: Plan, reference: Reference, content: Content, run: Run, kind
             calls = tuple(map(references.of_call, worst.calls))
             comparisons += compare(run, [ProbeReference(worst, calls, references.of_call_closely)], program, str(path))
     except ParityError as error:
-        _write_reproduction(plan, path, content, error)
+        if content is not None:
+            _write_reproduction(plan, path, content, error)
         raise
     return comparisons
 

@@ -12,7 +12,7 @@ from edge_export.formats.choices import Format, Precision
 from edge_export.inputs.data_files import fitted, read_data
 from edge_export.inputs.own_sampler import own_sampler
 from edge_export.inputs.stated_ranges import stated_ranges
-from edge_export.options import Choices, file_path
+from edge_export.options import Choices, file_paths
 from edge_export.tensors import Array, Tensors
 from edge_export.verify.certify import arrays_sha256
 from edge_export.verify.sampler import OwnSampler
@@ -44,7 +44,7 @@ class Plan:
 
     def path(self, kind: Format, precision: Precision) -> Path:
         """Where a file goes: model.onnx, model.int8.onnx."""
-        return file_path(self.folder, self.stem, kind, precision)
+        return file_paths(self.folder, self.stem, kind, precision)[0]
 
     @property
     def probabilities(self) -> tuple[str, ...]:

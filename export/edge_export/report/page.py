@@ -104,10 +104,10 @@ def _regions(program: Program, exports: Sequence[Export], drawn: Plane) -> list[
     of_torch = drawn.run(program.try_run, output)
     if of_torch is None:
         return []
-    first = {made.precision: made for made in reversed(exports)}
+    first = {made.precision: made for made in reversed(exports) if made.format != Format.C}
     found = []
     for made in exports:
-        if made is first[made.precision]:
+        if made is first.get(made.precision):
             values = drawn.run(_run(program, made), output)
             assert values is not None
             found.append((made, regions(drawn, of_torch, values, program.signature, made.path.name)))

@@ -132,7 +132,7 @@ def test_no_workload_is_written_without_a_batch(program: Program, content: bytes
 
 def test_precisions_of_whole_exports(table_exports: list[Export]) -> None:
     for made in table_exports:
-        if made.format != Format.TORCHSCRIPT:
+        if made.certificate is not None:
             workload = Workload.from_json(Predictor(made.path)._runner.placement.main.metadata[WORKLOAD_KEY])
             assert workload.independent == (made.precision != Precision.INT8_DYNAMIC)
 

@@ -11,15 +11,16 @@ from layers import layer, rows
 from onnx import ModelProto
 
 from edge_export import Export, Format, Precision
+from edge_export.c_code.files import CCode
 from edge_export.capture.capture import capture
 from edge_export.capture.program import Program
 from edge_export.options import choose
-from edge_export.pipeline import certified, float32, lower_precision
+from edge_export.pipeline import c_files, certified, float32, lower_precision
 from edge_export.pipeline import export as pipeline
 from edge_export.pipeline.plan import Plan, make_plan
 from edge_export.pipeline.reference import Reference, make_reference
 
-ONNX, TORCHSCRIPT, ORT = Format
+ONNX, TORCHSCRIPT, ORT, C = Format
 LOWER = [precision for precision in Precision if precision != Precision.FLOAT32]
 
 
@@ -32,7 +33,7 @@ COMBINATIONS = [
     (formats, precisions)
     for formats in subsets(Format)
     for precisions in subsets(Precision)
-    if formats != (TORCHSCRIPT,) or Precision.FLOAT32 in precisions
+    if {ONNX, ORT} & set(formats) or Precision.FLOAT32 in precisions
 ]
 
 
@@ -49,6 +50,14 @@ def reference(program: Program) -> Reference:
 def plan_of(program: Program, formats: Sequence[str], precisions: Sequence[str]) -> Plan:
     data = {"x": np.ones((4, 3), np.float32)}
     return make_plan(program, Path(), "m", choose({"formats": formats, "precisions": precisions, "data": data}), {})
+
+
+def without_compilers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let C code be nothing that is compiled."""
+    for name, found in {"builds": [()], "sanitized_builds": [()], "load_c": "C", "passes": None, "c_test": ""}.items():
+        monkeypatch.setattr(c_files, name, lambda *rest, found=found: found)
+    monkeypatch.setattr(c_files, "static_graph", lambda *rest: None)
+    monkeypatch.setattr(c_files, "c_code", lambda _, __, name: CCode(name, name, "header", "source", (), (), {}, 0))
 
 
 class Recorder:
@@ -98,7 +107,9 @@ class Recorder:
         monkeypatch.setattr(certified, "serialized", serialized)
         monkeypatch.setattr(certified, "ort_bytes", lambda content: b"ORT " + content)
         monkeypatch.setattr(float32, "worst_rows", worst_rows)
-        monkeypatch.setattr(float32, "reference_batches", lambda *rest: ())
+        for module in (c_files, float32):
+            monkeypatch.setattr(module, "reference_batches", lambda *rest: ())
+        without_compilers(monkeypatch)
         monkeypatch.setattr(float32, "torchscript_bytes", lambda program: b"TorchScript")
         monkeypatch.setattr(float32, "load_torchscript", lambda content, program: content.decode())
         monkeypatch.setattr(lower_precision, "measure", measure)
@@ -109,7 +120,7 @@ class Recorder:
 
 
 def file_of(kind: Format, made_of: str) -> str:
-    return {ONNX: made_of, ORT: f"ORT {made_of}", TORCHSCRIPT: "TorchScript"}[kind]
+    return {ONNX: made_of, ORT: f"ORT {made_of}", TORCHSCRIPT: "TorchScript", C: "C"}[kind]
 
 
 @pytest.mark.parametrize(
@@ -124,11 +135,11 @@ def test_every_file_is_verified(
 ) -> None:
     done = Recorder(monkeypatch)
     exports = pipeline._made(plan_of(program, formats, precisions), reference)
-    with_certificate = [kind for kind in formats if kind != TORCHSCRIPT]
+    with_certificate = [kind for kind in formats if kind in (ONNX, ORT)]
     lower = [precision for precision in precisions if precision != Precision.FLOAT32]
     in_float32 = [*formats] if Precision.FLOAT32 in precisions else []
 
-    # Every file that was asked for is made, TorchScript in float32 only.
+    # Every file that was asked for is made, TorchScript and C in float32 only.
     expected = {(kind, "float32") for kind in in_float32}
     expected |= {(kind, str(precision)) for kind in with_certificate for precision in lower}
     assert {(made.format, made.precision) for made in exports} == expected
@@ -152,4 +163,4 @@ def test_every_file_is_verified(
 
 
 def test_all_combinations_are_there() -> None:
-    assert len(COMBINATIONS) == 7 * 15 - 7
+    assert len(COMBINATIONS) == 15 * 15 - 3 * 7

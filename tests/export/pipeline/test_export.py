@@ -50,12 +50,12 @@ def damaged(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_format_and_precision(example_exports: list[Export]) -> None:
     every = itertools.product(Precision, Format)
-    # TorchScript is made in float32 only.
+    # TorchScript and C are made in float32 only.
     assert [(one.precision, one.format) for one in example_exports] == [
-        (precision, kind) for precision, kind in every if kind != "torchscript" or precision == "float32"
+        (precision, kind) for precision, kind in every if kind in ("onnx", "ort") or precision == "float32"
     ]
     folder = example_exports[0].path.parent
-    assert names(folder) == sorted(one.path.name for one in example_exports)
+    assert names(folder) == sorted(path.name for one in example_exports for path in (one.path, *one.beside))
     for one in example_exports:
         assert one.path.read_bytes() == one.content
 
@@ -68,7 +68,7 @@ def test_they_answer_as_torch_does(example_exports: list[Export], trained: Path)
         loaded = from_torchscript(the_one(example_exports, "torchscript").path)(torch.from_numpy(x)).numpy()[:, 0]
     np.testing.assert_array_equal(loaded, expected)
     for made in example_exports:
-        if made.format != Format.TORCHSCRIPT:
+        if made.certificate is not None:
             found = Predictor(made.path, verify=True).predict_proba(x)[:, 1]
             apart = np.abs(found - expected)
             assert apart.max() < {"float32": 1e-6, "float16": 1e-3}.get(made.precision, 1)

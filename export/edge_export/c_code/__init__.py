@@ -1,0 +1,1 @@
+"""From an ONNX graph to C99: source code without a heap, for devices without an operating system."""

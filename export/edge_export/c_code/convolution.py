@@ -1,0 +1,203 @@
+"""Operators that slide a window over an image or a series: convolutions and pooling."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from edge_export.c_code.literals import c_type, literal
+from edge_export.c_code.movement import Written
+from edge_export.c_code.reductions import REDUCTIONS
+from edge_export.c_code.static_graph import Operation, Value
+from edge_export.c_code.writer import Stored, Writer
+from edge_export.errors import ExportError
+
+
+@dataclass(frozen=True)
+class Window:
+    """How a window goes over the axes behind the batch and the channels.
+
+    Attributes:
+        sizes: of the window.
+        steps: from one place of the window to the next.
+        dilations: how far apart the elements of the input are that the window sees.
+        before: how many elements are added before the first.
+    """
+
+    sizes: tuple[int, ...]
+    steps: tuple[int, ...]
+    dilations: tuple[int, ...]
+    before: tuple[int, ...]
+
+
+def _window(one: Operation, sizes: Sequence[int], given: Sequence[int], found: Sequence[int]) -> Window:
+    rank, attributes = len(sizes), one.attributes
+    steps, dilations = attributes.get("strides", [1] * rank), attributes.get("dilations", [1] * rank)
+    pads = attributes.get("pads", [0] * 2 * rank)
+    before = list(pads[:rank])
+    if (automatic := attributes.get("auto_pad", "NOTSET")) not in ("NOTSET", "VALID"):
+        for axis in range(rank):
+            whole = max(0, (found[axis] - 1) * steps[axis] + (sizes[axis] - 1) * dilations[axis] + 1 - given[axis])
+            before[axis] = whole // 2 if automatic == "SAME_UPPER" else whole - whole // 2
+    return Window(tuple(sizes), tuple(steps), tuple(dilations), tuple(before))
+
+
+def _seen(window: Window, axis: int, place: str, step: str) -> str:
+    """The place in the input of an element that the window sees."""
+    stride, dilation, before = window.steps[axis], window.dilations[axis], window.before[axis]
+    terms = [one for one in (_times(place, stride), _times(step, dilation)) if one != "0"]
+    text = " + ".join(terms) or "0"
+    return f"{text} - {before}" if before else text
+
+
+def _times(index: str, factor: int) -> str:
+    return index if factor == 1 or index == "0" else f"{index} * {factor}"
+
+
+def _inside(window: Window, axis: int, place: str, size: int, found: int) -> tuple[list[str], bool]:
+    """The conditions under which the window's element is in the input."""
+    last = (found - 1) * window.steps[axis] + (window.sizes[axis] - 1) * window.dilations[axis] - window.before[axis]
+    conditions = []
+    if window.before[axis]:
+        conditions.append(f"{place} >= 0")
+    if last >= size:
+        conditions.append(f"{place} < {size}")
+    return conditions, bool(conditions)
+
+
+def slide(
+    writer: Writer,
+    window: Window,
+    places: Sequence[str],
+    given: Sequence[int],
+    found: Sequence[int],
+    first: int,
+    body: Callable[[list[str], list[str]], None],
+) -> None:
+    """Go through what the window sees at `places`: `body` is given where it is in the input and in the window."""
+
+    def along(axis: int, used: int, seen: list[str], steps: list[str]) -> None:
+        if axis == len(given):
+            body(seen, steps)
+            return
+        with writer.loops([window.sizes[axis]], used) as (step,):
+            place = _seen(window, axis, places[axis], step)
+            conditions, is_bounded = _inside(window, axis, place, given[axis], found[axis])
+            after = used + (step != "0")
+            if not is_bounded:
+                along(axis + 1, after, [*seen, place], [*steps, step])
+                return
+            name = writer.names.new("at")
+            writer.line(f"const int {name} = {place};")
+            conditions = [condition.replace(place, name, 1) for condition in conditions]
+            with writer.block(f"if ({' && '.join(conditions)})"):
+                along(axis + 1, after, [*seen, name], [*steps, step])
+
+    along(0, first, [], [])
+
+
+def _conv(writer: Writer, one: Operation) -> None:
+    given, weight, bias = one.input(0), one.input(1), one.optional(2)
+    groups = one.attributes.get("group", 1)
+    stored, target = writer.in_order(given), writer.new(one.output)
+    batch, _, *sizes = given.shape
+    outputs, inputs, *kernel = weight.shape
+    found = one.output.shape[2:]
+    window = _window(one, kernel, sizes, found)
+    per_group = outputs // groups
+    # All outputs of a group for one element of the input: a compiler computes several of them at a time.
+    weights = _weights(writer, weight, groups)
+    start = "0" if bias is None else writer.stored(bias)
+    with writer.loops([batch, *found]) as (image, *places):
+        used = sum(place != "0" for place in (image, *places))
+        total = writer.names.new("total")
+        kind = c_type(one.output.dtype)
+        with writer.loops([groups], used) as (group,):
+            after = used + (group != "0")
+            writer.line(f"{kind} {total}[{per_group}];")
+            with writer.loops([per_group], after) as (output,):
+                element = "0" if isinstance(start, str) else start.element([group, output], [per_group, 1])
+                writer.line(f"{total}[{output}] = {element};")
+
+            def add(seen: list[str], steps: list[str]) -> None:
+                used_inside = after + sum(step != "0" for step in steps)
+                with writer.loops([inputs], used_inside) as (channel,):
+                    element = stored.element(
+                        [image, group, channel, *seen],
+                        [stored.strides[0], stored.strides[1] * inputs, *stored.strides[1:]],
+                    )
+                    value = writer.names.new("x")
+                    writer.line(f"const {kind} {value} = {element};")
+                    with writer.loops([per_group], used_inside + (channel != "0")) as (output,):
+                        factor = weights.element([group, *steps, channel, output])
+                        writer.line(f"{total}[{output}] += {value} * {factor};")
+
+            slide(writer, window, places, sizes, found, after, add)
+            with writer.loops([per_group], after) as (output,):
+                place = target.element(
+                    [image, group, output, *places],
+                    [target.strides[0], target.strides[1] * per_group, *target.strides[1:]],
+                )
+                writer.line(f"{place} = {total}[{output}];")
+
+
+def _weights(writer: Writer, weight: Value, groups: int) -> Stored:
+    """Weights with the axes (group, *window, channel of the group, output of the group)."""
+    outputs, inputs, *kernel = weight.shape
+    shape = (groups, outputs // groups, inputs, *kernel)
+    axes = (0, *range(3, 3 + len(kernel)), 2, 1)
+    if weight.constant is not None:
+        return writer.derived(weight, "by window", lambda array: array.reshape(shape).transpose(axes))
+    stored = writer.in_order(weight)
+    steps = (stored.strides[0] * (outputs // groups), *stored.strides)
+    return replace(stored, strides=tuple(steps[axis] for axis in axes))
+
+
+def _pool(writer: Writer, one: Operation) -> None:
+    given = one.input(0)
+    if len(one.outputs) > 1 and one.outputs[1] is not None:
+        raise ExportError("there is no C code for the places that MaxPool finds")
+    stored, target = writer.in_order(given), writer.new(one.output)
+    sizes, found = given.shape[2:], one.output.shape[2:]
+    window = _window(one, one.attributes["kernel_shape"], sizes, found)
+    kind, dtype = c_type(given.dtype), given.dtype
+    is_mean = one.kind == "AveragePool"
+    counts_all = one.attributes.get("count_include_pad", 0)
+    whole = 1
+    for size in window.sizes:
+        whole *= size
+    with writer.loops(one.output.shape) as (image, channel, *places):
+        used = sum(place != "0" for place in (image, channel, *places))
+        total, count = writer.names.new("total" if is_mean else "largest"), writer.names.new("count")
+        is_cut = any(_inside(window, axis, "at", sizes[axis], found[axis])[1] for axis in range(len(sizes)))
+        counts = is_mean and is_cut and not counts_all
+        writer.line(f"{kind} {total} = {'0' if is_mean else '-INFINITY' if dtype.kind == 'f' else 'INT64_MIN'};")
+        if counts:
+            writer.line(f"int {count} = 0;")
+
+        def take(seen: list[str], steps: list[str]) -> None:
+            element = stored.element([image, channel, *seen])
+            if is_mean:
+                writer.line(f"{total} += {element};")
+                if counts:
+                    writer.line(f"{count}++;")
+            else:
+                writer.line(f"if ({element} > {total}) {total} = {element};")
+
+        slide(writer, window, places, sizes, found, used, take)
+        divisor = f"({kind}){count}" if counts else literal(dtype.type(whole), dtype)
+        result = f"{total} / {divisor}" if is_mean else total
+        writer.line(f"{target.element([image, channel, *places])} = {result};")
+
+
+def _global_pool(writer: Writer, one: Operation) -> None:
+    kind = "ReduceMean" if one.kind == "GlobalAveragePool" else "ReduceMax"
+    axes = list(range(2, len(one.input(0).shape)))
+    REDUCTIONS[kind](writer, replace(one, kind=kind, attributes={"axes": axes}))
+
+
+CONVOLUTION: Mapping[str, Written] = {
+    "AveragePool": _pool,
+    "Conv": _conv,
+    "GlobalAveragePool": _global_pool,
+    "GlobalMaxPool": _global_pool,
+    "MaxPool": _pool,
+}

@@ -1,0 +1,145 @@
+"""Operators that multiply matrices."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from edge_export.c_code.literals import literal
+from edge_export.c_code.movement import Written
+from edge_export.c_code.static_graph import Operation, Value
+from edge_export.c_code.writer import Stored, Writer, broadcast
+from edge_export.errors import ExportError
+
+
+def _scaled(factor: float, text: str, value: Value) -> str:
+    return text if factor == 1 else f"{literal(value.dtype.type(factor), value.dtype)} * {text}"
+
+
+def product(
+    writer: Writer,
+    given: Stored,
+    weights: Stored,
+    target: Stored,
+    sizes: tuple[int, int, int],
+    start: str,
+    first: int = 0,
+) -> None:
+    """target[i, j] = start + the sum over k of given[i, k] * weights[k, j].
+
+    The sum is formed for all j at once, in the order of k, so that a compiler computes several at a time without
+    changing a bit.
+
+    Args:
+        writer: takes the code.
+        given: with strides for the axes i and k.
+        weights: with strides for the axes k and j.
+        target: with strides for the axes i and j.
+        sizes: of i, k and j.
+        start: what is added, an expression of i and j.
+        first: how many variables of loops are in use.
+    """
+    rows, inner, columns = sizes
+    with writer.loops([rows], first) as (i,):
+        after = first + (rows > 1)
+        with writer.loops([columns], after) as (j,):
+            writer.line(f"{target.element([i, j])} = {start.format(i=i, j=j)};")
+        with writer.loops([inner, columns], after) as (k, j):
+            writer.line(f"{target.element([i, j])} += {given.element([i, k])} * {weights.element([k, j])};")
+
+
+def _gemm(writer: Writer, one: Operation) -> None:
+    a, b, c = one.input(0), one.input(1), one.optional(2)
+    alpha, beta = one.attributes.get("alpha", 1.0), one.attributes.get("beta", 1.0)
+    given, target = writer.stored(a), writer.new(one.output)
+    inner = a.shape[1]
+    if one.attributes.get("transA"):
+        given, inner = replace(given, strides=given.strides[::-1]), a.shape[0]
+    weights = _weights(writer, b, bool(one.attributes.get("transB")), alpha)
+    rows, columns = one.output.shape
+    start = "0"
+    if c is not None:
+        stored = writer.stored(c)
+        steps = broadcast(stored.strides, c.shape, one.output.shape)
+        start = _scaled(beta, stored.element(["{i}", "{j}"], steps), one.output)
+    if alpha != 1 and b.constant is None:
+        product(writer, given, weights, target, (rows, inner, columns), "0")
+        with writer.loops([rows, columns]) as places:
+            element = target.element(places)
+            added = "" if c is None else f" + {start.format(i=places[0], j=places[1])}"
+            writer.line(f"{element} = {_scaled(alpha, element, one.output)}{added};")
+        return
+    product(writer, given, weights, target, (rows, inner, columns), start)
+
+
+def _weights(writer: Writer, b: Value, transposed: bool, alpha: float = 1.0) -> Stored:
+    """The right matrix with strides for the axis of the sum and that of the result; constant ones lie in that order."""
+    if b.constant is not None:
+        if transposed or alpha != 1:
+            factor = b.dtype.type(alpha)
+            return writer.derived(
+                b, f"{transposed} {alpha}", lambda matrix: (matrix.T if transposed else matrix) * factor
+            )
+        return writer.constant(b)
+    stored = writer.stored(b)
+    return replace(stored, strides=stored.strides[::-1]) if transposed else stored
+
+
+def _matmul(writer: Writer, one: Operation) -> None:
+    a, b = one.input(0), one.input(1)
+    left, right = writer.stored(a), writer.stored(b) if b.constant is None else writer.constant(b)
+    shape, target = list(one.output.shape), writer.new(one.output)
+    steps = list(target.strides)
+    a_shape, a_steps = list(a.shape), list(left.strides)
+    b_shape, b_steps = list(b.shape), list(right.strides)
+    if len(a_shape) == 1:  # a row
+        a_shape, a_steps = [1, *a_shape], [0, *a_steps]
+        place = len(shape) - (len(b_shape) > 1)
+        shape, steps = [*shape[:place], 1, *shape[place:]], [*steps[:place], 0, *steps[place:]]
+    if len(b_shape) == 1:  # a column
+        b_shape, b_steps = [*b_shape, 1], [*b_steps, 0]
+        shape, steps = [*shape, 1], [*steps, 0]
+    batch = shape[:-2]
+    lefts = broadcast(a_steps[:-2], a_shape[:-2], batch)
+    rights = broadcast(b_steps[:-2], b_shape[:-2], batch)
+    with writer.loops(batch) as places:
+        product(
+            writer,
+            replace(left, strides=tuple(a_steps[-2:])).at(places, lefts),
+            replace(right, strides=tuple(b_steps[-2:])).at(places, rights),
+            replace(target, strides=tuple(steps[-2:])).at(places, steps[:-2]),
+            (shape[-2], a_shape[-1], shape[-1]),
+            "0",
+            first=sum(place != "0" for place in places),
+        )
+
+
+def _einsum(writer: Writer, one: Operation) -> None:
+    equation = one.attributes["equation"].replace(" ", "")
+    if "." in equation:
+        raise ExportError("C code cannot hold an einsum with an ellipsis")
+    given, arrow, result = equation.partition("->")
+    letters = given.split(",")
+    if not arrow:
+        everything = given.replace(",", "")
+        result = "".join(sorted(letter for letter in set(everything) if everything.count(letter) == 1))
+    size_of = {
+        letter: size
+        for part, value in zip(letters, one.inputs, strict=True)
+        for letter, size in zip(part, value.shape if value else (), strict=True)
+    }
+    summed = [letter for letter in dict.fromkeys("".join(letters)) if letter not in result]
+    target = writer.new(one.output)
+    with writer.loops([size_of[letter] for letter in result]) as places:
+        index_of = dict(zip(result, places, strict=True))
+        element = target.element(places)
+        writer.line(f"{element} = 0;")
+        with writer.loops([size_of[letter] for letter in summed], sum(place != "0" for place in places)) as inner:
+            index_of |= dict(zip(summed, inner, strict=True))
+            factors = [
+                writer.stored(value).element([index_of[letter] for letter in part])
+                for part, value in zip(letters, one.inputs, strict=True)
+                if value is not None
+            ]
+            writer.line(f"{element} += {' * '.join(factors)};")
+
+
+LINEAR: Mapping[str, Written] = {"Einsum": _einsum, "Gemm": _gemm, "MatMul": _matmul}

@@ -1,0 +1,78 @@
+"""Functions in C that the code of a model calls, each written out only where it is called."""
+
+import re
+from collections.abc import Iterator
+
+_FLOATS = {"float32": ("float", "f"), "float64": ("double", "")}
+_INTEGERS = {f"{sign}int{bits}": f"{sign}int{bits}_t" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+
+
+def _functions() -> Iterator[tuple[str, str]]:
+    for dtype, (kind, mark) in _FLOATS.items():
+        yield (
+            f"sigmoid_{dtype}",
+            f"""{kind} sigmoid_{dtype}({kind} x) {{
+    const {kind} e = exp{mark}(x < 0 ? x : -x); /* never overflows */
+    return (x < 0 ? e : 1) / (1 + e);
+}}""",
+        )
+        yield (
+            f"softplus_{dtype}",
+            f"""{kind} softplus_{dtype}({kind} x) {{
+    return x > 0 ? x + log1p{mark}(exp{mark}(-x)) : log1p{mark}(exp{mark}(x));
+}}""",
+        )
+        yield f"sign_{dtype}", f"{kind} sign_{dtype}({kind} x) {{\n    return x > 0 ? 1 : x < 0 ? -1 : x;\n}}"
+        # If either is NaN, so is the result.
+        for name, sign in (("smaller", "<"), ("larger", ">")):
+            yield (
+                f"{name}_{dtype}",
+                f"{kind} {name}_{dtype}({kind} a, {kind} b) {{\n    return a {sign} b || isnan(a) ? a : b;\n}}",
+            )
+    yield "within_0_and_1", "float within_0_and_1(float x) {\n    return x < 0 ? 0 : x > 1 ? 1 : x;\n}"
+    yield (
+        "truncated",
+        """int64_t truncated(double x) {
+    return x >= -9223372036854775808.0 && x < 9223372036854775808.0 ? (int64_t)x : INT64_MIN;
+}""",
+    )
+    for dtype, kind in _INTEGERS.items():
+        unsigned = f"u{kind}" if dtype[0] != "u" else kind
+        for name, sign in (("add", "+"), ("subtract", "-"), ("multiply", "*")):
+            yield (
+                f"{name}_{dtype}",
+                f"{kind} {name}_{dtype}({kind} a, {kind} b) {{\n"
+                f"    return ({kind})(({unsigned})a {sign} ({unsigned})b);\n}}",
+            )
+        for name, sign in (("smaller", "<"), ("larger", ">")):
+            yield f"{name}_{dtype}", f"{kind} {name}_{dtype}({kind} a, {kind} b) {{\n    return a {sign} b ? a : b;\n}}"
+        minus = f"b == -1 ? ({kind})(0 - ({unsigned})a) : " if dtype[0] != "u" else ""
+        yield (
+            f"divide_{dtype}",
+            f"{kind} divide_{dtype}({kind} a, {kind} b) {{\n    return b == 0 ? 0 : {minus}({kind})(a / b);\n}}",
+        )
+        guard = "b == 0 || b == -1" if dtype[0] != "u" else "b == 0"
+        yield (
+            f"remainder_{dtype}",
+            f"{kind} remainder_{dtype}({kind} a, {kind} b) {{\n    return {guard} ? 0 : ({kind})(a % b);\n}}",
+        )
+        yield (
+            f"modulo_{dtype}",
+            f"""{kind} modulo_{dtype}({kind} a, {kind} b) {{
+    const {kind} rest = {guard} ? 0 : ({kind})(a % b);
+    return rest != 0 && (rest < 0) != (b < 0) ? ({kind})(rest + b) : rest;
+}}"""
+            if dtype[0] != "u"
+            else f"{kind} modulo_{dtype}({kind} a, {kind} b) {{\n    return {guard} ? 0 : ({kind})(a % b);\n}}",
+        )
+        negative = " - (x < 0)" if dtype[0] != "u" else ""
+        yield f"sign_{dtype}", f"{kind} sign_{dtype}({kind} x) {{\n    return ({kind})((x > 0){negative});\n}}"
+
+
+FUNCTIONS = dict(_functions())
+
+
+def prelude(code: str) -> str:
+    """The functions that `code` calls, each of its own."""
+    called = set(re.findall(r"\b([a-z_0-9]+)\(", code))
+    return "\n\n".join(f"static inline {text}" for name, text in FUNCTIONS.items() if name in called)

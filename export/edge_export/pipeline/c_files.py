@@ -1,0 +1,110 @@
+"""Making C code: compiled in several ways, compared with torch in each, and tested on its own reference rows."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from onnx import ModelProto
+
+from edge_export.c_code.compiler import builds, load_c, passes, sanitized_builds
+from edge_export.c_code.files import CCode, c_code, c_test
+from edge_export.c_code.static_graph import static_graph
+from edge_export.capture.program import Program, state_of
+from edge_export.errors import ExportError
+from edge_export.formats.choices import Format, Precision
+from edge_export.options import file_paths
+from edge_export.pipeline.float32 import verified
+from edge_export.pipeline.plan import Plan
+from edge_export.pipeline.reference import Reference
+from edge_export.results import Export
+from edge_export.tensors import BATCH, Run
+from edge_export.verify.certify import reference_batches
+from edge_export.verify.compare import compare
+from edge_export.verify.comparison import Comparison
+from edge_export.verify.reference_rows import MOST_BYTES
+
+# A compiler takes a second and 200 MB for each million numbers, in each of the ways in which it is tried.
+_MOST_WEIGHTS = 16 * 2**20
+
+
+def make_c(plan: Plan, reference: Reference, model: ModelProto) -> Export:
+    """The C code of a model, with its header and its test.
+
+    Args:
+        plan: what it is made for.
+        reference: what torch computes.
+        model: the float32 model, which takes codes.
+
+    Raises:
+        ParityError: as compiled in one of the ways, it does not compute what torch computes.
+        ExportError: there is no C code for an operator, an input has no fixed size, the weights are too large, there is
+            no compiler, or it does not pass its own test.
+    """
+    program, progress = plan.program, plan.choices.progress
+    path, header, test = file_paths(plan.folder, plan.stem, Format.C, Precision.FLOAT32)
+    _check_sizes(program)
+    progress.begin(f"writing {path.name}")
+    commands = builds()
+    code = c_code(static_graph(model, {BATCH: 1}), program.signature, path.stem)
+    _check_outputs(code, program)
+    comparisons, run = _compared(plan, reference, code, path, commands)
+    for comparison in comparisons:
+        if not comparison.holds:
+            plan.choices.note(f"{path} {comparison.exception}")
+    probes = [comparison.probe for comparison in comparisons if comparison.holds]
+    batches = reference_batches(reference.references, probes, MOST_BYTES, run)
+    content = c_test(code, program.signature, batches)
+    progress.begin(f"running {test.name}", len(commands))
+    for command in [*commands, *sanitized_builds()]:
+        if (failure := passes(code, content, command)) is not None:
+            raise ExportError(f"{path}, compiled by {' '.join(command)}, does not pass its own test: {failure}")
+        progress.advance()
+    beside = {header: code.header.encode(), test: content.encode()}
+    return Export(path, Format.C, Precision.FLOAT32, code.source.encode(), comparisons, None, None, beside=beside)
+
+
+def _check_sizes(program: Program) -> None:
+    """See that C arrays can hold what the program takes, and that a compiler can hold its weights.
+
+    Raises:
+        ExportError: they cannot.
+    """
+    for spec in program.inputs:
+        for axis in spec.shape:
+            if isinstance(axis, str) and axis != BATCH:
+                raise ExportError(
+                    f"C code takes inputs of fixed sizes, but the axis {axis!r} of {spec.name!r} may have any; give "
+                    "that axis no name in --dynamic (dynamic=...)"
+                )
+    size = sum(tensor.nbytes for tensor in state_of(program.exported).values())
+    if size > _MOST_WEIGHTS:
+        raise ExportError(
+            f"C code is for small models: at most {_MOST_WEIGHTS / 2**20:.0f} MiB of weights, and these are "
+            f"{size / 2**20:.0f}; export onnx or ort"
+        )
+
+
+def _check_outputs(code: CCode, program: Program) -> None:
+    for value in code.outputs if program.is_batched else ():
+        if value.shape[:1] != (1,):
+            raise ExportError(
+                f"C code computes one row at a time, but the output {value.name!r} belongs to the whole batch"
+            )
+
+
+def _compared(
+    plan: Plan, reference: Reference, code: CCode, path: Path, commands: Sequence[Sequence[str]]
+) -> tuple[list[Comparison], Run]:
+    """How the code does against torch, each kind of rows as compiled in the way that does worst; and a run of it."""
+    program, progress = plan.program, plan.choices.progress
+    first, *others = commands
+    run = load_c(code, first, program.is_batched)
+    comparisons = verified(plan, reference, None, run, Format.C)
+    for command in others:
+        how = " ".join(command)
+        progress.begin(f"verifying {path.name} as {how} compiles it", reference.calls)
+        compiled = load_c(code, command, program.is_batched)
+        found = compare(compiled, reference.probes, program, f"{path}, compiled by {how},", progress)
+        for place, comparison in enumerate(found):
+            if comparison.tolerance_used > comparisons[place].tolerance_used:
+                comparisons[place] = comparison
+    return comparisons, run

@@ -1,0 +1,61 @@
+"""Convolutions and pooling in C."""
+
+import numpy as np
+import pytest
+from c_models import Case, assert_like_onnxruntime, code_of, model_of
+from onnx import helper
+
+from edge_export.errors import ExportError
+from edge_export.tensors import Array
+
+RANDOM = np.random.default_rng(0)
+
+
+def normal(*shape: int) -> Array:
+    return RANDOM.normal(size=shape).astype(np.float32)
+
+
+def test_convolutions_of_images() -> None:
+    x = normal(2, 4, 7, 8)
+    assert_like_onnxruntime(
+        Case("Conv", [x], [normal(6, 4, 3, 3), normal(6)]),
+        Case("Conv", [x], [normal(6, 4, 3, 3), normal(6)], attributes={"pads": [1, 1, 1, 1], "strides": [2, 1]}),
+        Case("Conv", [x], [normal(6, 2, 3, 2)], attributes={"group": 2, "dilations": [2, 3]}),
+        Case("Conv", [x], [normal(4, 1, 3, 3), normal(4)], attributes={"group": 4, "pads": [0, 2, 1, 0]}),
+        Case("Conv", [x], [normal(3, 4, 4, 4)], attributes={"auto_pad": "SAME_UPPER", "strides": [2, 2]}),
+        Case("Conv", [x], [normal(3, 4, 4, 4)], attributes={"auto_pad": "SAME_LOWER"}),
+        Case("Conv", [x, normal(5, 4, 1, 1)]),
+        tolerance=1e-5,
+    )
+
+
+def test_convolutions_of_series_and_volumes() -> None:
+    assert_like_onnxruntime(
+        Case("Conv", [normal(1, 3, 9)], [normal(4, 3, 3), normal(4)], attributes={"pads": [2, 0]}),
+        Case("Conv", [normal(1, 2, 4, 5, 6)], [normal(3, 2, 2, 3, 2)]),
+        tolerance=1e-5,
+    )
+
+
+@pytest.mark.parametrize("kind", ["MaxPool", "AveragePool"])
+def test_pooling(kind: str) -> None:
+    x, kernel = normal(2, 3, 7, 8), [3, 2]
+    assert_like_onnxruntime(
+        Case(kind, [x], attributes={"kernel_shape": kernel}),
+        Case(kind, [x], attributes={"kernel_shape": kernel, "strides": [2, 2], "pads": [1, 1, 1, 0]}),
+        Case(kind, [x], attributes={"kernel_shape": kernel, "strides": [2, 3], "ceil_mode": 1}),
+        Case(kind, [normal(1, 2, 9)], attributes={"kernel_shape": [4], "strides": [3]}),
+        Case("GlobalAveragePool", [x]),
+        Case("GlobalMaxPool", [x]),
+    )
+
+
+def test_padding_counts_if_it_is_said_to() -> None:
+    attributes = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "count_include_pad": 1}
+    assert_like_onnxruntime(Case("AveragePool", [normal(1, 2, 5, 5)], attributes=attributes))
+
+
+def test_the_places_of_the_largest_are_refused() -> None:
+    node = helper.make_node("MaxPool", ["x"], ["y", "places"], kernel_shape=[2, 2])
+    with pytest.raises(ExportError, match="the places that MaxPool finds"):
+        code_of(model_of([node], {"x": normal(1, 2, 4, 4)}, ["y", "places"]))

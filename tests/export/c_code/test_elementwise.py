@@ -1,0 +1,114 @@
+"""Elementwise operators in C: the numbers, NaN, infinity and wrapped integers that ONNX Runtime gives."""
+
+from itertools import product
+
+import numpy as np
+from c_models import Case, assert_like_onnxruntime, model_of, run_in_c
+from onnx import helper
+
+from edge_export.tensors import Array
+
+SPECIAL: Array = np.array([-np.inf, -3.5, -1.0, -0.5, -0.0, 0.0, 0.5, 1.0, 2.5, 100.0, np.inf, np.nan], np.float32)
+FINITE: Array = SPECIAL[np.isfinite(SPECIAL)]
+BETWEEN: Array = np.linspace(-0.999, 0.999, 12, dtype=np.float32)
+FROM_ONE: Array = np.array([1.0, 1.5, 2.0, 3.75, 1e3, 1e20], np.float32)
+LARGE: Array = np.array([-(2**63), -7, -1, 0, 1, 2, 7, 2**63 - 1], np.int64)
+SMALL: Array = np.array([-9, -2, -1, 0, 1, 3, 12, 30], np.int32)
+DIVISORS: Array = np.array([-4, -3, 3, 5], np.int32)
+FLAGS: Array = np.array([True, False, True, False])
+
+
+ONE_NUMBER = """
+Abs Ceil Elu Erf Exp Floor HardSigmoid HardSwish IsInf IsNaN LeakyRelu Log Mish Neg Reciprocal Relu Round Selu Sigmoid
+Sign Softplus Softsign Sqrt Tanh
+"""
+
+
+def test_one_number() -> None:
+    assert_like_onnxruntime(*(Case(kind, [SPECIAL]) for kind in ONE_NUMBER.split()))
+
+
+def test_angles() -> None:
+    kinds = ["Acos", "Asin", "Atan", "Atanh", "Cosh", "Sinh", "Asinh"]
+    assert_like_onnxruntime(
+        *(Case(kind, [FINITE]) for kind in ("Sin", "Cos", "Tan")),
+        *(Case(kind, [BETWEEN]) for kind in kinds),
+        Case("Acosh", [FROM_ONE]),
+    )
+
+
+def test_two_numbers() -> None:
+    others = np.array([2.0, -0.5, 3.0], np.float32)[:, None]
+    remainders = np.array([-7.5, -1.0, 0.0, 2.25, 9.0], np.float32)[:, None]
+    assert_like_onnxruntime(
+        *(Case(kind, [others, SPECIAL]) for kind in ("Add", "Sub", "Mul", "Div", "Max", "Min", "Pow")),
+        Case("Mod", [remainders, np.array([-2.0, 3.0, 0.75], np.float32)], attributes={"fmod": 1}),
+    )
+
+
+def test_integers_wrap_around() -> None:
+    kinds = ("Add", "Sub", "Mul", "Max", "Min")
+    assert_like_onnxruntime(
+        *(Case(kind, [values, values[::-1].copy()]) for kind, values in product(kinds, (LARGE, SMALL))),
+        *(Case("Mod", [SMALL[:, None], DIVISORS], attributes={"fmod": fmod}) for fmod in (0, 1)),
+        Case("Div", [SMALL[:, None], DIVISORS]),
+        Case("Neg", [LARGE]),
+        Case("Abs", [SMALL]),
+        Case("Sign", [LARGE]),
+    )
+
+
+def test_a_division_by_zero_ends_in_zero_and_not_in_a_crash() -> None:
+    inputs = {"x": np.array([5, -(2**31)], np.int32), "by": np.array([0, -1], np.int32)}
+    model = model_of([helper.make_node("Div", ["x", "by"], ["y"])], inputs, ["y"])
+    (found,) = run_in_c(model, inputs).values()
+    assert found.tolist() == [0, -(2**31)]
+
+
+def test_comparisons() -> None:
+    kinds = ("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")
+    assert_like_onnxruntime(
+        *(Case(kind, [values[:, None], values]) for kind, values in product(kinds, (SPECIAL, LARGE)))
+    )
+
+
+def test_booleans_and_choices() -> None:
+    assert_like_onnxruntime(
+        *(Case(kind, [FLAGS[:, None], FLAGS]) for kind in ("And", "Or", "Xor")),
+        Case("Not", [FLAGS]),
+        Case("Where", [FLAGS[:, None], SPECIAL, SPECIAL[::-1].copy()]),
+    )
+
+
+def test_limits() -> None:
+    limits = [(-1.0, 1.0), (2.0, -2.0)]
+    # Without one limit, ONNX Runtime takes the largest number for it; torch leaves infinity as it is, and so does C.
+    one_limit = [(None, 0.5), (0.25, None)]
+    assert_like_onnxruntime(
+        *(
+            Case("Clip", [values], [None if one is None else np.array(one, np.float32) for one in pair])
+            for values, pairs in ((SPECIAL, limits), (FINITE, one_limit))
+            for pair in pairs
+        )
+    )
+
+
+def test_casts() -> None:
+    kinds = {np.float32: 1, np.float64: 11, np.int32: 6, np.int64: 7, np.bool_: 9}
+    assert_like_onnxruntime(
+        *(Case("Cast", [values], attributes={"to": kinds[to]}) for to, values in product(kinds, (FINITE, SMALL, FLAGS)))
+    )
+
+
+def test_attributes_and_constant_exponents() -> None:
+    assert_like_onnxruntime(
+        *(Case("Pow", [SPECIAL], [np.array(exponent, np.float32)]) for exponent in (2.0, 3.0, -1.0, 2.7)),
+        Case("Pow", [FROM_ONE], [np.array(0.5, np.float32)]),
+        Case("LeakyRelu", [SPECIAL], attributes={"alpha": 0.3}),
+        Case("Elu", [SPECIAL], attributes={"alpha": 0.7}),
+        Case("Celu", [SPECIAL], attributes={"alpha": 1.7}),
+        Case("PRelu", [SPECIAL], [np.array([0.2], np.float32)]),
+        Case("ThresholdedRelu", [SPECIAL], attributes={"alpha": 0.7}),
+        Case("IsInf", [SPECIAL], attributes={"detect_negative": 0}),
+        Case("HardSigmoid", [SPECIAL], attributes={"alpha": 0.3, "beta": 0.4}),
+    )

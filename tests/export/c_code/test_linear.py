@@ -1,0 +1,75 @@
+"""Products of matrices in C."""
+
+import numpy as np
+import pytest
+from c_models import Case, assert_like_onnxruntime, code_of, model_of
+from onnx import helper
+
+from edge_export.errors import ExportError
+from edge_export.tensors import Array
+
+RANDOM = np.random.default_rng(0)
+
+
+def normal(*shape: int) -> Array:
+    return RANDOM.normal(size=shape).astype(np.float32)
+
+
+def test_layers() -> None:
+    assert_like_onnxruntime(
+        Case("Gemm", [normal(1, 4)], [normal(4, 3), normal(3)]),
+        Case("Gemm", [normal(5, 4)], [normal(3, 4), normal(3)], attributes={"transB": 1}),
+        Case("Gemm", [normal(4, 5)], [normal(4, 3), normal(5, 1)], attributes={"transA": 1, "beta": 0.5}),
+        Case("Gemm", [normal(5, 4)], [normal(4, 3)], attributes={"alpha": 0.25}),
+        Case("Gemm", [normal(5, 4), normal(3, 4), normal(5, 3)], attributes={"transB": 1, "alpha": 2.0, "beta": -1.0}),
+        Case("Gemm", [normal(5, 4), normal(4, 3)], attributes={"alpha": 2.0}),
+        tolerance=1e-5,
+    )
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ((2, 3), (3, 4)),
+        ((3,), (3, 4)),
+        ((2, 3), (3,)),
+        ((3,), (3,)),
+        ((5, 2, 3), (3, 4)),
+        ((5, 2, 3), (5, 3, 1)),
+        ((2, 1, 2, 3), (3, 3, 2)),
+        ((2, 2, 3), (3,)),
+        ((3,), (2, 3, 4)),
+    ],
+)
+def test_products(left: tuple[int, ...], right: tuple[int, ...]) -> None:
+    assert_like_onnxruntime(
+        Case("MatMul", [normal(*left), normal(*right)]),
+        Case("MatMul", [normal(*left)], [normal(*right)]),
+        tolerance=1e-5,
+    )
+
+
+def test_sums_of_products() -> None:
+    equations = {"ij,jk->ik": ((2, 3), (3, 4)), "bij,bkj->bik": ((2, 3, 4), (2, 5, 4)), "ij->ji": ((2, 3),)}
+    equations |= {"ij,ij": ((2, 3), (2, 3)), "i,j->ij": ((2,), (3,)), "bi,bi->b": ((4, 3), (4, 3))}
+    assert_like_onnxruntime(
+        *(
+            Case("Einsum", [normal(*shape) for shape in shapes], attributes={"equation": equation})
+            for equation, shapes in equations.items()
+        ),
+        tolerance=1e-5,
+    )
+
+
+def test_an_ellipsis_is_refused() -> None:
+    node = helper.make_node("Einsum", ["x", "z"], ["y"], equation="...i,...i->...")
+    with pytest.raises(ExportError, match="an einsum with an ellipsis"):
+        code_of(model_of([node], {"x": normal(2, 3), "z": normal(2, 3)}, ["y"]))
+
+
+def test_weights_lie_in_the_order_in_which_they_are_read() -> None:
+    node = helper.make_node("Gemm", ["x", "w"], ["y"], transB=1)
+    code = code_of(model_of([node], {"x": normal(1, 4)}, ["y"], {"w": normal(3, 4)}))
+    (weights,) = code.constants.values()
+    assert weights.shape == (4, 3)
+    assert "w[i * 3 + j]" in code.source

@@ -1,0 +1,114 @@
+"""C code is verified as every format is, and what cannot be written is said."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from layers import layer, rows
+from torch import Tensor, nn
+
+from edge_export import ExportError, ParityError, export
+from edge_export.c_code.compiler import builds, compile_c, compilers, load_c
+from edge_export.c_code.files import c_test
+from edge_export.pipeline import c_files
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def small() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 2)).eval()
+
+
+def test_code_is_verified_and_its_test_passes_where_it_is_put(tmp_path: Path) -> None:
+    (made,) = export(small(), rows(), tmp_path / "net.onnx", formats=["c"])
+    assert names(tmp_path) == ["net.c", "net.h", "net_test.c"]
+    assert made.path == tmp_path / "net.c"
+    assert made.summary.startswith(f"{tmp_path / 'net.c'}, net.h, net_test.c ")
+    assert "verified against torch on" in made.summary
+    assert made.size == sum(path.stat().st_size for path in tmp_path.iterdir())
+    program = tmp_path / "net_test"
+    compile_c(compilers()[0], [tmp_path / "net.c", tmp_path / "net_test.c"], program)
+    assert subprocess.run([program], capture_output=True, text=True).stdout.startswith("passed: ")
+
+
+def test_code_beside_other_formats(tmp_path: Path) -> None:
+    exports = export(small(), rows(), tmp_path / "net.onnx", formats=["onnx", "c"], precisions=["float32", "float16"])
+    assert [made.path.name for made in exports] == ["net.onnx", "net.c", "net.float16.onnx"]
+
+
+def test_a_lower_precision_alone_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="c is made in float32 only; choose onnx or ort for a lower precision"):
+        export(small(), rows(), tmp_path / "net.onnx", formats=["c"], precisions=["float16"])
+
+
+def test_code_that_one_compiler_makes_wrong_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wrong as the last of the commands compiles it."""
+    last = builds()[-1]
+
+    def wrong(code: Any, command: Any, is_batched: bool) -> Any:
+        run = load_c(code, command, is_batched)
+        if command != last:
+            return run
+        return lambda tensors: {name: values + 1 for name, values in run(tensors).items()}
+
+    monkeypatch.setattr(c_files, "load_c", wrong)
+    with pytest.raises(ParityError, match=r"net\.c, compiled by .* does not compute what torch computes"):
+        export(small(), rows(), tmp_path / "net.onnx", formats=["c"])
+    assert names(tmp_path) == []
+
+
+def test_code_that_does_not_pass_its_own_test_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(code: Any, *others: Any) -> str:
+        return c_test(code, *others).replace("_checksum() != ", "_checksum() == ")
+
+    monkeypatch.setattr(c_files, "c_test", damaged)
+    with pytest.raises(ExportError, match="does not pass its own test: the constants are not those"):
+        export(small(), rows(), tmp_path / "net.onnx", formats=["c"])
+    assert names(tmp_path) == []
+
+
+def over_the_batch(self: object, x: Tensor) -> Tensor:
+    return x.sum(0)
+
+
+def mixed(self: object, x: Tensor) -> Tensor:
+    return x - x.mean(0, keepdim=True)
+
+
+def long(self: object, x: Tensor) -> Tensor:
+    return x.cumsum(1)
+
+
+@pytest.mark.parametrize(
+    ("forward", "dynamic", "message"),
+    [
+        (over_the_batch, None, "the output '.*' belongs to the whole batch"),
+        (long, {"x": ("batch", "length")}, "C code takes inputs of fixed sizes, but the axis 'length' of 'x'"),
+    ],
+)
+def test_what_cannot_be_written_is_said(tmp_path: Path, forward: Any, dynamic: Any, message: str) -> None:
+    with pytest.raises(ExportError, match=message):
+        export(layer(forward), rows(), tmp_path / "net.onnx", formats=["c"], dynamic=dynamic)
+    assert names(tmp_path) == []
+
+
+def test_rows_that_depend_on_each_other_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ParityError):
+        export(layer(mixed), rows(), tmp_path / "net.onnx", formats=["c"])
+
+
+def test_weights_that_are_too_large_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(c_files, "_MOST_WEIGHTS", 100)
+    with pytest.raises(ExportError, match="C code is for small models"):
+        export(small(), rows(), tmp_path / "net.onnx", formats=["c"])
+
+
+def test_no_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", str(tmp_path / "none"))
+    with pytest.raises(ExportError, match="none cannot be run: No such file or directory"):
+        export(small(), rows(), tmp_path / "net.onnx", formats=["c"])
