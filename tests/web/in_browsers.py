@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from paths import FOUR_BLOBS, ROOT
 from tensor_models import IMAGE, image_probabilities
 from web_pages import PAGES, Evaluate, site
 from web_verdicts import IN_A_PAGE, absent
@@ -60,7 +61,17 @@ def page(browser: str, artifacts: dict[str, Path], tmp_path_factory: pytest.Temp
     folder = tmp_path_factory.mktemp("site")
     for name, path in artifacts.items():
         (folder / f"{name}.onnx").symlink_to(path.absolute())
-    with site(artifacts=folder) as address, PAGES[browser](address) as evaluate:
+    example = tmp_path_factory.mktemp("example")
+    package = ROOT / "runtime" / "web"
+    (example / "node_modules").mkdir()
+    for name, path in {
+        "index.html": ROOT / "examples" / "web" / "index.html",
+        "model.onnx": FOUR_BLOBS,
+        "node_modules/edge-predict": package,
+        "node_modules/onnxruntime-web": package / "node_modules" / "onnxruntime-web",
+    }.items():
+        (example / name).symlink_to(path)
+    with site(artifacts=folder, example=example) as address, PAGES[browser](address) as evaluate:
         yield evaluate
 
 
@@ -111,6 +122,34 @@ def test_a_module_of_the_users_own(page: Evaluate, artifacts: dict[str, Path]) -
     expected = predictor.run({"image": image})["output"]
     assert (dtype, shape) == ("float32", list(expected.shape))
     np.testing.assert_allclose(np.reshape(numbers, shape), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_example_of_the_docs(page: Evaluate) -> None:
+    """A form that answers as one types, and says what is wrong with a value."""
+    type_in = """async () => {
+        const frame = document.createElement("iframe"), answers = [];
+        frame.src = "/example/";
+        document.body.append(frame);
+        const said = async () => {
+            const before = answers.at(-1) ?? "";
+            for (;;) {
+                const text = frame.contentDocument?.querySelector("output")?.textContent ?? "";
+                if (text !== before) return answers.push(text);
+                await new Promise((resolve) => setTimeout(resolve, 20));
+            }
+        };
+        await said();
+        const field = frame.contentDocument.querySelector("[name=x2]");
+        for (const value of ["-1", "-1,5"]) {
+            field.value = value;
+            field.dispatchEvent(new Event("input", { bubbles: true }));
+            await said();
+        }
+        return answers;
+    }"""
+    first, second, third = page(type_in, None)
+    assert (first, third) == ("1, with probability 0.993", "x2: '-1,5' is not a number")
+    assert second.startswith("0, with probability 0.")
 
 
 def test_errors_name_the_row_and_the_feature(page: Evaluate) -> None:

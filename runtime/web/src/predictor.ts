@@ -201,13 +201,15 @@ export class Predictor {
 }
 
 async function contentOf(source: Source): Promise<Uint8Array> {
-  if (source instanceof Uint8Array) return source;
   if (source instanceof ArrayBuffer) return new Uint8Array(source);
+  // A Buffer of Node has a slice of its own, which is not a copy.
+  if (source instanceof Uint8Array) return new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
   let answer: Response;
   try {
     answer = await fetch(source);
   } catch (error) {
-    throw new InvalidModel(`${source} cannot be fetched: ${(error as Error).message}`);
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new InvalidModel(`${source} cannot be fetched: ${reason}; of a file on the disk, pass the content`);
   }
   if (answer.status === 404) throw new ModelNotFound(`${source}: there is no such file`);
   if (!answer.ok) throw new InvalidModel(`${source} cannot be fetched: ${answer.status} ${answer.statusText}`);
