@@ -31,7 +31,7 @@ endif
 export DATA TARGET SEED OUTPUT VALUES
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train export predict test test-all test-wheel test-oldest test-gpu-wheel test-clients test-scale web test-web verify-everywhere coverage bench \
+.PHONY: help setup train export predict test test-all test-wheel test-oldest test-gpu-wheel test-clients test-scale test-hosts web test-web verify-everywhere coverage bench \
 	bench-train bench-bulk bench-gpu bench-serve zoo fuzz soak check format docs dist clean
 .DELETE_ON_ERROR:
 # `make -j train export` must still train first.
@@ -90,7 +90,7 @@ test: $(READY)  ## run the tests, and those of what users meet again on the buil
 
 test-all: $(READY)  ## run what `make test` leaves out: long searches, kills, every module, the pages of the docs, old versions
 	@HYPOTHESIS_PROFILE=all $(PYTEST) -m 'slow or hypothesis'
-	@$(MAKE) --no-print-directory coverage test-oldest test-scale test-web verify-everywhere
+	@$(MAKE) --no-print-directory coverage test-oldest test-scale test-hosts test-web verify-everywhere
 
 coverage: .coverage  ## hold the branches of the runtime that its fast tests run to a floor; `make test` has measured them
 	@$(BIN)/coverage report
@@ -137,6 +137,11 @@ test-scale: $(READY)  ## score on Ray, Spark, Dask, DuckDB and Polars (docs/scal
 	@build/$@/$(SCRIPTS)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 		"$$(echo build/wheel/*.whl)[cpu,ray]" pytest hypothesis pandas polars 'dask[dataframe]>=2025.1' 'duckdb>=1.2' 'pyspark>=4.0'
 	@build/$@/$(SCRIPTS)/python -m pytest -p no:cacheprovider -W default tests/scale/engines.py tests/runtime/scoring/test_ray_engine.py
+
+# 330 MB of packages, of which the parts that are needed stay in build/hosts. What cannot be had here is skipped, with the reason.
+test-hosts: $(READY)  ## build and run the programs of docs/hosts.md in C++ and Java, and hold them to Python
+	@$(BIN)/python tests/hosts/packages.py build/hosts
+	@$(BIN)/python -m pytest -p no:cacheprovider -r s tests/hosts/programs.py
 
 WEB := runtime/web
 

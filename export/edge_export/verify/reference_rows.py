@@ -264,12 +264,9 @@ def _inputs_size(program: Program, batch: Tensors, form: Callable[[Array], Array
 
 def _stored(name: str, values: Array) -> int:
     """About the bytes that a certificate takes for an array; rather too many."""
-    if values.dtype == object:
-        data = len(json.dumps(values.ravel().tolist(), ensure_ascii=False).encode(errors="replace"))
-    else:
-        data = -(-values.nbytes // 3) * 4
+    data = len(json.dumps(values.ravel().tolist())) if values.dtype == object else -(-values.nbytes // 3) * 4
     return _ARRAY + len(name.encode()) + data
 
 
 def _size_of(batch: ReferenceBatch) -> int:
-    return len(json.dumps(batch.plain(compact=True), ensure_ascii=False).encode()) + 2
+    return len(json.dumps(batch.plain(compact=True))) + 2

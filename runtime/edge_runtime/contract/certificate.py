@@ -169,9 +169,8 @@ class Certificate:
                 hold, or an array of objects holds something other than strings that UTF-8 can encode.
         """
         reference = [batch.plain(compact=self._schema_version > 2) for batch in self.reference]
-        return json.dumps(
-            {**self.summary(), "reference": reference}, ensure_ascii=False, sort_keys=True, allow_nan=False
-        )
+        # In ASCII: ONNX Runtime's Java cuts the text of metadata short at a character beyond U+FFFF.
+        return json.dumps({**self.summary(), "reference": reference}, sort_keys=True, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str, limits: Limits = DEFAULTS) -> "Certificate":

@@ -191,7 +191,8 @@ class Signature:
 
     def to_json(self) -> str:
         """The JSON that an artifact carries under `SIGNATURE_KEY`. Equal signatures give equal JSON."""
-        return json.dumps(self.to_dict(), ensure_ascii=False, sort_keys=True)
+        # In ASCII: ONNX Runtime's Java cuts the text of metadata short at a character beyond U+FFFF.
+        return json.dumps(self.to_dict(), sort_keys=True)
 
     @classmethod
     def from_dict(cls, plain: object) -> "Signature":

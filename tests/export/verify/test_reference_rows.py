@@ -47,7 +47,7 @@ def chosen(program: Program, probes: list[ProbeInputs], room: int) -> tuple[Refe
 def size_of(batches: tuple[ReferenceBatch, ...]) -> int:
     """What they add to a certificate, as it stands in the file."""
     compact = any(batch.generated or batch.selected for batch in batches)
-    return len(json.dumps([batch.plain(compact) for batch in batches], ensure_ascii=False).encode()) - 2
+    return len(json.dumps([batch.plain(compact) for batch in batches])) - 2
 
 
 def calls(*shapes: tuple[int, ...]) -> tuple[Tensors, ...]:

@@ -246,8 +246,8 @@ def test_the_json_of_artifacts() -> None:
     feature = Feature("Länge", "categorical", missing=0.5, categories=("ä", "b"))
     signature = Signature((Input("t", (feature,)),), "p", ("no", "yes"))
     assert signature.to_json() == (
-        '{"inputs": [{"features": [{"categories": ["ä", "b"], "kind": "categorical", "missing": 0.5, '
-        '"name": "Länge"}], "name": "t"}], "labels": ["no", "yes"], "output": "p", "schema_version": 2, '
+        '{"inputs": [{"features": [{"categories": ["\\u00e4", "b"], "kind": "categorical", "missing": 0.5, '
+        '"name": "L\\u00e4nge"}], "name": "t"}], "labels": ["no", "yes"], "output": "p", "schema_version": 2, '
         '"task": "binary_classification", "threshold": 0.5}'
     )
     assert signature.to_dict()["labels"] == ["no", "yes"]
