@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+from onnxruntime import InferenceSession
 from paths import MODELS
 
 from edge_runtime import ReferenceBatch
@@ -38,6 +39,13 @@ def appended(content: bytes, key: str, value: str) -> bytes:
         return bytes([number << 3 | 2]) + length + bytes([size]) + data
 
     return content + field(14, field(1, key.encode()) + field(2, value.encode()))
+
+
+def entry_in(content: bytes, key: str) -> str:
+    """The text of an entry of metadata as it stands in a model, whatever the runtime would write today."""
+    text = InferenceSession(content).get_modelmeta().custom_metadata_map[key]
+    assert isinstance(text, str)
+    return text
 
 
 def changed(

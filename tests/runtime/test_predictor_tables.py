@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tables
+from certificates import entry_in
 from concurrency import in_threads
 from paths import MODELS
 from tables import ROWS, named
@@ -21,6 +22,7 @@ from edge_runtime import (
     Predictor,
     ReferenceBatch,
 )
+from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
 
 NAN = math.nan
 READ = [
@@ -147,7 +149,6 @@ def test_a_row_of_two_inputs_of_numbers() -> None:
 
 def test_verify(certified: Callable[..., bytes], certificate: Callable[..., Certificate]) -> None:
     content = (MODELS / "penguins.onnx").read_bytes()
-    predictor = Predictor(content, device="cpu")
     feed = {
         "x": np.array([[mass, bill, ringed] for _, bill, mass, ringed, _ in READ], np.float32),
         "text": np.array([[island, year] for island, *_, year in READ], object),
@@ -156,7 +157,7 @@ def test_verify(certified: Callable[..., bytes], certificate: Callable[..., Cert
     reference = ReferenceBatch(
         "rows", feed, {"probabilities": expected}, {"probabilities": np.full(expected.shape, 1e-6, np.float32)}
     )
-    digest = hashlib.sha256(predictor.required_signature.to_json().encode()).hexdigest()
+    digest = hashlib.sha256(entry_in(content, SIGNATURE_KEY).encode()).hexdigest()
     whole = certified(content, reference=(reference,), signature_sha256=digest)
     verification = Predictor(whole, device="cpu", verify=True).verify()
     assert verification.passed

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from onnxruntime import InferenceSession
+from certificates import entry_in
 from paths import FOUR_BLOBS, MODELS
 
 from edge_runtime import InvalidModel, Predictor, TensorSpec
@@ -40,7 +40,7 @@ def test_a_label_too_many() -> None:
 def with_changed_signature(model: str, old: bytes, new: bytes) -> tuple[bytes, str, str]:
     """A model, its signature, and this with `new` in place of `old`."""
     content = (MODELS / f"{model}.onnx").read_bytes()
-    signature = InferenceSession(content).get_modelmeta().custom_metadata_map[SIGNATURE_KEY]
+    signature = entry_in(content, SIGNATURE_KEY)
     changed = signature.replace(old.decode(), new.decode())
     assert changed != signature
     return content, signature, changed
