@@ -179,6 +179,26 @@ test("what is not a model is refused", async () => {
   }
 });
 
+test("a model that would take all memory or time is refused before it is opened", async () => {
+  const message = /^the model has 50,331,647 nodes, with those of its functions .*; the limit is 200,000$/;
+  await assert.rejects(opened("hostile/functions"), { name: "InvalidModel", message });
+});
+
+test("answers of another shape than the declared one are refused", async () => {
+  const features = '[{"name": "a", "kind": "numeric"}, {"name": "b", "kind": "numeric"}]';
+  const text = `{"schema_version": 2, "task": "regression", "inputs": [{"name": "x", "features": ${features}}], "output": "y"}`;
+  // It gives five rows and two columns, whatever it gets, and declares n rows and two columns.
+  const labels = text.replace('"regression"', '"multiclass_classification", "labels": ["a", "b"]');
+  const predictor = await Predictor.load(appended(await contentOf("hostile/more_rows"), "edge_predict.signature", labels));
+  await assert.rejects(predictor.predict([[1, 2]]), { name: "InferenceFailed", message: "the model returns 5 rows of y for 1" });
+});
+
+test("what is not printable in the names of a model is escaped", async () => {
+  const content = await contentOf("four_blobs");
+  const beside = Predictor.load(appended(content, "edge_predict.signature", '{"schema_version": "\\u001b[2J"}'));
+  await assert.rejects(beside, { message: "the signature is damaged: schema_version is '\\x1b[2J'" });
+});
+
 test("a changed file does not pass", async () => {
   const content = await contentOf("four_blobs");
   const predictor = await Predictor.load(appended(content, "besides", "any"));

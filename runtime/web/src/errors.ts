@@ -1,8 +1,20 @@
 /** What can go wrong: the errors of edge_runtime that make sense here, by their names. */
 
-/** The root of all errors of this package. A message says in one line what is wrong and, if possible, how to fix it. */
+import { printable, shortened } from "./text.js";
+
+// No message of ours has as many characters, unless a model or a row has such long names.
+const LONGEST = 10_000;
+
+/**
+ * The root of all errors of this package. A message says in one line what is wrong and, if possible, how to fix it.
+ * What is not printable in it, as in names of models, is escaped.
+ */
 export class EdgePredictError extends Error {
   override name = "EdgePredictError";
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(shortened(printable(message), LONGEST), options);
+  }
 }
 
 /** There is no model at the address. */

@@ -1,7 +1,7 @@
 /** The JSON documents in an artifact's metadata: how they are read, and how they are refused. */
 
 import { InvalidModel } from "./errors.js";
-import { isWellFormed, printable, shortened, shown } from "./text.js";
+import { isWellFormed, shown } from "./text.js";
 
 /** Why a document is not what it should be; `reading` puts its name before the message. */
 export class Damage extends Error {}
@@ -20,7 +20,7 @@ export function reading<Result>(name: string, read: () => Result): Result {
     return read();
   } catch (error) {
     if (!(error instanceof Damage)) throw error;
-    throw new InvalidModel(shortened(printable(`${name} is damaged: ${error.message}`), 10_000));
+    throw new InvalidModel(`${name} is damaged: ${error.message}`);
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { InvalidModel } from "./errors.js";
 import { Table } from "./flatbuffers.js";
+import { checkNodes } from "./model-scan.js";
 import { fields, NotAMessage } from "./protobuf.js";
 
 /** The bytes of a model, and the documents of edge-predict in its metadata. */
@@ -36,7 +37,8 @@ type Entry = [Uint8Array, Uint8Array];
  * What a model's file says of itself.
  *
  * @param content an .onnx or .ort file.
- * @throws InvalidModel if it is not a model, has more than 256 MiB of metadata, or its weights elsewhere.
+ * @throws InvalidModel if it is not a model, has more than 256 MiB of metadata or 200,000 nodes, or its
+ *   weights elsewhere.
  */
 export function readModelFile(content: Uint8Array): ModelFile {
   const entries = new Map<string, string>();
@@ -49,6 +51,8 @@ export function readModelFile(content: Uint8Array): ModelFile {
       if (size > MOST_METADATA) throw new InvalidModel(`the model has more than ${MOST_METADATA} bytes of metadata`);
       entries.set(text.decode(key), text.decode(value));
     }
+    // ONNX Runtime verifies files in ORT format itself, and they have no functions.
+    if (!isOrtFormat) checkNodes(content);
   } catch (error) {
     if (error instanceof InvalidModel) throw error;
     if (error instanceof TypeError) throw new InvalidModel("the model is damaged: its names are not UTF-8 text");

@@ -4,6 +4,7 @@ import type { Answer } from "./answers.js";
 import { Answers } from "./answers.js";
 import { readCertificate } from "./certificate.js";
 import {
+  InferenceFailed,
   InvalidModel,
   ModelNotFound,
   NoCertificate,
@@ -24,6 +25,7 @@ import { checkDescribes, numbersType, readSignature } from "./signature.js";
 import type { Tensor } from "./tensor-inputs.js";
 import { declared, readTensors } from "./tensor-inputs.js";
 import type { Elements, Numbers, TensorSpec } from "./tensors.js";
+import { specText } from "./tensors.js";
 import type { Verification } from "./verification.js";
 import { replay } from "./verification.js";
 
@@ -194,9 +196,23 @@ export class Predictor {
     const [signature, session] = [this.described, this.open];
     if (Array.isArray(rows) && rows.length === 0) return undefined;
     const { output } = signature;
-    const batch = this.outputs.find((one) => one.name === output)!.shape[0];
+    const spec = this.outputs.find((one) => one.name === output)!;
+    const [batch] = spec.shape;
     const feed = this.reader?.tensors(rows as readonly Row[]) ?? readTensors(rows as Tensor, this.inputs, batch);
-    return new Answers(signature, (await session.run(feed, [output])).get(output)!);
+    const found = (await session.run(feed, [output])).get(output)!;
+    checkOutput(found, spec, this.reader && (rows as readonly Row[]).length);
+    return new Answers(signature, found);
+  }
+}
+
+/** Refuse answers of another shape than the declared one: ONNX Runtime does not compare them. */
+function checkOutput({ shape }: Elements, spec: TensorSpec, rows: number | undefined): void {
+  if (rows !== undefined && shape.length > 0 && shape[0] !== rows) {
+    throw new InferenceFailed(`the model returns ${shape[0]} rows of ${spec.name} for ${rows}`);
+  }
+  if (shape.length !== spec.shape.length || shape[1] !== spec.shape[1]) {
+    const found = `an array of shape [${shape.join(", ")}]`;
+    throw new InferenceFailed(`the model returns ${found}, but declares ${specText(spec)}`);
   }
 }
 

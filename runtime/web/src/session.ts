@@ -4,7 +4,6 @@ import * as ort from "onnxruntime-web/wasm";
 
 import { InferenceFailed, InvalidModel } from "./errors.js";
 import type { Elements, Numbers, TensorSpec } from "./tensors.js";
-import { printable } from "./text.js";
 
 // What onnxruntime-web has for an axis whose size is not known.
 const UNKNOWN = 2 ** 32 - 1;
@@ -87,4 +86,4 @@ function elementsOf(tensor: ort.Tensor): Elements {
 }
 
 const reasonOf = (error: unknown): string =>
-  printable((error instanceof Error ? error.message : String(error)).split(/\s+/).join(" ").trim());
+  (error instanceof Error ? error.message : String(error)).split(/\s+/).join(" ").trim();
