@@ -30,8 +30,7 @@ export interface Scored {
   readonly labels: ReadonlyMap<string, number>;
   /** The smallest, mean and largest value of a regression. */
   readonly values: { readonly low: number; readonly mean: number; readonly high: number };
-  /** Columns of the file that are not features, and those whose names the answers have. */
-  readonly ignored: readonly string[];
+  /** The columns that are not kept, because answers have their names. */
   readonly dropped: readonly string[];
   /** The file with the answers as CSV, in parts. */
   readonly content: readonly string[];
@@ -61,64 +60,106 @@ export async function score(
   file: string,
   progress: (done: number) => Promise<void>,
 ): Promise<Scored> {
-  const { features, labels } = signature;
   const dialect = dialectOf(text, file);
-  const header = headerOf(signature);
   const read = records(text, dialect.delimiter);
   const first = read.next();
   if (first.done) throw new Error(`${file} is empty`);
-  const columns = columnsOf(first.value, features, header);
-  const found = {
-    scored: 0,
-    rejected: [] as Rejected[],
-    unseen: 0,
-    labels: new Map((labels ?? []).map((label) => [String(label), 0])),
-    values: { low: Infinity, mean: 0, high: -Infinity },
-    ignored: columns.names.filter((_, place) => columns.hasHeader && !columns.places.includes(place)),
-    dropped: columns.dropped,
-    content: [csvLine([...columns.kept.map((place) => columns.names[place]!), ...header])],
-  };
-  let [row, size] = [0, 0];
-  let block: { cells: readonly string[]; values: readonly Value[] }[] = [];
-  const take = (record: Record): void => {
-    row += 1;
-    size += record.text.length + 1;
-    try {
-      const values = valuesOf(record.cells, columns, features, dialect);
-      if (Object.keys(predictor.unseen([values])[0]!).length) found.unseen += 1;
-      block.push({ cells: record.cells, values });
-    } catch (error) {
-      if (!(error instanceof InvalidInput)) throw error;
-      const column = error.feature ?? "";
-      const reason = column ? error.message.slice(column.length + 2) : error.message;
-      found.rejected.push({ row, line: record.line, column, reason, record: record.text });
-    }
-  };
+  const columns = columnsOf(first.value, signature.features, headerOf(signature));
+  const scoring = new Scoring(predictor, signature, dialect, columns);
+  let size = 0;
+  let block: Record[] = columns.hasHeader ? [] : [first.value];
   const flush = async (): Promise<void> => {
-    const { predictions, numbers } = await answers(predictor, block.map((one) => one.values));
-    block.forEach(({ cells }, at) => {
-      const [prediction, own] = [predictions[at]!, numbers[at]!];
-      found.scored += 1;
-      const kept = columns.kept.map((place) => cells[place]!.trim());
-      found.content.push(csvLine([...kept, ...cellsOf(signature, prediction, own)]));
-      if (labels) {
-        found.labels.set(String(prediction), found.labels.get(String(prediction))! + 1);
-      } else {
-        const { low, mean, high } = found.values;
-        const [value] = own as [number];
-        found.values = { low: Math.min(low, value), mean: mean + (value - mean) / found.scored, high: Math.max(high, value) };
-      }
-    });
+    await scoring.take(block);
     block = [];
     await progress(Math.min(1, size / text.length));
   };
-  if (!columns.hasHeader) take(first.value);
   for (const record of read) {
-    take(record);
-    if (block.length === BLOCK) await flush();
+    size += record.text.length + 1;
+    if (block.push(record) >= BLOCK) await flush();
   }
   await flush();
-  return found;
+  return scoring;
+}
+
+/** A record that may be a row. */
+interface Candidate {
+  readonly record: Record;
+  readonly row: number;
+  readonly values: readonly Value[];
+}
+
+/** A table that is answered block by block. */
+class Scoring implements Scored {
+  scored = 0;
+  unseen = 0;
+  readonly rejected: Rejected[] = [];
+  readonly labels: Map<string, number>;
+  readonly values = { low: Infinity, mean: 0, high: -Infinity };
+  readonly dropped: readonly string[];
+  readonly content: string[];
+  private row = 0;
+
+  constructor(
+    private readonly predictor: Predictor,
+    private readonly signature: FormSignature,
+    private readonly dialect: Dialect,
+    private readonly columns: Columns,
+  ) {
+    this.labels = new Map((signature.labels ?? []).map((label) => [String(label), 0]));
+    this.dropped = columns.dropped;
+    this.content = [csvLine([...columns.kept.map((place) => columns.names[place]!), ...headerOf(signature)])];
+  }
+
+  /** Answer the next records of the file. */
+  async take(block: readonly Record[]): Promise<void> {
+    const before = this.rejected.length;
+    const rows = this.fitting(block.flatMap((record) => this.candidate(record)));
+    this.rejected.push(...this.rejected.splice(before).sort((one, other) => one.row - other.row));
+    const { predictions, numbers } = await answers(this.predictor, rows.map((one) => one.values));
+    rows.forEach(({ record }, at) => this.add(record, predictions[at]!, numbers[at]!));
+  }
+
+  private candidate(record: Record): Candidate[] {
+    const row = (this.row += 1);
+    try {
+      return [{ record, row, values: valuesOf(record.cells, this.columns, this.signature.features, this.dialect) }];
+    } catch (error) {
+      this.reject(record, row, error);
+      return [];
+    }
+  }
+
+  /** Those that the model takes. */
+  private fitting(block: readonly Candidate[]): readonly Candidate[] {
+    try {
+      const found = this.predictor.unseen(block.map((one) => one.values));
+      this.unseen += found.filter((one) => Object.keys(one).length > 0).length;
+      return block;
+    } catch (error) {
+      if (block.length > 1) return block.flatMap((one) => this.fitting([one]));
+      this.reject(block[0]!.record, block[0]!.row, error);
+      return [];
+    }
+  }
+
+  private reject({ line, text }: Record, row: number, error: unknown): void {
+    if (!(error instanceof InvalidInput)) throw error;
+    const column = error.feature ?? "";
+    const reason = column ? error.message.slice(column.length + 2) : error.message;
+    this.rejected.push({ row, line, column, reason, record: text });
+  }
+
+  private add({ cells }: Record, prediction: Label | number, numbers: readonly number[]): void {
+    this.scored += 1;
+    const kept = this.columns.kept.map((place) => cells[place]!.trim());
+    this.content.push(csvLine([...kept, ...cellsOf(this.signature, prediction, numbers)]));
+    if (this.signature.labels !== undefined) {
+      this.labels.set(String(prediction), this.labels.get(String(prediction))! + 1);
+      return;
+    }
+    const [[value], { low, mean, high }] = [numbers as [number], this.values];
+    Object.assign(this.values, { low: Math.min(low, value), mean: mean + (value - mean) / this.scored, high: Math.max(high, value) });
+  }
 }
 
 /** The rejected rows as CSV, as edge-predict --rejects writes them. */

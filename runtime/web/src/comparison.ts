@@ -106,11 +106,12 @@ function textOf(array: Elements, place: number): string {
 
 /** A float with as few digits as tell it from others of its type, in which `round` gives the nearest one. */
 export function shortest(number: number, round: (number: number) => number = Math.fround): string {
-  for (let digits = 1; digits < 9; digits += 1) {
-    const shorter = Number(number.toPrecision(digits));
-    if (round(shorter) === number) return floatText(shorter);
-  }
-  return floatText(Number(number.toPrecision(9)));
+  const isEnough = (digits: number): boolean => digits === 9 || round(Number(number.toPrecision(digits))) === number;
+  // As many as most need.
+  let digits = 7;
+  while (!isEnough(digits)) digits += 1;
+  while (digits > 1 && isEnough(digits - 1)) digits -= 1;
+  return floatText(Number(number.toPrecision(digits)));
 }
 
 function indexOf(place: number, shape: readonly number[]): number[] {
