@@ -39,6 +39,7 @@ def page() -> tuple[bytes, dict[str, str]]:
     html = asset("page.html")
     for place, text in {
         "<!-- row -->": asset("row.html"),
+        "<!-- answer -->": asset("answer.html"),
         "<!-- tensors -->": asset("tensors.html"),
         "/* style */": style,
         "/* script */": script,

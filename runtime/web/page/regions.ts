@@ -122,15 +122,15 @@ export class Regions {
     context.scale(ratio, ratio);
     const style = getComputedStyle(this.canvas);
     const box = { x: MARGIN.left, y: MARGIN.top, width: width - MARGIN.left - MARGIN.right, height: height - MARGIN.top - MARGIN.bottom };
-    const key = `${box.width} ${box.height}`;
-    if (this.image?.key !== key) this.image = { canvas: this.picture(style, Math.round(box.width), Math.round(box.height)), key };
+    const key = `${box.width} ${box.height} ${ratio}`;
+    if (this.image?.key !== key) this.image = { canvas: this.picture(style, Math.round(box.width * ratio), Math.round(box.height * ratio), Math.round(ratio)), key };
     context.drawImage(this.image.canvas, box.x, box.y, box.width, box.height);
     this.drawAxes(context, style, box);
     this.mark(context, style, box);
   }
 
   /** The colour of each point, and a line where the label changes. */
-  private picture(style: CSSStyleDeclaration, width: number, height: number): OffscreenCanvas {
+  private picture(style: CSSStyleDeclaration, width: number, height: number, stroke: number): OffscreenCanvas {
     const { signature, grid } = this;
     const paint = signature.labels ? this.labelPaint(style) : this.valuePaint(style);
     const image = new ImageData(width, height);
@@ -146,8 +146,10 @@ export class Regions {
     }
     this.showLegend(style, new Set(places));
     const line = colourOf(style, "--text");
-    for (let at = 0; at < places.length - width; at += 1) {
-      if ((at + 1) % width && (places[at] !== places[at + 1] || places[at] !== places[at + width])) image.data.set(mixed(line, [...image.data.subarray(4 * at, 4 * at + 3)] as Colour, 0.35), 4 * at);
+    for (let at = 0; at < places.length - stroke * width; at += 1) {
+      const isInside = at % width < width - stroke;
+      if (!isInside || (places[at] === places[at + stroke] && places[at] === places[at + stroke * width])) continue;
+      image.data.set(mixed(line, [...image.data.subarray(4 * at, 4 * at + 3)] as Colour, 0.35), 4 * at);
     }
     const canvas = new OffscreenCanvas(width, height);
     canvas.getContext("2d")!.putImageData(image, 0, 0);
