@@ -268,5 +268,5 @@ dist: $(VENV)/extra-release $(if $(WEB_READY),$(PAGE))  ## build the wheel and t
 		--output-file dist/edge-predict.cdx.json build/sbom/$(SCRIPTS)/python
 
 clean:  ## remove .venv, builds and caches; models and tables stay
-	@rm -rf $(VENV) build dist $(WEB)/dist $(WEB)/node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.*
+	@rm -rf $(VENV) build dist $(WEB)/dist $(WEB)/node_modules $(dir $(PAGE)) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.*
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
