@@ -29,12 +29,28 @@ def changed(originals: Sequence[bytes], count: int = COUNT, seed: int = 0) -> It
     """`count` changed artifacts, each with what was changed, and whether it was sealed again."""
     each = count // len(originals)
     for number, content in enumerate(originals):
-        random = np.random.default_rng([seed, number])
         of_graph = mutations(content, each - each // 2, seed + number)
-        of_certificate = (with_certificate(content, place, random) for place in range(each // 2))
+        of_certificate = certificate_mutations(content, each // 2, np.random.default_rng([seed, number]))
         for place, (kind, one) in enumerate(itertools.chain(of_graph, of_certificate)):
             sealed = resealed(one) if place % 2 else None
             yield (kind, one) if sealed is None else (f"{kind}, sealed again", sealed)
+
+
+def certificate_mutations(content: bytes, count: int, random: np.random.Generator) -> Iterator[tuple[str, bytes]]:
+    """The artifact with changes in its certificate, of each kind in turn."""
+    proto = onnx.load_from_string(content)
+    (entry,) = [one for one in proto.metadata_props if one.key == CERTIFICATE_KEY]
+    before = entry.value
+    for change in itertools.islice(itertools.cycle(CHANGES), 100 * count):
+        if count == 0:
+            return
+        plain = json.loads(before)
+        change(plain, random)
+        # Not every artifact has what every kind changes.
+        if plain != json.loads(before):
+            count -= 1
+            entry.value = json.dumps(plain, sort_keys=True)
+            yield change.__name__.strip("_"), proto.SerializeToString(deterministic=True)
 
 
 def resealed(content: bytes) -> bytes | None:
@@ -42,17 +58,6 @@ def resealed(content: bytes) -> bytes | None:
         return seal(content)
     except EdgePredictError:
         return None
-
-
-def with_certificate(content: bytes, place: int, random: np.random.Generator) -> tuple[str, bytes]:
-    """The artifact with a change in its certificate, of each kind in turn."""
-    change = CHANGES[place // 2 % len(CHANGES)]
-    proto = onnx.load_from_string(content)
-    (entry,) = [one for one in proto.metadata_props if one.key == CERTIFICATE_KEY]
-    plain = json.loads(entry.value)
-    change(plain, random)
-    entry.value = json.dumps(plain, sort_keys=True)
-    return change.__name__.strip("_"), proto.SerializeToString(deterministic=True)
 
 
 def array_in(plain: Any, random: np.random.Generator, *parts: str) -> Any:
