@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypedDict, TypeVar
 
 from edge_export.budget import Budget
+from edge_export.c_code.wheel import wheel_name
 from edge_export.errors import ExportError
 from edge_export.formats.choices import FOR_ONNX_RUNTIME, LOWEST_OPSET, Format, Precision
 from edge_export.signing import SigningKey, signed_names
@@ -27,7 +28,7 @@ class Options(TypedDict, total=False):
     """What to make of a module, and how; every entry is optional.
 
     formats: the files to make: ONNX alone by default.
-    precisions: of the ONNX and ORT files: float32 alone by default. TorchScript and C are always float32.
+    precisions: of the ONNX and ORT files: float32 alone by default. The others are always float32.
     data: rows like those that the model will meet, as arrays by input (for an input that the signature says holds
         strings: strings, or their codes), or as a file (.npz, CSV, JSON Lines). float32 is compared on them too; lower
         precisions are measured on them, and int8 is calibrated on half of them.
@@ -221,8 +222,14 @@ def check_paths(folder: Path, stem: str, choices: Choices, read: Sequence[Path])
 def file_paths(folder: Path, stem: str, kind: Format, precision: Precision) -> list[Path]:
     """Where the files of a format and a precision go: model.onnx, model.int8.onnx; model.c, model.h, model_test.c."""
     name = stem if precision == Precision.FLOAT32 else f"{stem}.{precision}"
-    endings = [".c", ".h", "_test.c"] if kind == Format.C else [f".{kind}"]
-    return [folder / f"{name}{ending}" for ending in endings]
+    match kind:
+        case Format.C:
+            names = [f"{name}.c", f"{name}.h", f"{name}_test.c"]
+        case Format.EXTENSION:
+            names = [wheel_name(name)]
+        case _:
+            names = [f"{name}.{kind}"]
+    return [folder / each for each in names]
 
 
 def signature_path(folder: Path, stem: str) -> Path:

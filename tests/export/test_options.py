@@ -16,7 +16,7 @@ from edge_runtime.contract.errors import CannotWrite
 from edge_runtime.contract.limits import Limits
 from edge_runtime.contract.progress import SILENT, Progress
 
-ONNX, TORCHSCRIPT, ORT, C = Format
+ONNX, TORCHSCRIPT, ORT, C, EXTENSION = Format
 FLOAT32, FLOAT16, INT8, INT8_DYNAMIC = Precision
 
 
@@ -106,7 +106,10 @@ def test_names_may_be_given_as_strings_alone_and_twice() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"formats": ["pickle"]}, "'pickle' is not a valid Format; the choices are onnx, torchscript, ort, c"),
+        (
+            {"formats": ["pickle"]},
+            "'pickle' is not a valid Format; the choices are onnx, torchscript, ort, c, extension",
+        ),
         (
             {"precisions": ["int4"]},
             "'int4' is not a valid Precision; the choices are float32, float16, int8, int8-dynamic",

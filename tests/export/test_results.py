@@ -106,4 +106,4 @@ def test_what_a_real_export_prints(example_exports: list[Export], capsys: pytest
         rows = sum(comparison.rows for comparison in one.comparisons)
         assert f"verified against torch on {rows:,} rows; worst element at " in one.summary
         assert rows > 11_000
-    assert len(verified) == 4
+    assert len(verified) == 5

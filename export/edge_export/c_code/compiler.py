@@ -75,13 +75,13 @@ def _takes(command: tuple[str, ...], *options: str) -> bool:
     return True
 
 
-def compile_c(command: Sequence[str], sources: Sequence[Path], output: Path) -> None:
-    """Compile C99 with a command, and link it.
+def compile_c(command: Sequence[str], sources: Sequence[Path], output: Path, standard: str = "c99") -> None:
+    """Compile C with a command, and link it.
 
     Raises:
         ExportError: the compiler has failed; the message has its first one.
     """
-    line = [*command, "-std=c99", "-o", str(output), *map(str, sources), "-lm"]
+    line = [*command, f"-std={standard}", "-o", str(output), *map(str, sources), "-lm"]
     try:
         result = subprocess.run(line, capture_output=True, text=True, errors="replace")
     except OSError as error:

@@ -73,10 +73,7 @@ def c_code(graph: StaticGraph, signature: Signature | None, name: str) -> CCode:
     declared, working = declarations(writer)
     constants = {constant: value.constant for value, constant in writer.constants.items() if value.constant is not None}
     values = {
-        "name": name,
-        "prefix": prefix,
-        "upper": prefix.upper(),
-        "made_by": _MADE_BY,
+        **_named(name, prefix),
         "graph": graph,
         "face": row_face(signature, prefix) if signature is not None and signature.has_features else None,
         "parameters": ", ".join(parameters),
@@ -101,17 +98,24 @@ def c_test(code: CCode, signature: Signature | None, reference: Iterable[Referen
     """
     names = Names()
     values = {
-        "name": code.name,
-        "prefix": code.prefix,
-        "upper": code.prefix.upper(),
-        "made_by": _MADE_BY,
         "checksum": _checksum(code.constants.values()),
         "batches": [_batch(code, signature, batch, number, names) for number, batch in enumerate(reference)],
     }
-    return _rendered("model_test.c.j2", values)
+    return rendered("model_test.c.j2", code, values)
 
 
-_MADE_BY = f"written by edge-predict {__version__}"
+def rendered(template: str, code: CCode, values: Mapping[str, Any]) -> str:
+    """A file that belongs to the code of a model."""
+    return _rendered(template, {**_named(code.name, code.prefix), **values})
+
+
+def _named(name: str, prefix: str) -> dict[str, str]:
+    return {
+        "name": name,
+        "prefix": prefix,
+        "upper": prefix.upper(),
+        "made_by": f"written by edge-predict {__version__}",
+    }
 
 
 def _parameter(value: Value, name: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_export.c_code.literals import Names, literal
-from edge_runtime.contract.category_codes import MISSING, last_code
+from edge_runtime.contract.category_codes import FIRST_CATEGORY, MISSING, last_code
 from edge_runtime.contract.signature import Feature, Signature
 
 
@@ -21,6 +21,7 @@ class Column:
         note: what it holds, in words.
         invalid: the condition that it is not a value of the feature; None if everything is one.
         codes: of a category the names of all codes, in their order.
+        spelled: how each category is spelled, and the name of its code, in the order of strcmp.
     """
 
     feature: Feature
@@ -29,6 +30,7 @@ class Column:
     note: str
     invalid: str | None
     codes: tuple[str, ...] = ()
+    spelled: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,9 @@ def _column(feature: Feature, prefix: str, fields: Names, names: Names) -> Colum
         kind = names.new(f"{prefix}_{field}")
         words = ("UNKNOWN", "MISSING", *(str(each).upper() for each in feature.categories))
         codes = [names.new(f"{prefix.upper()}_{field.upper()}_{word}") for word in words]
-    return Column(feature, field, kind, _note(feature), _invalid(feature, f"row->{field}"), tuple(codes))
+    pairs = zip(map(str, feature.categories), codes[FIRST_CATEGORY:], strict=True)
+    spelled = tuple(sorted(pairs, key=lambda pair: pair[0].encode()))
+    return Column(feature, field, kind, _note(feature), _invalid(feature, f"row->{field}"), tuple(codes), spelled)
 
 
 def _invalid(feature: Feature, member: str) -> str | None:

@@ -11,6 +11,8 @@ class Format(StrEnum):
     ORT = "ort"
     # With a header and a test beside it.
     C = "c"
+    # A module of Python in a wheel, whose name is longer.
+    EXTENSION = "extension"
 
 
 # What ONNX Runtime reads; the others are made in float32 only.

@@ -1,13 +1,16 @@
 """Making C code: compiled in several ways, compared with torch in each, and tested on its own reference rows."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from onnx import ModelProto
 
 from edge_export.c_code.compiler import builds, load_c, passes, sanitized_builds
+from edge_export.c_code.extension import built_extension, extension_source, loaded, run_of
 from edge_export.c_code.files import CCode, c_code, c_test
 from edge_export.c_code.static_graph import static_graph
+from edge_export.c_code.wheel import wheel
 from edge_export.capture.program import Program, state_of
 from edge_export.errors import ExportError
 from edge_export.formats.choices import Format, Precision
@@ -24,10 +27,29 @@ from edge_export.verify.reference_rows import MOST_BYTES
 
 # A compiler takes a second and 200 MB for each million numbers, in each of the ways in which it is tried.
 _MOST_WEIGHTS = 16 * 2**20
+# Roughly in nanoseconds: letting other threads run takes 50 of them.
+_LONG = 2000
 
 
-def make_c(plan: Plan, reference: Reference, model: ModelProto) -> Export:
-    """The C code of a model, with its header and its test.
+@dataclass(frozen=True)
+class VerifiedCode:
+    """C code that computes what torch computes.
+
+    Attributes:
+        code: the code.
+        test: the program that replays its reference rows.
+        comparisons: how it did against torch, each kind of rows as compiled in the way that does worst.
+        run: computes what it computes.
+    """
+
+    code: CCode
+    test: str
+    comparisons: list[Comparison]
+    run: Run
+
+
+def verified_code(plan: Plan, reference: Reference, model: ModelProto) -> VerifiedCode:
+    """The C code of a model, compared with torch as every compiler makes it.
 
     Args:
         plan: what it is made for.
@@ -40,7 +62,7 @@ def make_c(plan: Plan, reference: Reference, model: ModelProto) -> Export:
             no compiler, or it does not pass its own test.
     """
     program, progress = plan.program, plan.choices.progress
-    path, header, test = file_paths(plan.folder, plan.stem, Format.C, Precision.FLOAT32)
+    path = plan.path(Format.C, Precision.FLOAT32)
     _check_sizes(program)
     progress.begin(f"writing {path.name}")
     commands = builds()
@@ -51,15 +73,41 @@ def make_c(plan: Plan, reference: Reference, model: ModelProto) -> Export:
         if not comparison.holds:
             plan.choices.note(f"{path} {comparison.exception}")
     probes = [comparison.probe for comparison in comparisons if comparison.holds]
-    batches = reference_batches(reference.references, probes, MOST_BYTES, run)
-    content = c_test(code, program.signature, batches)
-    progress.begin(f"running {test.name}", len(commands))
+    test = c_test(code, program.signature, reference_batches(reference.references, probes, MOST_BYTES, run))
+    progress.begin(f"running the test of {path.name}", len(commands))
     for command in [*commands, *sanitized_builds()]:
-        if (failure := passes(code, content, command)) is not None:
+        if (failure := passes(code, test, command)) is not None:
             raise ExportError(f"{path}, compiled by {' '.join(command)}, does not pass its own test: {failure}")
         progress.advance()
-    beside = {header: code.header.encode(), test: content.encode()}
-    return Export(path, Format.C, Precision.FLOAT32, code.source.encode(), comparisons, None, None, beside=beside)
+    return VerifiedCode(code, test, comparisons, run)
+
+
+def make_c(plan: Plan, made: VerifiedCode) -> Export:
+    """The source of a model, with its header and its test."""
+    path, header, test = file_paths(plan.folder, plan.stem, Format.C, Precision.FLOAT32)
+    beside = {header: made.code.header.encode(), test: made.test.encode()}
+    source = made.code.source.encode()
+    return Export(path, Format.C, Precision.FLOAT32, source, made.comparisons, None, None, beside=beside)
+
+
+def make_extension(plan: Plan, reference: Reference, made: VerifiedCode) -> Export:
+    """The wheel with a module of Python that answers rows; its answers are compared with torch again.
+
+    Raises:
+        ParityError: it does not compute what torch computes.
+        ExportError: the program is not for tables, the module cannot be compiled, or does not pass its own test.
+    """
+    path, signature = plan.path(Format.EXTENSION, Precision.FLOAT32), plan.program.signature
+    if signature is None or not signature.has_features:
+        raise ExportError("an extension answers rows of a table, and this module takes tensors; export c")
+    plan.choices.progress.begin(f"compiling {path.name}")
+    is_long = reference.workload is not None and reference.workload.cost > _LONG
+    binary = built_extension(made.code, extension_source(made.code, signature, is_long), made.test)
+    module = loaded(binary, made.code.prefix)
+    comparisons = verified(plan, reference, None, run_of(module, signature, made.run), Format.EXTENSION)
+    if not module.verify():
+        raise ExportError(f"{path} does not pass its own test")
+    return Export(path, Format.EXTENSION, Precision.FLOAT32, wheel(binary, plan.stem), comparisons, None, None)
 
 
 def _check_sizes(program: Program) -> None:

@@ -1,6 +1,7 @@
 """`export` and `export_checkpoint`: everything is built and verified before the first file is put in place."""
 
 import contextlib
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from edge_export.formats.external_data import Content, data_path, needs_data_fil
 from edge_export.formats.onnx_file import load_onnx, onnx_model
 from edge_export.inputs.model_files import load_program
 from edge_export.options import Choices, Options, check_paths, choose, signature_path, stem_of
-from edge_export.pipeline.c_files import make_c
+from edge_export.pipeline.c_files import make_c, make_extension, verified_code
 from edge_export.pipeline.certified import content_of, onnx_content
 from edge_export.pipeline.float32 import make_float32, make_torchscript
 from edge_export.pipeline.lower_precision import make_lower_precision
@@ -173,7 +174,10 @@ def _folder_for_data(plan: Plan) -> Iterator[Path | None]:
         return
     if choices.page is not None:
         raise ExportError("the model is larger than 2 GiB, too large for a page; export it without --page (page=...)")
-    others = [*({Format.ORT, Format.C} & set(choices.formats)), *(set(choices.precisions) - {Precision.FLOAT32})]
+    others = [
+        *({Format.ORT, Format.C, Format.EXTENSION} & set(choices.formats)),
+        *(set(choices.precisions) - {Precision.FLOAT32}),
+    ]
     if others:
         raise ExportError(f"the model is larger than 2 GiB, too large for {others[0]}; export it as onnx in float32")
     with folder_beside(data_path(plan.path(Format.ONNX, Precision.FLOAT32))) as folder:
@@ -202,6 +206,8 @@ def _made(plan: Plan, reference: Reference, folder: Path | None = None) -> list[
         choices.progress.begin("verifying the float32 model", reference.calls)
         compare(load_onnx(onnx), reference.probes, plan.program, "the float32 model", choices.progress)
     exports: list[Export] = []
+    # Made once, if at all.
+    code = functools.cache(lambda: verified_code(plan, reference, model))
     for precision in choices.precisions:
         if precision != Precision.FLOAT32:
             exports += make_lower_precision(plan, reference, model, float32, precision) if kinds else []
@@ -210,7 +216,9 @@ def _made(plan: Plan, reference: Reference, folder: Path | None = None) -> list[
             if kind in float32:
                 exports.append(make_float32(plan, reference, kind, onnx, float32[kind]))
             elif kind == Format.C:
-                exports.append(make_c(plan, reference, model))
+                exports.append(make_c(plan, code()))
+            elif kind == Format.EXTENSION:
+                exports.append(make_extension(plan, reference, code()))
             elif (made := make_torchscript(plan, reference)) is not None:
                 exports.append(made)
     return exports

@@ -104,7 +104,7 @@ def _regions(program: Program, exports: Sequence[Export], drawn: Plane) -> list[
     of_torch = drawn.run(program.try_run, output)
     if of_torch is None:
         return []
-    first = {made.precision: made for made in reversed(exports) if made.format != Format.C}
+    first = {made.precision: made for made in reversed(exports) if made.format not in (Format.C, Format.EXTENSION)}
     found = []
     for made in exports:
         if made is first.get(made.precision):

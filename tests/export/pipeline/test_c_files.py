@@ -1,17 +1,21 @@
 """C code is verified as every format is, and what cannot be written is said."""
 
 import subprocess
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from layers import layer, rows
+from random_tables import random_table_net, zeros
 from torch import Tensor, nn
 
 from edge_export import ExportError, ParityError, export
 from edge_export.c_code.compiler import builds, compile_c, compilers, load_c
+from edge_export.c_code.extension import extension_source, loaded
 from edge_export.c_code.files import c_test
+from edge_export.c_code.wheel import wheel_name
 from edge_export.pipeline import c_files
 
 
@@ -70,6 +74,34 @@ def test_code_that_does_not_pass_its_own_test_is_refused(tmp_path: Path, monkeyp
     with pytest.raises(ExportError, match="does not pass its own test: the constants are not those"):
         export(small(), rows(), tmp_path / "net.onnx", formats=["c"])
     assert names(tmp_path) == []
+
+
+def test_an_extension_of_a_table(tmp_path: Path) -> None:
+    net = random_table_net(4)
+    exports = export(net, zeros(net.signature), tmp_path / "net.onnx", formats=["c", "extension"])
+    assert [made.path.name for made in exports] == ["net.c", wheel_name("net")]
+    assert "verified against torch on" in exports[1].summary
+    with zipfile.ZipFile(exports[1].path) as archive:
+        module = loaded(archive.read("net.abi3.so"), "net")
+    assert module.verify()
+    assert module.feature_names == net.signature.feature_names
+
+
+def test_an_extension_that_answers_wrongly_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(code: Any, signature: Any, releases_lock: bool) -> str:
+        text = extension_source(code, signature, releases_lock)
+        return text.replace("answer.probabilities[i])", "answer.probabilities[i] / 2)")
+
+    monkeypatch.setattr(c_files, "extension_source", wrong)
+    net = random_table_net(3)
+    with pytest.raises(ParityError, match=r"\.whl does not compute what torch computes"):
+        export(net, zeros(net.signature), tmp_path / "net.onnx", formats=["extension"])
+    assert names(tmp_path) == []
+
+
+def test_an_extension_of_tensors_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="an extension answers rows of a table, and this module takes tensors"):
+        export(small(), rows(), tmp_path / "net.onnx", formats=["extension"])
 
 
 def over_the_batch(self: object, x: Tensor) -> Tensor:

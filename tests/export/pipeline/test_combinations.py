@@ -20,7 +20,7 @@ from edge_export.pipeline import export as pipeline
 from edge_export.pipeline.plan import Plan, make_plan
 from edge_export.pipeline.reference import Reference, make_reference
 
-ONNX, TORCHSCRIPT, ORT, C = Format
+ONNX, TORCHSCRIPT, ORT, C, EXTENSION = Format
 LOWER = [precision for precision in Precision if precision != Precision.FLOAT32]
 
 
@@ -31,7 +31,7 @@ def subsets(kinds: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
 
 COMBINATIONS = [
     (formats, precisions)
-    for formats in subsets(Format)
+    for formats in subsets([ONNX, TORCHSCRIPT, ORT, C])
     for precisions in subsets(Precision)
     if {ONNX, ORT} & set(formats) or Precision.FLOAT32 in precisions
 ]
