@@ -2,11 +2,11 @@
 
 import { InvalidInput } from "./errors.js";
 import type { Feature } from "./feature.js";
-import { halfRound } from "./half.js";
+import { fromHalf, toHalf } from "./half.js";
 import type { Signature } from "./signature.js";
 import { misspelt } from "./suggestions.js";
 import type { Elements } from "./tensors.js";
-import { tensorOf } from "./tensors.js";
+import { ARRAYS } from "./tensors.js";
 import { listed, shown } from "./text.js";
 import type { Read, Value } from "./values.js";
 import { readValue } from "./values.js";
@@ -16,14 +16,24 @@ export type Row = readonly Value[] | Float32Array | Float64Array | Readonly<Reco
 
 /** Reads rows for one signature. */
 export class RowReader {
+  private readonly inputs: readonly InputColumns[];
+
   /**
    * @param signature one whose inputs have features.
    * @param dtype the type of the inputs of numbers, "float16", "float32" or "float64".
    */
   constructor(
     private readonly signature: Signature,
-    private readonly dtype: string,
-  ) {}
+    dtype: string,
+  ) {
+    const places = new Map(signature.features.map((feature, place) => [feature, place]));
+    this.inputs = signature.inputs.map(({ name, features }) => ({
+      name,
+      // All features of an input are categorical, or none is; and all are dates, or none is.
+      dtype: features[0]!.kind === "categorical" ? "string" : features[0]!.kind === "date" ? "int64" : dtype,
+      columns: features.map((feature) => [feature, places.get(feature)!]),
+    }));
+  }
 
   /**
    * The model's inputs for rows, by name, each of shape (rows, features of the input).
@@ -32,41 +42,41 @@ export class RowReader {
    */
   tensors(rows: readonly Row[]): Map<string, Elements> {
     if (!Array.isArray(rows)) throw new InvalidInput(`an array of rows is expected, found ${shown(rows)}`);
-    const { features, inputs } = this.signature;
-    const table = rows.map((row, place) => valuesOf(row, place, features));
-    const columns = new Map(features.map((feature, column) => [feature, column]));
-    return new Map(
-      inputs.map((input) => {
-        const read = input.features.map((feature) => this.column(table, columns.get(feature)!, feature));
-        const values = rows.flatMap((_, row) => read.map((column) => column[row]!));
-        return [input.name, this.tensor(input.features[0]!, values, [rows.length, input.features.length])];
-      }),
-    );
+    const table = rows.map((row, place) => valuesOf(row, place, this.signature.features));
+    return new Map(this.inputs.map((input) => [input.name, tensor(table, input)]));
   }
+}
 
-  private column(table: readonly ArrayLike<Value>[], column: number, feature: Feature): Read[] {
-    return table.map((values, row) => {
-      try {
-        return this.fitting(readValue(values[column], feature));
-      } catch (error) {
-        if (!(error instanceof InvalidInput)) throw error;
-        throw new InvalidInput(`${feature.name}: ${error.message}`, row, feature.name);
-      }
-    });
-  }
+/** An input of a model, and the features in its columns, each with its place in a row. */
+interface InputColumns {
+  readonly name: string;
+  readonly dtype: string;
+  readonly columns: readonly (readonly [Feature, number])[];
+}
 
-  private fitting(value: Read): Read {
-    const isNumber = typeof value === "number" && Number.isFinite(value);
-    if (isNumber && this.dtype === "float16" && !Number.isFinite(halfRound(value))) {
-      throw new InvalidInput("a value does not fit float16");
+function tensor(table: readonly ArrayLike<Value>[], { dtype, columns }: InputColumns): Elements {
+  const [rows, width] = [table.length, columns.length];
+  const data = dtype === "string" ? new Array<string>(rows * width) : new (ARRAYS.get(dtype)!)(rows * width);
+  columns.forEach(([feature, place], column) => {
+    for (let row = 0; row < rows; row += 1) {
+      (data as Read[])[row * width + column] = element(table[row]![place], row, feature, dtype);
     }
-    return value;
-  }
+  });
+  return { dtype, shape: [rows, width], data };
+}
 
-  private tensor(first: Feature, values: Read[], shape: readonly number[]): Elements {
-    // All features of an input are categorical, or none is; and all are dates, or none is.
-    if (first.kind === "categorical") return { dtype: "string", shape, data: values as string[] };
-    return tensorOf(values as number[], first.kind === "date" ? "int64" : this.dtype, shape);
+/** A value as a tensor of a type holds it. */
+function element(value: Value, row: number, feature: Feature, dtype: string): Read {
+  try {
+    const read = readValue(value, feature);
+    if (dtype !== "float16") return read;
+    const bits = toHalf(read as number);
+    const isBeyond = Number.isFinite(read) && !Number.isFinite(fromHalf(bits));
+    if (isBeyond) throw new InvalidInput("a value does not fit float16");
+    return bits;
+  } catch (error) {
+    if (!(error instanceof InvalidInput)) throw error;
+    throw new InvalidInput(`${feature.name}: ${error.message}`, row, feature.name);
   }
 }
 
