@@ -152,6 +152,17 @@ test("a regression has no probabilities", async () => {
   await assert.rejects((await opened("mass")).predictProba([[1, 2]]), { name: "NoProbabilities" });
 });
 
+test("calls may be made before others have ended", async () => {
+  const [one, other] = [await opened("four_blobs"), await opened("three_labels")];
+  const rows = Array.from({ length: 20 }, (_, place) => [(place - 10) / 5, 1]);
+  const wanted = [await one.predictProba(rows), await other.predictProba(rows)];
+  const calls = rows.map(async (row, place) => {
+    const [found] = await (place % 3 ? one : other).predictProba([row]);
+    assert.deepEqual(found, wanted[place % 3 ? 0 : 1][place]);
+  });
+  await Promise.all([...calls, one.verify().then(({ passed }) => assert.ok(passed))]);
+});
+
 test("a closed predictor does not answer", async () => {
   const predictor = await opened("four_blobs");
   await predictor.close();
