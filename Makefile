@@ -173,7 +173,7 @@ ifdef WEB_READY
 	@node --test --test-reporter=spec tests/web/*.test.mjs
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -q tests/web/pages.py tests/web/page_files.py
 # Apart from pages, since a process drives Chromium from one place.
-	@OMP_NUM_THREADS=1 $(BIN)/pytest -s -rs tests/web/in_browsers.py tests/web/mutated.py
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -s -rs tests/web/in_browsers.py tests/web/mutated.py tests/web/page_in_firefox.py
 else
 	@echo "test-web is skipped: it needs node and npm"
 endif

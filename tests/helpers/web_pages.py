@@ -89,7 +89,14 @@ def chromium_page(address: str) -> Iterator[Evaluate]:
 
 @contextlib.contextmanager
 def firefox_page(address: str) -> Iterator[Evaluate]:
-    """The page at `address` in Firefox, driven by its own protocol, Marionette."""
+    """The page at `address` in Firefox."""
+    with firefox(address) as marionette:
+        yield marionette.evaluate
+
+
+@contextlib.contextmanager
+def firefox(address: str) -> Iterator["Marionette"]:
+    """A Firefox with the page at `address`, driven by its own protocol, Marionette."""
     assert FIREFOX is not None
     with tempfile.TemporaryDirectory() as profile:
         lines = [f"user_pref({json.dumps(key)}, {json.dumps(value)});" for key, value in PREFERENCES.items()]
@@ -99,10 +106,10 @@ def firefox_page(address: str) -> Iterator[Evaluate]:
             command, env={**os.environ, "HOME": profile}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         try:
-            with _Marionette(_port(Path(profile) / "MarionetteActivePort", browser)) as marionette:
+            with Marionette(_port(Path(profile) / "MarionetteActivePort", browser)) as marionette:
                 marionette.call("WebDriver:NewSession", {"capabilities": {"alwaysMatch": {"timeouts": TIMEOUTS}}})
                 marionette.call("WebDriver:Navigate", {"url": address})
-                yield marionette.evaluate
+                yield marionette
         finally:
             browser.kill()
             browser.wait()
@@ -121,7 +128,7 @@ def _port(file: Path, browser: subprocess.Popen[bytes]) -> int:
     return int(file.read_text())
 
 
-class _Marionette:
+class Marionette:
     """A connection to Firefox: messages of JSON, each after its length.
 
     https://firefox-source-docs.mozilla.org/testing/marionette/Protocol.html
@@ -132,7 +139,7 @@ class _Marionette:
         self._file = self._socket.makefile("rb")
         self._count = 0
 
-    def __enter__(self) -> "_Marionette":
+    def __enter__(self) -> "Marionette":
         self._receive()
         return self
 

@@ -17,6 +17,8 @@ await build({
   format: "esm",
   target: "es2022",
   charset: "utf8",
+  // onnxruntime-web takes it for an address beside which files lie, and fails on one of Firefox for pages from the disk.
+  define: { "import.meta.url": '"page://page/"' },
   // The notices of what is in it.
   legalComments: "inline",
   outfile: join(folder, "page.js"),

@@ -15,6 +15,7 @@ from commands import assert_one_line
 from exports import the_one
 from pages import Page
 from paths import FOUR_BLOBS
+from signatures import new_key, private_pem
 from torch import nn
 
 from edge_export import ExportError, export
@@ -88,6 +89,16 @@ def test_it_holds_float32_if_that_is_made(tmp_path: Path, precisions: list[str])
     target, linear = tmp_path / "page.html", nn.Linear(3, 2)
     exports = export(linear, torch.randn(4, 3), tmp_path / "model.onnx", precisions=precisions, page=target)
     assert embedded(target.read_text(), "artifact") == the_one(exports, "onnx", precisions[-1]).content
+
+
+def test_it_is_signed_with_the_other_files(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    (tmp_path / "key.pem").write_bytes(private_pem(new_key()))
+    linear, key = nn.Linear(3, 2), tmp_path / "key.pem"
+    export(linear, torch.randn(4, 3), folder / "model.onnx", page=folder / "model.html", sign=key)
+    bundle = json.loads((folder / "model.sig").read_bytes())
+    statement = json.loads(base64.b64decode(bundle["dsseEnvelope"]["payload"]))
+    assert {one["name"] for one in statement["predicate"]["resources"]} == {"model.html", "model.onnx"}
 
 
 def test_without_what_make_web_builds_nothing_is_done(tmp_path: Path, built: Path, command: Command) -> None:
