@@ -13,19 +13,21 @@ COLOURS = ("red", "green", "blue")
 
 
 def colours_model() -> bytes:
-    """Which colour a picture of 12 x 8 pixels has most of: the softmax of four times the means of its channels."""
+    """Which colour a picture of 12 x 8 pixels has at its upper left: the softmax of the means of channels there, by 48."""
     from onnx import TensorProto, helper, numpy_helper
 
+    mask = np.zeros((1, 1, 8, 12), np.float32)
+    mask[..., 1:3, 1:5] = 48
     graph = helper.make_graph(
         [
-            helper.make_node("ReduceMean", ["image", "axes"], ["means"], keepdims=0),
-            helper.make_node("Mul", ["means", "four"], ["logits"]),
+            helper.make_node("Mul", ["image", "mask"], ["corner"]),
+            helper.make_node("ReduceMean", ["corner", "axes"], ["logits"], keepdims=0),
             helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
         ],
         "colours",
         [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, 8, 12])],
         [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 3])],
-        [numpy_helper.from_array(np.array([2, 3]), "axes"), numpy_helper.from_array(np.array(4, np.float32), "four")],
+        [numpy_helper.from_array(np.array([2, 3]), "axes"), numpy_helper.from_array(mask, "mask")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
     signature = Signature((Input("image"),), "probabilities", COLOURS, "multiclass_classification")

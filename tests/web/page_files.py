@@ -89,15 +89,17 @@ def test_a_file_is_dropped(opened: Any) -> None:
 @pytest.mark.parametrize("colour", range(3))
 def test_a_picture_is_answered_as_by_python(opened: Any, tmp_path: Path, colour: int) -> None:
     shown = opened("colours", "dark", 360)
-    pixels = np.full((30, 20, 3), 40, np.uint8)
-    pixels[..., colour] = 200
+    # Above and below the middle, which is cut out, and right of it, other colours.
+    pixels = np.full((32, 24, 3), 200, np.uint8)
+    pixels[8:16, :12] = 40
+    pixels[8:16, :12, colour] = 200
     (tmp_path / "picture.png").write_bytes(png(pixels))
     shown.locator("#picture-file").set_input_files(tmp_path / "picture.png")
     shown.locator("#label", has_text=COLOURS[colour]).wait_for()
     predictor = Predictor(colours_model(), device="cpu")
     for scaling, width, low in (("0 to 1", 1, 0), ("\N{MINUS SIGN}1 to 1", 2, -1)):
         shown.get_by_label("Scaling of the pixels").select_option(scaling)
-        tensor = np.broadcast_to((pixels[0, 0] / 255 * width + low)[:, None, None], (3, 8, 12))[None]
+        tensor = (pixels[8:24:2, ::2] / 255 * width + low).transpose(2, 0, 1)[None]
         probability = predictor.predict_proba(tensor).max()
         shown.locator("#note", has_text=f"{probability:.1%}").wait_for()
     assert "The file does not say how the numbers of its pictures are scaled" in shown.locator("#picture").inner_text()
