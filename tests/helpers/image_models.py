@@ -13,7 +13,7 @@ COLOURS = ("red", "green", "blue")
 
 
 def colours_model() -> bytes:
-    """Which colour a picture of 12 x 8 pixels has at its upper left: the softmax of the means of channels there, by 48."""
+    """Which colour a picture of 12 x 8 pixels has at its upper left: the softmax of its channels there."""
     from onnx import TensorProto, helper, numpy_helper
 
     mask = np.zeros((1, 1, 8, 12), np.float32)
