@@ -11,7 +11,7 @@ from typing import Any, TypedDict, TypeVar
 from edge_export.budget import Budget
 from edge_export.c_code.wheel import wheel_name
 from edge_export.errors import ExportError
-from edge_export.formats.choices import FOR_ONNX_RUNTIME, LOWEST_OPSET, Format, Precision
+from edge_export.formats.choices import FOR_ONNX_RUNTIME, LOWEST_OPSET, Format, Precision, is_made
 from edge_export.signing import SigningKey, signed_names
 from edge_export.web.page import check_built
 from edge_runtime.contract.atomic_files import prepare_file
@@ -28,7 +28,8 @@ class Options(TypedDict, total=False):
     """What to make of a module, and how; every entry is optional.
 
     formats: the files to make: ONNX alone by default.
-    precisions: of the ONNX and ORT files: float32 alone by default. The others are always float32.
+    precisions: of the ONNX and ORT files: float32 alone by default. C also has weights in int8; the others are
+        always float32.
     data: rows like those that the model will meet, as arrays by input (for an input that the signature says holds
         strings: strings, or their codes), or as a file (.npz, CSV, JSON Lines). float32 is compared on them too; lower
         precisions are measured on them, and int8 is calibrated on half of them.
@@ -112,15 +113,16 @@ def choose(options: Options) -> Choices:
     """
     formats = _members(Format, options.get("formats", (Format.ONNX,)), "format")
     precisions = _members(Precision, options.get("precisions", (Precision.FLOAT32,)), "precision")
-    if Precision.FLOAT32 not in precisions and not set(formats) & set(FOR_ONNX_RUNTIME):
-        raise ExportError(f"{formats[0]} is made in float32 only; choose onnx or ort for a lower precision")
+    if not any(is_made(kind, precision) for kind in formats for precision in precisions):
+        only = "float32 and int8" if formats[0] == Format.C else "float32 only"
+        raise ExportError(f"{formats[0]} is made in {only}; choose onnx or ort for another precision")
     if options.get("finite_only") and options.get("require_nonfinite"):
         raise ExportError(
             "what is not finite cannot be both excluded and required; choose --finite (finite_only=True) or "
             "--require-nonfinite (require_nonfinite=True)"
         )
     data = options.get("data")
-    if Precision.INT8 in precisions and data is None:
+    if Precision.INT8 in precisions and data is None and set(formats) & set(FOR_ONNX_RUNTIME):
         raise ExportError(
             "int8 is calibrated on rows like those that the model will meet; give some with --data (data=...), or "
             "choose int8-dynamic"
@@ -198,6 +200,7 @@ def check_paths(folder: Path, stem: str, choices: Choices, read: Sequence[Path])
         path
         for kind in choices.formats
         for precision in choices.precisions
+        if is_made(kind, precision)
         for path in file_paths(folder, stem, kind, precision)
     ]
     written += [path for path in (choices.report, choices.page) if path is not None]

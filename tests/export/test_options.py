@@ -130,7 +130,7 @@ def test_names_may_be_given_as_strings_alone_and_twice() -> None:
         ({"precisions": ()}, "no precision is chosen, so that nothing would be made"),
         (
             {"formats": ["torchscript"], "precisions": ["float16", "int8-dynamic"]},
-            "torchscript is made in float32 only; choose onnx or ort for a lower precision",
+            "torchscript is made in float32 only; choose onnx or ort for another precision",
         ),
         (
             {"precisions": ["float32", "int8"]},

@@ -104,8 +104,12 @@ def _conv(writer: Writer, one: Operation) -> None:
     window = _window(one, kernel, sizes, found)
     per_group = outputs // groups
     # All outputs of a group for one element of the input: a compiler computes several of them at a time.
-    weights = _weights(writer, weight, groups)
-    start = "0" if bias is None else writer.stored(bias)
+    weights, scale = _weights(writer, weight, groups)
+    biases = None if bias is None else writer.stored(bias)
+
+    def added(group: str, output: str) -> str:
+        return "0" if biases is None else biases.element([group, output], [per_group, 1])
+
     with writer.loops([batch, *found]) as (image, *places):
         used = sum(place != "0" for place in (image, *places))
         total = writer.names.new("total")
@@ -114,8 +118,7 @@ def _conv(writer: Writer, one: Operation) -> None:
             after = used + (group != "0")
             writer.line(f"{kind} {total}[{per_group}];")
             with writer.loops([per_group], after) as (output,):
-                element = "0" if isinstance(start, str) else start.element([group, output], [per_group, 1])
-                writer.line(f"{total}[{output}] = {element};")
+                writer.line(f"{total}[{output}] = {'0' if scale else added(group, output)};")
 
             def add(seen: list[str], steps: list[str]) -> None:
                 used_inside = after + sum(step != "0" for step in steps)
@@ -127,7 +130,7 @@ def _conv(writer: Writer, one: Operation) -> None:
                     value = writer.names.new("x")
                     writer.line(f"const {kind} {value} = {element};")
                     with writer.loops([per_group], used_inside + (channel != "0")) as (output,):
-                        factor = weights.element([group, *steps, channel, output])
+                        factor = f"{'(float)' if scale else ''}{weights.element([group, *steps, channel, output])}"
                         writer.line(f"{total}[{output}] += {value} * {factor};")
 
             slide(writer, window, places, sizes, found, after, add)
@@ -136,19 +139,23 @@ def _conv(writer: Writer, one: Operation) -> None:
                     [image, group, output, *places],
                     [target.strides[0], target.strides[1] * per_group, *target.strides[1:]],
                 )
-                writer.line(f"{place} = {total}[{output}];")
+                if scale is None:
+                    writer.line(f"{place} = {total}[{output}];")
+                else:
+                    factor = scale.element([group, *("0" for _ in kernel), "0", output])
+                    writer.line(f"{place} = {total}[{output}] * {factor} + {added(group, output)};")
 
 
-def _weights(writer: Writer, weight: Value, groups: int) -> Stored:
-    """Weights with the axes (group, *window, channel of the group, output of the group)."""
+def _weights(writer: Writer, weight: Value, groups: int) -> tuple[Stored, Stored | None]:
+    """Weights with the axes (group, *window, channel of the group, output of the group), and their scales."""
     outputs, inputs, *kernel = weight.shape
     shape = (groups, outputs // groups, inputs, *kernel)
     axes = (0, *range(3, 3 + len(kernel)), 2, 1)
     if weight.constant is not None:
-        return writer.derived(weight, "by window", lambda array: array.reshape(shape).transpose(axes))
+        return writer.weights(weight, "by window", lambda array: array.reshape(shape).transpose(axes), [0, -1])
     stored = writer.in_order(weight)
     steps = (stored.strides[0] * (outputs // groups), *stored.strides)
-    return replace(stored, strides=tuple(steps[axis] for axis in axes))
+    return replace(stored, strides=tuple(steps[axis] for axis in axes)), None
 
 
 def _pool(writer: Writer, one: Operation) -> None:

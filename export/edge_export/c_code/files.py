@@ -52,20 +52,21 @@ class CCode:
         return sum(array.nbytes for array in self.constants.values())
 
 
-def c_code(graph: StaticGraph, signature: Signature | None, name: str) -> CCode:
+def c_code(graph: StaticGraph, signature: Signature | None, name: str, in_8_bits: bool = False) -> CCode:
     """The code of a model.
 
     Args:
         graph: what is computed for one row, with category codes in place of strings.
         signature: what rows and answers mean, if that is known.
         name: of the files, without their endings; what they declare begins with it.
+        in_8_bits: whether weights are held in 8 bits; all is computed in float32 all the same.
 
     Raises:
         ExportError: there is no C code for one of its operators.
     """
     prefix = Names().new(name)
     names = Names([*FUNCTIONS, *(f"{prefix}_{one}" for one in ("run", "checksum")), "crc_32"])
-    writer = write_body(graph, names)
+    writer = write_body(graph, names, in_8_bits)
     parameters = [
         *(f"const {_parameter(value, writer.stored(value).name)}" for value in graph.inputs),
         *(_parameter(value, writer.places[value].name) for value in graph.outputs),

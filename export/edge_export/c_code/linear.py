@@ -8,6 +8,7 @@ from edge_export.c_code.movement import Written
 from edge_export.c_code.static_graph import Operation, Value
 from edge_export.c_code.writer import Stored, Writer, broadcast
 from edge_export.errors import ExportError
+from edge_export.tensors import Array
 
 
 def _scaled(factor: float, text: str, value: Value) -> str:
@@ -22,8 +23,9 @@ def product(
     sizes: tuple[int, int, int],
     start: str,
     first: int = 0,
+    scale: Stored | None = None,
 ) -> None:
-    """target[i, j] = start + the sum over k of given[i, k] * weights[k, j].
+    """target[i, j] = start + the sum over k of given[i, k] * weights[k, j], times a scale for j if there is one.
 
     The sum is formed for all j at once, in the order of k, so that a compiler computes several at a time without
     changing a bit.
@@ -36,14 +38,21 @@ def product(
         sizes: of i, k and j.
         start: what is added, an expression of i and j.
         first: how many variables of loops are in use.
+        scale: of weights in 8 bits, with strides for the axes k and j, of which that for k is 0.
     """
     rows, inner, columns = sizes
     with writer.loops([rows], first) as (i,):
         after = first + (rows > 1)
         with writer.loops([columns], after) as (j,):
-            writer.line(f"{target.element([i, j])} = {start.format(i=i, j=j)};")
+            writer.line(f"{target.element([i, j])} = {'0' if scale else start.format(i=i, j=j)};")
         with writer.loops([inner, columns], after) as (k, j):
-            writer.line(f"{target.element([i, j])} += {given.element([i, k])} * {weights.element([k, j])};")
+            weight = f"{'(float)' if scale else ''}{weights.element([k, j])}"
+            writer.line(f"{target.element([i, j])} += {given.element([i, k])} * {weight};")
+        if scale is not None:
+            with writer.loops([columns], after) as (j,):
+                total = f"{target.element([i, j])} * {scale.element(['0', j])}"
+                added = start.format(i=i, j=j)
+                writer.line(f"{target.element([i, j])} = {total}{'' if added == '0' else f' + {added}'};")
 
 
 def _gemm(writer: Writer, one: Operation) -> None:
@@ -53,7 +62,7 @@ def _gemm(writer: Writer, one: Operation) -> None:
     inner = a.shape[1]
     if one.attributes.get("transA"):
         given, inner = replace(given, strides=given.strides[::-1]), a.shape[0]
-    weights = _weights(writer, b, bool(one.attributes.get("transB")), alpha)
+    weights, scale = _weights(writer, b, bool(one.attributes.get("transB")), alpha)
     rows, columns = one.output.shape
     start = "0"
     if c is not None:
@@ -67,25 +76,32 @@ def _gemm(writer: Writer, one: Operation) -> None:
             added = "" if c is None else f" + {start.format(i=places[0], j=places[1])}"
             writer.line(f"{element} = {_scaled(alpha, element, one.output)}{added};")
         return
-    product(writer, given, weights, target, (rows, inner, columns), start)
+    product(writer, given, weights, target, (rows, inner, columns), start, scale=scale)
 
 
-def _weights(writer: Writer, b: Value, transposed: bool, alpha: float = 1.0) -> Stored:
-    """The right matrix with strides for the axis of the sum and that of the result; constant ones lie in that order."""
+def _weights(writer: Writer, b: Value, transposed: bool = False, alpha: float = 1.0) -> tuple[Stored, Stored | None]:
+    """The right matrix and its scales, with strides for the axis of the sum and that of the result.
+
+    Constant weights lie in that order.
+    """
     if b.constant is not None:
-        if transposed or alpha != 1:
-            factor = b.dtype.type(alpha)
-            return writer.derived(
-                b, f"{transposed} {alpha}", lambda matrix: (matrix.T if transposed else matrix) * factor
-            )
-        return writer.constant(b)
+        factor = b.dtype.type(alpha)
+
+        def ordered(matrix: Array) -> Array:
+            return (matrix.T if transposed else matrix) * factor if transposed or alpha != 1 else matrix
+
+        return writer.weights(b, f"{transposed} {alpha}", ordered, [-1])
     stored = writer.stored(b)
-    return replace(stored, strides=stored.strides[::-1]) if transposed else stored
+    return (replace(stored, strides=stored.strides[::-1]) if transposed else stored), None
 
 
 def _matmul(writer: Writer, one: Operation) -> None:
     a, b = one.input(0), one.input(1)
-    left, right = writer.stored(a), writer.stored(b) if b.constant is None else writer.constant(b)
+    left, scale = writer.stored(a), None
+    if b.constant is not None and len(b.shape) == 2:
+        right, scale = _weights(writer, b)
+    else:
+        right = writer.stored(b) if b.constant is None else writer.constant(b)
     shape, target = list(one.output.shape), writer.new(one.output)
     steps = list(target.strides)
     a_shape, a_steps = list(a.shape), list(left.strides)
@@ -109,6 +125,7 @@ def _matmul(writer: Writer, one: Operation) -> None:
             (shape[-2], a_shape[-1], shape[-1]),
             "0",
             first=sum(place != "0" for place in places),
+            scale=scale,
         )
 
 

@@ -61,7 +61,12 @@ def _split(writer: Writer, one: Operation) -> None:
 def _gathered(writer: Writer, one: Operation) -> None:
     given, indices = one.input(0), one.input(1)
     axis = one.attributes.get("axis", 0) % len(given.shape)
-    stored, size = writer.stored(given), given.shape[axis]
+    size = given.shape[axis]
+    if given.constant is not None and indices.constant is None and axis == 0:
+        # The rows of an embedding.
+        stored, scale = writer.weights(given, "rows", lambda array: array, [0])
+    else:
+        stored, scale = writer.stored(given), None
     if indices.constant is not None:
         places = np.where(indices.constant < 0, indices.constant + size, indices.constant).astype(np.int64)
         if places.size and (places < 0).any() | (places >= size).any():
@@ -82,6 +87,8 @@ def _gathered(writer: Writer, one: Operation) -> None:
         if indices.constant is None:
             index = _checked_place(writer, index, size)
         element = stored.element([*places_of[:axis], index, *places_of[end:]])
+        if scale is not None:
+            element = f"{scale.element([index, *places_of[end:]])} * (float){element}"
         writer.line(f"{target.element(places_of)} = {element};")
 
 

@@ -17,6 +17,22 @@ _DEFAULTS = {"LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"], "R
 
 
 @dataclass(frozen=True)
+class _Matrix:
+    """Weights, and their scales if they are in 8 bits."""
+
+    stored: Stored
+    scale: Stored | None = None
+
+    def element(self, row: str, column: str, offset: int = 0) -> str:
+        """The weight at a row and a column, of which the first is at `offset`."""
+        indices = [row, column]
+        text = replace(self.stored, offset=self.stored.offset + offset * self.stored.strides[1]).element(indices)
+        if self.scale is None:
+            return text
+        return f"({replace(self.scale, offset=self.scale.offset + offset).element(indices)} * (float){text})"
+
+
+@dataclass(frozen=True)
 class _Layer:
     """One direction of a recurrent layer.
 
@@ -32,8 +48,8 @@ class _Layer:
     kind: str
     input: int
     hidden: int
-    weights: Stored
-    recurrent: Stored
+    weights: _Matrix
+    recurrent: _Matrix
     bias: Stored | None
     activations: list[str]
     resets_after: bool
@@ -112,13 +128,13 @@ def _recurrent(writer: Writer, one: Operation) -> None:
                         writer.line(f"{place.element([str(direction), row, unit])} = {name}[{unit}];")
 
 
-def _matrix(writer: Writer, value: Value, direction: int) -> Stored:
+def _matrix(writer: Writer, value: Value, direction: int) -> _Matrix:
     """The weights of a direction, of shape (what comes in, gates * hidden)."""
     if value.constant is not None:
-        return writer.derived(value, f"direction {direction}", lambda array: array[direction].T)
+        return _Matrix(*writer.weights(value, f"direction {direction}", lambda array: array[direction].T, [-1]))
     stored = writer.in_order(value)
     _, rows, columns = value.shape
-    return replace(stored, strides=(1, columns), offset=stored.offset + direction * rows * columns)
+    return _Matrix(replace(stored, strides=(1, columns), offset=stored.offset + direction * rows * columns))
 
 
 def _vector(writer: Writer, value: Value | None, direction: int) -> Stored | None:
@@ -147,10 +163,10 @@ def _step(writer: Writer, layer: _Layer, x: Stored, state: str, cell: str | None
         else:
             writer.line(f"{sums}[{gate}] = {' + '.join(biases) if layer.bias is not None else '0'};")
     with writer.loops([layer.input, width], used) as (k, gate):
-        writer.line(f"{sums}[{gate}] += {x.element([k])} * {layer.weights.element([k, gate])};")
+        writer.line(f"{sums}[{gate}] += {x.element([k])} * {layer.weights.element(k, gate)};")
     of_state = width if not is_gru or layer.resets_after else 2 * hidden
     with writer.loops([hidden, of_state], used) as (k, gate):
-        writer.line(f"{carried}[{gate}] += {state}[{k}] * {layer.recurrent.element([k, gate])};")
+        writer.line(f"{carried}[{gate}] += {state}[{k}] * {layer.recurrent.element(k, gate)};")
     first = layer.activations[0]
 
     def gate_of(name: str, place: int, unit: str) -> str:
@@ -163,8 +179,8 @@ def _step(writer: Writer, layer: _Layer, x: Stored, state: str, cell: str | None
             text = f"{gate_of(sums, 1, unit)} + {gate_of(carried, 1, unit)}"
             writer.line(f"{reset}[{unit}] = {_activated(first, text, dtype)} * {state}[{unit}];")
         with writer.loops([hidden, hidden], used) as (k, unit):
-            factor = replace(layer.recurrent, offset=layer.recurrent.offset + 2 * hidden * layer.recurrent.strides[1])
-            writer.line(f"{gate_of(carried, 2, unit)} += {reset}[{k}] * {factor.element([k, unit])};")
+            factor = layer.recurrent.element(k, unit, 2 * hidden)
+            writer.line(f"{gate_of(carried, 2, unit)} += {reset}[{k}] * {factor};")
     with writer.loops([hidden], used) as (unit,):
         if layer.kind == "RNN":
             writer.line(f"{state}[{unit}] = {_activated(first, f'{sums}[{unit}]', dtype)};")

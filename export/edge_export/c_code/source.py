@@ -26,11 +26,20 @@ def unsupported(graph: StaticGraph) -> list[str]:
     return sorted(found)
 
 
-def write_body(graph: StaticGraph, names: Names) -> Writer:
-    """The statements that compute the outputs from the inputs, which are arrays of their names."""
+def write_body(graph: StaticGraph, names: Names, in_8_bits: bool = False) -> Writer:
+    """The statements that compute the outputs from the inputs, which are arrays of their names.
+
+    Args:
+        graph: what is computed.
+        names: has the names that are taken.
+        in_8_bits: whether weights are held in 8 bits.
+
+    Raises:
+        ExportError: there is no code for an operator.
+    """
     if missing := unsupported(graph):
         raise ExportError(f"there is no C code for the ONNX operators {', '.join(missing)}")
-    writer = Writer(names)
+    writer = Writer(names, in_8_bits)
     for value in graph.inputs:
         writer.put(value, Stored(names.new(value.name), contiguous(value.shape)))
     for value in graph.outputs:

@@ -10,6 +10,8 @@ from edge_export.c_code.literals import Names, c_type, literal
 from edge_export.c_code.static_graph import Value
 from edge_export.tensors import Array
 
+# Fewer weights than this stay as they are: their scales would take as much memory.
+_FEWEST = 64
 # The names of loops' variables, from the outermost in.
 _INDICES = "ijklmnopqrs"
 
@@ -97,9 +99,15 @@ def merged(shape: Sequence[int], operands: Sequence[Sequence[int]]) -> tuple[lis
 class Writer:
     """The body of a function in C, and the constants and arrays that it uses."""
 
-    def __init__(self, names: Names) -> None:
-        """Begin with nothing; `names` has what is taken."""
+    def __init__(self, names: Names, in_8_bits: bool = False) -> None:
+        """Begin with nothing.
+
+        Args:
+            names: has the names that are taken.
+            in_8_bits: whether weights are held in 8 bits.
+        """
         self.names = names
+        self._in_8_bits = in_8_bits
         self.lines: list[str] = []
         self.constants: dict[Value, str] = {}
         self.arrays: dict[str, Value] = {}
@@ -164,16 +172,51 @@ class Writer:
 
     def derived(self, value: Value, how: str, make: Callable[[Array], Array]) -> Stored:
         """An array of what follows from the elements of a constant; made once for each `how`."""
+        return self.constant(self._made(value, how, make))
+
+    def _made(self, value: Value, how: str, make: Callable[[Array], Array]) -> Value:
         if (value, how) not in self._derived:
             assert value.constant is not None
             array = np.ascontiguousarray(make(value.constant))
             self._derived[value, how] = replace(value, shape=array.shape, dtype=array.dtype, constant=array)
-        return self.constant(self._derived[value, how])
+        return self._derived[value, how]
 
-    def constant(self, value: Value) -> Stored:
-        """An array of the elements of a constant, also of a single one."""
+    def weights(
+        self, value: Value, how: str, make: Callable[[Array], Array], kept: Sequence[int]
+    ) -> "tuple[Stored, Stored | None]":
+        """An array of what follows from constant weights, and what its elements are to be multiplied by.
+
+        In 8 bits, elements at one place on the axes `kept` have a scale in common: their largest magnitude becomes 127.
+
+        Args:
+            value: the weights.
+            how: names what is made of them.
+            make: makes it.
+            kept: axes of what is made.
+
+        Returns:
+            The array, and scales with a stride for each of its axes; None if the elements are the weights themselves.
+        """
+        made = self._made(value, how, make)
+        array = made.constant
+        assert array is not None
+        if not self._in_8_bits or array.dtype != np.float32 or array.size < _FEWEST or not np.isfinite(array).all():
+            return self.constant(made), None
+        others = tuple(axis for axis in range(array.ndim) if axis not in {one % array.ndim for one in kept})
+
+        def scales(array: Array) -> Array:
+            largest = np.abs(array).max(axis=others, keepdims=True)
+            return np.where(largest == 0, np.float32(1), largest / np.float32(127)).astype(np.float32)
+
+        scale = self._made(made, "scale", scales)
+        codes = self._made(made, "codes", lambda array: np.rint(array / scales(array)).astype(np.int8))
+        codes_stored, stored = self.constant(codes), self.constant(scale, "_scale")
+        return codes_stored, replace(stored, strides=broadcast(stored.strides, scale.shape, array.shape))
+
+    def constant(self, value: Value, mark: str = "") -> Stored:
+        """An array of the elements of a constant, also of a single one; `mark` goes behind its name."""
         if value not in self.constants:
-            self.constants[value] = self.names.new(value.name)
+            self.constants[value] = self.names.new(f"{value.name}{mark}")
         return Stored(self.constants[value], contiguous(value.shape))
 
     def in_order(self, value: Value) -> Stored:

@@ -15,10 +15,6 @@ class Format(StrEnum):
     EXTENSION = "extension"
 
 
-# What ONNX Runtime reads; the others are made in float32 only.
-FOR_ONNX_RUNTIME = (Format.ONNX, Format.ORT)
-
-
 class Precision(StrEnum):
     """How a file holds its weights and computes with them."""
 
@@ -28,6 +24,15 @@ class Precision(StrEnum):
     INT8 = "int8"
     # Weights in 8 bits; the ranges of activations are found anew in each call.
     INT8_DYNAMIC = "int8-dynamic"
+
+
+# What ONNX Runtime reads.
+FOR_ONNX_RUNTIME = (Format.ONNX, Format.ORT)
+
+
+def is_made(kind: Format, precision: Precision) -> bool:
+    """Whether there are files of a format in a precision: C holds weights in 8 bits, the others are float32 only."""
+    return kind in FOR_ONNX_RUNTIME or precision == Precision.FLOAT32 or (kind, precision) == (Format.C, Precision.INT8)
 
 
 # The lowest opset that torch's exporter writes without converting; ONNX Runtime loads it from 1.14 on

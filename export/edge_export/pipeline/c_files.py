@@ -74,19 +74,28 @@ def verified_code(plan: Plan, reference: Reference, model: ModelProto) -> Verifi
             plan.choices.note(f"{path} {comparison.exception}")
     probes = [comparison.probe for comparison in comparisons if comparison.holds]
     test = c_test(code, program.signature, reference_batches(reference.references, probes, MOST_BYTES, run))
-    progress.begin(f"running the test of {path.name}", len(commands))
-    for command in [*commands, *sanitized_builds()]:
+    check_test(plan, code, test, path)
+    return VerifiedCode(code, test, comparisons, run)
+
+
+def check_test(plan: Plan, code: CCode, test: str, path: Path) -> None:
+    """Run the test of C code as every compiler makes it, and under sanitizers.
+
+    Raises:
+        ExportError: it fails.
+    """
+    commands = [*builds(), *sanitized_builds()]
+    plan.choices.progress.begin(f"running the test of {path.name}", len(commands))
+    for command in commands:
         if (failure := passes(code, test, command)) is not None:
             raise ExportError(f"{path}, compiled by {' '.join(command)}, does not pass its own test: {failure}")
-        progress.advance()
-    return VerifiedCode(code, test, comparisons, run)
+        plan.choices.progress.advance()
 
 
 def make_c(plan: Plan, made: VerifiedCode) -> Export:
     """The source of a model, with its header and its test."""
     path, header, test = file_paths(plan.folder, plan.stem, Format.C, Precision.FLOAT32)
-    beside = {header: made.code.header.encode(), test: made.test.encode()}
-    source = made.code.source.encode()
+    source, beside = made.code.source.encode(), {header: made.code.header.encode(), test: made.test.encode()}
     return Export(path, Format.C, Precision.FLOAT32, source, made.comparisons, None, None, beside=beside)
 
 

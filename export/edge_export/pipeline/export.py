@@ -14,12 +14,13 @@ from torch.export import ExportedProgram
 from edge_export.capture.capture import adopt, capture
 from edge_export.capture.classes import Classes
 from edge_export.errors import ExportError
-from edge_export.formats.choices import FOR_ONNX_RUNTIME, Format, Precision
+from edge_export.formats.choices import FOR_ONNX_RUNTIME, Format, Precision, is_made
 from edge_export.formats.external_data import Content, data_path, needs_data_file
 from edge_export.formats.onnx_file import load_onnx, onnx_model
 from edge_export.inputs.model_files import load_program
 from edge_export.options import Choices, Options, check_paths, choose, signature_path, stem_of
 from edge_export.pipeline.c_files import make_c, make_extension, verified_code
+from edge_export.pipeline.c_in_8_bits import make_c_in_8_bits
 from edge_export.pipeline.certified import content_of, onnx_content
 from edge_export.pipeline.float32 import make_float32, make_torchscript
 from edge_export.pipeline.lower_precision import make_lower_precision
@@ -211,6 +212,8 @@ def _made(plan: Plan, reference: Reference, folder: Path | None = None) -> list[
     for precision in choices.precisions:
         if precision != Precision.FLOAT32:
             exports += make_lower_precision(plan, reference, model, float32, precision) if kinds else []
+            if Format.C in choices.formats and is_made(Format.C, precision):
+                exports.append(make_c_in_8_bits(plan, reference, model, code()))
             continue
         for kind in choices.formats:
             if kind in float32:

@@ -45,7 +45,7 @@ def make_lower_precision(
         BudgetExceeded: the answers change by more than the budget.
     """
     plan.choices.progress.begin(f"converting to {precision} and measuring it")
-    calibration, test = _calls(plan, reference)
+    calibration, test = calls_to_measure(plan, reference)
     match precision:
         case Precision.FLOAT16:
             lower = to_float16(model, plan.program.signature)
@@ -96,7 +96,7 @@ def _measured(
     return certified(plan, kind, onnx, found, reference.workload, measured=measured)
 
 
-def _calls(plan: Plan, reference: Reference) -> tuple[list[Tensors], list[Tensors]]:
+def calls_to_measure(plan: Plan, reference: Reference) -> tuple[list[Tensors], list[Tensors]]:
     """Calls to calibrate on, and others to measure on."""
     data, sampler = plan.data, reference.sampler
     if data is None:

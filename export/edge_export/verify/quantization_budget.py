@@ -17,7 +17,7 @@ import numpy.typing as npt
 from edge_export.budget import Budget
 from edge_export.errors import BudgetExceeded, ExportError
 from edge_export.formats.choices import Precision
-from edge_export.tensors import Tensors, largest_magnitude
+from edge_export.tensors import Run, Tensors, largest_magnitude
 from edge_runtime import Predictor
 from edge_runtime.verification import distance
 
@@ -123,15 +123,38 @@ def measure(
         InvalidInput: `batches` do not fit the model.
     """
     reference, lower = (Predictor(content, device="cpu", threads=1) for content in (float32, candidate))
-    change = measure_change(
-        [reference.run(batch) for batch in batches], [lower.run(batch) for batch in batches], decide, probabilities
-    )
     # An input whose first axis has a fixed length has no rows to take.
     batched = {spec.name for spec in reference.inputs if spec.shape and not isinstance(spec.shape[0], int)}
+    sizes = len(float32), len(candidate)
+    return measure_runs((reference.run, lower.run), sizes, batches, batched, decide, probabilities)
+
+
+def measure_runs(
+    runs: tuple[Run, Run],
+    sizes: tuple[int, int],
+    batches: Sequence[Tensors],
+    batched: Container[str],
+    decide: Decide | None = None,
+    probabilities: Container[str] = (),
+) -> Measured:
+    """Compare a model in a lower precision with the float32 model that it was made from.
+
+    Args:
+        runs: float32, and the lower precision.
+        sizes: of both, in bytes.
+        batches: see `measure`.
+        batched: the names of the inputs whose first axis is the batch.
+        decide: see `measure_change`.
+        probabilities: see `measure_change`.
+
+    Raises:
+        ExportError: there are no rows.
+    """
+    float32, candidate = runs
+    change = measure_change(list(map(float32, batches)), list(map(candidate, batches)), decide, probabilities)
     one, many = (
         measure_latency(
-            float32,
-            candidate,
+            runs,
             {
                 name: np.take(tensor, range(rows), axis=0, mode="wrap") if name in batched else tensor
                 for name, tensor in batches[0].items()
@@ -139,7 +162,7 @@ def measure(
         )
         for rows in (1, MANY)
     )
-    return Measured(change, len(candidate), len(candidate) / len(float32), one, many)
+    return Measured(change, sizes[1], sizes[1] / sizes[0], one, many)
 
 
 def measure_change(
@@ -191,23 +214,22 @@ def measure_change(
     return Change(np.concatenate(changes), np.concatenate(flipped) if decided else None)
 
 
-def measure_latency(float32: bytes, candidate: bytes, batch: Tensors) -> Ratio:
-    """How long `candidate` takes for `batch` as a multiple of what `float32` takes, on the CPU.
+def measure_latency(runs: tuple[Run, Run], batch: Tensors) -> Ratio:
+    """How long the second of two models takes for `batch` as a multiple of what the first takes.
 
     The two run in turns, so that whatever else the machine does slows down both.
 
     Raises:
         InvalidInput: `batch` does not fit the model.
     """
-    predictors = [Predictor(content, device="cpu", threads=1) for content in (float32, candidate)]
-    for predictor in predictors:
-        predictor.run(batch)  # the first call is slower
+    for run in runs:
+        run(batch)  # the first call is slower
     times: tuple[list[float], list[float]] = ([], [])
     end = time.perf_counter() + _SECONDS
     while len(times[0]) < _FEWEST_CALLS or (len(times[0]) < _MOST_CALLS and time.perf_counter() < end):
         for which in (0, 1) if len(times[0]) % 2 else (1, 0):
             start = time.perf_counter()
-            predictors[which].run(batch)
+            runs[which](batch)
             times[which].append(time.perf_counter() - start)
     low, median, high = np.percentile(np.divide(times[1], times[0]), [25, 50, 75])
     return Ratio(float(median), float(low), float(high))

@@ -5,12 +5,17 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from c_models import code_of, model_of, run_in_c
 from hypothesis import given
 from hypothesis import strategies as st
+from onnx import NodeProto, helper
 
+from edge_export.c_code.compiler import compilers, load_c
+from edge_export.c_code.files import c_code
 from edge_export.c_code.literals import Names
-from edge_export.c_code.static_graph import Value
+from edge_export.c_code.static_graph import Value, static_graph
 from edge_export.c_code.writer import Stored, Writer, broadcast, contiguous, merged, place
+from edge_export.tensors import Array, Tensors
 
 FLOAT = np.dtype(np.float32)
 
@@ -77,6 +82,60 @@ def test_a_single_constant_is_written_where_it_is_used_and_others_in_an_array() 
     writer.derived(many, "twice", lambda array: array * 2)
     writer.derived(many, "twice", lambda array: array * 3)
     assert [array.tolist() for value in writer.constants if (array := value.constant) is not None] == [[1, 2], [2, 4]]
+
+
+def normal(*shape: int) -> Array:
+    return np.random.default_rng(sum(shape)).normal(size=shape).astype(np.float32)
+
+
+def in_8_bits(node: NodeProto, inputs: Tensors, weights: Tensors) -> float:
+    """How far an operator is from float32 with its weights in 8 bits, as a fraction of its largest output."""
+    model = model_of([node], inputs, [node.output[0]], weights)
+    code = c_code(static_graph(model, {}), None, "net", in_8_bits=True)
+    found = load_c(code, compilers()[0], is_batched=False)(inputs)[node.output[0]]
+    expected = run_in_c(model, inputs)[node.output[0]]
+    assert code.constant_bytes < 0.5 * code_of(model).constant_bytes
+    return float(np.abs(found - expected).max() / np.abs(expected).max())
+
+
+def test_weights_in_8_bits_have_a_scale_for_each_output() -> None:
+    columns = np.float32(10.0) ** np.arange(-4, 4, dtype=np.float32)
+    gemm = helper.make_node("Gemm", ["x", "w", "b"], ["y"], transB=1)
+    weights = {"w": normal(8, 40) * columns[:, None], "b": normal(8) * columns}
+    model = model_of([gemm], inputs := {"x": normal(3, 40)}, ["y"], weights)
+    code = c_code(static_graph(model, {}), None, "net", in_8_bits=True)
+    found = load_c(code, compilers()[0], is_batched=False)(inputs)["y"]
+    expected = run_in_c(model, inputs)["y"]
+    assert (np.abs(found - expected).max(axis=0) < 0.02 * np.abs(expected).max(axis=0)).all()
+    assert {array.dtype.name: array.shape for array in code.constants.values() if array.ndim == 2} == {
+        "int8": (40, 8),
+        "float32": (1, 8),
+    }
+
+
+def test_every_kind_of_layer_takes_weights_in_8_bits() -> None:
+    conv = helper.make_node("Conv", ["x", "w", "b"], ["y"], group=2)
+    assert in_8_bits(conv, {"x": normal(1, 8, 9, 9)}, {"w": normal(6, 4, 3, 3), "b": normal(6)}) < 0.02
+    depthwise = helper.make_node("Conv", ["x", "w"], ["y"], group=8)
+    assert in_8_bits(depthwise, {"x": normal(1, 8, 9, 9)}, {"w": normal(8, 1, 3, 3)}) < 0.02
+    product = helper.make_node("MatMul", ["x", "w"], ["y"])
+    assert in_8_bits(product, {"x": normal(2, 3, 40)}, {"w": normal(40, 20)}) < 0.02
+    rows = helper.make_node("Gather", ["w", "i"], ["y"])
+    large = normal(30, 8) * np.arange(1, 31, dtype=np.float32)[:, None]
+    assert in_8_bits(rows, {"i": np.array([1, 5, -3])}, {"w": large}) < 0.01
+    for kind, gates in (("LSTM", 4), ("GRU", 3), ("RNN", 1)):
+        layer = helper.make_node(kind, ["x", "w", "r"], ["y"], hidden_size=12, direction="bidirectional")
+        shapes = {"w": normal(2, gates * 12, 9), "r": normal(2, gates * 12, 12)}
+        assert in_8_bits(layer, {"x": normal(5, 2, 9)}, shapes) < 0.05
+
+
+def test_few_weights_and_weights_that_are_not_finite_stay_as_they_are() -> None:
+    gemm = helper.make_node("Gemm", ["x", "w"], ["y"])
+    infinite = np.full((10, 10), -np.inf, np.float32)
+    for weights in (normal(7, 9), infinite):
+        model = model_of([gemm], {"x": normal(1, len(weights))}, ["y"], {"w": weights})
+        code = c_code(static_graph(model, {}), None, "net", in_8_bits=True)
+        assert [array.dtype.name for array in code.constants.values()] == ["float32"]
 
 
 def test_elements_are_copied_only_if_they_are_not_in_order() -> None:

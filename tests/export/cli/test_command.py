@@ -128,7 +128,7 @@ def test_options_reach_the_library(
 
     arguments = "model.pt --output out --format ort --format onnx --precision int8 --precision float32 --data rows.csv "
     arguments += "--max-flips 0.2 --max-change 0.3 --module net:Net --example example.npz --dynamic ids=batch,_,length "
-    arguments += "--dynamic scale= --finite --opset 20 --report page.html --reproduce shown"
+    arguments += "--dynamic scale= --finite --opset 20 --report report.html --reproduce shown"
     assert command(main, *arguments.split()).code == 0
     given = calls[1]
     axes = {"ids": ["batch", None, "length"], "scale": [None]}

@@ -28,7 +28,7 @@ MISTAKES: Mapping[str, Mistake] = {
     "--from-logits without --labels": Mistake(["model.pt", "--from-logits"], 2, "is for --labels (labels=...)"),
     "int8 without --data": Mistake(["model.pt", "--precision", "int8"], 2, "int8 is calibrated on rows like those"),
     "TorchScript in a lower precision": Mistake(
-        ["model.pt", "--format", "torchscript", "--precision", "float16"], 2, "TorchScript is made in float32 only"
+        ["model.pt", "--format", "torchscript", "--precision", "float16"], 2, "torchscript is made in float32 only"
     ),
     "an unknown format": Mistake(["model.pt", "--format", "pickle"], 2, "pickle"),
     "an unknown precision": Mistake(["model.pt", "--precision", "int4"], 2, "int4"),

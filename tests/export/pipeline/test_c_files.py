@@ -46,7 +46,7 @@ def test_code_beside_other_formats(tmp_path: Path) -> None:
 
 
 def test_a_lower_precision_alone_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="c is made in float32 only; choose onnx or ort for a lower precision"):
+    with pytest.raises(ExportError, match="c is made in float32 and int8; choose onnx or ort for another precision"):
         export(small(), rows(), tmp_path / "net.onnx", formats=["c"], precisions=["float16"])
 
 

@@ -14,6 +14,7 @@ from edge_export import Export, Format, Precision
 from edge_export.c_code.files import CCode
 from edge_export.capture.capture import capture
 from edge_export.capture.program import Program
+from edge_export.formats.choices import is_made
 from edge_export.options import choose
 from edge_export.pipeline import c_files, certified, float32, lower_precision
 from edge_export.pipeline import export as pipeline
@@ -33,7 +34,7 @@ COMBINATIONS = [
     (formats, precisions)
     for formats in subsets([ONNX, TORCHSCRIPT, ORT, C])
     for precisions in subsets(Precision)
-    if {ONNX, ORT} & set(formats) or Precision.FLOAT32 in precisions
+    if any(is_made(kind, precision) for kind in formats for precision in precisions)
 ]
 
 
@@ -57,6 +58,8 @@ def without_compilers(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, found in {"builds": [()], "sanitized_builds": [()], "load_c": "C", "passes": None, "c_test": ""}.items():
         monkeypatch.setattr(c_files, name, lambda *rest, found=found: found)
     monkeypatch.setattr(c_files, "static_graph", lambda *rest: None)
+    in_8_bits = Export(Path("m.int8.c"), C, Precision.INT8, b"", [], None, None)
+    monkeypatch.setattr(pipeline, "make_c_in_8_bits", lambda *rest: in_8_bits)
     monkeypatch.setattr(c_files, "c_code", lambda _, __, name: CCode(name, name, "header", "source", (), (), {}, 0))
 
 
@@ -138,15 +141,19 @@ def test_every_file_is_verified(
     with_certificate = [kind for kind in formats if kind in (ONNX, ORT)]
     lower = [precision for precision in precisions if precision != Precision.FLOAT32]
     in_float32 = [*formats] if Precision.FLOAT32 in precisions else []
+    c_in_8_bits = C in formats and Precision.INT8 in precisions
 
-    # Every file that was asked for is made, TorchScript and C in float32 only.
+    # Every file that was asked for is made, TorchScript in float32 only, C also with weights in 8 bits.
     expected = {(kind, "float32") for kind in in_float32}
     expected |= {(kind, str(precision)) for kind in with_certificate for precision in lower}
+    expected |= {(C, "int8")} if c_in_8_bits else set()
     assert {(made.format, made.precision) for made in exports} == expected
     assert len(exports) == len(expected)
 
     # A float32 file is compared on all probe inputs, and its worst rows are searched for; all of it once.
     verified = [file_of(kind, "float32") for kind in in_float32]
+    # C in 8 bits is measured against C in float32.
+    verified += ["C"] * (c_in_8_bits and not in_float32)
     assert sorted(done.searched) == sorted(verified)
     # Lower precisions are made of the float32 model and measured against it, so it is compared in any case.
     alone = bool(lower and with_certificate) and "float32" not in verified
@@ -163,4 +170,4 @@ def test_every_file_is_verified(
 
 
 def test_all_combinations_are_there() -> None:
-    assert len(COMBINATIONS) == 15 * 15 - 3 * 7
+    assert len(COMBINATIONS) == 15 * 15 - 7 - 2 * 3

@@ -50,9 +50,11 @@ def damaged(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_format_and_precision(example_exports: list[Export]) -> None:
     every = itertools.product(Precision, Format)
-    # TorchScript and C are made in float32 only.
+    # TorchScript and extensions are made in float32 only, C also in int8.
     assert [(one.precision, one.format) for one in example_exports] == [
-        (precision, kind) for precision, kind in every if kind in ("onnx", "ort") or precision == "float32"
+        (precision, kind)
+        for precision, kind in every
+        if kind in ("onnx", "ort") or precision == "float32" or (kind, precision) == ("c", "int8")
     ]
     folder = example_exports[0].path.parent
     assert names(folder) == sorted(path.name for one in example_exports for path in (one.path, *one.beside))

@@ -126,14 +126,14 @@ def program() -> Program:
 
 def test_every_other_row_calibrates_and_the_others_measure(program: Program) -> None:
     data = {"x": np.arange(21, dtype=np.float32).reshape(7, 3)}
-    (calibration,), (test,) = lower_precision._calls(*plan_of(program, data))
+    (calibration,), (test,) = lower_precision.calls_to_measure(*plan_of(program, data))
     assert calibration["x"][:, 0].tolist() == [0, 6, 12, 18]
     assert test["x"][:, 0].tolist() == [3, 9, 15]
 
 
 def test_a_few_hundred_rows_are_enough_to_calibrate(program: Program) -> None:
     data = {"x": np.zeros((4000, 3), np.float32)}
-    (calibration,), (test,) = lower_precision._calls(*plan_of(program, data))
+    (calibration,), (test,) = lower_precision.calls_to_measure(*plan_of(program, data))
     assert (len(calibration["x"]), len(test["x"])) == (512, 2000)
 
 
@@ -141,22 +141,22 @@ def test_one_row_is_too_few(program: Program) -> None:
     with pytest.raises(
         ExportError, match=r"^at least two rows of data are needed: one to calibrate on, one to measure"
     ):
-        lower_precision._calls(*plan_of(program, {"x": np.zeros((1, 3), np.float32)}))
+        lower_precision.calls_to_measure(*plan_of(program, {"x": np.zeros((1, 3), np.float32)}))
 
 
 def test_rows_are_drawn_without_data(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    calibration, (test,) = lower_precision._calls(*plan_of(program, None))
+    calibration, (test,) = lower_precision.calls_to_measure(*plan_of(program, None))
     assert (calibration, len(test["x"])) == ([], 1024)
     monkeypatch.setitem(vars(program), "cost", 2.0**16)
-    assert len(lower_precision._calls(*plan_of(program, None))[1][0]["x"]) == 64
+    assert len(lower_precision.calls_to_measure(*plan_of(program, None))[1][0]["x"]) == 64
 
 
 def test_calls_without_a_batch() -> None:
     program = capture(layer(lambda self, x: self.layer(x)), rows(4, 3), {"x": ()})
-    calibration, test = lower_precision._calls(*plan_of(program, None))
+    calibration, test = lower_precision.calls_to_measure(*plan_of(program, None))
     assert (calibration, [call["x"].shape for call in test]) == ([], [(4, 3)] * 32)
     data = {"x": np.ones((4, 3), np.float32)}
-    calibration, test = lower_precision._calls(*plan_of(program, data))
+    calibration, test = lower_precision.calls_to_measure(*plan_of(program, data))
     assert len(calibration) == len(test) == 1
     np.testing.assert_array_equal(calibration[0]["x"], data["x"])
 

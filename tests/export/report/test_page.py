@@ -86,7 +86,7 @@ def test_everything_on_the_example(program: Program, example_exports: list[Expor
                 assert name.replace("_", " ") in page.text
                 assert digits in page.text
     # Two pictures on each float32 file, three on each precision, and two on sizes and times.
-    assert page.tags.count("svg") == 2 * 3 + 3 * 4 + 2
+    assert page.tags.count("svg") == 2 * 5 + 3 * 4 + 2
 
 
 def test_the_largest_use_of_a_tolerance_is_on_top(program: Program, example_exports: list[Export]) -> None:

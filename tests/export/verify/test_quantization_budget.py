@@ -1,5 +1,7 @@
 """What a lower precision costs and gives: measured, put into words, and held against its budget."""
 
+import functools
+
 import numpy as np
 import numpy.typing as npt
 import onnx
@@ -10,7 +12,7 @@ from edge_export.budget import Budget
 from edge_export.errors import BudgetExceeded, ExportError
 from edge_export.formats.choices import Precision
 from edge_export.formats.quantization import to_int8
-from edge_export.tensors import Tensors
+from edge_export.tensors import Run, Tensors
 from edge_export.verify import quantization_budget
 from edge_export.verify.quantization_budget import (
     Change,
@@ -164,45 +166,44 @@ class Clock:
     def perf_counter(self) -> float:
         return self.now
 
+    def taking(self, *contents: bytes) -> tuple[Run, Run]:
+        """Runs that take as long as their files have bytes."""
+
+        def run(content: bytes) -> Tensors:
+            self.now += len(content) * self.seconds_a_byte
+            self.runs.append(content)
+            return {}
+
+        first, second = (functools.partial(lambda content, _: run(content), content) for content in contents)
+        return first, second
+
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """A file takes as long as it has bytes."""
     clock = Clock()
-
-    class Timed:
-        def __init__(self, content: bytes, device: str, threads: int) -> None:
-            assert (device, threads) == ("cpu", 1)
-            self.content = content
-
-        def run(self, batch: object) -> None:
-            clock.now += len(self.content) * clock.seconds_a_byte
-            clock.runs.append(self.content)
-
     monkeypatch.setattr(quantization_budget, "time", clock)
-    monkeypatch.setattr(quantization_budget, "Predictor", Timed)
     monkeypatch.setattr(quantization_budget, "_SECONDS", 0.5)
     return clock
 
 
 def test_latency_is_a_ratio(clock: Clock) -> None:
-    assert measure_latency(b"aa", b"b" * 6, {}) == pytest.approx((3.0, 3.0, 3.0))
-    assert measure_latency(b"b" * 6, b"aa", {}).median == pytest.approx(1 / 3)
+    assert measure_latency(clock.taking(b"aa", b"b" * 6), {}) == pytest.approx((3.0, 3.0, 3.0))
+    assert measure_latency(clock.taking(b"b" * 6, b"aa"), {}).median == pytest.approx(1 / 3)
 
 
 def test_files_are_timed_in_turns(clock: Clock) -> None:
-    measure_latency(b"a" * 50, b"b" * 50, {})
+    measure_latency(clock.taking(b"a" * 50, b"b" * 50), {})
     # The first call of each is slower and is not timed; half a second holds five pairs.
     names = "".join(content[:1].decode() for content in clock.runs)
     assert names == "ab" + "baabbaabba"
 
 
 def test_a_slow_model_is_run_few_times_and_a_fast_one_not_forever(clock: Clock) -> None:
-    measure_latency(b"a" * 10_000, b"b" * 10_000, {})
+    measure_latency(clock.taking(b"a" * 10_000, b"b" * 10_000), {})
     assert len(clock.runs) == 2 + 2 * 5
     clock.runs.clear()
     clock.seconds_a_byte = 1e-6
-    measure_latency(b"a", b"b", {})
+    measure_latency(clock.taking(b"a", b"b"), {})
     assert len(clock.runs) == 2 + 2 * 1000
 
 
