@@ -82,8 +82,8 @@ def test_a_file_is_dropped(opened: Any) -> None:
       document.body.dispatchEvent(new DragEvent("dragover", { dataTransfer: data, bubbles: true, cancelable: true }));
       document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
     }""")
-    shown.locator("#table-state", has_text="two.tsv: 1 rows: 1 scored, 0 rejected.").wait_for()
-    assert "Its own columns value are not kept" in shown.locator("#table-state").inner_text()
+    shown.locator("#table-state", has_text="two.tsv: 1 row: 1 scored, 0 rejected.").wait_for()
+    assert "Not kept, since the answers have these names: value." in shown.locator("#table-state").inner_text()
 
 
 @pytest.mark.parametrize("colour", range(3))

@@ -46,7 +46,6 @@ async function showForm(predictor: Predictor): Promise<void> {
   if (regions !== undefined) await form.ask();
 }
 
-byId("loading")!.hidden = false;
 start()
   .catch((error: Error) => {
     byId("problem")!.textContent = `This model cannot be shown: ${error.message}.`;

@@ -70,10 +70,10 @@ export function takeFiles(input: HTMLInputElement, take: (file: File) => unknown
 function showResult(name: string, found: Scored, { labels }: FormSignature): void {
   const { scored, rejected, unseen } = found;
   const state = byId("table-state")!;
-  const counted = (count: number, what: string): string => `${digits.format(count)} ${what}`;
-  state.textContent = `${name}: ${counted(scored + rejected.length, "rows")}: ${counted(scored, "scored")}, ${counted(rejected.length, "rejected")}.`;
-  if (unseen) state.textContent += ` In ${counted(unseen, unseen === 1 ? "row" : "rows")} a value is unlike the training data.`;
-  if (found.dropped.length) state.textContent += ` Its own columns ${listed(found.dropped)} are not kept: the answers have these names.`;
+  const rows = (count: number): string => `${digits.format(count)} ${count === 1 ? "row" : "rows"}`;
+  state.textContent = `${name}: ${rows(scored + rejected.length)}: ${digits.format(scored)} scored, ${digits.format(rejected.length)} rejected.`;
+  if (unseen) state.textContent += ` In ${rows(unseen)} a value is unlike the training data.`;
+  if (found.dropped.length) state.textContent += ` Not kept, since the answers have these names: ${listed(found.dropped)}.`;
   announce(state.textContent);
   const stem = name.replace(/\.[^.]*$/, "");
   byId("table-result")!.replaceChildren(
