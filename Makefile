@@ -31,7 +31,7 @@ endif
 export DATA TARGET SEED OUTPUT VALUES
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train export predict test test-all test-wheel test-oldest test-gpu-wheel test-clients test-scale test-hosts web test-web test-arm64 verify-everywhere coverage bench \
+.PHONY: help setup train export predict test test-all test-wheel test-oldest test-gpu-wheel test-clients test-scale test-hosts web test-web test-arm64 test-cortex-m verify-everywhere coverage bench \
 	bench-train bench-bulk bench-gpu bench-serve zoo fuzz soak check format docs dist clean
 .DELETE_ON_ERROR:
 # `make -j train export` must still train first.
@@ -90,7 +90,7 @@ test: $(READY)  ## run the tests, and those of what users meet again on the buil
 
 test-all: $(READY)  ## run what `make test` leaves out: long searches, kills, every module, the pages of the docs, old versions
 	@HYPOTHESIS_PROFILE=all $(PYTEST) -m 'slow or hypothesis'
-	@$(MAKE) --no-print-directory coverage test-oldest test-scale test-hosts test-web test-arm64 verify-everywhere
+	@$(MAKE) --no-print-directory coverage test-oldest test-scale test-hosts test-web test-arm64 test-cortex-m verify-everywhere
 
 coverage: .coverage  ## hold the branches of the runtime that its fast tests run to a floor; `make test` has measured them
 	@$(BIN)/coverage report
@@ -181,6 +181,9 @@ endif
 verify-everywhere: $(READY) $(WEB_READY)  ## replay today's artifacts under old and new ONNX Runtimes, on arm64, under Node and in browsers
 	$(BUILD_WHEEL)
 	@$(BIN)/python -m tests.everywhere "$$(echo build/wheel/*.whl)"
+
+test-cortex-m: $(READY)  ## test models in C on an emulated Cortex-M4 and M0, measure them, and change them to be refused
+	@$(BIN)/python -m tests.everywhere.cortex_m
 
 test-arm64: $(READY)  ## test the wheel on an emulated arm64, and replay today's artifacts there
 	$(BUILD_WHEEL)

@@ -18,7 +18,7 @@ from tests.everywhere.table import Column, is_in_order, table
 
 def main(wheel: str) -> int:
     """Print the table; 1 if a verdict is not as it should be."""
-    paths = made_artifacts(BUILD / "artifacts", PROCESSES)
+    paths = made_artifacts("onnx", BUILD / "artifacts", PROCESSES)
     columns = [Column(runtime, runtime.verify(paths) if runtime.verify else None) for runtime in runtimes(wheel)]
     print(*table(paths, columns), sep="\n")
     return 0 if all(is_in_order(paths, column) for column in columns) else 1

@@ -32,10 +32,11 @@ def arm64_python(wheel: str) -> Path:
     """
     if platform.machine().lower() in ("aarch64", "arm64"):
         raise Absent("this machine is arm64 itself: `make test` tests it")
-    emulator = shutil.which("qemu-aarch64-static")
-    if emulator is None:
+    installed = shutil.which("qemu-aarch64-static")
+    emulator = Path(installed or "")
+    if installed is None:
         folder = unpacked("qemu-user", None, ("qemu-user-static",)).absolute()
-        emulator = str(folder / "usr" / "bin" / "qemu-aarch64-static")
+        emulator = folder / "usr" / "bin" / "qemu-aarch64-static"
     root = unpacked("arm64-root", "arm64", ("python3", "libstdc++6")).absolute()
     [interpreter] = [path for path in (root / "usr" / "bin").iterdir() if re.fullmatch(r"python3\.\d+", path.name)]
     environment = (BUILD / "arm64-environment").absolute()

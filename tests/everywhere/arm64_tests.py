@@ -45,7 +45,7 @@ def main(wheel: str) -> int:
         print(f"test-arm64 is skipped: {reason}")
         return 0
     failed = _tests(python)
-    paths = made_artifacts(BUILD / "artifacts", PROCESSES)
+    paths = made_artifacts("onnx", BUILD / "artifacts", PROCESSES)
     columns = [Column(runtime, runtime.verify(paths) if runtime.verify else None) for runtime in emulated(python)]
     print(*table(paths, columns), sep="\n")
     return 1 if failed or not all(is_in_order(paths, column) for column in columns) else 0

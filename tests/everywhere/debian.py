@@ -1,6 +1,7 @@
 """Debian's packages, unpacked into folders: nothing is installed, and nobody has to be root."""
 
 import os
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -42,10 +43,14 @@ def unpacked(name: str, architecture: str | None, packages: tuple[str, ...]) -> 
 
 
 def script(path: Path, *command: object, **environment: object) -> None:
-    """Write a script that runs a command with what it is given, in an environment with these variables besides."""
+    """Write a script that runs a command with what it is given, in an environment with these variables besides.
+
+    Of the command's parts, paths are quoted, and what is text is as the shell reads it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    words = [shlex.quote(str(word)) if isinstance(word, Path) else str(word) for word in command]
     exports = "".join(f'export {variable}="{value}"\n' for variable, value in environment.items())
-    path.write_text(f'#!/bin/sh\n{exports}exec {" ".join(map(str, command))} "$@"\n')
+    path.write_text(f'#!/bin/sh\n{exports}exec {" ".join(words)} "$@"\n')
     path.chmod(0o755)
 
 

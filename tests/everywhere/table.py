@@ -25,9 +25,9 @@ def is_in_order(paths: Sequence[Path], column: Column) -> bool:
 
 def table(paths: Sequence[Path], columns: Sequence[Column]) -> Iterator[str]:
     """The lines: headings, a line for each artifact, how many pass, and what is not in order or not run."""
-    width = max(len(path.name) for path in paths)
     texts = [[*column.runtime.heading, *_cells(paths, column), _summary(column)] for column in columns]
     names = ["", "ONNX Runtime", "numpy", *(path.name for path in paths), "pass"]
+    width = max(map(len, names))
     widths = [max(map(len, text)) for text in texts]
     for name, *cells in zip(names, *texts, strict=True):
         yield f"{name:<{width}}  " + "  ".join(f"{cell:>{size}}" for cell, size in zip(cells, widths, strict=True))

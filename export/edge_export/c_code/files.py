@@ -97,10 +97,12 @@ def c_test(code: CCode, signature: Signature | None, reference: Iterable[Referen
         signature: what its rows mean, if that is known.
         reference: calls with what torch computes for them.
     """
-    names = Names()
+    names = Names(["crc_32", "reference_checksum"])
+    batches = [_batch(code, signature, batch, number, names) for number, batch in enumerate(reference)]
     values = {
         "checksum": _checksum(code.constants.values()),
-        "batches": [_batch(code, signature, batch, number, names) for number, batch in enumerate(reference)],
+        "reference_checksum": _checksum(array for batch in batches for array in batch["arrays"].values()),
+        "batches": batches,
     }
     return rendered("model_test.c.j2", code, values)
 
@@ -149,12 +151,15 @@ def _array(elements: Array, name: str) -> str:
     return "\n".join([*lines, line, "};"])
 
 
-def _checksum(constants: Iterable[Array]) -> int:
-    """What the function of that name returns on a device whose numbers are little-endian."""
+def _checksum(arrays: Iterable[Array]) -> int:
+    """The CRC-32 of arrays as a device has them whose numbers are little-endian."""
     crc = 0
-    for array in constants:
-        # C has no arrays without elements.
-        crc = zlib.crc32(np.ascontiguousarray(array if array.size else np.zeros(1, array.dtype)).tobytes(), crc)
+    for array in arrays:
+        # C has no arrays without elements, and one NaN of the many.
+        elements = np.array(array if array.size else np.zeros(1, array.dtype), order="C")
+        if elements.dtype.kind == "f":
+            elements[np.isnan(elements)] = np.nan
+        crc = zlib.crc32(elements.tobytes(), crc)
     return crc
 
 

@@ -193,6 +193,15 @@ def test_reference_rows_hold_and_damage_is_found(tmp_path: Path) -> None:
     failure = passes(replace(code, source=damaged), test, command)
     assert failure is not None
     assert "the constants are not those that were exported" in failure
+    number = re.compile(r"-?\d[\d.e-]*f").search(test, test.index("static const float probabilit"))
+    assert number is not None
+    moved = f"{test[: number.start()]}{number[0]} + 1e-7f{test[number.end() :]}"
+    assert moved.count("1e-7f") == 1
+    # Too little to be beyond a tolerance.
+    failure = passes(code, moved, command)
+    assert failure is not None
+    assert failure.startswith("the reference rows are not those that were exported FAILED: ")
+    assert " 1 elements failed" in failure
     wrong = [
         replace(one, expected={name: values + np.float32(0.5) for name, values in one.expected.items()})
         for one in batches
