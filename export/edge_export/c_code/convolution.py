@@ -1,5 +1,6 @@
 """Operators that slide a window over an image or a series: convolutions and pooling."""
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -9,6 +10,9 @@ from edge_export.c_code.reductions import REDUCTIONS
 from edge_export.c_code.static_graph import Operation, Value
 from edge_export.c_code.writer import Stored, Writer
 from edge_export.errors import ExportError
+
+# With fewer outputs to a group than this, a compiler has more to gain from the places.
+_FEW = 4
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,68 @@ def slide(
 
 
 def _conv(writer: Writer, one: Operation) -> None:
+    if one.input(1).shape[0] // one.attributes.get("group", 1) < _FEW:
+        _conv_by_planes(writer, one)
+    else:
+        _conv_by_places(writer, one)
+
+
+def _conv_by_planes(writer: Writer, one: Operation) -> None:
+    """For each weight, all places at once: with few outputs to a group, as of a depthwise convolution."""
+    given, weight, bias = one.input(0), one.input(1), one.optional(2)
+    groups = one.attributes.get("group", 1)
+    stored, target = writer.in_order(given), writer.new(one.output)
+    outputs, inputs, *kernel = weight.shape
+    per_group, found = outputs // groups, one.output.shape[2:]
+    window = _window(one, kernel, given.shape[2:], found)
+    weights, scale = _weights(writer, weight, groups)
+    biases = None if bias is None else writer.stored(bias)
+    with writer.loops([given.shape[0], groups, per_group]) as (image, group, output):
+        used = sum(place != "0" for place in (image, group, output))
+        plane = target.at([image, group, output], [target.strides[0], target.strides[1] * per_group, target.strides[1]])
+        plane = replace(plane, strides=target.strides[2:])
+        with writer.loops(found, used) as places:
+            start = "0" if biases is None else biases.element([group, output], [per_group, 1])
+            writer.line(f"{plane.element(places)} = {start};")
+        with writer.loops([inputs, *kernel], used) as (channel, *steps):
+            name = writer.names.new("weight")
+            index = [group, *steps, channel, output]
+            factor = "" if scale is None else f"{scale.element(index)} * (float)"
+            writer.line(f"const {c_type(one.output.dtype)} {name} = {factor}{weights.element(index)};")
+            with contextlib.ExitStack() as blocks:
+                places = []
+                for axis, step in enumerate(steps):
+                    index_name = writer.names.new("at")
+                    first, end = _reach(window, axis, step, given.shape[2 + axis], found[axis])
+                    loop = f"for (int {index_name} = {first}; {index_name} < {end}; {index_name}++)"
+                    blocks.enter_context(writer.block(loop))
+                    places.append(index_name)
+                seen = [_seen(window, axis, place, steps[axis]) for axis, place in enumerate(places)]
+                source = stored.element(
+                    [image, group, channel, *seen],
+                    [stored.strides[0], stored.strides[1] * inputs, *stored.strides[1:]],
+                )
+                writer.line(f"{plane.element(places)} += {source} * {name};")
+
+
+def _reach(window: Window, axis: int, step: str, size: int, found: int) -> tuple[str, str]:
+    """The first place and the end of those at which an element of the window is in the input."""
+    stride, before = window.steps[axis], window.before[axis]
+    offset = _times(step, window.dilations[axis])
+    shift = str(before) if offset == "0" else f"{before} - {offset}"
+    last_step = 0 if step == "0" else (window.sizes[axis] - 1) * window.dilations[axis]
+    first, end = "0", str(found)
+    if before:
+        rounded = f"({shift} + {stride - 1}) / {stride}" if stride > 1 else shift
+        first = rounded if offset == "0" else f"{offset} < {before} ? {rounded} : 0"
+    if (found - 1) * stride + last_step - before >= size:
+        reached = f"({size + stride - 1} + {shift}) / {stride}" if stride > 1 else f"{size} + {shift}"
+        end = f"({reached} < {found} ? {reached} : {found})"
+    return first, end
+
+
+def _conv_by_places(writer: Writer, one: Operation) -> None:
+    """For each place, all outputs at once."""
     given, weight, bias = one.input(0), one.input(1), one.optional(2)
     groups = one.attributes.get("group", 1)
     stored, target = writer.in_order(given), writer.new(one.output)

@@ -15,6 +15,10 @@ def _scaled(factor: float, text: str, value: Value) -> str:
     return text if factor == 1 else f"{literal(value.dtype.type(factor), value.dtype)} * {text}"
 
 
+# How many sums are formed at the same time: 16 KiB.
+_MOST_AT_ONCE = 4096
+
+
 def product(
     writer: Writer,
     given: Stored,
@@ -41,18 +45,19 @@ def product(
         scale: of weights in 8 bits, with strides for the axes k and j, of which that for k is 0.
     """
     rows, inner, columns = sizes
-    with writer.loops([rows], first) as (i,):
-        after = first + (rows > 1)
-        with writer.loops([columns], after) as (j,):
-            writer.line(f"{target.element([i, j])} = {'0' if scale else start.format(i=i, j=j)};")
-        with writer.loops([inner, columns], after) as (k, j):
-            weight = f"{'(float)' if scale else ''}{weights.element([k, j])}"
-            writer.line(f"{target.element([i, j])} += {given.element([i, k])} * {weight};")
-        if scale is not None:
-            with writer.loops([columns], after) as (j,):
-                total = f"{target.element([i, j])} * {scale.element(['0', j])}"
-                added = start.format(i=i, j=j)
-                writer.line(f"{target.element([i, j])} = {total}{'' if added == '0' else f' + {added}'};")
+    with writer.loops([rows, columns], first) as (i, j):
+        writer.line(f"{target.element([i, j])} = {'0' if scale else start.format(i=i, j=j)};")
+    # Sums of all rows side by side, so that none waits for another; of many rows one by one, for the cache.
+    is_small = rows * columns <= _MOST_AT_ONCE
+    with writer.loops([inner, rows, columns] if is_small else [rows, inner, columns], first) as (one, other, j):
+        k, i = (one, other) if is_small else (other, one)
+        weight = f"{'(float)' if scale else ''}{weights.element([k, j])}"
+        writer.line(f"{target.element([i, j])} += {given.element([i, k])} * {weight};")
+    if scale is not None:
+        with writer.loops([rows, columns], first) as (i, j):
+            total = f"{target.element([i, j])} * {scale.element(['0', j])}"
+            added = start.format(i=i, j=j)
+            writer.line(f"{target.element([i, j])} = {total}{'' if added == '0' else f' + {added}'};")
 
 
 def _gemm(writer: Writer, one: Operation) -> None:

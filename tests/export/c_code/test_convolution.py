@@ -59,3 +59,29 @@ def test_the_places_of_the_largest_are_refused() -> None:
     node = helper.make_node("MaxPool", ["x"], ["y", "places"], kernel_shape=[2, 2])
     with pytest.raises(ExportError, match="the places that MaxPool finds"):
         code_of(model_of([node], {"x": normal(1, 2, 4, 4)}, ["y", "places"]))
+
+
+def test_few_outputs_to_a_group_are_computed_plane_by_plane() -> None:
+    x = normal(2, 6, 9, 8)
+    code = code_of(model_of([helper.make_node("Conv", ["x", "w"], ["y"])], {"x": x}, ["y"], {"w": normal(3, 6, 3, 3)}))
+    assert "total" not in code.source
+    assert_like_onnxruntime(
+        *(
+            Case(
+                "Conv",
+                [x],
+                [normal(6 * per_group, 1, *kernel), normal(6 * per_group)],
+                attributes={"group": 6, "strides": strides, "dilations": dilations, "pads": pads},
+            )
+            for per_group, kernel, strides, dilations, pads in (
+                (1, (3, 3), [1, 1], [1, 1], [1, 1, 1, 1]),
+                (2, (3, 2), [2, 3], [1, 2], [2, 0, 0, 3]),
+                (1, (4, 3), [3, 1], [2, 3], [5, 2, 4, 6]),
+                (3, (1, 1), [2, 2], [1, 1], [0, 0, 0, 0]),
+                (1, (2, 5), [1, 4], [3, 1], [0, 4, 6, 0]),
+            )
+        ),
+        Case("Conv", [normal(1, 2, 11)], [normal(2, 2, 4)], attributes={"pads": [3, 5], "strides": [2]}),
+        Case("Conv", [normal(1, 2, 3, 4, 5)], [normal(1, 2, 2, 2, 2), normal(1)], attributes={"pads": [1] * 6}),
+        tolerance=1e-5,
+    )
