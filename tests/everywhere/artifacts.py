@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 FORMATS = {"onnx": ["onnx", "ort"], "c": ["c"]}
 TABLES = {"onnx": 6, "c": 3}
-PRECISIONS = {"onnx": ["float32", "float16", "int8", "int8-dynamic"], "c": ["float32"]}
+PRECISIONS = {"onnx": ["float32", "float16", "int8", "int8-dynamic"], "c": ["float32", "int8"]}
 IN_C = ("convolutions", "residual", "GRU", "causal attention", "two inputs, two outputs")
 # What an artifact depends on.
 SOURCES = ("runtime/edge_runtime", "train/edge_train", "export/edge_export", "tests/helpers")
