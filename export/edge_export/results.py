@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edge_export.c_code.cortex_m import Footprint
 from edge_export.formats.choices import Format, Precision
 from edge_export.verify.comparison import Comparison
 from edge_export.verify.quantization_budget import Measured
@@ -25,6 +26,7 @@ class Export:
         certificate: the certificate that it carries; None for TorchScript and C, which carry none.
         data: its data file beside it, which holds the weights of a model that is too large for one file; else None.
         beside: the contents of other files that belong to it, by their paths: of C the header and the test.
+        footprints: what C code needs on microcontrollers, if that was measured.
     """
 
     path: Path
@@ -36,6 +38,7 @@ class Export:
     certificate: Certificate | None
     data: Path | None = None
     beside: Mapping[Path, bytes] = field(default_factory=dict)
+    footprints: Sequence[Footprint] = ()
 
     def __repr__(self) -> str:
         return f"<Export {self.summary}>"

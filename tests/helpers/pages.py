@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edge_export import Export
+from edge_export import Budget, Export
 from edge_export.capture.program import Program
 from edge_export.report.page import write_report
 from edge_runtime import Feature, Signature
@@ -65,7 +65,7 @@ def written(program: Program, exports: Sequence[Export]) -> Page:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", "`torch.jit")
-        html = write_report(program, exports)
+        html = write_report(program, exports, Budget(), is_given=True)
     page = Page(html)
     assert "script" not in page.tags
     assert all(address.startswith(("#", "data:image/png;base64,")) for address in page.addresses)

@@ -1,12 +1,14 @@
 """Making C code: compiled in several ways, compared with torch in each, and tested on its own reference rows."""
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from onnx import ModelProto
 
-from edge_export.c_code.compiler import builds, load_c, passes, sanitized_builds
+from edge_export.c_code.compiler import builds, load_c, passes, sanitized_builds, write_c
+from edge_export.c_code.cortex_m import CORES, Footprint, footprint
 from edge_export.c_code.extension import built_extension, extension_source, loaded, run_of
 from edge_export.c_code.files import CCode, c_code, c_test
 from edge_export.c_code.static_graph import static_graph
@@ -24,6 +26,7 @@ from edge_export.verify.certify import reference_batches
 from edge_export.verify.compare import compare
 from edge_export.verify.comparison import Comparison
 from edge_export.verify.reference_rows import MOST_BYTES
+from edge_runtime.contract.terminal import one_line
 
 # A compiler takes a second and 200 MB for each million numbers, in each of the ways in which it is tried.
 _MOST_WEIGHTS = 16 * 2**20
@@ -96,7 +99,36 @@ def make_c(plan: Plan, made: VerifiedCode) -> Export:
     """The source of a model, with its header and its test."""
     path, header, test = file_paths(plan.folder, plan.stem, Format.C, Precision.FLOAT32)
     source, beside = made.code.source.encode(), {header: made.code.header.encode(), test: made.test.encode()}
-    return Export(path, Format.C, Precision.FLOAT32, source, made.comparisons, None, None, beside=beside)
+    found = footprints(plan, made.code, made.test)
+    return Export(
+        path, Format.C, Precision.FLOAT32, source, made.comparisons, None, None, beside=beside, footprints=found
+    )
+
+
+def footprints(plan: Plan, code: CCode, test: str) -> list[Footprint]:
+    """What code needs on emulated microcontrollers, for a report; empty if there is no report or no emulator.
+
+    Raises:
+        ExportError: its test fails on one.
+    """
+    found: list[Footprint] = []
+    if plan.choices.report is None:
+        return found
+    with tempfile.TemporaryDirectory(prefix="edge-export-") as name:
+        folder = Path(name)
+        write_c(code, folder)
+        (folder / f"{code.name}_test.c").write_text(test)
+        for core in CORES:
+            plan.choices.progress.begin(f"running the test of {code.name}.c on a {core.name}")
+            try:
+                one = footprint(folder, code.name, core)
+            except ExportError as error:  # most models are too large for the smallest one
+                plan.choices.note(f"{code.name}.c is not measured on every microcontroller: {error}")
+                continue
+            if one is not None and not one.passed:
+                raise ExportError(f"{code.name}.c does not pass its own test on a {core.name}: {one_line(one.said)}")
+            found += [] if one is None else [one]
+    return found
 
 
 def make_extension(plan: Plan, reference: Reference, made: VerifiedCode) -> Export:

@@ -7,7 +7,7 @@ from edge_export.c_code.files import c_code, c_test
 from edge_export.c_code.static_graph import static_graph
 from edge_export.formats.choices import Format, Precision
 from edge_export.options import file_paths
-from edge_export.pipeline.c_files import VerifiedCode, check_test
+from edge_export.pipeline.c_files import VerifiedCode, check_test, footprints
 from edge_export.pipeline.lower_precision import calls_to_measure
 from edge_export.pipeline.plan import Plan
 from edge_export.pipeline.reference import Reference
@@ -46,4 +46,6 @@ def make_c_in_8_bits(plan: Plan, reference: Reference, model: ModelProto, float3
     content = c_test(code, program.signature, [batch])
     check_test(plan, code, content, path)
     beside = {header: code.header.encode(), test: content.encode()}
-    return Export(path, Format.C, Precision.INT8, code.source.encode(), [], measured, None, beside=beside)
+    found = footprints(plan, code, content)
+    source = code.source.encode()
+    return Export(path, Format.C, Precision.INT8, source, [], measured, None, beside=beside, footprints=found)

@@ -133,7 +133,8 @@ def _put_in_place(plan: Plan) -> list[Export]:
             from edge_export.report.page import write_report  # matplotlib takes a second to import
 
             plan.choices.progress.begin(f"writing {plan.choices.report.name}")
-            files[plan.choices.report] = write_report(plan.program, exports).encode()
+            report = write_report(plan.program, exports, plan.choices.budget, plan.data is not None)
+            files[plan.choices.report] = report.encode()
         if plan.choices.page is not None:
             plan.choices.progress.begin(f"writing {plan.choices.page.name}")
             files[plan.choices.page] = _page(plan, exports)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from torch import Tensor
 
+from edge_export.budget import Budget
 from edge_export.capture.program import Program
 from edge_export.formats.choices import Format
 from edge_export.formats.string_inputs import string_features
@@ -22,7 +23,7 @@ from edge_runtime import Certificate, Predictor
 from edge_runtime.contract.dates import date_text
 
 
-def write_report(program: Program, exports: Sequence[Export]) -> str:
+def write_report(program: Program, exports: Sequence[Export], budget: Budget, is_given: bool) -> str:
     """An HTML page on files that passed: what they are, what was compared, and how close to torch they are.
 
     It needs nothing else: no other file, no network, no scripts. The same files give the same page, apart from the
@@ -31,6 +32,8 @@ def write_report(program: Program, exports: Sequence[Export]) -> str:
     Args:
         program: what was exported.
         exports: the files made of it.
+        budget: what lower precisions may cost.
+        is_given: whether they were measured on rows that the user gave.
     """
     environment = Environment(
         loader=PackageLoader("edge_export.report", ""),
@@ -51,6 +54,9 @@ def write_report(program: Program, exports: Sequence[Export]) -> str:
         exports=exports,
         compared=compared,
         measured=measured,
+        budget=budget,
+        is_given=is_given,
+        footprints=any(made.footprints for made in exports),
         certified=certified,
         rules={made.precision: made.certificate.tolerance_rule for made in exports if made.certificate is not None},
         elements=sum(comparison.errors.size - comparison.excluded for comparison in comparisons),

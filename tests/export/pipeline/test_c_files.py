@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from edge_export import ExportError, ParityError, export
 from edge_export.c_code.compiler import builds, compile_c, compilers, load_c
+from edge_export.c_code.cortex_m import CORES, Core, Footprint
 from edge_export.c_code.extension import extension_source, loaded
 from edge_export.c_code.files import c_test
 from edge_export.c_code.wheel import wheel_name
@@ -73,6 +74,30 @@ def test_code_that_does_not_pass_its_own_test_is_refused(tmp_path: Path, monkeyp
     monkeypatch.setattr(c_files, "c_test", damaged)
     with pytest.raises(ExportError, match="does not pass its own test: the constants are not those"):
         export(small(), rows(), tmp_path / "net.onnx", formats=["c"])
+    assert names(tmp_path) == []
+
+
+def test_a_report_says_what_the_code_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def measured(folder: Path, name: str, core: Core) -> Footprint:
+        assert (folder / f"{name}_test.c").exists()
+        if core is CORES[1]:
+            raise ExportError("it has 256 KiB of flash")
+        return Footprint(core.name, 1000, 0, 4, 100, 234, True, "passed")
+
+    monkeypatch.setattr(c_files, "footprint", measured)
+    notes: list[str] = []
+    report = tmp_path / "report.html"
+    (made,) = export(small(), rows(), tmp_path / "net.onnx", formats=["c"], report=report, note=notes.append)
+    assert [one.core for one in made.footprints] == [CORES[0].name]
+    assert notes == ["net.c is not measured on every microcontroller: it has 256 KiB of flash"]
+    assert CORES[0].name in report.read_text()
+
+
+def test_code_that_fails_on_a_microcontroller_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = Footprint("Cortex-M4", 1, 1, 1, 1, 1, False, "FAILED: 3 elements")
+    monkeypatch.setattr(c_files, "footprint", lambda *rest: failed)
+    with pytest.raises(ExportError, match="does not pass its own test on a Cortex-M4: FAILED: 3 elements"):
+        export(small(), rows(), tmp_path / "net.onnx", formats=["c"], report=tmp_path / "report.html")
     assert names(tmp_path) == []
 
 

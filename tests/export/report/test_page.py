@@ -23,10 +23,10 @@ from torch import nn
 from zoo import ZOO
 
 from edge_export import Budget, Export, export
+from edge_export.c_code.cortex_m import Footprint
 from edge_export.capture.capture import capture
 from edge_export.capture.program import Program
 from edge_export.report import figures, regions
-from edge_export.report.page import write_report
 from edge_runtime import Feature
 from edge_runtime.contract.signature import Task
 from edge_train import load_checkpoint
@@ -89,6 +89,18 @@ def test_everything_on_the_example(program: Program, example_exports: list[Expor
     assert page.tags.count("svg") == 2 * 5 + 3 * 4 + 2
 
 
+def test_what_code_needs_on_microcontrollers(program: Program, example_exports: list[Export]) -> None:
+    code = the_one(example_exports, "c")
+    found = [
+        Footprint("Cortex-M4", 1144, 0, 4, 172, 234, True, "passed"),
+        Footprint("Cortex-M0", 4936, 8, 0, 264, 5380, True, "passed"),
+    ]
+    page = written(program, [replace(code, footprints=found)])
+    assert "Microcontrollers What the C code needs" in page.text
+    assert "model.c Cortex-M4 1,144 4 172 234" in page.text
+    assert "model.c Cortex-M0 4,936 8 264 5,380" in page.text
+
+
 def test_the_largest_use_of_a_tolerance_is_on_top(program: Program, example_exports: list[Export]) -> None:
     made = the_one(example_exports, "onnx")
     elements = sum(comparison.errors.size for comparison in made.comparisons)
@@ -110,11 +122,11 @@ def test_a_page_with_its_pictures(program: Program, example_exports: list[Export
 
 @pytest.mark.slow
 def test_the_same_files_give_the_same_page(program: Program, example_exports: list[Export]) -> None:
-    assert write_report(program, example_exports) == write_report(program, example_exports)
+    assert written(program, example_exports).html == written(program, example_exports).html
 
 
 def test_the_same_files_give_the_same_text(program: Program, example_exports: list[Export]) -> None:
-    assert write_report(program, example_exports) == write_report(program, example_exports)
+    assert written(program, example_exports).html == written(program, example_exports).html
 
 
 def test_it_is_written_beside_the_files(tmp_path: Path) -> None:
