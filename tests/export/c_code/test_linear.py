@@ -69,7 +69,14 @@ def test_an_ellipsis_is_refused() -> None:
 
 def test_weights_lie_in_the_order_in_which_they_are_read() -> None:
     node = helper.make_node("Gemm", ["x", "w"], ["y"], transB=1)
-    code = code_of(model_of([node], {"x": normal(1, 4)}, ["y"], {"w": normal(3, 4)}))
+    code = code_of(model_of([node], {"x": normal(1, 12)}, ["y"], {"w": normal(3, 12)}))
     (weights,) = code.constants.values()
-    assert weights.shape == (4, 3)
+    assert weights.shape == (12, 3)
     assert "w[i * 3 + j]" in code.source
+
+
+def test_a_sum_of_few_terms_is_one_line() -> None:
+    node = helper.make_node("Gemm", ["x", "w", "b"], ["y"])
+    weights = {"w": np.array([[1], [2], [3]], np.float32), "b": np.array([4], np.float32)}
+    code = code_of(model_of([node], {"x": normal(1, 3)}, ["y"], weights))
+    assert "y[0] = 4.0f + x[0] * w[0] + x[1] * w[1] + x[2] * w[2];" in code.source
