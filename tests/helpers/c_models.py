@@ -37,9 +37,9 @@ def code_of(model: ModelProto, name: str = "net") -> CCode:
     return c_code(static_graph(model, {}), None, name)
 
 
-def run_in_c(model: ModelProto, inputs: Tensors) -> Tensors:
-    """What the model computes in C."""
-    return load_c(code_of(model), (*compilers()[0], "-O1"), is_batched=False)(inputs)
+def run_in_c(model: ModelProto, inputs: Tensors, *options: str) -> Tensors:
+    """What the model computes in C, compiled with these options besides."""
+    return load_c(code_of(model), (*compilers()[0], "-O1", *options), is_batched=False)(inputs)
 
 
 @dataclass(frozen=True)

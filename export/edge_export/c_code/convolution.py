@@ -4,6 +4,8 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from edge_export.c_code.literals import c_type, literal
 from edge_export.c_code.movement import Written
 from edge_export.c_code.reductions import REDUCTIONS
@@ -234,15 +236,13 @@ def _pool(writer: Writer, one: Operation) -> None:
     kind, dtype = c_type(given.dtype), given.dtype
     is_mean = one.kind == "AveragePool"
     counts_all = one.attributes.get("count_include_pad", 0)
-    whole = 1
-    for size in window.sizes:
-        whole *= size
     with writer.loops(one.output.shape) as (image, channel, *places):
         used = sum(place != "0" for place in (image, channel, *places))
         total, count = writer.names.new("total" if is_mean else "largest"), writer.names.new("count")
         is_cut = any(_inside(window, axis, "at", sizes[axis], found[axis])[1] for axis in range(len(sizes)))
         counts = is_mean and is_cut and not counts_all
-        writer.line(f"{kind} {total} = {'0' if is_mean else '-INFINITY' if dtype.kind == 'f' else 'INT64_MIN'};")
+        least = "-INFINITY" if dtype.kind == "f" else literal(np.iinfo(dtype).min, dtype)
+        writer.line(f"{kind} {total} = {'0' if is_mean else least};")
         if counts:
             writer.line(f"int {count} = 0;")
 
@@ -256,9 +256,28 @@ def _pool(writer: Writer, one: Operation) -> None:
                 writer.line(f"if ({element} > {total}) {total} = {element};")
 
         slide(writer, window, places, sizes, found, used, take)
-        divisor = f"({kind}){count}" if counts else literal(dtype.type(whole), dtype)
+        divisor = f"({kind}){count}" if counts else _covered(writer, one, window, places)
         result = f"{total} / {divisor}" if is_mean else total
         writer.line(f"{target.element([image, channel, *places])} = {result};")
+
+
+def _covered(writer: Writer, one: Operation, window: Window, places: Sequence[str]) -> str:
+    """How many elements of the input, with all that are added to it, a window has at `places`."""
+    sizes, found, value = one.input(0).shape[2:], one.output.shape[2:], one.output
+    pads = one.attributes.get("pads", [0] * 2 * len(sizes))
+    whole, factors = 1, []
+    for axis, size in enumerate(window.sizes):
+        seen = np.arange(found[axis])[:, None] * window.steps[axis] + np.arange(size) * window.dilations[axis]
+        counts = (seen < sizes[axis] + pads[axis] + pads[axis + len(sizes)]).sum(1)
+        if "auto_pad" in one.attributes or (counts == size).all():
+            whole *= size
+        else:
+            # With ceil_mode, the last window may go beyond.
+            array = counts.astype(value.dtype)
+            table = replace(value, name=f"{value.name}_covered", shape=array.shape, constant=array)
+            factors.append(writer.constant(table).element([places[axis]]))
+    text = " * ".join([literal(value.dtype.type(whole), value.dtype), *factors])
+    return f"({text})" if factors else text
 
 
 def _global_pool(writer: Writer, one: Operation) -> None:

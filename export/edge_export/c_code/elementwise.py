@@ -73,8 +73,11 @@ def _power(one: Operation, given: Sequence[str]) -> str:
             case 0.5:
                 return f"{of_type('sqrt', one.output.dtype)}({given[0]})"
     if one.output.dtype.kind != "f":
-        return f"({c_type(one.output.dtype)})pow((double){given[0]}, (double){given[1]})"
-    return f"{of_type('pow', one.output.dtype)}({given[0]}, {given[1]})"
+        if one.input(1).dtype.kind == "f":
+            return f"({c_type(one.output.dtype)})truncated(pow((double){given[0]}, (double){given[1]}))"
+        return f"power_{_suffix(one)}({given[0]}, (int64_t){given[1]})"
+    power = given[1] if one.input(1).dtype == one.output.dtype else f"({c_type(one.output.dtype)}){given[1]}"
+    return f"{of_type('pow', one.output.dtype)}({given[0]}, {power})"
 
 
 def _minmax(sign: str) -> Expression:
@@ -125,7 +128,7 @@ def _selu(one: Operation, given: Sequence[str]) -> str:
 
 def _hard_sigmoid(one: Operation, given: Sequence[str]) -> str:
     alpha, beta = one.attributes.get("alpha", 0.2), one.attributes.get("beta", 0.5)
-    return f"within_0_and_1({_number(alpha, one)} * {given[0]} + {_number(beta, one)})"
+    return f"within_0_and_1_{_suffix(one)}({_number(alpha, one)} * {given[0]} + {_number(beta, one)})"
 
 
 def _gelu(one: Operation, given: Sequence[str]) -> str:
@@ -148,7 +151,7 @@ def _negated(one: Operation, given: Sequence[str]) -> str:
 def _absolute(one: Operation, given: Sequence[str]) -> str:
     if one.output.dtype.kind == "f":
         return f"{of_type('fabs', one.output.dtype)}({given[0]})"
-    return given[0] if one.output.dtype.kind == "u" else f"({given[0]} < 0 ? -{given[0]} : {given[0]})"
+    return given[0] if one.output.dtype.kind == "u" else f"absolute_{_suffix(one)}({given[0]})"
 
 
 EXPRESSIONS: Mapping[str, Expression] = {
@@ -182,7 +185,7 @@ EXPRESSIONS: Mapping[str, Expression] = {
     "GreaterOrEqual": _compared(">="),
     "HardSigmoid": _hard_sigmoid,
     "HardSwish": lambda one, given: (
-        f"{given[0]} * within_0_and_1({given[0]} * {_number(1 / 6, one)} + {_number(0.5, one)})"
+        f"{given[0]} * within_0_and_1_{_suffix(one)}({given[0]} * {_number(1 / 6, one)} + {_number(0.5, one)})"
     ),
     "IsInf": _is_infinite,
     "IsNaN": lambda one, given: f"isnan({given[0]})",

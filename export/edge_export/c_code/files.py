@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from edge_export.c_code.literals import Names, c_type, comment, literal, quoted
 from edge_export.c_code.memory import declarations
 from edge_export.c_code.prelude import FUNCTIONS, prelude
-from edge_export.c_code.rows import row_face
+from edge_export.c_code.rows import declared_names, row_face
 from edge_export.c_code.source import write_body
 from edge_export.c_code.static_graph import StaticGraph, Value
 from edge_export.tensors import Array
@@ -65,7 +65,7 @@ def c_code(graph: StaticGraph, signature: Signature | None, name: str, in_8_bits
         ExportError: there is no C code for one of its operators.
     """
     prefix = Names().new(name)
-    names = Names([*FUNCTIONS, *(f"{prefix}_{one}" for one in ("run", "checksum")), "crc_32"])
+    names = Names([*FUNCTIONS, *declared_names(prefix), "crc_32"])
     writer = write_body(graph, names, in_8_bits)
     parameters = [
         *(f"const {_parameter(value, writer.stored(value).name)}" for value in graph.inputs),

@@ -42,6 +42,9 @@ def write_kernel(writer: Writer, operations: Sequence[Operation], needed: Collec
             given = [elements[one] for one in operation.inputs if one is not None]
             text = EXPRESSIONS[operation.kind](operation, given)
             value = operation.output
+            if value.dtype.kind in "iu" and value.dtype.itemsize < 4:
+                # C computes with int.
+                text = f"({writer.declared(value)})({text})"
             if value in targets and sum(value in one.inputs for one in operations) == 0:
                 writer.line(f"{targets[value].element(indices, step_of[value])} = {text};")
                 continue

@@ -1,5 +1,6 @@
 """Operators that multiply matrices."""
 
+import string
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -7,7 +8,6 @@ from edge_export.c_code.literals import literal
 from edge_export.c_code.movement import Written
 from edge_export.c_code.static_graph import Operation, Value
 from edge_export.c_code.writer import Stored, Writer, broadcast
-from edge_export.errors import ExportError
 from edge_export.tensors import Array
 
 
@@ -144,20 +144,36 @@ def _matmul(writer: Writer, one: Operation) -> None:
         )
 
 
-def _einsum(writer: Writer, one: Operation) -> None:
-    equation = one.attributes["equation"].replace(" ", "")
-    if "." in equation:
-        raise ExportError("C code cannot hold an einsum with an ellipsis")
-    given, arrow, result = equation.partition("->")
+def _letters(one: Operation) -> tuple[list[str], str]:
+    """The letters of an einsum's inputs and of its result; axes that are an ellipsis have letters as well."""
+    given, arrow, result = one.attributes["equation"].replace(" ", "").partition("->")
     letters = given.split(",")
-    if not arrow:
-        everything = given.replace(",", "")
-        result = "".join(sorted(letter for letter in set(everything) if everything.count(letter) == 1))
-    size_of = {
-        letter: size
+    ranks = [
+        len(value.shape) - len(part.replace("...", ""))
         for part, value in zip(letters, one.inputs, strict=True)
-        for letter, size in zip(part, value.shape if value else (), strict=True)
-    }
+        if value is not None
+    ]
+    unused = [letter for letter in string.ascii_letters if letter not in given]
+    most = max((rank for rank, part in zip(ranks, letters, strict=True) if "..." in part), default=0)
+    shared = "".join(unused[:most])
+    if not arrow:
+        everything = given.replace(",", "").replace(".", "")
+        result = "".join(sorted(letter for letter in set(everything) if everything.count(letter) == 1))
+        result = f"...{result}" if "..." in given else result
+    parts = [part.replace("...", shared[most - rank :]) for part, rank in zip(letters, ranks, strict=True)]
+    return parts, result.replace("...", shared)
+
+
+def _einsum(writer: Writer, one: Operation) -> None:
+    letters, result = _letters(one)
+    pairs = [
+        pair
+        for part, value in zip(letters, one.inputs, strict=True)
+        if value is not None
+        for pair in zip(part, value.shape, strict=True)
+    ]
+    # Axes of an ellipsis may have the size 1 in one input, and another in the next one.
+    size_of = {letter: max(size for other, size in pairs if other == letter) for letter, _ in pairs}
     summed = [letter for letter in dict.fromkeys("".join(letters)) if letter not in result]
     target = writer.new(one.output)
     with writer.loops([size_of[letter] for letter in result]) as places:
@@ -167,7 +183,9 @@ def _einsum(writer: Writer, one: Operation) -> None:
         with writer.loops([size_of[letter] for letter in summed], sum(place != "0" for place in places)) as inner:
             index_of |= dict(zip(summed, inner, strict=True))
             factors = [
-                writer.stored(value).element([index_of[letter] for letter in part])
+                writer.stored(value).element(
+                    ["0" if size == 1 else index_of[letter] for letter, size in zip(part, value.shape, strict=True)]
+                )
                 for part, value in zip(letters, one.inputs, strict=True)
                 if value is not None
             ]

@@ -37,7 +37,11 @@ _RESERVED = """
     llabs llrint llround log log10 log1p log2 logb lrint lround m main memcpy memset modf n nan nearbyint nextafter o
     p pow q r remainder remquo rint round s scalbn signbit signgam sin sinh sqrt strcmp strlen tan tanh tgamma trunc
     truncated unix y0 y1 yn
+    NULL INT8_MIN INT16_MIN INT32_MIN INT64_MIN INT64_MAX UINT32_MAX INT64_C UINT32_C UINT64_C
+    int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t uint64_t size_t ptrdiff_t
 """
+# Those of math.h are also there for float and for long double: expf, expl.
+_MARKS = ("", "f", "l")
 
 
 def c_type(dtype: np.dtype[Any]) -> str:
@@ -75,7 +79,7 @@ class Names:
 
     def __init__(self, reserved: Iterable[str] = ()) -> None:
         """Begin with names that are taken besides C's own."""
-        self._taken = {*_RESERVED.split(), *reserved}
+        self._taken = {f"{name}{mark}" for name in _RESERVED.split() for mark in _MARKS} | {*reserved}
 
     def new(self, wanted: str) -> str:
         """An identifier like `wanted`, which may be any text."""

@@ -8,6 +8,7 @@ import numpy as np
 from edge_export.c_code.static_graph import Operation
 from edge_export.c_code.writer import Stored, Writer, broadcast, contiguous
 from edge_export.errors import ExportError
+from edge_export.tensors import Array
 
 Written = Callable[[Writer, Operation], None]
 
@@ -66,11 +67,9 @@ def _gathered(writer: Writer, one: Operation) -> None:
         # The rows of an embedding.
         stored, scale = writer.weights(given, "rows", lambda array: array, [0])
     else:
-        stored, scale = writer.stored(given), None
+        stored, scale = writer.in_order(given) if indices.constant is None else writer.stored(given), None
     if indices.constant is not None:
-        places = np.where(indices.constant < 0, indices.constant + size, indices.constant).astype(np.int64)
-        if places.size and (places < 0).any() | (places >= size).any():
-            raise ExportError(f"{one.kind} looks something up at a place that does not exist")
+        places = checked_places(indices.constant, size)
         steps = np.unique(np.diff(places.reshape(-1)))
         if places.size and len(steps) <= 1 and places.ndim <= 1:
             step = int(steps[0]) if len(steps) else 0
@@ -85,14 +84,26 @@ def _gathered(writer: Writer, one: Operation) -> None:
         end = axis + len(indices.shape)
         index = found.element(places_of[axis:end])
         if indices.constant is None:
-            index = _checked_place(writer, index, size)
+            index = checked_place(writer, index, size)
         element = stored.element([*places_of[:axis], index, *places_of[end:]])
         if scale is not None:
             element = f"{scale.element([index, *places_of[end:]])} * (float){element}"
         writer.line(f"{target.element(places_of)} = {element};")
 
 
-def _checked_place(writer: Writer, index: str, size: int) -> str:
+def checked_places(indices: Array, size: int) -> Array:
+    """Constant places on an axis, none of them negative.
+
+    Raises:
+        ExportError: one of them does not exist.
+    """
+    places = np.where(indices < 0, indices + size, indices).astype(np.int64)
+    if places.size and (places < 0).any() | (places >= size).any():
+        raise ExportError("the module looks something up at a place that does not exist")
+    return places
+
+
+def checked_place(writer: Writer, index: str, size: int) -> str:
     """A variable with a computed place on an axis; the function ends with an error if there is no such place."""
     given, name = writer.names.new("given"), writer.names.new("place")
     writer.line(f"const int64_t {given} = {index};")
@@ -100,26 +111,6 @@ def _checked_place(writer: Writer, index: str, size: int) -> str:
         writer.line("return 1;")
     writer.line(f"const int {name} = (int)({given} < 0 ? {given} + {size} : {given});")
     return name
-
-
-def _gathered_by_places(writer: Writer, one: Operation) -> None:
-    """GatherND at places that are constant."""
-    given, indices = one.input(0), one.input(1)
-    if indices.constant is None or one.attributes.get("batch_dims", 0):
-        raise ExportError("C code cannot look up places in several axes that are computed (GatherND)")
-    stored, depth = writer.in_order(given), indices.shape[-1]
-    sizes = np.array(given.shape[:depth])
-    steps = contiguous(given.shape)[:depth]
-    places = np.where(indices.constant < 0, indices.constant + sizes, indices.constant) @ np.array(steps)
-    inner = given.shape[depth:]
-    target = writer.new(one.output)
-    count = int(places.size)
-    flat = replace(indices, constant=places.reshape(count).astype(np.int32), shape=(count,), dtype=np.dtype(np.int32))
-    table = writer.stored(flat)
-    width = int(np.prod(inner, dtype=np.int64))
-    with writer.loops([count, width]) as (row, column):
-        source = Stored(stored.name, (1, 1), stored.offset).element([table.element([row]), column])
-        writer.line(f"{target.element([row, column], [width, 1])} = {source};")
 
 
 def _joined(writer: Writer, one: Operation) -> None:
@@ -141,6 +132,8 @@ def _padded(writer: Writer, one: Operation) -> None:
     assert pads is not None
     mode = one.attributes.get("mode", "constant")
     axes = one.integers(3) or list(range(len(given.shape)))
+    if mode != "constant" and min(pads, default=0) < 0:
+        raise ExportError(f"there is no C code for Pad in the mode {mode} that takes elements away")
     before, after = [0] * len(given.shape), [0] * len(given.shape)
     for axis, low, high in zip(axes, pads[: len(axes)], pads[len(axes) :], strict=True):
         before[axis], after[axis] = low, high
@@ -150,7 +143,7 @@ def _padded(writer: Writer, one: Operation) -> None:
         with writer.loops(one.output.shape) as places:
             found = []
             for axis, index in enumerate(places):
-                added = (max(before[axis], 0), max(after[axis], 0))
+                added = (before[axis], after[axis])
                 table = np.pad(np.arange(given.shape[axis]), added, mode)
                 if added == (0, 0):
                     found.append(index)
@@ -192,6 +185,16 @@ def _tiled(writer: Writer, one: Operation) -> None:
         writer.line(f"{target.element(places)} = {stored.element(found)};")
 
 
+def _triangle(writer: Writer, one: Operation) -> None:
+    given, offsets = one.input(0), one.integers(1) if one.optional(1) is not None else [0]
+    assert offsets is not None
+    stored, target = writer.stored(given), writer.new(one.output)
+    sign = ">=" if one.attributes.get("upper", 1) else "<="
+    with writer.loops(one.output.shape) as places:
+        is_kept = f"{places[-1]} - {places[-2]} {sign} {offsets[0]}"
+        writer.line(f"{target.element(places)} = {is_kept} ? {stored.element(places)} : 0;")
+
+
 _VIEWS = frozenset(
     [
         "Dropout",
@@ -220,7 +223,6 @@ MOVEMENT: Mapping[str, Written] = {
     "Expand": _expanded,
     "Flatten": _same_order,
     "Gather": _gathered,
-    "GatherND": _gathered_by_places,
     "Identity": _same_order,
     "Pad": _padded,
     "Reshape": _same_order,
@@ -229,5 +231,6 @@ MOVEMENT: Mapping[str, Written] = {
     "Squeeze": _same_order,
     "Tile": _tiled,
     "Transpose": _transposed,
+    "Trilu": _triangle,
     "Unsqueeze": _same_order,
 }

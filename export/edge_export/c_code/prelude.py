@@ -23,13 +23,17 @@ def _functions() -> Iterator[tuple[str, str]]:
 }}""",
         )
         yield f"sign_{dtype}", f"{kind} sign_{dtype}({kind} x) {{\n    return x > 0 ? 1 : x < 0 ? -1 : x;\n}}"
+        name = f"within_0_and_1_{dtype}"
+        yield name, f"{kind} {name}({kind} x) {{\n    return x < 0 ? 0 : x > 1 ? 1 : x;\n}}"
         # If either is NaN, so is the result.
         for name, sign in (("smaller", "<"), ("larger", ">")):
             yield (
                 f"{name}_{dtype}",
                 f"{kind} {name}_{dtype}({kind} a, {kind} b) {{\n    return a {sign} b || isnan(a) ? a : b;\n}}",
             )
-    yield "within_0_and_1", "float within_0_and_1(float x) {\n    return x < 0 ? 0 : x > 1 ? 1 : x;\n}"
+    for dtype, (kind, _) in (*_FLOATS.items(), *((dtype, (kind, "")) for dtype, kind in _INTEGERS.items())):
+        above = "a > b || (isnan(a) && !isnan(b))" if dtype in _FLOATS else "a > b"
+        yield f"is_above_{dtype}", f"bool is_above_{dtype}({kind} a, {kind} b) {{\n    return {above};\n}}"
     yield (
         "truncated",
         """int64_t truncated(double x) {
@@ -42,7 +46,8 @@ def _functions() -> Iterator[tuple[str, str]]:
             yield (
                 f"{name}_{dtype}",
                 f"{kind} {name}_{dtype}({kind} a, {kind} b) {{\n"
-                f"    return ({kind})(({unsigned})a {sign} ({unsigned})b);\n}}",
+                # Without 1u, C would multiply two numbers of 16 bits as int, which may overflow.
+                f"    return ({kind})(1u * ({unsigned})a {sign} ({unsigned})b);\n}}",
             )
         for name, sign in (("smaller", "<"), ("larger", ">")):
             yield f"{name}_{dtype}", f"{kind} {name}_{dtype}({kind} a, {kind} b) {{\n    return a {sign} b ? a : b;\n}}"
@@ -65,6 +70,23 @@ def _functions() -> Iterator[tuple[str, str]]:
             if dtype[0] != "u"
             else f"{kind} modulo_{dtype}({kind} a, {kind} b) {{\n    return {guard} ? 0 : ({kind})(a % b);\n}}",
         )
+        below = "a == 1 ? 1 : a == -1 ? (b % 2 != 0 ? -1 : 1) : 0" if dtype[0] != "u" else "a == 1 ? 1 : 0"
+        yield (
+            f"power_{dtype}",
+            f"""{kind} power_{dtype}({kind} a, int64_t b) {{
+    if (b < 0) {{
+        return {below};
+    }}
+    {unsigned} factor = ({unsigned})a, found = 1;
+    for (; b > 0; b /= 2) {{
+        found = b % 2 != 0 ? ({unsigned})(1u * found * factor) : found;
+        factor = ({unsigned})(1u * factor * factor);
+    }}
+    return ({kind})found;
+}}""",
+        )
+        absolute = f"x < 0 ? ({kind})(0u - ({unsigned})x) : x" if dtype[0] != "u" else "x"
+        yield f"absolute_{dtype}", f"{kind} absolute_{dtype}({kind} x) {{\n    return {absolute};\n}}"
         negative = " - (x < 0)" if dtype[0] != "u" else ""
         yield f"sign_{dtype}", f"{kind} sign_{dtype}({kind} x) {{\n    return ({kind})((x > 0){negative});\n}}"
 

@@ -89,6 +89,9 @@ def _recurrent(writer: Writer, one: Operation) -> None:
     last_cell = None if y_c is None else writer.new(y_c)
     initial = one.optional(5)
     initial_cell = one.optional(6) if kind == "LSTM" else None
+    for value in (initial, initial_cell):
+        if value is not None:
+            writer.in_order(value)
     real = c_type(dtype)
     for direction in range(directions):
         layer = _Layer(

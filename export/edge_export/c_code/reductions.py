@@ -7,7 +7,7 @@ from edge_export.c_code.elementwise import of_type
 from edge_export.c_code.literals import c_type, literal
 from edge_export.c_code.movement import Written
 from edge_export.c_code.static_graph import Operation, Value
-from edge_export.c_code.writer import Stored, Writer
+from edge_export.c_code.writer import Stored, Writer, broadcast, contiguous
 from edge_export.errors import ExportError
 
 
@@ -38,34 +38,40 @@ def _number(value: float, of: Value) -> str:
 
 
 # By operator: where to begin, how an element comes to what there is, and what is made of it in the end.
-_Reduction = tuple[Callable[[Value], str], Callable[[str, str, str], str], Callable[[str, Operation, int], str]]
+_Reduction = tuple[str, Callable[[str, str, Value], str], Callable[[str, Operation, int], str]]
 
 
 def _plain(found: str, one: Operation, count: int) -> str:
     return found
 
 
+def _added(total: str, x: str, of: Value) -> str:
+    return f"{total} += {x};" if of.dtype.kind == "f" else f"{total} = add_{of.dtype.name}({total}, {x});"
+
+
+def _multiplied(total: str, x: str, of: Value) -> str:
+    return f"{total} *= {x};" if of.dtype.kind == "f" else f"{total} = multiply_{of.dtype.name}({total}, {x});"
+
+
+def _added_square(total: str, x: str, of: Value) -> str:
+    return _added(total, f"{x} * {x}" if of.dtype.kind == "f" else f"multiply_{of.dtype.name}({x}, {x})", of)
+
+
+def _added_absolute(total: str, x: str, of: Value) -> str:
+    return _added(total, f"{of_type('fabs', of.dtype) if of.dtype.kind == 'f' else f'absolute_{of.dtype}'}({x})", of)
+
+
 _REDUCTIONS: Mapping[str, _Reduction] = {
-    "ReduceSum": (lambda of: "0", lambda total, x, kind: f"{total} += {x};", _plain),
-    "ReduceMean": (
-        lambda of: "0",
-        lambda total, x, kind: f"{total} += {x};",
-        lambda found, one, count: f"{found} / {_number(count, one.output)}",
-    ),
-    "ReduceProd": (lambda of: "1", lambda total, x, kind: f"{total} *= {x};", _plain),
-    "ReduceSumSquare": (lambda of: "0", lambda total, x, kind: f"{total} += {x} * {x};", _plain),
-    "ReduceL2": (
-        lambda of: "0",
-        lambda total, x, kind: f"{total} += {x} * {x};",
-        lambda found, one, count: f"{of_type('sqrt', one.output.dtype)}({found})",
-    ),
-    "ReduceL1": (lambda of: "0", lambda total, x, kind: f"{total} += {kind}({x});", _plain),
-    "ReduceLogSum": (
-        lambda of: "0",
-        lambda total, x, kind: f"{total} += {x};",
-        lambda found, one, count: f"{of_type('log', one.output.dtype)}({found})",
-    ),
+    "ReduceSum": ("0", _added, _plain),
+    "ReduceMean": ("0", _added, lambda found, one, count: f"{found} / {_number(count, one.output)}"),
+    "ReduceProd": ("1", _multiplied, _plain),
+    "ReduceSumSquare": ("0", _added_square, _plain),
+    "ReduceL2": ("0", _added_square, lambda found, one, count: f"{of_type('sqrt', one.output.dtype)}({found})"),
+    "ReduceL1": ("0", _added_absolute, _plain),
+    "ReduceLogSum": ("0", _added, lambda found, one, count: f"{of_type('log', one.output.dtype)}({found})"),
 }
+# What has no integer for its result.
+_OF_FLOATS = ("ReduceL2", "ReduceLogSum", "ReduceLogSumExp")
 
 
 def _reduced(writer: Writer, one: Operation) -> None:
@@ -78,6 +84,8 @@ def _reduced(writer: Writer, one: Operation) -> None:
     target = replace(target, strides=tuple(steps))
     total = writer.names.new("total" if kind not in ("ReduceMax", "ReduceMin") else "found")
     dtype = given.dtype
+    if dtype.kind != "f" and kind in _OF_FLOATS:
+        raise ExportError(f"there is no C code for {kind} of {dtype.name}")
     with writer.loops(kept) as places:
         outer = [place for place in places if place != "0"]
         used = len(outer)
@@ -85,11 +93,10 @@ def _reduced(writer: Writer, one: Operation) -> None:
             first = stored.element([*places, *("0" for _ in inner)])
             writer.line(f"{c_type(dtype)} {total} = {first};")
             name = f"{'larger' if kind == 'ReduceMax' else 'smaller'}_{dtype.name}"
-            if dtype.kind == "b":
-                name = "or" if kind == "ReduceMax" else "and"
-                raise ExportError(f"there is no C code for {kind} of booleans")
             with writer.loops(inner, used) as found:
-                writer.line(f"{total} = {name}({total}, {stored.element([*places, *found])});")
+                element = stored.element([*places, *found])
+                both = f"{total} {'||' if kind == 'ReduceMax' else '&&'} {element}"
+                writer.line(f"{total} = {both if dtype.kind == 'b' else f'{name}({total}, {element})'};")
             writer.line(f"{target.element(outer)} = {total};")
         elif kind == "ReduceLogSumExp":
             largest = writer.names.new("largest")
@@ -105,10 +112,9 @@ def _reduced(writer: Writer, one: Operation) -> None:
             writer.line(f"{target.element(outer)} = {log}({total}) + {largest};")
         else:
             begin, add, end = _REDUCTIONS[kind]
-            writer.line(f"{c_type(dtype)} {total} = {begin(one.output)};")
+            writer.line(f"{c_type(dtype)} {total} = {begin};")
             with writer.loops(inner, used) as found:
-                absolute = of_type("fabs", dtype) if dtype.kind == "f" else "llabs"
-                writer.line(add(total, stored.element([*places, *found]), absolute))
+                writer.line(add(total, stored.element([*places, *found]), given))
             writer.line(f"{target.element(outer)} = {end(total, one, _count(given, axes))};")
 
 
@@ -196,14 +202,18 @@ def normalised(
 def _layer_norm(writer: Writer, one: Operation) -> None:
     given, weight, bias = one.input(0), one.input(1), one.optional(2)
     axis = one.attributes.get("axis", -1) % len(given.shape)
+    if any(output is not None for output in one.outputs[1:]):
+        raise ExportError("there is no C code for the mean and the deviation that LayerNormalization returns")
     stored, target = writer.in_order(given), writer.new(one.output)
     kept, inner = given.shape[:axis], given.shape[axis:]
-    weights = writer.stored(weight)
-    biases = None if bias is None else writer.stored(bias)
+
+    def factor(value: Value, places: list[str], found: list[str]) -> str:
+        known = writer.stored(value)
+        return known.element([*places, *found], broadcast(known.strides, value.shape, given.shape))
 
     def finish(scaled: str, places: list[str], found: list[str]) -> str:
-        text = f"{scaled} * {weights.element(found[-len(weight.shape) :])}"
-        return text if biases is None or bias is None else f"{text} + {biases.element(found[-len(bias.shape) :])}"
+        text = f"{scaled} * {factor(weight, places, found)}"
+        return text if bias is None else f"{text} + {factor(bias, places, found)}"
 
     epsilon = _number(one.attributes.get("epsilon", 1e-5), one.output)
     normalised(writer, stored, target, kept, inner, epsilon, one.output, finish)
@@ -220,7 +230,27 @@ def _instance_norm(writer: Writer, one: Operation) -> None:
     normalised(writer, stored, target, given.shape[:2], given.shape[2:], epsilon, one.output, finish)
 
 
+def _group_norm(writer: Writer, one: Operation) -> None:
+    given, weight, bias = one.input(0), one.input(1), one.input(2)
+    groups, channels = one.attributes["num_groups"], given.shape[1]
+    shape = (given.shape[0], groups, channels // groups, *given.shape[2:])
+    stored, target = (
+        replace(each, strides=contiguous(shape)) for each in (writer.in_order(given), writer.new(one.output))
+    )
+    # Before opset 21, there is a factor for each group, and since then one for each channel.
+    steps = [channels // groups, 1] if weight.size == channels else [1, 0]
+
+    def finish(scaled: str, places: list[str], found: list[str]) -> str:
+        w, b = (writer.stored(each).element([places[1], found[0]], steps) for each in (weight, bias))
+        return f"{scaled} * {w} + {b}"
+
+    epsilon = _number(one.attributes.get("epsilon", 1e-5), one.output)
+    normalised(writer, stored, target, shape[:2], shape[2:], epsilon, one.output, finish)
+
+
 def _batch_norm(writer: Writer, one: Operation) -> None:
+    if one.attributes.get("training_mode"):
+        raise ExportError("there is no C code for BatchNormalization in training mode; call module.eval() first")
     given = one.input(0)
     weight, bias, mean, variance = (one.input(place) for place in range(1, 5))
     stored, target = writer.stored(given), writer.new(one.output)
@@ -237,6 +267,7 @@ REDUCTIONS: Mapping[str, Written] = {
     "ArgMax": _place_of_extreme,
     "ArgMin": _place_of_extreme,
     "BatchNormalization": _batch_norm,
+    "GroupNormalization": _group_norm,
     "InstanceNormalization": _instance_norm,
     "LayerNormalization": _layer_norm,
     "LogSoftmax": _softmax,

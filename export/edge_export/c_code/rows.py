@@ -69,11 +69,18 @@ class RowFace:
     threshold: str | None
 
 
+def declared_names(prefix: str) -> list[str]:
+    """What every header may declare, whatever the columns are called."""
+    functions = ["answer", "checksum", "date", "label", "label_names", "predict", "predict_batch", "row", "run"]
+    constants = ["H", "INVALID", "LABELS", "MISSING_DATE", "OK"]
+    return [*(f"{prefix}_{one}" for one in functions), *(f"{prefix.upper()}_{one}" for one in constants)]
+
+
 def row_face(signature: Signature, prefix: str) -> RowFace:
     """The names and types for the rows of a signature; what is not in a struct begins with `prefix`."""
-    fields, names = Names(), Names()
+    fields, names = Names(), Names(declared_names(prefix))
     columns = {feature.name: _column(feature, prefix, fields, names) for feature in signature.features}
-    arrays = Names(["row", "answer", "found", "best"])
+    arrays = Names(["row", "answer", "found", "best", *declared_names(prefix)])
     inputs = [
         InputArray(
             arrays.new(tensor.name),

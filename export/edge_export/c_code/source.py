@@ -7,14 +7,26 @@ from edge_export.c_code.convolution import CONVOLUTION
 from edge_export.c_code.kernels import is_elementwise, write_kernel
 from edge_export.c_code.linear import LINEAR
 from edge_export.c_code.literals import Names, comment
+from edge_export.c_code.lookups import LOOKUPS
 from edge_export.c_code.movement import MOVEMENT, Written, is_view
+from edge_export.c_code.ordering import ORDERING
 from edge_export.c_code.recurrent import RECURRENT
 from edge_export.c_code.reductions import REDUCTIONS
+from edge_export.c_code.resizing import RESIZING
 from edge_export.c_code.static_graph import Operation, StaticGraph, Value
 from edge_export.c_code.writer import Stored, Writer, contiguous
 from edge_export.errors import ExportError
 
-_OPERATORS: Mapping[str, Written] = {**MOVEMENT, **LINEAR, **CONVOLUTION, **RECURRENT, **REDUCTIONS}
+_OPERATORS: Mapping[str, Written] = {
+    **MOVEMENT,
+    **LOOKUPS,
+    **ORDERING,
+    **LINEAR,
+    **CONVOLUTION,
+    **RESIZING,
+    **RECURRENT,
+    **REDUCTIONS,
+}
 
 
 def unsupported(graph: StaticGraph) -> list[str]:
@@ -45,6 +57,9 @@ def write_body(graph: StaticGraph, names: Names, in_8_bits: bool = False) -> Wri
     for value in graph.outputs:
         writer.places[value] = Stored(names.new(value.name), contiguous(value.shape))
     _write(writer, graph, set(graph.outputs))
+    for value in graph.inputs:
+        if not any(value in one.read for one in graph.operations) and value not in graph.outputs:
+            writer.line(f"(void){writer.stored(value).name}; /* nothing is computed from it */")
     for value in graph.outputs:
         place = writer.places[value]
         if (stored := writer.stored(value)) != place:
@@ -83,7 +98,7 @@ def _write_branches(writer: Writer, one: Operation) -> None:
     condition = writer.stored(one.input(0)).element(["0"] * len(one.input(0).shape))
     targets = [None if output is None else writer.new(output) for output in one.outputs]
     for head, body in zip((f"if ({condition})", "else"), one.bodies, strict=True):
-        with writer.block(head):
+        with writer.branch(head):
             _write(writer, body, set(body.outputs))
             for target, value in zip(targets, body.outputs, strict=True):
                 if target is not None:

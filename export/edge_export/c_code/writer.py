@@ -131,6 +131,14 @@ class Writer:
         self.line("}")
 
     @contextlib.contextmanager
+    def branch(self, head: str) -> Iterator[None]:
+        """What follows, within braces that may not be entered: what is put into order there is so only there."""
+        before = dict(self._stored)
+        with self.block(head):
+            yield
+        self._stored = before
+
+    @contextlib.contextmanager
     def loops(self, sizes: Sequence[int], first: int = 0) -> Iterator[list[str]]:
         """What follows, for each place along axes of these sizes; gives the variables, from the `first` name on."""
         with contextlib.ExitStack() as blocks:
@@ -139,7 +147,7 @@ class Writer:
                 if size == 1:
                     indices.append("0")
                     continue
-                name = _INDICES[first]
+                name = _INDICES[first] if first < len(_INDICES) else f"{_INDICES[-1]}{first}"
                 first += 1
                 blocks.enter_context(self.block(f"for (int {name} = 0; {name} < {size}; {name}++)"))
                 indices.append(name)

@@ -3,6 +3,8 @@
 from itertools import product
 
 import numpy as np
+import pytest
+import torch
 from c_models import Case, assert_like_onnxruntime, model_of, run_in_c
 from onnx import helper
 
@@ -15,6 +17,8 @@ FROM_ONE: Array = np.array([1.0, 1.5, 2.0, 3.75, 1e3, 1e20], np.float32)
 LARGE: Array = np.array([-(2**63), -7, -1, 0, 1, 2, 7, 2**63 - 1], np.int64)
 SMALL: Array = np.array([-9, -2, -1, 0, 1, 3, 12, 30], np.int32)
 DIVISORS: Array = np.array([-4, -3, 3, 5], np.int32)
+# What C leaves undefined is reported on stderr.
+SANITIZED = "-fsanitize=undefined"
 FLAGS: Array = np.array([True, False, True, False])
 
 
@@ -63,6 +67,41 @@ def test_a_division_by_zero_ends_in_zero_and_not_in_a_crash() -> None:
     model = model_of([helper.make_node("Div", ["x", "by"], ["y"])], inputs, ["y"])
     (found,) = run_in_c(model, inputs).values()
     assert found.tolist() == [0, -(2**31)]
+
+
+def test_the_lowest_integer_and_powers_wrap_around_as_in_torch(capfd: pytest.CaptureFixture[str]) -> None:
+    for dtype in (np.int8, np.int16, np.int32, np.int64):
+        lowest = np.iinfo(dtype).min
+        values = np.array([lowest, -3, 0, 5], dtype)
+        names = [f"y{place}" for place in range(5)]
+        nodes = [
+            helper.make_node(kind, inputs, [name])
+            for (kind, *inputs), name in zip(
+                [("Abs", "x"), ("Neg", "x"), ("Mul", "x", "x"), ("Max", "x", "zero"), ("Add", "x", "x")],
+                names,
+                strict=True,
+            )
+        ]
+        model = model_of(nodes, {"x": values}, names, {"zero": np.zeros(1, dtype)})
+        found = run_in_c(model, {"x": values}, SANITIZED)
+        x = torch.from_numpy(values)
+        for here, there in zip(found.values(), (x.abs(), -x, x * x, x.clamp(min=0), x + x), strict=True):
+            np.testing.assert_array_equal(here, there.numpy())
+    bases, exponents = np.array([5, -7, 2, -1, 1], np.int64), np.array([50, 3, 63, 7, 9], np.int64)
+    inputs: dict[str, Array] = {"x": bases, "n": exponents}
+    model = model_of([helper.make_node("Pow", ["x", "n"], ["y"])], inputs, ["y"])
+    (powers,) = run_in_c(model, inputs, SANITIZED).values()
+    assert "runtime error" not in capfd.readouterr().err
+    np.testing.assert_array_equal(powers, (torch.from_numpy(bases) ** torch.from_numpy(exponents)).numpy())
+
+
+def test_numbers_of_other_types() -> None:
+    double = SPECIAL.astype(np.float64)
+    assert_like_onnxruntime(
+        Case("Pow", [FROM_ONE, np.array([2, 1, 0, 3, -1, 1], np.int64)]),
+        Case("Pow", [SMALL, np.full(8, 2.0, np.float32)]),
+        Case("HardSigmoid", [double], attributes={"alpha": 0.3}),
+    )
 
 
 def test_comparisons() -> None:

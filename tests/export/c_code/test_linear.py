@@ -5,7 +5,6 @@ import pytest
 from c_models import Case, assert_like_onnxruntime, code_of, model_of
 from onnx import helper
 
-from edge_export.errors import ExportError
 from edge_export.tensors import Array
 
 RANDOM = np.random.default_rng(0)
@@ -61,10 +60,16 @@ def test_sums_of_products() -> None:
     )
 
 
-def test_an_ellipsis_is_refused() -> None:
-    node = helper.make_node("Einsum", ["x", "z"], ["y"], equation="...i,...i->...")
-    with pytest.raises(ExportError, match="an einsum with an ellipsis"):
-        code_of(model_of([node], {"x": normal(2, 3), "z": normal(2, 3)}, ["y"]))
+def test_an_ellipsis_stands_for_axes_that_may_have_the_size_one() -> None:
+    matrices, others = normal(2, 1, 3, 4), normal(1, 5, 4, 2)
+    assert_like_onnxruntime(
+        *(
+            Case("Einsum", [matrices, others], attributes={"equation": equation})
+            for equation in ("...ij,...jk->...ik", "...ij,...jk", "...ij,...jk->ki...")
+        ),
+        Case("Einsum", [matrices[0, 0], matrices[0, 0]], attributes={"equation": "...i,...i->..."}),
+        tolerance=1e-5,
+    )
 
 
 def test_weights_lie_in_the_order_in_which_they_are_read() -> None:

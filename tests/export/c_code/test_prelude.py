@@ -19,7 +19,8 @@ def test_all_of_them_compile_without_a_warning(tmp_path: Path) -> None:
     source = tmp_path / "all.c"
     calls = " ".join(f"{name}(" for name in FUNCTIONS)
     source.write_text(
-        f"#include <math.h>\n#include <stdint.h>\n{prelude(calls)}\nint main(void) {{\n    return 0;\n}}\n"
+        "#include <math.h>\n#include <stdbool.h>\n#include <stdint.h>\n"
+        f"{prelude(calls)}\nint main(void) {{\n    return 0;\n}}\n"
     )
     for command in compilers():
         # clang warns of inline functions that nobody calls.

@@ -69,3 +69,20 @@ def test_normalisations() -> None:
         Case("BatchNormalization", [image], [normal(3), normal(3), normal(3), positive], attributes={"epsilon": 1e-3}),
         tolerance=1e-5,
     )
+
+
+def test_sums_and_products_of_integers_wrap_around(capfd: pytest.CaptureFixture[str]) -> None:
+    x: Array = np.array([[2**62, 2**62, 2**62], [-1, -2, 7]], np.int64)
+    constants: dict[str, Array] = {"last": np.array([1])}
+    nodes = [helper.make_node(kind, ["x", "last"], [kind], keepdims=0) for kind in ("ReduceSum", "ReduceProd")]
+    model = model_of(nodes, {"x": x}, ["ReduceSum", "ReduceProd"], constants)
+    found = run_in_c(model, {"x": x}, "-fsanitize=undefined")
+    assert "runtime error" not in capfd.readouterr().err
+    np.testing.assert_array_equal(found["ReduceSum"], x.sum(1))
+    np.testing.assert_array_equal(found["ReduceProd"], x.prod(1))
+
+
+def test_a_layer_norm_with_one_factor_for_all() -> None:
+    x = np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32)
+    factor = np.array([[0.5], [2.0], [3.0]], np.float32)
+    assert_like_onnxruntime(Case("LayerNormalization", [x], [factor, factor[:1]], attributes={"axis": 1}))

@@ -46,3 +46,11 @@ def test_every_feature_of_a_table_is_in_a_row_and_in_a_tensor(seed: int) -> None
         list(one.features) for one in signature.inputs
     ]
     assert face.has_dates == any(feature.kind == "date" for feature in signature.features)
+
+
+def test_no_name_is_that_of_something_else_in_the_header() -> None:
+    features = tuple(Feature(name, kind="categorical", categories=("S", "H")) for name in ("row", "answer", "label"))
+    face = row_face(Signature(inputs=(Input("MODEL_OK", features),), labels=("no", "yes"), output="p"), "model")
+    assert not {column.type for column in face.columns} & {"model_row", "model_answer", "model_label"}
+    assert "MODEL_LABELS" not in {code for column in face.columns for code in column.codes}
+    assert face.inputs[0].name != "MODEL_OK"

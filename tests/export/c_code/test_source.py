@@ -4,10 +4,10 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from c_models import assert_model_like_onnxruntime, code_of, model_of
+from c_models import assert_model_like_onnxruntime, code_of, model_of, run_in_c
 from hypothesis import given
 from hypothesis import strategies as st
-from onnx import helper
+from onnx import ValueInfoProto, helper
 from random_modules import random_module
 from tiers import mostly_slow
 from zoo import ZOO
@@ -20,7 +20,7 @@ from edge_export.capture.capture import capture
 from edge_export.capture.program import Program
 from edge_export.errors import ExportError
 from edge_export.formats.onnx_file import onnx_model
-from edge_export.tensors import Tensors
+from edge_export.tensors import Array, Tensors
 
 
 def rows(program: Program, seed: int) -> Tensors:
@@ -95,3 +95,43 @@ def test_layers_are_found_by_their_names() -> None:
     code = c_code(static_graph(onnx_model(capture(net, torch.zeros(2, 3)), 18), {"batch": 1}), None, "net")
     assert "/* Gemm: 0.weight, 0.bias */" in code.source
     assert "/* Gemm: 2.weight, 2.bias */" in code.source
+
+
+def test_what_one_branch_puts_into_order_is_not_taken_for_done_in_the_other() -> None:
+    branches = [
+        helper.make_graph(
+            [
+                helper.make_node("Flatten", ["t"], [f"{name}_flat"], axis=0),
+                helper.make_node(kind, [f"{name}_flat"], [name]),
+            ],
+            name,
+            [],
+            [ValueInfoProto(name=name)],
+        )
+        for name, kind in (("yes", "Neg"), ("no", "Exp"))
+    ]
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["t"]),
+        helper.make_node("If", ["holds"], ["chosen"], then_branch=branches[0], else_branch=branches[1]),
+        helper.make_node("Flatten", ["t"], ["after"], axis=0),
+        helper.make_node("Add", ["chosen", "after"], ["y"]),
+    ]
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    for holds in (True, False):
+        inputs: dict[str, Array] = {"x": x, "holds": np.array(holds)}
+        model = model_of(nodes, inputs, ["y"])
+        assert_model_like_onnxruntime(model, inputs)
+
+
+def test_an_input_that_nothing_is_computed_from() -> None:
+    x = np.ones(3, np.float32)
+    model = model_of([helper.make_node("Neg", ["x"], ["y"])], {"x": x, "unused": x}, ["y"])
+    (found,) = run_in_c(model, {"x": x, "unused": x}).values()
+    np.testing.assert_array_equal(found, -x)
+
+
+def test_inputs_that_are_called_like_what_the_code_calls() -> None:
+    names = ["expf", "NET_OK", "net_run", "net_checksum", "int64_t", "NULL", "crc_32", "total", "i", "found"]
+    inputs: dict[str, Array] = {name: np.full(3, 0.1, np.float32) for name in names}
+    nodes = [helper.make_node("Sum", names, ["sum"]), helper.make_node("Exp", ["sum"], ["y"])]
+    assert_model_like_onnxruntime(model_of(nodes, inputs, ["y"]), inputs)
