@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 
 from edge_export.c_code.elementwise import EXPRESSIONS
+from edge_export.c_code.literals import c_type
 from edge_export.c_code.static_graph import Operation, Value
 from edge_export.c_code.writer import Writer, broadcast, merged
 
@@ -44,12 +45,12 @@ def write_kernel(writer: Writer, operations: Sequence[Operation], needed: Collec
             value = operation.output
             if value.dtype.kind in "iu" and value.dtype.itemsize < 4:
                 # C computes with int.
-                text = f"({writer.declared(value)})({text})"
+                text = f"({c_type(value.dtype)})({text})"
             if value in targets and sum(value in one.inputs for one in operations) == 0:
                 writer.line(f"{targets[value].element(indices, step_of[value])} = {text};")
                 continue
             name = writer.names.new(value.name)
-            writer.line(f"const {writer.declared(value)} {name} = {text};")
+            writer.line(f"const {c_type(value.dtype)} {name} = {text};")
             elements[value] = name
             if value in targets:
                 writer.line(f"{targets[value].element(indices, step_of[value])} = {name};")

@@ -7,7 +7,7 @@ _FLOATS = {"float32": ("float", "f"), "float64": ("double", "")}
 _INTEGERS = {f"{sign}int{bits}": f"{sign}int{bits}_t" for sign in ("", "u") for bits in (8, 16, 32, 64)}
 
 
-def _functions() -> Iterator[tuple[str, str]]:
+def _of_floats() -> Iterator[tuple[str, str]]:
     for dtype, (kind, mark) in _FLOATS.items():
         yield (
             f"sigmoid_{dtype}",
@@ -31,8 +31,7 @@ def _functions() -> Iterator[tuple[str, str]]:
                 f"{name}_{dtype}",
                 f"{kind} {name}_{dtype}({kind} a, {kind} b) {{\n    return a {sign} b || isnan(a) ? a : b;\n}}",
             )
-    for dtype, (kind, _) in (*_FLOATS.items(), *((dtype, (kind, "")) for dtype, kind in _INTEGERS.items())):
-        above = "a > b || (isnan(a) && !isnan(b))" if dtype in _FLOATS else "a > b"
+        above = "a > b || (isnan(a) && !isnan(b))"
         yield f"is_above_{dtype}", f"bool is_above_{dtype}({kind} a, {kind} b) {{\n    return {above};\n}}"
     yield (
         "truncated",
@@ -40,7 +39,11 @@ def _functions() -> Iterator[tuple[str, str]]:
     return x >= -9223372036854775808.0 && x < 9223372036854775808.0 ? (int64_t)x : INT64_MIN;
 }""",
     )
+
+
+def _of_integers() -> Iterator[tuple[str, str]]:
     for dtype, kind in _INTEGERS.items():
+        yield f"is_above_{dtype}", f"bool is_above_{dtype}({kind} a, {kind} b) {{\n    return a > b;\n}}"
         unsigned = f"u{kind}" if dtype[0] != "u" else kind
         for name, sign in (("add", "+"), ("subtract", "-"), ("multiply", "*")):
             yield (
@@ -91,7 +94,7 @@ def _functions() -> Iterator[tuple[str, str]]:
         yield f"sign_{dtype}", f"{kind} sign_{dtype}({kind} x) {{\n    return ({kind})((x > 0){negative});\n}}"
 
 
-FUNCTIONS = dict(_functions())
+FUNCTIONS = dict([*_of_floats(), *_of_integers()])
 
 
 def prelude(code: str) -> str:

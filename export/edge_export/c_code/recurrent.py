@@ -82,11 +82,8 @@ def _recurrent(writer: Writer, one: Operation) -> None:
         for one in attributes.get("activations", _DEFAULTS[kind] * directions)
     ]
     per_direction = len(activations) // directions
-    y, y_h = one.outputs[0], one.outputs[1] if len(one.outputs) > 1 else None
-    y_c = one.outputs[2] if len(one.outputs) > 2 else None
-    every = None if y is None else writer.new(y)
-    last = None if y_h is None else writer.new(y_h)
-    last_cell = None if y_c is None else writer.new(y_c)
+    outputs = [*one.outputs, None, None][:3]
+    every, last, last_cell = (None if output is None else writer.new(output) for output in outputs)
     initial = one.optional(5)
     initial_cell = one.optional(6) if kind == "LSTM" else None
     for value in (initial, initial_cell):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edge_export.c_code.literals import Names, c_type, literal
+from edge_export.c_code.literals import Names, literal
 from edge_export.c_code.static_graph import Value
 from edge_export.tensors import Array
 
@@ -246,7 +246,3 @@ class Writer:
         sizes, (given, wanted) = merged(shape, [source.strides, target.strides])
         with self.loops(sizes) as indices:
             self.line(f"{target.element(indices, wanted)} = {source.element(indices, given)};")
-
-    def declared(self, value: Value) -> str:
-        """The type in C of the elements of `value`."""
-        return c_type(value.dtype)
