@@ -42,6 +42,11 @@ def run_in_c(model: ModelProto, inputs: Tensors, *options: str) -> Tensors:
     return load_c(code_of(model), (*compilers()[0], "-O1", *options), is_batched=False)(inputs)
 
 
+def reporting() -> list[str]:
+    """The options with which code reports on stderr what C leaves undefined; clang has none for a library."""
+    return [] if "clang" in compilers()[0][0] else ["-fsanitize=undefined"]
+
+
 @dataclass(frozen=True)
 class Case:
     """An operator, and what it is applied to.

@@ -269,7 +269,7 @@ def _covered(writer: Writer, one: Operation, window: Window, places: Sequence[st
     for axis, size in enumerate(window.sizes):
         seen = np.arange(found[axis])[:, None] * window.steps[axis] + np.arange(size) * window.dilations[axis]
         counts = (seen < sizes[axis] + pads[axis] + pads[axis + len(sizes)]).sum(1)
-        if "auto_pad" in one.attributes or (counts == size).all():
+        if one.attributes.get("auto_pad", "NOTSET").startswith("SAME") or (counts == size).all():
             whole *= size
         else:
             # With ceil_mode, the last window may go beyond.

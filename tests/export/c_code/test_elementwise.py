@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from c_models import Case, assert_like_onnxruntime, model_of, run_in_c
+from c_models import Case, assert_like_onnxruntime, model_of, reporting, run_in_c
 from onnx import helper
 
 from edge_export.tensors import Array
@@ -17,8 +17,6 @@ FROM_ONE: Array = np.array([1.0, 1.5, 2.0, 3.75, 1e3, 1e20], np.float32)
 LARGE: Array = np.array([-(2**63), -7, -1, 0, 1, 2, 7, 2**63 - 1], np.int64)
 SMALL: Array = np.array([-9, -2, -1, 0, 1, 3, 12, 30], np.int32)
 DIVISORS: Array = np.array([-4, -3, 3, 5], np.int32)
-# What C leaves undefined is reported on stderr.
-SANITIZED = "-fsanitize=undefined"
 FLAGS: Array = np.array([True, False, True, False])
 
 
@@ -83,14 +81,14 @@ def test_the_lowest_integer_and_powers_wrap_around_as_in_torch(capfd: pytest.Cap
             )
         ]
         model = model_of(nodes, {"x": values}, names, {"zero": np.zeros(1, dtype)})
-        found = run_in_c(model, {"x": values}, SANITIZED)
+        found = run_in_c(model, {"x": values}, *reporting())
         x = torch.from_numpy(values)
         for here, there in zip(found.values(), (x.abs(), -x, x * x, x.clamp(min=0), x + x), strict=True):
             np.testing.assert_array_equal(here, there.numpy())
     bases, exponents = np.array([5, -7, 2, -1, 1], np.int64), np.array([50, 3, 63, 7, 9], np.int64)
     inputs: dict[str, Array] = {"x": bases, "n": exponents}
     model = model_of([helper.make_node("Pow", ["x", "n"], ["y"])], inputs, ["y"])
-    (powers,) = run_in_c(model, inputs, SANITIZED).values()
+    (powers,) = run_in_c(model, inputs, *reporting()).values()
     assert "runtime error" not in capfd.readouterr().err
     np.testing.assert_array_equal(powers, (torch.from_numpy(bases) ** torch.from_numpy(exponents)).numpy())
 
