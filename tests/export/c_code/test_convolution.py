@@ -1,5 +1,7 @@
 """Convolutions and pooling in C."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -52,7 +54,7 @@ def test_pooling(kind: str) -> None:
 
 
 def test_padding_counts_if_it_is_said_to() -> None:
-    attributes = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "count_include_pad": 1}
+    attributes: dict[str, Any] = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "count_include_pad": 1}
     assert_like_onnxruntime(Case("AveragePool", [normal(1, 2, 5, 5)], attributes=attributes))
 
 
@@ -90,10 +92,16 @@ def test_few_outputs_to_a_group_are_computed_plane_by_plane() -> None:
 
 def test_windows_that_go_beyond_what_is_added_count_what_there_is_as_in_torch() -> None:
     x = np.arange(64, dtype=np.float32).reshape(1, 1, 8, 8)
-    attributes = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1] * 4, "ceil_mode": 1, "count_include_pad": 1}
+    attributes: dict[str, Any] = {
+        "kernel_shape": [3, 3],
+        "strides": [2, 2],
+        "pads": [1] * 4,
+        "ceil_mode": 1,
+        "count_include_pad": 1,
+    }
     expected = torch.nn.functional.avg_pool2d(torch.from_numpy(x), 3, 2, 1, ceil_mode=True)
     # torch's exporter writes NOTSET out.
     for more in ({}, {"auto_pad": "NOTSET"}):
-        node = helper.make_node("AveragePool", ["x"], ["y"], **attributes, **more)
+        node = helper.make_node("AveragePool", ["x"], ["y"], **(attributes | more))
         (found,) = run_in_c(model_of([node], {"x": x}, ["y"]), {"x": x}).values()
         np.testing.assert_allclose(found, expected.numpy(), rtol=1e-6)
