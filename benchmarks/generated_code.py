@@ -94,7 +94,11 @@ def contestants(model: Model, folder: Path, opened: contextlib.ExitStack) -> Ite
         for name, options in OPTIONS.items():
             call = f"model((void *)(rows + (row % {_ROWS}) * {rows[0].size}), (void *)answer)"
             yield f"{OTHER}, {name}", _compiled(folder, [generated], ["void model();", _timer(call)], options, rows)
-    predictor, session = Predictor(made["onnx"], device="cpu"), onnxruntime.InferenceSession(made["onnx"])
+    # Threads that wait for the next call would take the time of the others.
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(made["onnx"], settings, providers=["CPUExecutionProvider"])
+    predictor = Predictor(made["onnx"], device="cpu")
     row, name = rows[0].tolist(), session.get_inputs()[0].name
     yield SESSION, _python(lambda: session.run(None, {name: rows[:1]}))
     if not model.labelled:
