@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from edge_export.c_code.literals import c_type
+import numpy as np
+
+from edge_export.c_code.literals import C_TYPES, c_type
 from edge_export.c_code.writer import Writer
 
 
@@ -21,7 +23,8 @@ class _Memory:
 def declarations(writer: Writer) -> tuple[list[str], int]:
     """The declarations of all arrays that `writer` uses, and how many bytes they take.
 
-    Statements are gone through group by group: what a group reads and writes is never in the same memory.
+    Statements are gone through group by group: what a group reads and writes is never in the same memory. The bytes are
+    those of these arrays and of all that statements declare within braces, although not all of these are there at once.
     """
     spans = _spans(writer)
     lines: list[str] = []
@@ -39,7 +42,14 @@ def declarations(writer: Writer) -> tuple[list[str], int]:
             memories.append(_Memory(name, kind, size, last))
             lines.append(f"{kind} {name}[{size}];")
             total += size * value.dtype.itemsize
-    return lines, total
+    return lines, total + sum(map(_declared_bytes, writer.lines))
+
+
+def _declared_bytes(line: str) -> int:
+    """What the arrays take that a statement such as `float state[12], cell[12];` declares."""
+    kind, _, names = line.strip().partition(" ")
+    size = next((np.dtype(dtype).itemsize for dtype, name in C_TYPES.items() if name == kind), 0)
+    return sum(int(count) * size for count in re.findall(r"\w+\[(\d+)\](?=[,;])", names)) if size else 0
 
 
 def _spans(writer: Writer) -> dict[str, tuple[int, int]]:

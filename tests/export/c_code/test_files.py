@@ -232,7 +232,7 @@ def test_some_elements_of_an_output_are_compared_where_a_certificate_holds_no_mo
 def test_the_header_states_what_memory_is_taken(tmp_path: Path) -> None:
     code, _, _ = table(4, tmp_path)
     assert f"Its constants take {code.constant_bytes:,} bytes" in code.header
-    assert f"a call {code.working_bytes:,} bytes of the stack" in code.header
+    assert f"a call at most {code.working_bytes:,} bytes of the stack" in code.header
     assert code.constant_bytes == sum(array.nbytes for array in code.constants.values())
 
 

@@ -42,3 +42,11 @@ def test_types_do_not_share() -> None:
         helper.make_node("Softmax", ["c"], ["y"]),
     ]
     assert_model_like_onnxruntime(model_of(nodes, {"x": X}, ["y"]), {"x": X})
+
+
+def test_arrays_within_loops_count() -> None:
+    """The state of a layer, what it carries on, and its gates."""
+    layer = helper.make_node("LSTM", ["x", "w", "r"], ["y"], hidden_size=5)
+    weights: dict[str, Array] = {"w": np.ones((1, 20, 3), np.float32), "r": np.ones((1, 20, 5), np.float32)}
+    code = code_of(model_of([layer], {"x": X[:, None]}, ["y"], weights))
+    assert code.working_bytes == (5 + 5 + 20) * 4
