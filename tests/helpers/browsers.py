@@ -1,6 +1,7 @@
 """The Chromium of this machine, without a window."""
 
 import contextlib
+import re
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -51,3 +52,31 @@ def chromium() -> Iterator[Any]:
             yield browser
         finally:
             browser.close()
+
+
+def watched_page(context: Any, said: list[str], asked: list[str]) -> Any:
+    """A page that adds what comes to its console or opens a dialog to `said`, and what it asks for to `asked`."""
+    shown = context.new_page()
+    shown.on("console", lambda message: said.append(message.text))
+    shown.on("pageerror", lambda error: said.append(str(error)))
+    shown.on("dialog", lambda dialog: said.append(dialog.message))
+    shown.on("request", lambda request: asked.append(request.url))
+    shown.set_default_timeout(HANG * 1000)
+    return shown
+
+
+def assert_readable(shown: Any, width: int) -> None:
+    """See that a page fits into its window, that all text stands out, fields have labels, and ids differ."""
+    assert shown.evaluate("document.documentElement.scrollWidth") <= width
+    for contrast, text in shown.evaluate(CONTRASTS):
+        assert contrast >= 4.5, text
+    fields = "[...document.querySelectorAll('input, select')]"
+    unlabelled = f"{fields}.filter((one) => !one.labels.length && !one.ariaLabel && !one.ariaHidden).length"
+    assert shown.evaluate(unlabelled) == 0
+    ids = shown.evaluate("[...document.querySelectorAll('[id]')].map((one) => one.id)")
+    assert len(set(ids)) == len(ids)
+
+
+def answer_of(shown: Any, text: str) -> None:
+    """Wait for an answer."""
+    shown.locator("#label", has_text=re.compile(f"^{re.escape(text)}$")).wait_for()

@@ -17,7 +17,7 @@ def content_of(name: str) -> bytes:
     if name == "colours":
         return colours_model()
     if name == "hostile":
-        return appended((MODELS / "penguins.onnx").read_bytes(), SIGNATURE_KEY, hostile_signature())
+        return appended((MODELS / "penguins.onnx").read_bytes(), SIGNATURE_KEY, tables.hostile_penguins(HOSTILE))
     if name == "wide":
         return appended((MODELS / "penguins.onnx").read_bytes(), SIGNATURE_KEY, wide_signature())
     if name == "changed":
@@ -32,18 +32,6 @@ def with_another_weight(content: bytes) -> bytes:
     arrays = [onnx.numpy_helper.to_array(one) for one in onnx.load_from_string(content).graph.initializer]
     place = content.index(max(arrays, key=lambda one: one.size).tobytes())
     return content[: place + 3] + bytes([content[place + 3] ^ 0x40]) + content[place + 4 :]
-
-
-def hostile_signature() -> str:
-    """Names, categories and labels that would be code, if the page took them for markup."""
-    signature = tables.PENGUINS
-    island, year = signature.inputs[1].features
-    island = dataclasses.replace(island, name=f"island {HOSTILE}", categories=(HOSTILE, *island.categories[1:]))
-    year = dataclasses.replace(year, name="constructor")
-    inputs = (signature.inputs[0], Input("text", (island, year)))
-    columns = (island.name, *signature.columns[1:-1], year.name)
-    labels = tuple(f"{label} {HOSTILE}" for label in signature.labels)
-    return dataclasses.replace(signature, inputs=inputs, columns=columns, labels=labels).to_json()
 
 
 def wide_signature() -> str:

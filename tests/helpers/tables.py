@@ -1,5 +1,6 @@
 """The signatures and weights of the runtime's models of tables, and what they compute, in numpy."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -60,3 +61,14 @@ def penguins(rows: Sequence[tuple[str, float, float, float, str]]) -> Any:
         logits = logits + table[[codes.get(row[column], 0) for row in rows]]
     e = np.exp(logits - logits.max(axis=1, keepdims=True))
     return e / e.sum(axis=1, keepdims=True)
+
+
+def hostile_penguins(code: str) -> str:
+    """The penguins' signature with `code` in names, categories and labels, and a word of JavaScript for a name."""
+    island, year = PENGUINS.inputs[1].features
+    island = dataclasses.replace(island, name=f"island {code}", categories=(code, *island.categories[1:]))
+    year = dataclasses.replace(year, name="constructor")
+    inputs = (PENGUINS.inputs[0], Input("text", (island, year)))
+    columns = (island.name, *PENGUINS.columns[1:-1], year.name)
+    labels = tuple(f"{label} {code}" for label in PENGUINS.labels)
+    return dataclasses.replace(PENGUINS, inputs=inputs, columns=columns, labels=labels).to_json()

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsers import chromium
-from concurrency import HANG
+from browsers import chromium, watched_page
 from page_models import content_of
 
 from edge_export.web.page import BUILT, SCRIPT, write_page
@@ -30,7 +29,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def opened(browser: Any, folder: Path) -> Iterator[Any]:
     """A function that opens the page of a model. At the end nothing is on the console, and nothing was asked for."""
-    contexts, said, asked = [], [], []
+    contexts: list[Any] = []
+    said: list[str] = []
+    asked: list[str] = []
 
     def open_page(model: str, scheme: str = "light", width: int = 1400) -> Any:
         path = folder / f"{model}.html"
@@ -39,12 +40,7 @@ def opened(browser: Any, folder: Path) -> Iterator[Any]:
             path.write_bytes(write_page(content, f"{model}.onnx", Predictor(content, device="cpu").signature))
         context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900}, offline=True)
         contexts.append(context)
-        shown = context.new_page()
-        shown.on("console", lambda message: said.append(message.text))
-        shown.on("pageerror", lambda error: said.append(str(error)))
-        shown.on("dialog", lambda dialog: said.append(dialog.message))
-        shown.on("request", lambda request: asked.append(request.url))
-        shown.set_default_timeout(HANG * 1000)
+        shown = watched_page(context, said, asked)
         shown.goto(path.as_uri())
         shown.locator(
             "footer", has_text=re.compile("verified|certificate has|no certificate", re.IGNORECASE)

@@ -5,16 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsers import CONTRASTS
+from browsers import answer_of, assert_readable
 from page_models import HOSTILE
 from paths import FOUR_BLOBS, MODELS
 
 from edge_runtime import Predictor
-
-
-def answer_of(shown: Any, text: str) -> None:
-    """Wait for an answer."""
-    shown.locator("#label", has_text=re.compile(f"^{re.escape(text)}$")).wait_for()
 
 
 def test_it_is_verified_where_it_is_opened(opened: Any) -> None:
@@ -50,14 +45,7 @@ def test_a_changed_file_says_so_above_its_answers(opened: Any) -> None:
 )
 def test_it_fits_and_can_be_read(opened: Any, model: str, scheme: str, width: int) -> None:
     shown = opened(model, scheme, width)
-    assert shown.evaluate("document.documentElement.scrollWidth") <= width
-    for contrast, text in shown.evaluate(CONTRASTS):
-        assert contrast >= 4.5, text
-    fields = "[...document.querySelectorAll('input, select')]"
-    unlabelled = f"{fields}.filter((one) => !one.labels.length && !one.ariaLabel && !one.ariaHidden).length"
-    assert shown.evaluate(unlabelled) == 0
-    ids = shown.evaluate("[...document.querySelectorAll('[id]')].map((one) => one.id)")
-    assert len(set(ids)) == len(ids)
+    assert_readable(shown, width)
 
 
 def test_a_row_is_answered_while_one_types(opened: Any) -> None:

@@ -1,7 +1,6 @@
 """The page at `/`, in the browser of this machine."""
 
 import base64
-import dataclasses
 import hashlib
 import json
 import re
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 import tables
-from browsers import CONTRASTS, chromium
+from browsers import CONTRASTS, answer_of, assert_readable, chromium, watched_page
 from certificates import appended
 from concurrency import HANG
 from paths import MODELS
@@ -21,7 +20,6 @@ from servers import Server, serving
 
 from edge_runtime import Predictor
 from edge_runtime.contract.metadata_keys import SIGNATURE_KEY
-from edge_runtime.contract.signature import Input
 from edge_runtime.serve.page import page
 
 NAMES = ("penguins", "mass", "islands", "sales", "images", "tensors")
@@ -32,21 +30,11 @@ HOSTILE = "<script>hacked = 1</script>\"'><img src=x onerror='hacked = 1'>${hack
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     hostile = tmp_path_factory.mktemp("models") / "hostile.onnx"
-    hostile.write_bytes(appended((MODELS / "penguins.onnx").read_bytes(), SIGNATURE_KEY, hostile_signature()))
+    hostile.write_bytes(
+        appended((MODELS / "penguins.onnx").read_bytes(), SIGNATURE_KEY, tables.hostile_penguins(HOSTILE))
+    )
     with serving(*(MODELS / f"{name}.onnx" for name in SERVED), hostile, "--device", "cpu") as started:
         yield started
-
-
-def hostile_signature() -> str:
-    """Names, categories and labels that would be code, if the page took them for HTML or for words of a shell."""
-    signature = tables.PENGUINS
-    island, year = signature.inputs[1].features
-    island = dataclasses.replace(island, name=f"island {HOSTILE}", categories=(HOSTILE, *island.categories[1:]))
-    year = dataclasses.replace(year, name="constructor")
-    inputs = (signature.inputs[0], Input("text", (island, year)))
-    columns = (island.name, *signature.columns[1:-1], year.name)
-    labels = tuple(f"{label} {HOSTILE}" for label in signature.labels)
-    return dataclasses.replace(signature, inputs=inputs, columns=columns, labels=labels).to_json()
 
 
 @pytest.fixture(scope="module")
@@ -58,17 +46,14 @@ def browser() -> Iterator[Any]:
 @pytest.fixture
 def opened(browser: Any, server: Server) -> Iterator[Any]:
     """A function that opens the page of a model. At the end nothing is on the console, and all is the server's own."""
-    contexts, said, asked = [], [], []
+    contexts: list[Any] = []
+    said: list[str] = []
+    asked: list[str] = []
 
     def open_page(model: str, scheme: str = "light", width: int = 1400) -> Any:
         context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
         contexts.append(context)
-        shown = context.new_page()
-        shown.on("console", lambda message: said.append(message.text))
-        shown.on("pageerror", lambda error: said.append(str(error)))
-        shown.on("dialog", lambda dialog: said.append(dialog.message))
-        shown.on("request", lambda request: asked.append(request.url))
-        shown.set_default_timeout(HANG * 1000)
+        shown = watched_page(context, said, asked)
         shown.goto(f"{server.url}/#{model}")
         shown.locator("#call").wait_for()
         return shown
@@ -80,11 +65,6 @@ def opened(browser: Any, server: Server) -> Iterator[Any]:
     expected = ("400 (Bad Request)", "ERR_INTERNET_DISCONNECTED")
     assert [text for text in said if not any(one in text for one in expected)] == []
     assert all(url.startswith((f"{server.url}/", "data:")) for url in asked)
-
-
-def answer_of(shown: Any, text: str) -> None:
-    """Wait for an answer."""
-    shown.locator("#label", has_text=re.compile(f"^{re.escape(text)}$")).wait_for()
 
 
 def test_the_policy_allows_its_own_style_and_script_alone() -> None:
@@ -103,15 +83,8 @@ def test_the_policy_allows_its_own_style_and_script_alone() -> None:
 @pytest.mark.parametrize(("scheme", "width"), [("light", 360), ("dark", 1400), ("dark", 360), ("light", 1400)])
 def test_it_fits_and_can_be_read(opened: Any, model: str, scheme: str, width: int) -> None:
     shown = opened(model, scheme, width)
-    assert shown.evaluate("document.documentElement.scrollWidth") <= width
     assert shown.title() == f"{model} · edge-serve"
-    for contrast, text in shown.evaluate(CONTRASTS):
-        assert contrast >= 4.5, text
-    fields = "[...document.querySelectorAll('input, select')]"
-    unlabelled = f"{fields}.filter((one) => !one.labels.length && !one.ariaLabel && !one.ariaHidden).length"
-    assert shown.evaluate(unlabelled) == 0
-    ids = shown.evaluate("[...document.querySelectorAll('[id]')].map((one) => one.id)")
-    assert len(set(ids)) == len(ids)
+    assert_readable(shown, width)
 
 
 def test_a_row_is_answered_at_once(opened: Any) -> None:
