@@ -253,7 +253,7 @@ def _pool(writer: Writer, one: Operation) -> None:
                 if counts:
                     writer.line(f"{count}++;")
             else:
-                writer.line(f"if ({element} > {total}) {total} = {element};")
+                writer.line(f"{total} = larger_{dtype.name}({total}, {element});")
 
         slide(writer, window, places, sizes, found, used, take)
         divisor = f"({kind}){count}" if counts else _covered(writer, one, window, places)

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from edge_export.c_code.literals import Names, c_type, comment, literal, quoted
 from edge_export.c_code.memory import declarations
 from edge_export.c_code.prelude import FUNCTIONS, prelude
-from edge_export.c_code.rows import declared_names, row_face
+from edge_export.c_code.rows import RowFace, declared_names, row_face
 from edge_export.c_code.source import write_body
 from edge_export.c_code.static_graph import StaticGraph, Value
 from edge_export.tensors import Array
@@ -20,6 +20,7 @@ from edge_runtime.contract.category_codes import encode
 from edge_runtime.contract.signature import Signature
 
 _WIDTH = 116
+_IN_TESTS = ("crc_32", "reference_checksum", "fails", "row", "used", "failed")
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ def c_code(graph: StaticGraph, signature: Signature | None, name: str, in_8_bits
         ExportError: there is no C code for one of its operators.
     """
     prefix = Names().new(name)
-    names = Names([*FUNCTIONS, *declared_names(prefix), "crc_32"])
+    face = _face(signature, prefix)
+    names = Names([*FUNCTIONS, *declared_names(prefix), *(face.names if face else ()), "crc_32"])
     writer = write_body(graph, names, in_8_bits)
     parameters = [
         *(f"const {_parameter(value, writer.stored(value).name)}" for value in graph.inputs),
@@ -76,7 +78,7 @@ def c_code(graph: StaticGraph, signature: Signature | None, name: str, in_8_bits
     values = {
         **_named(name, prefix),
         "graph": graph,
-        "face": row_face(signature, prefix) if signature is not None and signature.has_features else None,
+        "face": face,
         "parameters": ", ".join(parameters),
         "constants": writer.constants,
         "constant_bytes": sum(array.nbytes for array in constants.values()),
@@ -97,7 +99,8 @@ def c_test(code: CCode, signature: Signature | None, reference: Iterable[Referen
         signature: what its rows mean, if that is known.
         reference: calls with what torch computes for them.
     """
-    names = Names(["crc_32", "reference_checksum"])
+    face = _face(signature, code.prefix)
+    names = Names([*declared_names(code.prefix), *(face.names if face else ()), *_IN_TESTS])
     batches = [_batch(code, signature, batch, number, names) for number, batch in enumerate(reference)]
     values = {
         "checksum": _checksum(code.constants.values()),
@@ -110,6 +113,10 @@ def c_test(code: CCode, signature: Signature | None, reference: Iterable[Referen
 def rendered(template: str, code: CCode, values: Mapping[str, Any]) -> str:
     """A file that belongs to the code of a model."""
     return _rendered(template, {**_named(code.name, code.prefix), **values})
+
+
+def _face(signature: Signature | None, prefix: str) -> RowFace | None:
+    return row_face(signature, prefix) if signature is not None and signature.has_features else None
 
 
 def _named(name: str, prefix: str) -> dict[str, str]:

@@ -81,17 +81,17 @@ class Names:
         """Begin with names that are taken besides C's own."""
         self._taken = {f"{name}{mark}" for name in _RESERVED.split() for mark in _MARKS} | {*reserved}
 
-    def new(self, wanted: str) -> str:
-        """An identifier like `wanted`, which may be any text."""
+    def new(self, wanted: str, *endings: str) -> str:
+        """An identifier like `wanted`, which may be any text; with each of the `endings` it is given once, too."""
         base = re.sub(r"\W", "_", wanted, flags=re.ASCII).strip("_") or "value"
         base = f"_{base}"[base[0].isalpha() :]
         if base.startswith("_"):
             # Such names belong to the compiler.
             base = f"value{base}"
         name, count = base, 2
-        while name in self._taken:
+        while not self._taken.isdisjoint(given := [name, *(f"{name}{ending}" for ending in endings)]):
             name, count = f"{base}_{count}", count + 1
-        self._taken.add(name)
+        self._taken.update(given)
         return name
 
 

@@ -68,17 +68,36 @@ class RowFace:
     texts: tuple[str, ...]
     threshold: str | None
 
+    @property
+    def names(self) -> list[str]:
+        """What the header declares of columns and labels."""
+        types = [column.type for column in self.columns if column.codes]
+        codes = [code for column in self.columns for code in column.codes]
+        return [*types, *(f"{one}_of" for one in types), *codes, *self.labels]
+
 
 def declared_names(prefix: str) -> list[str]:
-    """What every header may declare, whatever the columns are called."""
-    functions = ["answer", "checksum", "date", "label", "label_names", "predict", "predict_batch", "row", "run"]
-    constants = ["H", "INVALID", "LABELS", "MISSING_DATE", "OK"]
+    """What every header and every test may declare, whatever the columns are called."""
+    functions = [
+        "answer",
+        "checksum",
+        "date",
+        "label",
+        "label_names",
+        "predict",
+        "predict_batch",
+        "row",
+        "run",
+        "verify",
+    ]
+    constants = ["H", "INVALID", "LABELS", "MISSING_DATE", "OK", "WITHOUT_MAIN"]
     return [*(f"{prefix}_{one}" for one in functions), *(f"{prefix.upper()}_{one}" for one in constants)]
 
 
 def row_face(signature: Signature, prefix: str) -> RowFace:
     """The names and types for the rows of a signature; what is not in a struct begins with `prefix`."""
-    fields, names = Names(), Names(declared_names(prefix))
+    # Some of what is declared are macros, which would replace the names of members, too.
+    fields, names = Names(declared_names(prefix)), Names(declared_names(prefix))
     columns = {feature.name: _column(feature, prefix, fields, names) for feature in signature.features}
     arrays = Names(["row", "answer", "found", "best", *declared_names(prefix)])
     inputs = [
@@ -105,11 +124,12 @@ def _column(feature: Feature, prefix: str, fields: Names, names: Names) -> Colum
     codes: Sequence[str] = ()
     kind = "int64_t" if feature.kind == "date" else "float"
     if feature.kind == "categorical":
-        kind = names.new(f"{prefix}_{field}")
+        kind = names.new(f"{prefix}_{field}", "_of")
         words = ("UNKNOWN", "MISSING", *(str(each).upper() for each in feature.categories))
         codes = [names.new(f"{prefix.upper()}_{field.upper()}_{word}") for word in words]
     pairs = zip(map(str, feature.categories), codes[FIRST_CATEGORY:], strict=True)
-    spelled = tuple(sorted(pairs, key=lambda pair: pair[0].encode()))
+    # In C, a string ends at its first null character: no text is such a category.
+    spelled = tuple(sorted((pair for pair in pairs if "\0" not in pair[0]), key=lambda pair: pair[0].encode()))
     return Column(feature, field, kind, _note(feature), _invalid(feature, f"row->{field}"), tuple(codes), spelled)
 
 

@@ -30,6 +30,8 @@ from edge_runtime.contract.terminal import one_line
 
 # A compiler takes a second and 200 MB for each million numbers, in each of the ways in which it is tried.
 _MOST_WEIGHTS = 16 * 2**20
+# A thread has 8 MiB of stack where Linux is as it comes, and a program that takes more ends without a word.
+_MOST_STACK = 4 * 2**20
 # Roughly in nanoseconds: letting other threads run takes 50 of them.
 _LONG = 2000
 
@@ -61,8 +63,8 @@ def verified_code(plan: Plan, reference: Reference, model: ModelProto) -> Verifi
 
     Raises:
         ParityError: as compiled in one of the ways, it does not compute what torch computes.
-        ExportError: there is no C code for an operator, an input has no fixed size, the weights are too large, there is
-            no compiler, or it does not pass its own test.
+        ExportError: there is no C code for an operator, an input has no fixed size, the weights or what a call takes of
+            the stack are too large, there is no compiler, or it does not pass its own test.
     """
     program, progress = plan.program, plan.choices.progress
     path = plan.path(Format.C, Precision.FLOAT32)
@@ -71,6 +73,7 @@ def verified_code(plan: Plan, reference: Reference, model: ModelProto) -> Verifi
     commands = builds()
     code = c_code(static_graph(model, {BATCH: 1}), program.signature, path.stem)
     _check_outputs(code, program)
+    _check_stack(code)
     comparisons, run = _compared(plan, reference, code, path, commands)
     for comparison in comparisons:
         if not comparison.holds:
@@ -178,6 +181,14 @@ def _check_outputs(code: CCode, program: Program) -> None:
             raise ExportError(
                 f"C code computes one row at a time, but the output {value.name!r} belongs to the whole batch"
             )
+
+
+def _check_stack(code: CCode) -> None:
+    if code.working_bytes > _MOST_STACK:
+        raise ExportError(
+            f"C code is for small models: a call may take {_MOST_STACK / 2**20:.0f} MiB of the stack, and this one "
+            f"takes {code.working_bytes / 2**20:.1f}; export onnx or ort"
+        )
 
 
 def _compared(

@@ -53,6 +53,14 @@ def test_pooling(kind: str) -> None:
     )
 
 
+def test_the_largest_of_a_window_with_nan_is_nan() -> None:
+    x = np.zeros((1, 1, 4, 4), np.float32)
+    x[0, 0, 0, 1] = np.nan
+    node = helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[2, 2], strides=[2, 2])
+    found = run_in_c(model_of([node], {"x": x}, ["y"]), {"x": x})["y"]
+    np.testing.assert_array_equal(found, [[[[np.nan, 0], [0, 0]]]])
+
+
 def test_padding_counts_if_it_is_said_to() -> None:
     attributes: dict[str, Any] = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "count_include_pad": 1}
     assert_like_onnxruntime(Case("AveragePool", [normal(1, 2, 5, 5)], attributes=attributes))

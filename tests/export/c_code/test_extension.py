@@ -123,6 +123,7 @@ def test_any_row_that_both_take_has_one_answer(row: tuple[Any, ...]) -> None:
         (4, 3, "island: 3 is not a string"),
         (4, b"Dream", "island: b'Dream' is not a string"),
         (4, "\ud800", "island: .* is not a category"),
+        (4, "Dream\0", r"island: 'Dream\\x00' is not a category"),
         (5, 1.5, "code: 1.5 is not an integer"),
         (5, True, "code: True is not an integer"),
         (5, None, "code: the value is missing"),
@@ -161,6 +162,21 @@ def test_an_error_in_an_object_of_the_row_does_not_get_lost() -> None:
 
     with pytest.raises(ValueError, match=r"mass: .*Angry.* is not a number"):
         both()[0].predict_one([Angry(), *ROW[1:]])
+
+
+def test_a_value_may_take_itself_out_of_the_row() -> None:
+    class Leaving:
+        @property
+        def shape(self) -> tuple[int, ...]:
+            row.clear()
+            return (1,)
+
+        def __repr__(self) -> str:
+            return f"with {sys.getrefcount(self)} references"
+
+    row = [Leaving(), *ROW[1:]]
+    with pytest.raises(ValueError, match=r"mass: with \d references is not a number"):
+        both()[0].predict_one(row)
 
 
 def test_regression_gives_a_float() -> None:

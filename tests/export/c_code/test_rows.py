@@ -54,3 +54,19 @@ def test_no_name_is_that_of_something_else_in_the_header() -> None:
     assert not {column.type for column in face.columns} & {"model_row", "model_answer", "model_label"}
     assert "MODEL_LABELS" not in {code for column in face.columns for code in column.codes}
     assert face.inputs[0].name != "MODEL_OK"
+
+
+def test_no_name_is_that_of_a_function_or_of_a_macro() -> None:
+    names = ("verify", "sex", "sex_of", "without", "MODEL_H")
+    features = tuple(Feature(name, kind="categorical", categories=("S", "main")) for name in names)
+    face = row_face(Signature(inputs=(Input("x", features),), labels=("no", "yes"), output="p"), "model")
+    assert [column.type for column in face.columns] == [
+        "model_verify_2",
+        "model_sex",
+        "model_sex_of_2",
+        "model_without",
+        "model_MODEL_H_2",
+    ]
+    assert "MODEL_WITHOUT_MAIN" not in face.names
+    assert "MODEL_H" not in {column.field for column in face.columns}
+    assert len(set(face.names)) == len(face.names)

@@ -159,6 +159,14 @@ def test_rows_that_depend_on_each_other_are_refused(tmp_path: Path) -> None:
         export(layer(mixed), rows(), tmp_path / "net.onnx", formats=["c"])
 
 
+def test_code_that_takes_too_much_of_the_stack_is_refused(tmp_path: Path) -> None:
+    net = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 1, 400)).eval()
+    message = r"a call may take 4 MiB of the stack, and this one takes \d+\.\d; export onnx or ort"
+    with pytest.raises(ExportError, match=message):
+        export(net, (torch.zeros(2, 1, 400, 400),), tmp_path / "net.onnx", formats=["c"])
+    assert names(tmp_path) == []
+
+
 def test_weights_that_are_too_large_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(c_files, "_MOST_WEIGHTS", 100)
     with pytest.raises(ExportError, match="C code is for small models"):
