@@ -29,6 +29,20 @@ def _compared(sign: str) -> Expression:
     return lambda one, given: f"{given[0]} {sign} {given[1]}"
 
 
+def _ordered(sign: str, above: str) -> Expression:
+    """A comparison, as C writes it or with a function for `above`, which compilers do not call always true or false."""
+
+    def expression(one: Operation, given: Sequence[str]) -> str:
+        dtype = one.input(0).dtype
+        if dtype.kind in "iu":
+            limits = np.iinfo(dtype)
+            if {literal(limits.min, dtype), literal(limits.max, dtype)}.intersection(given):
+                return above.format(f"is_above_{dtype.name}", *given)
+        return f"{given[0]} {sign} {given[1]}"
+
+    return expression
+
+
 def _number(value: float, one: Operation) -> str:
     return literal(one.output.dtype.type(value), one.output.dtype)
 
@@ -60,6 +74,14 @@ def _modulo(one: Operation, given: Sequence[str]) -> str:
         return f"{of_type('fmod', one.output.dtype)}({given[0]}, {given[1]})"
     name = "remainder" if one.attributes.get("fmod") else "modulo"
     return f"{name}_{_suffix(one)}({given[0]}, {given[1]})"
+
+
+def _shifted(one: Operation, given: Sequence[str]) -> str:
+    """ONNX shifts unsigned integers only; C may not shift by as many places as there are."""
+    dtype = one.output.dtype
+    sign = "<<" if one.attributes["direction"] == "LEFT" else ">>"
+    shifted = f"({c_type(dtype)})(1u * {given[0]} {sign} {given[1]})"
+    return f"{given[1]} < {8 * dtype.itemsize} ? {shifted} : 0"
 
 
 def _power(one: Operation, given: Sequence[str]) -> str:
@@ -106,6 +128,9 @@ def _cast(one: Operation, given: Sequence[str]) -> str:
     if after.kind == "b":
         return f"{given[0]} != 0"
     if before.kind == "f" and after.kind in "iu":
+        # Numbers that do not fit into fewer bits are cut from 32 bits, as torch and ONNX Runtime do.
+        if after.itemsize < 4 or after == np.int32:
+            return f"({c_type(after)})truncated_to_int32({given[0]})"
         return f"({c_type(after)})truncated({given[0]})"
     return f"({c_type(after)}){given[0]}"
 
@@ -164,6 +189,11 @@ EXPRESSIONS: Mapping[str, Expression] = {
     "Asinh": _function("asinh"),
     "Atan": _function("atan"),
     "Atanh": _function("atanh"),
+    "BitShift": _shifted,
+    "BitwiseAnd": _compared("&"),
+    "BitwiseNot": lambda one, given: f"~{given[0]}",
+    "BitwiseOr": _compared("|"),
+    "BitwiseXor": _compared("^"),
     "Cast": _cast,
     "Ceil": _function("ceil"),
     "Celu": lambda one, given: (
@@ -181,8 +211,8 @@ EXPRESSIONS: Mapping[str, Expression] = {
     "Exp": _function("exp"),
     "Floor": _function("floor"),
     "Gelu": _gelu,
-    "Greater": _compared(">"),
-    "GreaterOrEqual": _compared(">="),
+    "Greater": _ordered(">", "{}({}, {})"),
+    "GreaterOrEqual": _ordered(">=", "!{0}({2}, {1})"),
     "HardSigmoid": _hard_sigmoid,
     "HardSwish": lambda one, given: (
         f"{given[0]} * within_0_and_1_{_suffix(one)}({given[0]} * {_number(1 / 6, one)} + {_number(0.5, one)})"
@@ -190,8 +220,8 @@ EXPRESSIONS: Mapping[str, Expression] = {
     "IsInf": _is_infinite,
     "IsNaN": lambda one, given: f"isnan({given[0]})",
     "LeakyRelu": _leaky_relu,
-    "Less": _compared("<"),
-    "LessOrEqual": _compared("<="),
+    "Less": _ordered("<", "{0}({2}, {1})"),
+    "LessOrEqual": _ordered("<=", "!{}({}, {})"),
     "Log": _function("log"),
     "Max": _minmax(">"),
     "Min": _minmax("<"),

@@ -33,10 +33,17 @@ def _of_floats() -> Iterator[tuple[str, str]]:
             )
         above = "a > b || (isnan(a) && !isnan(b))"
         yield f"is_above_{dtype}", f"bool is_above_{dtype}({kind} a, {kind} b) {{\n    return {above};\n}}"
+    # What does not fit, and NaN, become what x86-64 and ONNX Runtime make of them.
     yield (
         "truncated",
         """int64_t truncated(double x) {
     return x >= -9223372036854775808.0 && x < 9223372036854775808.0 ? (int64_t)x : INT64_MIN;
+}""",
+    )
+    yield (
+        "truncated_to_int32",
+        """int32_t truncated_to_int32(double x) {
+    return x > -2147483649.0 && x < 2147483648.0 ? (int32_t)x : INT32_MIN;
 }""",
     )
 
@@ -55,23 +62,24 @@ def _of_integers() -> Iterator[tuple[str, str]]:
         for name, sign in (("smaller", "<"), ("larger", ">")):
             yield f"{name}_{dtype}", f"{kind} {name}_{dtype}({kind} a, {kind} b) {{\n    return a {sign} b ? a : b;\n}}"
         minus = f"b == -1 ? ({kind})(0 - ({unsigned})a) : " if dtype[0] != "u" else ""
+        # The outer conversions: what sanitizers add makes gcc warn of the choice between an int and 8 bits.
         yield (
             f"divide_{dtype}",
-            f"{kind} divide_{dtype}({kind} a, {kind} b) {{\n    return b == 0 ? 0 : {minus}({kind})(a / b);\n}}",
+            f"{kind} divide_{dtype}({kind} a, {kind} b) {{\n    return ({kind})(b == 0 ? 0 : {minus}a / b);\n}}",
         )
         guard = "b == 0 || b == -1" if dtype[0] != "u" else "b == 0"
         yield (
             f"remainder_{dtype}",
-            f"{kind} remainder_{dtype}({kind} a, {kind} b) {{\n    return {guard} ? 0 : ({kind})(a % b);\n}}",
+            f"{kind} remainder_{dtype}({kind} a, {kind} b) {{\n    return ({kind})({guard} ? 0 : a % b);\n}}",
         )
         yield (
             f"modulo_{dtype}",
             f"""{kind} modulo_{dtype}({kind} a, {kind} b) {{
-    const {kind} rest = {guard} ? 0 : ({kind})(a % b);
-    return rest != 0 && (rest < 0) != (b < 0) ? ({kind})(rest + b) : rest;
+    const {kind} rest = ({kind})({guard} ? 0 : a % b);
+    return ({kind})(rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest);
 }}"""
             if dtype[0] != "u"
-            else f"{kind} modulo_{dtype}({kind} a, {kind} b) {{\n    return {guard} ? 0 : ({kind})(a % b);\n}}",
+            else f"{kind} modulo_{dtype}({kind} a, {kind} b) {{\n    return ({kind})({guard} ? 0 : a % b);\n}}",
         )
         below = "a == 1 ? 1 : a == -1 ? (b % 2 != 0 ? -1 : 1) : 0" if dtype[0] != "u" else "a == 1 ? 1 : 0"
         yield (

@@ -109,6 +109,17 @@ def test_comparisons() -> None:
     )
 
 
+def test_comparisons_with_the_limits_of_a_type() -> None:
+    kinds = ("Greater", "GreaterOrEqual", "Less", "LessOrEqual")
+    assert_like_onnxruntime(
+        *(
+            Case(kind, [np.array([limits.min, 0, 1, limits.max], limits.dtype)], [np.array(limit, limits.dtype)])
+            for kind, limits in product(kinds, [np.iinfo(dtype) for dtype in (np.uint8, np.int32, np.int64)])
+            for limit in (limits.min, limits.max)
+        )
+    )
+
+
 def test_booleans_and_choices() -> None:
     assert_like_onnxruntime(
         *(Case(kind, [FLAGS[:, None], FLAGS]) for kind in ("And", "Or", "Xor")),
@@ -134,6 +145,33 @@ def test_casts() -> None:
     kinds = {np.float32: 1, np.float64: 11, np.int32: 6, np.int64: 7, np.bool_: 9}
     assert_like_onnxruntime(
         *(Case("Cast", [values], attributes={"to": kinds[to]}) for to, values in product(kinds, (FINITE, SMALL, FLAGS)))
+    )
+
+
+def test_casts_of_what_does_not_fit() -> None:
+    values = np.array([np.nan, np.inf, 3e9, -3e9, 1e20, 70000, 300, -5], np.float32)
+    kinds = {np.int8: 3, np.int16: 5, np.uint8: 2, np.int32: 6}
+    inputs = {"x": values}
+    nodes = [helper.make_node("Cast", ["x"], [f"y{kind}"], to=kind) for kind in kinds.values()]
+    found = run_in_c(model_of(nodes, inputs, [f"y{kind}" for kind in kinds.values()]), inputs)
+    lowest = -(2**31)
+    for dtype, kind in kinds.items():
+        expected = np.array([lowest, lowest, lowest, lowest, lowest, 70000, 300, -5], np.int64).astype(dtype)
+        np.testing.assert_array_equal(found[f"y{kind}"], expected)
+
+
+def test_bits() -> None:
+    unsigned = [np.array([0, 1, 5, 200, 255], dtype) for dtype in (np.uint8, np.uint16, np.uint32, np.uint64)]
+    places = [np.array([0, 7, 3, 1, 2], values.dtype) for values in unsigned]
+    assert_like_onnxruntime(
+        *(Case(f"Bitwise{kind}", [SMALL, SMALL[::-1].copy()]) for kind in ("And", "Or", "Xor")),
+        *(Case("BitwiseNot", [values]) for values in (LARGE, SMALL, *unsigned)),
+        *(
+            Case("BitShift", pair, attributes={"direction": direction})
+            for pair in zip(unsigned, places, strict=True)
+            if pair[0].itemsize != 2
+            for direction in ("LEFT", "RIGHT")
+        ),
     )
 
 

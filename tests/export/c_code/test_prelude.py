@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_export.c_code.compiler import WARNINGS, compile_c, compilers
+from edge_export.c_code.compiler import WARNINGS, compile_c, compilers, sanitized_builds
 from edge_export.c_code.prelude import FUNCTIONS, prelude
 
 
@@ -22,7 +22,7 @@ def test_all_of_them_compile_without_a_warning(tmp_path: Path) -> None:
         "#include <math.h>\n#include <stdbool.h>\n#include <stdint.h>\n"
         f"{prelude(calls)}\nint main(void) {{\n    return 0;\n}}\n"
     )
-    for command in compilers():
+    for command in [*compilers(), *sanitized_builds()]:
         # clang warns of inline functions that nobody calls.
         compile_c((*command, *WARNINGS, "-Wno-unused-function"), [source], tmp_path / "all")
 
