@@ -90,7 +90,10 @@ test: $(READY)  ## run the tests, and those of what users meet again on the buil
 
 test-all: $(READY)  ## run what `make test` leaves out: long searches, kills, every module, the pages of the docs, old versions
 	@HYPOTHESIS_PROFILE=all $(PYTEST) -m 'slow or hypothesis'
-	@$(MAKE) --no-print-directory coverage test-oldest test-scale test-hosts test-web test-arm64 test-cortex-m verify-everywhere
+	@$(MAKE) --no-print-directory coverage
+# Two lanes, since most of these keep one processor busy or wait for packages. What shares artifacts is in one lane.
+	@printf '%s\n' 'test-arm64 verify-everywhere test-scale' 'test-oldest test-hosts test-web test-cortex-m' | \
+		xargs -P 2 -L 1 $(MAKE) --no-print-directory
 
 coverage: .coverage  ## hold the branches of the runtime that its fast tests run to a floor; `make test` has measured them
 	@$(BIN)/coverage report
@@ -126,7 +129,7 @@ test-clients: $(READY)  ## run packages that carry ONNX models on Predictor, in 
 	$(BUILD_WHEEL)
 	@$(PYTHON) -m venv --clear build/$@
 	@build/$@/$(SCRIPTS)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-		"$$(echo build/wheel/*.whl)[cpu]" pytest hypothesis $(CLIENTS_NEED)
+		"$$(echo build/wheels/$@/*.whl)[cpu]" pytest hypothesis $(CLIENTS_NEED)
 	@build/$@/$(SCRIPTS)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 		--no-deps $(CLIENTS)
 	@build/$@/$(SCRIPTS)/python -m pytest tests/clients/replaced_sessions.py
@@ -135,7 +138,7 @@ test-scale: $(READY)  ## score on Ray, Spark, Dask, DuckDB and Polars (docs/scal
 	$(BUILD_WHEEL)
 	@$(PYTHON) -m venv --clear build/$@
 	@build/$@/$(SCRIPTS)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-		"$$(echo build/wheel/*.whl)[cpu,ray]" pytest hypothesis pandas polars 'dask[dataframe]>=2025.1' 'duckdb>=1.2' 'pyspark>=4.0'
+		"$$(echo build/wheels/$@/*.whl)[cpu,ray]" pytest hypothesis pandas polars 'dask[dataframe]>=2025.1' 'duckdb>=1.2' 'pyspark>=4.0'
 	@build/$@/$(SCRIPTS)/python -m pytest -p no:cacheprovider -W default tests/scale/engines.py tests/runtime/scoring/test_ray_engine.py
 
 # 330 MB of packages, of which the parts that are needed stay in build/hosts. What cannot be had here is skipped, with the reason.
@@ -180,25 +183,25 @@ endif
 
 verify-everywhere: $(READY) $(WEB_READY)  ## replay today's artifacts under old and new ONNX Runtimes, on arm64, under Node and in browsers
 	$(BUILD_WHEEL)
-	@$(BIN)/python -m tests.everywhere "$$(echo build/wheel/*.whl)"
+	@$(BIN)/python -m tests.everywhere "$$(echo build/wheels/$@/*.whl)"
 
 test-cortex-m: $(READY)  ## test models in C on an emulated Cortex-M4 and M0, measure them, and change them to be refused
 	@$(BIN)/python -m tests.everywhere.cortex_m
 
 test-arm64: $(READY)  ## test the wheel on an emulated arm64, and replay today's artifacts there
 	$(BUILD_WHEEL)
-	@$(BIN)/python -m tests.everywhere.arm64_tests "$$(echo build/wheel/*.whl)"
+	@$(BIN)/python -m tests.everywhere.arm64_tests "$$(echo build/wheels/$@/*.whl)"
 
 define BUILD_WHEEL
-@rm -rf build/wheel
-@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheel .
+@rm -rf build/wheels/$@
+@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheels/$@ .
 endef
 
 define TEST_WHEEL
 $(BUILD_WHEEL)
 @$(PYTHON) -m venv --clear build/$@
 @build/$@/$(SCRIPTS)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) \
-	"$$(echo build/wheel/*.whl)[$(EXTRA)]" pytest pytest-xdist hypothesis
+	"$$(echo build/wheels/$@/*.whl)[$(EXTRA)]" pytest pytest-xdist hypothesis
 @EDGE_PREDICT_WHEEL=$(EXTRA) build/$@/$(SCRIPTS)/pytest $(SHARED) $(WARNINGS) -m 'not slow' $(TESTS)
 endef
 

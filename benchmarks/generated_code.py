@@ -1,16 +1,18 @@
-"""One row in generated code and in a browser, beside `predict_one`, `session.run` and another generator of C.
+"""One row in generated code and in a browser, beside `predict_one`, `session.run` and other generators of C.
 
     .venv/bin/python -m benchmarks.generated_code [--rounds 40]
 
-Run it on a machine that does nothing else. emx-onnx-cgen comes with `make bench`; Node and Chromium are timed where
-they are installed and the npm package is built.
+Run it on a machine that does nothing else. emx-onnx-cgen comes with `make bench`; onnx2c is timed where it is on the
+PATH, Node and Chromium where they are installed and the npm package is built.
 """
 
 import argparse
 import contextlib
 import ctypes
+import functools
 import importlib.machinery
 import importlib.util
+import itertools
 import json
 import random
 import shutil
@@ -35,7 +37,7 @@ from edge_runtime import Predictor
 
 ROOT = Path(__file__).parents[1]
 OPTIONS = {"-O2": ("-O2",), "-O3 -march=native": ("-O3", "-march=native")}
-OURS, OTHER = "C function", "emx-onnx-cgen's C"
+OURS, OTHERS = "C function", ("emx-onnx-cgen's C", "onnx2c's C")
 EXTENSION, ONE, SESSION = "extension, from a list", "predict_one, from a list", "session.run, from an array"
 # Few weights, so that the source is compiled in seconds.
 MODELS = ("2-5-1", "30-64-64-3", "CNN")
@@ -89,22 +91,24 @@ def contestants(model: Model, folder: Path, opened: contextlib.ExitStack) -> Ite
         call = f"net_run(rows + (row % {_ROWS}) * {rows[0].size}, answer)"
         source = ['#include "net.h"', _timer(call)]
         yield f"{OURS}, {name}", _compiled(folder, [made["c"]], source, (*options, f"-I{folder}"), rows)
-    if importlib.util.find_spec("emx_onnx_cgen"):
-        generated = _by_emx(made["onnx"], folder)
-        for name, options in OPTIONS.items():
-            call = f"model((void *)(rows + (row % {_ROWS}) * {rows[0].size}), (void *)answer)"
-            yield f"{OTHER}, {name}", _compiled(folder, [generated], ["void model();", _timer(call)], options, rows)
+    fixed = _of_one_row(made["onnx"], folder)
+    for other, generate in zip(OTHERS, (_by_emx, _by_onnx2c), strict=True):
+        if (generated := generate(fixed, folder)) is not None:
+            for name, options in OPTIONS.items():
+                call = f"model((void *)(rows + (row % {_ROWS}) * {rows[0].size}), (void *)answer)"
+                source = ["void model();", _timer(call)]
+                yield f"{other}, {name}", _compiled(folder, [generated], source, options, rows)
     # Threads that wait for the next call would take the time of the others.
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(made["onnx"], settings, providers=["CPUExecutionProvider"])
     predictor = Predictor(made["onnx"], device="cpu")
     row, name = rows[0].tolist(), session.get_inputs()[0].name
-    yield SESSION, _python(lambda: session.run(None, {name: rows[:1]}))
+    yield SESSION, _python(functools.partial(session.run, None), {name: rows[:1]})
     if not model.labelled:
         return
-    yield EXTENSION, _python_one(_module(made["extension"], folder).predict_one, row)
-    yield ONE, _python_one(predictor.predict_one, row)
+    yield EXTENSION, _python(_module(made["extension"], folder).predict_one, row)
+    yield ONE, _python(predictor.predict_one, row)
     if not (ROOT / "runtime" / "web" / "dist" / "index.js").exists():
         return
     if node := shutil.which("node"):
@@ -148,8 +152,8 @@ def _compiled(folder: Path, sources: list[Path], lines: list[str], options: tupl
     return timed
 
 
-def _by_emx(path: Path, folder: Path) -> Path:
-    """The C that emx-onnx-cgen makes of a model with a batch of one, summed as float32 sums."""
+def _of_one_row(path: Path, folder: Path) -> Path:
+    """The model with a batch of one, as other generators want it."""
     model = onnx.load(path)
     del model.metadata_props[:]
     for tensor in (*model.graph.input, *model.graph.output, *model.graph.value_info):
@@ -157,30 +161,40 @@ def _by_emx(path: Path, folder: Path) -> Path:
             if axis.dim_param:
                 axis.dim_value = 1
     onnx.save(model, folder / "fixed.onnx")
+    return folder / "fixed.onnx"
+
+
+def _by_emx(path: Path, folder: Path) -> Path | None:
+    """The C of emx-onnx-cgen, which sums in float32 as the others do; None where it is not installed."""
+    if importlib.util.find_spec("emx_onnx_cgen") is None:
+        return None
     output = folder / "emx.c"
     command = [sys.executable, "-m", "emx_onnx_cgen", "compile", "--model-name", "model"]
-    command += ["--fp32-accumulation-strategy", "simple", str(folder / "fixed.onnx"), str(output)]
+    command += ["--fp32-accumulation-strategy", "simple", str(path), str(output)]
     subprocess.run(command, check=True, capture_output=True)
     return output
 
 
-def _python(call: Callable[[], object]) -> Timed:
+def _by_onnx2c(path: Path, folder: Path) -> Path | None:
+    """The C of onnx2c; None where it is not installed or refuses the model."""
+    if (program := shutil.which("onnx2c")) is None:
+        return None
+    done = subprocess.run([program, "-f", "model", str(path)], capture_output=True, text=True)
+    if done.returncode:
+        print(f"onnx2c: {done.stderr.strip()}")
+        return None
+    output = folder / "onnx2c.c"
+    output.write_text(done.stdout)
+    return output
+
+
+def _python(function: Callable[[Any], object], argument: Any) -> Timed:
+    """A function, without another function around it."""
+
     def timed(count: int) -> float:
         start = time.perf_counter()
         for _ in range(count):
-            call()
-        return (time.perf_counter() - start) / count
-
-    return timed
-
-
-def _python_one(function: Callable[[Any], object], row: Any) -> Timed:
-    """A function of a row, without another function around it."""
-
-    def timed(count: int) -> float:
-        start = time.perf_counter()
-        for _ in range(count):
-            function(row)
+            function(argument)
         return (time.perf_counter() - start) / count
 
     return timed
@@ -242,10 +256,10 @@ def print_goals(samples: dict[str, dict[str, list[float]]]) -> None:
     """Each goal, and what was measured."""
     print("\ngoals")
     for name, found in samples.items():
-        for option in OPTIONS:
-            if f"{OTHER}, {option}" in found:
-                over = ratio(found[f"{OURS}, {option}"], found[f"{OTHER}, {option}"])["median"]
-                print(f"  {name}: {OURS} over {OTHER}, {option}: at most 1: {over:.2f}")
+        for other, option in itertools.product(OTHERS, OPTIONS):
+            if f"{other}, {option}" in found:
+                over = ratio(found[f"{OURS}, {option}"], found[f"{other}, {option}"])["median"]
+                print(f"  {name}: {OURS} over {other}, {option}: at most 1: {over:.2f}")
     example = samples["2-5-1"]
     print(f"  extension, the example from a list: at most 0.1 us: {summary(example[EXTENSION])['median'] * 1e6:.3f}")
     part = ratio(example[EXTENSION], example[ONE])["median"]
