@@ -75,29 +75,27 @@ def slide(
     places: Sequence[str],
     given: Sequence[int],
     found: Sequence[int],
-    first: int,
     body: Callable[[list[str], list[str]], None],
 ) -> None:
     """Go through what the window sees at `places`: `body` is given where it is in the input and in the window."""
 
-    def along(axis: int, used: int, seen: list[str], steps: list[str]) -> None:
+    def along(axis: int, seen: list[str], steps: list[str]) -> None:
         if axis == len(given):
             body(seen, steps)
             return
-        with writer.loops([window.sizes[axis]], used) as (step,):
+        with writer.loops([window.sizes[axis]]) as (step,):
             place = _seen(window, axis, places[axis], step)
             conditions, is_bounded = _inside(window, axis, place, given[axis], found[axis])
-            after = used + (step != "0")
             if not is_bounded:
-                along(axis + 1, after, [*seen, place], [*steps, step])
+                along(axis + 1, [*seen, place], [*steps, step])
                 return
             name = writer.names.new("at")
             writer.line(f"const int {name} = {place};")
             conditions = [condition.replace(place, name, 1) for condition in conditions]
             with writer.block(f"if ({' && '.join(conditions)})"):
-                along(axis + 1, after, [*seen, name], [*steps, step])
+                along(axis + 1, [*seen, name], [*steps, step])
 
-    along(0, first, [], [])
+    along(0, [], [])
 
 
 def _conv(writer: Writer, one: Operation) -> None:
@@ -118,13 +116,12 @@ def _conv_by_planes(writer: Writer, one: Operation) -> None:
     weights, scale = _weights(writer, weight, groups)
     biases = None if bias is None else writer.stored(bias)
     with writer.loops([given.shape[0], groups, per_group]) as (image, group, output):
-        used = sum(place != "0" for place in (image, group, output))
         plane = target.at([image, group, output], [target.strides[0], target.strides[1] * per_group, target.strides[1]])
         plane = replace(plane, strides=target.strides[2:])
-        with writer.loops(found, used) as places:
+        with writer.loops(found) as places:
             start = "0" if biases is None else biases.element([group, output], [per_group, 1])
             writer.line(f"{plane.element(places)} = {start};")
-        with writer.loops([inputs, *kernel], used) as (channel, *steps):
+        with writer.loops([inputs, *kernel]) as (channel, *steps):
             name = writer.names.new("weight")
             index = [group, *steps, channel, output]
             factor = "" if scale is None else f"{scale.element(index)} * (float)"
@@ -179,30 +176,27 @@ def _conv_by_places(writer: Writer, one: Operation) -> None:
         return "0" if biases is None else biases.element([group, output], [per_group, 1])
 
     with writer.loops([batch, *found]) as (image, *places):
-        used = sum(place != "0" for place in (image, *places))
         total = writer.names.new("total")
         kind = c_type(one.output.dtype)
-        with writer.loops([groups], used) as (group,):
-            after = used + (group != "0")
+        with writer.loops([groups]) as (group,):
             writer.line(f"{kind} {total}[{per_group}];")
-            with writer.loops([per_group], after) as (output,):
+            with writer.loops([per_group]) as (output,):
                 writer.line(f"{total}[{output}] = {'0' if scale else added(group, output)};")
 
             def add(seen: list[str], steps: list[str]) -> None:
-                used_inside = after + sum(step != "0" for step in steps)
-                with writer.loops([inputs], used_inside) as (channel,):
+                with writer.loops([inputs]) as (channel,):
                     element = stored.element(
                         [image, group, channel, *seen],
                         [stored.strides[0], stored.strides[1] * inputs, *stored.strides[1:]],
                     )
                     value = writer.names.new("x")
                     writer.line(f"const {kind} {value} = {element};")
-                    with writer.loops([per_group], used_inside + (channel != "0")) as (output,):
+                    with writer.loops([per_group]) as (output,):
                         factor = f"{'(float)' if scale else ''}{weights.element([group, *steps, channel, output])}"
                         writer.line(f"{total}[{output}] += {value} * {factor};")
 
-            slide(writer, window, places, sizes, found, after, add)
-            with writer.loops([per_group], after) as (output,):
+            slide(writer, window, places, sizes, found, add)
+            with writer.loops([per_group]) as (output,):
                 place = target.element(
                     [image, group, output, *places],
                     [target.strides[0], target.strides[1] * per_group, *target.strides[1:]],
@@ -237,7 +231,6 @@ def _pool(writer: Writer, one: Operation) -> None:
     is_mean = one.kind == "AveragePool"
     counts_all = one.attributes.get("count_include_pad", 0)
     with writer.loops(one.output.shape) as (image, channel, *places):
-        used = sum(place != "0" for place in (image, channel, *places))
         total, count = writer.names.new("total" if is_mean else "largest"), writer.names.new("count")
         is_cut = any(_inside(window, axis, "at", sizes[axis], found[axis])[1] for axis in range(len(sizes)))
         counts = is_mean and is_cut and not counts_all
@@ -255,7 +248,7 @@ def _pool(writer: Writer, one: Operation) -> None:
             else:
                 writer.line(f"{total} = larger_{dtype.name}({total}, {element});")
 
-        slide(writer, window, places, sizes, found, used, take)
+        slide(writer, window, places, sizes, found, take)
         divisor = f"({kind}){count}" if counts else _covered(writer, one, window, places)
         result = f"{total} / {divisor}" if is_mean else total
         writer.line(f"{target.element([image, channel, *places])} = {result};")

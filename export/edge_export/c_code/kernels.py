@@ -22,7 +22,7 @@ def write_kernel(writer: Writer, operations: Sequence[Operation], needed: Collec
         needed: the values that are used by others than these.
     """
     shape = operations[0].output.shape
-    inner = {operation.output for operation in operations}
+    inner = dict.fromkeys(operation.output for operation in operations)
     outer = list(
         dict.fromkeys(
             one for operation in operations for one in operation.inputs if one is not None and one not in inner

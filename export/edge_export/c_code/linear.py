@@ -28,7 +28,6 @@ def product(
     target: Stored,
     sizes: tuple[int, int, int],
     start: str,
-    first: int = 0,
     scale: Stored | None = None,
 ) -> None:
     """target[i, j] = start + the sum over k of given[i, k] * weights[k, j], times a scale for j if there is one.
@@ -43,28 +42,27 @@ def product(
         target: with strides for the axes i and j.
         sizes: of i, k and j.
         start: what is added, an expression of i and j.
-        first: how many variables of loops are in use.
         scale: of weights in 8 bits, with strides for the axes k and j, of which that for k is 0.
     """
     rows, inner, columns = sizes
     if inner <= _FEW_TERMS and scale is None:
-        with writer.loops([rows, columns], first) as (i, j):
+        with writer.loops([rows, columns]) as (i, j):
             terms = [f"{given.element([i, str(k)])} * {weights.element([str(k), j])}" for k in range(inner)]
             before = start.format(i=i, j=j)
             writer.line(
                 f"{target.element([i, j])} = {' + '.join([*([] if before == '0' else [before]), *terms]) or '0'};"
             )
         return
-    with writer.loops([rows, columns], first) as (i, j):
+    with writer.loops([rows, columns]) as (i, j):
         writer.line(f"{target.element([i, j])} = {'0' if scale else start.format(i=i, j=j)};")
     # Sums of all rows side by side, so that none waits for another; of many rows one by one, for the cache.
     is_small = rows * columns <= _MOST_AT_ONCE
-    with writer.loops([inner, rows, columns] if is_small else [rows, inner, columns], first) as (one, other, j):
+    with writer.loops([inner, rows, columns] if is_small else [rows, inner, columns]) as (one, other, j):
         k, i = (one, other) if is_small else (other, one)
         weight = f"{'(float)' if scale else ''}{weights.element([k, j])}"
         writer.line(f"{target.element([i, j])} += {given.element([i, k])} * {weight};")
     if scale is not None:
-        with writer.loops([rows, columns], first) as (i, j):
+        with writer.loops([rows, columns]) as (i, j):
             total = f"{target.element([i, j])} * {scale.element(['0', j])}"
             added = start.format(i=i, j=j)
             writer.line(f"{target.element([i, j])} = {total}{'' if added == '0' else f' + {added}'};")
@@ -139,7 +137,6 @@ def _matmul(writer: Writer, one: Operation) -> None:
             replace(target, strides=tuple(steps[-2:])).at(places, steps[:-2]),
             (shape[-2], a_shape[-1], shape[-1]),
             "0",
-            first=sum(place != "0" for place in places),
             scale=scale,
         )
 
@@ -180,7 +177,7 @@ def _einsum(writer: Writer, one: Operation) -> None:
         index_of = dict(zip(result, places, strict=True))
         element = target.element(places)
         writer.line(f"{element} = 0;")
-        with writer.loops([size_of[letter] for letter in summed], sum(place != "0" for place in places)) as inner:
+        with writer.loops([size_of[letter] for letter in summed]) as inner:
             index_of |= dict(zip(summed, inner, strict=True))
             factors = [
                 writer.stored(value).element(

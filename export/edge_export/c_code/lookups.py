@@ -39,7 +39,7 @@ def _gathered_by_places(writer: Writer, one: Operation) -> None:
     row_at = _rows(writer, indices, given, batch)
     with writer.loops(indices.shape[:-1]) as outer:
         source = row_at(stored, outer)
-        with writer.loops(inner, sum(place != "0" for place in outer)) as rest:
+        with writer.loops(inner) as rest:
             writer.line(f"{target.element([*outer, *rest])} = {source.element(rest)};")
 
 
@@ -107,7 +107,7 @@ def _scattered_by_places(writer: Writer, one: Operation) -> None:
     row_at = _rows(writer, indices, given)
     with writer.loops(indices.shape[:-1]) as outer:
         there = row_at(target, outer)
-        with writer.loops(given.shape[indices.shape[-1] :], sum(place != "0" for place in outer)) as rest:
+        with writer.loops(given.shape[indices.shape[-1] :]) as rest:
             writer.line(_combined(one, there.element(rest), new.element([*outer, *rest])))
 
 

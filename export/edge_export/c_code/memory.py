@@ -56,7 +56,7 @@ def _spans(writer: Writer) -> dict[str, tuple[int, int]]:
     """The first and the last group of statements in which each array is named."""
     found: dict[str, tuple[int, int]] = {}
     for number, group in enumerate(_groups(writer.lines)):
-        for name in set(re.findall(r"\b[A-Za-z]\w*", "\n".join(group))):
+        for name in re.findall(r"\b[A-Za-z]\w*", "\n".join(group)):
             if name in writer.arrays:
                 first, _ = found.get(name, (number, number))
                 found[name] = (first, number)

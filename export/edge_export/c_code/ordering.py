@@ -19,7 +19,7 @@ def _running_sum(writer: Writer, one: Operation) -> None:
     kept = [1 if place == axis else length for place, length in enumerate(given.shape)]
     with writer.loops(kept) as places:
         writer.line(f"{c_type(dtype)} {total} = 0;")
-        with writer.loops([size], sum(place != "0" for place in places)) as (step,):
+        with writer.loops([size]) as (step,):
             at = f"{size - 1} - {step}" if one.attributes.get("reverse") and step != "0" else step
             places[axis] = at
             element = stored.element(places)
@@ -52,12 +52,10 @@ def _largest(writer: Writer, one: Operation) -> None:
         def at(index: str) -> str:
             return stored.element([*places[:axis], index, *places[axis + 1 :]])
 
-        used = sum(place != "0" for place in places)
         writer.line(f"int {last} = -1;")
-        with writer.loops([count], used) as (rank,):
-            inside = used + (rank != "0")
+        with writer.loops([count]) as (rank,):
             writer.line(f"int {best} = -1;")
-            with writer.loops([size], inside) as (k,):
+            with writer.loops([size]) as (k,):
                 behind = f"{comes_first(at(last), at(k))} || (!{comes_first(at(k), at(last))} && {k} > {last})"
                 with writer.block(f"if ({last} < 0 || {behind})"):
                     writer.line(f"{best} = {best} < 0 || {comes_first(at(k), at(best))} ? {k} : {best};")

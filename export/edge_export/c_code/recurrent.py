@@ -105,26 +105,25 @@ def _recurrent(writer: Writer, one: Operation) -> None:
         state = writer.names.new("state")
         cell = writer.names.new("cell") if kind == "LSTM" else None
         with writer.loops([batch]) as (row,):
-            used = int(row != "0")
             writer.line(f"{real} {state}[{hidden}]{f', {cell}[{hidden}]' if cell else ''};")
-            with writer.loops([hidden], used) as (unit,):
+            with writer.loops([hidden]) as (unit,):
                 for name, value in ((state, initial), (cell, initial_cell)):
                     if name is not None:
                         start = "0" if value is None else writer.in_order(value).element([str(direction), row, unit])
                         writer.line(f"{name}[{unit}] = {start};")
-            with writer.loops([length], used) as (step,):
+            with writer.loops([length]) as (step,):
                 time = f"{length - 1} - {step}" if is_backwards and step != "0" else step
                 if time != step:
                     name = writer.names.new("step")
                     writer.line(f"const int {name} = {time};")
                     time = name
-                _step(writer, layer, given.at([time, row]), state, cell, dtype, used + (step != "0"))
+                _step(writer, layer, given.at([time, row]), state, cell, dtype)
                 if every is not None:
-                    with writer.loops([hidden], used + (step != "0")) as (unit,):
+                    with writer.loops([hidden]) as (unit,):
                         writer.line(f"{every.element([time, str(direction), row, unit])} = {state}[{unit}];")
             for place, name in ((last, state), (last_cell, cell)):
                 if place is not None and name is not None:
-                    with writer.loops([hidden], used) as (unit,):
+                    with writer.loops([hidden]) as (unit,):
                         writer.line(f"{place.element([str(direction), row, unit])} = {name}[{unit}];")
 
 
@@ -144,7 +143,7 @@ def _vector(writer: Writer, value: Value | None, direction: int) -> Stored | Non
     return replace(stored, strides=(1,), offset=stored.offset + direction * value.shape[1])
 
 
-def _step(writer: Writer, layer: _Layer, x: Stored, state: str, cell: str | None, dtype: np.dtype, used: int) -> None:
+def _step(writer: Writer, layer: _Layer, x: Stored, state: str, cell: str | None, dtype: np.dtype) -> None:
     """Go on by one step: `state` and `cell` become those after it."""
     gates, hidden, real = _GATES[layer.kind], layer.hidden, c_type(dtype)
     width = gates * hidden
@@ -153,7 +152,7 @@ def _step(writer: Writer, layer: _Layer, x: Stored, state: str, cell: str | None
     sums = writer.names.new("gates")
     carried = writer.names.new("carried") if is_gru else sums
     writer.line(f"{real} {sums}[{width}]{f', {carried}[{width}]' if is_gru else ''};")
-    with writer.loops([width], used) as (gate,):
+    with writer.loops([width]) as (gate,):
         biases = ["0", "0"]
         if layer.bias is not None:
             biases = [layer.bias.element([gate]), replace(layer.bias, offset=layer.bias.offset + width).element([gate])]
@@ -162,10 +161,10 @@ def _step(writer: Writer, layer: _Layer, x: Stored, state: str, cell: str | None
             writer.line(f"{carried}[{gate}] = {biases[1]};")
         else:
             writer.line(f"{sums}[{gate}] = {' + '.join(biases) if layer.bias is not None else '0'};")
-    with writer.loops([layer.input, width], used) as (k, gate):
+    with writer.loops([layer.input, width]) as (k, gate):
         writer.line(f"{sums}[{gate}] += {x.element([k])} * {layer.weights.element(k, gate)};")
     of_state = width if not is_gru or layer.resets_after else 2 * hidden
-    with writer.loops([hidden, of_state], used) as (k, gate):
+    with writer.loops([hidden, of_state]) as (k, gate):
         writer.line(f"{carried}[{gate}] += {state}[{k}] * {layer.recurrent.element(k, gate)};")
     first = layer.activations[0]
 
@@ -175,13 +174,13 @@ def _step(writer: Writer, layer: _Layer, x: Stored, state: str, cell: str | None
     if is_gru and not layer.resets_after:
         reset = writer.names.new("reset")
         writer.line(f"{real} {reset}[{hidden}];")
-        with writer.loops([hidden], used) as (unit,):
+        with writer.loops([hidden]) as (unit,):
             text = f"{gate_of(sums, 1, unit)} + {gate_of(carried, 1, unit)}"
             writer.line(f"{reset}[{unit}] = {_activated(first, text, dtype)} * {state}[{unit}];")
-        with writer.loops([hidden, hidden], used) as (k, unit):
+        with writer.loops([hidden, hidden]) as (k, unit):
             factor = layer.recurrent.element(k, unit, 2 * hidden)
             writer.line(f"{gate_of(carried, 2, unit)} += {reset}[{k}] * {factor};")
-    with writer.loops([hidden], used) as (unit,):
+    with writer.loops([hidden]) as (unit,):
         if layer.kind == "RNN":
             writer.line(f"{state}[{unit}] = {_activated(first, f'{sums}[{unit}]', dtype)};")
         elif layer.kind == "LSTM":

@@ -88,12 +88,11 @@ def _reduced(writer: Writer, one: Operation) -> None:
         raise ExportError(f"there is no C code for {kind} of {dtype.name}")
     with writer.loops(kept) as places:
         outer = [place for place in places if place != "0"]
-        used = len(outer)
         if kind in ("ReduceMax", "ReduceMin"):
             first = stored.element([*places, *("0" for _ in inner)])
             writer.line(f"{c_type(dtype)} {total} = {first};")
             name = f"{'larger' if kind == 'ReduceMax' else 'smaller'}_{dtype.name}"
-            with writer.loops(inner, used) as found:
+            with writer.loops(inner) as found:
                 element = stored.element([*places, *found])
                 both = f"{total} {'||' if kind == 'ReduceMax' else '&&'} {element}"
                 writer.line(f"{total} = {both if dtype.kind == 'b' else f'{name}({total}, {element})'};")
@@ -102,18 +101,18 @@ def _reduced(writer: Writer, one: Operation) -> None:
             largest = writer.names.new("largest")
             exp, log = of_type("exp", dtype), of_type("log", dtype)
             writer.line(f"{c_type(dtype)} {largest} = {stored.element([*places, *('0' for _ in inner)])};")
-            with writer.loops(inner, used) as found:
+            with writer.loops(inner) as found:
                 element = stored.element([*places, *found])
                 writer.line(f"{largest} = larger_{dtype.name}({largest}, {element});")
             writer.line(f"if (isinf({largest})) {largest} = 0;")
             writer.line(f"{c_type(dtype)} {total} = 0;")
-            with writer.loops(inner, used) as found:
+            with writer.loops(inner) as found:
                 writer.line(f"{total} += {exp}({stored.element([*places, *found])} - {largest});")
             writer.line(f"{target.element(outer)} = {log}({total}) + {largest};")
         else:
             begin, add, end = _REDUCTIONS[kind]
             writer.line(f"{c_type(dtype)} {total} = {begin};")
-            with writer.loops(inner, used) as found:
+            with writer.loops(inner) as found:
                 writer.line(add(total, stored.element([*places, *found]), given))
             writer.line(f"{target.element(outer)} = {end(total, one, _count(given, axes))};")
 
@@ -130,7 +129,7 @@ def _place_of_extreme(writer: Writer, one: Operation) -> None:
     with writer.loops(kept) as places:
         outer = [place for place in places if place != "0"]
         writer.line(f"int {best} = 0;")
-        with writer.loops([size], len(outer)) as (index,):
+        with writer.loops([size]) as (index,):
             found, known = stored.element([*places, index]), stored.element([*places, best])
             writer.line(f"if ({found} {sign} {known}) {best} = {index};")
         writer.line(f"{target.element(outer, steps)} = {best};")
@@ -145,13 +144,12 @@ def _softmax(writer: Writer, one: Operation) -> None:
     largest, total = writer.names.new("largest"), writer.names.new("total")
     exp, kind = of_type("exp", dtype), c_type(dtype)
     with writer.loops(kept) as places:
-        used = sum(place != "0" for place in places)
         writer.line(f"{kind} {largest} = {stored.element([*places, '0'])};")
-        with writer.loops([size], used) as (k,):
+        with writer.loops([size]) as (k,):
             element = stored.element([*places, k])
             writer.line(f"if ({element} > {largest}) {largest} = {element};")
         writer.line(f"{kind} {total} = 0;")
-        with writer.loops([size], used) as (k,):
+        with writer.loops([size]) as (k,):
             element = found.element([*places, k])
             shifted = f"{stored.element([*places, k])} - {largest}"
             if one.kind == "LogSoftmax":
@@ -162,7 +160,7 @@ def _softmax(writer: Writer, one: Operation) -> None:
                 writer.line(f"{total} += {element};")
         if one.kind == "LogSoftmax":
             writer.line(f"{total} = {of_type('log', dtype)}({total});")
-        with writer.loops([size], used) as (k,):
+        with writer.loops([size]) as (k,):
             writer.line(f"{found.element([*places, k])} {'-=' if one.kind == 'LogSoftmax' else '/='} {total};")
 
 
@@ -184,17 +182,16 @@ def normalised(
         count *= size
     number = _number(count, dtype_of)
     with writer.loops(kept) as places:
-        used = sum(place != "0" for place in places)
         writer.line(f"{kind} {mean} = 0;")
-        with writer.loops(inner, used) as found:
+        with writer.loops(inner) as found:
             writer.line(f"{mean} += {given.element([*places, *found])};")
         writer.line(f"{mean} /= {number};")
         writer.line(f"{kind} {variance} = 0;")
-        with writer.loops(inner, used) as found:
+        with writer.loops(inner) as found:
             apart = f"{given.element([*places, *found])} - {mean}"
             writer.line(f"{variance} += ({apart}) * ({apart});")
         writer.line(f"const {kind} {scale} = 1 / {sqrt}({variance} / {number} + {epsilon});")
-        with writer.loops(inner, used) as found:
+        with writer.loops(inner) as found:
             scaled = f"({given.element([*places, *found])} - {mean}) * {scale}"
             writer.line(f"{target.element([*places, *found])} = {finish(scaled, places, found)};")
 

@@ -40,9 +40,8 @@ def _resized(writer: Writer, one: Operation) -> None:
     ]
     total = writer.names.new("total")
     with writer.loops(one.output.shape) as places:
-        used = sum(place != "0" for place in places)
         writer.line(f"{c_type(dtype)} {total} = 0;")
-        with writer.loops([1 if one_axis is None else one_axis[0].shape[1] for one_axis in seen], used) as steps:
+        with writer.loops([1 if one_axis is None else one_axis[0].shape[1] for one_axis in seen]) as steps:
             found, factors = list(places), []
             for axis, (table, share) in enumerate(zip(places_in, shares, strict=True)):
                 if table is not None and share is not None:
@@ -139,15 +138,14 @@ def _transposed_conv(writer: Writer, one: Operation) -> None:
     of_input = [stored.strides[0], stored.strides[1] * inputs, *stored.strides[1:]]
     of_output = [target.strides[0], target.strides[1] * outputs, *target.strides[1:]]
     with writer.loops([batch, groups, inputs, *sizes]) as (image, group, channel, *places):
-        used = sum(place != "0" for place in (image, group, channel, *places))
         writer.line(f"const {kind} {x} = {stored.element([image, group, channel, *places], of_input)};")
 
         def add(seen: list[str], steps: list[str]) -> None:
-            with writer.loops([outputs], used + sum(step != "0" for step in steps)) as (output,):
+            with writer.loops([outputs]) as (output,):
                 factor = weights.element([group, *steps, channel, output])
                 writer.line(f"{target.element([image, group, output, *seen], of_output)} += {x} * {factor};")
 
-        slide(writer, window, places, one.output.shape[2:], sizes, used, add)
+        slide(writer, window, places, one.output.shape[2:], sizes, add)
 
 
 def _window(one: Operation, kernel: Sequence[int], sizes: Sequence[int]) -> Window:

@@ -116,6 +116,8 @@ class Writer:
         self._stored: dict[Value, Stored] = {}
         self._derived: dict[tuple[Value, str], Value] = {}
         self._depth = 0
+        # How many of the names of loops' variables are in use.
+        self._loops = 0
 
     def line(self, text: str) -> None:
         """Write a line."""
@@ -139,19 +141,21 @@ class Writer:
         self._stored = before
 
     @contextlib.contextmanager
-    def loops(self, sizes: Sequence[int], first: int = 0) -> Iterator[list[str]]:
-        """What follows, for each place along axes of these sizes; gives the variables, from the `first` name on."""
+    def loops(self, sizes: Sequence[int]) -> Iterator[list[str]]:
+        """What follows, for each place along axes of these sizes; gives the variables."""
+        outer = self._loops
         with contextlib.ExitStack() as blocks:
             indices = []
             for size in sizes:
                 if size == 1:
                     indices.append("0")
                     continue
-                name = _INDICES[first] if first < len(_INDICES) else f"{_INDICES[-1]}{first}"
-                first += 1
+                name = _INDICES[self._loops] if self._loops < len(_INDICES) else f"{_INDICES[-1]}{self._loops}"
+                self._loops += 1
                 blocks.enter_context(self.block(f"for (int {name} = 0; {name} < {size}; {name}++)"))
                 indices.append(name)
             yield indices
+        self._loops = outer
 
     def put(self, value: Value, stored: Stored) -> None:
         """Say where the elements of `value` are."""

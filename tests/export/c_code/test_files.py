@@ -1,8 +1,10 @@
 """The files of a model in C: rows get the answers that Predictor gives, and damage is found."""
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -227,6 +229,30 @@ def test_some_elements_of_an_output_are_compared_where_a_certificate_holds_no_mo
         failure = passes(code, c_test(code, None, [replace(batch, expected={"y": wrong})]), compilers()[0])
         assert failure is not None
         assert "1 elements failed" in failure
+
+
+_SOURCE = """import sys, onnx
+from edge_export.c_code.files import c_code
+from edge_export.c_code.static_graph import static_graph
+print(c_code(static_graph(onnx.load(sys.argv[1]), {}), None, "net").source)
+"""
+
+
+@pytest.mark.slow
+def test_a_model_has_the_same_code_in_each_process(tmp_path: Path) -> None:
+    """Strings have other hashes in each."""
+    # Two arrays are written and read in the same places.
+    pairs = [("Neg", "Abs"), ("Exp", "Tanh"), ("Relu", "Sigmoid")]
+    nodes = [
+        *(helper.make_node(kind, ["x"], [kind]) for pair in pairs for kind in pair),
+        *(helper.make_node("MatMul", pair, [f"product_{pair[0]}"]) for pair in pairs),
+        helper.make_node("Sum", [f"product_{pair[0]}" for pair in pairs], ["y"]),
+    ]
+    path = tmp_path / "net.onnx"
+    path.write_bytes(model_of(nodes, {"x": np.zeros((4, 4), np.float32)}, ["y"]).SerializeToString())
+    command = [sys.executable, "-c", _SOURCE, str(path)]
+    found = {subprocess.check_output(command, env={**os.environ, "PYTHONHASHSEED": seed}) for seed in "1234"}
+    assert len(found) == 1
 
 
 def test_the_header_states_what_memory_is_taken(tmp_path: Path) -> None:
