@@ -76,12 +76,13 @@ def _takes(command: tuple[str, ...], *options: str) -> bool:
 
 
 def compile_c(command: Sequence[str], sources: Sequence[Path], output: Path, standard: str = "c99") -> None:
-    """Compile C with a command, and link it.
+    """Compile C with a command, and link it if there is no -c in that.
 
     Raises:
         ExportError: the compiler has failed; the message has its first one.
     """
-    line = [*command, f"-std={standard}", "-o", str(output), *map(str, sources), "-lm"]
+    libraries = [] if "-c" in command else ["-lm"]
+    line = [*command, f"-std={standard}", "-o", str(output), *map(str, sources), *libraries]
     try:
         result = subprocess.run(line, capture_output=True, text=True, errors="replace")
     except OSError as error:
@@ -106,10 +107,7 @@ def load_c(code: CCode, command: Sequence[str], is_batched: bool) -> Run:
         ExportError: it cannot be compiled.
     """
     with tempfile.TemporaryDirectory(prefix="edge-export-") as name:
-        folder = Path(name)
-        sources = [write_c(code, folder), folder / "rows.c"]
-        sources[1].write_text(_rows(code))
-        compile_c((*command, *WARNINGS, "-shared", "-fPIC", "-I", name), sources, library := folder / "rows.so")
+        library = _built(code, _rows(code), command, Path(name), "-shared")
         # Loaded code stays when its file goes.
         function = ctypes.CDLL(str(library)).rows
     function.argtypes = [ctypes.c_int64, *(ctypes.c_void_p for _ in (*code.inputs, *code.outputs))]
@@ -134,12 +132,30 @@ def passes(code: CCode, test: str, command: Sequence[str]) -> str | None:
         ExportError: it cannot be compiled.
     """
     with tempfile.TemporaryDirectory(prefix="edge-export-") as name:
-        folder = Path(name)
-        sources = [write_c(code, folder), folder / f"{code.name}_test.c"]
-        sources[1].write_text(test)
-        compile_c((*command, *WARNINGS), sources, program := folder / "program")
+        program = _built(code, test, command, Path(name))
         result = subprocess.run([program], capture_output=True, text=True, errors="replace")
     return None if result.returncode == 0 else one_line(result.stdout + result.stderr)
+
+
+def _built(code: CCode, more: str, command: Sequence[str], folder: Path, *linking: str) -> Path:
+    """The model and the source `more`, which calls it, as one program, or as what the options of `linking` make."""
+    sources = [folder / "model.o", folder / "more.c"]
+    sources[0].write_bytes(_object(code.name, code.header, code.source, tuple(command)))
+    sources[1].write_text(more)
+    (folder / f"{code.name}.h").write_text(code.header)
+    compile_c((*command, *WARNINGS, "-fPIC", *linking), sources, output := folder / "built")
+    return output
+
+
+# A model is compiled once for each of `builds`, and linked with its rows and with its test.
+@functools.lru_cache(maxsize=8)
+def _object(name: str, header: str, source: str, command: tuple[str, ...]) -> bytes:
+    with tempfile.TemporaryDirectory(prefix="edge-export-") as made:
+        folder = Path(made)
+        (folder / f"{name}.h").write_text(header)
+        (folder / "model.c").write_text(source)
+        compile_c((*command, *WARNINGS, "-fPIC", "-c"), [folder / "model.c"], output := folder / "model.o")
+        return output.read_bytes()
 
 
 def _rows(code: CCode) -> str:

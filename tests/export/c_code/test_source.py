@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import ValueInfoProto, helper
 from random_modules import random_module
-from tiers import mostly_slow
+from tiers import examples, mostly_slow
 from zoo import ZOO
 
 from edge_export.c_code.compiler import compilers, load_c
@@ -60,7 +60,9 @@ def test_the_zoo(name: str) -> None:
     assert_same(capture(example.module(), example.example(), example.options.get("dynamic")))
 
 
+# Some seconds an example.
 @pytest.mark.slow
+@examples(1, 60)
 @given(st.integers(0, 2**32 - 1))
 def test_random_modules(seed: int) -> None:
     assert_same(capture(*random_module(seed)))
