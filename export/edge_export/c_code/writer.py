@@ -96,6 +96,11 @@ def merged(shape: Sequence[int], operands: Sequence[Sequence[int]]) -> tuple[lis
     return sizes, strides
 
 
+def _variable(loops: int) -> str:
+    """The variable of a loop within so many others."""
+    return _INDICES[loops] if loops < len(_INDICES) else f"{_INDICES[-1]}{loops}"
+
+
 class Writer:
     """The body of a function in C, and the constants and arrays that it uses."""
 
@@ -116,8 +121,7 @@ class Writer:
         self._stored: dict[Value, Stored] = {}
         self._derived: dict[tuple[Value, str], Value] = {}
         self._depth = 0
-        # How many of the names of loops' variables are in use.
-        self._loops = 0
+        self._open_loops = 0
 
     def line(self, text: str) -> None:
         """Write a line."""
@@ -143,19 +147,16 @@ class Writer:
     @contextlib.contextmanager
     def loops(self, sizes: Sequence[int]) -> Iterator[list[str]]:
         """What follows, for each place along axes of these sizes; gives the variables."""
-        outer = self._loops
+        outer = self._open_loops
         with contextlib.ExitStack() as blocks:
             indices = []
             for size in sizes:
-                if size == 1:
-                    indices.append("0")
-                    continue
-                name = _INDICES[self._loops] if self._loops < len(_INDICES) else f"{_INDICES[-1]}{self._loops}"
-                self._loops += 1
-                blocks.enter_context(self.block(f"for (int {name} = 0; {name} < {size}; {name}++)"))
-                indices.append(name)
+                indices.append("0" if size == 1 else _variable(self._open_loops))
+                if size != 1:
+                    name, self._open_loops = indices[-1], self._open_loops + 1
+                    blocks.enter_context(self.block(f"for (int {name} = 0; {name} < {size}; {name}++)"))
             yield indices
-        self._loops = outer
+        self._open_loops = outer
 
     def put(self, value: Value, stored: Stored) -> None:
         """Say where the elements of `value` are."""
