@@ -20,6 +20,10 @@ wide;Dream;3000;true;2007;
 1;2
 
 39,1;Foo;9000;true;1999;
+""
+39,1; "Dream";  3000 ;wrong ;2007;
+40,5; Dream ;3000;true;2007;" twice "
+40;Dream;3000;true;2007;"never closed
 """
 
 
@@ -46,10 +50,13 @@ def test_a_table_is_answered_as_by_the_command(opened: Any, tmp_path: Path) -> N
     numbers = [[float(one) for one in row[7:]] for row in cells(found["rows.scores.csv"])[1:]]
     assert np.allclose(numbers, [[float(one) for one in row[7:]] for row in cells(scores.read_text())[1:]], atol=1e-6)
     state = shown.locator("#table-state").inner_text()
-    assert state.startswith("rows.csv: 5 rows: 3 scored, 2 rejected. In 1 row a value is unlike the training data.")
+    assert state.startswith("rows.csv: 9 rows: 4 scored, 5 rejected. In 1 row a value is unlike the training data.")
     assert shown.locator(".rejects").inner_text().splitlines() == [
         "line 4: bill: 'wide' is not a number written like '1234,50'",
         "line 6: 2 values, but the header has 6 columns",
+        "line 9: 1 value, but the header has 6 columns",
+        "line 10: ringed: 'wrong' is neither true nor false",
+        "line 12: not CSV: a quote is never closed",
     ]
 
 
@@ -62,7 +69,13 @@ def cells(text: str) -> list[list[str]]:
     [
         ("", "is empty"),
         ("bill,mass\n1,2\n", "line 1: as a header the line lacks island, ringed, year"),
-        ('bill,island,mass,ringed,year\n1,"Dream,2,true,2007\n', "line 2: a quotation mark is not closed"),
+        ('bill,"island,mass,ringed,year\n1,Dream,2,true,2007\n', "line 1: not CSV: a quote is never closed"),
+        (
+            "place,bil,weight,flag,yr\nDream,40,3000,true,2007\n",
+            "line 1: mass: 'weight' is not a number, and as a header the line lacks island, bill, mass, ringed, year; "
+            "'bil' is not a feature; did you mean 'bill'?",
+        ),
+        ("Island,a,b,c,d\nDream,40,3000,true,2007\n", "line 1: as a header the line lacks island, bill, mass"),
         ("bill,bill,island,mass,ringed,year\n1,1,Dream,2,true,2007\n", "the header names bill more than once"),
     ],
 )

@@ -94,7 +94,7 @@ def test_regions_have_the_colours_of_the_answers(opened: Any) -> None:
           const { width, height } = document.querySelector("#plane");
           const { data } = document.querySelector("#plane").getContext("2d").getImageData(0, 0, width, height);
           return places.map(([x, y]) => {
-            const [across, down] = [Math.round(56 + x * (width - 68)), Math.round(12 + (1 - y) * (height - 56))];
+            const [across, down] = [Math.round(68 + x * (width - 80)), Math.round(12 + (1 - y) * (height - 56))];
             return [...data.slice(4 * (down * width + across), 4 * (down * width + across) + 3)];
           });
         }""",
@@ -154,6 +154,50 @@ def test_the_keyboard_is_enough(opened: Any) -> None:
     # A screen reader hears of it too.
     label = shown.locator("#label").inner_text()
     shown.locator("#announcement", has_text=label).wait_for()
+
+
+def test_dates_that_stand_for_none(opened: Any) -> None:
+    shown = opened("endless", width=360)
+    assert not shown.locator("#problem").is_visible()
+    box = shown.locator("#plane").bounding_box()
+    shown.get_by_label("Across").select_option("sold")
+    shown.locator("#plane").click(position={"x": box["width"] - 6, "y": 40})
+    assert shown.get_by_label("sold", exact=True).input_value() == "9999-12-31"
+    shown.locator("#label.none").wait_for(state="detached")
+
+
+def test_the_mark_is_where_a_date_is_as_people_write_it(opened: Any) -> None:
+    shown, predictor = opened("sales"), Predictor(MODELS / "sales.onnx", device="cpu")
+    row = {"sold": "05.12.2022", "price": 600, "new": True, "zip": "007", "paid": None}
+    shown.get_by_label("Across").select_option("sold")
+    shown.get_by_label("paid is missing").check()
+    shown.get_by_label("price", exact=True).fill("600")
+    shown.get_by_label("sold", exact=True).fill("05.12.2022")
+    answer_of(shown, f"{predictor.predict_one(row):,.6g}")
+    # From 2020-01-01 to 2025-12-31, and a little more on both sides.
+    place = (1069 / 2191 + 0.05) / 1.1
+    marked = shown.evaluate(
+        """(place) => {
+          const canvas = document.querySelector("#plane"), { width, height } = canvas;
+          const across = Math.round(68 + place * (width - 80));
+          const { data } = canvas.getContext("2d").getImageData(across, 0, 1, height);
+          const text = getComputedStyle(document.body).getPropertyValue("--text").slice(1);
+          const colour = [0, 2, 4].map((at) => parseInt(text.slice(at, at + 2), 16));
+          let found = 0;
+          for (let y = 0; y < height; y += 1) found += colour.every((one, at) => data[4 * y + at] === one) ? 1 : 0;
+          return found;
+        }""",
+        place,
+    )
+    assert marked > 9
+
+
+def test_a_window_may_be_narrower_than_the_margins_of_the_picture(opened: Any) -> None:
+    shown = opened("four_blobs")
+    shown.set_viewport_size({"width": 100, "height": 900})
+    answer_of(shown, shown.locator("#label").inner_text())
+    shown.set_viewport_size({"width": 360, "height": 900})
+    shown.locator("#plane").click(position={"x": 100, "y": 40})
 
 
 def test_names_are_not_code(opened: Any) -> None:

@@ -36,6 +36,11 @@ test("a model is loaded from every kind of bytes", async () => {
   assert.deepEqual(content, await contentOf("four_blobs"));
 });
 
+test("an array without an element is refused as any other", async () => {
+  const predictor = await opened("four_blobs");
+  await assert.rejects(predictor.predict([[1, 2], , [1, 2]]), { name: "InvalidInput", row: 1 });
+});
+
 test("a model is fetched", async () => {
   const address = `data:application/octet-stream;base64,${Buffer.from(await contentOf("four_blobs")).toString("base64")}`;
   assert.deepEqual(await (await Predictor.load(address)).predict([[-1, 1]]), [1]);

@@ -129,7 +129,8 @@ class CsvBlock:
                 self.place.row + number,
                 int(line),
                 reasons[number],
-                self.content[starts[number] : stops[number]].decode(errors="backslashreplace"),
+                # The end of the line of one whose quote is never closed is within the quote.
+                self.content[starts[number] : stops[number]].rstrip(b"\r\n").decode(errors="backslashreplace"),
                 self.name,
             )
             for number, line in zip(bad, lines, strict=True)

@@ -6,6 +6,8 @@ export interface Record {
   readonly cells: readonly string[];
   /** The text of it, without the end of the line. */
   readonly text: string;
+  /** Why it has no cells, if it has none. */
+  readonly fault?: string;
 }
 
 /** How a file writes its table. */
@@ -37,28 +39,38 @@ export function decoded(bytes: Uint8Array): string {
 }
 
 /**
- * The records of CSV, without empty lines. A cell in quotes may hold delimiters, ends of lines, and quotes as "".
- *
- * @throws Error if quotes are not closed; the message names the line.
+ * The records of CSV, without empty lines. A cell in quotes may hold delimiters, ends of lines, and quotes as "". If they
+ * are never closed, the line is a record without cells.
  */
 export function* records(text: string, delimiter: string): Generator<Record> {
   // Up to the next character that means something outside of quotes.
   const plain = new RegExp(`[^"\\r\\n${delimiter === "|" ? "\\|" : delimiter}]*`, "y");
+  const rest = /[^\r\n]*/y;
   let [at, line] = [0, 1];
   while (at < text.length) {
     const [start, first] = [at, line];
+    let fault: string | undefined;
     const cells: string[] = [];
     for (;;) {
       let cell = "";
-      while (text[at] === " ") at += 1;
       if (text[at] === '"') {
         for (;;) {
           const end = text.indexOf('"', at + 1);
-          if (end < 0) throw new Error(`line ${first}: a quotation mark is not closed`);
+          if (end < 0) {
+            fault = "not CSV: a quote is never closed";
+            break;
+          }
           cell += text.slice(at + 1, end);
           at = end + 1;
           if (text[at] !== '"') break;
           cell += '"';
+        }
+        if (fault !== undefined) {
+          rest.lastIndex = start;
+          rest.exec(text);
+          [at, line] = [rest.lastIndex, first];
+          cells.length = 0;
+          break;
         }
         line += cell.match(/\r\n?|\n/g)?.length ?? 0;
       }
@@ -79,7 +91,7 @@ export function* records(text: string, delimiter: string): Generator<Record> {
     if (text[at] === "\r" && text[at + 1] === "\n") at += 1;
     at += 1;
     line += 1;
-    if (cells.length > 1 || cells[0] !== "") yield { line: first, cells, text: text.slice(start, end) };
+    if (end > start) yield { line: first, cells, text: text.slice(start, end), ...(fault && { fault }) };
   }
 }
 
@@ -116,12 +128,8 @@ function decimalOf(found: readonly (readonly string[])[], delimiter: string): ".
 /** The first records, as far as they are CSV. */
 function beginning(text: string, delimiter: string): (readonly string[])[] {
   const found: (readonly string[])[] = [];
-  try {
-    for (const { cells } of records(text.slice(0, 2 ** 18), delimiter)) {
-      if (found.push(cells) === LOOKED_AT) break;
-    }
-  } catch {
-    // The rest is not a table.
+  for (const { cells, fault } of records(text.slice(0, 2 ** 18), delimiter)) {
+    if (fault !== undefined || found.push(cells) === LOOKED_AT) break;
   }
   return found;
 }

@@ -1,12 +1,18 @@
 /** A plane through the space of a model's features: two of them vary, the others are those of a row. */
 
+import { FIRST_SECOND, midnight } from "../src/dates.js";
 import type { Feature, Predictor, Row, Value } from "../src/index.js";
+import { FLOAT32_MAX } from "../src/numbers.js";
 
 /** A picture takes about so long, in milliseconds. */
 const TIME = 150;
 const [FEWEST, MOST] = [16, 72];
 /** So many values of a feature are tried, of so many features, to find those that move the answer most. */
 const [TRIED, FEATURES] = [9, 100];
+/** The last day that a date can be; 9999-12-31 often stands for no end. */
+const LAST_DAY = midnight(9999, 12, 31);
+const FLOAT16_MAX = 65504;
+const compact = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 6 });
 
 /** The range of an axis. */
 export interface Axis {
@@ -25,15 +31,18 @@ export interface Grid {
 }
 
 /** The features that an axis can have. */
-export function axesOf(features: readonly Feature[]): Axis[] {
-  return features
+export function axesOf({ signature, inputs }: Predictor): Axis[] {
+  const largest = inputs.some(({ dtype }) => dtype === "float16") ? FLOAT16_MAX : FLOAT32_MAX;
+  return signature!.features
     .filter(({ kind }) => kind === "numeric" || kind === "date")
     .filter(({ minimum, maximum, kind }) => kind === "numeric" || (minimum !== undefined && minimum < maximum!))
     .map((feature) => {
       const { minimum: low = -3, maximum: high = 3 } = feature;
       // A little beyond what training saw.
       const margin = feature.minimum === undefined ? 0 : high > low ? 0.05 * (high - low) : 1;
-      return { feature, low: low - margin, high: high + margin };
+      // But no more than the model takes.
+      const [least, most] = feature.kind === "date" ? [FIRST_SECOND, LAST_DAY] : [-largest, largest];
+      return { feature, low: Math.max(low - margin, least), high: Math.min(high + margin, most) };
     });
 }
 
@@ -103,17 +112,37 @@ export function between({ side, width, numbers }: Grid, x: number, y: number, fo
   }
 }
 
-/** Round numbers on an axis, or the beginnings of years; about `count` of them. */
-export function ticks({ feature, low, high }: Axis, count: number): number[] {
+/** Round numbers on an axis, or the beginnings of years, about `count` of them; and what stands beside them. */
+export function ticks(axis: Axis, count: number): (readonly [number, string])[] {
+  const found = ticksOf(axis, count);
+  const texts = axis.feature.kind === "date" ? found.map((one) => dateText(one)!.replace(/-01-01$/, "")) : numberTexts(found);
+  return found.map((one, at) => [one, texts[at]!]);
+}
+
+/** Numbers in at most about six characters: 50K and 2e-9, where 50,000 and 0.000000002 are too long. */
+function numberTexts(numbers: readonly number[]): string[] {
+  const texts = numbers.map((one) => digits.format(one));
+  if (texts.every((one) => one.length <= 6)) return texts;
+  const largest = Math.max(...numbers.map(Math.abs));
+  if (largest >= 0.01 && largest < 1e15) return numbers.map((one) => compact.format(one));
+  return numbers.map((one) => (one === 0 ? "0" : one.toExponential().replace("+", "")));
+}
+
+function ticksOf({ feature, low, high }: Axis, count: number): number[] {
   const years = [low, high].map((one) => new Date(1000 * one).getUTCFullYear()) as [number, number];
   if (feature.kind === "date" && years[1] - years[0] >= 2) {
-    const step = Math.ceil((years[1] - years[0]) / count);
+    const step = Math.max(1, roundUp((years[1] - years[0]) / count));
     const found = Array.from({ length: years[1] - years[0] + 1 }, (_, at) => years[0] + at).filter((year) => year % step === 0);
-    return found.map((year) => Date.UTC(year) / 1000).filter((one) => one >= low && one <= high);
+    return found.map((year) => midnight(year, 1, 1)).filter((one) => one >= low && one <= high);
   }
   const rough = (high - low) / count;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = feature.kind === "date" ? 86400 * Math.ceil(rough / 86400) : power * [1, 2, 5, 10].find((one) => one * power >= rough)!;
+  const step = feature.kind === "date" ? 86400 * Math.ceil(rough / 86400) : roundUp(rough);
   const first = Math.ceil(low / step);
   return Array.from({ length: Math.max(0, Math.floor(high / step) - first + 1) }, (_, at) => Number(((first + at) * step).toPrecision(12)));
+}
+
+/** The next of 1, 2, 5, 10, 20 and so on. */
+function roundUp(number: number): number {
+  const power = 10 ** Math.floor(Math.log10(number));
+  return power * [1, 2, 5, 10].find((one) => one * power >= number)!;
 }

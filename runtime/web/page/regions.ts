@@ -1,6 +1,7 @@
 /** The decision regions of a model on the page: a picture that follows the form, and moves its row. */
 
-import type { Predictor, Value } from "../src/index.js";
+import type { Feature, Predictor, Value } from "../src/index.js";
+import { readValue } from "../src/values.js";
 import type { FormSignature } from "./answers.js";
 import { type Axis, axesOf, between, choose, type Grid, sample, ticks } from "./plane.js";
 
@@ -9,7 +10,7 @@ const REST = 120;
 /** Labels beyond these share their colours. */
 const COLOURS = 7;
 const MOST_SHOWN = 10;
-const MARGIN = { left: 56, right: 12, top: 12, bottom: 44 };
+const MARGIN = { left: 68, right: 12, top: 12, bottom: 44 };
 
 type Colour = [number, number, number];
 
@@ -31,7 +32,7 @@ export class Regions {
 
   /** The picture, if there are two features to draw it for. */
   static async of(predictor: Predictor, signature: FormSignature, form: RowForm, row: readonly Value[]): Promise<Regions | undefined> {
-    const axes = axesOf(signature.features);
+    const axes = axesOf(predictor);
     if (axes.length < 2) return undefined;
     const found = new Regions(predictor, signature, form, axes, await choose(predictor, axes, row));
     found.show();
@@ -122,6 +123,8 @@ export class Regions {
     context.scale(ratio, ratio);
     const style = getComputedStyle(this.canvas);
     const box = { x: MARGIN.left, y: MARGIN.top, width: width - MARGIN.left - MARGIN.right, height: height - MARGIN.top - MARGIN.bottom };
+    // A window may be too narrow for a picture.
+    if (Math.min(box.width, box.height) < 2) return;
     const key = `${box.width} ${box.height} ${ratio}`;
     if (this.image?.key !== key) this.image = { canvas: this.picture(style, Math.round(box.width * ratio), Math.round(box.height * ratio), Math.round(ratio)), key };
     context.drawImage(this.image.canvas, box.x, box.y, box.width, box.height);
@@ -202,16 +205,16 @@ export class Regions {
     context.strokeRect(box.x + 0.5, box.y + 0.5, box.width - 1, box.height - 1);
     context.fillStyle = style.getPropertyValue("--quiet");
     context.font = `12px ${style.fontFamily}`;
-    const shown = ({ feature }: Axis, number: number): string => (feature.kind === "date" ? dateText(number)!.replace(/-01-01$/, "") : digits.format(number));
     context.textAlign = "center";
     context.textBaseline = "top";
-    for (const tick of ticks(across, box.width / 80)) {
-      context.fillText(shown(across, tick), box.x + (box.width * (tick - across.low)) / (across.high - across.low), box.y + box.height + 6);
+    for (const [tick, text] of ticks(across, box.width / 80)) {
+      context.fillText(text, box.x + (box.width * (tick - across.low)) / (across.high - across.low), box.y + box.height + 6);
     }
     context.textAlign = "right";
     context.textBaseline = "middle";
-    for (const tick of ticks(up, box.height / 60)) {
-      context.fillText(shown(up, tick), box.x - 6, box.y + box.height - (box.height * (tick - up.low)) / (up.high - up.low));
+    for (const [tick, text] of ticks(up, box.height / 60)) {
+      // Beside the name of the axis.
+      context.fillText(text, box.x - 6, box.y + box.height - (box.height * (tick - up.low)) / (up.high - up.low), box.x - 26);
     }
     context.fillStyle = style.getPropertyValue("--text");
     context.font = `550 13px ${style.fontFamily}`;
@@ -228,9 +231,7 @@ export class Regions {
   /** Where the row of the form is. */
   private mark(context: CanvasRenderingContext2D, style: CSSStyleDeclaration, box: Box): void {
     const [x, y] = this.chosen.map(({ feature, low, high }) => {
-      const value = this.form.row[feature.name];
-      const number = feature.kind === "date" ? Date.parse(String(value)) / 1000 : typeof value === "number" ? value : NaN;
-      return (number - low) / (high - low);
+      return (numberOf(this.form.row[feature.name], feature) - low) / (high - low);
     }) as [number, number];
     const label = byId("label")!.textContent;
     const [across, up] = this.chosen.map(({ feature }) => feature.name);
@@ -243,6 +244,15 @@ export class Regions {
     context.lineWidth = 3;
     context.fill();
     context.stroke();
+  }
+}
+
+/** What the model reads in a field; NaN if it reads nothing. */
+function numberOf(value: Value, feature: Feature): number {
+  try {
+    return Number(readValue(value, feature));
+  } catch {
+    return NaN;
   }
 }
 

@@ -3,7 +3,8 @@
 import { type Feature, InvalidInput, type Label, type Predictor, type Value } from "../src/index.js";
 import { shortest } from "../src/comparison.js";
 import { parseNotation } from "../src/notation.js";
-import { listed } from "../src/text.js";
+import { misspelt } from "../src/suggestions.js";
+import { listed, strip } from "../src/text.js";
 import { isMissing } from "../src/values.js";
 import { answers, type FormSignature } from "./answers.js";
 import { csvLine, type Dialect, dialectOf, type Record, records } from "./delimited.js";
@@ -44,7 +45,8 @@ interface Columns {
   /** The columns that are kept before the answers. */
   readonly kept: readonly number[];
   readonly dropped: readonly string[];
-  readonly hasHeader: boolean;
+  /** What the first line lacks as a header; undefined if it is one. */
+  readonly lacks: string | undefined;
 }
 
 /**
@@ -65,9 +67,10 @@ export async function score(
   const first = read.next();
   if (first.done) throw new Error(`${file} is empty`);
   const columns = columnsOf(first.value, signature.features, headerOf(signature));
+  if (columns.lacks !== undefined) checkRow(predictor, first.value, columns, dialect);
   const scoring = new Scoring(predictor, signature, dialect, columns);
   let size = 0;
-  let block: Record[] = columns.hasHeader ? [] : [first.value];
+  let block: Record[] = columns.lacks === undefined ? [] : [first.value];
   const flush = async (): Promise<void> => {
     await scoring.take(block);
     block = [];
@@ -79,6 +82,16 @@ export async function score(
   }
   await flush();
   return scoring;
+}
+
+/** Refuse a first line that is no row: most often it is a header with another name of a column. */
+function checkRow(predictor: Predictor, first: Record, columns: Columns, dialect: Dialect): void {
+  try {
+    predictor.unseen([valuesOf(first, columns, predictor.signature!.features, dialect)]);
+  } catch (error) {
+    if (!(error instanceof InvalidInput)) throw error;
+    throw new Error(`line ${first.line}: ${error.message}, and as a header the line lacks ${columns.lacks!}`);
+  }
 }
 
 /** A record that may be a row. */
@@ -122,7 +135,7 @@ class Scoring implements Scored {
   private candidate(record: Record): Candidate[] {
     const row = (this.row += 1);
     try {
-      return [{ record, row, values: valuesOf(record.cells, this.columns, this.signature.features, this.dialect) }];
+      return [{ record, row, values: valuesOf(record, this.columns, this.signature.features, this.dialect) }];
     } catch (error) {
       this.reject(record, row, error);
       return [];
@@ -151,7 +164,7 @@ class Scoring implements Scored {
 
   private add({ cells }: Record, prediction: Label | number, numbers: readonly number[]): void {
     this.scored += 1;
-    const kept = this.columns.kept.map((place) => cells[place]!.trim());
+    const kept = this.columns.kept.map((place) => strip(cells[place]!));
     this.content.push(csvLine([...kept, ...cellsOf(this.signature, prediction, numbers)]));
     if (this.signature.labels !== undefined) {
       this.labels.set(String(prediction), this.labels.get(String(prediction))! + 1);
@@ -181,32 +194,42 @@ function cellsOf({ labels }: FormSignature, prediction: Label | number, numbers:
 }
 
 function columnsOf(first: Record, features: readonly Feature[], answers: readonly string[]): Columns {
-  const names = first.cells.map((cell) => cell.trim());
+  if (first.fault !== undefined) throw new Error(`line ${first.line}: ${first.fault}`);
+  const names = first.cells.map((cell) => strip(cell));
   const wanted = features.map((one) => one.name);
   const lacking = wanted.filter((name) => !names.includes(name));
   const hasHeader = !lacking.length;
   const twice = wanted.find((name) => names.indexOf(name) !== names.lastIndexOf(name));
   if (hasHeader && twice !== undefined) throw new Error(`the header names ${twice} more than once`);
   const places = hasHeader ? wanted.map((name) => names.indexOf(name)) : wanted.map((_, place) => place);
+  const lacks = `${listed(lacking)}${misspelt(names.filter((name) => !wanted.includes(name)), lacking)}`;
+  const known = new Set(wanted.map((name) => name.toLowerCase()));
   // A file without a header has the features alone, in their order.
-  if (!hasHeader && (names.length !== wanted.length || names.some((name) => wanted.includes(name)))) {
-    throw new Error(`line ${first.line}: as a header the line lacks ${listed(lacking)}`);
+  if (!hasHeader && (names.length !== wanted.length || names.some((name) => known.has(name.toLowerCase())))) {
+    throw new Error(`line ${first.line}: as a header the line lacks ${lacks}`);
   }
-  const known = hasHeader ? names : wanted;
-  const all = known.map((_, place) => place);
-  const isAnswer = (place: number): boolean => answers.includes(known[place]!);
-  return { names: known, places, kept: all.filter((one) => !isAnswer(one)), dropped: all.filter(isAnswer).map((one) => known[one]!), hasHeader };
+  const own = hasHeader ? names : wanted;
+  const all = own.map((_, place) => place);
+  const isAnswer = (place: number): boolean => answers.includes(own[place]!);
+  return {
+    names: own,
+    places,
+    kept: all.filter((one) => !isAnswer(one)),
+    dropped: all.filter(isAnswer).map((one) => own[one]!),
+    lacks: hasHeader ? undefined : lacks,
+  };
 }
 
 /** The values of a record in the order of the features. */
-function valuesOf(cells: readonly string[], columns: Columns, features: readonly Feature[], { decimal }: Dialect): Value[] {
+function valuesOf({ cells, fault }: Record, columns: Columns, features: readonly Feature[], { decimal }: Dialect): Value[] {
+  if (fault !== undefined) throw new InvalidInput(fault);
   const width = columns.names.length;
   if (cells.length !== width) {
     const counted = cells.length === 1 ? "1 value" : `${cells.length} values`;
-    throw new InvalidInput(`${counted}, but the ${columns.hasHeader ? "header" : "first line"} has ${width} column${width === 1 ? "" : "s"}`);
+    throw new InvalidInput(`${counted}, but the ${columns.lacks === undefined ? "header" : "first line"} has ${width} column${width === 1 ? "" : "s"}`);
   }
   return features.map((feature, place) => {
-    const cell = cells[columns.places[place]!]!;
+    const cell = strip(cells[columns.places[place]!]!);
     if (decimal === "." || feature.kind !== "numeric" || feature.notation !== undefined || isMissing(cell)) return cell;
     try {
       return parseNotation({ decimal, grouping: "", prefix: "", suffix: "" }, cell);

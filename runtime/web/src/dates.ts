@@ -9,7 +9,7 @@ export type Order = "ymd" | "dmy" | "mdy";
 export const MISSING_DATE = -(2n ** 63n);
 
 // The first second of year 1, and the last of year 9999.
-const FIRST_SECOND = -62135596800;
+export const FIRST_SECOND = -62135596800;
 const LAST_SECOND = 253402300799;
 
 const EXAMPLES: Record<Order, string> = { ymd: "2025-12-31", dmy: "31.12.2025", mdy: "12/31/2025" };
@@ -89,7 +89,8 @@ export function dateText(seconds: number): string {
 /** An example of a date in text of an order. */
 export const dateExample = (order: Order): string => EXAMPLES[order];
 
-function midnight(year: number, month: number, day: number): number {
+/** The seconds of a day at midnight; `month` and `day` from 1. */
+export function midnight(year: number, month: number, day: number): number {
   // Date.UTC takes the years 0 to 99 for those of the 20th century.
   const date = new Date(0);
   date.setUTCFullYear(year, month - 1, day);

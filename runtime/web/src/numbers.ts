@@ -7,13 +7,13 @@ export const FLOAT32_MAX = 3.4028234663852886e38;
 
 const NUMBER = /^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?$/i;
 const WORD = /^([+-]?)(inf|infinity|nan)$/i;
+const NOT_SPACE = /[^\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/u;
 const DIGIT = /\p{Nd}/gu;
 
 /** `text` as Python's float and int see it: without white space around it, digits of all scripts as 0 to 9. */
 export function plainNumber(text: string): string {
-  // Of a string in ASCII alone they take fewer characters for white space than str.strip does.
-  if (/^[\0-\x7f]*$/.test(text)) return strip(text, /[^\t-\r ]/);
-  return strip(text).replace(DIGIT, (one) => {
+  // They take fewer characters of ASCII for white space than str.strip does.
+  return strip(text, NOT_SPACE).replace(DIGIT, (one) => {
     const code = one.codePointAt(0)!;
     if (code < 128) return one;
     // The digits of a script stand side by side, 0 first.

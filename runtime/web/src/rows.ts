@@ -42,7 +42,8 @@ export class RowReader {
    */
   tensors(rows: readonly Row[]): Map<string, Elements> {
     if (!Array.isArray(rows)) throw new InvalidInput(`an array of rows is expected, found ${shown(rows)}`);
-    const table = rows.map((row, place) => valuesOf(row, place, this.signature.features));
+    // Also what an array has no element for.
+    const table = Array.from(rows as readonly Row[], (row, place) => valuesOf(row, place, this.signature.features));
     return new Map(this.inputs.map((input) => [input.name, tensor(table, input)]));
   }
 }
