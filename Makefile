@@ -90,7 +90,7 @@ test: $(READY)  ## run the tests, and those of what users meet again on the buil
 
 test-all: $(READY)  ## run what `make test` leaves out: long searches, kills, every module, the pages of the docs, old versions
 	@HYPOTHESIS_PROFILE=all $(PYTEST) -m 'slow or hypothesis'
-	@$(MAKE) --no-print-directory coverage
+	@$(MAKE) --no-print-directory coverage $(WEB_READY)
 # Two at a time, since most of these keep one processor busy or wait for packages. Those that share artifacts follow each other.
 	@printf '%s\n' 'test-arm64 verify-everywhere test-scale' 'test-oldest test-hosts test-web test-cortex-m' | \
 		xargs -P 2 -L 1 $(MAKE) --no-print-directory
