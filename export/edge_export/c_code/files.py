@@ -79,6 +79,7 @@ def c_code(graph: StaticGraph, signature: Signature | None, name: str, in_8_bits
         **_named(name, prefix),
         "graph": graph,
         "face": face,
+        **(_call(graph, signature, face) if signature and face else {}),
         "parameters": ", ".join(parameters),
         "constants": writer.constants,
         "constant_bytes": sum(array.nbytes for array in constants.values()),
@@ -117,6 +118,21 @@ def rendered(template: str, code: CCode, values: Mapping[str, Any]) -> str:
 
 def _face(signature: Signature | None, prefix: str) -> RowFace | None:
     return row_face(signature, prefix) if signature is not None and signature.has_features else None
+
+
+def _call(graph: StaticGraph, signature: Signature, face: RowFace) -> dict[str, Any]:
+    """How the tensors of a row are passed: inputs by their names, and of each output an array's type, name and size."""
+    arrays = {one.tensor: one.name for one in face.inputs}
+    names = Names(["row", "answer", "found", "best", *arrays.values()])
+    found = [
+        (
+            c_type(value.dtype),
+            "found" if value.name == signature.output else names.new(value.name),
+            max(1, value.size),
+        )
+        for value in graph.outputs
+    ]
+    return {"given": [arrays[value.name] for value in graph.inputs], "found": found}
 
 
 def _named(name: str, prefix: str) -> dict[str, str]:

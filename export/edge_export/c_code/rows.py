@@ -38,11 +38,13 @@ class InputArray:
     """What a tensor is made of.
 
     Attributes:
+        tensor: its name in the signature.
         name: of the array in C.
         type: of its elements.
         columns: whose members are in it, in order.
     """
 
+    tensor: str
     name: str
     type: str
     columns: tuple[Column, ...]
@@ -102,6 +104,7 @@ def row_face(signature: Signature, prefix: str) -> RowFace:
     arrays = Names(["row", "answer", "found", "best", *declared_names(prefix)])
     inputs = [
         InputArray(
+            tensor.name,
             arrays.new(tensor.name),
             "int64_t" if tensor.holds_strings or tensor.holds_dates else "float",
             tuple(columns[feature.name] for feature in tensor.features),

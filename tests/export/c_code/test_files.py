@@ -17,6 +17,7 @@ from onnx import helper
 from quick_exports import one_registry
 from random_tables import random_rows, random_table_net, zeros
 from tiers import mostly_slow
+from torch import Tensor, nn
 
 from edge_export import export
 from edge_export.c_code.compiler import WARNINGS, compile_c, compilers, passes, sanitized_builds, write_c
@@ -107,6 +108,33 @@ def test_rows_get_the_answers_that_predictor_gives(seed: int, tmp_path: Path) ->
     both = np.hstack([1 - tensors, tensors]) if tensors.shape[1] == 1 else tensors
     np.testing.assert_allclose([float(one) for _, one in found], both.max(axis=1), atol=1e-5)
     assert [label for label, _ in found] == [str(signature.labels[place]) for place in both.argmax(axis=1)]
+
+
+class Crossed(nn.Module):
+    """Takes its inputs in another order than its signature names them, and has two outputs."""
+
+    signature = Signature(
+        (Input("b", (Feature("one"), Feature("two"))), Input("a", (Feature("three"), Feature("four")))),
+        "value",
+        (),
+        "regression",
+    )
+
+    def forward(self, a: Tensor, b: Tensor) -> dict[str, Tensor]:
+        return {"hidden": a.repeat(1, 4), "value": a[:, :1] + 10 * b[:, :1]}
+
+
+def test_inputs_and_outputs_of_rows_go_by_their_names(tmp_path: Path) -> None:
+    program = capture(Crossed(), (torch.zeros(2, 2), torch.zeros(2, 2)))
+    code = c_code(static_graph(onnx_model(program, 18), {"batch": 1}), Crossed.signature, "net")
+    main = tmp_path / "main.c"
+    main.write_text(
+        '#include "net.h"\n#include <stdio.h>\nint main(void) {\n'
+        "    const net_row row = {.one = 1, .two = 2, .three = 3, .four = 4};\n    net_answer answer;\n"
+        '    net_predict(&row, &answer);\n    printf("%g", (double)answer.value);\n    return 0;\n}\n'
+    )
+    compile_c((*compilers()[0], *WARNINGS), [write_c(code, tmp_path), main], tmp_path / "main")
+    assert subprocess.run([tmp_path / "main"], check=True, capture_output=True, text=True).stdout == "13"
 
 
 CHECKS = """
