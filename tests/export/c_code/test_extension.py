@@ -119,6 +119,7 @@ def test_any_row_that_both_take_has_one_answer(row: tuple[Any, ...]) -> None:
         (0, [1.0], r"mass: \[1.0\] is not a number"),
         (0, np.array([1.0]), r"mass: array\(\[1.\]\) is not a number"),
         (2, 0.5, "flag: 0.5 is neither true nor false"),
+        (2, 1e-50, "flag: 1e-50 is neither true nor false"),
         (2, float("nan"), "flag: the value is missing"),
         (4, 3, "island: 3 is not a string"),
         (4, b"Dream", "island: b'Dream' is not a string"),
