@@ -31,7 +31,7 @@ NUMBERS = (
     Feature("mass"),
     Feature("age", missing=0.1),
     Feature("flag", "boolean"),
-    Feature("maybe", "boolean", missing=0.1),
+    Feature("maybe", "boolean", missing=0.0),
 )
 WORDS = (
     Feature("island", "categorical", categories=("Dream", "São Tomé", "a b"), missing=0.1),
@@ -73,14 +73,23 @@ def assert_same(row: Any) -> None:
 def test_rows_of_every_form() -> None:
     module, _ = both()
     named = dict(zip(module.feature_names, ROW, strict=True))
-    for row in (ROW, tuple(ROW), named, {**named, "other": 1}):
+    for row in (ROW, tuple(ROW), type("Row", (list,), {})(ROW), named, {**named, "other": 1}):
         assert_same(row)
     del named["age"], named["night"]
     assert_same(named)
+    assert_same({**named, "maybe": None})
     label, probability = module.predict_one(ROW)
     assert (label, probability) == module.predict_one(ROW)
     assert module.verify() is True
     assert module.labels == ("a", "b", "ü")
+
+
+def test_only_what_was_missing_in_training_may_be_absent() -> None:
+    named = dict(zip(both()[0].feature_names, ROW, strict=True))
+    del named["maybe"]
+    for one in both():
+        with pytest.raises(ValueError, match="missing maybe"):
+            one.predict_one(named)
 
 
 VALUES: list[st.SearchStrategy[Any]] = [
