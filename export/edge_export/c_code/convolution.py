@@ -98,6 +98,12 @@ def slide(
     along(0, [], [])
 
 
+def by_group(stored: Stored, size: int) -> list[int]:
+    """The strides of a tensor whose channels are in groups: of an image, a group, a channel of it, and the places."""
+    image, channel, *places = stored.strides
+    return [image, channel * size, channel, *places]
+
+
 def _conv(writer: Writer, one: Operation) -> None:
     if one.input(1).shape[0] // one.attributes.get("group", 1) < _FEW:
         _conv_by_planes(writer, one)
@@ -116,7 +122,7 @@ def _conv_by_planes(writer: Writer, one: Operation) -> None:
     weights, scale = _weights(writer, weight, groups)
     biases = None if bias is None else writer.stored(bias)
     with writer.loops([given.shape[0], groups, per_group]) as (image, group, output):
-        plane = target.at([image, group, output], [target.strides[0], target.strides[1] * per_group, target.strides[1]])
+        plane = target.at([image, group, output], by_group(target, per_group)[:3])
         plane = replace(plane, strides=target.strides[2:])
         with writer.loops(found) as places:
             start = "0" if biases is None else biases.element([group, output], [per_group, 1])
@@ -137,7 +143,7 @@ def _conv_by_planes(writer: Writer, one: Operation) -> None:
                 seen = [_seen(window, axis, place, steps[axis]) for axis, place in enumerate(places)]
                 source = stored.element(
                     [image, group, channel, *seen],
-                    [stored.strides[0], stored.strides[1] * inputs, *stored.strides[1:]],
+                    by_group(stored, inputs),
                 )
                 writer.line(f"{plane.element(places)} += {source} * {name};")
 
@@ -187,7 +193,7 @@ def _conv_by_places(writer: Writer, one: Operation) -> None:
                 with writer.loops([inputs]) as (channel,):
                     element = stored.element(
                         [image, group, channel, *seen],
-                        [stored.strides[0], stored.strides[1] * inputs, *stored.strides[1:]],
+                        by_group(stored, inputs),
                     )
                     value = writer.names.new("x")
                     writer.line(f"const {kind} {value} = {element};")
@@ -199,7 +205,7 @@ def _conv_by_places(writer: Writer, one: Operation) -> None:
             with writer.loops([per_group]) as (output,):
                 place = target.element(
                     [image, group, output, *places],
-                    [target.strides[0], target.strides[1] * per_group, *target.strides[1:]],
+                    by_group(target, per_group),
                 )
                 if scale is None:
                     writer.line(f"{place} = {total}[{output}];")

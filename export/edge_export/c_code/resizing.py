@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from edge_export.c_code.convolution import Window, slide
+from edge_export.c_code.convolution import Window, by_group, slide
 from edge_export.c_code.literals import c_type
 from edge_export.c_code.movement import Written
 from edge_export.c_code.static_graph import Operation, Value
@@ -135,8 +135,7 @@ def _transposed_conv(writer: Writer, one: Operation) -> None:
     with writer.loops(one.output.shape) as places:
         writer.line(f"{target.element(places)} = {'0' if start is None else start.element([places[1]])};")
     x, kind = writer.names.new("x"), c_type(one.output.dtype)
-    of_input = [stored.strides[0], stored.strides[1] * inputs, *stored.strides[1:]]
-    of_output = [target.strides[0], target.strides[1] * outputs, *target.strides[1:]]
+    of_input, of_output = by_group(stored, inputs), by_group(target, outputs)
     with writer.loops([batch, groups, inputs, *sizes]) as (image, group, channel, *places):
         writer.line(f"const {kind} {x} = {stored.element([image, group, channel, *places], of_input)};")
 
