@@ -16,6 +16,7 @@ from edge_export.capture.program import Program, state_of
 from edge_export.errors import ExportError
 from edge_export.recent_results import RecentResults
 from edge_export.tensors import Tensors
+from edge_export.verify.graph_walk import GraphWalk, mapped
 from edge_export.verify.norms import NORMS
 
 _aten = torch.ops.aten
@@ -41,6 +42,7 @@ class Arithmetic:
         state = state_of(program.exported)
         is_small = sum(tensor.nbytes for tensor in state.values()) <= _MOST_WIDENED
         self._state = {name: _widened(tensor) if is_small else tensor.detach() for name, tensor in state.items()}
+        self._walks: dict[fx.GraphModule, GraphWalk] = {}
         self._results = RecentResults()
 
     def run(self, tensors: Tensors) -> Tensors:
@@ -74,7 +76,19 @@ class Arithmetic:
         return dict(zip(self._program.outputs, found, strict=True))
 
     def _run_graph(self, module: fx.GraphModule, arguments: Sequence[Any]) -> Any:
-        return _Interpreter(module, self.compute).run(*arguments)
+        if module not in self._walks:
+            self._walks[module] = GraphWalk(module)
+        return self._walks[module].run(arguments, self._compute_wide)
+
+    def _compute_wide(
+        self, operation: Operation, args: tuple[Any, ...], kwargs: Mapping[str, Any], dtype: torch.dtype | None
+    ) -> Any:
+        if operation is operator.getitem:
+            return operation(*args)
+        if operation is _aten.embedding.default:
+            # Rows are widened once they are looked up: widening a large table for each call takes minutes.
+            return _wide(self.compute(operation, args, kwargs, dtype))
+        return self.compute(operation, mapped(_wide, args), mapped(_wide, kwargs), dtype)
 
     def compute(
         self, operation: Operation, args: tuple[Any, ...], kwargs: Mapping[str, Any], dtype: torch.dtype | None
@@ -139,34 +153,6 @@ class RangeWatch(Arithmetic):
         return result
 
 
-class _Interpreter(fx.Interpreter):
-    """Walks a graph whose operations `compute` does, in float64 where the graph says float32."""
-
-    def __init__(self, module: fx.GraphModule, compute: Operation) -> None:
-        super().__init__(module)
-        self._compute = compute
-        self._dtype: torch.dtype | None = None
-
-    def run_node(self, n: fx.Node) -> Any:
-        """One node of the graph."""
-        if n.op == "call_function":
-            value = n.meta.get("val")
-            values = value if isinstance(value, tuple | list) else [value]
-            dtypes = [one.dtype for one in values if isinstance(one, Tensor) and one.dtype.is_floating_point]
-            self._dtype = dtypes[0] if dtypes else getattr(values[0], "dtype", None) if values else None
-        return super().run_node(n)
-
-    def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """One operation of the graph."""
-        if target is operator.getitem:
-            return target(*args)
-        if target is _aten.embedding.default:
-            # Rows are widened once they are looked up: widening a large table for each call takes minutes.
-            return _wide(self._compute(target, args, kwargs, self._dtype))
-        args, kwargs = pytree.tree_map(_wide, (args, kwargs))
-        return self._compute(target, args, kwargs, self._dtype)
-
-
 @contextlib.contextmanager
 def _float64_by_default() -> Iterator[None]:
     """For operations that make numbers of their own, such as zeros, or quotients of integers."""
@@ -180,10 +166,11 @@ def _float64_by_default() -> Iterator[None]:
 
 def _wide(value: Any) -> Any:
     """A tensor in float64 for one of a narrower floating type, and that type for its; anything else as it is."""
-    if isinstance(value, torch.dtype):
-        return _WIDE.get(value, value)
-    return _widened(value) if isinstance(value, Tensor) else value
+    if isinstance(value, Tensor):
+        return _widened(value)
+    return _WIDE.get(value, value) if isinstance(value, torch.dtype) else value
 
 
 def _widened(tensor: Tensor) -> Tensor:
-    return tensor.to(_WIDE.get(tensor.dtype, tensor.dtype))
+    wide = _WIDE.get(tensor.dtype)
+    return tensor if wide is None else tensor.to(wide)

@@ -21,6 +21,7 @@ from torch.utils import _pytree as pytree
 
 from edge_export.tensors import Tensors
 from edge_export.verify.float64 import Arithmetic, Operation
+from edge_export.verify.graph_walk import tensors_mapped
 from edge_export.verify.norms import NORMS
 from edge_export.verify.products import MULTIPLYING, off_of_products
 
@@ -132,7 +133,7 @@ class RandomRounding(Arithmetic):
             exact = super().compute(operation, args, kwargs, dtype)
             width = (-1) ** self._seed * self._units * last_place
             reordered = functools.partial(_reordered, random=self._choices, width=width)
-            moved, named = pytree.tree_map_only(Tensor, reordered, (args, dict(kwargs)))
+            moved, named = tensors_mapped(reordered, (args, kwargs))
             again = super().compute(operation, moved, named, dtype)
             # What is chosen are operands, which were rounded before; only the choice is open.
             return pytree.tree_map(lambda one, other: one if _is_floating(one) else other, exact, again)
@@ -168,7 +169,7 @@ class RandomRounding(Arithmetic):
             ).cumsum(args[1])
         # A sum that cancels may look exact, although the sum in float32 is not.
         rounded = functools.partial(self._rounded, size=size, bits=bits, keep_exact=not combines)
-        found = pytree.tree_map_only(Tensor, rounded, result)
+        found = tensors_mapped(rounded, result)
         return found.clamp(0, 1) if packet in _PROBABILITIES else found
 
     def _jittered_operands(
@@ -196,7 +197,7 @@ class RandomRounding(Arithmetic):
                 else moved.add_(_noise(operand, self._generator), alpha=_TINY)
             )
 
-        moved: tuple[tuple[Any, ...], dict[str, Any]] = pytree.tree_map_only(Tensor, jittered, (args, dict(kwargs)))
+        moved: tuple[tuple[Any, ...], dict[str, Any]] = tensors_mapped(jittered, (args, kwargs))
         return moved
 
     def _rounded(
