@@ -21,6 +21,7 @@ from edge_export.formats.choices import LOWEST_OPSET
 from edge_export.formats.external_data import Content, check_model, move_weights
 from edge_export.formats.lowerings import CARRYING_NAN, LOWERINGS
 from edge_export.formats.string_inputs import as_strings
+from edge_export.formats.torchlib import unread
 from edge_export.tensors import Run, Tensors
 from edge_runtime import InferenceFailed, InvalidModel, Predictor
 from edge_runtime.contract.metadata_keys import DATA_KEY, SIGNATURE_KEY
@@ -50,7 +51,7 @@ def onnx_model(
         CannotWrite: `data` cannot be written.
     """
     # torch traces the program once more, which would fix the length of what a recurrent layer goes along.
-    with quiet(), any_length():
+    with quiet(), any_length(), unread():
         try:
             made = torch.onnx.export(
                 program.exported,
