@@ -106,10 +106,7 @@ def load_c(code: CCode, command: Sequence[str], is_batched: bool) -> Run:
     Raises:
         ExportError: it cannot be compiled.
     """
-    with tempfile.TemporaryDirectory(prefix="edge-export-") as name:
-        library = _built(code, _rows(code), command, Path(name), "-shared")
-        # Loaded code stays when its file goes.
-        function = ctypes.CDLL(str(library)).rows
+    function = load_library(code, _rows(code), command).rows
     function.argtypes = [ctypes.c_int64, *(ctypes.c_void_p for _ in (*code.inputs, *code.outputs))]
     function.restype = ctypes.c_int64
 
@@ -123,6 +120,17 @@ def load_c(code: CCode, command: Sequence[str], is_batched: bool) -> Run:
         return {value.name: array for value, array in zip(code.outputs, found, strict=True)}
 
     return run
+
+
+def load_library(code: CCode, more: str, command: Sequence[str]) -> ctypes.CDLL:
+    """The model and the source `more`, which calls it, compiled with `command`.
+
+    Raises:
+        ExportError: they cannot be compiled.
+    """
+    with tempfile.TemporaryDirectory(prefix="edge-export-") as name:
+        # Loaded code stays when its file goes.
+        return ctypes.CDLL(str(_built(code, more, command, Path(name), "-shared")))
 
 
 def passes(code: CCode, test: str, command: Sequence[str]) -> str | None:
@@ -147,7 +155,7 @@ def _built(code: CCode, more: str, command: Sequence[str], folder: Path, *linkin
     return output
 
 
-# A model is compiled once for each of `builds`, and linked with its rows and with its test.
+# A model is compiled once for each of `builds`, and linked with what calls it and with its test.
 @functools.lru_cache(maxsize=8)
 def _object(name: str, header: str, source: str, command: tuple[str, ...]) -> bytes:
     with tempfile.TemporaryDirectory(prefix="edge-export-") as made:

@@ -123,7 +123,7 @@ def _face(signature: Signature | None, prefix: str) -> RowFace | None:
 def _call(graph: StaticGraph, signature: Signature, face: RowFace) -> dict[str, Any]:
     """How the tensors of a row are passed: inputs by their names, and of each output an array's type, name and size."""
     arrays = {one.tensor: one.name for one in face.inputs}
-    names = Names(["row", "answer", "found", "best", *arrays.values()])
+    names = Names(["row", "answer", "found", "best", "is_nan", *arrays.values()])
     found = [
         (
             c_type(value.dtype),

@@ -101,7 +101,7 @@ def row_face(signature: Signature, prefix: str) -> RowFace:
     # Some of what is declared are macros, which would replace the names of members, too.
     fields, names = Names(declared_names(prefix)), Names(declared_names(prefix))
     columns = {feature.name: _column(feature, prefix, fields, names) for feature in signature.features}
-    arrays = Names(["row", "answer", "found", "best", *declared_names(prefix)])
+    arrays = Names(["row", "answer", "found", "best", "is_nan", *declared_names(prefix)])
     inputs = [
         InputArray(
             tensor.name,

@@ -11,6 +11,7 @@ from edge_export.c_code.compiler import builds, load_c, passes, sanitized_builds
 from edge_export.c_code.cortex_m import CORES, Footprint, footprint
 from edge_export.c_code.extension import built_extension, extension_source, loaded, run_of
 from edge_export.c_code.files import CCode, c_code, c_test
+from edge_export.c_code.row_calls import load_rows
 from edge_export.c_code.static_graph import static_graph
 from edge_export.c_code.wheel import wheel
 from edge_export.capture.program import Program, state_of
@@ -43,8 +44,8 @@ class VerifiedCode:
     Attributes:
         code: the code.
         test: the program that replays its reference rows.
-        comparisons: how it did against torch, each kind of rows as compiled in the way that does worst.
-        run: computes what it computes.
+        comparisons: how it did against torch, each kind of rows as compiled and called in the way that does worst.
+        run: computes what it computes, called with tensors.
     """
 
     code: CCode
@@ -194,17 +195,36 @@ def _check_stack(code: CCode) -> None:
 def _compared(
     plan: Plan, reference: Reference, code: CCode, path: Path, commands: Sequence[Sequence[str]]
 ) -> tuple[list[Comparison], Run]:
-    """How the code does against torch, each kind of rows as compiled in the way that does worst; and a run of it."""
+    """How the code does against torch, each kind of rows as compiled and called in the way that does worst.
+
+    Also computes what the code computes, called with tensors.
+    """
     program, progress = plan.program, plan.choices.progress
-    first, *others = commands
-    run = load_c(code, first, program.is_batched)
-    comparisons = verified(plan, reference, None, run, Format.C)
-    for command in others:
-        how = " ".join(command)
-        progress.begin(f"verifying {path.name} as {how} compiles it", reference.calls)
-        compiled = load_c(code, command, program.is_batched)
-        found = compare(compiled, reference.probes, program, f"{path}, compiled by {how},", progress)
-        for place, comparison in enumerate(found):
-            if comparison.tolerance_used > comparisons[place].tolerance_used:
-                comparisons[place] = comparison
-    return comparisons, run
+    comparisons: list[Comparison] = []
+    first: Run | None = None
+    for command in commands:
+        for function, run in calls(plan, code, command).items():
+            if first is None:
+                first = run
+                comparisons = verified(plan, reference, None, run, Format.C)
+                continue
+            name = f"{function} of {path}, compiled by {' '.join(command)},"
+            for place, comparison in enumerate(compare(run, reference.probes, program, name, progress)):
+                if comparison.tolerance_used > comparisons[place].tolerance_used:
+                    comparisons[place] = comparison
+    assert first is not None
+    return comparisons, first
+
+
+def calls(plan: Plan, code: CCode, command: Sequence[str]) -> dict[str, Run]:
+    """The ways in which code is called: with tensors, and with the rows of a table. Their names are the functions'.
+
+    Raises:
+        ExportError: it cannot be compiled, or strings or labels do not mean what the signature says.
+    """
+    program = plan.program
+    run = load_c(code, command, program.is_batched)
+    found = {f"{code.prefix}_run": run}
+    if program.signature is not None and program.signature.has_features:
+        found[f"{code.prefix}_predict"] = load_rows(code, program.signature, command, run)
+    return found

@@ -2,19 +2,19 @@
 
 from onnx import ModelProto
 
-from edge_export.c_code.compiler import builds, load_c
+from edge_export.c_code.compiler import builds
 from edge_export.c_code.files import c_code, c_test
 from edge_export.c_code.static_graph import static_graph
 from edge_export.formats.choices import Format, Precision
 from edge_export.options import file_paths
-from edge_export.pipeline.c_files import VerifiedCode, check_test, footprints
+from edge_export.pipeline.c_files import VerifiedCode, calls, check_test, footprints
 from edge_export.pipeline.lower_precision import calls_to_measure
 from edge_export.pipeline.plan import Plan
 from edge_export.pipeline.reference import Reference
 from edge_export.results import Export
 from edge_export.tensors import BATCH
 from edge_export.verify.certify import quantized_reference_batch
-from edge_export.verify.quantization_budget import check_budget, measure_runs
+from edge_export.verify.quantization_budget import check_budget, measure_change, measure_runs
 from edge_export.verify.reference_rows import MOST_BYTES
 
 
@@ -36,13 +36,17 @@ def make_c_in_8_bits(plan: Plan, reference: Reference, model: ModelProto, float3
     plan.choices.progress.begin(f"writing {path.name} and measuring it")
     code = c_code(static_graph(model, {BATCH: 1}), program.signature, path.stem, in_8_bits=True)
     command, *_ = builds()
-    run = load_c(code, command, program.is_batched)
-    _, calls = calls_to_measure(plan, reference)
+    run, *others = calls(plan, code, command).values()
+    _, batches = calls_to_measure(plan, reference)
     sizes = float32.code.constant_bytes, code.constant_bytes
     batched = [spec.name for spec in program.inputs] if program.is_batched else []
-    measured = measure_runs((float32.run, run), sizes, calls, batched, plan.decide, plan.probabilities)
+    measured = measure_runs((float32.run, run), sizes, batches, batched, plan.decide, plan.probabilities)
     check_budget(measured.change, budget, Precision.INT8)
-    batch = quantized_reference_batch(program, run, calls, measured.change, budget, plan.probabilities, MOST_BYTES)
+    expected = list(map(float32.run, batches))
+    for other in others:
+        change = measure_change(expected, list(map(other, batches)), plan.decide, plan.probabilities)
+        check_budget(change, budget, Precision.INT8)
+    batch = quantized_reference_batch(program, run, batches, measured.change, budget, plan.probabilities, MOST_BYTES)
     content = c_test(code, program.signature, [batch])
     check_test(plan, code, content, path)
     beside = {header: code.header.encode(), test: content.encode()}

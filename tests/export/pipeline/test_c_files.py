@@ -2,6 +2,7 @@
 
 import subprocess
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from edge_export import ExportError, ParityError, export
 from edge_export.c_code.compiler import builds, compile_c, compilers, load_c
 from edge_export.c_code.cortex_m import CORES, Core, Footprint
 from edge_export.c_code.extension import extension_source, loaded
-from edge_export.c_code.files import c_test
+from edge_export.c_code.files import CCode, c_code, c_test
 from edge_export.c_code.wheel import wheel_name
 from edge_export.pipeline import c_files
 
@@ -74,6 +75,22 @@ def test_code_that_does_not_pass_its_own_test_is_refused(tmp_path: Path, monkeyp
     monkeypatch.setattr(c_files, "c_test", damaged)
     with pytest.raises(ExportError, match="does not pass its own test: the constants are not those"):
         export(small(), rows(), tmp_path / "net.onnx", formats=["c"])
+    assert names(tmp_path) == []
+
+
+def test_code_that_takes_one_column_for_another_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is computed from tensors is right."""
+
+    def swapped(*rest: Any, **others: Any) -> CCode:
+        code = c_code(*rest, **others)
+        source = code.source.replace("        row->n0,\n        row->n1,\n", "        row->n1,\n        row->n0,\n")
+        assert source != code.source
+        return replace(code, source=source)
+
+    monkeypatch.setattr(c_files, "c_code", swapped)
+    net = random_table_net(4)
+    with pytest.raises(ParityError, match=r"net_predict of .*net\.c, compiled by .*, does not compute what torch"):
+        export(net, zeros(net.signature), tmp_path / "net.onnx", formats=["c"])
     assert names(tmp_path) == []
 
 
