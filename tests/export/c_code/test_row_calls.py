@@ -70,7 +70,7 @@ def answers(code: CCode, rows: Tensors = ROWS, signature: Signature = SIGNATURE)
     return load_rows(code, signature, COMMAND, run)(rows), run(rows)
 
 
-def test_what_is_no_value_of_a_column_is_refused_and_the_rows_behind_it_are_answered() -> None:
+def test_a_value_that_is_not_of_its_column_is_refused_and_later_rows_are_answered() -> None:
     x, text, date = (ROWS[name].repeat(3, 0) for name in ("x", "text", "date"))
     x[0, 2], x[1, 2], text[3, 1], date[5, 0] = 0.5, np.nan, 1, MISSING_DATE
     found, expected = answers(code_of(), {"x": x, "text": text, "date": date})
