@@ -27,6 +27,9 @@ $(error DATA and TARGET, the column to predict, go together: make train DATA=tab
 endif
 endif
 
+# Tests start Python a thousand times, and each would compile what it imports anew where the environment says so.
+export PYTHONDONTWRITEBYTECODE :=
+
 # Recipes read these from the environment, so that quotes in a name stay in the name.
 export DATA TARGET SEED OUTPUT VALUES
 

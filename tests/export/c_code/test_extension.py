@@ -5,6 +5,7 @@ import functools
 import sys
 import sysconfig
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from onnx import ModelProto
 from random_tables import zeros
 
 from edge_export import export
@@ -41,25 +43,42 @@ DATES = (Feature("day", "date", 0.0, 1e9), Feature("night", "date", 0.0, 1e9, mi
 ROW: list[Any] = [3.5, 40, True, False, "Dream", 2, datetime.date(2001, 2, 3), datetime.datetime(2002, 3, 4, 5, 6, 7)]
 
 
+LABELS: dict[Task, tuple[Label, ...]] = {
+    "multiclass_classification": ("a", "b", "ü"),
+    "binary_classification": (10, -3),
+    "regression": (),
+}
+
+
 @functools.cache
-def both(
-    task: Task = "multiclass_classification", labels: tuple[Label, ...] = ("a", "b", "ü")
-) -> tuple[Any, Predictor]:
-    """A module and the artifact of the same network."""
+def network(task: Task) -> tuple[ModelProto, Signature, Predictor]:
+    """A network as ONNX's graph, what it means, and the artifact of it."""
     torch.manual_seed(0)
     output = "value" if task == "regression" else "probabilities"
     inputs = (Input("x", NUMBERS), Input("text", WORDS), Input("date", DATES))
-    net = TableNet(Signature(inputs, output, labels, task), [6]).eval()
+    net = TableNet(Signature(inputs, output, LABELS[task], task), [6]).eval()
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.mul_(3)
     with tempfile.TemporaryDirectory() as folder:
         (made,) = export(net, zeros(net.signature), Path(folder, "net.onnx"))
-    code = c_code(static_graph(onnx_model(capture(net, zeros(net.signature)), 18), {"batch": 1}), net.signature, "net")
-    predictor = Predictor(made.content)
+    return onnx_model(capture(net, zeros(net.signature)), 18), net.signature, Predictor(made.content)
+
+
+@functools.cache
+def module_of(task: Task, labels: tuple[Label, ...]) -> Any:
+    """The module of that network, with these labels."""
+    model, signature, predictor = network(task)
+    signature = replace(signature, labels=labels)
+    code = c_code(static_graph(model, {"batch": 1}), signature, "net")
     assert predictor.certificate is not None
-    test = c_test(code, net.signature, predictor.certificate.reference)
-    return loaded(built_extension(code, extension_source(code, net.signature, False), test), "net"), predictor
+    test = c_test(code, signature, predictor.certificate.reference)
+    return loaded(built_extension(code, extension_source(code, signature, False), test), "net")
+
+
+def both(task: Task = "multiclass_classification") -> tuple[Any, Predictor]:
+    """A module and the artifact of the same network."""
+    return module_of(task, LABELS[task]), network(task)[2]
 
 
 def assert_same(row: Any) -> None:
@@ -190,17 +209,19 @@ def test_a_value_may_take_itself_out_of_the_row() -> None:
 
 
 def test_regression_gives_a_float() -> None:
-    module, predictor = both("regression", ())
+    module, predictor = both("regression")
     assert module.predict_one(ROW) == pytest.approx(predictor.predict_one(ROW), rel=1e-4)
     assert not hasattr(module, "predict_proba_one")
 
 
 @pytest.mark.parametrize("labels", [(10, -3), (False, True)], ids=str)
 def test_labels_have_their_own_types(labels: tuple[Label, ...]) -> None:
-    module, predictor = both("binary_classification", labels)
+    module, predictor = module_of("binary_classification", labels), network("binary_classification")[2]
     assert module.labels == labels
     assert type(module.labels[0]) is type(labels[0])
-    assert module.predict_one(ROW).label == predictor.predict_one(ROW).label
+    place = LABELS["binary_classification"].index(predictor.predict_one(ROW).label)
+    found = module.predict_one(ROW).label
+    assert (found, type(found)) == (labels[place], type(labels[place]))
 
 
 def test_nothing_is_leaked() -> None:
@@ -218,7 +239,7 @@ def test_nothing_is_leaked() -> None:
 
 
 def test_two_modules_of_one_name_are_apart() -> None:
-    first, second = both()[0], both("binary_classification", (10, -3))[0]
+    first, second = both()[0], both("binary_classification")[0]
     assert first.labels != second.labels
     assert first.Prediction is not second.Prediction
 

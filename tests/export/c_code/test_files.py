@@ -1,10 +1,12 @@
 """The files of a model in C: rows get the answers that Predictor gives, and damage is found."""
 
+import functools
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -36,17 +38,29 @@ from edge_train import TableNet
 SEEDS = range(8)
 
 
-def table(seed: int, folder: Path) -> tuple[CCode, Signature, Predictor]:
-    """A random table's code, its signature and its ONNX file."""
-    net = random_table_net(seed, dates=seed % 2 == 1)
+@functools.cache
+def network(seed: int) -> TableNet:
+    """A network for a random table."""
+    torch.manual_seed(0)
+    return random_table_net(seed, dates=seed % 2 == 1)
+
+
+@functools.cache
+def code_for(seed: int) -> CCode:
+    """Its code."""
+    net = network(seed)
     with one_registry():
-        export(net, zeros(net.signature), folder / "net.onnx")
         program = capture(net, zeros(net.signature))
-    return (
-        c_code(static_graph(onnx_model(program, 18), {"batch": 1}), net.signature, "net"),
-        net.signature,
-        Predictor(folder / "net.onnx"),
-    )
+        return c_code(static_graph(onnx_model(program, 18), {"batch": 1}), net.signature, "net")
+
+
+@functools.cache
+def artifact(seed: int) -> Predictor:
+    """Its ONNX file."""
+    net = network(seed)
+    with one_registry(), tempfile.TemporaryDirectory() as folder:
+        (made,) = export(net, zeros(net.signature), Path(folder, "net.onnx"))
+    return Predictor(made.content)
 
 
 def reference(predictor: Predictor) -> Sequence[ReferenceBatch]:
@@ -80,8 +94,7 @@ def _number(value: np.generic) -> str:
 
 @pytest.mark.parametrize("seed", mostly_slow(SEEDS, [3, 4]))
 def test_rows_get_the_answers_that_predictor_gives(seed: int, tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    code, signature, predictor = table(seed, tmp_path)
+    code, signature, predictor = code_for(seed), network(seed).signature, artifact(seed)
     rows, _ = random_rows(signature, np.random.default_rng(seed))
     rows = {name: values[:40] for name, values in rows.items()}
     count = len(next(iter(rows.values())))
@@ -211,8 +224,8 @@ def test_values_that_are_not_of_their_column_have_no_answer(tmp_path: Path) -> N
 
 
 def test_reference_rows_hold_and_damage_is_found(tmp_path: Path) -> None:
-    code, signature, predictor = table(4, tmp_path)
-    batches = reference(predictor)
+    code, signature = code_for(4), network(4).signature
+    batches = reference(artifact(4))
     test, command = c_test(code, signature, batches), compilers()[0]
     assert passes(code, test, command) is None
     name = next(name for name, array in code.constants.items() if array.size > 4 and array.dtype == np.float32)
@@ -283,8 +296,8 @@ def test_a_model_has_the_same_code_in_each_process(tmp_path: Path) -> None:
     assert len(found) == 1
 
 
-def test_the_header_states_what_memory_is_taken(tmp_path: Path) -> None:
-    code, _, _ = table(4, tmp_path)
+def test_the_header_states_what_memory_is_taken() -> None:
+    code = code_for(4)
     assert f"Its constants take {code.constant_bytes:,} bytes" in code.header
     assert f"a call at most {code.working_bytes:,} bytes of the stack" in code.header
     assert code.constant_bytes == sum(array.nbytes for array in code.constants.values())
@@ -294,7 +307,7 @@ def test_c_plus_plus_takes_the_header(tmp_path: Path) -> None:
     compiler = shutil.which("g++") or shutil.which("clang++")
     if compiler is None:
         pytest.skip("there is no C++ compiler")
-    code, _, _ = table(3, tmp_path)
+    code = code_for(3)
     write_c(code, tmp_path)
     main = tmp_path / "main.cpp"
     main.write_text('#include "net.h"\nint main() {\n    return static_cast<int>(net_checksum() == 0);\n}\n')
