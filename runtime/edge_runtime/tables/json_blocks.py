@@ -149,7 +149,7 @@ class JsonBlock:
         if is_too_deep(text, self.format.limits):
             return too_deep(self.format.limits)
         try:
-            found = json.loads(text, object_pairs_hook=_once)
+            found = _OBJECTS.decode(text)
             if "\\u" in text:
                 json.dumps(found, ensure_ascii=False).encode()
         except _GivenTwice as error:
@@ -201,6 +201,10 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
                 raise _GivenTwice(f"{printable(shortened(name))} is specified twice")
             seen.add(name)
     return found
+
+
+# json.loads would make one for each line, which takes longer than to read it.
+_OBJECTS = json.JSONDecoder(object_pairs_hook=_once)
 
 
 def _read(content: bytes, kinds: Mapping[str, pa.DataType], is_whole: bool) -> pa.Table:
