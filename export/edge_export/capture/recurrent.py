@@ -7,6 +7,10 @@ from typing import TypeAlias
 
 import torch
 from torch import Tensor
+from torch._decomp import get_decompositions
+from torch.export import ExportedProgram
+
+from edge_export.errors import ExportError
 
 _PATCHES: list[Callable[[], AbstractContextManager[None]]]
 try:
@@ -76,3 +80,32 @@ def _max_pool1d(
         ceil_mode,
     )
     return pooled.squeeze(-2)
+
+
+def with_projections_unrolled(program: ExportedProgram) -> ExportedProgram:
+    """`program` with LSTM layers step by step if one of them has a projection (`proj_size`): ONNX's LSTM has none.
+
+    Not within `any_length`, which has other decompositions.
+
+    Raises:
+        ExportError: how many steps there are is not fixed.
+    """
+    lstm = torch.ops.aten.lstm.input
+    projected = [node for node in program.graph.nodes if node.target is lstm and _has_projection(node)]
+    if not projected:
+        return program
+    for node in projected:
+        batch_first = node.args[8]
+        if not isinstance(node.args[0].meta["val"].shape[1 if batch_first else 0], int):
+            raise ExportError(
+                "an LSTM with proj_size is written step by step, and so for a fixed number of steps, but the axis of "
+                "its steps may have any size; give that axis no name in --dynamic (dynamic=...)"
+            )
+    unrolled: ExportedProgram = program.run_decompositions(get_decompositions([lstm]))
+    return unrolled
+
+
+def _has_projection(node: torch.fx.Node) -> bool:
+    """Whether the output of an LSTM is of another size than its cells."""
+    hidden, cell = (state.meta["val"] for state in node.args[1])  # type: ignore[union-attr]
+    return bool(hidden.shape[-1] != cell.shape[-1])

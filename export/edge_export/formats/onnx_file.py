@@ -15,11 +15,12 @@ from onnx.helper import find_min_ir_version_for
 from edge_export.capture.diagnostics import cause
 from edge_export.capture.program import Program
 from edge_export.capture.quiet import quiet
-from edge_export.capture.recurrent import any_length
+from edge_export.capture.recurrent import any_length, with_projections_unrolled
 from edge_export.errors import ExportError
 from edge_export.formats.choices import LOWEST_OPSET
 from edge_export.formats.external_data import Content, check_model, move_weights
 from edge_export.formats.lowerings import CARRYING_NAN, LOWERINGS
+from edge_export.formats.pooling import drop_windows
 from edge_export.formats.string_inputs import as_strings
 from edge_export.formats.torchlib import unread
 from edge_export.tensors import Run, Tensors
@@ -50,11 +51,13 @@ def onnx_model(
         ExportError: torch cannot export the program, or the graph is not as promised.
         CannotWrite: `data` cannot be written.
     """
+    with quiet():
+        exported = with_projections_unrolled(program.exported)
     # torch traces the program once more, which would fix the length of what a recurrent layer goes along.
     with quiet(), any_length(), unread():
         try:
             made = torch.onnx.export(
-                program.exported,
+                exported,
                 dynamo=True,
                 external_data=False,
                 opset_version=opset,
@@ -73,6 +76,7 @@ def onnx_model(
     if data is not None:
         move_weights(made.model, data)
     model: ModelProto = made.model_proto
+    drop_windows(model.graph)
     _remove_traces(model)
     _name_outputs(model, program)
     _name_dimensions(model, program)

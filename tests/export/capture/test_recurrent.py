@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from layers import assert_same, in_file, rows
+from layers import assert_same, in_file, refusal, rows
 from torch import nn
 
 from edge_export.capture.capture import capture
@@ -46,6 +46,23 @@ def test_max_pool1d_by_max_pool2d(
     for x in (rows(2, 3, 11), rows(3, 11)):
         expected = F.max_pool1d(x, kernel, stride or None, padding, dilation, ceil_mode)
         assert torch.equal(_max_pool1d(x, kernel, stride or (), padding, dilation, ceil_mode), expected)
+
+
+def test_projections_are_written_step_by_step() -> None:
+    torch.manual_seed(0)
+    module = nn.LSTM(3, 5, num_layers=2, proj_size=2, bidirectional=True, batch_first=True)
+    program = capture(module, rows(2, 4, 3))
+    run = in_file(program)
+    for count in (1, 3):
+        tensors = {"input": rows(count, 4, 3).numpy()}
+        assert_same(run(tensors), program.run(tensors))
+
+
+def test_projections_along_any_length_are_refused() -> None:
+    module = nn.LSTM(3, 5, proj_size=2, batch_first=True)
+    message = refusal(module, rows(2, 4, 3), {"input": ("batch", "length")})
+    assert message.startswith("an LSTM with proj_size is written step by step")
+    assert "give that axis no name in --dynamic" in message
 
 
 def test_pooling_along_any_length() -> None:
