@@ -1,8 +1,12 @@
 """Operators that multiply matrices."""
 
+import functools
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 from edge_export.c_code.literals import literal
 from edge_export.c_code.movement import Written
@@ -21,6 +25,15 @@ _FEW_TERMS = 8
 _MOST_AT_ONCE = 4096
 
 
+def _add(writer: Writer, total: str, factors: Sequence[str], dtype: np.dtype[Any]) -> None:
+    """The line that adds a product to a total: integers wrap around in ONNX, and may not overflow in C."""
+    if dtype.kind == "f":
+        writer.line(f"{total} += {' * '.join(factors)};")
+        return
+    added = functools.reduce(lambda some, other: f"multiply_{dtype.name}({some}, {other})", factors)
+    writer.line(f"{total} = add_{dtype.name}({total}, {added});")
+
+
 def product(
     writer: Writer,
     given: Stored,
@@ -28,6 +41,7 @@ def product(
     target: Stored,
     sizes: tuple[int, int, int],
     start: str,
+    dtype: np.dtype[Any],
     scale: Stored | None = None,
 ) -> None:
     """target[i, j] = start + the sum over k of given[i, k] * weights[k, j], times a scale for j if there is one.
@@ -42,10 +56,11 @@ def product(
         target: with strides for the axes i and j.
         sizes: of i, k and j.
         start: what is added, an expression of i and j.
+        dtype: of the elements.
         scale: of weights in 8 bits, with strides for the axes k and j, of which that for k is 0.
     """
     rows, inner, columns = sizes
-    if inner <= _FEW_TERMS and scale is None:
+    if inner <= _FEW_TERMS and scale is None and dtype.kind == "f":
         with writer.loops([rows, columns]) as (i, j):
             terms = [f"{given.element([i, str(k)])} * {weights.element([str(k), j])}" for k in range(inner)]
             before = start.format(i=i, j=j)
@@ -60,7 +75,7 @@ def product(
     with writer.loops([inner, rows, columns] if is_small else [rows, inner, columns]) as (one, other, j):
         k, i = (one, other) if is_small else (other, one)
         weight = f"{'(float)' if scale else ''}{weights.element([k, j])}"
-        writer.line(f"{target.element([i, j])} += {given.element([i, k])} * {weight};")
+        _add(writer, target.element([i, j]), [given.element([i, k]), weight], dtype)
     if scale is not None:
         with writer.loops([rows, columns]) as (i, j):
             total = f"{target.element([i, j])} * {scale.element(['0', j])}"
@@ -83,13 +98,13 @@ def _gemm(writer: Writer, one: Operation) -> None:
         steps = broadcast(stored.strides, c.shape, one.output.shape)
         start = _scaled(beta, stored.element(["{i}", "{j}"], steps), one.output)
     if alpha != 1 and b.constant is None:
-        product(writer, given, weights, target, (rows, inner, columns), "0")
+        product(writer, given, weights, target, (rows, inner, columns), "0", one.output.dtype)
         with writer.loops([rows, columns]) as places:
             element = target.element(places)
             added = "" if c is None else f" + {start.format(i=places[0], j=places[1])}"
             writer.line(f"{element} = {_scaled(alpha, element, one.output)}{added};")
         return
-    product(writer, given, weights, target, (rows, inner, columns), start, scale=scale)
+    product(writer, given, weights, target, (rows, inner, columns), start, one.output.dtype, scale)
 
 
 def _weights(writer: Writer, b: Value, transposed: bool = False, alpha: float = 1.0) -> tuple[Stored, Stored | None]:
@@ -137,7 +152,8 @@ def _matmul(writer: Writer, one: Operation) -> None:
             replace(target, strides=tuple(steps[-2:])).at(places, steps[:-2]),
             (shape[-2], a_shape[-1], shape[-1]),
             "0",
-            scale=scale,
+            one.output.dtype,
+            scale,
         )
 
 
@@ -186,7 +202,7 @@ def _einsum(writer: Writer, one: Operation) -> None:
                 for part, value in zip(letters, one.inputs, strict=True)
                 if value is not None
             ]
-            writer.line(f"{element} += {' * '.join(factors)};")
+            _add(writer, element, factors, one.output.dtype)
 
 
 LINEAR: Mapping[str, Written] = {"Einsum": _einsum, "Gemm": _gemm, "MatMul": _matmul}

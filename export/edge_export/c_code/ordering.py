@@ -1,12 +1,18 @@
 """Operators that go along one axis: running sums, and the largest elements in their order."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 
 from edge_export.c_code.literals import c_type
 from edge_export.c_code.movement import Written
 from edge_export.c_code.static_graph import Operation
 from edge_export.c_code.writer import Writer
 from edge_export.errors import ExportError
+
+
+def _along(writer: Writer, shape: Sequence[int], axis: int) -> AbstractContextManager[list[str]]:
+    """Loops over all axes but the one that something goes along."""
+    return writer.loops([1 if place == axis else size for place, size in enumerate(shape)])
 
 
 def _running_sum(writer: Writer, one: Operation) -> None:
@@ -16,8 +22,7 @@ def _running_sum(writer: Writer, one: Operation) -> None:
     size = given.shape[axis]
     stored, target = writer.stored(given), writer.new(one.output)
     total = writer.names.new("total")
-    kept = [1 if place == axis else length for place, length in enumerate(given.shape)]
-    with writer.loops(kept) as places:
+    with _along(writer, given.shape, axis) as places:
         writer.line(f"{c_type(dtype)} {total} = 0;")
         with writer.loops([size]) as (step,):
             at = f"{size - 1} - {step}" if one.attributes.get("reverse") and step != "0" else step
@@ -46,8 +51,7 @@ def _largest(writer: Writer, one: Operation) -> None:
         a, b = (a, b) if one.attributes.get("largest", 1) else (b, a)
         return f"is_above_{given.dtype.name}({a}, {b})"
 
-    kept = [1 if place == axis else length for place, length in enumerate(given.shape)]
-    with writer.loops(kept) as places:
+    with _along(writer, given.shape, axis) as places:
 
         def at(index: str) -> str:
             return stored.element([*places[:axis], index, *places[axis + 1 :]])

@@ -1,5 +1,6 @@
 """Extension modules: the answers of Predictor to rows of Python's own values, and refusals in its words."""
 
+import copy
 import datetime
 import functools
 import sys
@@ -101,6 +102,18 @@ def test_rows_of_every_form() -> None:
     assert (label, probability) == module.predict_one(ROW)
     assert module.verify() is True
     assert module.labels == ("a", "b", "ü")
+
+
+def test_predictions_have_a_label_and_a_probability() -> None:
+    module, _ = both()
+    prediction = module.predict_one(ROW)
+    assert repr(prediction) == f"Prediction(label={prediction.label!r}, probability={prediction.probability!r})"
+    for made in (copy.copy(prediction), module.Prediction(tuple(prediction))):
+        assert type(made) is module.Prediction
+        assert repr(made) == repr(prediction)
+    for wrong in ((), ((1,),), ((1, 2, 3),), (5,)):
+        with pytest.raises(TypeError):
+            module.Prediction(*wrong)
 
 
 def test_only_what_was_missing_in_training_may_be_absent() -> None:

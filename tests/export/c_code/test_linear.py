@@ -1,8 +1,10 @@
 """Products of matrices in C."""
 
+from typing import Any
+
 import numpy as np
 import pytest
-from c_models import Case, assert_like_onnxruntime, code_of, model_of
+from c_models import Case, assert_like_onnxruntime, assert_model_like_onnxruntime, code_of, model_of
 from onnx import helper
 
 from edge_export.tensors import Array
@@ -85,3 +87,13 @@ def test_a_sum_of_few_terms_is_one_line() -> None:
     weights = {"w": np.array([[1], [2], [3]], np.float32), "b": np.array([4], np.float32)}
     code = code_of(model_of([node], {"x": normal(1, 3)}, ["y"], weights))
     assert "y[0] = 4.0f + x[0] * w[0] + x[1] * w[1] + x[2] * w[2];" in code.source
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint32, np.uint64])
+def test_sums_of_integers_wrap_around(dtype: type[np.integer[Any]]) -> None:
+    """They would overflow, which C leaves undefined for integers with a sign."""
+    low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+    a, b = (RANDOM.integers(low, high, shape, dtype, endpoint=True) for shape in ((2, 9), (9, 3)))
+    model = model_of([helper.make_node("MatMul", ["a", "b"], ["y"])], {"a": a, "b": b}, ["y"])
+    assert_model_like_onnxruntime(model, {"a": a, "b": b})
+    assert "+=" not in code_of(model).source
