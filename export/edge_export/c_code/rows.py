@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_export.c_code.literals import Names, literal
+from edge_export.errors import ExportError
 from edge_runtime.contract.category_codes import FIRST_CATEGORY, MISSING, last_code
 from edge_runtime.contract.signature import Feature, Signature
 
@@ -97,7 +98,16 @@ def declared_names(prefix: str) -> list[str]:
 
 
 def row_face(signature: Signature, prefix: str) -> RowFace:
-    """The names and types for the rows of a signature; what is not in a struct begins with `prefix`."""
+    """The names and types for the rows of a signature; what is not in a struct begins with `prefix`.
+
+    Raises:
+        ExportError: a category or a label cannot be written in UTF-8.
+    """
+    for text in (*signature.labels, *(each for feature in signature.features for each in feature.categories)):
+        try:
+            str(text).encode()
+        except UnicodeEncodeError as error:
+            raise ExportError(f"{text!r} cannot be written in UTF-8; rename that label or category") from error
     # Some of what is declared are macros, which would replace the names of members, too.
     fields, names = Names(declared_names(prefix)), Names(declared_names(prefix))
     columns = {feature.name: _column(feature, prefix, fields, names) for feature in signature.features}

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from onnx import ModelProto
 
 from edge_export.c_code.compiler import builds, load_c, passes, sanitized_builds, write_c
@@ -156,12 +157,18 @@ def make_extension(plan: Plan, reference: Reference, made: VerifiedCode) -> Expo
 
 
 def _check_sizes(program: Program) -> None:
-    """See that C arrays can hold what the program takes, and that a compiler can hold its weights.
+    """See that C's rows and arrays can hold what the program takes, and that a compiler can hold its weights.
 
     Raises:
         ExportError: they cannot.
     """
+    has_rows = program.signature is not None and program.signature.has_features
     for spec in program.inputs:
+        if has_rows and spec.dtype not in (np.float32, np.int64):
+            raise ExportError(
+                f"C code answers rows of a table in float32, and {spec.name!r} is {spec.dtype}; export the module in "
+                "float32 (module.float()), or export onnx"
+            )
         for axis in spec.shape:
             if isinstance(axis, str) and axis != BATCH:
                 raise ExportError(

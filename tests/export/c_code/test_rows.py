@@ -4,6 +4,7 @@ import pytest
 from random_tables import random_table_net
 
 from edge_export.c_code.rows import row_face
+from edge_export.errors import ExportError
 from edge_runtime.contract.category_codes import last_code
 from edge_runtime.contract.signature import Feature, Input, Signature
 
@@ -54,6 +55,14 @@ def test_no_name_is_that_of_something_else_in_the_header() -> None:
     assert not {column.type for column in face.columns} & {"model_row", "model_answer", "model_label"}
     assert "MODEL_LABELS" not in {code for column in face.columns for code in column.codes}
     assert face.inputs[0].name != "MODEL_OK"
+
+
+@pytest.mark.parametrize("categories", [("a", "b\ud800"), ("a",)])
+def test_text_that_utf_8_cannot_hold_is_refused(categories: tuple[str, ...]) -> None:
+    strings = Input("c", (Feature("sex", kind="categorical", categories=categories),))
+    labels = ("no", "yes") if len(categories) > 1 else ("no", "\udfff")
+    with pytest.raises(ExportError, match=r"'b?.ud.*' cannot be written in UTF-8; rename that label or category"):
+        row_face(Signature(inputs=(strings,), labels=labels, output="p"), "net")
 
 
 def test_no_name_is_that_of_a_function_or_of_a_macro() -> None:

@@ -19,6 +19,7 @@ from edge_export.c_code.extension import extension_source, loaded
 from edge_export.c_code.files import CCode, c_code, c_test
 from edge_export.c_code.wheel import wheel_name
 from edge_export.pipeline import c_files
+from edge_runtime.contract.signature import Feature, Input, Signature
 
 
 def names(folder: Path) -> list[str]:
@@ -169,6 +170,13 @@ def test_what_cannot_be_written_is_said(tmp_path: Path, forward: Any, dynamic: A
     with pytest.raises(ExportError, match=message):
         export(layer(forward), rows(), tmp_path / "net.onnx", formats=["c"], dynamic=dynamic)
     assert names(tmp_path) == []
+
+
+def test_rows_are_of_float32(tmp_path: Path) -> None:
+    net = nn.Linear(2, 1).double()
+    net.signature = Signature((Input("input", (Feature("a"), Feature("b"))),), "output", (), "regression")  # type: ignore[assignment]
+    with pytest.raises(ExportError, match="C code answers rows of a table in float32, and 'input' is float64"):
+        export(net, (torch.zeros(2, 2).double(),), tmp_path / "net.onnx", formats=["c"])
 
 
 def test_rows_that_depend_on_each_other_are_refused(tmp_path: Path) -> None:
