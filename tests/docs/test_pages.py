@@ -5,11 +5,13 @@ import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from markdown_pages import Page, blocks, is_run
 from paths import ROOT, tracked_files
+from warm_path import warm_path
 
 PAGES = {
     name: path
@@ -18,10 +20,17 @@ PAGES = {
 }
 
 
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Path]:
+    """`edge-train` and `edge-export` without waiting for torch each time; what `make` starts waits for it."""
+    with warm_path() as folder:
+        yield folder
+
+
 @pytest.fixture
-def environment() -> dict[str, str]:
+def environment(warm: Path) -> dict[str, str]:
     """The user's own, with the commands of this installation on the path."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = os.pathsep.join([str(warm), str(Path(sys.executable).parent), os.environ["PATH"]])
     return {**os.environ, "PATH": path, "LC_ALL": "C.UTF-8", "COLUMNS": "100"}
 
 
@@ -32,6 +41,18 @@ def test_page(name: str, tmp_path: Path, environment: dict[str, str]) -> None:
     clone_into(tmp_path)
     assert Page(page, tmp_path, environment).run() == sum(map(is_run, blocks(page.read_text())))
     assert not_ignored(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_a_warm_command_is_the_command(environment: dict[str, str], warm: Path, tmp_path: Path) -> None:
+    cold = {**environment, "PATH": environment["PATH"].removeprefix(f"{warm}{os.pathsep}")}
+    for words in (["edge-export", "there/is.none"], ["edge-export", "--opset"], ["edge-train", "--help"]):
+        results = [
+            subprocess.run(words, env=env, cwd=tmp_path, capture_output=True, text=True) for env in (environment, cold)
+        ]
+        warmly, coldly = [(result.returncode, result.stdout, result.stderr) for result in results]
+        assert warmly == coldly
+        assert shutil.which(words[0], path=environment["PATH"]) == str(warm / words[0])
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -14,15 +14,20 @@ from pathlib import Path
 from typing import NoReturn
 
 # What the two commands import until they are done.
-_COMMANDS = {"edge-train": "edge_train.cli.command", "edge-export": "edge_export.cli.command"}
-_MODULES = [*_COMMANDS.values(), "edge_train.cli.options", "edge_train.cli.run", "edge_train.cli.data"]
-_MODULES += [
+COMMANDS = {"edge-train": "edge_train.cli.command", "edge-export": "edge_export.cli.command"}
+MODULES = [*COMMANDS.values(), "edge_train.cli.options", "edge_train.cli.run", "edge_train.cli.data"]
+MODULES += [
     "edge_train.example",
     "edge_train.table.split",
     "edge_export.pipeline.export",
     "edge_export.formats.onnx_file",
 ]
-_MODULES += ["torch._dynamo", "torch.onnx._internal.exporter._core", "onnxruntime"]
+MODULES += ["torch._dynamo", "torch.onnx._internal.exporter._core", "onnxruntime"]
+MODULES += [
+    "onnxscript.function_libs.torch_lib.ops",
+    "torch._functorch.aot_autograd",
+    "torch.onnx._internal.exporter._compat",
+]
 
 
 class WarmCommands:
@@ -59,7 +64,7 @@ def warm_commands(environment: Mapping[str, str]) -> Iterator[WarmCommands]:
 
 
 def _serve() -> None:
-    for name in _MODULES:
+    for name in MODULES:
         importlib.import_module(name)
     for line in sys.stdin:
         asked = json.loads(line)
@@ -77,7 +82,7 @@ def _become(words: Sequence[str], environment: Mapping[str, str], streams: Mappi
         os.close(opened)
     os.environ.update(environment)
     name, *arguments = words
-    sys.exit(importlib.import_module(_COMMANDS[name]).main(arguments))
+    sys.exit(importlib.import_module(COMMANDS[name]).main(arguments))
 
 
 if __name__ == "__main__":
