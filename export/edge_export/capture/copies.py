@@ -1,6 +1,7 @@
 """Copies of a module: what one call of it leaves behind must not meet the next."""
 
 import copy
+import weakref
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,8 @@ def is_same(one: nn.Module, other: nn.Module) -> bool:
 def _same(one: Any, other: Any, met: set[tuple[int, int]]) -> bool:
     if one is other or (id(one), id(other)) in met:
         return True
+    if isinstance(one, weakref.ref):  # torch keeps one to the module in each hook that takes it
+        return isinstance(other, weakref.ref) and _same(one(), other(), met)
     if isinstance(one, fx.GraphModule):  # each has a class of its own, and no call changes its graph
         return _same(one._buffers, other._buffers, met) and _same(one._modules, other._modules, met)
     if type(one) is not type(other):

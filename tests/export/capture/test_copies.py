@@ -1,6 +1,7 @@
 """What a call leaves in a module does not meet the next call, and the module that was given stays as it is."""
 
 import copy
+import weakref
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from edge_export.capture.capture import capture
 from edge_export.capture.copies import fresh, is_same, on_cpu
+from edge_train import NeuralNet
 
 X = rows()
 
@@ -160,6 +162,16 @@ def test_changes_are_seen_wherever_they_are(change: Any) -> None:
     copied = fresh(module, with_buffers=True)
     assert is_same(copied, module)
     change(copied)
+    assert not is_same(copied, module)
+
+
+def test_weak_references_are_compared_by_what_they_refer_to() -> None:
+    module: Any = on_cpu(NeuralNet(3, 4))  # torch keeps a weak reference to it in the hook that it registers
+    copied: Any = fresh(module, with_buffers=True)
+    copied(X[:, :3])
+    assert is_same(copied, module)
+    assert not capture(module, X[:, :3]).is_stateful
+    module.other, copied.other = weakref.ref(Holder), weakref.ref(Incomparable)
     assert not is_same(copied, module)
 
 
