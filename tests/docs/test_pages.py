@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from markdown_pages import Page, blocks, is_run
 from paths import ROOT, tracked_files
-from warm_path import warm_path
+from warm_commands import warm_commands
 
 PAGES = {
     name: path
@@ -23,7 +23,7 @@ PAGES = {
 @pytest.fixture(scope="session")
 def warm() -> Iterator[Path]:
     """`edge-train` and `edge-export` without waiting for torch each time; what `make` starts waits for it."""
-    with warm_path() as folder:
+    with warm_commands(os.environ) as folder:
         yield folder
 
 

@@ -38,15 +38,10 @@ def failing(library: Path) -> Failing:
 
 
 @pytest.fixture(scope="module")
-def failing_warm(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Failing]:
+def failing_warm(failing: Failing, library: Path) -> Iterator[Failing]:
     """The same for edge-train and edge-export, without waiting for torch each time."""
-    printed = tmp_path_factory.mktemp("printed")
     with warm_commands({**os.environ, "LD_PRELOAD": str(library)}) as commands:
-
-        def run(words: Sequence[object], folder: Path, after: int, error: int, once: bool = False) -> Ended:
-            return Ended(*commands.run(words, fault_of(folder, after, error, once), printed))
-
-        yield run
+        yield lambda words, *how, **more: failing([commands / words[0], *words[1:]], *how, **more)
 
 
 def fault_of(folder: Path, after: int, error: int, once: bool) -> dict[str, str]:

@@ -30,10 +30,11 @@ def absolute(self: Any, x: Tensor) -> Tensor:
     return y.abs()
 
 
-def test_the_domain_is_that_of_the_source() -> None:
+def test_what_is_said_of_a_function_is_what_its_source_says() -> None:
     read = function().function_ir.domain
     with unread():
         assert function().function_ir.domain == read
+        assert function().function_ir.name == "aten_abs"
     assert function().function_ir.name == "aten_abs"
 
 
