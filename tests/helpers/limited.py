@@ -14,6 +14,7 @@ from concurrency import HANG
 # what all processes of a user have.
 _NAMELESS = 40_000 + os.getpid() % 20_000
 _MAY = "-all,+dac_read_search,+dac_override"
+_SECONDS = 20
 
 
 def command(name: str) -> list[str]:
@@ -24,13 +25,19 @@ def command(name: str) -> list[str]:
 
 
 def limited(words: Sequence[object], limit: int | None = None, most: int = 0, **more: object) -> "Ended":
-    """Run a command with at most `most` of a resource (`resource.RLIMIT_...`), to its end."""
+    """Run a command with at most `most` of a resource (`resource.RLIMIT_...`), to its end.
+
+    With too little address space it may go round forever; it is killed when it has used more time of a processor than
+    any command here needs.
+    """
 
     def lower() -> None:
         import resource
 
         if limit is not None:
             resource.setrlimit(limit, (most, most))
+        if limit == resource.RLIMIT_AS:
+            resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, 2 * _SECONDS))
 
     result = subprocess.run(  # type: ignore[call-overload]
         [str(word) for word in words],
