@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from edge_export.c_code.literals import Names, c_type, comment, literal, quoted
 from edge_export.c_code.memory import declarations
 from edge_export.c_code.prelude import FUNCTIONS, prelude
-from edge_export.c_code.rows import RowFace, declared_names, row_face
+from edge_export.c_code.rows import LOCAL_NAMES, RowFace, declared_names, row_face
 from edge_export.c_code.source import write_body
 from edge_export.c_code.static_graph import StaticGraph, Value
 from edge_export.tensors import Array
@@ -123,7 +123,7 @@ def _face(signature: Signature | None, prefix: str) -> RowFace | None:
 def _call(graph: StaticGraph, signature: Signature, face: RowFace) -> dict[str, Any]:
     """How the tensors of a row are passed: inputs by their names, and of each output an array's type, name and size."""
     arrays = {one.tensor: one.name for one in face.inputs}
-    names = Names(["row", "answer", "found", "best", "is_nan", *arrays.values()])
+    names = Names([*LOCAL_NAMES, *arrays.values()])
     found = [
         (
             c_type(value.dtype),

@@ -10,6 +10,9 @@ from edge_export.errors import ExportError
 from edge_runtime.contract.category_codes import FIRST_CATEGORY, MISSING, last_code
 from edge_runtime.contract.signature import Feature, Signature
 
+# Those of variables in the function that answers a row, which its arrays may not have.
+LOCAL_NAMES = ("row", "answer", "found", "best", "is_nan")
+
 
 @dataclass(frozen=True)
 class Column:
@@ -111,7 +114,7 @@ def row_face(signature: Signature, prefix: str) -> RowFace:
     # Some of what is declared are macros, which would replace the names of members, too.
     fields, names = Names(declared_names(prefix)), Names(declared_names(prefix))
     columns = {feature.name: _column(feature, prefix, fields, names) for feature in signature.features}
-    arrays = Names(["row", "answer", "found", "best", "is_nan", *declared_names(prefix)])
+    arrays = Names([*LOCAL_NAMES, *declared_names(prefix)])
     inputs = [
         InputArray(
             tensor.name,

@@ -207,19 +207,18 @@ def _compared(
     Also computes what the code computes, called with tensors.
     """
     program, progress = plan.program, plan.choices.progress
-    comparisons: list[Comparison] = []
-    first: Run | None = None
-    for command in commands:
-        for function, run in calls(plan, code, command).items():
-            if first is None:
-                first = run
-                comparisons = verified(plan, reference, None, run, Format.C)
-                continue
-            name = f"{function} of {path}, compiled by {' '.join(command)},"
-            for place, comparison in enumerate(compare(run, reference.probes, program, name, progress)):
-                if comparison.tolerance_used > comparisons[place].tolerance_used:
-                    comparisons[place] = comparison
-    assert first is not None
+    named = (
+        (f"{function} of {path}, compiled by {' '.join(command)},", run)
+        for command in commands
+        for function, run in calls(plan, code, command).items()
+    )
+    _, first = next(named)
+    comparisons = verified(plan, reference, None, first, Format.C)
+    for name, run in named:
+        progress.begin(f"verifying {name.removesuffix(',')}", reference.calls)
+        for place, comparison in enumerate(compare(run, reference.probes, program, name, progress)):
+            if comparison.tolerance_used > comparisons[place].tolerance_used:
+                comparisons[place] = comparison
     return comparisons, first
 
 

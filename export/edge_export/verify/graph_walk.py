@@ -38,7 +38,7 @@ class GraphWalk:
             elif node.op == "get_attr":
                 values[node] = step.attribute
             else:
-                args, kwargs = _filled(node.args, values), _filled(node.kwargs, values)
+                args, kwargs = fx.node.map_arg((node.args, node.kwargs), values.__getitem__)
                 if node.op == "output":
                     return args[0]
                 try:
@@ -102,18 +102,3 @@ def _dtype(node: fx.Node) -> torch.dtype | None:
     values = value if isinstance(value, tuple | list) else [value]
     dtypes = [one.dtype for one in values if isinstance(one, Tensor) and one.dtype.is_floating_point]
     return dtypes[0] if dtypes else getattr(values[0], "dtype", None) if values else None
-
-
-def _filled(argument: Any, values: Mapping[fx.Node, Any]) -> Any:
-    """What a node takes, with the results of other nodes in their places."""
-    if isinstance(argument, fx.Node):  # first, since most are
-        return values[argument]
-    if isinstance(argument, tuple):
-        return tuple([_filled(one, values) for one in argument])
-    if isinstance(argument, list):
-        return [_filled(one, values) for one in argument]
-    if isinstance(argument, dict):
-        return {name: _filled(one, values) for name, one in argument.items()}
-    if isinstance(argument, slice):
-        return slice(*(_filled(one, values) for one in (argument.start, argument.stop, argument.step)))
-    return argument
