@@ -14,6 +14,8 @@ import torch
 from onnxscript import onnx_types
 from onnxscript import opset18 as op
 
+from edge_export.formats.pooling import cut_window
+
 _aten = torch.ops.aten
 
 _BOOL, _FLOAT = onnx_types.BOOL.dtype, onnx_types.FLOAT.dtype
@@ -140,14 +142,22 @@ def _max_pool(axes: int) -> Callable[..., Any]:
         def each(sizes: Sequence[int]) -> list[int]:
             return [*sizes] * (axes if len(sizes) == 1 else 1)
 
+        dilations, kernel, pads, strides = map(each, (dilation, kernel_size, padding, stride or kernel_size))
+        sizes, more = x.shape[-axes:], [0] * axes
+        if ceil_mode and all(isinstance(size, int) for size in sizes):
+            both = zip(pads, pads, strict=True)
+            ends = [cut_window(*axis) for axis in zip(sizes, both, kernel, strides, dilations, strict=True)]
+            if any(drops for drops, _ in ends):
+                ceil_mode, more = False, [extra for _, extra in ends]
+
         def pooled(values: _Value) -> _Value:
             found, _ = op.MaxPool(
                 values,
                 ceil_mode=int(ceil_mode),
-                dilations=each(dilation),
-                kernel_shape=each(kernel_size),
-                pads=each(padding) * 2,
-                strides=each(stride or kernel_size),
+                dilations=dilations,
+                kernel_shape=kernel,
+                pads=[*pads, *(one + extra for one, extra in zip(pads, more, strict=True))],
+                strides=strides,
             )
             return found
 

@@ -8,6 +8,8 @@ from layers import in_file, refusal, rows
 from torch import nn
 
 from edge_export.capture.capture import capture
+from edge_export.formats.onnx_file import onnx_model, serialized
+from edge_runtime import Predictor
 
 
 @pytest.mark.parametrize(
@@ -26,6 +28,8 @@ def test_windows_that_begin_behind_the_end_are_dropped(module: nn.Module, height
     program = capture(module, x)
     found = in_file(program)({program.inputs[0].name: x.numpy()})["output"]
     np.testing.assert_allclose(found, module(x).numpy(), rtol=1e-5, atol=1e-6)
+    carrying = Predictor(serialized(onnx_model(program, carries_nan=True)), device="cpu")
+    np.testing.assert_array_equal(carrying.run({program.inputs[0].name: x.numpy()})["output"], found)
 
 
 def test_padding_that_counts_on_one_axis_alone_is_refused() -> None:
