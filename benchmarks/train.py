@@ -1,12 +1,13 @@
 """Measure training: how good with default flags on scikit-learn's tables, and how fast beside plain torch.
 
-    .venv/bin/python -m benchmarks.train [--rounds 20] [--only quality speed]
+    .venv/bin/python -m benchmarks.train [--rounds 20] [--only quality speed importance]
 
 Run it on a machine that does nothing else. It makes no judgement by its exit code.
 """
 
 import argparse
 import itertools
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -40,11 +41,13 @@ from edge_train import (
     table_defaults,
     train,
 )
+from edge_train.importance import permutation_importance
 from edge_train.loop.settings import EXAMPLE_DEFAULTS
 from edge_train.metrics import answers
 
 Array = npt.NDArray[Any]
 
+PARTS = ("quality", "speed", "importance")
 TABLES = ("iris", "wine", "breast_cancer", "digits", "diabetes")
 FOLDS = 5
 OURS, MLP, UNSCALED, BOOSTING = "edge-train", "MLP, standardised", "MLP, raw", "HistGradientBoosting"
@@ -56,7 +59,7 @@ def main() -> None:
     """Read the command line and do it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.train", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=20, help="of each comparison of times (%(default)s)")
-    parser.add_argument("--only", nargs="+", choices=("quality", "speed"), default=("quality", "speed"))
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     options = parser.parse_args()
     print(", ".join(f"{name} {value}" for name, value in machine().items()))
     # scikit-learn's networks stop at 200 epochs by default, and say that it was too early.
@@ -66,6 +69,8 @@ def main() -> None:
     if "speed" in options.only:
         print_example(options.rounds)
         print_large(max(3, options.rounds // 4))
+    if "importance" in options.only:
+        print_importance()
 
 
 def print_quality() -> None:
@@ -191,6 +196,25 @@ def print_large(rounds: int) -> dict[str, Quartiles]:
         low, high = gain["low"], gain["high"]
         print(f"goal: at least 5 times the DataLoader's rows, {ours}: {gain['median']:.1f} ({low:.1f} to {high:.1f})")
     return gains
+
+
+def print_importance() -> None:
+    """How long the importance of columns takes beside the training before it."""
+    print(f"\n{'importance of columns':<32}{'training':>12}{'importance':>12}")
+    for rows, columns in ((1000, 10), (10_000, 20), (10_000, 100), (5000, 1000)):
+        random = np.random.default_rng(0)
+        x = random.normal(size=(rows, columns)).astype(np.float32)
+        table = pa.table({**{f"x{place}": column for place, column in enumerate(x.T)}, "y": x[:, 0] * x[:, 1]})
+        target = find_target(table, "y", "the table")
+        found = find_columns(table.drop_columns(["y"]), "the table")
+        dataset = split([column for column in found if isinstance(column, Column)], target, seed=0)
+        assert dataset.test is not None
+        start = time.perf_counter()
+        run = train(dataset, table_defaults(len(dataset.train)))
+        trained = time.perf_counter()
+        permutation_importance(run.model, dataset.test, seed=0)
+        measured = time.perf_counter()
+        print(f"  {f'{rows:,} rows of {columns:,} columns':<30}{trained - start:>10.1f} s{measured - trained:>10.1f} s")
 
 
 def loader_loop(x: Array, y: Array, settings: Settings) -> None:

@@ -54,7 +54,8 @@ def test_a_table(command: Command, breast_cancer: Path) -> None:
     taken = document["epochs"]["taken"]
     assert f"weights of epoch {taken} of 20; on the 113 test rows:" in lines
     assert f"accuracy           {document['test']['accuracy']:.4g}" in lines
-    assert re.fullmatch(r"true \\ predicted +benign +malignant", lines[-8])
+    assert re.fullmatch(r"true \\ predicted +benign +malignant", lines[-9])
+    assert lines[-6].startswith("shuffling a column raises the log loss: ")
     assert lines[-5:] == [
         "wrote model.pt and metrics.json",
         "wrote plots/loss.png",
@@ -69,6 +70,11 @@ def test_a_table(command: Command, breast_cancer: Path) -> None:
     assert document["epochs"] == {"trained": 20, "taken": taken}
     assert document["test"]["accuracy"] >= 0.93
     assert np.sum(document["test"]["confusion_matrix"]) == 113
+    importance = document["importance"]
+    assert (importance["loss"], importance["rows"], importance["repeats"]) == ("log_loss", 113, 5)
+    assert len(importance["columns"]) == 30
+    first = importance["columns"][0]
+    assert f": {first['column']} {first['mean']:.3g}, " in lines[-6]
 
 
 def test_options_set_the_network_and_its_training(command: Command, table: Path) -> None:
@@ -98,7 +104,9 @@ def test_a_single_row_to_test_has_no_r2(command: Command) -> None:
     Path("t.csv").write_text("a,y\n1,1.5\n2,2.5\n3,3.5\n")
     result = command(main, "t.csv", "--target", "y", "--epochs", 1)
     assert (result.code, result.err) == (0, "")
-    assert json.loads(Path("metrics.json").read_text())["test"]["r2"] is None
+    document = json.loads(Path("metrics.json").read_text())
+    assert document["test"]["r2"] is None
+    assert document["importance"] is None
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from edge_runtime.contract.progress import Progress
 from edge_runtime.contract.terminal import printable
 from edge_train.cli.outputs import Outputs, prepare_outputs
 from edge_train.dataset import Dataset
+from edge_train.importance import importance_line, permutation_importance
 from edge_train.loop import torchrun
 from edge_train.loop.distributed import ProcessGroup, join_torchrun_group
 from edge_train.loop.evaluation import mean_loss
@@ -53,7 +55,7 @@ def run(
         checkpointer = None if outputs.checkpoint is None else Checkpointer(outputs.checkpoint, resume)
         trained = _train(dataset, settings, device, group, checkpointer, is_example)
         if group.leads:
-            measures = _measure(dataset, trained, is_example)
+            measures = _measure(dataset, settings, trained, is_example)
             _write(dataset, trained, measures, outputs)
 
 
@@ -116,17 +118,20 @@ def _train(
         )
 
 
-def _measure(dataset: Dataset, trained: TrainingRun, is_example: bool) -> dict[str, Any]:
-    """The measures of the network on the test rows, which are printed too."""
+def _measure(dataset: Dataset, settings: Settings, trained: TrainingRun, is_example: bool) -> dict[str, Any]:
+    """What is found of the network on the test rows, as metrics.json has it; it is printed too."""
     network, test = trained.model, dataset.test
     assert test is not None
     measures = measure(network, test)
+    importance = permutation_importance(network, test, settings.seed)
     if is_example:
         print(f"test loss after training {mean_loss(network, test):.3f}  accuracy {measures['accuracy']:.3f}")
     else:
         print(f"weights of epoch {trained.epoch} of {len(trained.losses)}; on the {len(test):,} test rows:")
         print(as_text(measures, network.signature.labels))
-    return measures
+        if importance is not None:
+            print(importance_line(importance))
+    return {"test": measures, "importance": None if importance is None else asdict(importance)}
 
 
 def _write(dataset: Dataset, trained: TrainingRun, measures: dict[str, Any], outputs: Outputs) -> None:
@@ -137,7 +142,7 @@ def _write(dataset: Dataset, trained: TrainingRun, measures: dict[str, Any], out
         "target_labels": list(network.signature.labels),
         "rows": {name: len(part) for name, part in parts.items() if part is not None},
         "epochs": {"trained": len(trained.losses), "taken": trained.epoch},
-        "test": measures,
+        **measures,
     }
     text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
     # All or none, since measures beside another model would be taken for its own.
