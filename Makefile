@@ -35,7 +35,7 @@ export DATA TARGET SEED OUTPUT VALUES
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train export predict test test-all test-wheel test-oldest test-gpu-wheel test-clients test-scale test-hosts web test-web test-arm64 test-cortex-m verify-everywhere coverage bench \
-	bench-train bench-bulk bench-gpu bench-serve zoo fuzz soak check format docs dist clean
+	bench-train bench-tables bench-bulk bench-gpu bench-serve zoo fuzz soak check format docs dist clean
 .DELETE_ON_ERROR:
 # `make -j train export` must still train first.
 .NOTPARALLEL:
@@ -227,6 +227,9 @@ bench: $(VENV)/extra-bench $(if $(WEB_READY),$(WEB)/dist/index.js)  ## time ever
 
 bench-train: $(READY)  ## how good and how fast training is, beside scikit-learn and plain torch: minutes
 	@$(BIN)/python -m benchmarks.train $(if $(ROUNDS),--rounds $(ROUNDS))
+
+bench-tables: $(VENV)/extra-bench-tables  ## train on 17 real tables beside boosted trees, linear models and other networks (hours; goes on if interrupted); ends on the goals
+	@$(BIN)/python -m benchmarks.quality
 
 bench-bulk: $(READY)  ## whole files beside pyarrow, pandas, ONNX Runtime alone and DataLoader (half an hour, 10 GB of disk); ends on the goals
 	@$(BIN)/python -m benchmarks.bulk $(if $(ROUNDS),--rounds $(ROUNDS))
