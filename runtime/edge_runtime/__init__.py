@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from edge_runtime.contract.certificate import Certificate, ReferenceBatch
+    from edge_runtime.contract.conformal import Conformal
     from edge_runtime.contract.errors import (
         CannotFit,
         CannotWrite,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         ModelNotFound,
         NoCertificate,
         NoFeatures,
+        NoIntervals,
         NoProbabilities,
         NoSignature,
         NotSigned,
@@ -71,6 +73,7 @@ __all__ = [
     "CannotWrite",
     "Certificate",
     "Check",
+    "Conformal",
     "ContentMismatch",
     "DeadlineExceeded",
     "DeviceUnavailable",
@@ -90,6 +93,7 @@ __all__ = [
     "ModelNotFound",
     "NoCertificate",
     "NoFeatures",
+    "NoIntervals",
     "NoProbabilities",
     "NoSignature",
     "NotSigned",
@@ -118,6 +122,7 @@ _HOMES = {
     "CannotWrite": "edge_runtime.contract.errors",
     "Certificate": "edge_runtime.contract.certificate",
     "Check": "edge_runtime.verification",
+    "Conformal": "edge_runtime.contract.conformal",
     "ContentMismatch": "edge_runtime.contract.errors",
     "DeadlineExceeded": "edge_runtime.contract.errors",
     "DeviceUnavailable": "edge_runtime.contract.errors",
@@ -137,6 +142,7 @@ _HOMES = {
     "ModelNotFound": "edge_runtime.contract.errors",
     "NoCertificate": "edge_runtime.contract.errors",
     "NoFeatures": "edge_runtime.contract.errors",
+    "NoIntervals": "edge_runtime.contract.errors",
     "NoProbabilities": "edge_runtime.contract.errors",
     "NoSignature": "edge_runtime.contract.errors",
     "NotSigned": "edge_runtime.contract.errors",

@@ -96,6 +96,17 @@ class _Parts:
         self._of_codes = text, FeedRunner(placement, [self._target], self._is_binary, self._counted)
         return placement.main.inputs
 
+    def outputs_beside(self, feed: Mapping[str, npt.NDArray[Any]], name: str) -> list[npt.NDArray[np.floating[Any]]]:
+        """The answers of a regression to `feed`, and its output `name`, both of shape (rows, 1), in one call.
+
+        Args:
+            feed: as `Answering.outputs_of` takes it.
+            name: of an output of the same shape.
+        """
+        if not len(feed[self._source.name]):
+            return [self._of_no_rows, self._of_no_rows]
+        return self._runner_for(feed).choosing((self._target.name, name)).run(feed)
+
     def _runner_for(self, feed: Mapping[str, npt.NDArray[Any]]) -> FeedRunner:
         if self._of_codes is not None and feed[self._of_codes[0]].dtype != np.object_:
             return self._of_codes[1]

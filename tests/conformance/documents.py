@@ -42,7 +42,7 @@ def signatures() -> Iterator[tuple[str, bool]]:
     images = {**binary, "schema_version": 3, "inputs": [{"name": "image"}]}
     # A document, a place in it, and what that is changed to, one after the other: None removes.
     changes: list[tuple[dict[str, Any], tuple[Any, ...], tuple[Any, ...]]] = [
-        (binary, ("schema_version",), (0, 5, "1", None, True)),
+        (binary, ("schema_version",), (0, 5, 6, "1", None, True)),
         (binary, ("task",), ("regression", "multiclass_classification", "ranking", None)),
         (binary, ("labels",), ([1], [0, 1, 2], [0, 0], [0, "1"], ["a", "b"], [True, False], "ab", None)),
         (binary, ("labels",), ([0, 2**63], [0, 2**64], [-(2**63), 1], [-(2**63) - 1, 1], ["a\nb", "c"])),
@@ -65,7 +65,8 @@ def signatures() -> Iterator[tuple[str, bool]]:
         (table, ("inputs", 1, "features"), ([island, features[0]], [sold, island])),
     ]
     changed = (_changed(document, place, value) for document, place, values in changes for value in values)
-    for document in (binary, table, images, *changed):
+    sets = {**binary, "schema_version": 5, "conformal": {"rows": 99, "ranks": [50, 90], "scores": [0.25, 0.75]}}
+    for document in (binary, table, images, sets, *changed):
         text = json.dumps(document, ensure_ascii=True)
         yield text, _is_signature(text)
     for text in ("", "[]", "null", "{", '{"schema_version": 1}', json.dumps(binary).replace("probability", "\\ud800")):

@@ -7,6 +7,7 @@
     ├── NoSignature          (TypeError, *)       the model does not say what its outputs mean
     ├── NoProbabilities      (TypeError, *)       the model predicts a value, not a label
     ├── NoFeatures           (TypeError, *)       the model takes tensors, not rows of named features
+    ├── NoIntervals          (TypeError)          the model has no intervals, or no prediction sets
     ├── NoCertificate        (TypeError)          the model has no certificate to verify it against
     ├── CannotFit            (TypeError)          the model is fitted, and stays as it is
     ├── VerificationFailed   (RuntimeError)       the model was changed, or its outputs are beyond their tolerance
@@ -73,6 +74,10 @@ class NoProbabilities(EdgePredictError, TypeError, AttributeError):
 
 class NoFeatures(EdgePredictError, TypeError, AttributeError):
     """The model takes tensors such as images, and its inputs have no named features."""
+
+
+class NoIntervals(EdgePredictError, TypeError):
+    """The model carries nothing that intervals and prediction sets are made of, or has the other kind of them."""
 
 
 class NoCertificate(EdgePredictError, TypeError):

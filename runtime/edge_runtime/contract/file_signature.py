@@ -36,9 +36,11 @@ def signature_in(
     fits = described == declared and len(types) <= 1 and integers <= {"tensor(int64)"}
     if not signature.has_features:
         fits = described.keys() == declared.keys()
-    output = {spec.name: _kind_and_columns(spec) for spec in outputs}.get(signature.output)
+    given = {spec.name: _kind_and_columns(spec) for spec in outputs}
     columns = len(signature.labels) if signature.task == "multiclass_classification" else 1
-    if not fits or output != ("f", columns):
+    scale = None if signature.conformal is None else signature.conformal.scale
+    fits = fits and given.get(signature.output) == ("f", columns) and (scale is None or given.get(scale) == ("f", 1))
+    if not fits:
         raise InvalidModel("the signature does not describe this graph; export the model again")
     return signature
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from operator import attrgetter, itemgetter
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from edge_runtime.contract import schema
 from edge_runtime.contract.feature import Feature as Feature
@@ -20,6 +20,9 @@ from edge_runtime.contract.signature_document import Kind as Kind
 from edge_runtime.contract.signature_document import Order as Order
 from edge_runtime.contract.signature_document import Task as Task
 from edge_runtime.contract.signature_document import checked_document
+
+if TYPE_CHECKING:
+    from edge_runtime.contract.conformal import Conformal
 
 # How many of the signatures that were read last are kept: a model is often opened again, or its weights are new alone.
 _KEPT = 8
@@ -110,6 +113,7 @@ class Signature:
         threshold: for the binary task: `labels[1]` is predicted if its probability is above the threshold, `labels[0]`
             otherwise (also if the probability is NaN).
         columns: the names of all features in the order of a row's values, if it differs from their order in `inputs`.
+        conformal: what intervals and prediction sets are made of; None if the model has none.
     """
 
     inputs: tuple[Input, ...]
@@ -118,6 +122,7 @@ class Signature:
     task: Task = "binary_classification"
     threshold: float = 0.5
     columns: tuple[str, ...] = ()
+    conformal: "Conformal | None" = None
 
     @cached_property
     def features(self) -> tuple[Feature, ...]:
@@ -177,11 +182,19 @@ class Signature:
                 del plain[key]
             else:
                 plain[key] = list(plain[key])
+        if self.conformal is None:
+            del plain["conformal"]
+        else:
+            from edge_runtime.contract.conformal import plain_conformal
+
+            plain["conformal"] = plain_conformal(self.conformal)
         return plain
 
     @property
     def _schema_version(self) -> int:
         """The oldest schema that can express this signature, so that older versions can read it."""
+        if self.conformal is not None:
+            return 5
         if not self.has_features:
             return 3
         kinds = {kind for tensor in self.inputs for kind in tensor.kinds}
@@ -240,7 +253,17 @@ def _read(document: object) -> Signature:
         task=plain["task"],
         threshold=float(plain["threshold"]) if binary else Signature.threshold,
         columns=tuple(plain.get("columns", ())),
+        conformal=_conformal(plain.get("conformal"), plain["task"]),
     )
+
+
+def _conformal(plain: Mapping[str, Any] | None, task: Task) -> "Conformal | None":
+    if plain is None:
+        return None
+    # Opening a model without it does not wait for it.
+    from edge_runtime.contract.conformal import read_conformal
+
+    return read_conformal(plain, task)
 
 
 def _input(plain: Mapping[str, Any]) -> Input:

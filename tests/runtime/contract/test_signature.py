@@ -60,8 +60,8 @@ def test_unknown_keys_are_ignored() -> None:
 
 
 def test_a_newer_schema_is_refused() -> None:
-    with pytest.raises(InvalidModel, match=r"schema version 5.*upgrade"):
-        Signature.from_dict(plain(schema_version=5, labels="whatever version 5 means by that"))
+    with pytest.raises(InvalidModel, match=r"schema version 6.*upgrade"):
+        Signature.from_dict(plain(schema_version=6, labels="whatever version 6 means by that"))
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,8 @@ def test_a_table(command: Command, breast_cancer: Path) -> None:
     taken = document["epochs"]["taken"]
     assert f"weights of epoch {taken} of 20; on the 113 test rows:" in lines
     assert f"accuracy           {document['test']['accuracy']:.4g}" in lines
-    assert re.fullmatch(r"true \\ predicted +benign +malignant", lines[-9])
+    assert re.fullmatch(r"true \\ predicted +benign +malignant", lines[-10])
+    assert lines[-7].startswith("90% prediction sets hold ")
     assert lines[-6].startswith("shuffling a column raises the log loss: ")
     assert lines[-5:] == [
         "wrote model.pt and metrics.json",
@@ -75,6 +76,12 @@ def test_a_table(command: Command, breast_cancer: Path) -> None:
     assert len(importance["columns"]) == 30
     first = importance["columns"][0]
     assert f": {first['column']} {first['mean']:.3g}, " in lines[-6]
+    sets = document["test"]["prediction_sets"]
+    assert [one["coverage"] for one in sets] == [0.5, 0.8, 0.9, 0.95]
+    assert all(one["empirical_coverage"] >= one["coverage"] - 0.1 and 1 <= one["mean_size"] <= 2 for one in sets)
+    conformal = load_checkpoint(Path("model.pt")).signature.conformal
+    assert conformal is not None
+    assert conformal.rows == 69
 
 
 def test_options_set_the_network_and_its_training(command: Command, table: Path) -> None:
@@ -90,6 +97,25 @@ def test_options_set_the_network_and_its_training(command: Command, table: Path)
     assert set(document["test"]) == {"mae", "rmse", "r2"}
     assert document["epochs"] == {"trained": 3, "taken": 3}
     assert "validation" not in document["rows"]
+
+
+def test_intervals_of_a_regression(command: Command, table: Path) -> None:
+    quick = ["--target", "mass", "--epochs", 3, "--hidden", 4, "--validation"]
+    result = command(main, table, *quick, 0.5)
+    assert result.code == 0, result.err
+    measured = json.loads(Path("metrics.json").read_text())["test"]["intervals"]
+    assert set(measured[0]) == {"coverage", "empirical_coverage", "mean_width"}
+    widths = [one["mean_width"] for one in measured]
+    assert widths == sorted(widths)
+    nine = measured[2]
+    shown = f"90% intervals hold {100 * nine['empirical_coverage']:.1f}% of the true values, mean width "
+    assert f"{shown}{nine['mean_width']:.4g}" in result.out.splitlines()
+    # Of fewer held-out rows than a coverage of 95 % needs there are none.
+    assert command(main, table, *quick, 0.3).code == 0
+    document = json.loads(Path("metrics.json").read_text())
+    assert document["rows"]["validation"] < 19
+    assert "intervals" not in document["test"]
+    assert load_checkpoint(Path("model.pt")).signature.conformal is None
 
 
 def test_the_user_says_what_the_target_holds(command: Command, table: Path) -> None:

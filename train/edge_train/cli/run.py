@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from edge_runtime.contract.file_locks import locked
 from edge_runtime.contract.progress import Progress
 from edge_runtime.contract.terminal import printable
 from edge_train.cli.outputs import Outputs, prepare_outputs
+from edge_train.conformal import conformal_scores, coverage_line, coverage_measures
 from edge_train.dataset import Dataset
 from edge_train.importance import importance_line, permutation_importance
 from edge_train.loop import torchrun
@@ -22,7 +23,8 @@ from edge_train.loop.evaluation import mean_loss
 from edge_train.loop.progress import Checkpointer
 from edge_train.loop.settings import Settings
 from edge_train.loop.train import REPORT_EVERY, TrainingRun, new_network, train
-from edge_train.metrics import as_text, measure
+from edge_train.metrics import answers, as_text, measure
+from edge_train.networks.base import Network
 from edge_train.networks.checkpoint import checkpoint_bytes
 
 # From so many values in the training rows on, `auto` takes a GPU: with fewer, starting it takes longer than training.
@@ -55,6 +57,7 @@ def run(
         checkpointer = None if outputs.checkpoint is None else Checkpointer(outputs.checkpoint, resume)
         trained = _train(dataset, settings, device, group, checkpointer, is_example)
         if group.leads:
+            _set_conformal(dataset, trained.model)
             measures = _measure(dataset, settings, trained, is_example)
             _write(dataset, trained, measures, outputs)
 
@@ -118,6 +121,13 @@ def _train(
         )
 
 
+def _set_conformal(dataset: Dataset, network: Network) -> None:
+    """Let the network carry what intervals or prediction sets are made of, if enough rows validated it."""
+    if (part := dataset.validation) is not None:
+        scores = conformal_scores(network.signature, answers(network, part), part.target)
+        network.signature = replace(network.signature, conformal=scores)
+
+
 def _measure(dataset: Dataset, settings: Settings, trained: TrainingRun, is_example: bool) -> dict[str, Any]:
     """What is found of the network on the test rows, as metrics.json has it; it is printed too."""
     network, test = trained.model, dataset.test
@@ -129,6 +139,10 @@ def _measure(dataset: Dataset, settings: Settings, trained: TrainingRun, is_exam
     else:
         print(f"weights of epoch {trained.epoch} of {len(trained.losses)}; on the {len(test):,} test rows:")
         print(as_text(measures, network.signature.labels))
+        if network.signature.conformal is not None:
+            found = coverage_measures(network.signature, answers(network, test), test.target)
+            measures["prediction_sets" if network.signature.labels else "intervals"] = found
+            print(coverage_line(network.signature, found))
         if importance is not None:
             print(importance_line(importance))
     return {"test": measures, "importance": None if importance is None else asdict(importance)}
