@@ -18,6 +18,7 @@ from edge_runtime.contract.terminal import suggestion
 from edge_train.errors import TableError
 from edge_train.table import conversions
 from edge_train.table.raw_column import RawColumn
+from edge_train.table.row_numbers import RowNumbers, row_numbers
 
 _LONGEST_LIST = 300  # characters of names in a message
 # A column looks like dates if more than this fraction of its different strings do, and is worth a warning from less on.
@@ -146,12 +147,29 @@ def _detected(raw: RawColumn) -> Column | DroppedColumn:
         hint = _hint(raw, "keeps it as strings")
         return DroppedColumn(raw.name, raw.reason_to_drop, f"{raw.name} is dropped although {hint}" if hint else "")
     kinds: dict[Kind, bool] = {"boolean": raw.is_boolean, "numeric": raw.is_numeric, "date": raw.is_date}
-    column = _converted(raw, next((kind for kind, is_taken in kinds.items() if is_taken), "categorical"))
+    kind: Kind = next((kind for kind, is_taken in kinds.items() if is_taken), "categorical")
+    found = row_numbers(raw.name, raw.numbers) if kind == "numeric" and raw.numbers is not None else None
+    if found is not None and found.is_sure:
+        return _dropped_numbers(raw.name, found)
+    column = _converted(raw, kind)
+    if found is not None:
+        return replace(column, warning=_doubtful_numbers(raw.name, found))
     if not raw.missing_count and (column.values == column.values[0]).all():
         return DroppedColumn(raw.name, "the same value in every row")
     if column.kind == "categorical" and not raw.is_identifier and (hint := _hint(raw, "confirms it")):
         return replace(column, warning=f"{raw.name} is taken as categories although {hint}")
     return column
+
+
+def _dropped_numbers(name: str, found: RowNumbers) -> DroppedColumn:
+    reason = f"another integer in every row, {found.low:,} to {found.high:,}"
+    advice = f"--numeric {shlex.quote(name)} keeps it"
+    return DroppedColumn(name, reason, f"{name} is dropped: it has {reason}, and so only tells rows apart; {advice}")
+
+
+def _doubtful_numbers(name: str, found: RowNumbers) -> str:
+    reason = f"it has another integer in every row, {found.low:,} to {found.high:,}"
+    return f"{name} is taken as numbers although {reason}; if they only tell rows apart, --drop {shlex.quote(name)}"
 
 
 def _converted(raw: RawColumn, kind: Kind) -> Column:

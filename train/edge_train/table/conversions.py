@@ -40,8 +40,7 @@ def numbers(raw: RawColumn) -> npt.NDArray[np.float32]:
         TableError: a cell is not a finite number that float32 holds, no cell has a value, or float32 cannot tell
             the values apart.
     """
-    numbers = raw.cast if raw.is_plain or not raw.holds_strings else None
-    numbers = _parsed(raw) if numbers is None else numbers
+    numbers = _parsed(raw) if raw.numbers is None else raw.numbers
     wide: npt.NDArray[np.float64] = numbers.to_numpy().astype(np.float64, copy=False)
     bad = np.isinf(wide) | (np.abs(wide) > FLOAT32_MAX)
     if bad.any():

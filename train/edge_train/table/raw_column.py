@@ -153,6 +153,11 @@ class RawColumn:
             return False
         return self._decimal != "," or not pc.any(pc.match_substring(self.spellings, ".")).as_py()
 
+    @property
+    def numbers(self) -> pa.ChunkedArray | None:
+        """The numbers, if the cells are such or strings as programs write them; else None."""
+        return self.cast if self.is_plain or not self.holds_strings else None
+
     @functools.cached_property
     def cast(self) -> pa.ChunkedArray | None:
         """The numbers by Arrow's rules; None if a cell is not a number by those."""

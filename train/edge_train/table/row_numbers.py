@@ -1,0 +1,78 @@
+"""Columns of integers that number the rows of a table, or identify them, rather than measure something."""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+# In fewer rows, integers of another meaning may be all different too, and ranks are.
+_FEWEST_ROWS = 100
+# So many rows tell of most columns that a number repeats.
+_SAMPLE = 1000
+# Without a design, numbers do not fill more than this fraction of their range and still never repeat.
+_DENSE = 0.5
+_IDENTIFIER = re.compile(
+    r"(?:.*[^A-Za-z])?(?i:[pu]?id|guid|uuid)|.*[a-z]I[dD]|(?i:index|row[ _.]?(?:id|no|num|numbers?|names?)?|unnamed: 0)"
+)
+_WORDS = re.compile(r"[A-Z]?[a-zß-ÿ]+|[A-Z]+")
+# What goes on from row to row, and may still say something of each: time, and ranks; in languages of spreadsheets.
+_MEASURES = frozenset(
+    (
+        *("t", "time", "date", "year", "yr", "quarter", "month", "week", "day", "hour", "minute", "second", "age"),
+        *("period", "season", "rank", "zeit", "datum", "jahr", "quartal", "monat", "woche", "tag", "alter", "rang"),
+        *("temps", "an", "année", "annee", "mois", "semaine", "jour", "tiempo", "fecha", "año", "ano", "mes", "semana"),
+        *("día", "dia", "edad"),
+    )
+)
+
+
+@dataclass(frozen=True)
+class RowNumbers:
+    """A column that has another integer in every row.
+
+    Attributes:
+        low: the smallest.
+        high: the largest.
+        is_sure: whether they number or identify the rows; else they may be ranks too.
+    """
+
+    low: int
+    high: int
+    is_sure: bool
+
+
+def row_numbers(name: str, cells: pa.ChunkedArray) -> RowNumbers | None:
+    """Whether the numbers of a column only tell its rows apart; None if not, or if there are too few rows to say.
+
+    They do if the column is named like an identifier; or if they rise, or fall, from row to row and take most integers
+    of their range, unless the column is named like a time or a rank.
+
+    Args:
+        name: the column's name.
+        cells: float64, shape (rows,).
+    """
+    numbers = _different_integers(cells)
+    if numbers is None:
+        return None
+    low, high = int(numbers.min()), int(numbers.max())
+    if _IDENTIFIER.fullmatch(name):
+        return RowNumbers(low, high, is_sure=True)
+    words = {word.lower() for word in _WORDS.findall(name)}
+    is_measure = not _MEASURES.isdisjoint(words | {word.removesuffix("s") for word in words})
+    if is_measure or len(numbers) <= _DENSE * (high - low + 1):
+        return None
+    rises = numbers[1:] > numbers[:-1]
+    return RowNumbers(low, high, is_sure=bool(rises.all() or not rises.any()))
+
+
+def _different_integers(cells: pa.ChunkedArray) -> npt.NDArray[np.float64] | None:
+    """The numbers of a column, if all of them are different integers and none is missing; else None."""
+    if len(cells) < _FEWEST_ROWS or cells.null_count:
+        return None
+    numbers: npt.NDArray[np.float64] = cells.to_numpy()
+    for some in (numbers[:_SAMPLE], numbers):
+        if not (np.isfinite(some).all() and (some == np.floor(some)).all() and len(np.unique(some)) == len(some)):
+            return None
+    return numbers
