@@ -131,6 +131,18 @@ def test_what_was_dropped() -> None:
     assert dropped_lines(dataset("a", "b", "c"), columns, y, rows=2) == []
 
 
+def test_how_many_categories_are_taken_as_unknown() -> None:
+    codes = np.array([[0, 2, 1], [0, 3, 2], [2, 2, 0]])
+    features = tuple(Feature(name, "categorical", categories=("u", "v")) for name in ("street", "city", "bell\a"))
+    signature = Signature((Input("text", features),), "y", ("no", "yes"), "binary_classification")
+    made = Dataset(Part({"text": codes}, np.zeros(3, np.float32)), None, None, signature)
+    columns = [categorical(name, 3) for name in ("street", "city", "bell\a")]
+    assert dropped_lines(made, columns, target(("no", "yes"), [0.0, 1.0], "binary_classification"), rows=2) == [
+        "street: categories of single rows are taken as unknown, in 2 training rows",
+        "bell\\x07: categories of single rows are taken as unknown, in 1 training rows",
+    ]
+
+
 def test_names_and_values_control_no_terminal() -> None:
     hostile = "mass\nrows 9\x1b[31m\u202e"
     lines = column_lines(

@@ -70,7 +70,7 @@ def test_the_signature_knows_the_training_rows_alone() -> None:
     rows = 200
     random = np.random.default_rng(0)
     table: dict[str, Any] = {
-        "city": [f"city {number}" for number in random.integers(0, 90, rows)],
+        "city": [f"city {number}" for number in random.integers(0, 60, rows)],
         "number": np.arange(rows) + 0.5,
         "sparse": [None if row % 3 else float(row) for row in range(rows)],
         "flag": [True, False, None, False] * (rows // 4),
@@ -96,6 +96,27 @@ def test_the_signature_knows_the_training_rows_alone() -> None:
         assert ((part.inputs["text"] == UNKNOWN) == ~np.isin(cities, city.categories)).all()
     assert (data.test.inputs["text"] == UNKNOWN).any()
     assert max(part.inputs["text"].max() for part in parts(data)) == len(city.categories) + FIRST_CATEGORY - 1
+
+
+def categories_and_unknown(rows_of_each: list[int], seed: int = 0) -> tuple[int, int, int]:
+    """How many categories are learned, and of how many training rows the category is unknown, of how many."""
+    names = [f"name {place}" for place, count in enumerate(rows_of_each) for _ in range(count)]
+    table = {"name": names, "y": [0, 1] * (len(names) // 2)}
+    columns = find_columns(pa.table(table).drop_columns(["y"]), "t.csv", categorical=["name"])
+    target = find_target(pa.table(table), "y", "t.csv", None)
+    data = split([column for column in columns if isinstance(column, Column)], target, seed, test=False, validation=0)
+    codes = data.train.inputs["text"][:, 0]
+    return len(data.signature.features[0].categories), int((codes == UNKNOWN).sum()), len(codes)
+
+
+def test_categories_of_single_rows_are_unknown_if_there_are_many_of_them() -> None:
+    assert categories_and_unknown([2] * 30 + [1] * 16) == (30, 16, 76)
+    # A fifth are not many.
+    assert categories_and_unknown([2] * 30 + [1] * 14) == (44, 0, 74)
+    assert categories_and_unknown([2] * 40 + [1] * 20) == (60, 0, 100)
+    # Few categories, and those of a column that the user wants although none repeats, are all learned.
+    assert categories_and_unknown([2] * 4 + [1] * 16) == (20, 0, 24)
+    assert categories_and_unknown([1] * 40) == (40, 0, 40)
 
 
 def test_missing_categories_have_a_code_of_their_own() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from edge_runtime.contract.category_codes import UNKNOWN
 from edge_runtime.contract.dates import date_text
 from edge_runtime.contract.terminal import aligned, printable
 from edge_train.dataset import Dataset
@@ -53,7 +54,7 @@ def target_line(target: Target) -> str:
 
 
 def dropped_lines(dataset: Dataset, columns: Sequence[Column], target: Target, rows: int) -> list[str]:
-    """What was dropped besides columns that hold nothing to learn from.
+    """What is not learned from, besides columns that hold nothing to learn from.
 
     Args:
         dataset: the parts of the table.
@@ -67,6 +68,13 @@ def dropped_lines(dataset: Dataset, columns: Sequence[Column], target: Target, r
     taken = {feature.name for feature in dataset.signature.features}
     if empty := [column.name for column in columns if column.name not in taken]:
         lines.append(f"dropped {', '.join(empty)}: no value in the training rows")
+    for tensor in filter(lambda tensor: tensor.holds_strings, dataset.signature.inputs):
+        unknown = np.count_nonzero(dataset.train.inputs[tensor.name] == UNKNOWN, axis=0)
+        lines += [
+            f"{feature.name}: categories of single rows are taken as unknown, in {count:,} training rows"
+            for feature, count in zip(tensor.features, unknown, strict=True)
+            if count
+        ]
     return list(map(printable, lines))
 
 

@@ -148,7 +148,8 @@ def _detected(raw: RawColumn) -> Column | DroppedColumn:
         return DroppedColumn(raw.name, raw.reason_to_drop, f"{raw.name} is dropped although {hint}" if hint else "")
     kinds: dict[Kind, bool] = {"boolean": raw.is_boolean, "numeric": raw.is_numeric, "date": raw.is_date}
     kind: Kind = next((kind for kind, is_taken in kinds.items() if is_taken), "categorical")
-    found = row_numbers(raw.name, raw.numbers) if kind == "numeric" and raw.numbers is not None else None
+    numbers = conversions.plain_numbers(raw) if kind == "numeric" else None
+    found = None if numbers is None else row_numbers(raw.name, numbers)
     if found is not None and found.is_sure:
         return _dropped_numbers(raw.name, found)
     column = _converted(raw, kind)
@@ -163,8 +164,11 @@ def _detected(raw: RawColumn) -> Column | DroppedColumn:
 
 def _dropped_numbers(name: str, found: RowNumbers) -> DroppedColumn:
     reason = f"another integer in every row, {found.low:,} to {found.high:,}"
-    advice = f"--numeric {shlex.quote(name)} keeps it"
-    return DroppedColumn(name, reason, f"{name} is dropped: it has {reason}, and so only tells rows apart; {advice}")
+    warning = (
+        f"{name} is dropped: it has another integer in every row, {found.low:,} to {found.high:,}, and so only tells "
+        f"rows apart; --numeric {shlex.quote(name)} keeps it"
+    )
+    return DroppedColumn(name, reason, warning)
 
 
 def _doubtful_numbers(name: str, found: RowNumbers) -> str:

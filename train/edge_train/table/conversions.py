@@ -33,6 +33,11 @@ def booleans(raw: RawColumn) -> npt.NDArray[np.float32]:
     return np.asarray(cells.cast(pa.float32()).to_numpy(zero_copy_only=False), np.float32)
 
 
+def plain_numbers(raw: RawColumn) -> pa.ChunkedArray | None:
+    """The cells as float64, if they are numbers or strings as programs write them; else None."""
+    return raw.cast if raw.is_plain or not raw.holds_strings else None
+
+
 def numbers(raw: RawColumn) -> npt.NDArray[np.float32]:
     """The cells as numbers, even if they look like something else, shape (rows,); NaN if missing.
 
@@ -40,7 +45,8 @@ def numbers(raw: RawColumn) -> npt.NDArray[np.float32]:
         TableError: a cell is not a finite number that float32 holds, no cell has a value, or float32 cannot tell
             the values apart.
     """
-    numbers = _parsed(raw) if raw.numbers is None else raw.numbers
+    numbers = plain_numbers(raw)
+    numbers = _parsed(raw) if numbers is None else numbers
     wide: npt.NDArray[np.float64] = numbers.to_numpy().astype(np.float64, copy=False)
     bad = np.isinf(wide) | (np.abs(wide) > FLOAT32_MAX)
     if bad.any():

@@ -4,6 +4,7 @@ import functools
 import shlex
 from typing import Any, NoReturn
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,8 +21,9 @@ from edge_train.table.number_forms import NumberForm, number_form
 _MOSTLY = 0.5
 # So many different strings are enough to tell that less than this fraction are numbers, or dates.
 _ENOUGH, _FEW = 1000, 0.1
-# With more different strings than this, and one of its own in more than half of the rows, a column names its rows.
-_FEW_STRINGS = 20
+# With more different strings than FEW_STRINGS, and less than the fraction REPEATED of its rows sharing theirs with
+# another row, a column names its rows.
+FEW_STRINGS, REPEATED = 20, 0.2
 # What str.strip removes, as the runtime does; Arrow's own set is smaller.
 _WHITE_SPACE = "".join(filter(str.isspace, map(chr, range(0x3001))))
 _DIGITS, _DECIMAL, _LEADING_ZERO = r"^[0-9]+$", r"^[0-9]*[.,][0-9]+$", r"^0[0-9]+$"
@@ -135,11 +137,11 @@ class RawColumn:
             return None
         if not self.holds_strings:
             return f"columns of type {self.cells.type} are not supported"
-        different = len(self.encoded.dictionary)
-        if different > max(_FEW_STRINGS, (len(self.cells) - self.missing_count) / 2):
-            kinds = "identifiers with leading zeros" if self.is_identifier else "strings"
-            return f"{different:,} different {kinds}, most of them in one row only"
-        return None
+        rows = np.bincount(self.encoded.indices.drop_null())
+        if len(rows) <= FEW_STRINGS or rows[rows > 1].sum() >= REPEATED * rows.sum():
+            return None
+        kinds = "identifiers with leading zeros" if self.is_identifier else "strings"
+        return f"{len(rows):,} different {kinds}, most of them in one row only"
 
     @functools.cached_property
     def encoded(self) -> pa.DictionaryArray:
@@ -152,11 +154,6 @@ class RawColumn:
         if self.cast is None or not self.holds_strings:
             return False
         return self._decimal != "," or not pc.any(pc.match_substring(self.spellings, ".")).as_py()
-
-    @property
-    def numbers(self) -> pa.ChunkedArray | None:
-        """The numbers, if the cells are such or strings as programs write them; else None."""
-        return self.cast if self.is_plain or not self.holds_strings else None
 
     @functools.cached_property
     def cast(self) -> pa.ChunkedArray | None:

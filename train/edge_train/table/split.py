@@ -12,10 +12,13 @@ from edge_runtime.contract.signature import Feature, Input, Signature, Task
 from edge_train.dataset import CATEGORIES, DATES, NUMBERS, Dataset, Part
 from edge_train.errors import TableError
 from edge_train.table.columns import Column
+from edge_train.table.raw_column import FEW_STRINGS
 from edge_train.table.target import Target
 
 TEST_FRACTION = 0.2
 VALIDATION_FRACTION = 0.15
+# If more of the training rows than this fraction have a category that no other row has, none of these is learned.
+_MOST_SINGLE = 0.2
 
 _OUTPUTS: Mapping[Task, str] = {
     "binary_classification": "probability",
@@ -109,14 +112,7 @@ def _feature(column: Column, rows: npt.NDArray[np.intp]) -> Feature:
     values, is_missing = column.values[rows], column.missing[rows]
     missing, known = float(is_missing.mean()), values[~is_missing]
     if column.kind == "categorical":
-        # Only those in the training rows: the network knows no others.
-        places = np.unique(known).tolist()
-        return Feature(
-            column.name,
-            "categorical",
-            missing=missing,
-            categories=tuple(column.categories[place] for place in places),
-        )
+        return Feature(column.name, "categorical", missing=missing, categories=_learned(column, known))
     if column.kind == "boolean":
         return Feature(column.name, "boolean", missing=missing, words=column.words)
     if column.kind == "date":
@@ -124,6 +120,19 @@ def _feature(column: Column, rows: npt.NDArray[np.intp]) -> Feature:
     # The shortest decimal that is the same float32: what the table has, if it has no more digits.
     low, high = float(str(known.min())), float(str(known.max()))
     return Feature(column.name, "numeric", low, high, missing, notation=column.notation)
+
+
+def _learned(column: Column, known: npt.NDArray[np.int32]) -> tuple[str, ...] | tuple[int, ...]:
+    """The categories to learn, from the places of those of the training rows: the network knows no others.
+
+    Where many rows have a category of their own, the network would know these rows by it, and learn less from their
+    other columns. They are better learned as rows of an unknown category.
+    """
+    places, rows = np.unique(known, return_counts=True)
+    repeated = places[rows > 1]
+    is_mostly_known = np.count_nonzero(rows == 1) <= _MOST_SINGLE * len(known)
+    kept = places if len(places) <= FEW_STRINGS or is_mostly_known or not len(repeated) else repeated
+    return tuple(column.categories[place] for place in kept.tolist())
 
 
 def _part(columns: Sequence[Column], target: Target, signature: Signature, rows: npt.NDArray[np.intp]) -> Part:
