@@ -28,6 +28,8 @@ def test_four_blobs() -> None:
         data.train.inputs["x"][:, 0].min(),
         data.train.inputs["x"][:, 0].max(),
     )
+    for place, feature in enumerate(data.signature.features):
+        assert feature.baseline == np.sort(data.train.inputs["x"][:, place])[39]
 
 
 def test_same_seed_same_blobs() -> None:

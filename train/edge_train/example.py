@@ -23,6 +23,8 @@ def four_blobs(seed: int) -> Dataset:
         parts.append(Part({NUMBERS: x.astype(np.float32)}, np.array(_LABELS, dtype=np.float32)[blob]))
     train, test = parts
     x = train.inputs[NUMBERS]
-    ranges = zip(("x1", "x2"), x.min(axis=0).tolist(), x.max(axis=0).tolist(), strict=True)
-    features = tuple(Feature(name, "numeric", low, high) for name, low, high in ranges)
+    # The median too: of the two in the middle the lower one, which occurs.
+    found = (np.quantile(x, part, axis=0, method="lower").tolist() for part in (0, 1, 0.5))
+    ranges = zip(("x1", "x2"), *found, strict=True)
+    features = tuple(Feature(name, "numeric", low, high, baseline=middle) for name, low, high, middle in ranges)
     return Dataset(train, None, test, Signature((Input(NUMBERS, features),), "probability", (0, 1)))

@@ -31,6 +31,9 @@ class Feature:
         notation: for the numeric kind, how numbers in text are written; None if as programs write them.
         words: for the boolean kind, the words for false and for true in text, besides false and true, 0 and 1.
         order: for the date kind, the order of day, month and year in text that does not begin with the year.
+        baseline: a typical value in training, which `Predictor.explain` compares with: a number, True or False, a
+            category, of dates seconds since 1970-01-01 UTC; the empty string if it is typical that the value is
+            missing; None if not known.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Feature:
     notation: "Notation | None" = None
     words: tuple[str, str] | None = None
     order: Order = "ymd"
+    baseline: float | str | None = None
 
     @cached_property
     def spellings(self) -> Mapping[object, str]:
@@ -83,6 +87,7 @@ def read_feature(plain: Mapping[str, Any]) -> Feature:
         _notation(notation) if kind == "numeric" and notation is not None else None,
         (words[0], words[1]) if kind == "boolean" and words is not None else None,
         plain.get("order", Feature.order) if kind == "date" else Feature.order,
+        plain.get("baseline"),
     )
 
 

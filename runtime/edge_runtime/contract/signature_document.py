@@ -55,12 +55,15 @@ Schema version 5 adds "conformal", see `conformal.Conformal`: what intervals and
      "inputs": [{"name": "x", "features": [{"name": "mass", "kind": "numeric"}]}],
      "output": "value",
      "conformal": {"rows": 99, "ranks": [50, 90, 99], "scores": [1.5, 3.2, 8.9]}}
+
+In every version features may have a "baseline", a typical value in training: a number, true or false, a category, or
+for dates seconds; the empty string if the value is typically missing. Readers may ignore it.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 from edge_runtime.contract import schema
 from edge_runtime.contract.labels import checked_labels
@@ -74,6 +77,8 @@ Task = Literal["binary_classification", "multiclass_classification", "regression
 # What every floating type of an output holds, float16 among them: numpy would warn of a comparison in each call.
 _MOST_THRESHOLD = 65504
 _KINDS, _TASKS, _ORDERS = frozenset(get_args(Kind)), get_args(Task), get_args(Order)
+# Every second of the years 1 to 9999 is far less; float64 has all these integers.
+_MOST_SECONDS = 2**53
 # Features of these kinds have an input of their own.
 _APART = frozenset({"categorical", "date"})
 NOTATION_KEYS = ("decimal", "grouping", "prefix", "suffix")
@@ -146,6 +151,8 @@ def _check_values(feature: Mapping[str, Any]) -> None:
         raise ValueError(f"unknown order of dates {feature['order']!r}")
     if feature.get("words") is not None:
         _check_words(feature["words"])
+    if feature.get("baseline") is not None:
+        _check_baseline(feature["baseline"], feature)
     if feature.get("notation") is not None:
         # Few models have one, and opening the others does not wait for it.
         from edge_runtime.contract.notation import Notation, check_notation
@@ -165,6 +172,20 @@ def _check_categories(plain: object) -> None:
         raise TypeError("the categories are neither all strings nor all integers")
     if len(set(plain)) < len(plain) or "" in plain:
         raise ValueError("a category is empty, or appears twice")
+
+
+def _check_baseline(plain: object, feature: Mapping[str, Any]) -> None:
+    kind = feature["kind"]
+    if plain == "":
+        if feature.get("missing") is None:
+            raise ValueError("the baseline is a missing value, and the feature does not accept one")
+    elif kind == "boolean" or kind == "categorical":
+        if type(plain) is not (bool if kind == "boolean" else type(feature["categories"][0])):
+            raise TypeError(f"the baseline {plain!r} is not a value of its feature")
+    else:
+        _check_number(plain)
+        if kind == "date" and abs(cast(float, plain)) > _MOST_SECONDS:
+            raise ValueError(f"the baseline {plain!r} is not a date")
 
 
 def _check_number(plain: object) -> None:

@@ -41,6 +41,8 @@ const ORDERS: readonly unknown[] = ["ymd", "dmy", "mdy"];
 // What every floating type of an output holds, float16 among them.
 const MOST_THRESHOLD = 65504;
 const LONGEST_UNIT = 30;
+// Every second of the years 1 to 9999 is far less.
+const MOST_SECONDS = 2 ** 53;
 
 /**
  * The signature in `text`, as the metadata of an artifact carries it.
@@ -94,27 +96,31 @@ function readFeature(plain: Plain): Feature {
   };
   const order = optional(plain, "order") ?? "ymd";
   if (!ORDERS.includes(order)) throw new Damage(`unknown order of dates ${shown(order)}`);
-  const [words, notation] = [optional(plain, "words"), optional(plain, "notation")];
+  const [words, notation, baseline] = ["words", "notation", "baseline"].map((key) => optional(plain, key));
   const read = {
     words: words === undefined ? undefined : readWords(words),
     notation: notation === undefined ? undefined : readNotation(asObject(notation)),
   };
+  const missing = number("missing");
+  const categories = kind === "categorical" ? readCategories(member(plain, "categories")) : [];
+  if (baseline !== undefined) checkBaseline(baseline, kind as Kind, missing, categories);
   return {
     name: asText(member(plain, "name")),
     kind: kind as Kind,
     minimum: number("minimum"),
     maximum: number("maximum"),
-    missing: number("missing"),
-    categories: kind === "categorical" ? readCategories(member(plain, "categories")) : [],
+    missing,
+    categories,
     notation: kind === "numeric" ? read.notation : undefined,
     words: kind === "boolean" ? read.words : undefined,
     order: kind === "date" ? (order as Order) : "ymd",
   };
 }
 
+const isCode = (one: unknown): boolean => Number.isInteger(one) || typeof one === "bigint";
+
 function readCategories(plain: unknown): Feature["categories"] {
   const found = asList(plain);
-  const isCode = (one: unknown): boolean => Number.isInteger(one) || typeof one === "bigint";
   if (found.length === 0 || !(found.every((one) => typeof one === "string") || found.every(isCode))) {
     throw new Damage("the categories are neither all strings nor all integers");
   }
@@ -122,6 +128,26 @@ function readCategories(plain: unknown): Feature["categories"] {
     throw new Damage("a category is empty, or appears twice");
   }
   return found as Feature["categories"];
+}
+
+/** Refuse a typical value that is none of its feature. Nothing is explained here, so that it is not kept. */
+function checkBaseline(
+  plain: unknown,
+  kind: Kind,
+  missing: number | undefined,
+  categories: Feature["categories"],
+): void {
+  if (plain === "") {
+    if (missing !== undefined) return;
+    throw new Damage("the baseline is a missing value, and the feature does not accept one");
+  }
+  if (kind === "boolean" || kind === "categorical") {
+    const isText = typeof categories[0] === "string";
+    const isValue = kind === "boolean" ? typeof plain === "boolean" : isText ? typeof plain === "string" : isCode(plain);
+    if (!isValue) throw new Damage(`the baseline ${shown(plain)} is not a value of its feature`);
+  } else if (Math.abs(asNumber(plain)) > MOST_SECONDS && kind === "date") {
+    throw new Damage(`the baseline ${shown(plain)} is not a date`);
+  }
 }
 
 function readWords(plain: unknown): [string, string] {

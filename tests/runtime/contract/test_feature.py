@@ -11,6 +11,10 @@ from edge_runtime.contract.feature import plain_feature, read_feature
 
 names = st.text()
 features = st.one_of(
+    st.builds(Feature, names, missing=st.just(0.5), baseline=st.none() | st.just("") | st.floats(-1e9, 1e9)),
+    st.builds(Feature, names, st.just("boolean"), baseline=st.none() | st.booleans()),
+    st.builds(Feature, names, st.just("date"), baseline=st.none() | st.integers(-(2**53), 2**53)),
+    st.builds(Feature, names, st.just("categorical"), categories=st.just((1, 2)), baseline=st.none() | st.integers()),
     st.builds(Feature, names, notation=st.none() | st.builds(Notation, st.just(","), st.sampled_from([".", "'", " "]))),
     st.builds(Feature, names, st.just("boolean"), words=st.none() | st.just(("nein", "ja"))),
     st.builds(

@@ -179,6 +179,37 @@ def test_dates_notations_and_words() -> None:
     assert hash(signature) == hash(pickle.loads(pickle.dumps(signature)))
 
 
+BASELINES: dict[str, tuple[dict[str, Any], tuple[Any, ...], tuple[Any, ...]]] = {
+    "numeric": ({}, (0, -1.5, 10**30), ("1", True, [1], {}, 10**400)),
+    "boolean": ({}, (True, False), (1, 0.0, "true")),
+    "date": ({}, (0, -1.0, 2**53), ("2025-01-01", True, 2**53 + 2, 1e300)),
+    "categorical": ({"categories": ["a", "b"]}, ("a", "unknown"), (1, True, ["a"])),
+    "code": ({"kind": "categorical", "categories": [1, 2]}, (1, 7), ("1", True, 1.5)),
+}
+
+
+@pytest.mark.parametrize("kind", BASELINES)
+def test_baselines(kind: str) -> None:
+    more, good, bad = BASELINES[kind]
+    feature = {"name": "a", "kind": kind, **more}
+    document = {**plain(), "inputs": [{"name": "x", "features": [feature]}], "schema_version": 4}
+    for baseline in good:
+        feature["baseline"] = baseline
+        read = Signature.from_json(json.dumps(document))
+        assert (read.features[0].baseline, type(read.features[0].baseline)) == (baseline, type(baseline))
+        # Readers may ignore it, so that older ones read what has it.
+        assert read.to_dict()["schema_version"] == (4 if kind == "date" else 2)
+    for baseline in (*bad, ""):
+        feature["baseline"] = baseline
+        with pytest.raises(InvalidModel, match=r"damaged: (the baseline|.* is not a finite number|int too large)"):
+            Signature.from_json(json.dumps(document))
+    # A missing value is typical only where one may be.
+    feature |= {"baseline": "", "missing": 0.6}
+    assert Signature.from_json(json.dumps(document)).features[0].baseline == ""
+    feature["baseline"] = None
+    assert Signature.from_json(json.dumps(document)).features[0].baseline is None
+
+
 def test_older_versions_read_what_has_none_of_them() -> None:
     """A runtime of before reads all but version 4."""
     for tensor, version in ((IN_WORDS["inputs"][0], 4), (IN_WORDS["inputs"][1], 4)):

@@ -9,6 +9,7 @@ import pytest
 from edge_runtime.contract.category_codes import FIRST_CATEGORY, MISSING, UNKNOWN, encode
 from edge_runtime.contract.dates import MISSING_DATE, date_seconds
 from edge_runtime.contract.notation import Notation
+from edge_runtime.contract.signature import Signature
 from edge_train import Dataset, TableError, find_columns, find_target, split
 from edge_train.dataset import Part
 from edge_train.table import split as split_module
@@ -117,6 +118,40 @@ def test_categories_of_single_rows_are_unknown_if_there_are_many_of_them() -> No
     # Few categories, and those of a column that the user wants although none repeats, are all learned.
     assert categories_and_unknown([2] * 4 + [1] * 16) == (20, 0, 24)
     assert categories_and_unknown([1] * 40) == (40, 0, 40)
+
+
+def test_baselines_are_typical_of_the_training_rows() -> None:
+    rows = 120
+    random = np.random.default_rng(1)
+    number = random.normal(size=rows).round(2).tolist()
+    table: dict[str, Any] = {
+        "number": number,
+        "half": [value if row % 5 < 3 else None for row, value in enumerate(number)],
+        "few": [value if row % 5 < 1 else None for row, value in enumerate(number)],
+        "city": ["rare", "often", "often", "other", None, None] * 20,
+        "code": [3, 1, 1, 2, 1, 5] * 20,
+        "flag": [True, True, False, None, True, False] * 20,
+        "unsaid": [True, None, False, None, None, False] * 20,
+        "seen": [f"2025-01-{1 + row % 28:02}" for row in range(rows)],
+        "y": [0, 1] * (rows // 2),
+    }
+    made = pa.table(table)
+    columns = find_columns(made.drop_columns(["y"]), "t.csv", categorical=["code"])
+    data = split([one for one in columns if isinstance(one, Column)], find_target(made, "y", "t.csv"), 0)
+    found = {feature.name: feature.baseline for feature in data.signature.features}
+    numbers = data.train.inputs["x"]
+    for place, name in enumerate(("number", "half")):
+        known = np.sort(numbers[:, place][~np.isnan(numbers[:, place])])
+        assert np.float32(found[name]) == known[(len(known) - 1) // 2]
+        # The shortest decimal, as in the table.
+        assert found[name] in number
+    # Most rows have none.
+    assert (found["few"], found["unsaid"]) == ("", "")
+    assert (found["city"], found["code"]) == ("often", 1)
+    dates = np.sort(data.train.inputs["date"][:, 0])
+    assert found["seen"] == dates[(len(dates) - 1) // 2]
+    assert (type(found["seen"]), type(found["flag"]), found["flag"]) == (int, bool, True)
+    assert Signature.from_json(data.signature.to_json()) == data.signature
 
 
 def test_missing_categories_have_a_code_of_their_own() -> None:

@@ -111,15 +111,26 @@ def _signature(columns: Sequence[Column], target: Target, rows: npt.NDArray[np.i
 def _feature(column: Column, rows: npt.NDArray[np.intp]) -> Feature:
     values, is_missing = column.values[rows], column.missing[rows]
     missing, known = float(is_missing.mean()), values[~is_missing]
-    if column.kind == "categorical":
-        return Feature(column.name, "categorical", missing=missing, categories=_learned(column, known))
-    if column.kind == "boolean":
-        return Feature(column.name, "boolean", missing=missing, words=column.words)
+    if column.kind in ("categorical", "boolean"):
+        places, counts = np.unique(known, return_counts=True)
+        often = None if counts.max() < is_missing.sum() else places[counts.argmax()]
+        if column.kind == "boolean":
+            baseline: float | str = "" if often is None else bool(often)
+            return Feature(column.name, "boolean", missing=missing, words=column.words, baseline=baseline)
+        baseline = "" if often is None else column.categories[often]
+        return Feature(
+            column.name, "categorical", missing=missing, categories=_learned(column, known), baseline=baseline
+        )
+    # The median; of two in the middle the lower one, which occurs.
+    low, middle, high = known.min(), np.quantile(known, 0.5, method="lower"), known.max()
     if column.kind == "date":
-        return Feature(column.name, "date", float(known.min()), float(known.max()), missing, order=column.order)
+        typical = "" if missing > 0.5 else int(middle)
+        return Feature(column.name, "date", float(low), float(high), missing, order=column.order, baseline=typical)
     # The shortest decimal that is the same float32: what the table has, if it has no more digits.
-    low, high = float(str(known.min())), float(str(known.max()))
-    return Feature(column.name, "numeric", low, high, missing, notation=column.notation)
+    low, middle, high = (float(str(one)) for one in (low, middle, high))
+    return Feature(
+        column.name, "numeric", low, high, missing, notation=column.notation, baseline="" if missing > 0.5 else middle
+    )
 
 
 def _learned(column: Column, known: npt.NDArray[np.int32]) -> tuple[str, ...] | tuple[int, ...]:
