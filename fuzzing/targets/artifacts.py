@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+from baselines import BASELINES, explained_model
 from certificates import appended
 from paths import MODELS
 
@@ -73,6 +74,7 @@ def _answer(predictor: Predictor) -> None:
         expect(len(predictor.predict_proba(rows)) == len(rows), "not every row has probabilities")
     repr(predictor.predict_one(rows[0]))
     expect(len(predictor.unseen(rows)) == len(rows), "not every row is looked at")
+    repr(str(predictor.explain(rows[0])))
 
 
 def _rows(predictor: Predictor) -> Iterator[Any]:
@@ -115,7 +117,7 @@ def _prepare() -> Check:
 
 def _seeds() -> Iterable[bytes]:
     names = (path.stem for path in sorted(MODELS.glob("*.onnx")) if path.stem not in ("custom_operators", "external"))
-    return [*named(*names), *certified(), *graphs()]
+    return [*named(*names), *map(explained_model, BASELINES), *certified(), *graphs()]
 
 
 def _mutated(data: bytes, random: Random) -> bytes:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         IsolationFailed,
         ModelAltered,
         ModelNotFound,
+        NoBaseline,
         NoCertificate,
         NoFeatures,
         NoIntervals,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from edge_runtime.contract.tensors import TensorSpec
     from edge_runtime.contract.version import __version__
     from edge_runtime.engine.model_metadata import ModelMetadata
+    from edge_runtime.explanation import Explanation
     from edge_runtime.isolate.predictor import IsolatedPredictor
     from edge_runtime.opened_model import OpenedModel
     from edge_runtime.prediction import Prediction
@@ -78,6 +80,7 @@ __all__ = [
     "DeadlineExceeded",
     "DeviceUnavailable",
     "EdgePredictError",
+    "Explanation",
     "ExtraNotInstalled",
     "Feature",
     "InferenceFailed",
@@ -91,6 +94,7 @@ __all__ = [
     "ModelAltered",
     "ModelMetadata",
     "ModelNotFound",
+    "NoBaseline",
     "NoCertificate",
     "NoFeatures",
     "NoIntervals",
@@ -127,6 +131,7 @@ _HOMES = {
     "DeadlineExceeded": "edge_runtime.contract.errors",
     "DeviceUnavailable": "edge_runtime.contract.errors",
     "EdgePredictError": "edge_runtime.contract.errors",
+    "Explanation": "edge_runtime.explanation",
     "ExtraNotInstalled": "edge_runtime.contract.errors",
     "Feature": "edge_runtime.contract.signature",
     "InferenceFailed": "edge_runtime.contract.errors",
@@ -140,6 +145,7 @@ _HOMES = {
     "ModelAltered": "edge_runtime.contract.errors",
     "ModelMetadata": "edge_runtime.engine.model_metadata",
     "ModelNotFound": "edge_runtime.contract.errors",
+    "NoBaseline": "edge_runtime.contract.errors",
     "NoCertificate": "edge_runtime.contract.errors",
     "NoFeatures": "edge_runtime.contract.errors",
     "NoIntervals": "edge_runtime.contract.errors",

@@ -79,6 +79,11 @@ class _Parts:
             self._most_copied = min(_COPIED // self._columns, placement.most_unsplit, placement.most_on_one)
         self.is_ready = True
 
+    @property
+    def has_independent_rows(self) -> bool:
+        """See `FeedRunner.has_independent_rows`."""
+        return self._runner.has_independent_rows
+
     def take_codes(self) -> tuple[TensorSpec, ...] | None:
         """Let `outputs_of` take category codes as well as strings, which is faster from thousands of rows on.
 

@@ -13,6 +13,7 @@ from edge_runtime.contract.file_signature import signature_in
 from edge_runtime.contract.signature import Signature
 from edge_runtime.engine.model_source import ModelSource
 from edge_runtime.estimator import FittedEstimator
+from edge_runtime.explaining import ExplainingPredictor
 from edge_runtime.intervals import ConformalPredictor
 from edge_runtime.opened_model import OpenedModel
 from edge_runtime.prediction import Prediction
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from pyarrow import RecordBatch
 
 
-class Predictor(OpenedModel, FittedEstimator, ConformalPredictor):
+class Predictor(OpenedModel, FittedEstimator, ConformalPredictor, ExplainingPredictor):
     """An opened model that answers rows; `run`, `certificate` and `verify` are those of every `OpenedModel`.
 
     Several threads may use it at the same time.

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from baselines import BASELINES, explained_model
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -18,7 +19,11 @@ from edge_runtime import EdgePredictError, InvalidInput, Predictor
 
 ARGUMENTS = [name for name in inspect.signature(Predictor).parameters if name != "model"]
 NAMES = ("four_blobs", "penguins", "islands", "mass", "sales", "two_inputs", "images", "words", "tensors")
-PREDICTORS = {name: Predictor(MODELS / f"{name}.onnx", "cpu", threads=1) for name in NAMES}
+PREDICTORS = {
+    name: Predictor(explained_model(name) if name in BASELINES else MODELS / f"{name}.onnx", "cpu", threads=1)
+    for name in NAMES
+}
+METHODS = ["predict", "predict_proba", "predict_one", "unseen", "explain", "run"]
 
 
 def _raise(*_: Any, **__: Any) -> Any:
@@ -196,7 +201,7 @@ def answers_or_refuses(call: Callable[[], object]) -> None:
 
 
 @relaxed
-@given(st.sampled_from(NAMES), st.sampled_from(["predict", "predict_proba", "predict_one", "unseen", "run"]), anything)
+@given(st.sampled_from(NAMES), st.sampled_from(METHODS), anything)
 def test_rows(name: str, method: str, rows: Any) -> None:
     answers_or_refuses(lambda: getattr(PREDICTORS[name], method)(rows))
 

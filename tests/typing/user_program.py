@@ -18,11 +18,13 @@ from edge_runtime import (
     Certificate,
     Check,
     EdgePredictError,
+    Explanation,
     Feature,
     Input,
     InputRange,
     InvalidInput,
     ModelMetadata,
+    NoBaseline,
     NoCertificate,
     NoSignature,
     OpenedModel,
@@ -79,6 +81,17 @@ def one_answer(predictor: Predictor) -> str:
     copy: Prediction = Prediction(label, probability)
     assert copy == answer == (label, probability)
     return f"{text} {first} {second} {third} {fourth}"
+
+
+def explained(predictor: Predictor) -> str:
+    try:
+        found: Explanation = predictor.explain([-1, 1])
+        other = predictor.explain({"x1": -1, "x2": 1}, label=predictor.classes_[0])
+    except NoBaseline:
+        return "no baseline"
+    total: float = found.base + sum(found.attributions.values())
+    errors: dict[str, float] = dict(found.standard_errors or {})
+    return f"{found.label} {total - found.answer:.3f} {other.answer} {errors}"
 
 
 def what_it_is(predictor: Predictor) -> list[str]:
@@ -140,7 +153,7 @@ def main(path: Path) -> None:
     predictor, *others = opened(path)
     print(edge_runtime.__version__, len(others), predictor.set_params(**predictor.get_params()) is predictor)
     print(answers(predictor), one_answer(predictor), what_it_is(predictor), tensors(predictor), verified(predictor))
-    print(errors(predictor), predictor.reload(), predictor.closed)
+    print(errors(predictor), explained(predictor), predictor.reload(), predictor.closed)
     again: Predictor = pickle.loads(pickle.dumps(predictor))
     with again.current() as same:
         print(same)

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from edge_runtime.predictor import Predictor
+    from edge_runtime.rows.row import Row
 
 Format = Literal["text", "json", "csv"]
 
@@ -52,11 +53,13 @@ class Asked:
         output_format: how they are written.
         flag_unseen: whether to add what is unlike the training data; for a model with named features.
         top: how many labels are shown at most, the most probable ones; all if None.
+        explain: whether to say what each column contributes, for one row.
     """
 
     output_format: Format = "text"
     flag_unseen: bool = False
     top: int | None = None
+    explain: bool = False
 
 
 def answer_writer(predictor: "Predictor", asked: Asked) -> tuple[str, Callable[[Mapping[str, Any]], str]]:
@@ -99,9 +102,21 @@ def answer_words(predictor: "Predictor", words: Sequence[str], asked: Asked) -> 
     """The answer to one row that is given as words, with what comes before it.
 
     Raises:
+        InvalidInput, NoSignature: as `row_of_words`.
+        NoProbabilities: as `answer_writer`.
+    """
+    row = row_of_words(predictor, words)
+    header, answers = answer_writer(predictor, asked)
+    return header + answers(predictor.answering.row_reader.tensors_of_read([row]))
+
+
+def row_of_words(predictor: "Predictor", words: Sequence[str]) -> "Row":
+    """One row that is given as words.
+
+    Raises:
         InvalidInput: there are too few or too many words, one is not a value of its feature, or a feature is missing;
             or the model takes tensors.
-        NoSignature, NoProbabilities: as `answer_writer`.
+        NoSignature: the model does not say what its inputs mean.
     """
     signature = predictor.required_signature
     if not signature.has_features:
@@ -110,9 +125,7 @@ def answer_words(predictor: "Predictor", words: Sequence[str], asked: Asked) -> 
         raise InvalidInput(
             f"{declared(predictor.inputs)}, which is not a row of named values; give a file of arrays with --input"
         )
-    header, answers = answer_writer(predictor, asked)
-    row = parse_words(words, signature.features)
-    return header + answers(predictor.answering.row_reader.tensors_of_read([row]))
+    return parse_words(words, signature.features)
 
 
 # Of one row: `output` holds the probability of each label, or the value if there are no labels. `top` is how many

@@ -9,6 +9,7 @@ import typer
 
 from edge_runtime.cli import describe
 from edge_runtime.cli.answers import Asked, Format, answer_words
+from edge_runtime.cli.explanations import explained_words
 from edge_runtime.cli.input_files import answer_file, check_input
 from edge_runtime.cli.tables import Bulk
 from edge_runtime.contract import shell
@@ -59,6 +60,7 @@ def predict(
     output_format: Annotated[Format, typer.Option("--format", help="The format of the answers.")] = "text",
     top: Annotated[int | None, typer.Option(metavar="COUNT", min=1, help="Show only the most probable labels.")] = None,
     flag_unseen: Annotated[bool, typer.Option("--flag-unseen", help="Add what is unlike the training data.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Show what each value contributes.")] = False,
     device: Annotated[str, typer.Option(metavar="DEVICE", help="cpu, cuda, cuda:N or a provider.")] = "auto",
     custom_operators: Annotated[
         list[Path] | None,
@@ -86,7 +88,7 @@ def predict(
         from edge_runtime.cli.doctor import show
 
         options = [values, input_file, output, bulk.given, show_description, details, verify, flag_unseen, top, trust]
-        if any([*options, limit, device != "auto", isolate and model is None]):
+        if any([*options, explain, limit, device != "auto", isolate and model is None]):
             raise shell.UsageError("--doctor goes with MODEL, --isolate and --format alone")
         if output_format == "csv":
             raise shell.UsageError("--doctor is written as text or json")
@@ -97,8 +99,8 @@ def predict(
         raise shell.UsageError("give one of these: the values of one row, --input FILE, --describe or --verify")
     if input_file == "":
         raise shell.UsageError("--input needs the name of a file, or - for stdin")
-    _check_shown(show_description, details, verify, Asked(output_format, flag_unseen, top))
-    asked = Asked(output_format, flag_unseen, top)
+    asked = Asked(output_format, flag_unseen, top, explain)
+    _check_shown(show_description, details, verify, asked, bool(values))
     check_input(input_file, bulk, asked)
     names = dict.fromkeys([*shell.OPENING, *shell.READING, *(shell.ISOLATING if isolate else ())])
     if not isolate and (bounds := [word for word in limit or () if word.partition("=")[0] in shell.ISOLATING]):
@@ -117,14 +119,14 @@ def predict(
         _verify(predictor, output_format)
     else:
         try:
-            answer = answer_words(predictor, values, asked)
+            answer = (explained_words if explain else answer_words)(predictor, values, asked)
         except InvalidInput as error:
             raise shell.UsageError(str(error)) from error
         sys.stdout.write(answer)
     return None
 
 
-def _check_shown(show_description: bool, details: bool, verify: bool, asked: Asked) -> None:
+def _check_shown(show_description: bool, details: bool, verify: bool, asked: Asked, is_row: bool) -> None:
     """Refuse options of answers where none are given, and details of nothing."""
     if asked.output_format == "csv" and (show_description or verify):
         raise shell.UsageError(f"{'--verify' if verify else '--describe'} is written as text or json")
@@ -132,6 +134,10 @@ def _check_shown(show_description: bool, details: bool, verify: bool, asked: Ask
         raise shell.UsageError("--flag-unseen needs the values of one row, or --input FILE")
     if asked.top is not None and (show_description or verify):
         raise shell.UsageError("--top needs the values of one row, or --input FILE")
+    if asked.explain and not is_row:
+        raise shell.UsageError("--explain needs the values of one row, in order or as name=value")
+    if asked.explain and (asked.flag_unseen or asked.top is not None):
+        raise shell.UsageError(f"{'--flag-unseen' if asked.flag_unseen else '--top'} does not go with --explain")
     if details and not show_description:
         raise shell.UsageError("--details needs --describe")
 

@@ -8,6 +8,7 @@
     ├── NoProbabilities      (TypeError, *)       the model predicts a value, not a label
     ├── NoFeatures           (TypeError, *)       the model takes tensors, not rows of named features
     ├── NoIntervals          (TypeError)          the model has no intervals, or no prediction sets
+    ├── NoBaseline           (TypeError)          the model does not say which values are typical, to explain by them
     ├── NoCertificate        (TypeError)          the model has no certificate to verify it against
     ├── CannotFit            (TypeError)          the model is fitted, and stays as it is
     ├── VerificationFailed   (RuntimeError)       the model was changed, or its outputs are beyond their tolerance
@@ -78,6 +79,10 @@ class NoFeatures(EdgePredictError, TypeError, AttributeError):
 
 class NoIntervals(EdgePredictError, TypeError):
     """The model carries nothing that intervals and prediction sets are made of, or has the other kind of them."""
+
+
+class NoBaseline(EdgePredictError, TypeError):
+    """The model does not say which values of its features are typical, so no answer can be explained by them."""
 
 
 class NoCertificate(EdgePredictError, TypeError):

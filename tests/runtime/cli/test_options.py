@@ -289,6 +289,7 @@ def test_help_has_one_line_for_each_option(command: Command) -> None:
         "--format",
         "--top",
         "--flag-unseen",
+        "--explain",
         "--device",
         "--operators",
         "--isolate",
