@@ -14,6 +14,16 @@ from edge_runtime.contract.feature import plain_feature
 from edge_runtime.contract.reference_arrays import plain_array, read_array
 
 
+# The features of a table, and what their baselines are changed to.
+BASELINES: tuple[tuple[tuple[Any, ...], tuple[Any, ...]], ...] = (
+    (("inputs", 0, "features", 0), (0, -1.5, "", "1", True, [1])),
+    (("inputs", 0, "features", 1), ("", 1, "a")),
+    (("inputs", 0, "features", 3), (True, False, 1, "", "ja")),
+    (("inputs", 1, "features", 0), ("Dream", "unknown", "", 1, False)),
+    (("inputs", 2, "features", 0), (0, -86400, 2**53, 2**53 + 2, 1e300, "", "2025-01-01")),
+)
+
+
 def signatures() -> Iterator[tuple[str, bool]]:
     """Documents, and whether each is a signature."""
     features = [plain_feature(Feature("x1", minimum=-2.5, maximum=2.5)), plain_feature(Feature("x2", missing=0.0))]
@@ -62,11 +72,7 @@ def signatures() -> Iterator[tuple[str, bool]]:
         (table, ("inputs", 1, "features", 0, "categories"), ([], ["a", "a"], ["", "a"], ["a", 1], [1, 2])),
         (table, ("inputs", 1, "features", 0, "categories"), ([2**60, 2**60 + 1], [True, False], [1.5], "ab")),
         (table, ("inputs", 2, "features", 0, "order"), ("mdy", "ydm", 1)),
-        (table, ("inputs", 0, "features", 0, "baseline"), (0, -1.5, "", "1", True, [1])),
-        (table, ("inputs", 0, "features", 1, "baseline"), ("", 1, "a")),
-        (table, ("inputs", 0, "features", 3, "baseline"), (True, False, 1, "", "ja")),
-        (table, ("inputs", 1, "features", 0, "baseline"), ("Dream", "unknown", "", 1, False)),
-        (table, ("inputs", 2, "features", 0, "baseline"), (0, -86400, 2**53, 2**53 + 2, 1e300, "", "2025-01-01")),
+        *((table, (*place, "baseline"), values) for place, values in BASELINES),
         (table, ("inputs", 1, "features"), ([island, features[0]], [sold, island])),
     ]
     changed = (_changed(document, place, value) for document, place, values in changes for value in values)
