@@ -13,7 +13,6 @@ from edge_runtime import Feature, InvalidModel, Notation, Signature
 from edge_runtime.contract.feature import plain_feature
 from edge_runtime.contract.reference_arrays import plain_array, read_array
 
-
 # The features of a table, and what their baselines are changed to.
 BASELINES: tuple[tuple[tuple[Any, ...], tuple[Any, ...]], ...] = (
     (("inputs", 0, "features", 0), (0, -1.5, "", "1", True, [1])),
