@@ -11,7 +11,7 @@ from matplotlib.image import imread
 
 from edge_runtime import Feature
 from edge_train import CannotWrite, Dataset, Settings, TrainingRun, find_target, four_blobs, new_network, split
-from edge_train.plots import _figures, save_plots
+from edge_train.plots import plot_figures, save_plots
 from edge_train.table.columns import Column
 
 PLANE = {"data.png", "decision_regions.png"}
@@ -96,7 +96,7 @@ def test_a_constant_feature() -> None:
     assert data.test is not None
     data.train.inputs["x"][:, 1] = data.test.inputs["x"][:, 1] = 7
     with np.errstate(all="raise", under="ignore"):
-        figures = _figures(data, untrained(data))
+        figures = plot_figures(data, untrained(data))
         assert set(figures) == PLANE | CLASSES
         for name in PLANE:
             figures[name].savefig(io.BytesIO())
@@ -113,7 +113,7 @@ def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
 
 @pytest.fixture
 def figures(example_run: TrainingRun) -> dict[str, Figure]:
-    return _figures(four_blobs(0), example_run)
+    return plot_figures(four_blobs(0), example_run)
 
 
 def test_axes_and_legends_are_in_plain_words(figures: dict[str, Figure]) -> None:
@@ -134,7 +134,7 @@ def test_axes_and_legends_are_in_plain_words(figures: dict[str, Figure]) -> None
 
 def test_the_loss_of_a_table_says_what_it_includes_and_which_weights_are_taken() -> None:
     data = table([0, 1] * 40)
-    figure = _figures(data, replace(untrained(data), epoch=2))["loss.png"]
+    figure = plot_figures(data, replace(untrained(data), epoch=2))["loss.png"]
     labels = [str(line.get_label()) for line in figure.axes[0].lines]
     assert labels == [
         "training with dropout and label smoothing, 0.600 at the end",
@@ -146,7 +146,7 @@ def test_the_loss_of_a_table_says_what_it_includes_and_which_weights_are_taken()
 def test_every_class_has_its_curve_and_its_place_in_the_legend() -> None:
     """matplotlib leaves what begins with an underscore out of legends."""
     data = table(["_a", "$b$", "c\x07"] * 30)
-    figures = _figures(data, untrained(data))
+    figures = plot_figures(data, untrained(data))
     for name in ("roc.png", "calibration.png"):
         legend = figures[name].axes[0].get_legend()
         assert legend is not None
@@ -156,6 +156,6 @@ def test_every_class_has_its_curve_and_its_place_in_the_legend() -> None:
 
 def test_more_classes_than_colours() -> None:
     data = table([f"class {place % 9}" for place in range(270)])
-    figure = _figures(data, untrained(data))["roc.png"]
+    figure = plot_figures(data, untrained(data))["roc.png"]
     assert figure.axes[0].get_title() == "ROC, test rows, 7 of 9 classes"
     assert len(figure.axes[0].lines) == 1 + 7

@@ -46,6 +46,46 @@ class Part:
 
 
 @dataclass(frozen=True)
+class ColumnDescription:
+    """What a column of a table was taken for, in words.
+
+    Attributes:
+        name: the name in the header.
+        kind: a kind of feature, or "dropped".
+        written: how its cells are written, if that is not as programs write them.
+        missing: how many of its values are missing: "none", "12.5%"; empty if it was dropped.
+        values: which values it has; why it was dropped.
+        warning: what the user should know about it; empty if there is nothing.
+    """
+
+    name: str
+    kind: str
+    written: str
+    missing: str
+    values: str
+    warning: str
+
+
+@dataclass(frozen=True)
+class TableDescription:
+    """What was found in a table, in words.
+
+    Attributes:
+        name: of the file.
+        target: the name of the column to predict.
+        rows: how many rows the table has.
+        columns: all but the target, in their order.
+        notes: what was dropped besides.
+    """
+
+    name: str
+    target: str
+    rows: int
+    columns: tuple[ColumnDescription, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Rows with known answers, in parts.
 
@@ -54,12 +94,14 @@ class Dataset:
         validation: the rows that tell when to stop; None to train all epochs.
         test: the rows to measure the network on; None if it is measured on others.
         signature: what a row and an answer mean, with the ranges and categories of the training rows.
+        description: what was found in the table that the rows are from; None if they are from none.
     """
 
     train: Part
     validation: Part | None
     test: Part | None
     signature: Signature
+    description: TableDescription | None = None
 
     def __repr__(self) -> str:
         return f"Dataset({self.size}, {self.signature.task})"

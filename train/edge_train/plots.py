@@ -61,11 +61,12 @@ def plot_contents(dataset: Dataset, run: TrainingRun, folder: Path) -> dict[Path
     # Names of columns and classes may hold dollar signs, and are not formulas.
     with matplotlib.rc_context({"text.parse_math": False}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # drawn as a box; the terminal shows the name
-        drawn = {name: _png(figure) for name, figure in _figures(dataset, run).items()}
+        drawn = {name: _png(figure) for name, figure in plot_figures(dataset, run).items()}
     return {folder / name: drawn.get(name) for name in dict.fromkeys([*drawn, *_NAMES])}
 
 
-def _figures(dataset: Dataset, run: TrainingRun) -> dict[str, Figure]:
+def plot_figures(dataset: Dataset, run: TrainingRun) -> dict[str, Figure]:
+    """The plots by the names of their files, in the style that matplotlib is set to."""
     network, test = run.model, dataset.test
     task = network.signature.task
     figures = {"loss.png": _loss_figure(dataset, run)}
@@ -176,7 +177,8 @@ def _values_figure(true: npt.NDArray[np.float32], found: npt.NDArray[np.float64]
     axes = figure.add_subplot(title="Test rows", xlabel="true value", ylabel="predicted value")
     low, high = min(true.min(), found.min()), max(true.max(), found.max())
     axes.plot([low, high], [low, high], color="grey", linewidth=1, linestyle=":")
-    axes.scatter(true, found, s=16, color=COLORS[0], alpha=max(0.05, min(0.7, 200 / len(true))), linewidths=0)
+    alpha = max(0.05, min(0.7, 200 / len(true)))
+    axes.scatter(true, found, s=16, color=COLORS[0], alpha=alpha, linewidths=0, rasterized=True)
     axes.grid(alpha=0.3)
     return figure
 

@@ -1,72 +1,21 @@
-"""The figures of the report: SVG in the page's own colours and font, so that it reads in light and in dark."""
+"""The figures of the report: errors and tolerances, sizes and times."""
 
-import io
-import re
-import warnings
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-import matplotlib
 import numpy as np
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
-from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
 from edge_export.results import Export
 from edge_export.verify.comparison import Comparison, tolerance_used
 from edge_export.verify.quantization_budget import MANY
 from edge_train.drawing import COLORS
+from edge_train.pages.figures import legend_below, percent, powers_of_ten, svg
 
-# What matplotlib draws in these takes the page's colours instead.
-_PAGE_COLORS = {"#000000": "currentColor", "#0072b2": "var(--blue)", "#d55e00": "var(--orange)"}
 _LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3)))
-_STYLE: dict[Any, Any] = {
-    "axes.formatter.useoffset": False,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlesize": 9,
-    "font.size": 9,
-    "legend.fontsize": 8,
-    "legend.frameon": False,
-    "svg.fonttype": "none",
-    # A label or the name of a feature may hold dollar signs, and is not a formula.
-    "text.parse_math": False,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-}
 # float32 does not have smaller errors.
 _SMALLEST = float(np.finfo(np.float32).smallest_subnormal)
-
-
-def svg(title: str, draw: Callable[[Axes], None]) -> Markup:
-    """What `draw` draws on the axes that it is given, as an element of the page; equal drawings give equal text."""
-    content = io.BytesIO()
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": title}), warnings.catch_warnings():
-        # The page's font draws the text, whatever matplotlib finds.
-        warnings.filterwarnings("ignore", "Glyph .* missing")
-        figure = Figure(figsize=(3.5, 3.1), layout="constrained", facecolor="none")
-        draw(figure.add_subplot(title=title, facecolor="none"))
-        figure.savefig(content, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
-    drawn = content.getvalue().decode()
-    for color, ours in _PAGE_COLORS.items():
-        drawn = drawn.replace(color, ours)
-    # Every picture's groups have the same names, and nothing refers to them.
-    drawn = re.sub(r'<g id="[^"]*"', "<g", drawn)
-    return Markup(f'<svg role="img" aria-label="{escape(title)}"' + drawn[drawn.index("<svg") + len("<svg") :])
-
-
-def powers_of_ten(axis: Axis) -> None:
-    """Label a logarithmic axis as the page's tables write numbers."""
-    axis.set_major_formatter("{x:.0e}")
-    axis.set_minor_formatter("")
-
-
-def shortened(text: object) -> str:
-    """`text`, shortened to fit into a picture; without bytes that are not text, which the name of a file may hold."""
-    plain = str(text).encode(errors="replace").decode()
-    return plain if len(plain) <= 32 else f"{plain[:31]}…"
 
 
 def errors_figure(comparison: Comparison) -> Markup | None:
@@ -88,8 +37,8 @@ def errors_figure(comparison: Comparison) -> Markup | None:
         axes.set(xscale="log", xlabel="distance from torch in float64", ylabel="fraction of elements")
         axes.xaxis.set_major_locator(LogLocator(numticks=6))
         powers_of_ten(axes.xaxis)
-        axes.yaxis.set_major_formatter(_percent)
-        _legend(axes)
+        axes.yaxis.set_major_formatter(percent)
+        legend_below(axes)
 
     return svg(f"errors: {comparison.probe.kind}", draw)
 
@@ -112,9 +61,9 @@ def tolerance_figure(comparisons: Sequence[Comparison]) -> Markup | None:
         axes.axvline(1, color="black", linewidth=1)
         axes.set(yscale="log", xlim=(0, 1.03), xlabel="fraction of the tolerance", ylabel="elements that use more")
         axes.set_ylim(top=1.5)
-        axes.xaxis.set_major_formatter(_percent)
-        axes.yaxis.set_major_formatter(_percent)
-        _legend(axes)
+        axes.xaxis.set_major_formatter(percent)
+        axes.yaxis.set_major_formatter(percent)
+        legend_below(axes)
 
     return svg("use of the tolerance", draw)
 
@@ -156,20 +105,10 @@ def times_figure(exports: Sequence[Export], batched: bool) -> Markup:
         axes.set_yticks(places, _kinds(exports))
         axes.set(xlabel="multiple of float32's time", ylim=(len(exports) - 0.5, -0.5))
         axes.set_xlim(left=0)
-        _legend(axes)
+        legend_below(axes)
 
     return svg("time", draw)
 
 
 def _kinds(exports: Sequence[Export]) -> list[str]:
     return [f"{made.precision} .{made.format}" for made in exports]
-
-
-def _percent(fraction: float, _: float) -> str:
-    return f"{100 * fraction:.3g}%"
-
-
-def _legend(axes: Axes) -> None:
-    figure = axes.get_figure()
-    assert isinstance(figure, Figure)
-    figure.legend(loc="outside lower center")

@@ -6,7 +6,6 @@ import shlex
 from collections import Counter
 from collections.abc import Sequence
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from torch import Tensor
 
 from edge_export.budget import Budget
@@ -21,6 +20,7 @@ from edge_export.tensors import Run
 from edge_export.verify.quantization_budget import MANY
 from edge_runtime import Certificate, Predictor
 from edge_runtime.contract.dates import date_text
+from edge_train.pages.template import filled_in
 
 
 def write_report(program: Program, exports: Sequence[Export], budget: Budget, is_given: bool) -> str:
@@ -35,19 +35,14 @@ def write_report(program: Program, exports: Sequence[Export], budget: Budget, is
         budget: what lower precisions may cost.
         is_given: whether they were measured on rows that the user gave.
     """
-    environment = Environment(
-        loader=PackageLoader("edge_export.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     compared = [made for made in exports if made.comparisons]
     certified = [made for made in exports if made.certificate is not None]
     measured = [made for made in exports if made.measured is not None]
     comparisons = [comparison for made in compared for comparison in made.comparisons]
     drawn = plane(program)
-    page = environment.get_template("page.html.j2").render(
+    return filled_in(
+        "edge_export.report",
+        "page.html.j2",
         program=program,
         outputs=_outputs(program),
         strings=string_features(program.signature),
@@ -73,8 +68,6 @@ def write_report(program: Program, exports: Sequence[Export], budget: Budget, is
         date_text=date_text,
         quote=shlex.quote,
     )
-    # A file's name may hold bytes that are not text.
-    return page.encode(errors="replace").decode()
 
 
 def _outputs(program: Program) -> list[tuple[str, str, str]]:

@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, to_hex, to_rgba_array
 
 from edge_export.capture.program import Program
-from edge_export.report.figures import powers_of_ten, shortened, svg
 from edge_export.tensors import Array, Tensors
 from edge_export.verify.input_distributions import input_distributions
 from edge_runtime import Feature, Signature
@@ -17,6 +16,7 @@ from edge_runtime.contract.labels import Label
 from edge_runtime.contract.values import FLOAT32_MAX
 from edge_runtime.verification import distance
 from edge_train.drawing import COLORS, add_colorbar, draw_on_plane, draw_probability
+from edge_train.pages.figures import powers_of_ten, shortened, svg
 
 _SIDE = 200
 _SWEEP = 21

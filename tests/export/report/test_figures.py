@@ -1,14 +1,12 @@
-"""The figures of the page: the same drawing gives the same text, in the page's own colours."""
+"""The figures of the report."""
 
 from pathlib import Path
 
 import numpy as np
-import pytest
 from exports import the_one
-from matplotlib.axes import Axes
 
 from edge_export import Export, Format, Precision
-from edge_export.report.figures import errors_figure, shortened, sizes_figure, svg, times_figure, tolerance_figure
+from edge_export.report.figures import errors_figure, sizes_figure, times_figure, tolerance_figure
 from edge_export.verify.comparison import Comparison
 from edge_export.verify.probe_kinds import ProbeInputs
 
@@ -17,24 +15,6 @@ def comparison(errors: list[float], torch_errors: list[float] | None = None) -> 
     found = np.array(errors)
     own = np.array(errors if torch_errors is None else torch_errors)
     return Comparison(ProbeInputs("rows", ()), found.size, own, found, np.ones(found.size), None, None, False)
-
-
-def line(axes: Axes) -> None:
-    axes.plot([0, 1], [0, 1], color="black", label="a $label_")
-    axes.plot([0, 1], [1, 0], color="#0072B2")
-
-
-def test_a_drawing_is_an_element_of_the_page() -> None:
-    drawn = svg('<a> & "b"', line)
-    assert drawn == svg('<a> & "b"', line)
-    assert drawn.startswith('<svg role="img" aria-label="&lt;a&gt; &amp; &#34;b&#34;"')
-    assert drawn.rstrip().endswith("</svg>")
-    # The page's colours, so that it reads in light and in dark; no names that another picture has too.
-    assert "var(--blue)" in drawn
-    assert "currentColor" in drawn
-    assert "#000000" not in drawn
-    assert "<g id=" not in drawn
-    assert "<?xml" not in drawn
 
 
 def test_errors_of_both_sides() -> None:
@@ -65,13 +45,6 @@ def test_sizes_and_times(example_exports: list[Export]) -> None:
     call = times_figure(measured, batched=False)
     assert "one call" in call
     assert "rows" not in call
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"), [("short", "short"), ("x" * 32, "x" * 32), ("x" * 33, "x" * 31 + "…"), ("\udcff", "?"), (3, "3")]
-)
-def test_names_are_shortened(text: object, shown: str) -> None:
-    assert shortened(text) == shown
 
 
 def test_kinds_of_files() -> None:

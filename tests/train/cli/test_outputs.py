@@ -1,10 +1,12 @@
 """Where results go, and whether they can be written there."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
+from edge_runtime.contract.errors import ExtraNotInstalled
 from edge_runtime.contract.file_locks import locked
 from edge_train import CannotWrite
 from edge_train.cli.outputs import Outputs, check_outputs, prepare_outputs
@@ -78,3 +80,38 @@ def test_another_run_writes_one_of_the_files(monkeypatch: pytest.MonkeyPatch, bu
         monkeypatch.setenv("WORLD_SIZE", "2")
         monkeypatch.setenv("RANK", "1")
         check_outputs(outputs)
+
+
+def test_the_report_joins_the_outputs() -> None:
+    outputs = Outputs(Path("a"), report=Path("new/train.html"))
+    check_outputs(outputs, Path("t.csv"))
+    assert list(Path().iterdir()) == []
+    prepare_outputs(outputs)
+    assert Path("new").is_dir()
+    with locked([Path("new/train.html")]), pytest.raises(CannotWrite, match=r"is writing new/train\.html"):
+        check_outputs(outputs)
+
+
+@pytest.mark.parametrize(
+    "report", ["a/model.pt", "a/../a/metrics.json", "plots/roc.png", "run/training.pt", "t.csv", "link.html"]
+)
+def test_the_report_takes_the_place_of_nothing_else(report: str) -> None:
+    for folder in ("a", "plots", "run"):
+        Path(folder).mkdir()
+    Path("t.csv").touch()
+    Path("link.html").symlink_to("a/model.pt")
+    outputs = Outputs(Path("a"), Path("plots"), Path("run"), Path(report))
+    with pytest.raises(CannotWrite, match="is another file of this run; choose another path for --report"):
+        check_outputs(outputs, Path("t.csv"))
+
+
+def test_a_report_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("folder").mkdir()
+    Path("file").touch()
+    with pytest.raises(CannotWrite, match="folder is a folder"):
+        check_outputs(Outputs(Path(), report=Path("folder")))
+    with pytest.raises(CannotWrite, match="file is a file, not a folder"):
+        check_outputs(Outputs(Path(), report=Path("file/train.html")))
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(ExtraNotInstalled, match=r"--report needs the package jinja2 .*'edge-predict\[train\]'"):
+        check_outputs(Outputs(Path(), report=Path("train.html")))

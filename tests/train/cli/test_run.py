@@ -143,6 +143,8 @@ def test_a_single_row_to_test_has_no_r2(command: Command) -> None:
         (["--output", "file"], "file is a file, not a folder"),
         (["--plots", "file"], "file is a file, not a folder"),
         (["--checkpoint", "file"], "file is a file, not a folder"),
+        (["--report", "file/train.html"], "file is a file, not a folder"),
+        (["--report", "model.pt"], "model.pt is another file of this run; choose another path for --report"),
     ],
 )
 def test_what_cannot_be_done_leaves_the_earlier_model(command: Command, arguments: list[str], message: str) -> None:
@@ -169,6 +171,34 @@ def test_folders_are_made_before_hours_of_training(monkeypatch: pytest.MonkeyPat
     with pytest.raises(ZeroDivisionError):
         run(four_blobs(0), EXAMPLE_DEFAULTS, "cpu", outputs, resume=False, is_example=True)
     assert made == [outputs]
+
+
+def test_a_report_of_the_same_run_has_the_same_bytes(command: Command, table: Path) -> None:
+    contents = []
+    for folder in ("one", "two"):
+        arguments = ["--target", "mass", "--epochs", 2, "--output", folder, "--report", f"{folder}/train.html"]
+        result = command(main, table, *arguments)
+        assert (result.code, result.err) == (0, "")
+        assert result.out.endswith(f"wrote {folder}/train.html\n")
+        contents.append(Path(folder, "train.html").read_bytes())
+    assert contents[0] == contents[1]
+    page = contents[0].decode()
+    assert "<title>Training on t.csv</title>" in page
+    document = json.loads(Path("one/metrics.json").read_text())
+    assert f'<td><code>test.rmse</code></td><td class="text">{document["test"]["rmse"]:.6g}</td>' in page
+
+
+def test_a_report_that_cannot_be_drawn_costs_no_model(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edge_train.report import page
+
+    def fail(*_: Any) -> str:
+        raise MemoryError
+
+    monkeypatch.setattr(page, "write_report", fail)
+    Path("train.html").write_text("earlier")
+    assert command(main, "--epochs", 1, "--report", "train.html").code == 1
+    assert Path("model.pt").exists()
+    assert Path("train.html").read_text() == "earlier"
 
 
 def big(columns: int) -> Dataset:

@@ -10,7 +10,7 @@ import pytest
 
 from edge_runtime import Feature, Input, Signature
 from edge_train import Column, Dataset, DroppedColumn, Part, Target
-from edge_train.cli.summary import column_lines, dropped_lines, size_line, target_line, warning_lines
+from edge_train.cli.summary import column_lines, described, dropped_lines, size_line, target_line, warning_lines
 
 
 def numeric(name: str, *values: float) -> Column:
@@ -23,7 +23,7 @@ def categorical(name: str, count: int) -> Column:
 
 
 def cells(*columns: Column | DroppedColumn) -> list[list[str]]:
-    return [re.split("  +", line) for line in column_lines(columns)]
+    return [re.split("  +", line) for line in column_lines(list(map(described, columns)))]
 
 
 def test_columns() -> None:
@@ -71,7 +71,7 @@ def test_few_integers_may_be_codes(values: tuple[float, ...], count: int) -> Non
 
 @pytest.mark.parametrize("name", ["Support calls", "it's", "$HOME", "a;b", 'say "b"', "-x"])
 def test_an_advice_can_be_pasted_into_a_shell(name: str) -> None:
-    line = column_lines([numeric(name, 1, 2, 3)])[1]
+    line = column_lines([described(numeric(name, 1, 2, 3))])[1]
     assert shlex.split(line[line.index("--categorical") :]) == ["--categorical", name]
 
 
@@ -145,13 +145,9 @@ def test_how_many_categories_are_taken_as_unknown() -> None:
 
 def test_names_and_values_control_no_terminal() -> None:
     hostile = "mass\nrows 9\x1b[31m\u202e"
-    lines = column_lines(
-        [
-            numeric(hostile, 1, 2, 3),
-            Column("c", "categorical", np.zeros(1, np.int32), (hostile,)),
-            DroppedColumn(hostile, hostile),
-        ]
-    )
+    categories = Column("c", "categorical", np.zeros(1, np.int32), (hostile,))
+    columns = (numeric(hostile, 1, 2, 3), categories, DroppedColumn(hostile, hostile))
+    lines = column_lines([described(column) for column in columns])
     y = Target(hostile, "binary_classification", np.array([0.0, 1.0]), np.arange(2), (hostile, "b"))
     lines += [target_line(y), size_line(dataset("a", labels=(hostile, "b")))]
     lines += dropped_lines(dataset("a"), [numeric(hostile, 1)], y, rows=3)

@@ -3,7 +3,7 @@
 import contextlib
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import shorten
 from typing import Literal
@@ -13,8 +13,8 @@ import pyarrow as pa
 from edge_runtime.contract.limits import DEFAULTS, Limits
 from edge_runtime.contract.progress import Progress
 from edge_runtime.contract.terminal import printable
-from edge_train.cli.summary import column_lines, dropped_lines, size_line, target_line, warning_lines
-from edge_train.dataset import Dataset
+from edge_train.cli.summary import column_lines, described, dropped_lines, size_line, target_line, warning_lines
+from edge_train.dataset import Dataset, TableDescription
 from edge_train.errors import TableError
 from edge_train.loop import torchrun
 from edge_train.table.columns import Column, DroppedColumn, find_columns, no_such_column
@@ -99,12 +99,16 @@ def table_dataset(options: TableOptions, seed: int, validation: float | None = N
                 else ""
             )
         )
-    _print(*column_lines(found), target_line(target))
+    described_columns = tuple(map(described, found))
+    _print(*column_lines(described_columns), target_line(target))
     from edge_train.table.split import VALIDATION_FRACTION, split  # scikit-learn takes a second to import
 
     dataset = split(columns, target, seed, validation=VALIDATION_FRACTION if validation is None else validation)
-    _print(*dropped_lines(dataset, columns, target, rows), size_line(dataset))
-    return dataset
+    dropped = dropped_lines(dataset, columns, target, rows)
+    _print(*dropped, size_line(dataset))
+    return replace(
+        dataset, description=TableDescription(path.name, target.name, rows, described_columns, tuple(dropped))
+    )
 
 
 def _read(options: TableOptions) -> tuple[list[Column | DroppedColumn], Target, int]:

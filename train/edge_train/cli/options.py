@@ -66,6 +66,9 @@ def train(
     plots: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Folder for plots of losses and test results.")
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write an HTML page on the data, the training and the results.")
+    ] = None,
     seed: Annotated[
         int,
         typer.Option(metavar="N", min=0, max=2**32 - 1, help="Seed of the split, the weights and the order of rows."),
@@ -174,8 +177,8 @@ def train(
         "seed": seed,
     }
     reading = (shell.limits_of(limit, *shell.READING, "columns"), encoding, delimiter, decimal)
-    outputs = Outputs(output, plots, checkpoint)
-    check_outputs(outputs)
+    outputs = Outputs(output, plots, checkpoint, report)
+    check_outputs(outputs, table)
     # Arrow, scikit-learn and torch take seconds to import: each comes when all that can be checked before is right.
     from edge_train.cli.data import TableOptions, example_dataset, table_dataset
 

@@ -35,7 +35,7 @@ _SHOWN_EPOCHS = 20
 def run(
     dataset: Dataset, settings: Settings, device_name: str, outputs: Outputs, *, resume: bool, is_example: bool
 ) -> None:
-    """Train a network on `dataset`, measure it on the test rows, and write model.pt, metrics.json and the plots.
+    """Train a network on `dataset`, measure it on the test rows, and write model.pt and all else that is asked for.
 
     Args:
         dataset: the rows; there are some to test.
@@ -59,7 +59,7 @@ def run(
         if group.leads:
             _set_conformal(dataset, trained.model)
             measures = _measure(dataset, settings, trained, is_example)
-            _write(dataset, trained, measures, outputs)
+            _write(dataset, settings, trained, measures, outputs)
 
 
 def choose_device(name: str, dataset: Dataset) -> torch.device:
@@ -148,7 +148,9 @@ def _measure(dataset: Dataset, settings: Settings, trained: TrainingRun, is_exam
     return {"test": measures, "importance": None if importance is None else asdict(importance)}
 
 
-def _write(dataset: Dataset, trained: TrainingRun, measures: dict[str, Any], outputs: Outputs) -> None:
+def _write(
+    dataset: Dataset, settings: Settings, trained: TrainingRun, measures: dict[str, Any], outputs: Outputs
+) -> None:
     network = trained.model
     parts = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
     document = {
@@ -164,17 +166,31 @@ def _write(dataset: Dataset, trained: TrainingRun, measures: dict[str, Any], out
         outputs.model: checkpoint_bytes(network),
         outputs.metrics: text.encode(),
     }
-    if outputs.plots is not None:
-        try:
-            from edge_train.plots import plot_contents  # matplotlib takes a second to import
-
-            files |= plot_contents(dataset, trained, outputs.plots)
-        except BaseException:
-            # What took hours does not depend on its drawing.
-            write_files(files)
-            raise
-    write_files(files)
+    try:
+        pictures = _pictures(dataset, settings, trained, document, outputs)
+    except BaseException:
+        # What took hours does not depend on its drawing.
+        write_files(files)
+        raise
+    write_files(files | pictures)
     print(printable(f"wrote {outputs.model} and {outputs.metrics}"))
-    for path, content in files.items():
-        if path.parent == outputs.plots and content is not None:
+    for path, content in pictures.items():
+        if content is not None:
             print(printable(f"wrote {path}"))
+
+
+def _pictures(
+    dataset: Dataset, settings: Settings, trained: TrainingRun, document: dict[str, Any], outputs: Outputs
+) -> dict[Path, bytes | Path | None]:
+    """The plots and the report; None for plots of an earlier run, which are to be removed."""
+    files: dict[Path, bytes | Path | None] = {}
+    # matplotlib takes a second to import.
+    if outputs.plots is not None:
+        from edge_train.plots import plot_contents
+
+        files |= plot_contents(dataset, trained, outputs.plots)
+    if outputs.report is not None:
+        from edge_train.report.page import write_report
+
+        files[outputs.report] = write_report(dataset, settings, trained, document).encode()
+    return files

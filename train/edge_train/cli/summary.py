@@ -8,7 +8,7 @@ import numpy as np
 from edge_runtime.contract.category_codes import UNKNOWN
 from edge_runtime.contract.dates import date_text
 from edge_runtime.contract.terminal import aligned, printable
-from edge_train.dataset import Dataset
+from edge_train.dataset import ColumnDescription, Dataset
 from edge_train.table.columns import Column, DroppedColumn
 from edge_train.table.target import Target
 
@@ -17,18 +17,21 @@ _FEW_INTEGERS = 12
 _SHOWN_CATEGORIES, _SHOWN_CLASSES = 5, 10
 
 
-def column_lines(columns: Sequence[Column | DroppedColumn]) -> list[str]:
+def described(column: Column | DroppedColumn) -> ColumnDescription:
+    """A column in words."""
+    if isinstance(column, DroppedColumn):
+        return ColumnDescription(column.name, "dropped", "", "", column.reason, column.warning)
+    missing = f"{column.missing.mean():.1%}" if column.missing.any() else "none"
+    return ColumnDescription(column.name, column.kind, column.written, missing, _values(column), column.warning)
+
+
+def column_lines(columns: Sequence[ColumnDescription]) -> list[str]:
     """A table of the columns: what each is taken as, how it is written, how many values are missing, and which it has.
 
     Without a column of how they are written, if all of them are as programs write them.
     """
     rows = [("column", "taken as", "written", "missing", "values")]
-    for column in columns:
-        if isinstance(column, DroppedColumn):
-            rows.append((column.name, "dropped", "", "", column.reason))
-        else:
-            missing = f"{column.missing.mean():.1%}" if column.missing.any() else "none"
-            rows.append((column.name, column.kind, column.written, missing, _values(column)))
+    rows += [(one.name, one.kind, one.written, one.missing, one.values) for one in columns]
     if any(written for _, _, written, _, _ in rows[1:]):
         return aligned(rows)
     return aligned([(name, kind, missing, values) for name, kind, _, missing, values in rows])
