@@ -69,6 +69,23 @@ def test_few_integers_may_be_codes(values: tuple[float, ...], count: int) -> Non
     assert text.endswith(advice) if count else "codes" not in text
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "is_hinted"),
+    [
+        ("occ10", np.tile(np.arange(10, 4310, 10), 2), True),
+        ("zip", [*range(13), *range(13), np.nan], True),
+        # Nobody would take them for codes: of another name, most in one row only, with fractions, or one of two.
+        ("income", np.tile(np.arange(10, 4310, 10), 2), False),
+        ("occ10", [*range(13), *range(12)], False),
+        ("zip", [*range(13), *range(12), 0.5], False),
+        ("zip", [0, 1, 0, 1], False),
+    ],
+)
+def test_many_integers_may_be_codes_if_they_are_named_so(name: str, values: Any, is_hinted: bool) -> None:
+    text = cells(numeric(name, *values))[1][3]
+    assert text.endswith(f" integers: if they are codes, --categorical {name}") is is_hinted
+
+
 @pytest.mark.parametrize("name", ["Support calls", "it's", "$HOME", "a;b", 'say "b"', "-x"])
 def test_an_advice_can_be_pasted_into_a_shell(name: str) -> None:
     line = column_lines([described(numeric(name, 1, 2, 3))])[1]

@@ -9,11 +9,12 @@ from edge_runtime.contract.category_codes import UNKNOWN
 from edge_runtime.contract.dates import date_text
 from edge_runtime.contract.terminal import aligned, printable
 from edge_train.dataset import ColumnDescription, Dataset
+from edge_train.table.column_names import is_code
 from edge_train.table.columns import Column, DroppedColumn
 from edge_train.table.target import Target
 
-# So many different integers may be codes.
-_FEW_INTEGERS = 12
+# So many different integers may be codes; or more, if the column is named like codes and each is in so many rows.
+_FEW_INTEGERS, _REPEATS = 12, 2
 _SHOWN_CATEGORIES, _SHOWN_CLASSES = 5, 10
 
 
@@ -102,6 +103,7 @@ def _values(column: Column) -> str:
         return f"{date_text(known.min())} to {date_text(known.max())}"
     text = f"{known.min():.6g} to {known.max():.6g}"
     different = np.unique(known)
-    if 2 < len(different) <= _FEW_INTEGERS and (different == np.floor(different)).all():
-        text += f", {len(different)} integers: if they are codes, --categorical {shlex.quote(column.name)}"
+    are_few = len(different) <= _FEW_INTEGERS or (is_code(column.name) and _REPEATS * len(different) <= len(known))
+    if len(different) > 2 and are_few and (different == np.floor(different)).all():
+        text += f", {len(different):,} integers: if they are codes, --categorical {shlex.quote(column.name)}"
     return text

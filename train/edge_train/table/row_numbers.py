@@ -1,11 +1,12 @@
 """Columns of integers that number the rows of a table, or identify them, rather than measure something."""
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+
+from edge_train.table.column_names import is_identifier, is_time_or_rank
 
 # In fewer rows, integers of another meaning may be all different too, and ranks are.
 _FEWEST_ROWS = 100
@@ -13,19 +14,6 @@ _FEWEST_ROWS = 100
 _SAMPLE = 1000
 # Without a design, numbers do not fill more than this fraction of their range and still never repeat.
 _DENSE = 0.5
-_IDENTIFIER = re.compile(
-    r"(?:.*[^A-Za-z])?(?i:[pu]?id|guid|uuid)|.*[a-z]I[dD]|(?i:index|row[ _.]?(?:id|no|num|numbers?|names?)?|unnamed: 0)"
-)
-_WORDS = re.compile(r"[A-Z]?[a-zß-ÿ]+|[A-Z]+")
-# What goes on from row to row, and may still say something of each: time, and ranks; in languages of spreadsheets.
-_MEASURES = frozenset(
-    (
-        *("t", "time", "date", "year", "yr", "quarter", "month", "week", "day", "hour", "minute", "second", "age"),
-        *("period", "season", "rank", "zeit", "datum", "jahr", "quartal", "monat", "woche", "tag", "alter", "rang"),
-        *("temps", "an", "année", "annee", "mois", "semaine", "jour", "tiempo", "fecha", "año", "ano", "mes", "semana"),
-        *("día", "dia", "edad"),
-    )
-)
 
 
 @dataclass(frozen=True)
@@ -57,11 +45,9 @@ def row_numbers(name: str, cells: pa.ChunkedArray) -> RowNumbers | None:
     if numbers is None:
         return None
     low, high = int(numbers.min()), int(numbers.max())
-    if _IDENTIFIER.fullmatch(name):
+    if is_identifier(name):
         return RowNumbers(low, high, is_sure=True)
-    words = {word.lower() for word in _WORDS.findall(name)}
-    is_measure = not _MEASURES.isdisjoint(words | {word.removesuffix("s") for word in words})
-    if is_measure or len(numbers) <= _DENSE * (high - low + 1):
+    if is_time_or_rank(name) or len(numbers) <= _DENSE * (high - low + 1):
         return None
     rises = numbers[1:] > numbers[:-1]
     return RowNumbers(low, high, is_sure=bool(rises.all() or not rises.any()))
