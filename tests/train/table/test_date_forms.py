@@ -81,6 +81,13 @@ def test_arrow_and_the_runtime_read_the_same(moments: list[datetime.datetime], a
         (["31.12.25", "30.11.24"], "its dates have years of two digits; write them as 2025-12-31, or"),
         (["31 Dec 2025", "1 Jan 2024"], "its months are words; write them as 2025-12-31"),
         (["Dec 31, 2025", "January 1, 2024"], "its months are words; write them as 2025-12-31"),
+        (["Wednesday, December 31, 2025", "Mon, 1 Jan 2024 10:20:30 GMT"], "its months are words; write them as"),
+        (["2025-12", "2024-01"], "its dates have no days; write them as 2025-12-31, or"),
+        (["12/2025", "1/2024"], "its dates have no days"),
+        (["2025Q4", "2024 Q1", "2024-Q1", "Q2 2024"], "its dates have no days"),
+        (["2025-W52", "2024 W01", "2024-W01-7"], "its dates have no days"),
+        (["Dec 2025", "Jan-2024", "1960 Jan", "January 2024"], "its dates have no days"),
+        (["20251231T102030", "20240101T1020Z"], "its dates have no marks; write them as 2025-12-31"),
     ],
 )
 def test_what_looks_like_dates_and_cannot_be_read_is_a_warning(cells: list[str], message: str) -> None:
@@ -152,7 +159,33 @@ def test_refused_as_dates(cells: Any, message: str) -> None:
 
 
 def test_what_is_not_a_date() -> None:
-    for cells in (["10:30", "11:45"], ["1.2.3", "1.3.0"], ["2025-13", "2025-14"]):
+    for cells in (
+        ["10:30", "11:45"],
+        ["1.2.3", "1.3.0"],
+        ["2025-13", "2025-14"],
+        ["4711-01", "4711-02"],
+        ["2025Q5", "Q0 2024"],
+        ["mayor 2024", "Marchand 2025b"],
+    ):
         column = found(cells)
         assert isinstance(column, Column)
         assert (column.kind, column.warning) == ("categorical", "")
+
+
+def test_numbers_that_look_like_dates_are_a_warning() -> None:
+    days = [int(f"{year}{month:02}{month + 16}") for year in (1899, 1975, 2025) for month in range(1, 13)]
+    for cells in (days, list(map(str, days)), [*days, None]):
+        column = found(cells)
+        assert isinstance(column, Column)
+        assert column.kind == "numeric"
+        assert column.warning == (
+            "c is taken as numbers although it looks like dates without marks, such as 18990117; "
+            "write them as 1899-01-17"
+        )
+    for cells in ([*days, 20251301], [*days, 20250232], [*days, 20250200], [*days, 20250101.5], days[:5], [5, *days]):
+        column = found(cells)
+        assert isinstance(column, Column)
+        assert column.warning == ""
+    # float32 cannot tell those of one month apart.
+    with pytest.raises(TableError, match="c holds dates without marks, such as 20250101; write them as 2025-01-01, or"):
+        found(list(range(20250101, 20250132)))

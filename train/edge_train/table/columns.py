@@ -17,6 +17,7 @@ from edge_runtime.contract.signature import Kind, Order
 from edge_runtime.contract.terminal import suggestion
 from edge_train.errors import TableError
 from edge_train.table import conversions
+from edge_train.table.date_forms import compact_dates
 from edge_train.table.raw_column import RawColumn
 from edge_train.table.row_numbers import RowNumbers, row_numbers
 
@@ -155,6 +156,8 @@ def _detected(raw: RawColumn) -> Column | DroppedColumn:
     column = _converted(raw, kind)
     if found is not None:
         return replace(column, warning=_doubtful_numbers(raw.name, found))
+    if numbers is not None and (dates := compact_dates(numbers.to_numpy())):
+        return replace(column, warning=f"{raw.name} is taken as numbers although it looks like {dates}")
     if not raw.missing_count and (column.values == column.values[0]).all():
         return DroppedColumn(raw.name, "the same value in every row")
     if column.kind == "categorical" and not raw.is_identifier and (hint := _hint(raw, "confirms it")):

@@ -13,6 +13,7 @@ from edge_runtime.contract.errors import InvalidInput
 from edge_runtime.contract.values import FLOAT32_MAX, parse_number
 from edge_runtime.tables import arrow_text
 from edge_runtime.tables.arrow_arrays import spelled
+from edge_train.table.date_forms import compact_dates
 from edge_train.table.raw_column import RawColumn, encoded_cells
 
 # Fewer steps of float32 between the smallest and the largest number, and it may not tell the numbers apart.
@@ -55,6 +56,8 @@ def numbers(raw: RawColumn) -> npt.NDArray[np.float32]:
     if not len(known):
         raise raw.unusable("has no value in any row")
     if (problem := _resolution_problem(known)) is not None:
+        if dates := compact_dates(known):
+            raise raw.unusable(f"holds {dates}", ", or ")
         raise raw.unusable(problem, ", or ")
     return wide.astype(np.float32)
 

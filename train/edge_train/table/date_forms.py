@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from edge_runtime.contract.signature import Order
 
+# Fewer numbers may look like dates by chance.
+_FEWEST = 10
 _TIME = (
     r"(?:(?:[Tt]|,?\s+)[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?:\s?[AaPp][Mm])?"
     r"(?:\s?(?:[Zz]|UTC|GMT|[-+][0-9]{2}(?::?[0-9]{2})?))?)?"
@@ -15,8 +19,23 @@ _YEAR_FIRST = rf"^[0-9]{{4}}(?:-[0-9]{{1,2}}-|\.[0-9]{{1,2}}\.|/[0-9]{{1,2}}/)[0
 _YEAR_LAST = rf"^(?P<first>[0-9]{{1,2}})(?P<mark>[-./])(?P<second>[0-9]{{1,2}})[-./][0-9]{{4}}{_TIME}$"
 _TWO_DIGITS = rf"^[0-9]{{1,2}}(?:\.[0-9]{{1,2}}\.|/[0-9]{{1,2}}/|-[0-9]{{1,2}}-)[0-9]{{2}}{_TIME}$"
 _MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+_WEEKDAY = r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,? +)?"
 _IN_WORDS = (
-    rf"^(?:[0-9]{{1,2}}[ .-]+(?:{_MONTHS})[a-z]*[ .,-]+[0-9]{{2,4}}|(?:{_MONTHS})[a-z]*[ .]+[0-9]{{1,2}},? +[0-9]{{4}})"
+    rf"^{_WEEKDAY}(?:[0-9]{{1,2}}[ .-]+(?:{_MONTHS})[a-z]*[ .,-]+[0-9]{{2,4}}"
+    rf"|(?:{_MONTHS})[a-z]*[ .]+[0-9]{{1,2}},? +[0-9]{{4}})"
+)
+# Not any four digits: parts have numbers such as 4711-01.
+_YEAR, _MONTH = "(?:1[5-9]|20)[0-9]{2}", "(?:0?[1-9]|1[0-2])"
+_NO_DAYS = (
+    rf"^(?:{_YEAR}[-/.]{_MONTH}|{_MONTH}[-/.]{_YEAR}|{_YEAR}[ -]?q[1-4]|q[1-4][ /-]?{_YEAR}"
+    rf"|{_YEAR}[ -]?w[0-5][0-9](?:-[1-7])?|{_YEAR}[ -](?:{_MONTHS})[a-z]*|(?:{_MONTHS})[a-z]*[ .-]+{_YEAR})$"
+)
+_NO_MARKS = rf"^{_YEAR}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])(?:t[0-9]{{4,6}}z?)?$"
+_UNREADABLE = (
+    (_TWO_DIGITS, "its dates have years of two digits"),
+    (_IN_WORDS, "its months are words"),
+    (_NO_DAYS, "its dates have no days"),
+    (_NO_MARKS, "its dates have no marks"),
 )
 
 
@@ -70,10 +89,27 @@ def date_form(words: pa.StringArray, order: Order | None) -> DateForm:
     return DateForm(None, share, example, problem)
 
 
+def compact_dates(numbers: npt.NDArray[np.float64]) -> str:
+    """What to say of numbers that are all dates without marks, such as 20251231; the empty string of others.
+
+    Args:
+        numbers: shape (rows,); NaN is a missing value.
+    """
+    known = numbers[~np.isnan(numbers)]
+    if len(known) < _FEWEST or not (known == np.floor(known)).all():
+        return ""
+    year, month, day = known // 10_000, known // 100 % 100, known % 100
+    are_dates = (year >= 1500) & (year < 2100) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)
+    if not are_dates.all() or known.min() == known.max():
+        return ""
+    date = f"{known[0]:.0f}"
+    return f"dates without marks, such as {date}; write them as {date[:4]}-{date[4:6]}-{date[6:]}"
+
+
 def _unreadable(words: pa.StringArray) -> DateForm:
     """Of strings that are no dates by the rules: whether they are dates to people."""
     lowered = pc.utf8_lower(words)
-    for pattern, problem in ((_TWO_DIGITS, "its dates have years of two digits"), (_IN_WORDS, "its months are words")):
+    for pattern, problem in _UNREADABLE:
         found = pc.match_substring_regex(lowered, pattern)
         if example := _first(words, found):
             share = pc.sum(found).as_py() / len(words)
