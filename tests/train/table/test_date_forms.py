@@ -182,8 +182,8 @@ def test_numbers_that_look_like_dates_are_a_warning() -> None:
             "c is taken as numbers although it looks like dates without marks, such as 18990117; "
             "write them as 1899-01-17"
         )
-    for cells in ([*days, 20251301], [*days, 20250232], [*days, 20250200], [*days, 20250101.5], days[:5], [5, *days]):
-        column = found(cells)
+    for others in ([*days, 20251301], [*days, 20250232], [*days, 20250200], [*days, 20250101.5], days[:5], [5, *days]):
+        column = found(others)
         assert isinstance(column, Column)
         assert column.warning == ""
     # float32 cannot tell those of one month apart.
