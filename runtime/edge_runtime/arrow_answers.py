@@ -23,13 +23,16 @@ class ArrowAnswers:
         names: the names of the columns.
     """
 
-    def __init__(self, signature: Signature, top: int | None = None, flag_unseen: bool = False) -> None:
+    def __init__(
+        self, signature: Signature, top: int | None = None, flag_unseen: bool = False, has_interval: bool = False
+    ) -> None:
         """Make them for outputs as `signature` describes them.
 
         Args:
             signature: what the outputs mean.
             top: how many labels have columns, the most probable ones of each row; all if None.
             flag_unseen: whether there is a column of what is unlike the training data.
+            has_interval: whether there are columns of the bounds of the value's interval, or of the set of labels.
 
         Raises:
             NoProbabilities: the top labels of a regression are asked for.
@@ -37,19 +40,25 @@ class ArrowAnswers:
         if top is not None and not signature.labels:
             raise NoProbabilities("the top labels are asked for, and the model is a regression")
         self._signature, self._top, self._flag_unseen = signature, top, flag_unseen
-        self.names = csv_answers.header(signature.labels, top, flag_unseen)
+        self.names = csv_answers.header(signature.labels, top, flag_unseen, has_interval)
         self._labels = _labels(signature.labels) if signature.labels else None
 
     def __repr__(self) -> str:
         return f"ArrowAnswers({', '.join(self.names)})"
 
-    def batch(self, outputs: npt.NDArray[np.floating[Any]], unseen: Mapping[int, Unseen] | None = None) -> Any:
+    def batch(
+        self,
+        outputs: npt.NDArray[np.floating[Any]],
+        unseen: Mapping[int, Unseen] | None = None,
+        intervals: Any = None,
+    ) -> Any:
         """The answers of some rows.
 
         Args:
             outputs: the probability of each label, shape (rows, classes), or values, shape (rows, 1), as
                 `Answering.outputs` returns them.
             unseen: by row, what is unlike the training data in it, and why, by column.
+            intervals: what `Intervals.of` returns beside the outputs; None if there are no columns for it.
 
         Returns:
             A `pyarrow.RecordBatch`: labels in their own type, probabilities and values in the model's.
@@ -59,6 +68,8 @@ class ArrowAnswers:
         else:
             predicted = self._signature.predicted(outputs)
             columns = self._ranked(outputs, predicted) if self._top is not None else self._all(outputs, predicted)
+        if intervals is not None:
+            columns += self._sets(*intervals) if self._labels is not None else map(of_numbers, intervals.T)
         if self._flag_unseen:
             columns.append(_reasons(unseen or {}, len(outputs)))
         return pa.RecordBatch.from_arrays(columns, names=self.names)
@@ -80,6 +91,11 @@ class ArrowAnswers:
             for place in range(ranked.shape[1])
             for column in (self._label(ranked[:, place]), of_numbers(outputs[rows, ranked[:, place]]))
         ]
+
+    def _sets(self, places: npt.NDArray[Any], counts: npt.NDArray[Any]) -> list[Any]:
+        """The column of the sets of labels, from what `Conformal.label_sets` returns."""
+        offsets = np.concatenate([[0], counts.cumsum()]).astype(np.int32)
+        return [pa.ListArray.from_arrays(of_numbers(offsets), self._label(places))]
 
     def _label(self, places: npt.NDArray[Any]) -> Any:
         assert self._labels is not None

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -13,13 +14,14 @@ if TYPE_CHECKING:
 Unseen: TypeAlias = Mapping[str, str]
 
 
-def header(labels: Sequence[Label], top: int | None, flag_unseen: bool) -> list[str]:
+def header(labels: Sequence[Label], top: int | None, flag_unseen: bool, has_interval: bool = False) -> list[str]:
     """The names of the columns.
 
     Args:
         labels: the classes, none for a regression.
         top: how many labels are shown, the most probable ones; all if None.
         flag_unseen: whether there is a column of what is unlike the training data.
+        has_interval: whether there are columns of the bounds of the value's interval, or of the set of labels.
     """
     if not labels:
         names = ["value"]
@@ -28,11 +30,18 @@ def header(labels: Sequence[Label], top: int | None, flag_unseen: bool) -> list[
     else:
         places = range(2, min(top, len(labels)) + 1)
         names = ["label", "probability", *(f"{name}_{place}" for place in places for name in ("label", "probability"))]
+    if has_interval:
+        names += ["set"] if labels else ["lower", "upper"]
     return [*names, "unseen"] if flag_unseen else names
 
 
 def cells(
-    labels: Sequence[Label], top: int | None, predicted: int, output: "npt.NDArray[Any]", unseen: Unseen | None
+    labels: Sequence[Label],
+    top: int | None,
+    predicted: int,
+    output: "npt.NDArray[Any]",
+    unseen: Unseen | None,
+    interval: Sequence[Any] | None = None,
 ) -> list[Any]:
     """The cells of one row's answer.
 
@@ -42,11 +51,14 @@ def cells(
         predicted: the place of the predicted label.
         output: the probability of each label, or the value.
         unseen: what is unlike the training data, and why, by column; None if there is no column for it.
+        interval: the bounds of the value's interval, or the labels in the set; None if there is no column for it.
     """
     if top is not None:
         found = [cell for place in most_probable(top, predicted, output) for cell in (labels[place], output[place])]
     else:
         found = [labels[predicted], output[predicted], *output] if labels else [output[0]]
+    if interval is not None:
+        found = [*found, json.dumps(interval, ensure_ascii=False)] if labels else [*found, *interval]
     return found if unseen is None else [*found, reasons(unseen)]
 
 

@@ -48,6 +48,26 @@ def test_as_csv(data: st.DataObject, signature: Signature, top: int | None, flag
     )
 
 
+@pytest.mark.parametrize("signature", SIGNATURES[:-1])
+def test_sets_are_lists_of_labels(signature: Signature) -> None:
+    places, counts = np.array([0, 1, 1, 0]), np.array([2, 1, 1])
+    outputs = np.full((3, len(signature.labels)), 0.25, np.float32)
+    batch = ArrowAnswers(signature, 1, has_interval=True).batch(outputs, intervals=(places, counts))
+    assert batch.schema.names == csv_answers.header(signature.labels, 1, False, True)
+    first, second = signature.labels[:2]
+    assert batch["set"].to_pylist() == [[first, second], [second], [first]]
+    batch.validate(full=True)
+    none = ArrowAnswers(signature, 1, has_interval=True).batch(outputs[:0], intervals=(places[:0], counts[:0]))
+    assert none.schema == batch.schema
+
+
+def test_bounds_have_columns() -> None:
+    bounds = np.array([[1, 3], [2, 4.5]], np.float32)
+    batch = ArrowAnswers(tables.MASS, None, True, True).batch(np.array([[2], [3]], np.float32), {}, bounds)
+    assert batch.to_pydict() == {"value": [2, 3], "lower": [1, 2], "upper": [3, 4.5], "unseen": ["", ""]}
+    assert batch.schema.field("lower").type == batch.schema.field("value").type
+
+
 def plain(cell: Any) -> Any:
     if isinstance(cell, decimal.Decimal):
         return int(cell)

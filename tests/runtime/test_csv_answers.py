@@ -24,6 +24,16 @@ def test_the_header(labels: tuple[str, ...], top: int | None, flag_unseen: bool,
     assert csv_answers.header(labels, top, flag_unseen) == names
 
 
+def test_columns_of_intervals_and_sets() -> None:
+    assert csv_answers.header((), None, True, True) == ["value", "lower", "upper", "unseen"]
+    assert csv_answers.header(LABELS, 1, True, True) == ["label", "probability", "set", "unseen"]
+    bounds = np.array([0.125, 0.375], np.float32)
+    assert csv_answers.cells((), None, 0, OUTPUT[:1], {}, bounds) == [0.25, 0.125, 0.375, ""]
+    cells = csv_answers.cells(LABELS, 1, 2, OUTPUT, None, ("a, b", 'the "dog"', "Ö"))
+    # Labels may hold any character: a set is a list of JSON.
+    assert cells == ["a, b", 0.625, '["a, b", "the \\"dog\\"", "Ö"]']
+
+
 def test_a_row_has_a_cell_for_each_name() -> None:
     unseen = {"a": "is new", "b": "is new too"}
     for labels, output in ((LABELS, OUTPUT), ((), OUTPUT[:1])):

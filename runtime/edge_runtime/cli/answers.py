@@ -19,6 +19,16 @@ printable are escaped. JSON and CSV are exact: they have the shortest digits tha
 terminal CSV is escaped too, so that no label controls it; in a file or a pipe the labels are as they are. With
 --flag-unseen follows what is unlike the training data: `unseen: mass: 9000 is far above ...` in text, an object in
 JSON, a column in CSV.
+
+Before that comes with --interval 0.9 the interval around a value, or the set of labels:
+
+    text   value 3166.5  90% interval 3021 to 3312
+    json   {"value": 3166.5, "lower": 3021.0, "upper": 3312.0}
+    csv    value,lower,upper
+
+    text   label cat  probability 0.8127  90% set cat, dog
+    json   {"label": "cat", ..., "set": ["cat", "dog"]}
+    csv    label,probability,probability_cat,...,set
 """
 
 import functools
@@ -39,6 +49,7 @@ from edge_runtime.rows.words import parse_words
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from edge_runtime.answering import Answering
     from edge_runtime.predictor import Predictor
     from edge_runtime.rows.row import Row
 
@@ -54,12 +65,14 @@ class Asked:
         flag_unseen: whether to add what is unlike the training data; for a model with named features.
         top: how many labels are shown at most, the most probable ones; all if None.
         explain: whether to say what each column contributes, for one row.
+        interval: the coverage of the intervals or sets that are added; None for none.
     """
 
     output_format: Format = "text"
     flag_unseen: bool = False
     top: int | None = None
     explain: bool = False
+    interval: float | None = None
 
 
 def answer_writer(predictor: "Predictor", asked: Asked) -> tuple[str, Callable[[Mapping[str, Any]], str]]:
@@ -72,6 +85,8 @@ def answer_writer(predictor: "Predictor", asked: Asked) -> tuple[str, Callable[[
     Raises:
         NoSignature: the model does not say what its outputs mean.
         NoProbabilities: the top labels of a regression are asked for.
+        NoIntervals: intervals or sets are asked for, and the model does not carry what they are made of.
+        InvalidInput: their coverage is larger than the model allows.
     """
     signature, answering = predictor.required_signature, predictor.answering
     labels, top = signature.labels, asked.top
@@ -80,30 +95,50 @@ def answer_writer(predictor: "Predictor", asked: Asked) -> tuple[str, Callable[[
     # Asked once, not for every row.
     shown = printable if sys.stdout.isatty() else str
     renderers: dict[str, Callable[..., str]] = {
-        "text": _as_text,
+        "text": functools.partial(_as_text, asked.interval),
         "json": _as_json,
         "csv": functools.partial(_as_csv, shown),
     }
     render = functools.partial(renderers[asked.output_format], labels, top)
 
+    outputs_of = _with_intervals(answering, asked.interval)
+
     def lines(feed: Mapping[str, Any]) -> str:
-        outputs = answering.outputs_of(feed)
+        outputs, intervals = outputs_of(feed)
         predicted: Iterable[int] = signature.predicted(outputs) if labels else itertools.repeat(0)
         flags: Iterable[Unseen | None] = itertools.repeat(None)
         if asked.flag_unseen:
             flags = answering.novelty.unseen(feed)
-        return "".join(map(render, predicted, outputs, flags))
+        return "".join(map(render, predicted, outputs, flags, intervals))
 
-    first = csv_answers.csv_lines([csv_answers.header(labels, top, asked.flag_unseen)], shown)
+    header = csv_answers.header(labels, top, asked.flag_unseen, asked.interval is not None)
+    first = csv_answers.csv_lines([header], shown)
     return first if asked.output_format == "csv" else "", lines
+
+
+def _with_intervals(
+    answering: "Answering", coverage: float | None
+) -> Callable[[Mapping[str, Any]], tuple["npt.NDArray[Any]", Iterable[Any]]]:
+    """What gives the outputs for the model's inputs, and for each row its interval, the labels of its set, or None."""
+    if coverage is None:
+        return lambda feed: (answering.outputs_of(feed), itertools.repeat(None))
+    from edge_runtime.intervals import Intervals, labels_of  # most programs do not ask
+
+    intervals, labels = Intervals(answering, coverage), answering.signature.labels
+
+    def found(feed: Mapping[str, Any]) -> tuple["npt.NDArray[Any]", Iterable[Any]]:
+        outputs, of_rows = intervals.of(feed)
+        return outputs, labels_of(labels, *of_rows) if labels else of_rows
+
+    return found
 
 
 def answer_words(predictor: "Predictor", words: Sequence[str], asked: Asked) -> str:
     """The answer to one row that is given as words, with what comes before it.
 
     Raises:
-        InvalidInput, NoSignature: as `row_of_words`.
-        NoProbabilities: as `answer_writer`.
+        InvalidInput, NoSignature: as `row_of_words`, and as `answer_writer`.
+        NoProbabilities, NoIntervals: as `answer_writer`.
     """
     row = row_of_words(predictor, words)
     header, answers = answer_writer(predictor, asked)
@@ -129,18 +164,32 @@ def row_of_words(predictor: "Predictor", words: Sequence[str]) -> "Row":
 
 
 # Of one row: `output` holds the probability of each label, or the value if there are no labels. `top` is how many
-# labels are shown, all if it is None.
+# labels are shown, all if it is None. `interval` holds two bounds, or the labels of the set.
 def _as_text(
-    labels: tuple[Label, ...], top: int | None, predicted: int, output: "npt.NDArray[Any]", unseen: Unseen | None
+    coverage: float | None,
+    labels: tuple[Label, ...],
+    top: int | None,
+    predicted: int,
+    output: "npt.NDArray[Any]",
+    unseen: Unseen | None,
+    interval: Sequence[Any] | None,
 ) -> str:
     answer = f"label {labels[predicted]}  probability {output[predicted]:.4f}" if labels else f"value {output[0]:.6g}"
     if top is not None and (others := csv_answers.most_probable(top, predicted, output)[1:]):
         answer += f"  next {', '.join(f'{labels[place]} {output[place]:.4f}' for place in others)}"
+    if coverage is not None and interval is not None:
+        shown = f"set {', '.join(map(str, interval))}" if labels else "interval {:.6g} to {:.6g}".format(*interval)
+        answer += f"  {100 * coverage:g}% {shown}"
     return f"{printable(f'{answer}  unseen: {csv_answers.reasons(unseen)}' if unseen else answer)}\n"
 
 
 def _as_json(
-    labels: tuple[Label, ...], top: int | None, predicted: int, output: "npt.NDArray[Any]", unseen: Unseen | None
+    labels: tuple[Label, ...],
+    top: int | None,
+    predicted: int,
+    output: "npt.NDArray[Any]",
+    unseen: Unseen | None,
+    interval: Sequence[Any] | None,
 ) -> str:
     answer: dict[str, Any]
     if labels:
@@ -152,6 +201,9 @@ def _as_json(
         }
     else:
         answer = {"value": json_number(output[0])}
+    if interval is not None:
+        bounds = {"set": interval} if labels else dict(zip(("lower", "upper"), map(json_number, interval), strict=True))
+        answer.update(bounds)
     if unseen is not None:
         answer["unseen"] = unseen
     return json_line(answer)
@@ -164,5 +216,6 @@ def _as_csv(
     predicted: int,
     output: "npt.NDArray[Any]",
     unseen: Unseen | None,
+    interval: Sequence[Any] | None,
 ) -> str:
-    return csv_answers.csv_lines([csv_answers.cells(labels, top, predicted, output, unseen)], shown)
+    return csv_answers.csv_lines([csv_answers.cells(labels, top, predicted, output, unseen, interval)], shown)

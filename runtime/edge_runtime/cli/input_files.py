@@ -57,7 +57,7 @@ def check_input(input_file: str | None, bulk: Bulk, asked: Asked) -> None:
         bulk.check(asked)
         return
     if asked != Asked() or bulk.given:
-        given = bulk.given or "--format, --top and --flag-unseen"
+        given = bulk.given or "--format, --top, --flag-unseen and --interval"
         raise shell.UsageError(f"--output {output} is for raw outputs, and {given} for answers")
     if os.path.realpath(output) == os.path.realpath(input_file):
         raise shell.UsageError(f"--output {output} would overwrite the input; choose another name")

@@ -13,6 +13,7 @@ from edge_runtime.cli.explanations import explained_words
 from edge_runtime.cli.input_files import answer_file, check_input
 from edge_runtime.cli.tables import Bulk
 from edge_runtime.contract import shell
+from edge_runtime.contract.conformal import check_coverage
 from edge_runtime.contract.errors import InvalidInput, UnknownDevice, VerificationFailed
 from edge_runtime.contract.progress import Progress
 from edge_runtime.rows.words import is_option
@@ -61,6 +62,10 @@ def predict(
     top: Annotated[int | None, typer.Option(metavar="COUNT", min=1, help="Show only the most probable labels.")] = None,
     flag_unseen: Annotated[bool, typer.Option("--flag-unseen", help="Add what is unlike the training data.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Show what each value contributes.")] = False,
+    interval: Annotated[
+        float | None,
+        typer.Option(metavar="COVERAGE", help="Add intervals or label sets, say 0.9."),
+    ] = None,
     device: Annotated[str, typer.Option(metavar="DEVICE", help="cpu, cuda, cuda:N or a provider.")] = "auto",
     custom_operators: Annotated[
         list[Path] | None,
@@ -88,7 +93,7 @@ def predict(
         from edge_runtime.cli.doctor import show
 
         options = [values, input_file, output, bulk.given, show_description, details, verify, flag_unseen, top, trust]
-        if any([*options, explain, limit, device != "auto", isolate and model is None]):
+        if any([*options, explain, interval, limit, device != "auto", isolate and model is None]):
             raise shell.UsageError("--doctor goes with MODEL, --isolate and --format alone")
         if output_format == "csv":
             raise shell.UsageError("--doctor is written as text or json")
@@ -99,7 +104,7 @@ def predict(
         raise shell.UsageError("give one of these: the values of one row, --input FILE, --describe or --verify")
     if input_file == "":
         raise shell.UsageError("--input needs the name of a file, or - for stdin")
-    asked = Asked(output_format, flag_unseen, top, explain)
+    asked = Asked(output_format, flag_unseen, top, explain, interval)
     _check_shown(show_description, details, verify, asked, bool(values))
     check_input(input_file, bulk, asked)
     names = dict.fromkeys([*shell.OPENING, *shell.READING, *(shell.ISOLATING if isolate else ())])
@@ -136,8 +141,16 @@ def _check_shown(show_description: bool, details: bool, verify: bool, asked: Ask
         raise shell.UsageError("--top needs the values of one row, or --input FILE")
     if asked.explain and not is_row:
         raise shell.UsageError("--explain needs the values of one row, in order or as name=value")
-    if asked.explain and (asked.flag_unseen or asked.top is not None):
-        raise shell.UsageError(f"{'--flag-unseen' if asked.flag_unseen else '--top'} does not go with --explain")
+    others = {"--flag-unseen": asked.flag_unseen, "--top": asked.top, "--interval": asked.interval}
+    if asked.explain and (given := next((name for name, value in others.items() if value), None)):
+        raise shell.UsageError(f"{given} does not go with --explain")
+    if asked.interval is not None:
+        if show_description or verify:
+            raise shell.UsageError("--interval needs the values of one row, or --input FILE")
+        try:
+            check_coverage(asked.interval)
+        except InvalidInput as error:
+            raise shell.UsageError(f"--interval: {error}") from error
     if details and not show_description:
         raise shell.UsageError("--details needs --describe")
 

@@ -128,7 +128,14 @@ def answer_table(
         pa.set_memory_pool(pa.system_memory_pool())
     _, engine = engine_of(bulk.engine, bulk.address, device, bulk.workers)
     options = Options(
-        bulk._keep(), bulk.strict, asked.top, asked.flag_unseen, bulk.delimiter, bulk.decimal, bulk.encoding
+        bulk._keep(),
+        bulk.strict,
+        asked.top,
+        asked.flag_unseen,
+        bulk.delimiter,
+        bulk.decimal,
+        bulk.encoding,
+        asked.interval,
     )
     source = open_source(input_file, options, limits, features_of(predictor), shell.note)
     tell_ignored(source, predictor, options)

@@ -36,7 +36,8 @@ def answer_arrays(predictor: "Predictor", given: Any, source: str, output: Path 
     if asked.flag_unseen:
         raise shell.UsageError("--flag-unseen is for rows of named features, and not for arrays")
     arrays = for_inputs(given, predictor.inputs, predictor.overridable_initializers, source, shell.note)
-    if output is None and predictor.signature is None and (asked.output_format == "csv" or asked.top is not None):
+    answers_labels = asked.output_format == "csv" or asked.top is not None or asked.interval is not None
+    if output is None and predictor.signature is None and answers_labels:
         raise shell.UsageError(
             "the model does not say what its outputs mean, so they have no labels; they are written as JSON, or with "
             "--output to an .npz file"

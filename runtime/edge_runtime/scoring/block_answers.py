@@ -14,6 +14,7 @@ from edge_runtime.arrow_answers import ArrowAnswers, output_batch
 from edge_runtime.contract.errors import InvalidInput, NoSignature
 from edge_runtime.contract.terminal import one_line, suggestion
 from edge_runtime.contract.values import listed
+from edge_runtime.intervals import Intervals
 from edge_runtime.predictor import Predictor
 from edge_runtime.scoring.options import Keep, Options
 from edge_runtime.scoring.rejects import Rejected
@@ -67,18 +68,20 @@ class BlockAnswers:
         Raises:
             InvalidInput: the source lacks a column of the model or one that is to be kept, or one that is to be kept
                 has the name of an answer; or the model cannot be asked by columns.
-            NoProbabilities, NoFeatures, NoSignature: the options ask for what the model does not have.
+            NoProbabilities, NoFeatures, NoIntervals, NoSignature: the options ask for what the model does not have.
         """
         self._predictor, self._options, self._decimal = predictor, options, decimal
         self._signature = predictor.signature
-        self._answers = self._novelty = None
+        self._answers = self._novelty = self._intervals = None
         if self._signature is not None:
-            self._answers = ArrowAnswers(self._signature, options.top)
+            if options.interval is not None:
+                self._intervals = Intervals(predictor.answering, options.interval)
+            self._answers = ArrowAnswers(self._signature, options.top, has_interval=self._intervals is not None)
             if self._signature.has_features:
                 self._novelty = predictor.answering.novelty
             elif options.flag_unseen:
                 predictor.answering.row_reader  # noqa: B018 - it raises NoFeatures
-        elif options.top is not None or options.flag_unseen:
+        elif options.top is not None or options.flag_unseen or options.interval is not None:
             raise NoSignature("the model has no edge-predict signature, so the meaning of its outputs is unknown")
         self.kept = kept_columns(options.keep, columns)
         if self._answers is not None:
@@ -142,7 +145,11 @@ class BlockAnswers:
             batch = output_batch(self._run(feed, rows), rows)
             self._refuse_kept(batch.schema.names)
             return batch, None
-        outputs = self._predictor.answering.outputs_of(feed)
+        intervals = None
+        if self._intervals is None:
+            outputs = self._predictor.answering.outputs_of(feed)
+        else:
+            outputs, intervals = self._intervals.of(feed)
         tally.count_outputs(outputs, self._signature)
         unseen = None
         if self._novelty is not None:
@@ -151,7 +158,7 @@ class BlockAnswers:
                 tally.unseen = Counter(name for reasons in unseen.values() for name in reasons)
             else:
                 tally.unseen = self._novelty.counts(feed)
-        return self._answers.batch(outputs), unseen
+        return self._answers.batch(outputs, intervals=intervals), unseen
 
     def _run(self, feed: dict[str, Any], rows: int) -> dict[str, Any]:
         """The outputs of a model without a signature."""

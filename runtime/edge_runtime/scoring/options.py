@@ -22,6 +22,7 @@ class Options:
         top: how many labels have columns, the most probable ones; all if None.
         flag_unseen: whether there is a column of what is unlike the training data.
         delimiter, decimal, encoding: of text, where they are not to be found.
+        interval: the coverage of intervals or sets that have columns; None for none.
     """
 
     keep: Keep = ()
@@ -31,3 +32,4 @@ class Options:
     delimiter: str | None = None
     decimal: str | None = None
     encoding: str | None = None
+    interval: float | None = None

@@ -1,6 +1,6 @@
 """From answers to what a sink takes: lines, or record batches."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +12,7 @@ from edge_runtime.csv_answers import reasons
 from edge_runtime.scoring.block_answers import UNSEEN, Answered
 from edge_runtime.scoring.formats import Format
 from edge_runtime.scoring.lines import CsvLines, JsonLines, TextLines
+from edge_runtime.scoring.options import Options
 from edge_runtime.scoring.text_columns import json_values
 
 _PROBABILITIES = "probabilities"
@@ -25,8 +26,7 @@ class Pieces:
         output: Format,
         signature: Signature | None,
         kept: Sequence[str],
-        top: int | None,
-        flag_unseen: bool,
+        options: Options,
         is_shown: bool = False,
     ) -> None:
         """Make them.
@@ -35,13 +35,13 @@ class Pieces:
             output: the format.
             signature: what the answers mean, if the model says it.
             kept: the columns before the answers.
-            top: how many labels there are in an answer; all if None.
-            flag_unseen: whether there is a column of what is unlike the training data.
+            options: what is asked for.
             is_shown: whether they go to a terminal.
         """
         self.output = output
         self._labels = () if signature is None else signature.labels
-        self._kept, self._top, self._flag_unseen, self._is_shown = len(kept), top, flag_unseen, is_shown
+        self._kept, self._is_shown = len(kept), is_shown
+        self._top, self._flag_unseen, self._coverage = options.top, options.flag_unseen, options.interval
 
     def header(self, piece_of: Answered) -> bytes:
         """What comes before the first lines."""
@@ -81,8 +81,9 @@ class Pieces:
         names, columns = list(batch.schema.names), list(batch.columns)
         if self._labels:
             first = self._kept + 2 if self._top is None else self._kept
-            names[self._kept + 2 :] = [_PROBABILITIES]
-            columns[self._kept + 2 :] = [self._probabilities(columns[first:])]
+            end = len(names) - (self._coverage is not None)
+            names[self._kept + 2 : end] = [_PROBABILITIES]
+            columns[self._kept + 2 : end] = [self._probabilities(columns[first:end])]
             raw.append(_PROBABILITIES)
         if self._flag_unseen:
             found: Mapping[int, Any] = answered.unseen or {}
@@ -108,19 +109,28 @@ class Pieces:
 
     def _text(self, whole: Any) -> Any:
         """Lines for people."""
-        names = whole.schema.names
-        answers = names[self._kept :]
-        if not self._labels:
-            return TextLines(names).of(whole)
-        others = [name for name in answers[2:] if name != UNSEEN]
-        if self._top is not None:
+        hidden = [] if self._coverage is None else ["set"] if self._labels else ["lower", "upper"]
+        others = [name for name in whole.schema.names[self._kept + 2 :] if name not in (UNSEEN, *hidden)]
+        if self._labels and self._top is not None:
             columns = [whole[name].to_pylist() for name in others]
             rows = zip(*columns, strict=True)
             texts = [", ".join(f"{label} {value:.4f}" for label, value in _pairs(row)) for row in rows]
             if texts:
                 after = whole.schema.get_field_index("probability") + 1
                 whole = whole.add_column(after, "next", pa.array(texts, pa.string()))
-        return TextLines(whole.schema.names, others).of(whole)
+        if self._coverage is not None:
+            kind = "set" if self._labels else "interval"
+            texts = list(map(", ".join if self._labels else " to ".join, _texts(whole, hidden)))
+            place = whole.num_columns - self._flag_unseen
+            whole = whole.add_column(place, f"{100 * self._coverage:g}% {kind}", pa.array(texts, pa.string()))
+        return TextLines(whole.schema.names, [*hidden, *(others if self._labels else [])]).of(whole)
+
+
+def _texts(whole: Any, names: Sequence[str]) -> Iterator[Sequence[str]]:
+    """For each row the labels of its set, or the bounds of its interval, as people read them."""
+    if len(names) == 1:
+        return (list(map(str, labels)) for labels in whole[names[0]].to_pylist())
+    return ([f"{bound:.6g}" for bound in row] for row in zip(*(whole[name].to_pylist() for name in names), strict=True))
 
 
 def _pairs(row: Sequence[Any]) -> list[tuple[Any, float]]:

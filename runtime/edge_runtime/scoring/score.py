@@ -41,6 +41,7 @@ def score(
     delimiter: str | None = None,
     decimal: str | None = None,
     encoding: str | None = None,
+    interval: float | None = None,
     device: str = "auto",
     threads: int | None = None,
     engine: str | None = None,
@@ -62,8 +63,7 @@ def score(
         target: the path of a file that ends in .csv, .tsv, .jsonl, .ndjson, .parquet, .feather or .arrow, those of text
             also with .gz or .zst; or a binary file that is open for writing, which is not closed.
         keep: the columns of the source that stand before each answer, as they are in it; "all" for all.
-        rejects: a file (.csv) for the rows that cannot be answered: their number, the column, the reason, and the row
-            itself. Without it they are counted only.
+        rejects: a file (.csv) for the rows that cannot be answered, and why. Without it they are counted only.
         strict: whether such a row raises an error instead.
         resume: whether to go on after what a run with the same arguments has done that was killed.
         summary: a JSON file for what is returned.
@@ -73,6 +73,7 @@ def score(
         delimiter: the character between the cells of CSV; by default it is found.
         decimal: the decimal mark of its numbers, "." or ","; by default it is found.
         encoding: of text; by default UTF-8, or what a byte order mark says.
+        interval: the coverage with which to add `lower` and `upper` around each value, or a `set` of labels.
         device: as `Predictor` takes it, if `model` is a path.
         threads: how many of them, or workers of a cluster, answer blocks of rows; by default one for each processor.
         engine: "ray" for a Ray cluster in place of threads of this process; see docs/scale.md.
@@ -80,15 +81,14 @@ def score(
         limits: how much the model and the files may take.
 
     Returns:
-        What was done: how many rows were scored and rejected, the labels, the probabilities, and what was unlike the
-        training data. `scored` and `rejected` are together `rows`.
+        What was done: counts of rows, labels and probabilities. `scored` and `rejected` are together `rows`.
 
     Raises:
         InvalidInput: the source cannot be read, lacks a column, or with `strict` has a row that cannot be answered; or
             an argument is not what is taken here.
         CannotWrite: a file cannot be written, or the run that is resumed had another model, source or arguments.
         ExtraNotInstalled: pyarrow or ray is missing; pip install 'edge-predict[tables]', or [ray].
-        InferenceFailed, ModelNotFound, InvalidModel: and what else `Predictor` raises.
+        InferenceFailed, ModelNotFound, InvalidModel, NoIntervals: and what else `Predictor` raises.
     """
     require("pyarrow", "tables", "score")
     from edge_runtime.predictor import Predictor
@@ -97,7 +97,8 @@ def score(
     from edge_runtime.scoring.sources import open_source
     from edge_runtime.scoring.targets import targets
 
-    options = Options(_checked_keep(keep), strict, _checked_top(top), flag_unseen, delimiter, decimal, encoding)
+    kept, shown = _checked_keep(keep), _checked_top(top)
+    options = Options(kept, strict, shown, flag_unseen, delimiter, decimal, encoding, interval)
     limits = Limits.checked(limits)
     path = Path(os.fspath(target)) if isinstance(target, str | os.PathLike) else None
     output = _output_format(path, output_format)

@@ -69,14 +69,13 @@ class Work:
             may_vary: whether rows of the source may lack columns.
 
         Raises:
-            InvalidInput, NoProbabilities, NoFeatures, NoSignature: as `BlockAnswers`.
+            InvalidInput, NoProbabilities, NoFeatures, NoIntervals, NoSignature: as `BlockAnswers`.
         """
         self.predictor = predictor
         self.arguments = (tuple(names), decimal, output, options, is_shown, may_vary)
         self._output = output
         self.answers = BlockAnswers(predictor, names, options, may_vary, decimal)
-        kept, top, flag_unseen = self.answers.kept, options.top, options.flag_unseen
-        self.pieces = Pieces(output, predictor.signature, kept, top, flag_unseen, is_shown)
+        self.pieces = Pieces(output, predictor.signature, self.answers.kept, options, is_shown)
 
     @property
     def columns(self) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import conformal_models
 import pytest
 from commands import assert_one_line
 from paths import MODELS
@@ -44,6 +45,88 @@ def test_formats(command: Command, tmp_path: Path) -> None:
     assert len(as_csv) == 4
     one = command(main, MODEL, "--format", "json", -1, 1)
     assert json.loads(one.out) == answers[0]
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> dict[str, Path]:
+    """Files of models that carry what intervals are made of."""
+    found = {}
+    for name in ("values", "labels", "scaled"):
+        found[name] = tmp_path / f"{name}.onnx"
+        found[name].write_bytes(getattr(conformal_models, name)())
+    return found
+
+
+def test_intervals(command: Command, models: dict[str, Path], tmp_path: Path) -> None:
+    result = command(main, models["scaled"], -1.5, 4, "--interval", 0.9)
+    assert result == (0, "value 1  90% interval -2 to 4\n", "")
+    assert command(main, models["scaled"], -1.5, 4, "--interval", 0.5).out == "value 1  50% interval -0.5 to 2.5\n"
+    # The next larger coverage that the model has.
+    assert command(main, models["scaled"], -1.5, 4, "--interval", 0.505).out == "value 1  50.5% interval -2 to 4\n"
+    as_json = command(main, models["scaled"], -1.5, 4, "--interval", 0.9, "--format", "json").out
+    assert json.loads(as_json) == {"value": 1, "lower": -2, "upper": 4}
+    as_csv = command(main, models["scaled"], -1.5, 4, "--interval", 0.9, "--format", "csv").out
+    assert as_csv == "value,lower,upper\n1.0,-2.0,4.0\n"
+    rows = tmp_path / "rows.csv"
+    rows.write_text("a,b\n-1.5,4\nnan,1\n")
+    for words in ([], ["--format", "csv"], ["--format", "json"]):
+        one, *others = command(main, models["scaled"], "--input", rows, "--interval", 0.9, *words).out.splitlines()
+        first = others[0] if "csv" in words else one
+        of_one = command(main, models["scaled"], -1.5, 4, "--interval", 0.9, *words).out.splitlines()
+        assert first == of_one[-1]
+    target = tmp_path / "answers.csv"
+    assert (
+        command(main, models["values"], "--input", _masses(tmp_path), "--interval", 0.5, "--output", target).code == 0
+    )
+    header, first, _ = csv.reader(target.read_text().splitlines())
+    assert header == ["value", "lower", "upper"]
+    assert [float(cell) - float(first[0]) for cell in first[1:]] == pytest.approx([-10, 10], abs=1e-3)
+
+
+def _masses(folder: Path) -> Path:
+    path = folder / "masses.csv"
+    path.write_text("bill,depth\n40,15\n50,\n")
+    return path
+
+
+def test_sets(command: Command, models: dict[str, Path]) -> None:
+    row = ["Torgersen", 39.1, 3750, "true", 2007]
+    shown = command(main, models["labels"], *row, "--interval", 0.9)
+    assert shown == (0, "label Gentoo  probability 0.9788  90% set Gentoo, Chinstrap\n", "")
+    assert command(main, models["labels"], *row, "--interval", 0.5).out.endswith("  50% set Gentoo\n")
+    answer = json.loads(command(main, models["labels"], *row, "--interval", 0.9, "--format", "json").out)
+    assert answer["set"] == ["Gentoo", "Chinstrap"]
+    text = command(main, models["labels"], *row, "--interval", 0.9, "--format", "csv", "--top", 1, "--flag-unseen").out
+    assert [cells[2:] for cells in csv.reader(text.splitlines())] == [
+        ["set", "unseen"],
+        ['["Gentoo", "Chinstrap"]', ""],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("coverage", "code", "part"),
+    [
+        (0.95, 2, "a coverage of 0.95 needs more rows than the 99 that training held out; the largest possible is 0.9"),
+        (1, 2, "--interval: coverage is a number between 0 and 1, such as 0.9, found 1.0"),
+        (90, 2, "--interval: coverage is a number between 0 and 1, such as 0.9, found 90.0"),
+        ("nan", 2, "--interval: coverage is a number between 0 and 1, such as 0.9, found nan"),
+        ("high", 2, "--interval: 'high' is not a number"),
+    ],
+)
+def test_coverages_that_are_not_possible(
+    command: Command, models: dict[str, Path], tmp_path: Path, coverage: object, code: int, part: str
+) -> None:
+    assert_one_line(command(main, models["values"], 40, 15, "--interval", coverage), code, part)
+    result = command(main, models["values"], "--input", _masses(tmp_path), "--interval", coverage)
+    assert_one_line(result, 1 if coverage == 0.95 else 2, part)
+    assert result.out == ""
+
+
+def test_a_model_without_intervals(command: Command, tmp_path: Path) -> None:
+    for words in ([40, 15], ["--input", _masses(tmp_path)]):
+        result = command(main, MASS, *words, "--interval", 0.9)
+        assert_one_line(result, 1, "too few rows were held out in training", "train it again")
+        assert result.out == ""
 
 
 def test_flag_unseen(command: Command, tmp_path: Path) -> None:

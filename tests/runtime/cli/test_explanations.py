@@ -100,6 +100,7 @@ def test_of_a_regression(command: Command, tmp_path: Path) -> None:
         (["--describe", "--explain"], "--explain needs the values of one row"),
         ([*ROW, "--explain", "--top", 2], "--top does not go with --explain"),
         ([*ROW, "--explain", "--flag-unseen"], "--flag-unseen does not go with --explain"),
+        ([*ROW, "--explain", "--interval", 0.9], "--interval does not go with --explain"),
         (["Dream", 39.1, "--explain"], "5 values are needed"),
         (["--doctor", "--explain"], "--doctor goes with MODEL"),
     ],

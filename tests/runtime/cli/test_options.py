@@ -110,6 +110,8 @@ def test_wrong_usage(command: Command, arguments: list[object], parts: list[str]
         (["ringed=1", "--nothing"], ["no such option: --nothing"]),
         (["--flag-unseen", "--describe"], ["--flag-unseen needs the values of one row, or --input FILE"]),
         (["--flag-unseen"], ["give one of these: the values of one row"]),
+        (["--interval", 0.9, "--verify"], ["--interval needs the values of one row, or --input FILE"]),
+        (["--interval", 0.9], ["give one of these: the values of one row"]),
     ],
 )
 def test_wrong_usage_with_a_table(command: Command, words: list[object], parts: list[str]) -> None:
@@ -242,6 +244,8 @@ def test_a_mistyped_device(command: Command, device: str, advice: str) -> None:
         ["--describe", 1],
         ["--describe", "--format", "csv"],
         ["--verify", "--flag-unseen"],
+        ["--describe", "--interval", 0.9],
+        [1, "--interval", 2],
         ["--verify", "--details"],
         [1, "--details"],
         ["--input", "nowhere.csv", "--details"],
@@ -290,6 +294,7 @@ def test_help_has_one_line_for_each_option(command: Command) -> None:
         "--top",
         "--flag-unseen",
         "--explain",
+        "--interval",
         "--device",
         "--operators",
         "--isolate",
