@@ -88,6 +88,12 @@ def check_outputs(exported: ExportedProgram, outputs: Sequence[str]) -> None:
 
 def check_signature(signature: Signature, inputs: Sequence[InputTensor], outputs: Sequence[str]) -> None:
     """See that `signature` is about these tensors."""
+    scale = None if signature.conformal is None else signature.conformal.scale
+    if scale is not None and scale not in outputs:
+        raise ExportError(
+            f"the signature says that the output {scale} scales its intervals; the module returns "
+            f"{', '.join(outputs)}; return a dict of tensors by these names"
+        )
     described = {tensor.name: len(tensor.features) for tensor in signature.inputs}
     taken = {spec.name: spec.shape[-1] if len(spec.shape) == 2 else spec.shape for spec in inputs}
     if not signature.has_features:
