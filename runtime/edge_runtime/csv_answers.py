@@ -41,7 +41,7 @@ def cells(
     predicted: int,
     output: "npt.NDArray[Any]",
     unseen: Unseen | None,
-    interval: Sequence[Any] | None = None,
+    interval: Iterable[Any] | None = None,
 ) -> list[Any]:
     """The cells of one row's answer.
 

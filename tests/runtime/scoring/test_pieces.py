@@ -1,6 +1,7 @@
 """Pieces of answers in every format, as the rows one by one are answered."""
 
 import json
+from typing import Any
 
 import conformal_models
 import pytest
@@ -52,7 +53,7 @@ def test_intervals_are_those_of_the_rows(
     predictor = Predictor(getattr(conformal_models, model)())
     signature = predictor.required_signature
     top = top if signature.labels else None
-    rows = {"labels": ROWS, "two_labels": [["Dream", 2007], ["Foo", 2009], ["Biscoe", None]]}.get(
+    rows: Any = {"labels": ROWS, "two_labels": [["Dream", 2007], ["Foo", 2009], ["Biscoe", None]]}.get(
         model, [[40.0, 15.0], [1e6, 1.5], [-7.0, 21.0]]
     )
     options = Options(top=top, flag_unseen=flag_unseen, interval=interval, keep=("note",))
