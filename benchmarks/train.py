@@ -43,7 +43,7 @@ from edge_train import (
 )
 from edge_train.importance import permutation_importance
 from edge_train.loop.settings import EXAMPLE_DEFAULTS
-from edge_train.metrics import answers
+from edge_train.networks.answers import answers
 
 Array = npt.NDArray[Any]
 
@@ -176,8 +176,8 @@ def print_large(rounds: int) -> dict[str, Quartiles]:
     target = find_target(table, "y", "the table")
     found = find_columns(table.drop_columns(["y"]), "the table")
     columns = [column for column in found if isinstance(column, Column)]
-    dataset = split(columns, target, seed=0, test=False, validation=0)
-    settings = replace(table_defaults(ROWS), hidden=HIDDEN, batch_size=BATCH, epochs=EPOCHS, patience=None)
+    dataset = split(columns, target, seed=0, test=False)
+    settings = replace(table_defaults(ROWS), hidden=HIDDEN, batch_size=BATCH, epochs=EPOCHS, members=1, validation=0.0)
     calls: dict[str, Callable[[], object]] = {
         "ours, as by default": lambda: train(dataset, settings),
         "ours, without dropout": lambda: train(dataset, replace(settings, dropout=0)),

@@ -9,6 +9,7 @@ from edge_runtime.contract.category_codes import MISSING
 from edge_runtime.contract.dates import FIRST_SECOND, LAST_SECOND
 from edge_runtime.contract.signature import Feature, Input, Kind, Order, Signature, Task
 from edge_train import TableNet
+from edge_train.networks.piecewise_linear import bin_columns
 
 TASKS: tuple[Task, ...] = ("binary_classification", "multiclass_classification", "regression")
 NOTATIONS = (None, Notation(grouping=",", prefix="$"), Notation(",", " "), None, Notation(suffix="%"))
@@ -19,6 +20,8 @@ def random_table_net(seed: int, strings: bool = True, dates: bool = False) -> Ta
     """An untrained network of a random task, for up to 12 numbers or booleans and, with `strings`, up to 4 categories.
 
     With `dates` it has up to 3 dates besides, of days or of times, within a week or within centuries.
+
+    It has up to 3 members, and half of the networks encode numbers in bins.
 
     Numbers span six orders of magnitude, weights two; half of the columns have missing values in training.
     """
@@ -50,11 +53,15 @@ def random_table_net(seed: int, strings: bool = True, dates: bool = False) -> Ta
     labels = {TASKS[0]: ("no", "yes"), TASKS[1]: tuple(range(random.integers(3, 9))), TASKS[2]: ()}[task]
     output = {TASKS[0]: "probability", TASKS[1]: "probabilities", TASKS[2]: "value"}[task]
     torch.manual_seed(seed)
-    model = TableNet(Signature(inputs, output, labels, task), random.integers(1, 65, random.integers(0, 4)).tolist())
+    signature = Signature(inputs, output, labels, task)
+    hidden = random.integers(1, 65, random.integers(0, 4)).tolist()
+    rows, target = random_rows(signature, random)
+    bins = bin_columns(rows["x"]) if count and random.random() < 0.5 else None
+    model = TableNet(signature, hidden, members=int(random.integers(1, 4)), bins=bins)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(10 ** random.uniform(-1, 1))
-    model.fit(*random_rows(model.signature, random))
+    model.fit(rows, target)
     return model.eval()
 
 

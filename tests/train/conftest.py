@@ -43,9 +43,7 @@ def breast_cancer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def made_table() -> Callable[..., Dataset]:
     """Rows of a number, some of them missing, a city and noise, with a target that depends on the first two."""
 
-    def table(
-        rows: int = 300, seed: int = 0, task: str = "binary", validation: float = 0.15, rare: float = 0.4
-    ) -> Dataset:
+    def table(rows: int = 300, seed: int = 0, task: str = "binary", rare: float = 0.4) -> Dataset:
         random = np.random.default_rng(seed)
         number, city = random.normal(size=rows) * 10 + 50, random.integers(0, 12, rows)
         is_missing = random.random(rows) < 0.2
@@ -60,6 +58,6 @@ def made_table() -> Callable[..., Dataset]:
         made = pa.table({"number": numbers, "city": cities, "noise": random.random(rows), "y": y})
         target = find_target(made, "y", "t.csv")
         columns = find_columns(made.drop_columns(["y"]), "t.csv")
-        return split([one for one in columns if isinstance(one, Column)], target, seed, validation=validation)
+        return split([one for one in columns if isinstance(one, Column)], target, seed)
 
     return table

@@ -5,7 +5,6 @@ from edge_train import four_blobs
 
 def test_four_blobs() -> None:
     data = four_blobs(seed=3)
-    assert data.validation is None
     assert data.test is not None
     assert data.train.inputs["x"].shape == (80, 2)
     assert data.test.inputs["x"].shape == (20, 2)

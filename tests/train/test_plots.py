@@ -11,6 +11,7 @@ from matplotlib.image import imread
 
 from edge_runtime import Feature
 from edge_train import CannotWrite, Dataset, Settings, TrainingRun, find_target, four_blobs, new_network, split
+from edge_train.loop.held_out import Trained
 from edge_train.plots import plot_figures, save_plots
 from edge_train.table.columns import Column
 
@@ -18,10 +19,11 @@ PLANE = {"data.png", "decision_regions.png"}
 CLASSES = {"loss.png", "confusion_matrix.png", "roc.png", "calibration.png"}
 
 
-def untrained(data: Dataset, hidden: int = 5) -> TrainingRun:
+def untrained(data: Dataset, hidden: int = 5, validated: bool = True) -> TrainingRun:
     """A run with a network as it begins: how good it is does not matter to most plots."""
     network = new_network(data, Settings((hidden,))).eval()
-    return TrainingRun(network, [0.8, 0.7, 0.6], [(0, 0.8), (3, 0.7)], 3)
+    trained = Trained(network)
+    return TrainingRun(trained, trained, [0.8, 0.7, 0.6], [(0, 0.8), (3, 0.7)], 3, validated)
 
 
 def table(y: Any, features: int = 3, **options: Any) -> Dataset:
@@ -66,7 +68,7 @@ def test_plots_of_two_features(tmp_path: Path, example_run: TrainingRun) -> None
         pytest.param([0, 1, 2] * 30, 2, {}, CLASSES, marks=pytest.mark.slow),
         pytest.param([f"class {place % 30}" for place in range(300)], 2, {}, CLASSES, marks=pytest.mark.slow),
         ([place / 7 for place in range(90)], 2, {}, {"loss.png", "predicted_against_true.png"}),
-        pytest.param([0, 1] * 40, 3, {"validation": 0}, CLASSES, marks=pytest.mark.slow),
+        pytest.param([0, 1] * 40, 3, {"known_from_all": True}, CLASSES, marks=pytest.mark.slow),
         ([0, 1] * 40, 3, {"test": False}, {"loss.png"}),
     ],
 )
@@ -141,6 +143,21 @@ def test_the_loss_of_a_table_says_what_it_includes_and_which_weights_are_taken()
         "validation, 0.700 at the end",
         "weights of epoch 2",
     ]
+
+
+def test_the_loss_without_rows_that_were_held_out_is_on_the_test_rows() -> None:
+    data = table([0, 1] * 40)
+    figure = plot_figures(data, untrained(data, validated=False))["loss.png"]
+    labels = [str(line.get_label()) for line in figure.axes[0].lines]
+    assert labels == ["training, 0.600 at the end", "test, 0.700 at the end"]
+
+
+def test_the_network_that_has_not_learned_from_the_test_rows_is_shown() -> None:
+    data = table([0, 1] * 40)
+    run, other = untrained(data), untrained(data, hidden=7)
+    figures = [plot_figures(data, replace(run, final=final)) for final in (run.final, other.final)]
+    for one, two in zip(*(each["roc.png"].axes[0].lines for each in figures), strict=True):
+        assert np.array_equal(one.get_xydata(), two.get_xydata())
 
 
 def test_every_class_has_its_curve_and_its_place_in_the_legend() -> None:

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from edge_train.errors import CheckpointError, TableError, TrainingDiverged, UnknownNetwork
     from edge_train.example import four_blobs
     from edge_train.loop.distributed import ProcessGroup
+    from edge_train.loop.new_network import new_network
     from edge_train.loop.progress import Checkpointer
     from edge_train.loop.settings import Settings, table_defaults
-    from edge_train.loop.train import TrainingRun, new_network, train
+    from edge_train.loop.train import train
+    from edge_train.loop.training_run import TrainingRun
     from edge_train.metrics import measure
     from edge_train.networks.base import Network
     from edge_train.networks.checkpoint import load_checkpoint, save_checkpoint

@@ -35,7 +35,7 @@ def conformal_scores(
 
     Args:
         signature: the task.
-        answers: as `metrics.answers` returns them: probabilities, shape (rows, classes), or values, shape (rows,).
+        answers: as `answers` returns them: probabilities, shape (rows, classes), or values, shape (rows,).
         target: shape (rows,), as `Part.target`.
         scale: in regression, a positive number for each row, shape (rows,), in the target's unit, which the width of
             its interval is in proportion to; None if all intervals are of the same width.

@@ -1,4 +1,4 @@
-"""Rows to learn from, with their answers known: a part to train, one to validate and one to test."""
+"""Rows to learn from, with their answers known: a part to train and one to test."""
 
 import hashlib
 from collections.abc import Mapping
@@ -35,6 +35,15 @@ class Part:
     def __repr__(self) -> str:
         arrays = (f"{name}: {values.dtype} {list(values.shape)}" for name, values in self.inputs.items())
         return f"Part({len(self):,} rows, {', '.join(arrays)})"
+
+    def taken(self, rows: npt.NDArray[np.intp]) -> "Part":
+        """Those of its rows at these places."""
+        return Part({name: values[rows] for name, values in self.inputs.items()}, self.target[rows])
+
+    def joined(self, other: "Part") -> "Part":
+        """Its rows, and behind them those of `other`."""
+        inputs = {name: np.concatenate([values, other.inputs[name]]) for name, values in self.inputs.items()}
+        return Part(inputs, np.concatenate([self.target, other.target]))
 
     @property
     def sha256(self) -> str:
@@ -91,14 +100,12 @@ class Dataset:
 
     Attributes:
         train: the rows to learn from.
-        validation: the rows that tell when to stop; None to train all epochs.
         test: the rows to measure the network on; None if it is measured on others.
         signature: what a row and an answer mean, with the ranges and categories of the training rows.
         description: what was found in the table that the rows are from; None if they are from none.
     """
 
     train: Part
-    validation: Part | None
     test: Part | None
     signature: Signature
     description: TableDescription | None = None
@@ -109,10 +116,9 @@ class Dataset:
     @property
     def size(self) -> str:
         """How many rows each part has and how many features a row has, in one line."""
-        parts = {"to validate": self.validation, "to test": self.test}
-        rows = "".join(f", {len(part):,} {purpose}" for purpose, part in parts.items() if part is not None)
+        test = "" if self.test is None else f", {len(self.test):,} to test"
         features = len(self.signature.features)
-        return f"{len(self.train):,} rows to train{rows}, {features:,} feature{'' if features == 1 else 's'}"
+        return f"{len(self.train):,} rows to train{test}, {features:,} feature{'' if features == 1 else 's'}"
 
     @property
     def training_sha256(self) -> str:

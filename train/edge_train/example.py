@@ -27,4 +27,4 @@ def four_blobs(seed: int) -> Dataset:
     found = (np.quantile(x, part, axis=0, method="lower").tolist() for part in (0, 1, 0.5))
     ranges = zip(("x1", "x2"), *found, strict=True)
     features = tuple(Feature(name, "numeric", low, high, baseline=middle) for name, low, high, middle in ranges)
-    return Dataset(train, None, test, Signature((Input(NUMBERS, features),), "probability", (0, 1)))
+    return Dataset(train, test, Signature((Input(NUMBERS, features),), "probability", (0, 1)))

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from edge_runtime.contract.terminal import printable
 from edge_train.dataset import Part
-from edge_train.metrics import answers
+from edge_train.networks.answers import answers
 from edge_train.networks.base import Network
 
 # On fewer rows chance decides.

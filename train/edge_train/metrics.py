@@ -4,36 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import torch
 from sklearn import metrics as measures
 
 from edge_runtime.contract.labels import Label
 from edge_runtime.contract.terminal import aligned
 from edge_train.dataset import Part
+from edge_train.networks.answers import answers
 from edge_train.networks.base import Network
 
-# Rows that a network answers at once.
-_BLOCK = 16_384
 # A larger confusion matrix fills the terminal and says nothing.
 _MOST_CLASSES = 12
-
-
-def answers(network: Network, part: Part) -> npt.NDArray[np.float64]:
-    """What `network` answers to the rows of `part`.
-
-    Returns:
-        Shape (rows, classes), the probability of each class; in regression shape (rows,), the values.
-    """
-    blocks = []
-    with torch.inference_mode():
-        for start in range(0, len(part), _BLOCK):
-            inputs = {name: torch.from_numpy(values[start : start + _BLOCK]) for name, values in part.inputs.items()}
-            blocks.append(network(**inputs).numpy())
-    found = np.concatenate(blocks).astype(np.float64)
-    if network.signature.task == "regression":
-        return found[:, 0]
-    return np.concatenate([1 - found, found], 1) if found.shape[1] == 1 else found
 
 
 def measure(network: Network, part: Part) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from edge_runtime.contract.terminal import printable
 from edge_runtime.contract.values import FLOAT32_MAX
 from edge_train.dataset import NUMBERS, Dataset, Part
 from edge_train.drawing import COLORS, draw_probability
-from edge_train.loop.train import TrainingRun
-from edge_train.metrics import answers
+from edge_train.loop.training_run import TrainingRun
+from edge_train.networks.answers import answers
 from edge_train.networks.base import Network
 
 _MARKERS = ("o", "^")
@@ -67,7 +67,7 @@ def plot_contents(dataset: Dataset, run: TrainingRun, folder: Path) -> dict[Path
 
 def plot_figures(dataset: Dataset, run: TrainingRun) -> dict[str, Figure]:
     """The plots by the names of their files, in the style that matplotlib is set to."""
-    network, test = run.model, dataset.test
+    network, test = run.measured.network, dataset.test
     task = network.signature.task
     figures = {"loss.png": _loss_figure(dataset, run)}
     if task == "binary_classification" and _is_plane(dataset):
@@ -103,11 +103,11 @@ def _loss_figure(dataset: Dataset, run: TrainingRun) -> Figure:
     unit = "squared error (variance of the target)" if is_regression else "cross-entropy (nats)"
     axes = figure.add_subplot(title="Loss", xlabel="epoch", ylabel=unit)
     # The training loss of a table includes what makes learning harder on purpose.
-    included = "" if dataset.validation is None else " with dropout and label smoothing"
+    included = "" if not run.validated else " with dropout and label smoothing"
     axes.plot(run.losses, color=COLORS[0], label=f"training{included}, {run.losses[-1]:.3f} at the end")
     if run.evaluations:
         epochs, losses = zip(*run.evaluations, strict=True)
-        name = "test" if dataset.validation is None else "validation"
+        name = "validation" if run.validated else "test"
         axes.plot(epochs, losses, color=COLORS[1], linestyle="--", label=f"{name}, {losses[-1]:.3f} at the end")
     if run.epoch < len(run.losses):
         axes.axvline(run.epoch, color="grey", linewidth=1, label=f"weights of epoch {run.epoch}")

@@ -29,6 +29,8 @@ from edge_runtime import Signature
 
 # A program is costly if it computes so many numbers for a row: what is tried with it is tried less often.
 COSTLY = 2.0**18
+# Their second matrix is multiplied by columns.
+_PRODUCTS = frozenset(getattr(torch.ops.aten, name).default for name in ("matmul", "mm", "bmm", "addmm", "baddbmm"))
 
 
 @dataclass(frozen=True)
@@ -207,8 +209,11 @@ def _cost(node: fx.Node) -> float:
     made = [value for value in pytree.tree_leaves(node.meta.get("val")) if isinstance(value, Tensor)]
     elements = sum(np.prod([size_hint(size) for size in value.shape], dtype=float) for value in made)
     weights = [operand.meta["val"].shape for operand in node.all_input_nodes if operand.name.startswith("p_")]
-    # A row of a layer's weights for each element that it gives.
-    products = sum(np.prod(shape[1:], dtype=float) for shape in weights if len(shape) > 1)
+    # A row of a layer's weights for each element that it gives; a column, where a matrix is multiplied as it stands.
+    if node.target in _PRODUCTS:
+        products = float(sum(shape[-2] for shape in weights if len(shape) > 1))
+    else:
+        products = sum(np.prod(shape[1:], dtype=float) for shape in weights if len(shape) > 1)
     return float(elements * (1 + products / 32))
 
 

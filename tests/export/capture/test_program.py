@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from layers import layer, rows
 from table_module import signature
 from torch import Tensor, nn
@@ -88,6 +89,17 @@ def test_a_batch_is_the_first_axis_of_every_input(program: Program) -> None:
         assert not replace(program, inputs=(*program.inputs, odd)).is_batched
 
 
+class Matrices(nn.Module):
+    """Multiplies rows by several matrices at once."""
+
+    def __init__(self, count: int, before: int, after: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(count, before, after))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.matmul(x, self.weight).transpose(0, 1)
+
+
 def test_cost_grows_with_elements_and_products_and_not_with_rows_or_weights() -> None:
     def cost(module: nn.Module, x: Tensor = X, **options: Any) -> float:
         return capture(module, x, **options).cost
@@ -97,6 +109,10 @@ def test_cost_grows_with_elements_and_products_and_not_with_rows_or_weights() ->
     assert narrow == pytest.approx(8 * (1 + 3 / 32))
     assert cost(nn.Linear(3, 80), rows(40, 3)) == pytest.approx(10 * narrow)
     assert cost(nn.Linear(3, 8), dynamic={"input": ()}) == pytest.approx(4 * narrow)
+    # A weight that is multiplied as it stands has a column for each element, in a batch of matrices too. The result is
+    # transposed.
+    assert cost(Matrices(1, 3, 8)) == pytest.approx(narrow + 8)
+    assert cost(Matrices(5, 3, 8)) == pytest.approx(5 * (narrow + 8))
     # What is made of weights alone is made once.
     of_weights = layer(lambda self, x: x + (self.layer.weight @ self.layer.weight).sum())
     assert cost(of_weights) == pytest.approx(3)

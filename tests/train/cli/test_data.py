@@ -32,9 +32,9 @@ def test_what_was_found_is_printed(table: Path, capsys: pytest.CaptureFixture[st
     assert [line.split()[0] for line in lines[1:8]] == ["code", "flag", "note", "constant", "mass", "y", "target"]
     assert lines[8:] == [
         "dropped 20 rows: island is missing",
-        "28 rows to train, 4 to validate, 8 to test, 4 features, classes Biscoe and Dream",
+        "32 rows to train, 8 to test, 4 features, classes Biscoe and Dream",
     ]
-    assert len(dataset.train) == 28
+    assert len(dataset.train) == 32
 
 
 def test_the_decimal_mark_is_that_of_text_in_parquet(tmp_path: Path) -> None:
@@ -68,13 +68,14 @@ def test_options_say_what_columns_are(table: Path) -> None:
     assert found == {"code": "categorical", "note": "categorical", "constant": "numeric", "y": "categorical"}
 
 
-def test_the_fraction_to_validate(table: Path) -> None:
-    options = TableOptions(table, "y")
-    assert table_dataset(options, seed=0, validation=0).validation is None
-    half, default = table_dataset(options, seed=0, validation=0.5), table_dataset(options, seed=0)
-    assert half.validation is not None
-    assert default.validation is not None
-    assert (len(half.validation), len(default.validation)) == (24, 6)
+@pytest.mark.parametrize("rows", [60, 59])
+def test_categories_of_all_rows_are_known_if_all_are_learned_from(
+    table: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    monkeypatch.setattr("edge_train.loop.settings._MOST_ROWS", rows)
+    dataset = table_dataset(TableOptions(table, "y", categorical=["id"]), seed=0)
+    ident = next(feature for feature in dataset.signature.features if feature.name == "id")
+    assert len(ident.categories) == (60 if rows == 60 else len(dataset.train))
 
 
 def written_table(name: str, *columns: tuple[str, Callable[[int], str]], rows: int = 60) -> Path:

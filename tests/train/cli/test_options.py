@@ -32,6 +32,9 @@ Command = Callable[..., Any]
             "columns (see --help)",
         ),
         (["--class-weight", "balanced"], "--class-weight needs a TABLE"),
+        (["--members", "3"], "--members needs a TABLE"),
+        (["t.csv", "--target", "x", "--members", "0"], "--members"),
+        (["t.csv", "--target", "x", "--members", "65"], "--members"),
         (["--epochs", "0"], "--epochs"),
         (["--epochs", "many"], "--epochs"),
         (["--learning-rate", "-1"], "--learning-rate must be a positive number"),
@@ -97,14 +100,18 @@ def test_without_options_a_table_is_trained_as_suits_its_size(
 ) -> None:
     assert command(main, table, "--target", "y").code == 0
     (run,) = runs
-    assert len(run["dataset"].train) == 42
-    assert (run["settings"], run["is_example"]) == (table_defaults(42), False)
+    assert len(run["dataset"].train) == 48
+    assert (run["settings"], run["is_example"]) == (table_defaults(48), False)
 
 
 @pytest.mark.parametrize(
     ("option", "value", "setting"),
     [
         ("--hidden", "65536,1", {"hidden": (65536, 1)}),
+        ("--members", "1", {"members": 1}),
+        ("--members", "64", {"members": 64}),
+        ("--validation", "0", {"validation": 0.0}),
+        ("--validation", "0.9", {"validation": 0.9}),
         ("--dropout", "0", {"dropout": 0.0}),
         ("--dropout", "0.99", {"dropout": 0.99}),
         ("--optimizer", "sgd", {"optimizer": "sgd", "learning_rate": 0.03, "weight_decay": 0.0}),
@@ -114,6 +121,7 @@ def test_without_options_a_table_is_trained_as_suits_its_size(
         ("--epochs", "1", {"epochs": 1}),
         ("--patience", "1", {"patience": 1}),
         ("--schedule", "constant", {"schedule": "constant"}),
+        ("--schedule", "cosine", {"schedule": "cosine"}),
         ("--class-weight", "balanced", {"balanced": True}),
         ("--seed", str(2**32 - 1), {"seed": 2**32 - 1}),
     ],
@@ -124,17 +132,17 @@ def test_each_option_is_a_setting(
     result = command(main, table, "--target", "y", option, value)
     assert (result.code, result.err) == (0, "")
     (run,) = runs
-    assert run["settings"] == replace(table_defaults(42), **setting)
+    assert run["settings"] == replace(table_defaults(48), **setting)
 
 
 def test_the_other_options(command: Command, table: Path, runs: list[dict[str, Any]]) -> None:
     folders = ["--output", "out", "--plots", "plots", "--checkpoint", "kept"]
-    others = ["--resume", "--device", "cuda:12", "--validation", "0.5", "--seed", "7"]
+    others = ["--resume", "--device", "cuda:12", "--seed", "7"]
     assert command(main, table, "--target", "y", *folders, *others).code == 0
     (run,) = runs
     assert run["outputs"] == Outputs(Path("out"), Path("plots"), Path("kept"))
     assert (run["device"], run["resume"]) == ("cuda:12", True)
-    dataset = table_dataset(TableOptions(table, "y"), seed=7, validation=0.5)
+    dataset = table_dataset(TableOptions(table, "y"), seed=7)
     assert run["dataset"].training_sha256 == dataset.training_sha256
     assert command(main, "--seed", 7).code == 0
     assert runs[1]["dataset"].training_sha256 == four_blobs(7).training_sha256

@@ -13,9 +13,20 @@ import torch
 from terminals import Terminal
 
 from edge_runtime.contract.progress import Progress
-from edge_train import Dataset, DeviceUnavailable, NeuralNet, TableNet, four_blobs, load_checkpoint
+from edge_train import (
+    Dataset,
+    DeviceUnavailable,
+    NeuralNet,
+    TableNet,
+    TrainingRun,
+    four_blobs,
+    load_checkpoint,
+    measure,
+    train,
+)
 from edge_train.cli import run as run_module
 from edge_train.cli.command import main
+from edge_train.cli.data import TableOptions, table_dataset
 from edge_train.cli.outputs import Outputs
 from edge_train.cli.run import choose_device, run
 from edge_train.loop.settings import EXAMPLE_DEFAULTS
@@ -48,11 +59,12 @@ def test_a_table(command: Command, breast_cancer: Path) -> None:
     lines = result.out.splitlines()
     assert re.fullmatch(r"mean radius +numeric +none +6.981 to 28.11", lines[1])
     assert lines[31] == "target diagnosis: 2 classes: benign (357), malignant (212)"
-    assert lines[32] == "387 rows to train, 69 to validate, 113 to test, 30 features, classes benign and malignant"
+    assert lines[32] == "456 rows to train, 113 to test, 30 features, classes benign and malignant"
     assert re.fullmatch(r"epoch +0  training loss \d\.\d{3}  validation loss \d\.\d{3}", lines[33])
     document = json.loads(Path("metrics.json").read_text())
-    taken = document["epochs"]["taken"]
-    assert f"weights of epoch {taken} of 20; on the 113 test rows:" in lines
+    trained, taken = document["epochs"]["trained"], document["epochs"]["taken"]
+    assert 1 <= taken <= trained <= 20
+    assert f"weights of epoch {taken} of {trained}; on the 113 test rows:" in lines
     assert f"accuracy           {document['test']['accuracy']:.4g}" in lines
     assert re.fullmatch(r"true \\ predicted +benign +malignant", lines[-10])
     assert lines[-7].startswith("90% prediction sets hold ")
@@ -67,8 +79,7 @@ def test_a_table(command: Command, breast_cancer: Path) -> None:
     assert all((Path("plots") / name.split("/")[1]).exists() for name in lines[-4:])
     assert document["task"] == "binary_classification"
     assert document["target_labels"] == ["benign", "malignant"]
-    assert document["rows"] == {"train": 387, "validation": 69, "test": 113}
-    assert document["epochs"] == {"trained": 20, "taken": taken}
+    assert document["rows"] == {"train": 456, "test": 113}
     assert document["test"]["accuracy"] >= 0.93
     assert np.sum(document["test"]["confusion_matrix"]) == 113
     importance = document["importance"]
@@ -81,22 +92,62 @@ def test_a_table(command: Command, breast_cancer: Path) -> None:
     assert all(one["empirical_coverage"] >= one["coverage"] - 0.1 and 1 <= one["mean_size"] <= 2 for one in sets)
     conformal = load_checkpoint(Path("model.pt")).signature.conformal
     assert conformal is not None
-    assert conformal.rows == 69
+    assert conformal.rows == 569
 
 
 def test_options_set_the_network_and_its_training(command: Command, table: Path) -> None:
-    network = ["--hidden", "6,5,4", "--dropout", "0.5", "--optimizer", "sgd", "--weight-decay", "0.1", "--seed", "3"]
+    network = [
+        "--hidden",
+        "6,5,4",
+        "--dropout",
+        "0.5",
+        "--members",
+        "2",
+        "--optimizer",
+        "sgd",
+        "--weight-decay",
+        "0.1",
+        "--seed",
+        "3",
+    ]
     other = ["--learning-rate", "0.01", "--schedule", "constant", "--batch-size", "7", "--validation", "0"]
     result = command(main, table, "--target", "mass", "--epochs", 3, *network, *other)
     assert result.code == 0, result.err
     model = load_checkpoint(Path("model.pt"))
     assert isinstance(model, TableNet)
-    assert model.dropout_widths == (6, 5, 4)
+    assert (model.members, model.dropout_widths) == (2, (12, 10, 8))
     assert model.signature.task == "regression"
     document = json.loads(Path("metrics.json").read_text())
     assert set(document["test"]) == {"mae", "rmse", "r2"}
     assert document["epochs"] == {"trained": 3, "taken": 3}
-    assert "validation" not in document["rows"]
+    assert document["rows"] == {"train": 48, "test": 12}
+    assert "validation loss" not in result.out
+
+
+@pytest.mark.parametrize("rows", [60, 59])
+def test_the_model_that_is_written_learned_from_the_test_rows_too_and_the_measured_one_did_not(
+    command: Command, table: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    """Unless the table is large."""
+    runs: list[TrainingRun] = []
+
+    def trained(*arguments: Any, **options: Any) -> TrainingRun:
+        runs.append(train(*arguments, **options))
+        return runs[-1]
+
+    monkeypatch.setattr("edge_train.loop.settings._MOST_ROWS", rows)
+    monkeypatch.setattr(run_module, "train", trained)
+    assert command(main, table, "--target", "y", "--hidden", 4, "--epochs", 3).code == 0
+    (one,) = runs
+    assert (one.final is one.measured) == (rows == 59)
+    state = load_checkpoint(Path("model.pt")).state_dict()
+    for name, value in one.final.network.state_dict().items():
+        assert torch.equal(state[name], value)
+    data = table_dataset(TableOptions(table, "y"), seed=0)
+    assert data.test is not None
+    document = json.loads(Path("metrics.json").read_text())
+    del document["test"]["prediction_sets"]
+    assert document["test"] == json.loads(json.dumps(measure(one.measured.network, data.test)))
 
 
 def test_intervals_of_a_regression(command: Command, table: Path) -> None:
@@ -111,9 +162,9 @@ def test_intervals_of_a_regression(command: Command, table: Path) -> None:
     shown = f"90% intervals hold {100 * nine['empirical_coverage']:.1f}% of the true values, mean width "
     assert f"{shown}{nine['mean_width']:.4g}" in result.out.splitlines()
     # Of fewer held-out rows than a coverage of 95 % needs there are none.
-    assert command(main, table, *quick, 0.3).code == 0
+    assert command(main, table, *quick, 0.3, "--members", 1).code == 0
     document = json.loads(Path("metrics.json").read_text())
-    assert document["rows"]["validation"] < 19
+    assert 0.3 * document["rows"]["train"] < 19
     assert "intervals" not in document["test"]
     assert load_checkpoint(Path("model.pt")).signature.conformal is None
 
@@ -171,34 +222,6 @@ def test_folders_are_made_before_hours_of_training(monkeypatch: pytest.MonkeyPat
     with pytest.raises(ZeroDivisionError):
         run(four_blobs(0), EXAMPLE_DEFAULTS, "cpu", outputs, resume=False, is_example=True)
     assert made == [outputs]
-
-
-def test_a_report_of_the_same_run_has_the_same_bytes(command: Command, table: Path) -> None:
-    contents = []
-    for folder in ("one", "two"):
-        arguments = ["--target", "mass", "--epochs", 2, "--output", folder, "--report", f"{folder}/train.html"]
-        result = command(main, table, *arguments)
-        assert (result.code, result.err) == (0, "")
-        assert result.out.endswith(f"wrote {folder}/train.html\n")
-        contents.append(Path(folder, "train.html").read_bytes())
-    assert contents[0] == contents[1]
-    page = contents[0].decode()
-    assert "<title>Training on t.csv</title>" in page
-    document = json.loads(Path("one/metrics.json").read_text())
-    assert f'<td><code>test.rmse</code></td><td class="text">{document["test"]["rmse"]:.6g}</td>' in page
-
-
-def test_a_report_that_cannot_be_drawn_costs_no_model(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    from edge_train.report import page
-
-    def fail(*_: Any) -> str:
-        raise MemoryError
-
-    monkeypatch.setattr(page, "write_report", fail)
-    Path("train.html").write_text("earlier")
-    assert command(main, "--epochs", 1, "--report", "train.html").code == 1
-    assert Path("model.pt").exists()
-    assert Path("train.html").read_text() == "earlier"
 
 
 def big(columns: int) -> Dataset:

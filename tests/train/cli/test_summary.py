@@ -130,7 +130,7 @@ def test_target(labels: tuple[Any, ...], values: Any, task: Any, shown: str) -> 
 def dataset(*names: str, labels: tuple[Any, ...] = ("no", "yes"), task: Any = "binary_classification") -> Dataset:
     part = Part({"x": np.zeros((1234, len(names)), np.float32)}, np.zeros(1234, np.float32))
     features = tuple(map(Feature, names))
-    return Dataset(part, None, part, Signature((Input("x", features),), "y", labels, task))
+    return Dataset(part, part, Signature((Input("x", features),), "y", labels, task))
 
 
 def test_size() -> None:
@@ -152,7 +152,7 @@ def test_how_many_categories_are_taken_as_unknown() -> None:
     codes = np.array([[0, 2, 1], [0, 3, 2], [2, 2, 0]])
     features = tuple(Feature(name, "categorical", categories=("u", "v")) for name in ("street", "city", "bell\a"))
     signature = Signature((Input("text", features),), "y", ("no", "yes"), "binary_classification")
-    made = Dataset(Part({"text": codes}, np.zeros(3, np.float32)), None, None, signature)
+    made = Dataset(Part({"text": codes}, np.zeros(3, np.float32)), None, signature)
     columns = [categorical(name, 3) for name in ("street", "city", "bell\a")]
     assert dropped_lines(made, columns, target(("no", "yes"), [0.0, 1.0], "binary_classification"), rows=2) == [
         "street: categories of single rows are taken as unknown, in 2 training rows",

@@ -157,3 +157,25 @@ def test_weights_let_classes_count_the_same() -> None:
     sums = [weight[target == label].sum().item() for label in (0, 1)]
     assert sums == pytest.approx([ROWS / 2, ROWS / 2])
     assert weight.mean().item() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("batch_size", [None, 100])
+@pytest.mark.parametrize("balanced", [False, True])
+def test_a_row_has_a_weight_for_each_member_that_learns_from_it(balanced: bool, batch_size: int | None) -> None:
+    random = torch.Generator().manual_seed(0)
+    learned = torch.rand((ROWS, 3), generator=random) < torch.tensor([0.9, 0.5, 0.1])
+    rows = part_tensors(part(rare=0.1), NETWORK, balanced, torch.device("cpu"))
+    settings = replace(SETTINGS, batch_size=batch_size)
+    found = [batch for batch, _ in Batches(rows, NETWORK, settings, learned).epoch(0)]
+    # The same rows as without, and masks behind the weights.
+    plain = [batch for batch, _ in Batches(rows, NETWORK, settings).epoch(0)]
+    for one, other in zip(found, plain, strict=True):
+        assert all(map(torch.equal, one[:3], other[:3]))
+        assert all(map(torch.equal, one[4:], other[3 + balanced :]))
+        assert len(one) == 4 + 2
+    weight, places = torch.cat([batch[3] for batch in found]), torch.cat([batch[0][:, 0] for batch in found]).long()
+    assert weight.shape == (ROWS, 3)
+    of_row = rows[3][places, None] if balanced else torch.ones(ROWS, 1)
+    torch.testing.assert_close(weight, learned[places] / learned.float().mean(0) * of_row)
+    if not balanced:
+        torch.testing.assert_close(weight.mean(0), torch.ones(3))

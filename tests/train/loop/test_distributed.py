@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -27,14 +28,20 @@ def in_folder_of_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     Path("table.csv").write_text("\n".join(lines) + "\n")
 
 
-# 137 rows to train leave 5 for the last batch of an epoch, in which one of two processes has a row more.
+# 203 rows that some learn from leave 5 for the last batch of an epoch, in which one of two processes has a row more.
 COMMAND = ["table.csv", "--target", "y", "--hidden", "8", "--batch-size", "33", "--epochs", "4", "--optimizer", "sgd"]
 OPTIONS = [["--dropout", "0"], ["--dropout", "0.3", "--class-weight", "balanced"]]
 
 
 def assert_the_same_network(one: str, other: str) -> None:
     first, second = (load_checkpoint(Path(name) / "model.pt") for name in (one, other))
-    assert first.signature == second.signature
+    # Scores are rounded, so that summing in another order may change their last digit.
+    ours, theirs = first.signature.conformal, second.signature.conformal
+    assert ours is not None
+    assert theirs is not None
+    assert (ours.rows, ours.ranks) == (theirs.rows, theirs.ranks)
+    assert ours.scores == pytest.approx(theirs.scores, rel=1e-3, abs=1e-5)
+    assert replace(first.signature, conformal=None) == replace(second.signature, conformal=None)
     for key, value in first.state_dict().items():
         torch.testing.assert_close(second.state_dict()[key], value, rtol=1e-4, atol=1e-6)
 
@@ -65,9 +72,9 @@ def test_two_processes_come_to_what_one_comes_to(options: list[str]) -> None:
 @forks
 def test_a_process_without_rows_in_the_last_batch_changes_nothing() -> None:
     """The last of three processes gets none of two rows."""
-    command = [*COMMAND, "--batch-size", "45"]
+    command = [*COMMAND, "--batch-size", "67"]
     one = edge_train(*command, "--output", "one").out
-    assert "137 rows to train" in one
+    assert "162 rows to train" in one
     together(3, *command, "--output", "three")
     assert_the_same_network("one", "three")
 

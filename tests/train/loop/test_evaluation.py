@@ -7,8 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from edge_train import NeuralNet, Part, TrainingDiverged, four_blobs
-from edge_train.loop.evaluation import mean_loss
+from edge_train import NeuralNet, Part, TableNet, TrainingDiverged, four_blobs
+from edge_train.loop.batches import part_tensors
+from edge_train.loop.evaluation import mean_loss, objective_loss
+from edge_train.loop.steps import Objective
 
 
 @pytest.fixture
@@ -59,3 +61,21 @@ def test_an_output_that_is_not_a_number(network: NeuralNet) -> None:
     nn.init.constant_(network.linear_2.bias, torch.nan)
     with pytest.raises(TrainingDiverged, match="output is NaN; try a lower learning rate"):
         mean_loss(network, four_blobs(0).train)
+
+
+def test_of_several_members_it_is_the_mean_of_their_losses() -> None:
+    torch.manual_seed(0)
+    part, signature = rows(100), four_blobs(0).signature
+    network = TableNet(signature, (4,), members=3)
+    alone = [mean_loss(network.subset(slice(place, place + 1)), part) for place in range(3)]
+    assert mean_loss(network, part) == pytest.approx(np.mean(alone), rel=1e-5)
+    assert np.std(alone) > 0.01
+
+
+@pytest.mark.parametrize("count", [1, 300, 20_000])
+def test_rows_at_some_places(network: NeuralNet, count: int) -> None:
+    part = rows(30_000)
+    places = np.random.default_rng(0).permutation(30_000)[:count]
+    tensors = part_tensors(part, network, False, torch.device("cpu"))
+    found = objective_loss(Objective(network, 1, False), tensors, torch.from_numpy(places))
+    assert found == pytest.approx(mean_loss(network, part.taken(places)), rel=1e-5)

@@ -37,12 +37,12 @@ def test_what_is_saved_is_loaded(folder: Path) -> None:
     kept = TrainingProgress(
         3, False, {"w": torch.ones(2)}, {"state": {0: {"step": torch.ones(())}}}, 2, 0.25, {"w": torch.zeros(2)}
     )
-    kept.losses, kept.evaluations = [0.5, 0.4, 0.3], [(0, 0.7), (3, 0.25)]
+    kept.losses, kept.evaluations, kept.annealing = [0.5, 0.4, 0.3], [(0, 0.7), (3, 0.25)], (2, 6)
     Checkpointer(folder, resume=False).save("abc", kept)
     found = Checkpointer(folder, resume=True).load("abc")
     assert found is not None
     assert vars(found).keys() == vars(kept).keys()
-    for name in ("epoch", "finished", "best_epoch", "best_loss", "losses", "evaluations"):
+    for name in ("epoch", "finished", "best_epoch", "best_loss", "annealing", "losses", "evaluations"):
         assert getattr(found, name) == getattr(kept, name)
     assert found.best_weights is not None
     assert torch.equal(found.weights["w"], torch.ones(2))

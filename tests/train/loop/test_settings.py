@@ -3,7 +3,7 @@
 import pytest
 
 from edge_train import Settings, table_defaults
-from edge_train.loop.settings import EXAMPLE_DEFAULTS, with_choices
+from edge_train.loop.settings import EXAMPLE_DEFAULTS, learns_all_rows, with_choices
 
 
 @pytest.mark.parametrize(
@@ -28,15 +28,21 @@ def test_defaults_are_those_of_the_help() -> None:
     assert (example.dropout, example.batch_size, example.epochs) == (0, None, 2000)
     assert (example.schedule, example.patience) == ("constant", None)
     assert (table.hidden, table.optimizer, table.learning_rate, table.weight_decay) == (
-        (128, 64),
+        (64, 32),
         "adamw",
-        0.001,
+        0.002,
         0.05,
     )
-    assert (table.dropout, table.smoothing, table.schedule, table.patience) == (0.2, 0.05, "cosine", 40)
-    assert example.smoothing == 0
+    assert (table.dropout, table.smoothing, table.schedule, table.patience) == (0.2, 0.05, "anneal", 16)
+    assert (table.members, table.validation) == (5, 0.2)
+    assert (example.members, example.validation, example.smoothing) == (1, 0, 0)
     for settings in (example, table):
         assert (settings.balanced, settings.seed) == (False, 0)
+
+
+@pytest.mark.parametrize(("rows", "expected"), [(1, True), (50_000, True), (50_001, False)])
+def test_only_smaller_tables_are_learned_whole(rows: int, expected: bool) -> None:
+    assert learns_all_rows(rows) == expected
 
 
 def test_a_choice_takes_the_place_of_its_default_alone() -> None:
@@ -51,7 +57,7 @@ def test_an_optimizer_comes_with_its_usual_rates() -> None:
     sgd = with_choices(table, {"optimizer": "sgd"})
     assert (sgd.optimizer, sgd.learning_rate, sgd.weight_decay) == ("sgd", 0.03, 0.0)
     adamw = with_choices(example, {"optimizer": "adamw"})
-    assert (adamw.optimizer, adamw.learning_rate, adamw.weight_decay) == ("adamw", 0.001, 0.05)
+    assert (adamw.optimizer, adamw.learning_rate, adamw.weight_decay) == ("adamw", 0.002, 0.05)
     assert with_choices(table, {"optimizer": "sgd", "learning_rate": 0.5}).learning_rate == 0.5
     # Of the default optimizer the default rates stay, which need not be the usual ones.
     own = Settings((5,), learning_rate=0.7)

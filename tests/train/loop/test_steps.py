@@ -29,7 +29,10 @@ def networks(draw: st.DrawFn) -> Network:
     inputs = tuple(Input(name, group) for name, group in (("x", numbers), ("text", categorical)) if group)
     hidden = draw(st.lists(st.integers(1, 20), max_size=3))
     smoothing = draw(st.sampled_from([0.0, 0.1]))
-    return TableNet(Signature(inputs, "o", TASKS[task], task), hidden, smoothing=smoothing)
+    signature = Signature(inputs, "o", TASKS[task], task)
+    members = draw(st.integers(1, 3))
+    bins = torch.arange(len(numbers)).repeat_interleave(3) if draw(st.booleans()) else None
+    return TableNet(signature, hidden, smoothing=smoothing, members=members, bins=bins)
 
 
 def batch(network: Network, rows: int, weighted: bool, dropout: bool) -> list[torch.Tensor]:
@@ -47,7 +50,9 @@ def batch(network: Network, rows: int, weighted: bool, dropout: bool) -> list[to
     target = torch.randint(0, max(classes, 2), (rows,))
     tensors.append(target if classes > 2 else target.float() if classes else torch.randn(rows))
     if weighted:
-        tensors.append(torch.rand(rows) + 0.1)
+        # Of each row, or of each row to each member.
+        shape = (rows,) if network.members == 1 else (rows, network.members)
+        tensors.append(torch.rand(shape) + 0.1)
     if dropout:
         tensors += [torch.empty(rows, width).bernoulli_(0.7).div_(0.7) for width in network.dropout_widths]
     return tensors
@@ -55,11 +60,12 @@ def batch(network: Network, rows: int, weighted: bool, dropout: bool) -> list[to
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("dropout", [False, True])
-def test_the_objective_is_the_loss_of_its_batch(weighted: bool, dropout: bool) -> None:
+@pytest.mark.parametrize("members", [1, 2])
+def test_the_objective_is_the_loss_of_its_batch(members: int, weighted: bool, dropout: bool) -> None:
     """It tells inputs, target, weight and masks apart."""
     numbers, categories = Feature("n"), Feature("c", "categorical", categories=(1, 2))
     signature = Signature((Input("x", (numbers,)), Input("text", (categories,))), "o", (0, 1))
-    network = TableNet(signature, (5, 4)).train()
+    network = TableNet(signature, (5, 4), members=members).train()
     tensors = batch(network, 9, weighted, dropout)
     found = Objective(network, 2, weighted)(*tensors)
     weight, masks = (tensors[3] if weighted else None), tuple(tensors[3 + weighted :])

@@ -1,5 +1,6 @@
 """The training loop, against a plain loop in torch."""
 
+import copy
 import itertools
 from collections import Counter
 from collections.abc import Callable
@@ -32,7 +33,9 @@ from edge_train import (
     table_defaults,
     train,
 )
+from edge_train.loop.division import divided
 from edge_train.loop.evaluation import mean_loss
+from edge_train.loop.held_out import Trained
 from edge_train.loop.optimizers import SGD
 from edge_train.loop.settings import EXAMPLE_DEFAULTS
 
@@ -96,9 +99,9 @@ def test_what_a_run_says(example_run: TrainingRun) -> None:
     assert not run.model.training
     assert run.model.signature == data.signature
     assert run.model.data_sha256 == data.training_sha256
-    assert repr(run) == (
-        "TrainingRun(NeuralNet(binary_classification, 2 features, 21 parameters), weights of epoch 2,000 of 2,000)"
-    )
+    assert run.measured is run.final
+    assert run.final == Trained(run.model)
+    assert not run.validated
 
 
 def test_each_epoch_is_reported_and_the_random_state_is_left() -> None:
@@ -135,8 +138,17 @@ def test_weights_that_diverge_in_the_last_step_are_an_error(monkeypatch: pytest.
 
 
 def plain_batches(data: Dataset, settings: Settings) -> torch.Tensor:
-    """As the settings' words say, in torch's own, with neither recordings nor masks."""
+    """As the settings' words say, in torch's own, with neither recordings nor masks, and each member alone."""
     network = new_network(data, settings).train()
+    assert isinstance(network, TableNet)
+    members = [copy.deepcopy(network.subset(slice(place, place + 1))) for place in range(settings.members)]
+    learned = torch.from_numpy(divided(data, settings, settings.members, all_rows=False).learned)
+    for member, rows in zip(members, learned.T, strict=True):
+        plain_member(member, rows, data, settings)
+    return torch.cat([torch.cat(alike).flatten() for alike in zip(*(one.parameters() for one in members), strict=True)])
+
+
+def plain_member(network: TableNet, learned: torch.Tensor, data: Dataset, settings: Settings) -> None:
     tensors = [torch.from_numpy(data.train.inputs[tensor.name]) for tensor in data.signature.inputs]
     tensors.append(torch.from_numpy(data.train.target))
     rate, decay = settings.learning_rate, settings.weight_decay
@@ -153,14 +165,15 @@ def plain_batches(data: Dataset, settings: Settings) -> torch.Tensor:
     )
     for epoch in range(settings.epochs):
         random = torch.Generator().manual_seed(settings.seed * 1_000_003 + epoch)
-        order = torch.randperm(len(data.train), generator=random)
-        for start in range(0, len(order), size):
-            *inputs, target = [tensor[order[start : start + size]] for tensor in tensors]
+        for batch in torch.split(torch.randperm(len(data.train), generator=random), size):
+            own = batch[learned[batch]]
+            *inputs, target = [tensor[own] for tensor in tensors]
             optimizer.zero_grad()
-            network.loss(network.prepare(tuple(inputs)), target, None, ()).backward()  # type: ignore[no-untyped-call]
+            loss = network.loss(network.prepare(tuple(inputs)), target, None, ())
+            # As if all batches had as many of the rows that it learns from.
+            torch.autograd.backward(loss * len(own) / (len(batch) * learned.float().mean()))
             optimizer.step()
             schedule.step()
-    return nn.utils.parameters_to_vector(network.parameters())
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
@@ -170,6 +183,7 @@ def plain_batches(data: Dataset, settings: Settings) -> torch.Tensor:
         # Batches of one size, whose step is recorded once.
         replace(QUICK, schedule="cosine", hidden=(8, 4), epochs=3, batch_size=60),
         replace(QUICK, optimizer="adamw", learning_rate=1e-3, weight_decay=0.1, smoothing=0.1, epochs=3, batch_size=60),
+        replace(QUICK, members=3, validation=0.2, weight_decay=0.1, smoothing=0.1, batch_size=60),
         pytest.param(QUICK, marks=pytest.mark.slow),
         pytest.param(replace(QUICK, weight_decay=0.1, smoothing=0.1), marks=pytest.mark.slow),
         pytest.param(
@@ -179,8 +193,12 @@ def plain_batches(data: Dataset, settings: Settings) -> torch.Tensor:
     ],
 )
 def test_batches_schedule_and_optimizers_are_torchs(made_table: Table, task: str, settings: Settings) -> None:
-    data = made_table(task=task, validation=0)
-    torch.testing.assert_close(weights(train(data, settings)), plain_batches(data, settings), rtol=1e-5, atol=1e-6)
+    data = made_table(task=task)
+    run = train(data, settings)
+    if run.final.sharpness is not None:
+        assert isinstance(run.model, TableNet)
+        run.model.sharpen(1 / run.final.sharpness)
+    torch.testing.assert_close(weights(run), plain_batches(data, settings), rtol=1e-5, atol=1e-6)
 
 
 def test_the_learning_rate_is_half_a_cosine() -> None:
@@ -200,35 +218,6 @@ def test_the_learning_rate_is_half_a_cosine() -> None:
     torch.testing.assert_close(lengths / lengths[0], expected.double(), rtol=0.02, atol=0.01)
 
 
-def test_the_best_epoch_is_taken(made_table: Table) -> None:
-    data = made_table(120)
-    settings = Settings((64, 64), optimizer="adamw", learning_rate=3e-3, batch_size=16, epochs=200, patience=7)
-    run = train(data, settings)
-    assert data.validation is not None
-    losses = dict(run.evaluations)
-    del losses[0]
-    assert run.epoch == min(losses, key=losses.__getitem__)
-    assert len(run.losses) == run.epoch + 7 < 200
-    assert mean_loss(run.model, data.validation) == losses[run.epoch]
-    shorter = train(data, replace(settings, epochs=run.epoch, patience=None))
-    assert torch.equal(weights(run), weights(shorter))
-
-
-def test_without_patience_the_last_epoch_is_taken(made_table: Table) -> None:
-    run = train(made_table(120), replace(QUICK, epochs=7))
-    assert run.epoch == len(run.losses) == 7
-    assert len(run.evaluations) == 8
-
-
-def test_the_test_rows_never_tell_when_to_stop(made_table: Table) -> None:
-    data = made_table(60, validation=0)
-    settings = replace(QUICK, epochs=103, learning_rate=1e-9, batch_size=None)
-    patient, without = train(data, replace(settings, patience=1)), train(data, settings)
-    assert patient.epoch == len(patient.losses) == 103
-    assert [epoch for epoch, _ in patient.evaluations] == [0, 100, 103]
-    assert torch.equal(weights(patient), weights(without))
-
-
 @pytest.mark.parametrize("task", ["binary", pytest.param("multiclass", marks=pytest.mark.slow), "regression"])
 def test_a_table_is_learned(made_table: Table, task: str) -> None:
     data = made_table(1500, task=task)
@@ -240,7 +229,7 @@ def test_a_table_is_learned(made_table: Table, task: str) -> None:
 
 
 def test_balanced_weights_help_a_rare_class(made_table: Table) -> None:
-    data = made_table(2000, rare=0.03)
+    data = made_table(4000, rare=0.03)
     settings = replace(table_defaults(len(data.train)), epochs=12)
     assert data.test is not None
     recalls = []
@@ -253,7 +242,7 @@ def test_balanced_weights_help_a_rare_class(made_table: Table) -> None:
 
 def test_the_same_arguments_give_the_same_weights(made_table: Table) -> None:
     data = made_table(100)
-    settings = replace(table_defaults(len(data.train)), epochs=2, hidden=(16,), batch_size=34)
+    settings = replace(table_defaults(len(data.train)), epochs=3, hidden=(16,), batch_size=34)
     first = weights(train(data, settings))
     assert torch.equal(weights(train(made_table(100), settings)), first)
     for other in (
@@ -261,18 +250,28 @@ def test_the_same_arguments_give_the_same_weights(made_table: Table) -> None:
         replace(settings, dropout=0.1),
         replace(settings, smoothing=0.0),
         replace(settings, weight_decay=0.0),
+        replace(settings, learning_rate=4e-3),
         replace(settings, schedule="constant"),
         replace(settings, balanced=True),
+        replace(settings, members=4),
+        replace(settings, validation=0.1),
     ):
-        assert not torch.equal(weights(train(data, other)), first)
+        found = weights(train(data, other))
+        assert len(found) != len(first) or not torch.equal(found, first)
 
 
 def test_which_network_suits(made_table: Table) -> None:
     data = four_blobs(0)
     assert isinstance(new_network(data, EXAMPLE_DEFAULTS), NeuralNet)
     assert isinstance(new_network(data, replace(EXAMPLE_DEFAULTS, hidden=(5, 5))), TableNet)
-    assert isinstance(new_network(data, replace(EXAMPLE_DEFAULTS, dropout=0.1)), TableNet)
-    assert isinstance(new_network(made_table(), EXAMPLE_DEFAULTS), TableNet)
+    for choices in ({"dropout": 0.1}, {"members": 2}, {"validation": 0.1}):
+        assert isinstance(new_network(data, replace(EXAMPLE_DEFAULTS, **choices)), TableNet)
+    network = new_network(made_table(), replace(EXAMPLE_DEFAULTS, members=3))
+    assert isinstance(network, TableNet)
+    assert network.numeric is not None
+    assert network.numeric.bins is not None
+    # Of the number and of the noise.
+    assert (network.members, network.numeric.bins.column.tolist()) == (3, [0] * 16 + [1] * 16)
     (inputs,) = data.signature.inputs
     nullable = replace(inputs, features=(Feature("x1", missing=0.0), Feature("x2")))
     signature = replace(data.signature, inputs=(nullable,))

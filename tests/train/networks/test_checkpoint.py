@@ -18,6 +18,8 @@ from edge_train import CheckpointError, NeuralNet, TableNet, four_blobs, load_ch
 from edge_train.loop.settings import EXAMPLE_DEFAULTS
 from edge_train.networks.date_columns import PARTS, varying
 from edge_train.networks.neural_net import network_signature
+from edge_train.networks.numeric_columns import NumericColumns
+from edge_train.networks.piecewise_linear import bin_columns
 
 KEYS = ["linear_1.weight", "linear_1.bias", "linear_2.weight", "linear_2.bias"]
 
@@ -44,7 +46,12 @@ def test_a_plain_state_dict(path: Path) -> None:
         assert torch.equal(other(torch.ones(3, 2)), model(torch.ones(3, 2)))
 
 
-def table_model(task: Any = "binary_classification", labels: tuple[Any, ...] = ("no", "yes")) -> TableNet:
+def table_model(
+    task: Any = "binary_classification",
+    labels: tuple[Any, ...] = ("no", "yes"),
+    members: int = 1,
+    with_bins: bool = False,
+) -> TableNet:
     torch.manual_seed(1)
     numbers = (Feature("height", missing=0.2), Feature("width", missing=0.0))
     categorical = (
@@ -52,9 +59,10 @@ def table_model(task: Any = "binary_classification", labels: tuple[Any, ...] = (
         Feature("code", "categorical", missing=0.0, categories=(1, 5)),
     )
     inputs = (Input("x", numbers), Input("text", categorical))
-    model = TableNet(Signature(inputs, "y", labels, task, columns=("city", "height", "width", "code")), (7, 3))
+    signature = Signature(inputs, "y", labels, task, columns=("city", "height", "width", "code"))
     random = np.random.default_rng(0)
     x = random.normal(5, 3, (50, 2)).astype(np.float32)
+    model = TableNet(signature, (7, 3), members=members, bins=bin_columns(x) if with_bins else None)
     target = random.integers(0, len(labels), 50) if labels else random.normal(50, 9, 50).astype(np.float32)
     model.fit({"x": x, "text": random.integers(2, 4, (50, 2))}, target)
     model.data_sha256 = "abc"
@@ -72,14 +80,21 @@ def test_round_trip(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("task", "labels"),
-    [("binary_classification", (False, True)), ("multiclass_classification", (1, 2, 3)), ("regression", ())],
+    ("task", "labels", "members", "with_bins"),
+    [
+        ("binary_classification", (False, True), 1, False),
+        ("binary_classification", (False, True), 4, True),
+        ("multiclass_classification", (1, 2, 3), 2, False),
+        ("regression", (), 1, True),
+    ],
 )
-def test_round_trip_of_a_table(path: Path, task: str, labels: tuple[Any, ...]) -> None:
-    model = table_model(task, labels)
+def test_round_trip_of_a_table(path: Path, task: str, labels: tuple[Any, ...], members: int, with_bins: bool) -> None:
+    model = table_model(task, labels, members, with_bins)
     save_checkpoint(model, path)
     again = load_checkpoint(path)
     assert isinstance(again, TableNet)
+    assert isinstance(again.numeric, NumericColumns)
+    assert (again.members, again.numeric.bins is not None) == (members, with_bins)
     assert (again.signature, again.data_sha256, again.training) == (model.signature, "abc", False)
     x, text = torch.randn(10, 2), torch.randint(0, 4, (10, 2))
     x[3, 0] = torch.nan
@@ -134,14 +149,35 @@ def test_a_damaged_table_model(path: Path) -> None:
         ("numeric.standard_deviation", torch.zeros(2), "is not positive"),
         ("numeric.mean", torch.zeros(3), "does not fit its network"),
         ("layers.1.weight", torch.zeros(3, 8), "does not fit its network"),
+        ("layers.1.weight", torch.zeros(2, 7, 3), "does not fit its network"),
+        ("layers.0.weight", torch.zeros(7), "does not fit its network"),
+        ("layers.0.weight", torch.zeros(()), "does not fit its network"),
+        ("layers.2.bias", torch.zeros(2, 1), "does not fit its network"),
         ("embeddings.0.weight", torch.zeros(9, 5), "does not fit its network"),
+        ("embeddings.0.weight", torch.zeros(2, 31, 10), "does not fit its network"),
         ("layers.0.bias", torch.full((7,), torch.inf), "has NaN or infinity in it"),
+        ("numeric.bins.column", torch.zeros(32), r"numeric.bins.column is torch.float32, not torch.int64"),
+        ("numeric.bins.column", torch.zeros(3, dtype=torch.int64), "does not fit its network"),
+        ("numeric.bins.column", torch.zeros((), dtype=torch.int64), "does not fit its network"),
+        ("numeric.bins.column", torch.full((32,), 2), "does not fit its network"),
+        ("numeric.bins.column", torch.full((32,), -1), "does not fit its network"),
+        ("numeric.bins.slope", torch.full((32,), torch.nan), "has NaN or infinity in it"),
     ):
-        content = table_model().state_dict()
+        content = table_model(with_bins=True).state_dict()
         content[key] = value
         torch.save(content, path)
         with pytest.raises(CheckpointError, match=message):
             load_checkpoint(path)
+
+
+def test_a_network_without_members(path: Path) -> None:
+    content = table_model(members=2).state_dict()
+    for key in list(content):
+        if key.startswith("layers.") or key == "embeddings.0.weight":
+            content[key] = content[key][:0]
+    torch.save(content, path)
+    with pytest.raises(CheckpointError, match="does not fit its network"):
+        load_checkpoint(path)
 
 
 def test_small_deviations_are_loaded(path: Path) -> None:
@@ -198,75 +234,6 @@ def test_a_model_can_be_copied_and_pickled() -> None:
         assert metadata(again) == metadata(model)
 
 
-def state(**changes: Any) -> dict[str, Any]:
-    return {**PlainNet(2, 5).state_dict(), **changes}
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (nn.Linear(2, 1).state_dict(), "is not the state_dict of a NeuralNet"),
-        ({}, "but has nothing"),
-        ({"epoch": 5, "model": PlainNet(2, 5).state_dict()}, "but has epoch, model"),
-        ([1, 2], "does not hold a state_dict"),
-        (torch.ones(3), "does not hold a state_dict"),
-        (PlainNet(2, 5), "running code that is in it; save a state_dict with torch.save\\(model.state_dict\\(\\)"),
-        (PlainNet(2, 5).double().state_dict(), "linear_1.weight is torch.float64, not torch.float32"),
-        (state(**{"linear_1.bias": 5}), "linear_1.bias is int"),
-        (state(**{"linear_1.bias": torch.full((5,), torch.nan)}), "linear_1.bias has NaN"),
-        (state(**{"linear_2.weight": torch.ones(2, 5)}), "the weights have the shapes"),
-        (state(**{"linear_1.weight": torch.ones(5)}), "the weights have the shapes"),
-        (state(**{"linear_2.weight": torch.ones(1, 4)}), "does not fit its network"),
-        (state(**{"more": torch.ones(2)}), "but has linear_1.bias"),
-        (state(**{"linear_1.weight": torch.ones(5, 2).to_sparse()}), "sparse or meta"),
-        (state(**{"linear_1.weight": torch.empty(0, 2)}), "the weights have the shapes"),
-    ],
-)
-def test_not_a_checkpoint(path: Path, content: Any, message: str) -> None:
-    torch.save(content, path)
-    with pytest.raises(CheckpointError, match=message):
-        load_checkpoint(path)
-
-
-@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 not a zip", b"\x80\x04K\x05."])
-def test_not_even_torchs(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"model\.pt"):
-        load_checkpoint(path)
-
-
-def test_truncated(path: Path) -> None:
-    save_checkpoint(named_model(), path)
-    content = path.read_bytes()
-    for length in range(0, len(content), 97):
-        path.write_bytes(content[:length])
-        with pytest.raises(CheckpointError):
-            load_checkpoint(path)
-
-
-def test_missing_or_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="no such file"):
-        load_checkpoint(tmp_path / "nowhere.pt")
-    with pytest.raises(CheckpointError, match="cannot be read"):
-        load_checkpoint(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("signature", "message"),
-    [
-        ({"schema_version": 99}, "schema version 99"),
-        ("damaged", "the signature is damaged"),
-        (network_signature((Feature("only one"),), (0, 1)).to_dict(), "has 1 features, but its weights take 2"),
-    ],
-)
-def test_bad_signature(path: Path, signature: Any, message: str) -> None:
-    content: Any = NeuralNet(2, 5).state_dict()
-    content._metadata[""]["edge_predict"] = signature
-    torch.save(content, path)
-    with pytest.raises(CheckpointError, match=message):
-        load_checkpoint(path)
-
-
 def test_the_keys_of_a_table_net() -> None:
     """Exporters and other code may rely on them."""
     assert list(table_model("regression", ()).state_dict()) == [
@@ -284,6 +251,8 @@ def test_the_keys_of_a_table_net() -> None:
         "layers.2.weight",
         "layers.2.bias",
     ]
+    bins = [f"numeric.bins.{name}" for name in ("column", "lower", "slope", "mean")]
+    assert [key for key in table_model(with_bins=True).state_dict() if "bins" in key] == bins
 
 
 def test_loading_needs_nothing_but_torch_and_numpy(path: Path) -> None:

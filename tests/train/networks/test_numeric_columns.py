@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from edge_runtime import Feature
 from edge_train.networks.numeric_columns import NumericColumns, quartiles
+from edge_train.networks.piecewise_linear import PiecewiseLinear, bin_columns
 
 NUMERIC = (
     Feature("never missing", missing=0.0),
@@ -84,6 +85,34 @@ def test_numbers_that_hardly_vary() -> None:
     numbers.fit(x)
     assert numbers.standard_deviation.tolist() == [1, 1, 1, 1]
     assert numbers(torch.from_numpy(x))[:, 3].tolist() == pytest.approx([-1, 1], abs=0.01)
+
+
+def test_bins_stand_behind_the_other_columns_and_a_missing_value_is_the_mean_there_too() -> None:
+    x = rows(500)
+    plain, numbers = NumericColumns(NUMERIC), NumericColumns(NUMERIC, bin_columns(x))
+    for columns in (plain, numbers):
+        columns.fit(x)
+    assert (plain.width, numbers.width) == (4, 4 + 16 + 16)
+    found = numbers(torch.from_numpy(x))
+    assert torch.equal(found[:, :4], plain(torch.from_numpy(x)))
+    encoding = PiecewiseLinear(bin_columns(x))
+    encoding.fit(x, numbers.mean.numpy())
+    known = np.where(np.isnan(x), numbers.mean, x).astype(np.float32)
+    assert torch.equal(found[:, 4:], encoding(torch.from_numpy(known)))
+    missing = torch.tensor([[torch.nan, torch.nan, torch.nan]])
+    mean = torch.where(missing.isnan(), numbers.mean, missing)
+    assert torch.equal(numbers(missing)[:, 4:], numbers(mean)[:, 4:])
+    np.testing.assert_allclose(found[:, 4:].double().mean(0), 0, atol=1e-6)
+
+
+def test_without_a_bin_there_is_no_encoding() -> None:
+    x = rows(500)[:, [2, 2]]
+    features = (NUMERIC[2], Feature("other flag", "boolean", missing=0.0))
+    numbers = NumericColumns(features, bin_columns(x))
+    numbers.fit(x)
+    assert numbers.bins is None
+    assert numbers.width == numbers(torch.from_numpy(x)).shape[1] == 2
+    assert [*numbers.state_dict()] == ["mean", "standard_deviation"]
 
 
 @given(st.lists(st.floats(-(2.0**100), 2.0**100, width=32), min_size=1, max_size=30))

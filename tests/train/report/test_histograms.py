@@ -38,7 +38,7 @@ def test_columns_of_every_kind() -> None:
         Column("city", "categorical", np.array([-1, 0, 1, 1] * 25, np.int32), ("a", "b")),
         Column("day", "date", np.array([np.iinfo(np.int64).min, *range(rows - 1)], np.int64)),
     ]
-    data = split(columns, find_target(pa.table({"y": [0.5, 1.5] * 50}), "y", "t.csv"), 0, test=False, validation=0)
+    data = split(columns, find_target(pa.table({"y": [0.5, 1.5] * 50}), "y", "t.csv"), 0, test=False)
     found = histograms(data)
     assert sum(found["number"]) == rows - 1
     assert found["flag"] == (25, 50)

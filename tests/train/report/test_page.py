@@ -27,6 +27,7 @@ from edge_train import (
 from edge_train.cli.summary import described
 from edge_train.dataset import TableDescription
 from edge_train.importance import permutation_importance
+from edge_train.loop.held_out import Trained
 from edge_train.report.page import bars, write_report
 
 HOSTILE = "</style><script>hacked = 1</script> & $x^2 \u202e مبيعات " + "long" * 60
@@ -57,7 +58,8 @@ def report(data: Dataset, **more: Any) -> str:
         "importance": None if importance is None else asdict(importance),
         **more,
     }
-    run = TrainingRun(network, [0.8, 0.7, 0.6], [(0, 0.8), (2, 0.7), (3, 0.71)], 2)
+    trained = Trained(network)
+    run = TrainingRun(trained, trained, [0.8, 0.7, 0.6], [(0, 0.8), (2, 0.7), (3, 0.71)], 2, validated=True)
     return write_report(data, settings, run, document)
 
 
@@ -72,14 +74,17 @@ def test_everything_on_a_table() -> None:
     html = report(data, new={"deep": [{"of": 0.5}, {"of": None}], "list": [1, 2]})
     page = Page(html)
     assert page.text.startswith("Training on t.csv")
-    assert "Binary classification of y , 2 classes. 272 rows to train, 48 to validate, 80 to test" in page.text
+    assert "Binary classification of y , 2 classes. 320 rows to train, 80 to test" in page.text
     assert "403 rows of 6 columns. Dropped 3 rows." in page.text
     assert "always dropped the same value in every row" in page.text
     assert re.search(r"day date 31.12.2024 \(day first\) none 2024-12-31 to 2025-02-01", page.text)
     assert re.search(r"zip categorical leading zeros none", page.text)
-    assert "no 136 24 40 50.0%" in page.text
-    assert "The weights are those after epoch 2 of 3, where the loss on the validation rows was smallest" in page.text
-    for setting in ("hidden 128, 64", "learning rate 0.001", "balanced no", "seed 0"):
+    assert "no 160 40 50.0%" in page.text
+    assert (
+        "The weights are those after epoch 2 of 3, where the loss on the rows that the members hold out was smallest"
+        in page.text
+    )
+    for setting in ("hidden 64, 32", "members 5", "learning rate 0.002", "balanced no", "seed 0"):
         assert setting in page.text
     for measured in ("accuracy", "balanced accuracy", "ROC AUC", "log loss"):
         assert measured in page.text

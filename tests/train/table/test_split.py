@@ -14,6 +14,7 @@ from edge_train import Dataset, TableError, find_columns, find_target, split
 from edge_train.dataset import Part
 from edge_train.table import split as split_module
 from edge_train.table.columns import Column
+from edge_train.table.target import Target
 
 
 def dataset(table: dict[str, Any], seed: int = 0, kind: Any = None, **options: Any) -> Dataset:
@@ -24,15 +25,14 @@ def dataset(table: dict[str, Any], seed: int = 0, kind: Any = None, **options: A
 
 
 def parts(data: Dataset) -> list[Part]:
-    return [part for part in (data.train, data.validation, data.test) if part is not None]
+    return [part for part in (data.train, data.test) if part is not None]
 
 
-@pytest.mark.parametrize("validation", [0, 0.15, 0.5])
-def test_split_keeps_every_row_once_and_every_class_in_every_part(validation: float) -> None:
+def test_split_keeps_every_row_once_and_every_class_in_every_part() -> None:
     rows = ["no"] * 60 + ["yes"] * 30 + ["perhaps"] * 3
-    data = dataset({"number": [row + 0.5 for row in range(93)], "y": rows}, validation=validation)
+    data = dataset({"number": [row + 0.5 for row in range(93)], "y": rows})
     found = parts(data)
-    assert len(found) == (3 if validation else 2)
+    assert len(found) == 2
     numbers = np.concatenate([part.inputs["x"][:, 0] for part in found]).tolist()
     assert sorted(numbers) == [row + 0.5 for row in range(93)]
     for part in found:
@@ -44,13 +44,13 @@ def test_split_keeps_every_row_once_and_every_class_in_every_part(validation: fl
 
 def test_regression_is_split_too() -> None:
     data = dataset({"number": [row + 0.5 for row in range(100)], "y": [row / 7 for row in range(100)]})
-    assert [len(part) for part in parts(data)] == [68, 12, 20]
+    assert [len(part) for part in parts(data)] == [80, 20]
     for part in parts(data):
         np.testing.assert_allclose(part.target, (part.inputs["x"][:, 0] - 0.5) / 7, rtol=1e-6)
 
 
 def test_without_test_rows() -> None:
-    assert dataset({"a": list(range(20)), "y": [0, 1] * 10}, test=False, validation=0).test is None
+    assert dataset({"a": list(range(20)), "y": [0, 1] * 10}, test=False).test is None
 
 
 def test_another_seed_another_split() -> None:
@@ -105,7 +105,7 @@ def categories_and_unknown(rows_of_each: list[int], seed: int = 0) -> tuple[int,
     table = {"name": names, "y": [0, 1] * (len(names) // 2)}
     columns = find_columns(pa.table(table).drop_columns(["y"]), "t.csv", categorical=["name"])
     target = find_target(pa.table(table), "y", "t.csv", None)
-    data = split([column for column in columns if isinstance(column, Column)], target, seed, test=False, validation=0)
+    data = split([column for column in columns if isinstance(column, Column)], target, seed, test=False)
     codes = data.train.inputs["text"][:, 0]
     return len(data.signature.features[0].categories), int((codes == UNKNOWN).sum()), len(codes)
 
@@ -154,6 +154,31 @@ def test_baselines_are_typical_of_the_training_rows() -> None:
     assert Signature.from_json(data.signature.to_json()) == data.signature
 
 
+def test_the_signature_may_know_the_test_rows_too() -> None:
+    """The same rows are in the same parts, and those to test have codes for all of their categories."""
+    rows = 200
+    random = np.random.default_rng(0)
+    table: dict[str, Any] = {
+        "city": [f"city {number}" for number in random.integers(0, 90, rows)],
+        "number": np.arange(rows) + 0.5,
+        "sparse": [None if row % 3 else float(row) for row in range(rows)],
+        "y": [0, 1] * (rows // 2),
+    }
+    known, alone = dataset(table, known_from_all=True), dataset(table)
+    city, number, sparse = known.signature.features
+    assert city.categories == tuple(sorted(set(table["city"])))
+    assert set(city.categories) > set(alone.signature.features[0].categories)
+    assert (number.minimum, number.maximum) == (0.5, rows - 0.5)
+    assert sparse.missing == pytest.approx(133 / 200)
+    assert known.test is not None
+    for part, other in zip(parts(known), parts(alone), strict=True):
+        assert np.array_equal(part.inputs["x"], other.inputs["x"], equal_nan=True)
+        assert np.array_equal(part.target, other.target)
+        cities = np.array([[table["city"][int(row)]] for row in part.inputs["x"][:, 0]], np.object_)
+        assert (encode(cities, [city]) == part.inputs["text"]).all()
+        assert not (part.inputs["text"] == UNKNOWN).any()
+
+
 def test_missing_categories_have_a_code_of_their_own() -> None:
     data = dataset({"c": ["u", None, "v", ""] * 20, "y": [0, 0, 1, 1] * 20})
     (feature,) = data.signature.features
@@ -176,8 +201,11 @@ def test_ranges_are_the_shortest_decimals() -> None:
 @pytest.mark.parametrize(
     ("table", "options", "message"),
     [
-        ({"a": [1, 2, 3, 4], "y": ["u", "u", "u", "v"]}, {}, "y: the class v has too few rows"),
-        ({"a": range(8), "y": ["u", "u", "u", "v"] * 2}, {}, "y: the class v has too few rows"),
+        (
+            {"a": [1, 2, 3, 4], "y": ["u", "u", "u", "v"]},
+            {},
+            "the class v has too few rows; a row to train and one to test",
+        ),
         ({"a": [1, 2], "y": [1, 2]}, {}, "y: the class 1 has too few rows"),
         ({"y": [0, 1] * 10}, {}, "no column is left"),
         ({"a": [5] * 20, "y": [0, 1] * 10}, {}, "no column is left"),
@@ -188,12 +216,12 @@ def test_too_little(table: Any, options: Any, message: str) -> None:
         dataset({name: list(values) for name, values in table.items()}, **options)
 
 
-def test_a_row_to_train_remains_with_any_fraction() -> None:
-    data = dataset({"a": list(range(6)), "y": [0, 1] * 3}, validation=0.9)
-    assert [len(part) for part in parts(data)] == [2, 2, 2]
+def test_a_row_to_train_and_one_to_test_are_enough() -> None:
+    data = dataset({"a": list(range(8)), "y": ["u", "u", "u", "v"] * 2})
+    assert [np.bincount(part.target.astype(int)).tolist() for part in parts(data)] == [[5, 1], [1, 1]]
 
 
-@pytest.mark.parametrize("rows", [6, 7, 9])
+@pytest.mark.parametrize("rows", [4, 6, 7, 9])
 def test_tiny_tables_can_be_split(rows: int) -> None:
     data = dataset({"a": list(range(rows)), "y": [row % 2 for row in range(rows)]})
     for part in parts(data):
@@ -219,7 +247,13 @@ def test_a_column_without_a_value_in_the_training_rows_is_dropped() -> None:
 
 def test_a_regression_with_too_few_rows() -> None:
     with pytest.raises(TableError, match=r"^the column y has too few rows; .*: add rows$"):
-        dataset({"a": [1, 2], "y": [1.5, 2.5]}, kind="regression")
+        split(
+            [Column("a", "numeric", np.ones(1, np.float32))],
+            Target("y", "regression", np.ones(1, np.float32), np.arange(1), ()),
+            0,
+        )
+    data = dataset({"a": [1, 2], "y": [1.5, 2.5]}, kind="regression")
+    assert [len(part) for part in parts(data)] == [1, 1]
 
 
 def test_dates_are_an_input_of_their_own() -> None:

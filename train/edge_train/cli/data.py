@@ -17,6 +17,7 @@ from edge_train.cli.summary import column_lines, described, dropped_lines, size_
 from edge_train.dataset import Dataset, TableDescription
 from edge_train.errors import TableError
 from edge_train.loop import torchrun
+from edge_train.loop.settings import learns_all_rows
 from edge_train.table.columns import Column, DroppedColumn, find_columns, no_such_column
 from edge_train.table.files import read_table
 from edge_train.table.target import Target, TargetKind, find_target
@@ -68,13 +69,12 @@ def example_dataset(seed: int) -> Dataset:
     return dataset
 
 
-def table_dataset(options: TableOptions, seed: int, validation: float | None = None) -> Dataset:
+def table_dataset(options: TableOptions, seed: int) -> Dataset:
     """The rows of a table; prints what was found in its columns.
 
     Args:
         options: the table and its columns.
         seed: the seed of the split.
-        validation: the fraction of the rows to validate, see `split`; None for its default.
 
     Raises:
         TableError: the table or an option is wrong.
@@ -101,9 +101,9 @@ def table_dataset(options: TableOptions, seed: int, validation: float | None = N
         )
     described_columns = tuple(map(described, found))
     _print(*column_lines(described_columns), target_line(target))
-    from edge_train.table.split import VALIDATION_FRACTION, split  # scikit-learn takes a second to import
+    from edge_train.table.split import split  # scikit-learn takes a second to import
 
-    dataset = split(columns, target, seed, validation=VALIDATION_FRACTION if validation is None else validation)
+    dataset = split(columns, target, seed, known_from_all=learns_all_rows(len(target.rows)))
     dropped = dropped_lines(dataset, columns, target, rows)
     _print(*dropped, size_line(dataset))
     return replace(

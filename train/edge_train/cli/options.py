@@ -75,7 +75,11 @@ def train(
     ] = 0,
     hidden: Annotated[
         str | None,
-        typer.Option(metavar="N,N,...", help="Units of each hidden layer: 128,64 for a table, 5 for the example."),
+        typer.Option(metavar="N,N,...", help="Units of each hidden layer: 64,32 for a table, 5 for the example."),
+    ] = None,
+    members: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, max=64, help="Networks to average: 5 for a table; 1 is the smallest file."),
     ] = None,
     dropout: Annotated[
         float | None,
@@ -87,7 +91,7 @@ def train(
         Optimizer | None, typer.Option(help="Optimizer: adamw for a table, sgd for the example.")
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(metavar="RATE", help="Learning rate: 0.001 with adamw, 0.03 with sgd.")
+        float | None, typer.Option(metavar="RATE", help="Learning rate: 0.002 with adamw, 0.03 with sgd.")
     ] = None,
     weight_decay: Annotated[
         float | None, typer.Option(metavar="NUMBER", min=0, help="Weight decay: 0.05 with adamw, 0 with sgd.")
@@ -104,7 +108,7 @@ def train(
     ] = None,
     schedule: Annotated[
         Schedule | None,
-        typer.Option(help="How the learning rate changes: cosine for a table, constant for the example."),
+        typer.Option(help="How the learning rate changes: anneal for a table, constant for the example."),
     ] = None,
     validation: Annotated[
         float | None,
@@ -112,12 +116,12 @@ def train(
             metavar="FRACTION",
             min=0,
             max=0.9,
-            help="Fraction of the training rows that tell when to stop, 0.15; 0 for none.",
+            help="Fraction of the rows that each member holds out, 0.2; they tell when to stop. 0 for none.",
         ),
     ] = None,
     patience: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Epochs without a smaller validation loss until training stops, 40."),
+        typer.Option(metavar="N", min=1, help="Epochs without a smaller validation loss until annealing begins, 16."),
     ] = None,
     device: Annotated[
         str, typer.Option(metavar="DEVICE", help="cpu, cuda, cuda:N, or auto: CUDA for large tables.")
@@ -144,17 +148,14 @@ def train(
         "--decimal": decimal,
         "--encoding": encoding,
         "--class-weight": class_weight,
+        "--members": members,
         "--dropout": dropout,
         "--validation": validation,
         "--patience": patience,
         "--limit": limit,
     }
     _check_table(table, target, for_tables)
-    fractions = {"--dropout": dropout, "--weight-decay": weight_decay, "--validation": validation}
-    if bad := [option for option, value in fractions.items() if value is not None and not math.isfinite(value)]:
-        raise shell.UsageError(f"{bad[0]} must be a finite number")
-    if learning_rate is not None and not 0 < learning_rate <= FLOAT32_MAX:
-        raise shell.UsageError("--learning-rate must be a positive number that float32 holds")
+    _check_numbers({"--dropout": dropout, "--weight-decay": weight_decay, "--validation": validation}, learning_rate)
     if resume and checkpoint is None:
         raise shell.UsageError("--resume needs --checkpoint FOLDER, where the progress of the run is")
     if patience is not None and validation == 0:
@@ -165,6 +166,8 @@ def train(
         raise UnknownDevice(f"unknown device {device!r}; use auto, cpu, cuda or cuda:N")
     choices = {
         "hidden": None if hidden is None else _widths(hidden, is_example=table is None),
+        "members": members,
+        "validation": validation,
         "dropout": dropout,
         "optimizer": optimizer,
         "learning_rate": learning_rate,
@@ -186,7 +189,7 @@ def train(
         dataset, defaults = example_dataset(seed), EXAMPLE_DEFAULTS
     else:
         columns = (numeric or (), categorical or (), date or (), date_order, drop or (), *reading)
-        dataset = table_dataset(TableOptions(table, target, task, class_weight, *columns), seed, validation)
+        dataset = table_dataset(TableOptions(table, target, task, class_weight, *columns), seed)
         defaults = table_defaults(len(dataset.train))
     from edge_train.cli.run import run
 
@@ -199,6 +202,14 @@ def _check_table(table: Path | None, target: str | None, for_tables: Mapping[str
         raise shell.UsageError(f"which column of {table} is to be predicted? Name it with --target COLUMN")
     if table is None and (given := [option for option, value in for_tables.items() if value is not None]):
         raise shell.UsageError(f"{given[0]} needs a TABLE")
+
+
+def _check_numbers(fractions: Mapping[str, float | None], learning_rate: float | None) -> None:
+    """Refuse what typer takes for numbers and training cannot use."""
+    if bad := [option for option, value in fractions.items() if value is not None and not math.isfinite(value)]:
+        raise shell.UsageError(f"{bad[0]} must be a finite number")
+    if learning_rate is not None and not 0 < learning_rate <= FLOAT32_MAX:
+        raise shell.UsageError("--learning-rate must be a positive number that float32 holds")
 
 
 def _widths(hidden: str, is_example: bool) -> tuple[int, ...]:

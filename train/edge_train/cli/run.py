@@ -20,11 +20,14 @@ from edge_train.importance import importance_line, permutation_importance
 from edge_train.loop import torchrun
 from edge_train.loop.distributed import ProcessGroup, join_torchrun_group
 from edge_train.loop.evaluation import mean_loss
+from edge_train.loop.held_out import Trained
+from edge_train.loop.new_network import new_network
 from edge_train.loop.progress import Checkpointer
-from edge_train.loop.settings import Settings
-from edge_train.loop.train import REPORT_EVERY, TrainingRun, new_network, train
-from edge_train.metrics import answers, as_text, measure
-from edge_train.networks.base import Network
+from edge_train.loop.settings import Settings, learns_all_rows
+from edge_train.loop.train import REPORT_EVERY, train
+from edge_train.loop.training_run import TrainingRun
+from edge_train.metrics import as_text, measure
+from edge_train.networks.answers import answers
 from edge_train.networks.checkpoint import checkpoint_bytes
 
 # From so many values in the training rows on, `auto` takes a GPU: with fewer, starting it takes longer than training.
@@ -57,7 +60,8 @@ def run(
         checkpointer = None if outputs.checkpoint is None else Checkpointer(outputs.checkpoint, resume)
         trained = _train(dataset, settings, device, group, checkpointer, is_example)
         if group.leads:
-            _set_conformal(dataset, trained.model)
+            for one in (trained.measured, trained.final):
+                _set_conformal(one)
             measures = _measure(dataset, settings, trained, is_example)
             _write(dataset, settings, trained, measures, outputs)
 
@@ -103,8 +107,7 @@ def _train(
             if progress is None:
                 return
             if epoch % every == 0:
-                validation = dataset.validation is not None and evaluation is not None
-                shown = f"  validation loss {evaluation:.3f}" if validation else ""
+                shown = f"  validation loss {evaluation:.3f}" if settings.validation and evaluation is not None else ""
                 progress.write(f"epoch {epoch:>5}  training loss {loss:.3f}{shown}")
             progress.done = epoch + 1
 
@@ -114,6 +117,7 @@ def _train(
             dataset,
             settings,
             network=network,
+            all_rows=learns_all_rows(len(dataset.train) + len(dataset.test or ())),
             device=str(device),
             group=group,
             checkpointer=checkpointer,
@@ -121,16 +125,17 @@ def _train(
         )
 
 
-def _set_conformal(dataset: Dataset, network: Network) -> None:
-    """Let the network carry what intervals or prediction sets are made of, if enough rows validated it."""
-    if (part := dataset.validation) is not None:
-        scores = conformal_scores(network.signature, answers(network, part), part.target)
+def _set_conformal(trained: Trained) -> None:
+    """Let a network carry what intervals or prediction sets are made of, if its members held out enough rows."""
+    network, known = trained.network, trained.held_out
+    if known is not None:
+        scores = conformal_scores(network.signature, known.answers, known.target)
         network.signature = replace(network.signature, conformal=scores)
 
 
 def _measure(dataset: Dataset, settings: Settings, trained: TrainingRun, is_example: bool) -> dict[str, Any]:
     """What is found of the network on the test rows, as metrics.json has it; it is printed too."""
-    network, test = trained.model, dataset.test
+    network, test = trained.measured.network, dataset.test
     assert test is not None
     measures = measure(network, test)
     importance = permutation_importance(network, test, settings.seed)
@@ -152,7 +157,7 @@ def _write(
     dataset: Dataset, settings: Settings, trained: TrainingRun, measures: dict[str, Any], outputs: Outputs
 ) -> None:
     network = trained.model
-    parts = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    parts = {"train": dataset.train, "test": dataset.test}
     document = {
         "task": network.signature.task,
         "target_labels": list(network.signature.labels),

@@ -1,7 +1,7 @@
 """Rows as tensors: all of them, or in batches with dropout masks, which are made ahead of the steps."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -26,16 +26,26 @@ class Batches:
         inputs: the network's inputs for all rows, as they are in the table.
     """
 
-    def __init__(self, rows: Batch, network: Network, settings: Settings) -> None:
-        """Make batches of `rows`, as `part_tensors` returns them."""
+    def __init__(self, rows: Batch, network: Network, settings: Settings, learned: Tensor | None = None) -> None:
+        """Make batches of rows.
+
+        Args:
+            rows: as `part_tensors` returns them.
+            network: what prepares them.
+            settings: how to train.
+            learned: which member learns from which row, bool of shape (rows, members); by default all from all.
+        """
         count = len(network.signature.inputs)
         self.inputs, self._answers = tuple(rows[:count]), list(rows[count:])
         self._network, self._count = network, len(rows[0])
         self._device = rows[0].device
+        self._learned = learned
+        # The rows that a member learns from have the mean weight 1.
+        self._scale = None if learned is None else learned.float().mean(0).reciprocal()
         self._size = min(settings.batch_size or self._count, self._count)
         self._widths = network.dropout_widths if settings.dropout else ()
         self._dropout, self._seed = settings.dropout, settings.seed
-        self._whole = [*self._prepared(self.inputs), *self._answers] if self._size == self._count else None
+        self._whole = self._batch(slice(None)) if self._size == self._count else None
 
     def __len__(self) -> int:
         """How many batches an epoch has."""
@@ -70,18 +80,25 @@ class Batches:
 
     def _batches(self, rows: Tensor, masks: Masks) -> list[tuple[Batch, float]]:
         """The batches of the rows with these numbers."""
-        inputs = [values.index_select(0, rows) for values in self.inputs]
-        answers = [values.index_select(0, rows) for values in self._answers]
-        tensors = [*self._prepared(inputs), *answers, *masks.draw(len(rows), self._device)]
+        tensors = [*self._batch(rows), *masks.draw(len(rows), self._device)]
         batches = zip(*(torch.split(values, self._size) for values in tensors), strict=True)
         return [(batch, len(batch[0]) / self._count) for batch in batches]
 
-    def _prepared(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    def _batch(self, rows: Tensor | slice) -> list[Tensor]:
+        """What an `Objective` takes of some rows, without masks."""
         with torch.no_grad():
-            return self._network.prepare(tuple(inputs))
+            inputs = self._network.prepare(tuple(values[rows] for values in self.inputs))
+        answers = [values[rows] for values in self._answers]
+        if self._learned is not None and self._scale is not None:
+            target, *weight = answers
+            learned = self._learned[rows] * self._scale
+            answers = [target, learned * weight[0][:, None] if weight else learned]
+        return [*inputs, *answers]
 
 
-def part_tensors(part: Part, network: Network, balanced: bool, device: torch.device) -> list[Tensor]:
+def part_tensors(
+    part: Part, network: Network, balanced: bool, device: torch.device, counted: int | None = None
+) -> list[Tensor]:
     """The rows of `part` as tensors: the inputs of `network`, the target, and the weights if `balanced`.
 
     Args:
@@ -89,10 +106,12 @@ def part_tensors(part: Part, network: Network, balanced: bool, device: torch.dev
         network: its signature gives the order of the inputs.
         balanced: whether to add weights, float32 of shape (rows,), that make all classes count the same.
         device: where the tensors are.
+        counted: how many of the rows, the first ones, tell how many rows each class has; by default all.
     """
     arrays: list[Any] = [part.inputs[tensor.name] for tensor in network.signature.inputs]
     arrays.append(part.target)
     if balanced:
-        _, places, counts = np.unique(part.target, return_inverse=True, return_counts=True)
-        arrays.append((len(part) / len(counts) / counts)[places].astype(np.float32))
+        classes, counts = np.unique(part.target[:counted], return_counts=True)
+        weights = counts.sum() / len(counts) / counts
+        arrays.append(weights[np.searchsorted(classes, part.target)].astype(np.float32))
     return [torch.from_numpy(np.ascontiguousarray(values)).to(device) for values in arrays]

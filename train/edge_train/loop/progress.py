@@ -32,6 +32,7 @@ class TrainingProgress:
         best_epoch: how many epochs were done when the validation loss was the smallest.
         best_loss: that loss.
         best_weights: the network's state_dict then; None if no validation loss is known.
+        annealing: how many epochs were done when annealing began, and how many will be when it ends; None before.
         losses: the mean loss on the training rows, by epoch.
         evaluations: how many epochs were done, and the loss on the rows that are evaluated then.
     """
@@ -43,6 +44,7 @@ class TrainingProgress:
     best_epoch: int = 0
     best_loss: float = float("inf")
     best_weights: dict[str, Tensor] | None = None
+    annealing: tuple[int, int] | None = None
     losses: list[float] = field(default_factory=list)
     evaluations: list[tuple[int, float]] = field(default_factory=list)
 

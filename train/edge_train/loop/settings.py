@@ -6,15 +6,16 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 Optimizer = Literal["adamw", "sgd"]
-Schedule = Literal["cosine", "constant"]
+Schedule = Literal["anneal", "cosine", "constant"]
 
 # Large tables get fewer epochs, but at least so many steps.
 _STEPS = 60_000
 _MOST_EPOCHS, _FEWEST_EPOCHS = 200, 20
+_MOST_ROWS = 50_000
 
 # What each optimizer usually works well with.
 _USUAL: Mapping[Optimizer, Mapping[str, float]] = {
-    "adamw": {"learning_rate": 1e-3, "weight_decay": 0.05},
+    "adamw": {"learning_rate": 2e-3, "weight_decay": 0.05},
     "sgd": {"learning_rate": 0.03, "weight_decay": 0.0},
 }
 
@@ -25,6 +26,9 @@ class Settings:
 
     Attributes:
         hidden: the widths of the hidden layers.
+        members: how many networks are trained at once and averaged.
+        validation: the fraction of the training rows that each member holds out, from 0 to below 1: in turn, so that
+            all of them together learn from all rows if it is at most one over `members`. They tell when to stop.
         dropout: the fraction of each hidden layer's values that a training step sets to zero, from 0 to below 1.
         smoothing: the fraction of a class's target that goes to all classes, as often as training has them (equally if
             `balanced`), from 0 to below 1 (Szegedy et al., Rethinking the Inception Architecture, 2016).
@@ -34,13 +38,17 @@ class Settings:
         batch_size: rows in a step; None for all rows, in their order.
         epochs: the most passes over the training rows.
         patience: after so many epochs without a smaller validation loss, training stops and takes the weights of the
-            best epoch; None, or without rows to validate, it trains all epochs and takes the last weights.
-        schedule: of the learning rate: constant, or along half a cosine down to 0 (Loshchilov and Hutter, SGDR, 2017).
+            best epoch; None, or without rows that are held out, it trains all epochs and takes the last weights.
+        schedule: of the learning rate: constant; along half a cosine down to 0 (Loshchilov and Hutter, SGDR, 2017); or
+            annealed: constant, and then linearly down to 0 over half as many epochs (as in Hu et al., MiniCPM, 2024).
+            Annealing starts from the best epoch's weights when `patience` ends, and in time to end by `epochs`.
         balanced: whether all classes have the same weight in the loss, however many rows they have.
         seed: of the initial weights, the order of rows and dropout.
     """
 
     hidden: Sequence[int]
+    members: int = 1
+    validation: float = 0.0
     dropout: float = 0.0
     smoothing: float = 0.0
     optimizer: Optimizer = "sgd"
@@ -62,7 +70,9 @@ def table_defaults(rows: int) -> Settings:
     batch_size = min(512, max(32, 2 ** round(math.log2(rows / 64))))
     epochs = math.ceil(_STEPS / math.ceil(rows / batch_size))
     return Settings(
-        hidden=(128, 64),
+        hidden=(64, 32),
+        members=5,
+        validation=0.2,
         dropout=0.2,
         smoothing=0.05,
         optimizer="adamw",
@@ -70,9 +80,17 @@ def table_defaults(rows: int) -> Settings:
         weight_decay=_USUAL["adamw"]["weight_decay"],
         batch_size=batch_size,
         epochs=min(_MOST_EPOCHS, max(_FEWEST_EPOCHS, epochs)),
-        patience=40,
-        schedule="cosine",
+        patience=16,
+        schedule="anneal",
     )
+
+
+def learns_all_rows(rows: int) -> bool:
+    """Whether the network that is used learns from the test rows too, in a table with so many rows.
+
+    In a larger one they would teach it little, and training takes twice as long.
+    """
+    return rows <= _MOST_ROWS
 
 
 def with_choices(defaults: Settings, choices: Mapping[str, Any]) -> Settings:

@@ -5,53 +5,36 @@ import copy
 import hashlib
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edge_train.dataset import DATES, Dataset
+from edge_train.dataset import Dataset
 from edge_train.errors import TrainingDiverged
 from edge_train.loop.batches import Batches, part_tensors
 from edge_train.loop.distributed import ProcessGroup
-from edge_train.loop.evaluation import objective_loss
+from edge_train.loop.division import divided
+from edge_train.loop.evaluation import evaluations, mean_evaluation
+from edge_train.loop.held_out import results
+from edge_train.loop.new_network import new_network
 from edge_train.loop.optimizers import optimizer_of
 from edge_train.loop.progress import Checkpointer, TrainingProgress
+from edge_train.loop.schedule import begin_to_anneal, is_out_of_patience, is_time_to_anneal, learning_rate
 from edge_train.loop.settings import EXAMPLE_DEFAULTS, Settings
 from edge_train.loop.steps import Batch, DistributedStep, Objective, RecordedStep
+from edge_train.loop.training_run import TrainingRun
 from edge_train.networks.base import Network
-from edge_train.networks.date_columns import varying
-from edge_train.networks.neural_net import NeuralNet
 from edge_train.networks.table_net import TableNet
 
-# Without rows to validate, the test rows are evaluated once in so many epochs.
+# Without rows that are held out, the test rows are evaluated once in so many epochs.
 REPORT_EVERY = 100
 # From so many multiplications in a step on, torch's threads save more time than they cost.
 _MANY_PRODUCTS = 2.0**24
 # Changes with the random numbers and the optimizers, whose progress cannot be continued by another version's.
-_STEPS = 2
-
-
-@dataclass(frozen=True)
-class TrainingRun:
-    """A trained network and how it was trained.
-
-    Attributes:
-        model: the network, in evaluation mode on the CPU, with its signature.
-        losses: the mean loss on the training rows, by epoch, as its steps found it.
-        evaluations: how many epochs were done, and the loss on the validation rows then; without rows to validate,
-            every `REPORT_EVERY` epochs on the test rows.
-        epoch: how many epochs were done when the weights were those of `model`.
-    """
-
-    model: Network
-    losses: list[float]
-    evaluations: list[tuple[int, float]]
-    epoch: int
-
-    def __repr__(self) -> str:
-        return f"TrainingRun({self.model!r}, weights of epoch {self.epoch:,} of {len(self.losses):,})"
+_STEPS = 3
 
 
 def train(
@@ -59,6 +42,7 @@ def train(
     settings: Settings = EXAMPLE_DEFAULTS,
     *,
     network: Network | None = None,
+    all_rows: bool = False,
     device: str = "cpu",
     group: ProcessGroup | None = None,
     checkpointer: Checkpointer | None = None,
@@ -70,11 +54,13 @@ def train(
         dataset: the rows to learn from.
         settings: how to train; by default as suits the example.
         network: what to train; by default `new_network(dataset, settings)`.
+        all_rows: whether the test rows are learned from too. Beside the members that leave them out, and that are to be
+            measured on them, as many others learn from all rows, for as many epochs.
         device: "cpu", "cuda" or "cuda:N".
         group: the processes that train together, each with the same arguments; by default this one alone.
         checkpointer: keeps the progress, and resumes it.
-        on_epoch: called after each epoch with its number from 0, its training loss, and the loss on the validation or
-            test rows if they were evaluated after it.
+        on_epoch: called after each epoch with its number from 0, its training loss, and the validation loss, or that on
+            the test rows, if it was found after it.
 
     Raises:
         TrainingDiverged: the loss or the weights became NaN or infinite.
@@ -84,32 +70,8 @@ def train(
     network = new_network(dataset, settings) if network is None else network
     # Replayed as it was recorded: TorchScript would otherwise compile it anew after some calls.
     with _threads(network, settings), torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
-        training = _Training(dataset, settings, network, torch.device(device), group or ProcessGroup())
+        training = _Training(dataset, settings, network, all_rows, torch.device(device), group or ProcessGroup())
         return training.run(checkpointer, on_epoch)
-
-
-def new_network(dataset: Dataset, settings: Settings) -> Network:
-    """An untrained network as `settings` describe it; torch's random state stays as it was.
-
-    The example's is a `NeuralNet`: two classes, numbers without missing values, one hidden layer, no dropout. All
-    others are a `TableNet`, whose preprocessing is set from the training rows.
-    """
-    network: Network
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
-        signature = dataset.signature
-        is_plain = all(feature.kind == "numeric" and feature.missing is None for feature in signature.features)
-        is_binary = signature.task == "binary_classification"
-        if is_plain and is_binary and len(settings.hidden) == 1 and not settings.dropout:
-            network = NeuralNet(len(signature.features), settings.hidden[0])
-            network.signature = signature
-        else:
-            dates = dataset.train.inputs.get(DATES)
-            varies = None if dates is None else varying(dates)
-            network = TableNet(signature, settings.hidden, smoothing=settings.smoothing, varies=varies)
-            network.fit(dataset.train.inputs, dataset.train.target, settings.balanced)
-    network.data_sha256 = dataset.training_sha256
-    return network
 
 
 class _Training:
@@ -119,16 +81,32 @@ class _Training:
     """
 
     def __init__(
-        self, dataset: Dataset, settings: Settings, network: Network, device: torch.device, group: ProcessGroup
+        self,
+        dataset: Dataset,
+        settings: Settings,
+        network: Network,
+        all_rows: bool,
+        device: torch.device,
+        group: ProcessGroup,
     ) -> None:
-        self.dataset, self.settings, self.group = dataset, settings, group
+        self.dataset, self.settings, self.group, self.device = dataset, settings, group, device
+        all_rows = all_rows and isinstance(network, TableNet)
+        self.division = divided(dataset, settings, network.members, all_rows)
+        if len(self.division.groups) > 1:
+            network = cast(TableNet, network).repeated(len(self.division.groups))
         self.network = network.to(device).train()
-        self.batches = Batches(part_tensors(dataset.train, network, settings.balanced, device), network, settings)
-        evaluated = dataset.validation or dataset.test
-        self.evaluated = None if evaluated is None else part_tensors(evaluated, network, settings.balanced, device)
-        self.evaluate_every = 1 if dataset.validation is not None else REPORT_EVERY
-        self.patience = None if dataset.validation is None else settings.patience
-        self.objective = Objective(network, len(dataset.train.inputs), settings.balanced)
+        rows = part_tensors(self.division.rows, network, settings.balanced, device, self.division.training)
+        self.evaluations = evaluations(network, dataset, self.division, rows, settings.balanced)
+        is_validated = bool(self.division.held_out)
+        self.evaluate_every = 1 if is_validated else REPORT_EVERY
+        self.patience = settings.patience if is_validated else None
+        learned = torch.from_numpy(self.division.learned).to(device)
+        # Which rows are dropped would depend on the test rows, if those are learned from.
+        if len(self.division.groups) == 1 and not (by_some := learned.any(1)).all():
+            rows, learned = [values[by_some] for values in rows], learned[by_some]
+        by_all = bool(learned.all())
+        self.batches = Batches(rows, network, settings, None if by_all else learned)
+        self.objective = Objective(network, len(dataset.train.inputs), settings.balanced or not by_all)
         self.step: Callable[[Batch], Tensor] = (
             RecordedStep(self.objective) if group.size == 1 else DistributedStep(self.objective, group)
         )
@@ -140,14 +118,16 @@ class _Training:
     ) -> TrainingRun:
         """Train the epochs that are left."""
         # It hashes all rows, which only a run that is kept needs.
-        run_sha256 = "" if checkpointer is None else self._sha256()
-        earlier = None if checkpointer is None else checkpointer.load(run_sha256)
+        run_sha256, earlier = "", None
+        if checkpointer is not None:
+            run_sha256 = _sha256(self.dataset, self.settings, self.network, self.group.size)
+            earlier = checkpointer.load(run_sha256)
         if earlier is not None:
             self.progress = earlier
             self.network.load_state_dict(earlier.weights)
             self.optimizer.load_state_dict(earlier.optimizer)
-        elif self.evaluated is not None:
-            self.progress.evaluations.append((0, objective_loss(self.objective, self.evaluated)))
+        elif self.evaluations:
+            self.progress.evaluations.append((0, mean_evaluation(self.evaluations)))
         progress = self.progress
         while not progress.finished:
             loss, evaluation = self._epoch()
@@ -159,30 +139,38 @@ class _Training:
         if progress.best_weights is not None:
             self.network.load_state_dict(progress.best_weights)
             epoch = progress.best_epoch
-        return TrainingRun(self.network.cpu().eval(), progress.losses, progress.evaluations, epoch)
+        self.network.cpu().eval()
+        measured, final = results(self.network, self.division, self.settings.balanced)
+        is_validated = bool(self.division.held_out)
+        return TrainingRun(final, measured, progress.losses, progress.evaluations, epoch, is_validated)
 
     def _epoch(self) -> tuple[float, float | None]:
         """One pass over the training rows; the training loss, and the loss on the evaluated rows if it is due."""
         progress = self.progress
+        if is_time_to_anneal(progress, self.settings, self.patience):
+            begin_to_anneal(progress, self.settings)
+            if progress.best_weights is not None:
+                self.network.load_state_dict(progress.best_weights)
         loss = self._descend(progress.epoch)
         if not math.isfinite(loss):
             raise _diverged(progress.epoch)
         progress.losses.append(loss)
         progress.epoch += 1
-        is_last = progress.epoch == self.settings.epochs
+        last = self.settings.epochs if progress.annealing is None else progress.annealing[1]
+        is_last = progress.epoch == last
         evaluation = None
-        if self.evaluated is not None and (is_last or progress.epoch % self.evaluate_every == 0):
-            evaluation = self._evaluate(self.evaluated)
-        out_of_patience = self.patience is not None and progress.epoch - progress.best_epoch >= self.patience
-        progress.finished = is_last or out_of_patience
+        if self.evaluations and (is_last or progress.epoch % self.evaluate_every == 0):
+            evaluation = self._evaluate()
+        is_annealed = self.settings.schedule == "anneal"
+        progress.finished = is_last or (not is_annealed and is_out_of_patience(progress, self.patience))
         if progress.finished and not all(parameter.isfinite().all() for parameter in self.network.parameters()):
             raise _diverged(progress.epoch - 1)
         return loss, evaluation
 
-    def _evaluate(self, rows: Batch) -> float:
+    def _evaluate(self) -> float:
         """The loss on other rows than those to train, and whether it is the best so far."""
         progress = self.progress
-        loss = self.group.agreed(objective_loss(self.objective, rows))
+        loss = self.group.agreed(mean_evaluation(self.evaluations))
         if not math.isfinite(loss):
             raise _diverged(progress.epoch - 1)
         progress.evaluations.append((progress.epoch, loss))
@@ -193,23 +181,17 @@ class _Training:
 
     def _descend(self, epoch: int) -> float:
         """The steps of an epoch; their mean loss over the training rows."""
-        steps = len(self.batches)
+        steps, progress = len(self.batches), self.progress
         losses: list[Tensor] = []
         fractions: list[float] = []
         for place, (batch, fraction) in enumerate(self.batches.epoch(epoch)):
-            losses.append(self._step(batch, epoch, self._rate(epoch + place / steps)))
+            losses.append(self._step(batch, epoch, learning_rate(epoch + place / steps, progress, self.settings)))
             fractions.append(fraction)
+        members = self.network.members
         if steps == 1:
-            return losses[0].item()
+            return losses[0].item() / members
         # Read together: reading each loss would wait for the device at each step.
-        return float(np.dot(torch.stack(losses).cpu().double().numpy(), fractions))
-
-    def _rate(self, epoch: float) -> float:
-        """The learning rate when so many epochs are done."""
-        rate = self.settings.learning_rate
-        if self.settings.schedule == "cosine":
-            rate *= (1 + math.cos(math.pi * epoch / self.settings.epochs)) / 2
-        return rate
+        return float(np.dot(torch.stack(losses).cpu().double().numpy(), fractions)) / members
 
     def _step(self, batch: Batch, epoch: int, rate: float) -> Tensor:
         try:
@@ -223,23 +205,21 @@ class _Training:
         self.optimizer.step(rate)
         return loss
 
-    def _sha256(self) -> str:
-        """The SHA-256 of all that the weights depend on, and of the names that the state_dict carries."""
-        dataset, network = self.dataset, self.network
-        others = [part.sha256 for part in (dataset.validation, dataset.test) if part is not None]
-        shapes = [(name, tuple(value.shape)) for name, value in network.state_dict().items()]
-        depends_on = (
-            _STEPS,
-            dataset.training_sha256,
-            others,
-            dataset.signature.to_json(),
-            asdict(self.settings),
-            self.group.size,
-            type(network).__name__,
-            shapes,
-            torch.__version__,
-        )
-        return hashlib.sha256(repr(depends_on).encode()).hexdigest()
+
+def _sha256(dataset: Dataset, settings: Settings, network: Network, processes: int) -> str:
+    """The SHA-256 of all that the weights depend on, and of the names that the state_dict carries."""
+    depends_on = (
+        _STEPS,
+        dataset.training_sha256,
+        None if dataset.test is None else dataset.test.sha256,
+        dataset.signature.to_json(),
+        asdict(settings),
+        processes,
+        type(network).__name__,
+        [(name, tuple(value.shape)) for name, value in network.state_dict().items()],
+        torch.__version__,
+    )
+    return hashlib.sha256(repr(depends_on).encode()).hexdigest()
 
 
 def _diverged(epoch: int) -> TrainingDiverged:

@@ -14,7 +14,10 @@ class Network(nn.Module):
     Attributes:
         signature: the inputs and outputs; the state_dict's metadata carries it.
         data_sha256: the SHA-256 of the rows that the network was trained on, None if not known; carried likewise.
+        members: how many networks it averages, which are trained at once.
     """
+
+    members = 1
 
     def __init__(self, signature: Signature) -> None:
         super().__init__()
@@ -46,12 +49,13 @@ class Network(nn.Module):
     def loss(
         self, inputs: tuple[Tensor, ...], target: Tensor, weight: Tensor | None, masks: tuple[Tensor, ...]
     ) -> Tensor:
-        """The mean loss over rows, which training makes small: a float32 scalar.
+        """The mean loss over rows, which training makes small, a float32 scalar: the sum of all members'.
 
         Args:
             inputs: what `prepare` returned.
             target: shape (rows,), as `Part.target`.
-            weight: of each row, float32 of shape (rows,); None if all rows count the same.
+            weight: of each row, float32 of shape (rows,), or of each row to each member, of shape (rows, members); None
+                if all count the same.
             masks: of dropout: what the values of each of these layers are multiplied by, float32 of shape
                 (rows, width); none outside training, or without dropout.
         """

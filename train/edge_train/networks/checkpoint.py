@@ -9,7 +9,7 @@ import pickle
 import re
 import warnings
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,11 @@ from edge_train.networks.torch_files import check_file, check_tensors
 
 _KEYS = {"linear_1.weight", "linear_1.bias", "linear_2.weight", "linear_2.bias"}
 _LAYER = re.compile(r"layers\.(\d+)\.weight")
+_LAYER_BIAS = re.compile(r"layers\.(\d+)\.bias")
 _EMBEDDING = re.compile(r"embeddings\.(\d+)\.weight")
 _DEVIATIONS = ("numeric.standard_deviation", "dates.numbers.standard_deviation")
-# Those that are not float32: seconds, and which columns of the calendar are taken.
-_TYPES = {"dates.origin": torch.int64, "dates.varies": torch.bool}
+# Those that are not float32: seconds, which columns of the calendar are taken, and whose bins there are.
+_TYPES = {"dates.origin": torch.int64, "dates.varies": torch.bool, "numeric.bins.column": torch.int64}
 
 
 def save_checkpoint(model: Network, path: Path) -> None:
@@ -66,6 +67,7 @@ def load_checkpoint(path: Path, limits: Limits = DEFAULTS) -> Network:
     state = _read(path, limits)
     _check_keys(state, path)
     _check_tensors(state, path)
+    _with_members(state)
     try:
         model = _neural_net(state, path) if set(state) == _KEYS else _table_net(state, path)
         model.load_state_dict(state)
@@ -83,7 +85,7 @@ def load_checkpoint(path: Path, limits: Limits = DEFAULTS) -> Network:
     return model.eval()
 
 
-def _read(path: Path, limits: Limits) -> Mapping[str, Tensor]:
+def _read(path: Path, limits: Limits) -> MutableMapping[str, Tensor]:
     try:
         most = check_file(path, limits)
         with warnings.catch_warnings():
@@ -125,8 +127,31 @@ def _table_net(state: Mapping[str, Tensor], path: Path) -> TableNet:
     for key in _DEVIATIONS:
         if key in state and not (state[key] > 0).all():
             raise CheckpointError(f"{path}: {key} is not positive")
-    hidden, widths = [layer.shape[0] for layer in layers[:-1]], [vectors.shape[1] for vectors in embeddings]
-    return TableNet(Signature.from_dict(_signature(state)), hidden, widths, varies=state.get("dates.varies"))
+    signature, bins = Signature.from_dict(_signature(state)), state.get("numeric.bins.column")
+    numbers = next((one.feature_count for one in signature.inputs if not (one.holds_strings or one.holds_dates)), 0)
+    if bins is not None and not ((bins >= 0) & (bins < numbers)).all():
+        raise CheckpointError(f"{path} does not fit its network: a bin is of a column that its signature does not have")
+    if not len(layers[0]):
+        raise CheckpointError(f"{path} does not fit its network, which has no members")
+    return TableNet(
+        signature,
+        [layer.shape[2] for layer in layers[:-1]],
+        [vectors.shape[-1] for vectors in embeddings],
+        varies=state.get("dates.varies"),
+        members=len(layers[0]),
+        bins=bins,
+    )
+
+
+def _with_members(state: MutableMapping[str, Tensor]) -> None:
+    """Give the weights of a file from before networks had members the shapes of one member's."""
+    for key, value in state.items():
+        if _LAYER.fullmatch(key) and value.ndim == 2:
+            state[key] = value.t()[None].contiguous()
+        elif _LAYER_BIAS.fullmatch(key) and value.ndim == 1:
+            state[key] = value[None, None]
+        elif _EMBEDDING.fullmatch(key) and value.ndim == 2 and value.shape[0] != value.shape[1]:
+            state[key] = value[None]
 
 
 def _signature(state: Mapping[str, Tensor]) -> Any:

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from edge_train.dataset import Dataset
 from edge_train.drawing import COLORS
 from edge_train.loop.settings import Settings
-from edge_train.loop.train import TrainingRun
+from edge_train.loop.training_run import TrainingRun
 from edge_train.pages.figures import as_svg, page_style, shortened, svg
 from edge_train.pages.template import filled_in
 from edge_train.plots import plot_figures
@@ -76,13 +76,13 @@ def bars(counts: Sequence[int]) -> str:
 
 def _parts(dataset: Dataset) -> dict[str, int]:
     """How many rows each part has."""
-    parts = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    parts = {"train": dataset.train, "test": dataset.test}
     return {name: len(part) for name, part in parts.items() if part is not None}
 
 
 def _classes(dataset: Dataset) -> list[tuple[str, list[int]]]:
     """How many rows of each part each class has."""
-    parts = [part for part in (dataset.train, dataset.validation, dataset.test) if part is not None]
+    parts = [part for part in (dataset.train, dataset.test) if part is not None]
     count = len(dataset.signature.labels)
     counts = [np.bincount(part.target.astype(np.int64), minlength=count).tolist() for part in parts] if count else []
     return [(str(label), list(rows)) for label, *rows in zip(dataset.signature.labels, *counts, strict=True)]

@@ -1,4 +1,4 @@
-"""A table's rows in parts: to train, to validate, to test."""
+"""A table's rows in parts: to train and to test."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +16,6 @@ from edge_train.table.raw_column import FEW_STRINGS
 from edge_train.table.target import Target
 
 TEST_FRACTION = 0.2
-VALIDATION_FRACTION = 0.15
 # If more of the training rows than this fraction have a category that no other row has, none of these is learned.
 _MOST_SINGLE = 0.2
 
@@ -28,7 +27,7 @@ _OUTPUTS: Mapping[Task, str] = {
 
 
 def split(
-    columns: Sequence[Column], target: Target, seed: int, test: bool = True, validation: float = VALIDATION_FRACTION
+    columns: Sequence[Column], target: Target, seed: int, test: bool = True, *, known_from_all: bool = False
 ) -> Dataset:
     """The rows of a table that have a target, split at random, class by class.
 
@@ -39,32 +38,26 @@ def split(
         target: what is to be predicted.
         seed: the seed of the split.
         test: whether to keep a fifth of the rows to test.
-        validation: the fraction of the other rows to validate, from 0 (none) to below 1.
+        known_from_all: whether the signature's ranges and categories are those of all rows, and not of the training
+            rows alone: for a network that learns from all of them in the end.
 
     Raises:
         TableError: a class has too few rows for all parts, or no column has a value in the training rows.
     """
     if any(len(column.values) > len(target.rows) for column in columns):
         columns = [replace(column, values=column.values[target.rows]) for column in columns]
-    training, testing, validating = np.arange(len(target.rows)), None, None
+    training, testing = np.arange(len(target.rows)), None
     if test:
         training, testing = _split_off(training, target, TEST_FRACTION, seed)
-    if validation:
-        training, validating = _split_off(training, target, validation, seed)
     columns = [column for column in columns if not column.missing[training].all()]
     if not columns:
         raise TableError("no column is left to learn from: none has a value in the training rows")
-    signature = _signature(columns, target, training)
+    signature = _signature(columns, target, np.arange(len(target.rows)) if known_from_all else training)
 
     def part(rows: npt.NDArray[np.intp]) -> Part:
         return _part(columns, target, signature, rows)
 
-    return Dataset(
-        train=part(training),
-        validation=None if validating is None else part(validating),
-        test=None if testing is None else part(testing),
-        signature=signature,
-    )
+    return Dataset(train=part(training), test=None if testing is None else part(testing), signature=signature)
 
 
 def _split_off(
@@ -80,7 +73,7 @@ def _split_off(
     for group, name in zip(groups, names, strict=True):
         if len(group) < 2:
             raise TableError(
-                f"{name} has too few rows; a row to train, one to validate and one to test are needed: add rows"
+                f"{name} has too few rows; a row to train and one to test are needed: add rows"
                 + ("" if target.task == "regression" else ", remove the class, or merge it with another")
             )
     parts = [

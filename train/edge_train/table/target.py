@@ -16,7 +16,7 @@ from edge_train.table.raw_column import RawColumn
 
 # Up to so many different integers are classes, unless the user says what they are.
 _MOST_CLASSES = 20
-# One row of each class to train, to validate and to test.
+# Less often, a number may be a value that happens to be whole.
 _FEWEST_ROWS = 3
 
 TargetKind = Literal["classification", "regression"]

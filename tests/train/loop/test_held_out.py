@@ -1,0 +1,152 @@
+"""Answers to rows that members held out, and the temperature that they tell."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import log_softmax, softmax
+
+from edge_train import Dataset, NeuralNet, Part, Settings, TableNet, four_blobs, new_network
+from edge_train.loop.folds import rows_learned
+from edge_train.loop.held_out import HeldOut, calibrated, sharpened, sharpness
+from edge_train.networks.answers import answers
+
+Table = Callable[..., Dataset]
+
+
+def drawn(classes: int, factor: float, rows: int = 20_000) -> HeldOut:
+    """Probabilities whose log-odds should be `factor` times as large, and targets that were drawn accordingly."""
+    random = np.random.default_rng(0)
+    logarithms = random.normal(0, 1.5, (rows, classes)) + np.arange(classes) * 0.5
+    true = softmax(factor * logarithms, axis=1).cumsum(1)
+    target = (random.random((rows, 1)) > true[:, :-1]).sum(1)
+    return HeldOut(softmax(logarithms, axis=1), target.astype(np.float32) if classes == 2 else target)
+
+
+def log_loss(probabilities: Any, target: Any, weights: Any = None) -> float:
+    places = target.astype(int)
+    return float(np.average(-np.log(probabilities[np.arange(len(places)), places]), weights=weights))
+
+
+@pytest.mark.parametrize("factor", [0.3, 1.0, 2.5])
+@pytest.mark.parametrize("classes", [2, 4])
+def test_a_known_temperature_is_found(classes: int, factor: float) -> None:
+    known = drawn(classes, factor)
+    assert sharpness(known, balanced=False) == pytest.approx(factor, rel=0.05)
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+def test_no_other_factor_has_a_smaller_loss(balanced: bool) -> None:
+    known = drawn(3, 0.6, 500)
+    places = known.target.astype(int)
+    weights = 1 / np.bincount(places)[places] if balanced else np.ones(500)
+    found = sharpness(known, balanced)
+    best = log_loss(sharpened(known.answers, found), known.target, weights)
+    for other in (found * 0.95, found * 1.05, 1.0):
+        assert log_loss(sharpened(known.answers, other), known.target, weights) > best
+
+
+def test_balanced_classes_count_the_same() -> None:
+    """The rare class is rated too high, and the others are right: that tells more if it counts as much."""
+    known = drawn(2, 1.0, 4000)
+    rare = np.flatnonzero(known.target == 0)
+    kept = np.concatenate([rare[:100], np.flatnonzero(known.target == 1)])
+    some = HeldOut(known.answers[kept], known.target[kept])
+    weights = 1 / np.bincount(some.target.astype(int))[some.target.astype(int)]
+    repeated = np.repeat(np.arange(len(kept)), np.where(some.target == 0, round(weights[0] / weights[-1]), 1))
+    even = HeldOut(some.answers[repeated], some.target[repeated])
+    assert sharpness(some, balanced=True) == pytest.approx(sharpness(even, balanced=False), rel=0.02)
+    assert sharpness(some, balanced=True) != pytest.approx(sharpness(some, balanced=False), rel=0.02)
+
+
+def test_too_few_rows_tell_nothing() -> None:
+    known = drawn(2, 2.5, 20)
+    assert sharpness(known, balanced=False) != 1
+    assert sharpness(HeldOut(known.answers[:19], known.target[:19]), balanced=False) == 1
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+def test_answers_that_are_sure_and_classes_that_are_missing_give_a_finite_factor(balanced: bool) -> None:
+    answers_ = np.eye(3)[np.arange(40) % 2]
+    for target in (np.arange(40) % 2, (np.arange(40) + 1) % 2):
+        factor = sharpness(HeldOut(answers_, target), balanced)
+        assert np.exp(-2) * 0.99 <= factor <= np.exp(2) * 1.01
+        assert np.isfinite(sharpened(answers_, factor)).all()
+
+
+def test_log_odds_are_multiplied() -> None:
+    probabilities = drawn(4, 1.0, 50).answers
+    found = np.log(sharpened(probabilities, 1.7))
+    np.testing.assert_allclose(found, log_softmax(1.7 * np.log(probabilities), axis=1), rtol=1e-9)
+    odds = np.log(probabilities[:, 1] / probabilities[:, 0])
+    np.testing.assert_allclose(found[:, 1] - found[:, 0], 1.7 * odds, rtol=1e-9)
+    np.testing.assert_allclose(sharpened(probabilities, 1.0), probabilities)
+
+
+def network_of(data: Dataset, members: int = 3) -> TableNet:
+    network = new_network(data, Settings((8,), members=members, validation=0.3)).eval()
+    assert isinstance(network, TableNet)
+    return network
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_answers_are_those_of_the_members_that_left_a_row_out(made_table: Table, task: str) -> None:
+    data = made_table(200, task=task)
+    network, classes = network_of(data), len(data.signature.labels)
+    learned = rows_learned(data.train.target, classes, 3, 0.3, 0)
+    alone = [answers(network.subset(slice(place, place + 1)), data.train) for place in range(3)]
+    before = answers(network, data.train)
+    trained = calibrated(network, data.train, learned, balanced=False)
+    assert trained.network is network
+    assert trained.held_out is not None
+    held_out = np.flatnonzero(~learned.all(1))
+    assert np.array_equal(trained.held_out.target, data.train.target[held_out])
+    expected = np.stack([alone[np.flatnonzero(~learned[row])[0]][row] for row in held_out])
+    if task == "regression":
+        assert trained.sharpness is None
+        np.testing.assert_allclose(trained.held_out.answers, expected, rtol=1e-5)
+        np.testing.assert_array_equal(answers(network, data.train), before)
+        return
+    factor = sharpness(HeldOut(expected, trained.held_out.target), balanced=False)
+    assert trained.sharpness == pytest.approx(factor, rel=1e-3)
+    assert trained.sharpness != pytest.approx(1, abs=0.02)
+    assert trained.sharpness is not None
+    # Both the network and what is said of it are calibrated.
+    np.testing.assert_allclose(trained.held_out.answers, sharpened(expected, trained.sharpness), atol=1e-5)
+    np.testing.assert_allclose(answers(network, data.train), sharpened(before, trained.sharpness), atol=1e-5)
+
+
+def test_rows_that_no_member_may_have_learned_from_are_not_asked_about(made_table: Table) -> None:
+    """The rows may be more than `learned` tells of: the others are to be measured."""
+    data = made_table(200)
+    learned = np.ones((50, 3), np.bool_)
+    learned[7, 1] = learned[9, 2] = False
+    trained = calibrated(network_of(data), data.train, learned, balanced=False)
+    assert trained.held_out is not None
+    assert np.array_equal(trained.held_out.target, data.train.target[[7, 9]])
+    # Two rows tell nothing.
+    assert trained.sharpness == 1
+
+
+def test_without_rows_that_are_held_out_nothing_is_known(made_table: Table) -> None:
+    data = made_table(60)
+    network = network_of(data)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    trained = calibrated(network, data.train, np.ones((len(data.train), 3), np.bool_), balanced=False)
+    assert (trained.network, trained.held_out, trained.sharpness) == (network, None, None)
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+def test_a_network_without_members_is_left_as_it_is() -> None:
+    data = four_blobs(0)
+    network = NeuralNet(2, 5).eval()
+    trained = calibrated(network, data.train, np.zeros((80, 1), np.bool_), balanced=False)
+    assert (trained.network, trained.held_out, trained.sharpness) == (network, None, None)
+
+
+def test_in_one_line() -> None:
+    part = Part({}, np.zeros(1234))
+    assert repr(HeldOut(np.zeros((1234, 2)), part.target)) == "HeldOut(1,234 rows)"

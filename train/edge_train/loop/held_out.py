@@ -1,0 +1,132 @@
+"""What the members of a network say of the rows that they held out, and what it tells of the probabilities."""
+
+import copy
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+
+from edge_train.dataset import Part
+from edge_train.loop.division import Division
+from edge_train.networks.answers import answers
+from edge_train.networks.base import Network
+from edge_train.networks.members import members_of
+from edge_train.networks.table_net import TableNet
+
+# With fewer rows, what chance makes of them would be taken for the temperature.
+_FEWEST_ROWS = 20
+# Log-odds are multiplied by a factor between these, whose logarithms are searched.
+_LEAST, _MOST = -2.0, 2.0
+# The smallest probability that is taken for one.
+_TINY = 1e-30
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Answers to rows by members that did not learn from them.
+
+    Attributes:
+        answers: as `answers` returns them: probabilities of shape (rows, classes), or values of shape (rows,).
+        target: shape (rows,), as `Part.target`.
+    """
+
+    answers: npt.NDArray[np.float64]
+    target: npt.NDArray[Any]
+
+    def __repr__(self) -> str:
+        return f"HeldOut({len(self.target):,} rows)"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network, and what it says of rows that it did not learn from.
+
+    Attributes:
+        network: in evaluation mode on the CPU, with its signature.
+        held_out: the answers of its members to the rows that they held out; None if they held out none.
+        sharpness: the factor by which the log-odds were multiplied to calibrate the probabilities, one over the
+            temperature; None without rows that were held out, or classes.
+    """
+
+    network: Network
+    held_out: HeldOut | None = None
+    sharpness: float | None = None
+
+
+def results(network: Network, division: Division, balanced: bool) -> tuple[Trained, Trained]:
+    """The network that is to be measured on the test rows, and the one that is to be used; the same if there is one.
+
+    Args:
+        network: with all members, trained, in evaluation mode on the CPU.
+        division: of the rows that they learned from.
+        balanced: see `calibrated`.
+    """
+    found = []
+    for members, count in division.groups:
+        one = network if len(division.groups) == 1 else copy.deepcopy(members_of(network, members))
+        found.append(calibrated(one, division.rows, division.learned[:count, members], balanced))
+    measured, final = found[0], found[-1]
+    if final is not measured and isinstance(measured.network, TableNet):
+        measured.network.forget_unseen()
+        final.network.data_sha256 = division.rows.sha256
+    return measured, final
+
+
+def calibrated(network: Network, rows: Part, learned: npt.NDArray[np.bool_], balanced: bool) -> Trained:
+    """A trained network whose probabilities are as right as can be for the rows that its members held out.
+
+    Args:
+        network: in evaluation mode on the CPU; its last layers are changed.
+        rows: those that its members learned from, or held out.
+        learned: which member learned from which of them, the first ones, shape (rows, members).
+        balanced: whether all classes count the same, however many rows they have.
+    """
+    if learned.all() or not isinstance(network, TableNet):
+        return Trained(network)
+    places = np.flatnonzero(~learned.all(1))
+    shape = (len(learned), len(network.signature.labels)) if network.signature.labels else len(learned)
+    sums = np.zeros(shape)
+    for member, own in enumerate(~learned.T):
+        if own.any():
+            alone = network.subset(slice(member, member + 1))
+            sums[own] += answers(alone, rows.taken(np.flatnonzero(own)))
+    # Where several members left a row out, the answer is their mean.
+    counts = (~learned[places]).sum(1)
+    means = (sums[places].T / counts).T
+    held_out = HeldOut(means, rows.target[places])
+    if not network.signature.labels:
+        return Trained(network, held_out)
+    factor = sharpness(held_out, balanced)
+    network.sharpen(factor)
+    return Trained(network, replace(held_out, answers=sharpened(held_out.answers, factor)), factor)
+
+
+def sharpness(known: HeldOut, balanced: bool) -> float:
+    """The factor of the log-odds that makes the log loss of some answers the smallest, 1 if there are too few.
+
+    It is one over the temperature of Guo et al., On Calibration of Modern Neural Networks (2017).
+
+    Args:
+        known: answers of classes.
+        balanced: whether all classes count the same, however many rows they have.
+    """
+    places = known.target.astype(np.int64)
+    if len(places) < _FEWEST_ROWS:
+        return 1.0
+    logarithms = np.log(known.answers.clip(_TINY))
+    counts = np.bincount(places, minlength=logarithms.shape[1])
+    weights = 1 / counts[places] if balanced else None
+
+    def loss(exponent: float) -> float:
+        true = log_softmax(np.exp(exponent) * logarithms, axis=1)[np.arange(len(places)), places]
+        return -float(np.average(true, weights=weights))
+
+    return float(np.exp(minimize_scalar(loss, bounds=(_LEAST, _MOST), method="bounded").x))
+
+
+def sharpened(probabilities: npt.NDArray[np.float64], factor: float) -> npt.NDArray[np.float64]:
+    """Probabilities of shape (rows, classes) whose log-odds are multiplied by `factor`."""
+    return np.exp(log_softmax(factor * np.log(probabilities.clip(_TINY)), axis=1))  # type: ignore[no-any-return]
