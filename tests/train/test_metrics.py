@@ -10,7 +10,7 @@ from torch import Tensor
 from edge_runtime import Feature, Input, Signature
 from edge_train import Network, measure
 from edge_train.dataset import Part
-from edge_train.metrics import as_text
+from edge_train.metrics import as_text, expected_calibration_error
 
 
 class Given(Network):
@@ -20,10 +20,10 @@ class Given(Network):
         return x
 
 
-def measured(found: Any, true: Any, labels: tuple[Any, ...], task: Any) -> dict[str, Any]:
+def measured(found: Any, true: Any, labels: tuple[Any, ...], task: Any, threshold: float = 0.5) -> dict[str, Any]:
     x = np.array(found, np.float32)
     features = tuple(Feature(str(place)) for place in range(x.shape[1]))
-    network = Given(Signature((Input("x", features),), "y", labels, task))
+    network = Given(Signature((Input("x", features),), "y", labels, task, threshold))
     return measure(network, Part({"x": x}, np.array(true)))
 
 
@@ -36,6 +36,46 @@ def test_two_classes() -> None:
     assert found["roc_auc"] == pytest.approx(4 / 6)
     logs = np.log([0.9, 1 - 0.8, 0.3, 1 - 0.5, 1 - 0.1])
     assert found["log_loss"] == pytest.approx(-logs.mean(), rel=1e-5)
+
+    # The rows right by 0.9 and 0.9; wrong by 0.8, 0.7; right by 0.5: bins of a fifteenth.
+    assert found["ece"] == pytest.approx((0.1 * 2 + 0.8 + 0.7 + 0.5) / 5)
+    assert (found["f1"], found["threshold"]) == (0.5, 0.5)
+    assert "balanced_accuracy_at_0.5" not in found
+
+
+def test_another_threshold() -> None:
+    given = [[0.9], [0.8], [0.3], [0.5], [0.1]], [1.0, 0.0, 1.0, 0.0, 0.0], (0, 1), "binary_classification"
+    half, found = measured(*given), measured(*given, threshold=0.2)
+    assert found["confusion_matrix"] == [[1, 2], [0, 2]]
+    assert found["f1"] == pytest.approx(2 * 2 / (2 * 2 + 2))
+    assert found["threshold"] == 0.2
+    assert found["balanced_accuracy"] == pytest.approx((1 / 3 + 1) / 2)
+    assert found["balanced_accuracy_at_0.5"] == half["balanced_accuracy"]
+    # Neither depends on the labels.
+    for name in ("roc_auc", "log_loss", "ece"):
+        assert found[name] == half[name]
+
+
+def test_f1_is_that_of_the_rarer_class() -> None:
+    found = measured([[0.9], [0.8], [0.7], [0.2], [0.9]], [1.0, 1.0, 1.0, 0.0, 0.0], (0, 1), "binary_classification")
+    assert found["f1"] == pytest.approx(2 / (1 + 2))
+    none = measured([[0.9], [0.8], [0.7]], [1.0, 1.0, 0.0], (0, 1), "binary_classification")
+    assert none["f1"] == 0
+
+
+def test_the_expected_calibration_error_is_that_of_each_bin() -> None:
+    random = np.random.default_rng(0)
+    probabilities = random.dirichlet(np.ones(4), 500)
+    places = random.integers(0, 4, 500)
+    confidence, is_right = probabilities.max(1), probabilities.argmax(1) == places
+    expected = 0.0
+    for lower in np.arange(15) / 15:
+        rows = (confidence > lower) & (confidence <= lower + 1 / 15)
+        if rows.any():
+            expected += rows.mean() * abs(confidence[rows].mean() - is_right[rows].mean())
+    assert expected_calibration_error(probabilities, places) == pytest.approx(expected)
+    assert expected_calibration_error(np.eye(4)[places], places) == 0
+    assert expected_calibration_error(np.eye(4)[places], (places + 1) % 4) == 1
 
 
 def test_several_classes() -> None:

@@ -12,11 +12,13 @@ from matplotlib.image import imread
 from edge_runtime import Feature
 from edge_train import CannotWrite, Dataset, Settings, TrainingRun, find_target, four_blobs, new_network, split
 from edge_train.loop.held_out import Trained
-from edge_train.plots import plot_figures, save_plots
+from edge_train.networks.answers import answers
+from edge_train.plots import _bins, few_to_calibrate, plot_figures, save_plots
 from edge_train.table.columns import Column
 
 PLANE = {"data.png", "decision_regions.png"}
-CLASSES = {"loss.png", "confusion_matrix.png", "roc.png", "calibration.png"}
+CLASSES = {"loss.png", "confusion_matrix.png", "roc.png"}
+CALIBRATION = "calibration.png"
 
 
 def untrained(data: Dataset, hidden: int = 5, validated: bool = True) -> TrainingRun:
@@ -64,6 +66,10 @@ def test_plots_of_two_features(tmp_path: Path, example_run: TrainingRun) -> None
     ("y", "features", "options", "expected"),
     [
         ([0, 1] * 40, 2, {}, PLANE | CLASSES),
+        ([0, 1] * 250, 2, {}, PLANE | CLASSES | {CALIBRATION}),
+        pytest.param([0, 1] * 240, 2, {}, PLANE | CLASSES, marks=pytest.mark.slow),
+        pytest.param([0] * 455 + [1] * 45, 3, {}, CLASSES, marks=pytest.mark.slow),
+        pytest.param([0] * 450 + [1] * 50, 3, {}, CLASSES | {CALIBRATION}, marks=pytest.mark.slow),
         pytest.param([0, 1] * 40, 3, {}, CLASSES, marks=pytest.mark.slow),
         pytest.param([0, 1, 2] * 30, 2, {}, CLASSES, marks=pytest.mark.slow),
         pytest.param([f"class {place % 30}" for place in range(300)], 2, {}, CLASSES, marks=pytest.mark.slow),
@@ -75,7 +81,7 @@ def test_plots_of_two_features(tmp_path: Path, example_run: TrainingRun) -> None
 def test_plots_replace_those_of_an_earlier_model(
     tmp_path: Path, y: Any, features: int, options: Any, expected: set[str]
 ) -> None:
-    for name in PLANE | CLASSES | {"predicted_against_true.png"}:
+    for name in PLANE | CLASSES | {CALIBRATION, "predicted_against_true.png"}:
         (tmp_path / name).write_bytes(b"another model's")
     (tmp_path / "my own.png").write_bytes(b"mine")
     data = table(y, features, **options)
@@ -126,7 +132,6 @@ def test_axes_and_legends_are_in_plain_words(figures: dict[str, Figure]) -> None
         "decision_regions.png": ("x1", "x2"),
         "confusion_matrix.png": ("predicted class", "true class"),
         "roc.png": ("false positive rate", "true positive rate"),
-        "calibration.png": ("predicted probability", "fraction of rows of this class"),
     }
     assert figures["confusion_matrix.png"].axes[1].get_ylabel() == "fraction of the true class"
     assert figures["decision_regions.png"].axes[1].get_ylabel() == "probability of 1"
@@ -162,7 +167,7 @@ def test_the_network_that_has_not_learned_from_the_test_rows_is_shown() -> None:
 
 def test_every_class_has_its_curve_and_its_place_in_the_legend() -> None:
     """matplotlib leaves what begins with an underscore out of legends."""
-    data = table(["_a", "$b$", "c\x07"] * 30)
+    data = table(["_a", "$b$", "c\x07"] * 180)
     figures = plot_figures(data, untrained(data))
     for name in ("roc.png", "calibration.png"):
         legend = figures[name].axes[0].get_legend()
@@ -176,3 +181,59 @@ def test_more_classes_than_colours() -> None:
     figure = plot_figures(data, untrained(data))["roc.png"]
     assert figure.axes[0].get_title() == "ROC, test rows, 7 of 9 classes"
     assert len(figure.axes[0].lines) == 1 + 7
+
+
+def test_why_there_is_not_a_calibration_plot() -> None:
+    network = untrained(table([0, 1] * 40)).model
+    half = np.arange(100) % 2
+    assert few_to_calibrate(half, network) is None
+    assert few_to_calibrate(half[:99], network) == "99 test rows are too few, it takes 100"
+    for rare in (np.arange(100) < 9, np.arange(100) >= 9):
+        assert few_to_calibrate(rare, network) == "not a single class has 10 test rows in it and 10 besides"
+
+
+def test_a_class_without_enough_rows_has_no_calibration_curve() -> None:
+    data = table(["a"] * 300 + ["b"] * 200 + ["c"] * 40)
+    figure = plot_figures(data, untrained(data))["calibration.png"]
+    axes = figure.axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted probability", "fraction of rows of this class")
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["class a", "class b"]
+
+
+@pytest.mark.parametrize("is_tied", [False, True])
+def test_bins_of_the_calibration_plot(is_tied: bool) -> None:
+    random = np.random.default_rng(0)
+    found = random.beta(0.3, 4, 1000).round(1 if is_tied else 9)
+    is_class = random.random(1000) < found
+    probability, fraction, rows = _bins(is_class, found)
+    assert rows.sum() == 1000
+    assert rows.min() >= 25
+    assert len(rows) >= (2 if is_tied else 6)
+    assert (probability @ rows, fraction @ rows) == pytest.approx((found.sum(), is_class.sum()))
+    # Rows of equal probability are together: each bin is all rows between two probabilities.
+    ends = np.sort(found)[np.cumsum(rows)[:-1] - 1]
+    assert [(found <= end).sum() for end in ends] == np.cumsum(rows)[:-1].tolist()
+
+
+def test_bins_where_all_is_certain() -> None:
+    probability, fraction, rows = _bins(np.ones(200, bool), np.ones(200))
+    assert (probability.tolist(), fraction.tolist(), rows.tolist()) == ([1], [1], [200])
+    probability, _, rows = _bins(np.arange(200) < 100, (np.arange(200) < 100).astype(float))
+    assert (probability.tolist(), rows.tolist()) == ([0, 1], [100, 100])
+
+
+def test_the_intervals_of_the_calibration_plot_hold_what_would_give_the_fraction() -> None:
+    """Wilson's: at its ends, the fraction is 1.96 standard deviations off."""
+    data = table([0, 1] * 600)
+    run = untrained(data)
+    axes = plot_figures(data, run)["calibration.png"].axes[0]
+    assert data.test is not None
+    found = answers(run.model, data.test)[:, 1]
+    probability, fraction, rows = _bins(data.test.target == 1, found)
+    ((line, _, (bars,)),) = axes.containers
+    np.testing.assert_allclose(np.transpose([probability, fraction]), line.get_xydata())
+    for segment, one, count in zip(bars.get_segments(), fraction, rows, strict=True):
+        for end in segment[:, 1]:
+            assert abs(one - end) == pytest.approx(1.96 * np.sqrt(end * (1 - end) / count), rel=1e-6)

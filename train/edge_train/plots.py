@@ -3,6 +3,7 @@
 import io
 import warnings
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -10,7 +11,6 @@ import numpy.typing as npt
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from sklearn.calibration import calibration_curve
 from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
 
 from edge_runtime.contract.atomic_files import make_folder, write_files
@@ -25,6 +25,10 @@ from edge_train.networks.base import Network
 _MARKERS = ("o", "^")
 # More curves cannot be told apart, and more numbers in cells cannot be read.
 _MOST_CURVES, _MOST_CELLS = len(COLORS), 20
+# The calibration plot has four bins of 25 rows or more, and a curve for each class that has ten rows: with fewer, its
+# points would say nothing.
+_FEWEST_BINS, _MOST_BINS, _BIN_ROWS, _CLASS_ROWS = 4, 10, 25, 10
+_DEVIATIONS = 1.96  # of a normal distribution, on both sides of the mean: 95 %
 _SIDE = 400  # points of the decision regions across and up
 _NAMES = (
     "data.png",
@@ -40,7 +44,7 @@ _NAMES = (
 def save_plots(dataset: Dataset, run: TrainingRun, folder: Path) -> list[Path]:
     """Draw the plots of `run` into `folder`, which is made if it is missing; plots of an earlier run there are removed.
 
-    loss.png; of the test rows confusion_matrix.png, roc.png and calibration.png for classes, and
+    loss.png; of the test rows confusion_matrix.png, roc.png and (of enough rows) calibration.png for classes, and
     predicted_against_true.png for values; and for two numeric features and two classes data.png and
     decision_regions.png.
 
@@ -81,7 +85,8 @@ def plot_figures(dataset: Dataset, run: TrainingRun) -> dict[str, Figure]:
             places = test.target.astype(np.int64)
             figures["confusion_matrix.png"] = _confusion_figure(places, network.signature.predicted(found), network)
             figures["roc.png"] = _roc_figure(places, found, network)
-            figures["calibration.png"] = _calibration_figure(places, found, network)
+            if few_to_calibrate(places, network) is None:
+                figures["calibration.png"] = _calibration_figure(places, found, network)
     return figures
 
 
@@ -149,17 +154,64 @@ def _roc_figure(true: npt.NDArray[np.int64], found: npt.NDArray[np.float64], net
     return figure
 
 
+def few_to_calibrate(true: npt.NDArray[Any], network: Network) -> str | None:
+    """Why test rows of these classes, shape (rows,), have not a calibration plot; None if they have."""
+    if len(true) < _FEWEST_BINS * _BIN_ROWS:
+        return f"{len(true)} test rows are too few, it takes {_FEWEST_BINS * _BIN_ROWS}"
+    if not _calibrated(true, network):
+        return f"not a single class has {_CLASS_ROWS} test rows in it and {_CLASS_ROWS} besides"
+    return None
+
+
+def _calibrated(true: npt.NDArray[Any], network: Network) -> list[tuple[str, int, str]]:
+    """The colours, places and names of the classes that have a curve in the calibration plot."""
+    curves = zip(COLORS, _curves(network), strict=False)
+    found = [(color, place, name, int((true == place).sum())) for color, (place, name) in curves]
+    return [one[:3] for one in found if _CLASS_ROWS <= one[3] <= len(true) - _CLASS_ROWS]
+
+
 def _calibration_figure(true: npt.NDArray[np.int64], found: npt.NDArray[np.float64], network: Network) -> Figure:
+    """How often each class occurs where it is predicted with some probability, with 95 % intervals.
+
+    The intervals are those of Wilson, Probable Inference, the Law of Succession, and Statistical Inference (1927).
+    """
     figure, axes = _curves_figure("Calibration", "predicted probability", "fraction of rows of this class", network)
-    for color, (place, name) in zip(COLORS, _curves(network), strict=False):
-        # Bins of as many rows each: of equal width, most would be empty.
-        bins = max(2, min(10, len(true) // 20))
-        fraction, probability = calibration_curve(
-            true == place, found[:, place].clip(0, 1), n_bins=bins, strategy="quantile"
+    highest = 0.0
+    for color, place, name in _calibrated(true, network):
+        probability, fraction, rows = _bins(true == place, found[:, place])
+        noise = _DEVIATIONS**2 / rows
+        middle = (fraction + noise / 2) / (1 + noise)
+        reach = np.sqrt(noise * fraction * (1 - fraction) + noise**2 / 4) / (1 + noise)
+        bars = (fraction - middle + reach).clip(0), (middle + reach - fraction).clip(0)
+        axes.errorbar(
+            probability, fraction, bars, color=color, marker="o", markersize=4, elinewidth=1, capsize=2, label=name
         )
-        axes.plot(probability, fraction, color=color, marker="o", label=name)
-    axes.legend(loc="upper left")
+        highest = max(highest, probability.max(), (middle + reach).max())
+    # Where all probabilities are low, the whole square would be empty.
+    limits = -0.02 * highest, 1.03 * highest
+    axes.set(xlim=limits, ylim=limits)
+    axes.legend(loc="upper left", title="95 % intervals")
     return figure
+
+
+def _bins(
+    is_class: npt.NDArray[np.bool_], found: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """The mean probability, the fraction of the class and the rows of each bin, each of shape (bins,).
+
+    The bins have as much of the variance p (1 - p) each, and 25 rows or more: of equal width most would be empty, and
+    of as many rows most would be where p is next to 0. Equal probabilities are in the same bin.
+    """
+    order = np.argsort(found, kind="stable")
+    ordered, count = found[order], min(_MOST_BINS, len(found) // _BIN_ROWS)
+    variance = np.cumsum(ordered * (1 - ordered) + 1e-9)
+    cuts = np.searchsorted(variance, variance[-1] * np.arange(1, count) / count)
+    starts = [0]
+    for start in np.searchsorted(ordered, ordered[cuts]):
+        if min(start - starts[-1], len(found) - start) >= _BIN_ROWS:
+            starts.append(start)
+    rows = np.diff([*starts, len(found)])
+    return np.add.reduceat(ordered, starts) / rows, np.add.reduceat(is_class[order], starts, dtype=float) / rows, rows
 
 
 def _curves_figure(name: str, across: str, up: str, network: Network) -> tuple[Figure, Axes]:

@@ -1,5 +1,6 @@
 """Rows where a decision changes, found by bisection."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,20 @@ def test_boundary_rows_lie_on_the_boundary(model: Network, program: Program) -> 
     assert (distance < 1e-3).sum() > 300
     assert (distance > 1e-3).sum() > 300
     # Both sides are there.
+    assert 0.3 < decided(program, program.run(found)).mean() < 0.7
+
+
+@pytest.mark.parametrize("threshold", [0.02, 0.2])
+def test_they_lie_at_the_threshold_of_the_signature(model: Network, threshold: float) -> None:
+    network = NeuralNet(2, 5)
+    network.load_state_dict(model.state_dict())
+    network.signature = replace(model.signature, threshold=threshold)
+    program = capture(network, torch.zeros(2, 2))
+    found = found_for(program)
+    assert found is not None
+    with torch.inference_mode():
+        distance = np.abs(network(torch.from_numpy(found["x"])).numpy()[:, 0] - threshold)
+    assert distance[: len(distance) // 15].max() < 1e-6
     assert 0.3 < decided(program, program.run(found)).mean() < 0.7
 
 

@@ -50,6 +50,7 @@ for arguments in (
     ["t.csv", "--target", "y", "--numeric", "island"],
     ["t.csv", "--target", "y", "--task", "regression"],
     ["t.csv", "--target", "mass", "--class-weight", "balanced"],
+    ["t.csv", "--target", "mass", "--threshold", "f1"],
     ["t.csv", "--target", "y", "--output", "t.csv"],
 ):
     assert main(arguments) == 1, arguments
@@ -57,8 +58,8 @@ for arguments in (
 """
     result = python(code)
     assert result.returncode == 0, result.stderr
-    assert result.stderr.count("error: ") == 14
-    assert result.stderr.count("\n") == 14
+    assert result.stderr.count("error: ") == 15
+    assert result.stderr.count("\n") == 15
 
 
 INTERRUPT = """

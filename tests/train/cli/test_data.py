@@ -193,6 +193,11 @@ def test_a_name_with_commas_is_one_name() -> None:
         ({"numeric": ["y"]}, "y is the target, which --numeric cannot name; remove it from --numeric"),
         ({"drop": ["y"]}, "y is the target, which --drop cannot name"),
         ({"target": "mass", "class_weight": "balanced"}, "if mass holds classes, add --task classification"),
+        (
+            {"target": "mass", "has_threshold": True},
+            "--threshold is for two classes, and mass holds values; remove --threshold",
+        ),
+        ({"has_threshold": True}, "--threshold is for two classes, and y holds 3 classes; remove --threshold"),
     ],
 )
 def test_options_that_do_not_fit_the_table(table: Path, options: dict[str, Any], message: str) -> None:

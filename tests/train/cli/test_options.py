@@ -10,6 +10,7 @@ import pytest
 from edge_train import Dataset, Settings, four_blobs, table_defaults
 from edge_train.cli.command import main
 from edge_train.cli.data import TableOptions, table_dataset
+from edge_train.cli.goals import Goal
 from edge_train.cli.outputs import Outputs
 from edge_train.loop.settings import EXAMPLE_DEFAULTS
 
@@ -35,6 +36,19 @@ Command = Callable[..., Any]
         (["--members", "3"], "--members needs a TABLE"),
         (["t.csv", "--target", "x", "--members", "0"], "--members"),
         (["t.csv", "--target", "x", "--members", "65"], "--members"),
+        (["--threshold", "f1"], "--threshold needs a TABLE"),
+        (
+            ["t.csv", "--target", "x", "--threshold", "1.5"],
+            "--threshold 1.5: give a number between 0 and 1, balanced, ",
+        ),
+        (
+            ["t.csv", "--target", "x", "--threshold", "f1", "--task", "regression"],
+            "--threshold is for classes; remove --threshold or --task regression",
+        ),
+        (
+            ["t.csv", "--target", "x", "--threshold", "cost=1:2", "--validation", "0"],
+            "--threshold cost needs rows that are held out; give a number or remove --validation 0",
+        ),
         (["--epochs", "0"], "--epochs"),
         (["--epochs", "many"], "--epochs"),
         (["--learning-rate", "-1"], "--learning-rate must be a positive number"),
@@ -80,7 +94,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What the command would train, with which settings."""
     called: list[dict[str, Any]] = []
 
-    def run(dataset: Dataset, settings: Settings, device: str, outputs: Outputs, **others: bool) -> None:
+    def run(dataset: Dataset, settings: Settings, device: str, outputs: Outputs, **others: Any) -> None:
         called.append({"dataset": dataset, "settings": settings, "device": device, "outputs": outputs, **others})
 
     monkeypatch.setattr("edge_train.cli.run.run", run)
@@ -92,7 +106,7 @@ def test_without_options_the_example_is_trained(command: Command, runs: list[dic
     (run,) = runs
     assert run["dataset"].training_sha256 == four_blobs(0).training_sha256
     assert (run["settings"], run["device"], run["outputs"]) == (EXAMPLE_DEFAULTS, "auto", Outputs(Path()))
-    assert (run["resume"], run["is_example"]) == (False, True)
+    assert (run["resume"], run["is_example"], run["goal"]) == (False, True, None)
 
 
 def test_without_options_a_table_is_trained_as_suits_its_size(
@@ -144,6 +158,8 @@ def test_the_other_options(command: Command, table: Path, runs: list[dict[str, A
     assert (run["device"], run["resume"]) == ("cuda:12", True)
     dataset = table_dataset(TableOptions(table, "y"), seed=7)
     assert run["dataset"].training_sha256 == dataset.training_sha256
+    assert command(main, table, "--target", "flag", "--threshold", "0.2", "--validation", "0").code == 0
+    assert runs.pop()["goal"] == Goal("number", (0.2,))
     assert command(main, "--seed", 7).code == 0
     assert runs[1]["dataset"].training_sha256 == four_blobs(7).training_sha256
 

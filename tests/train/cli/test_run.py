@@ -95,6 +95,14 @@ def test_a_table(command: Command, breast_cancer: Path) -> None:
     assert conformal.rows == 569
 
 
+def test_too_few_rows_for_a_calibration_plot(command: Command) -> None:
+    Path("plots").mkdir()
+    Path("plots/calibration.png").write_bytes(b"another model's")
+    result = command(main, "--epochs", 1, "--plots", "plots")
+    assert result.out.splitlines()[-1] == "no calibration plot: 20 test rows are too few, it takes 100"
+    assert not Path("plots/calibration.png").exists()
+
+
 def test_options_set_the_network_and_its_training(command: Command, table: Path) -> None:
     network = [
         "--hidden",

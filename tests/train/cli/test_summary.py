@@ -10,7 +10,18 @@ import pytest
 
 from edge_runtime import Feature, Input, Signature
 from edge_train import Column, Dataset, DroppedColumn, Part, Target
-from edge_train.cli.summary import column_lines, described, dropped_lines, size_line, target_line, warning_lines
+from edge_train.cli.goals import Goal
+from edge_train.cli.summary import (
+    column_lines,
+    described,
+    dropped_lines,
+    imbalance_line,
+    size_line,
+    target_line,
+    threshold_line,
+    warning_lines,
+)
+from edge_train.thresholds import Imbalance
 
 
 def numeric(name: str, *values: float) -> Column:
@@ -172,3 +183,21 @@ def test_names_and_values_control_no_terminal() -> None:
     for line in lines:
         assert line.isprintable()
     assert sum("mass\\nrows 9\\x1b[31m\\u202e" in line for line in lines) == 7
+
+
+def test_what_a_threshold_decides() -> None:
+    assert threshold_line(Goal("f1"), 0.25, ("no", "yes\x1b")) == (
+        "threshold 0.25: yes\\x1b is predicted if its probability is above it"
+    )
+    assert threshold_line(Goal("cost", (1, 10.5)), 0.091, (False, True)) == (
+        "threshold 0.091: True is predicted if its probability is above it; False taken for True costs 1, "
+        "True taken for False 10.5"
+    )
+
+
+def test_a_rare_class_that_is_hardly_predicted() -> None:
+    found = Imbalance(0, 0.0523, 0.001, 0.5049, 0.947, 0.3617, 0.6789)
+    assert imbalance_line(found, ("bad", "good\n")) == (
+        "warning: bad is 5.2% of the rows held out, and predicted for 0.1% of them (balanced accuracy 0.50); "
+        "--threshold balanced would take 0.947: predicted for 36.2%, balanced accuracy 0.68"
+    )

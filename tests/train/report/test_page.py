@@ -68,25 +68,25 @@ def classes(count: int, rows: int = 400) -> Dataset:
 
 
 def test_everything_on_a_table() -> None:
-    days = ["31.12.2024", "01.02.2025"] * 200
-    zips = [f"0{row % 30:04d}" for row in range(400)]
-    data = table(400, ["yes", "no"] * 200, day=days, zip=zips, mixed=["1", "2", *(["x", "y"] * 199)])
+    days = ["31.12.2024", "01.02.2025"] * 250
+    zips = [f"0{row % 30:04d}" for row in range(500)]
+    data = table(500, ["yes", "no"] * 250, day=days, zip=zips, mixed=["1", "2", *(["x", "y"] * 249)])
     html = report(data, new={"deep": [{"of": 0.5}, {"of": None}], "list": [1, 2]})
     page = Page(html)
     assert page.text.startswith("Training on t.csv")
-    assert "Binary classification of y , 2 classes. 320 rows to train, 80 to test" in page.text
-    assert "403 rows of 6 columns. Dropped 3 rows." in page.text
+    assert "Binary classification of y , 2 classes. 400 rows to train, 100 to test" in page.text
+    assert "503 rows of 6 columns. Dropped 3 rows." in page.text
     assert "always dropped the same value in every row" in page.text
     assert re.search(r"day date 31.12.2024 \(day first\) none 2024-12-31 to 2025-02-01", page.text)
     assert re.search(r"zip categorical leading zeros none", page.text)
-    assert "no 160 40 50.0%" in page.text
+    assert "no 200 50 50.0%" in page.text
     assert (
         "The weights are those after epoch 2 of 3, where the loss on the rows that the members hold out was smallest"
         in page.text
     )
     for setting in ("hidden 64, 32", "members 5", "learning rate 0.002", "balanced no", "seed 0"):
         assert setting in page.text
-    for measured in ("accuracy", "balanced accuracy", "ROC AUC", "log loss"):
+    for measured in ("accuracy", "balanced accuracy", "ROC AUC", "log loss", "ECE", "F1"):
         assert measured in page.text
     for path in ("epochs.taken 2", "new.deep[0].of 0.5", "new.deep[1].of none", "new.list 1, 2"):
         assert path in page.text

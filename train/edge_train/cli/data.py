@@ -43,6 +43,7 @@ class TableOptions:
         encoding: of the table's text; None to find it.
         delimiter: the character between its columns; None to find it.
         decimal: its decimal mark; None to find it.
+        has_threshold: whether there is to be a threshold, which two classes have.
     """
 
     path: Path
@@ -58,6 +59,7 @@ class TableOptions:
     encoding: str | None = None
     delimiter: str | None = None
     decimal: str | None = None
+    has_threshold: bool = False
 
 
 def example_dataset(seed: int) -> Dataset:
@@ -134,6 +136,9 @@ def _read(options: TableOptions) -> tuple[list[Column | DroppedColumn], Target, 
     target = find_target(table, options.target, path, options.task, decimal=options.decimal)
     if options.class_weight is not None and target.task == "regression":
         raise TableError(f"--class-weight is for classes; if {target.name} holds classes, add --task classification")
+    if options.has_threshold and len(target.labels) != 2:
+        found = f"{len(target.labels)} classes" if target.labels else "values"
+        raise TableError(f"--threshold is for two classes, and {target.name} holds {found}; remove --threshold")
     # No other reference stays, so that the memory of each column is freed once it is converted.
     only_reference = [table.drop_columns([*chosen["--drop"], options.target])]
     del table

@@ -11,6 +11,7 @@ import typer
 from edge_runtime.contract import shell
 from edge_runtime.contract.errors import UnknownDevice
 from edge_runtime.contract.values import FLOAT32_MAX
+from edge_train.cli.goals import Goal, read_goal
 from edge_train.cli.outputs import Outputs, check_outputs
 from edge_train.loop.settings import EXAMPLE_DEFAULTS, Optimizer, Schedule, table_defaults, with_choices
 
@@ -61,6 +62,13 @@ def train(
     ] = None,
     class_weight: Annotated[
         Literal["balanced"] | None, typer.Option(help="Give all classes the same weight, however rare.")
+    ] = None,
+    threshold: Annotated[
+        str | None,
+        typer.Option(
+            metavar="GOAL",
+            help="Of two classes, predict the second above this probability: a number, balanced, f1, or cost=A:B.",
+        ),
     ] = None,
     output: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder for model.pt and metrics.json.")] = Path(),
     plots: Annotated[
@@ -149,19 +157,20 @@ def train(
         "--encoding": encoding,
         "--class-weight": class_weight,
         "--members": members,
+        "--threshold": threshold,
         "--dropout": dropout,
         "--validation": validation,
         "--patience": patience,
         "--limit": limit,
     }
+    goal = None if threshold is None else read_goal(threshold)
     _check_table(table, target, for_tables)
+    _check_classes(task, {"--class-weight": class_weight, "--threshold": threshold})
     _check_numbers({"--dropout": dropout, "--weight-decay": weight_decay, "--validation": validation}, learning_rate)
     if resume and checkpoint is None:
         raise shell.UsageError("--resume needs --checkpoint FOLDER, where the progress of the run is")
-    if patience is not None and validation == 0:
-        raise shell.UsageError("--patience needs rows to validate; remove --patience or --validation 0")
-    if class_weight is not None and task == "regression":
-        raise shell.UsageError("--class-weight is for classes; remove --class-weight or --task regression")
+    if validation == 0:
+        _check_without_validation(patience, goal)
     if not _DEVICE.fullmatch(device):
         raise UnknownDevice(f"unknown device {device!r}; use auto, cpu, cuda or cuda:N")
     choices = {
@@ -188,12 +197,12 @@ def train(
     if table is None or target is None:
         dataset, defaults = example_dataset(seed), EXAMPLE_DEFAULTS
     else:
-        columns = (numeric or (), categorical or (), date or (), date_order, drop or (), *reading)
+        columns = (numeric or (), categorical or (), date or (), date_order, drop or (), *reading, goal is not None)
         dataset = table_dataset(TableOptions(table, target, task, class_weight, *columns), seed)
         defaults = table_defaults(len(dataset.train))
     from edge_train.cli.run import run
 
-    run(dataset, with_choices(defaults, choices), device, outputs, resume=resume, is_example=table is None)
+    run(dataset, with_choices(defaults, choices), device, outputs, resume=resume, is_example=table is None, goal=goal)
 
 
 def _check_table(table: Path | None, target: str | None, for_tables: Mapping[str, object]) -> None:
@@ -210,6 +219,23 @@ def _check_numbers(fractions: Mapping[str, float | None], learning_rate: float |
         raise shell.UsageError(f"{bad[0]} must be a finite number")
     if learning_rate is not None and not 0 < learning_rate <= FLOAT32_MAX:
         raise shell.UsageError("--learning-rate must be a positive number that float32 holds")
+
+
+def _check_without_validation(patience: int | None, goal: Goal | None) -> None:
+    """Refuse options that need rows to validate."""
+    if patience is not None:
+        raise shell.UsageError("--patience needs rows to validate; remove --patience or --validation 0")
+    if goal is not None and goal.kind != "number":
+        raise shell.UsageError(
+            f"--threshold {goal.kind} needs rows that are held out; give a number or remove --validation 0"
+        )
+
+
+def _check_classes(task: str | None, for_classes: Mapping[str, object]) -> None:
+    """Refuse options that need classes if the target holds values."""
+    for option, value in for_classes.items():
+        if task == "regression" and value is not None:
+            raise shell.UsageError(f"{option} is for classes; remove {option} or --task regression")
 
 
 def _widths(hidden: str, is_example: bool) -> tuple[int, ...]:

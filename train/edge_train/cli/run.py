@@ -2,10 +2,12 @@
 
 import contextlib
 import json
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from edge_runtime.contract.atomic_files import write_files
@@ -13,14 +15,17 @@ from edge_runtime.contract.errors import DeviceUnavailable
 from edge_runtime.contract.file_locks import locked
 from edge_runtime.contract.progress import Progress
 from edge_runtime.contract.terminal import printable
+from edge_train.cli.goals import Goal
 from edge_train.cli.outputs import Outputs, prepare_outputs
+from edge_train.cli.summary import imbalance_line, threshold_line
 from edge_train.conformal import conformal_scores, coverage_line, coverage_measures
 from edge_train.dataset import Dataset
+from edge_train.errors import TableError
 from edge_train.importance import importance_line, permutation_importance
 from edge_train.loop import torchrun
 from edge_train.loop.distributed import ProcessGroup, join_torchrun_group
 from edge_train.loop.evaluation import mean_loss
-from edge_train.loop.held_out import Trained
+from edge_train.loop.held_out import HeldOut, Trained
 from edge_train.loop.new_network import new_network
 from edge_train.loop.progress import Checkpointer
 from edge_train.loop.settings import Settings, learns_all_rows
@@ -29,6 +34,7 @@ from edge_train.loop.training_run import TrainingRun
 from edge_train.metrics import as_text, measure
 from edge_train.networks.answers import answers
 from edge_train.networks.checkpoint import checkpoint_bytes
+from edge_train.thresholds import Places, Probabilities, imbalance
 
 # From so many values in the training rows on, `auto` takes a GPU: with fewer, starting it takes longer than training.
 _MANY_VALUES = 10_000_000
@@ -36,7 +42,14 @@ _SHOWN_EPOCHS = 20
 
 
 def run(
-    dataset: Dataset, settings: Settings, device_name: str, outputs: Outputs, *, resume: bool, is_example: bool
+    dataset: Dataset,
+    settings: Settings,
+    device_name: str,
+    outputs: Outputs,
+    *,
+    resume: bool,
+    is_example: bool,
+    goal: Goal | None = None,
 ) -> None:
     """Train a network on `dataset`, measure it on the test rows, and write model.pt and all else that is asked for.
 
@@ -47,6 +60,8 @@ def run(
         outputs: where the results go.
         resume: whether to continue the run in `outputs.checkpoint`.
         is_example: whether to report as the example does: losses on the test rows, and no table of measures.
+        goal: of the threshold between two classes; None for 0.5, with a warning if the rare class is then hardly ever
+            predicted. Only a number can be had without rows that are held out.
 
     Raises:
         EdgePredictError: what went wrong, in one line; earlier files stay as they were.
@@ -62,6 +77,7 @@ def run(
         if group.leads:
             for one in (trained.measured, trained.final):
                 _set_conformal(one)
+            _set_threshold(trained, goal)
             measures = _measure(dataset, settings, trained, is_example)
             _write(dataset, settings, trained, measures, outputs)
 
@@ -133,6 +149,32 @@ def _set_conformal(trained: Trained) -> None:
         network.signature = replace(network.signature, conformal=scores)
 
 
+def _set_threshold(trained: TrainingRun, goal: Goal | None) -> None:
+    """Let the networks carry the threshold that suits `goal`; without one, warn if 0.5 neglects a rare class.
+
+    Both carry the same, so that the measures on the test rows, which it was found without, are those of the one in use.
+    """
+    network, known = trained.measured.network, trained.measured.held_out
+    labels = network.signature.labels
+    if goal is not None:
+        if known is None and goal.kind != "number":
+            raise TableError(f"--threshold {goal.kind} needs rows that are held out; give a number")
+        threshold = goal.threshold(lambda: _of_two_classes(known))
+        for one in (network, trained.model):
+            one.signature = replace(one.signature, threshold=threshold)
+        print(threshold_line(goal, threshold, labels))
+    elif len(labels) == 2 and known is not None and 0 < known.target.mean() < 1:
+        found = imbalance(*_of_two_classes(known), network.signature.threshold)
+        if found.matters:
+            print(imbalance_line(found, labels), file=sys.stderr)
+
+
+def _of_two_classes(known: HeldOut | None) -> tuple[Probabilities, Places]:
+    """The probabilities of the second class, and the places of the classes."""
+    assert known is not None
+    return known.answers[:, 1], known.target.astype(np.int64)
+
+
 def _measure(dataset: Dataset, settings: Settings, trained: TrainingRun, is_example: bool) -> dict[str, Any]:
     """What is found of the network on the test rows, as metrics.json has it; it is printed too."""
     network, test = trained.measured.network, dataset.test
@@ -182,6 +224,11 @@ def _write(
     for path, content in pictures.items():
         if content is not None:
             print(printable(f"wrote {path}"))
+    if outputs.plots is not None and dataset.test is not None and network.signature.labels:
+        from edge_train.plots import few_to_calibrate
+
+        if reason := few_to_calibrate(dataset.test.target, network):
+            print(f"no calibration plot: {reason}")
 
 
 def _pictures(

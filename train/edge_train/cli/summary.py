@@ -7,11 +7,14 @@ import numpy as np
 
 from edge_runtime.contract.category_codes import UNKNOWN
 from edge_runtime.contract.dates import date_text
+from edge_runtime.contract.labels import Label
 from edge_runtime.contract.terminal import aligned, printable
+from edge_train.cli.goals import Goal
 from edge_train.dataset import ColumnDescription, Dataset
 from edge_train.table.column_names import is_code
 from edge_train.table.columns import Column, DroppedColumn
 from edge_train.table.target import Target
+from edge_train.thresholds import Imbalance
 
 # So many different integers may be codes; or more, if the column is named like codes and each is in so many rows.
 _FEW_INTEGERS, _REPEATS = 12, 2
@@ -89,6 +92,26 @@ def size_line(dataset: Dataset) -> str:
     if signature.task == "binary_classification":
         classes = f", classes {signature.labels[0]} and {signature.labels[1]}"
     return printable(f"{dataset.size}{classes}")
+
+
+def threshold_line(goal: Goal, threshold: float, labels: tuple[Label, ...]) -> str:
+    """What the threshold decides, and for costs which mistake costs what."""
+    first, second = labels
+    costs = ""
+    if goal.kind == "cost":
+        one, other = goal.numbers
+        costs = f"; {first} taken for {second} costs {one:g}, {second} taken for {first} {other:g}"
+    return printable(f"threshold {threshold}: {second} is predicted if its probability is above it{costs}")
+
+
+def imbalance_line(found: Imbalance, labels: tuple[Label, ...]) -> str:
+    """A warning that the rare class is hardly ever predicted, with the option that changes it."""
+    return printable(
+        f"warning: {labels[found.rare]} is {found.frequency:.1%} of the rows held out, and predicted for "
+        f"{found.predicted:.1%} of them (balanced accuracy {found.balanced_accuracy:.2f}); --threshold balanced would "
+        f"take {found.other}: predicted for {found.predicted_then:.1%}, balanced accuracy "
+        f"{found.balanced_accuracy_then:.2f}"
+    )
 
 
 def _values(column: Column) -> str:
