@@ -40,18 +40,33 @@ def measure(network: Network, part: Part) -> dict[str, Any]:
         }
     classes, places = np.arange(len(signature.labels)), part.target.astype(np.int64)
     predicted = signature.predicted(found)
-    # scikit-learn wants rows that sum to one more exactly than float32 does.
-    probabilities = found / found.sum(axis=1, keepdims=True)
-    scores = probabilities[:, 1] if len(classes) == 2 else probabilities
+    scores = found[:, 1] if len(classes) == 2 else _summing_to_one(found)
     return {
         "accuracy": measures.accuracy_score(places, predicted),
         "balanced_accuracy": measures.balanced_accuracy_score(places, predicted),
         "roc_auc": float(measures.roc_auc_score(places, scores, multi_class="ovr")),
-        "log_loss": measures.log_loss(places, probabilities, labels=classes),
-        "ece": expected_calibration_error(found, places),
+        **of_probabilities(found, places),
         **({} if len(classes) > 2 else _at_threshold(found[:, 1], places, signature.threshold)),
         "confusion_matrix": measures.confusion_matrix(places, predicted, labels=classes).tolist(),
     }
+
+
+def of_probabilities(found: npt.NDArray[np.float64], places: npt.NDArray[np.int64]) -> dict[str, float]:
+    """How good probabilities are: log_loss in nats, and ece, the `expected_calibration_error`.
+
+    Args:
+        found: the probabilities, shape (rows, classes).
+        places: the true classes, shape (rows,).
+    """
+    return {
+        "log_loss": measures.log_loss(places, _summing_to_one(found), labels=np.arange(found.shape[1])),
+        "ece": expected_calibration_error(found, places),
+    }
+
+
+def _summing_to_one(found: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Probabilities that sum to one more exactly than float32 does, as scikit-learn wants them."""
+    return np.asarray(found / found.sum(axis=1, keepdims=True))
 
 
 def expected_calibration_error(probabilities: npt.NDArray[np.float64], places: npt.NDArray[np.int64]) -> float:

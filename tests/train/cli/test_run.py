@@ -66,7 +66,7 @@ def test_a_table(command: Command, breast_cancer: Path) -> None:
     assert 1 <= taken <= trained <= 20
     assert f"weights of epoch {taken} of {trained}; on the 113 test rows:" in lines
     assert f"accuracy           {document['test']['accuracy']:.4g}" in lines
-    assert re.fullmatch(r"true \\ predicted +benign +malignant", lines[-10])
+    assert re.fullmatch(r"true \\ predicted +benign +malignant", lines[-11])
     assert lines[-7].startswith("90% prediction sets hold ")
     assert lines[-6].startswith("shuffling a column raises the log loss: ")
     assert lines[-5:] == [
@@ -82,6 +82,11 @@ def test_a_table(command: Command, breast_cancer: Path) -> None:
     assert document["rows"] == {"train": 456, "test": 113}
     assert document["test"]["accuracy"] >= 0.93
     assert np.sum(document["test"]["confusion_matrix"]) == 113
+    calibration = document["test"]["calibration"]
+    assert 0.1 < calibration["temperature"] < 8
+    assert set(calibration["before"]) == {"log_loss", "ece"}
+    shown = f"log loss {calibration['before']['log_loss']:.4g} before, {document['test']['log_loss']:.4g} after, ECE "
+    assert sum(line.startswith("calibrated by a temperature of ") and shown in line for line in lines) == 1
     importance = document["importance"]
     assert (importance["loss"], importance["rows"], importance["repeats"]) == ("log_loss", 113, 5)
     assert len(importance["columns"]) == 30
@@ -104,22 +109,10 @@ def test_too_few_rows_for_a_calibration_plot(command: Command) -> None:
 
 
 def test_options_set_the_network_and_its_training(command: Command, table: Path) -> None:
-    network = [
-        "--hidden",
-        "6,5,4",
-        "--dropout",
-        "0.5",
-        "--members",
-        "2",
-        "--optimizer",
-        "sgd",
-        "--weight-decay",
-        "0.1",
-        "--seed",
-        "3",
-    ]
+    network = ["--hidden", "6,5,4", "--dropout", "0.5", "--members", "2", "--seed", "3"]
     other = ["--learning-rate", "0.01", "--schedule", "constant", "--batch-size", "7", "--validation", "0"]
-    result = command(main, table, "--target", "mass", "--epochs", 3, *network, *other)
+    optimizer = ["--optimizer", "sgd", "--weight-decay", "0.1"]
+    result = command(main, table, "--target", "mass", "--epochs", 3, *network, *optimizer, *other)
     assert result.code == 0, result.err
     model = load_checkpoint(Path("model.pt"))
     assert isinstance(model, TableNet)
@@ -154,7 +147,7 @@ def test_the_model_that_is_written_learned_from_the_test_rows_too_and_the_measur
     data = table_dataset(TableOptions(table, "y"), seed=0)
     assert data.test is not None
     document = json.loads(Path("metrics.json").read_text())
-    del document["test"]["prediction_sets"]
+    del document["test"]["prediction_sets"], document["test"]["calibration"]
     assert document["test"] == json.loads(json.dumps(measure(one.measured.network, data.test)))
 
 

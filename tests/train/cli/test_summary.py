@@ -12,6 +12,7 @@ from edge_runtime import Feature, Input, Signature
 from edge_train import Column, Dataset, DroppedColumn, Part, Target
 from edge_train.cli.goals import Goal
 from edge_train.cli.summary import (
+    calibration_line,
     column_lines,
     described,
     dropped_lines,
@@ -201,3 +202,9 @@ def test_a_rare_class_that_is_hardly_predicted() -> None:
         "warning: bad is 5.2% of the rows held out, and predicted for 0.1% of them (balanced accuracy 0.50); "
         "--threshold balanced would take 0.947: predicted for 36.2%, balanced accuracy 0.68"
     )
+
+
+def test_what_calibration_did() -> None:
+    line = calibration_line(1.25, {"log_loss": 0.5, "ece": 0.04}, {"log_loss": 0.4321, "ece": 0.01, "accuracy": 0.9})
+    expected = "calibrated by a temperature of 1.25: log loss 0.5 before, 0.4321 after, ECE 0.04 before, 0.01 after"
+    assert line == expected

@@ -17,7 +17,7 @@ from edge_runtime.contract.progress import Progress
 from edge_runtime.contract.terminal import printable
 from edge_train.cli.goals import Goal
 from edge_train.cli.outputs import Outputs, prepare_outputs
-from edge_train.cli.summary import imbalance_line, threshold_line
+from edge_train.cli.summary import calibration_line, imbalance_line, threshold_line
 from edge_train.conformal import conformal_scores, coverage_line, coverage_measures
 from edge_train.dataset import Dataset
 from edge_train.errors import TableError
@@ -25,13 +25,13 @@ from edge_train.importance import importance_line, permutation_importance
 from edge_train.loop import torchrun
 from edge_train.loop.distributed import ProcessGroup, join_torchrun_group
 from edge_train.loop.evaluation import mean_loss
-from edge_train.loop.held_out import HeldOut, Trained
+from edge_train.loop.held_out import HeldOut, Trained, sharpened
 from edge_train.loop.new_network import new_network
 from edge_train.loop.progress import Checkpointer
 from edge_train.loop.settings import Settings, learns_all_rows
 from edge_train.loop.train import REPORT_EVERY, train
 from edge_train.loop.training_run import TrainingRun
-from edge_train.metrics import as_text, measure
+from edge_train.metrics import as_text, measure, of_probabilities
 from edge_train.networks.answers import answers
 from edge_train.networks.checkpoint import checkpoint_bytes
 from edge_train.thresholds import Places, Probabilities, imbalance
@@ -186,6 +186,11 @@ def _measure(dataset: Dataset, settings: Settings, trained: TrainingRun, is_exam
     else:
         print(f"weights of epoch {trained.epoch} of {len(trained.losses)}; on the {len(test):,} test rows:")
         print(as_text(measures, network.signature.labels))
+        if (factor := trained.measured.sharpness) is not None:
+            uncalibrated = sharpened(answers(network, test), 1 / factor)
+            before = of_probabilities(uncalibrated, test.target.astype(np.int64))
+            measures["calibration"] = {"temperature": 1 / factor, "before": before}
+            print(calibration_line(1 / factor, before, measures))
         if network.signature.conformal is not None:
             found = coverage_measures(network.signature, answers(network, test), test.target)
             measures["prediction_sets" if network.signature.labels else "intervals"] = found

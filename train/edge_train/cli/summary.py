@@ -1,7 +1,7 @@
 """What was found in a table, in lines for the terminal."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -130,3 +130,12 @@ def _values(column: Column) -> str:
     if len(different) > 2 and are_few and (different == np.floor(different)).all():
         text += f", {len(different):,} integers: if they are codes, --categorical {shlex.quote(column.name)}"
     return text
+
+
+def calibration_line(temperature: float, before: Mapping[str, float], after: Mapping[str, float]) -> str:
+    """What the temperature did to the probabilities of the test rows, see `metrics.of_probabilities`."""
+    changes = ", ".join(
+        f"{name} {before[key]:.4g} before, {after[key]:.4g} after"
+        for key, name in (("log_loss", "log loss"), ("ece", "ECE"))
+    )
+    return f"calibrated by a temperature of {temperature:.3g}: {changes}"
