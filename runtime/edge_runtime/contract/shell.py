@@ -29,7 +29,7 @@ EXTRAS = {
     "export": frozenset({"jinja2", "matplotlib", "onnx", "onnxscript", "safetensors", "torch"}),
     "serve": frozenset({"httptools", "orjson", "prometheus_client", "starlette", "uvicorn", "uvloop"}),
     "sign": frozenset({"cryptography"}),
-    "train": frozenset({"matplotlib", "pyarrow", "sklearn", "torch"}),
+    "train": frozenset({"jinja2", "matplotlib", "pyarrow", "scipy", "sklearn", "torch"}),
 }
 
 
