@@ -226,7 +226,7 @@ def test_the_extras_are_those_of_the_package() -> None:
         ("torch.nn", "torch.nn is not installed; install it with pip install 'edge-predict[train]'"),
         ("matplotlib", "matplotlib is not installed; install it with pip install 'edge-predict[train]'"),
         ("sklearn", "sklearn is not installed; install it with pip install 'edge-predict[train]'"),
-        ("jinja2", "jinja2 is not installed; install it with pip install 'edge-predict[export]'"),
+        ("jinja2", "jinja2 is not installed; install it with pip install 'edge-predict[train]'"),
         ("onnx.helper", "onnx.helper is not installed; install it with pip install 'edge-predict[export]'"),
         ("numpy", "numpy is not installed"),
         ("torchvision", "torchvision is not installed"),
@@ -239,7 +239,7 @@ def test_a_missing_module(capsys: Captured, monkeypatch: pytest.MonkeyPatch, mod
     assert capsys.readouterr().err == f"error: {message}\n"
     monkeypatch.setitem(sys.modules, "edge_export", edge_runtime)
     assert shell.call(missing) == 1
-    shared = module.partition(".")[0] in ("torch", "matplotlib")
+    shared = module.partition(".")[0] in ("torch", "matplotlib", "jinja2")
     assert capsys.readouterr().err == f"error: {message.replace('[train]', '[export]') if shared else message}\n"
 
 
