@@ -37,7 +37,7 @@ class Part:
         return f"Part({len(self):,} rows, {', '.join(arrays)})"
 
     def taken(self, rows: npt.NDArray[np.intp]) -> "Part":
-        """Those of its rows at these places."""
+        """A copy of those of its rows at these places."""
         return Part({name: values[rows] for name, values in self.inputs.items()}, self.target[rows])
 
     def joined(self, other: "Part") -> "Part":
@@ -101,7 +101,8 @@ class Dataset:
     Attributes:
         train: the rows to learn from.
         test: the rows to measure the network on; None if it is measured on others.
-        signature: what a row and an answer mean, with the ranges and categories of the training rows.
+        signature: what a row and an answer mean, with the ranges and categories of the training rows, or of all rows
+            for a network that learns from all of them in the end.
         description: what was found in the table that the rows are from; None if they are from none.
     """
 

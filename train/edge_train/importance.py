@@ -129,7 +129,7 @@ class _Shuffler:
 
     def __init__(self, network: Network, part: Part, rows: npt.NDArray[np.intp], seed: int) -> None:
         self._network, self._seed = network, seed
-        self._part = Part({name: values[rows] for name, values in part.inputs.items()}, part.target[rows])
+        self._part = part.taken(rows)
         self._before = self._loss()
 
     def increase(self, number: int, column: _Place, repeat: int) -> float:

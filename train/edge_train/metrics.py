@@ -21,7 +21,17 @@ _BINS = 15
 
 
 def measure(network: Network, part: Part) -> dict[str, Any]:
-    """The measures of `network` on `part`, in plain types, as metrics.json has them; scikit-learn computes them.
+    """The measures of `network` on `part`, as `measure_answers` returns them."""
+    return measure_answers(network.signature, answers(network, part), part.target)
+
+
+def measure_answers(signature: Signature, found: npt.NDArray[np.float64], target: npt.NDArray[Any]) -> dict[str, Any]:
+    """The measures of answers to rows, in plain types, as metrics.json has them; scikit-learn computes them.
+
+    Args:
+        signature: of the network.
+        found: its answers, as `answers` returns them.
+        target: shape (rows,), as `Part.target`.
 
     Returns:
         Of classes: accuracy; balanced_accuracy, the mean of the classes' recalls; roc_auc, of several classes the mean
@@ -30,15 +40,14 @@ def measure(network: Network, part: Part) -> dict[str, Any]:
         of the rarer one; the signature's threshold, at which labels are predicted; and if it is not 0.5, for comparison
         balanced_accuracy_at_0.5. Of values: mae and rmse in the target's unit; and r2, None for a single row.
     """
-    found, signature = answers(network, part), network.signature
     if signature.task == "regression":
-        true = part.target.astype(np.float64)
+        true = target.astype(np.float64)
         return {
             "mae": measures.mean_absolute_error(true, found),
             "rmse": measures.root_mean_squared_error(true, found),
             "r2": measures.r2_score(true, found) if len(true) > 1 else None,
         }
-    classes, places = np.arange(len(signature.labels)), part.target.astype(np.int64)
+    classes, places = np.arange(len(signature.labels)), target.astype(np.int64)
     predicted = signature.predicted(found)
     scores = found[:, 1] if len(classes) == 2 else _summing_to_one(found)
     return {

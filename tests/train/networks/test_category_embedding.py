@@ -45,19 +45,20 @@ def test_a_length_that_is_given() -> None:
     assert (given.width, given.weight.shape, given.is_learned) == (2, (3, 4, 2), True)
 
 
-def seen_codes(count: int, missing: float) -> np.ndarray:
-    """Codes of training rows: of some categories, and of some more often than of others."""
+def fitted(count: int, missing: float) -> tuple[CategoryEmbedding, np.ndarray]:
+    """With the codes of its training rows: of some categories, and of some more often than of others."""
     first = MISSING if missing else FIRST_CATEGORY
     codes = np.random.default_rng(0).integers(first, FIRST_CATEGORY + count, 500) ** 2 % (FIRST_CATEGORY + count)
-    return codes[codes >= first]
+    codes = codes[codes >= first]
+    categories = CategoryEmbedding(feature(count, missing), 2)
+    categories.fit(codes)
+    return categories, codes
 
 
 @pytest.mark.parametrize("missing", [0.0, 0.25])
 @pytest.mark.parametrize("count", [3, 30])
 def test_an_unknown_category_is_the_weighted_mean(count: int, missing: float) -> None:
-    categories = CategoryEmbedding(feature(count, missing), 2)
-    codes = seen_codes(count, missing)
-    categories.fit(codes)
+    categories, codes = fitted(count, missing)
     mean = categories(torch.from_numpy(codes)).mean(-2)
     unknown, missing_value = categories(torch.tensor([UNKNOWN, MISSING])).unbind(-2)
     torch.testing.assert_close(unknown, mean)
@@ -67,9 +68,7 @@ def test_an_unknown_category_is_the_weighted_mean(count: int, missing: float) ->
 @pytest.mark.parametrize("missing", [0.0, 0.25])
 @pytest.mark.parametrize("count", [3, 30])
 def test_categories_that_were_not_seen_become_unknown_ones(count: int, missing: float) -> None:
-    categories = CategoryEmbedding(feature(count, missing), 2)
-    codes = seen_codes(count, missing)
-    categories.fit(codes)
+    categories, codes = fitted(count, missing)
     every = torch.arange(FIRST_CATEGORY + count)
     before = categories(every)
     categories.forget_unseen()

@@ -31,7 +31,7 @@ from edge_train.loop.progress import Checkpointer
 from edge_train.loop.settings import Settings, learns_all_rows
 from edge_train.loop.train import REPORT_EVERY, train
 from edge_train.loop.training_run import TrainingRun
-from edge_train.metrics import as_text, measure, of_probabilities
+from edge_train.metrics import as_text, measure_answers, of_probabilities
 from edge_train.networks.answers import answers
 from edge_train.networks.checkpoint import checkpoint_bytes
 from edge_train.thresholds import Places, Probabilities, imbalance
@@ -179,7 +179,8 @@ def _measure(dataset: Dataset, settings: Settings, trained: TrainingRun, is_exam
     """What is found of the network on the test rows, as metrics.json has it; it is printed too."""
     network, test = trained.measured.network, dataset.test
     assert test is not None
-    measures = measure(network, test)
+    found = answers(network, test)
+    measures = measure_answers(network.signature, found, test.target)
     importance = permutation_importance(network, test, settings.seed)
     if is_example:
         print(f"test loss after training {mean_loss(network, test):.3f}  accuracy {measures['accuracy']:.3f}")
@@ -187,14 +188,13 @@ def _measure(dataset: Dataset, settings: Settings, trained: TrainingRun, is_exam
         print(f"weights of epoch {trained.epoch} of {len(trained.losses)}; on the {len(test):,} test rows:")
         print(as_text(measures, network.signature.labels))
         if (factor := trained.measured.sharpness) is not None:
-            uncalibrated = sharpened(answers(network, test), 1 / factor)
-            before = of_probabilities(uncalibrated, test.target.astype(np.int64))
+            before = of_probabilities(sharpened(found, 1 / factor), test.target.astype(np.int64))
             measures["calibration"] = {"temperature": 1 / factor, "before": before}
             print(calibration_line(1 / factor, before, measures))
         if network.signature.conformal is not None:
-            found = coverage_measures(network.signature, answers(network, test), test.target)
-            measures["prediction_sets" if network.signature.labels else "intervals"] = found
-            print(coverage_line(network.signature, found))
+            coverage = coverage_measures(network.signature, found, test.target)
+            measures["prediction_sets" if network.signature.labels else "intervals"] = coverage
+            print(coverage_line(network.signature, coverage))
         if importance is not None:
             print(importance_line(importance))
     return {"test": measures, "importance": None if importance is None else asdict(importance)}

@@ -45,7 +45,7 @@ class Batches:
         self._size = min(settings.batch_size or self._count, self._count)
         self._widths = network.dropout_widths if settings.dropout else ()
         self._dropout, self._seed = settings.dropout, settings.seed
-        self._whole = self._batch(slice(None)) if self._size == self._count else None
+        self._whole = self._batch(None) if self._size == self._count else None
 
     def __len__(self) -> int:
         """How many batches an epoch has."""
@@ -84,14 +84,18 @@ class Batches:
         batches = zip(*(torch.split(values, self._size) for values in tensors), strict=True)
         return [(batch, len(batch[0]) / self._count) for batch in batches]
 
-    def _batch(self, rows: Tensor | slice) -> list[Tensor]:
-        """What an `Objective` takes of some rows, without masks."""
+    def _batch(self, rows: Tensor | None) -> list[Tensor]:
+        """What an `Objective` takes of the rows with these numbers, or of all, without masks."""
+
+        def taken(values: Tensor) -> Tensor:
+            return values if rows is None else values.index_select(0, rows)
+
         with torch.no_grad():
-            inputs = self._network.prepare(tuple(values[rows] for values in self.inputs))
-        answers = [values[rows] for values in self._answers]
+            inputs = self._network.prepare(tuple(map(taken, self.inputs)))
+        answers = list(map(taken, self._answers))
         if self._learned is not None and self._scale is not None:
             target, *weight = answers
-            learned = self._learned[rows] * self._scale
+            learned = taken(self._learned) * self._scale
             answers = [target, learned * weight[0][:, None] if weight else learned]
         return [*inputs, *answers]
 

@@ -50,7 +50,7 @@ def objective_loss(objective: Objective, rows: Batch, places: Tensor | None = No
     inputs = len(objective.network.signature.inputs)
     with torch.inference_mode():
         for some in torch.split(places, _BLOCK):
-            block = [values[some] for values in rows]
+            block = [values.index_select(0, some) for values in rows]
             try:
                 prepared = objective.network.prepare(tuple(block[:inputs]))
                 loss = objective(*prepared, *block[inputs:]).item() / objective.network.members

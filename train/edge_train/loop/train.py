@@ -97,9 +97,9 @@ class _Training:
         self.network = network.to(device).train()
         rows = part_tensors(self.division.rows, network, settings.balanced, device, self.division.training)
         self.evaluations = evaluations(network, dataset, self.division, rows, settings.balanced)
-        is_validated = bool(self.division.held_out)
-        self.evaluate_every = 1 if is_validated else REPORT_EVERY
-        self.patience = settings.patience if is_validated else None
+        self.is_validated = bool(self.division.held_out)
+        self.evaluate_every = 1 if self.is_validated else REPORT_EVERY
+        self.patience = settings.patience if self.is_validated else None
         learned = torch.from_numpy(self.division.learned).to(device)
         # Which rows are dropped would depend on the test rows, if those are learned from.
         if len(self.division.groups) == 1 and not (by_some := learned.any(1)).all():
@@ -141,8 +141,7 @@ class _Training:
             epoch = progress.best_epoch
         self.network.cpu().eval()
         measured, final = results(self.network, self.division, self.settings.balanced)
-        is_validated = bool(self.division.held_out)
-        return TrainingRun(final, measured, progress.losses, progress.evaluations, epoch, is_validated)
+        return TrainingRun(final, measured, progress.losses, progress.evaluations, epoch, self.is_validated)
 
     def _epoch(self) -> tuple[float, float | None]:
         """One pass over the training rows; the training loss, and the loss on the evaluated rows if it is due."""

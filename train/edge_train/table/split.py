@@ -46,13 +46,12 @@ def split(
     """
     if any(len(column.values) > len(target.rows) for column in columns):
         columns = [replace(column, values=column.values[target.rows]) for column in columns]
-    training, testing = np.arange(len(target.rows)), None
-    if test:
-        training, testing = _split_off(training, target, TEST_FRACTION, seed)
+    everything = np.arange(len(target.rows))
+    training, testing = _without_test_rows(target, seed) if test else (everything, None)
     columns = [column for column in columns if not column.missing[training].all()]
     if not columns:
         raise TableError("no column is left to learn from: none has a value in the training rows")
-    signature = _signature(columns, target, np.arange(len(target.rows)) if known_from_all else training)
+    signature = _signature(columns, target, everything if known_from_all else training)
 
     def part(rows: npt.NDArray[np.intp]) -> Part:
         return _part(columns, target, signature, rows)
@@ -60,15 +59,13 @@ def split(
     return Dataset(train=part(training), test=None if testing is None else part(testing), signature=signature)
 
 
-def _split_off(
-    rows: npt.NDArray[np.intp], target: Target, fraction: float, seed: int
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """`rows` without a fraction of each class, and that fraction: at least one row of each class, however rare."""
-    groups, names = [rows], [f"the column {target.name}"]
+def _without_test_rows(target: Target, seed: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """The places of the training rows, and of the test rows: at least one of each class, however rare."""
+    groups, names = [np.arange(len(target.rows))], [f"the column {target.name}"]
     if target.task != "regression":
-        classes = target.values[rows].astype(np.int64)
+        classes = target.values.astype(np.int64)
         ends = np.bincount(classes, minlength=len(target.labels)).cumsum()
-        groups = np.split(rows[classes.argsort(kind="stable")], ends[:-1])
+        groups = np.split(classes.argsort(kind="stable"), ends[:-1])
         names = [f"{target.name}: the class {label}" for label in target.labels]
     for group, name in zip(groups, names, strict=True):
         if len(group) < 2:
@@ -77,7 +74,9 @@ def _split_off(
                 + ("" if target.task == "regression" else ", remove the class, or merge it with another")
             )
     parts = [
-        train_test_split(group, test_size=min(len(group) - 1, max(1, round(fraction * len(group)))), random_state=seed)
+        train_test_split(
+            group, test_size=min(len(group) - 1, max(1, round(TEST_FRACTION * len(group)))), random_state=seed
+        )
         for group in groups
     ]
     return np.concatenate([rest for rest, _ in parts]), np.concatenate([taken for _, taken in parts])
