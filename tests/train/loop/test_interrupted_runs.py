@@ -43,7 +43,7 @@ EVERY_EPOCH = partial(set_name, "edge_train.loop.progress:_SECONDS", 0.0)
 SAVE = "edge_train.loop.progress:Checkpointer.save"
 MOVE = "pathlib:Path.replace"
 EPOCH = "edge_train.loop.train:_Training._epoch"
-MEASURE = "edge_train.cli.run:measure"
+MEASURE = "edge_train.cli.run:measure_answers"
 # Where a process kills itself, and how many epochs are kept then, each going on from the one before.
 FEW_EVENTS: list[tuple[str, dict[str, Any], int | None]] = [
     (SAVE, {"call": 1}, None),
