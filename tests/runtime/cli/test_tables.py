@@ -1,5 +1,6 @@
 """Tables at the shell: options, messages, exit codes, pipes."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import conformal_models
 import pytest
 from commands import assert_one_line
 from paths import MODELS
@@ -97,3 +99,13 @@ def test_each_line_of_a_pipe_is_answered_as_it_comes() -> None:
         assert process.stdout.read() == "label 0  probability 0.9785\n" * 10_000
         assert process.stderr.read().splitlines()[-1].startswith("error: 1 row of 10,004 was not answered")
     assert process.returncode == 1
+
+
+def test_intervals_in_a_table(command: Command, tmp_path: Path) -> None:
+    model, masses, target = tmp_path / "values.onnx", tmp_path / "masses.csv", tmp_path / "answers.csv"
+    model.write_bytes(conformal_models.values())
+    masses.write_text("bill,depth\n40,15\n50,\n")
+    assert command(main, model, "--input", masses, "--interval", 0.5, "--output", target).code == 0
+    header, first, _ = csv.reader(target.read_text().splitlines())
+    assert header == ["value", "lower", "upper"]
+    assert [float(cell) - float(first[0]) for cell in first[1:]] == pytest.approx([-10, 10], abs=1e-3)
