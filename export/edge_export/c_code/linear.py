@@ -110,7 +110,7 @@ def _gemm(writer: Writer, one: Operation) -> None:
 def _weights(writer: Writer, b: Value, transposed: bool = False, alpha: float = 1.0) -> tuple[Stored, Stored | None]:
     """The right matrix and its scales, with strides for the axis of the sum and that of the result.
 
-    Constant weights lie in that order.
+    Constant weights lie in that order. Several matrices have axes before these, and scales for the columns of each.
     """
     if b.constant is not None:
         factor = b.dtype.type(alpha)
@@ -118,7 +118,8 @@ def _weights(writer: Writer, b: Value, transposed: bool = False, alpha: float = 
         def ordered(matrix: Array) -> Array:
             return (matrix.T if transposed else matrix) * factor if transposed or alpha != 1 else matrix
 
-        return writer.weights(b, f"{transposed} {alpha}", ordered, [-1])
+        rank = len(b.shape)
+        return writer.weights(b, f"{transposed} {alpha}", ordered, [axis for axis in range(rank) if axis != rank - 2])
     stored = writer.stored(b)
     return (replace(stored, strides=stored.strides[::-1]) if transposed else stored), None
 
@@ -126,7 +127,7 @@ def _weights(writer: Writer, b: Value, transposed: bool = False, alpha: float = 
 def _matmul(writer: Writer, one: Operation) -> None:
     a, b = one.input(0), one.input(1)
     left, scale = writer.stored(a), None
-    if b.constant is not None and len(b.shape) == 2:
+    if b.constant is not None and len(b.shape) > 1:
         right, scale = _weights(writer, b)
     else:
         right = writer.stored(b) if b.constant is None else writer.constant(b)
@@ -144,6 +145,7 @@ def _matmul(writer: Writer, one: Operation) -> None:
     batch = shape[:-2]
     lefts = broadcast(a_steps[:-2], a_shape[:-2], batch)
     rights = broadcast(b_steps[:-2], b_shape[:-2], batch)
+    scales = () if scale is None else broadcast(scale.strides[:-2], b_shape[:-2], batch)
     with writer.loops(batch) as places:
         product(
             writer,
@@ -153,7 +155,7 @@ def _matmul(writer: Writer, one: Operation) -> None:
             (shape[-2], a_shape[-1], shape[-1]),
             "0",
             one.output.dtype,
-            scale,
+            None if scale is None else replace(scale, strides=scale.strides[-2:]).at(places, scales),
         )
 
 

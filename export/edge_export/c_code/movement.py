@@ -63,9 +63,9 @@ def _gathered(writer: Writer, one: Operation) -> None:
     given, indices = one.input(0), one.input(1)
     axis = one.attributes.get("axis", 0) % len(given.shape)
     size = given.shape[axis]
-    if given.constant is not None and indices.constant is None and axis == 0:
-        # The rows of an embedding.
-        stored, scale = writer.weights(given, "rows", lambda array: array, [0])
+    if given.constant is not None and indices.constant is None and axis + 1 < len(given.shape):
+        # The rows of an embedding, or of several of them.
+        stored, scale = writer.weights(given, f"rows {axis}", lambda array: array, range(axis + 1))
     else:
         stored, scale = writer.in_order(given) if indices.constant is None else writer.stored(given), None
     if indices.constant is not None:
@@ -85,9 +85,10 @@ def _gathered(writer: Writer, one: Operation) -> None:
         index = found.element(places_of[axis:end])
         if indices.constant is None:
             index = checked_place(writer, index, size)
-        element = stored.element([*places_of[:axis], index, *places_of[end:]])
+        place = [*places_of[:axis], index, *places_of[end:]]
+        element = stored.element(place)
         if scale is not None:
-            element = f"{scale.element([index, *places_of[end:]])} * (float){element}"
+            element = f"{scale.element(place)} * (float){element}"
         writer.line(f"{target.element(places_of)} = {element};")
 
 

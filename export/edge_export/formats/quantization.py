@@ -28,6 +28,7 @@ from onnx import GraphProto, ModelProto, TensorProto
 from onnxscript import ir, optimizer
 
 from edge_export.errors import ExportError
+from edge_export.formats.batched_weights import batched_products, with_channel_scales_apart
 from edge_export.formats.choices import Precision
 from edge_export.formats.onnx_file import serialized
 from edge_export.tensors import Tensors
@@ -85,10 +86,17 @@ def to_int8_dynamic(model: ModelProto) -> ModelProto:
     Raises:
         ExportError: the model cannot be converted, or it has nothing to convert.
     """
-    types = ["Gather", "LSTM", "MatMul"]  # a Gemm is made a MatMul first
-    return _converted(
-        model, Precision.INT8_DYNAMIC, lambda folded: _quantized(folded, quantize_dynamic, op_types_to_quantize=types)
-    )
+
+    def convert(folded: ModelProto) -> ModelProto:
+        made = with_channel_scales_apart(folded)
+        batched = [*batched_products(made.graph)]
+        types = ["Gather", "LSTM", "MatMul"]  # a Gemm is made a MatMul first
+        made = _quantized(made, quantize_dynamic, op_types_to_quantize=types, nodes_to_exclude=batched)
+        if batched:
+            made = _quantized(made, quantize_dynamic, per_channel=False, nodes_to_quantize=batched)
+        return made
+
+    return _converted(model, Precision.INT8_DYNAMIC, convert)
 
 
 def to_int8(model: ModelProto, batches: Sequence[Tensors], signature: Signature | None = None) -> ModelProto:
@@ -110,15 +118,20 @@ def to_int8(model: ModelProto, batches: Sequence[Tensors], signature: Signature 
     """
 
     def convert(folded: ModelProto) -> ModelProto:
+        made = with_channel_scales_apart(folded)
         return _quantized(
-            folded,
+            made,
             quantize_static,
             calibration_data_reader=_Reader(batches),
             activation_type=QuantType.QUInt8,
             op_types_to_quantize=[*_PRODUCTS, *_TRANSPARENT, "Gather"],
-            nodes_to_exclude=_unfit_for_int8(folded.graph),
-            # A convolution's kernel needs 8 bits at both ends, that of a linear layer does not.
-            extra_options={"OpTypesToExcludeOutputQuantization": ["Gemm", "MatMul"]},
+            nodes_to_exclude=_unfit_for_int8(made.graph),
+            extra_options={
+                # A convolution's kernel needs 8 bits at both ends, that of a linear layer does not.
+                "OpTypesToExcludeOutputQuantization": ["Gemm", "MatMul"],
+                # An override without an axis: one scale for all.
+                "TensorQuantOverrides": {weights: [{}] for weights in batched_products(made.graph).values()},
+            },
         )
 
     if not batches:
@@ -153,11 +166,11 @@ class _Reader:
         return next(self._batches, None)
 
 
-def _quantized(model: ModelProto, tool: Callable[..., None], **options: Any) -> ModelProto:
+def _quantized(model: ModelProto, tool: Callable[..., None], per_channel: bool = True, **options: Any) -> ModelProto:
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "source.onnx"), Path(folder, "target.onnx")
         onnx.save(model, source)
-        tool(source, target, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8, **options)
+        tool(source, target, per_channel=per_channel, reduce_range=True, weight_type=QuantType.QInt8, **options)
         return onnx.load(target)
 
 

@@ -4,9 +4,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from c_models import Case, assert_like_onnxruntime, assert_model_like_onnxruntime, code_of, model_of
+from c_models import Case, assert_like_onnxruntime, assert_model_like_onnxruntime, code_of, model_of, run_in_c
+from hypothesis import given
+from hypothesis import strategies as st
 from onnx import helper
+from tiers import examples
 
+from edge_export.c_code.compiler import compilers, load_c
+from edge_export.c_code.files import c_code
+from edge_export.c_code.static_graph import static_graph
 from edge_export.tensors import Array
 
 RANDOM = np.random.default_rng(0)
@@ -48,6 +54,33 @@ def test_products(left: tuple[int, ...], right: tuple[int, ...]) -> None:
         Case("MatMul", [normal(*left)], [normal(*right)]),
         tolerance=1e-5,
     )
+
+
+@examples(4, 40)
+@given(
+    members=st.integers(2, 5),
+    inner=st.integers(8, 30),
+    columns=st.integers(8, 20),
+    rows=st.sampled_from([(), (1,), (3,)]),
+    left=st.sampled_from([(), (1,), None]),
+    outer=st.sampled_from([(), (1,), (2,)]),
+)
+def test_matrices_in_8_bits_have_a_scale_for_each_column(
+    members: int, inner: int, columns: int, rows: tuple[int, ...], left: tuple[int, ...] | None, outer: tuple[int, ...]
+) -> None:
+    """What C computes with them is, but for the order of rounding, what their codes and scales stand for."""
+    magnitudes = 10 ** RANDOM.uniform(-4, 1, (*outer, members, 1, columns))
+    weights = (normal(*outer, members, inner, columns) * magnitudes).astype(np.float32)
+    x = normal(*(((*outer, members) if left is None else left) if rows else ()), *rows, inner)
+    node = helper.make_node("MatMul", ["x", "w"], ["y"])
+    code = c_code(static_graph(model_of([node], {"x": x}, ["y"], {"w": weights}), {}), None, "net", in_8_bits=True)
+    found = load_c(code, compilers()[0], is_batched=False)({"x": x})["y"]
+    scales = np.abs(weights).max(-2, keepdims=True) / np.float32(127)
+    codes = np.rint(weights / scales).astype(np.int8)
+    assert [array.tolist() for array in code.constants.values()] == [codes.tolist(), scales.tolist()]
+    expected = run_in_c(model_of([node], {"x": x}, ["y"], {"w": codes * scales}), {"x": x})["y"]
+    sums = np.abs(x) @ np.abs(codes * scales)
+    assert (np.abs(found - expected) <= 1e-5 * sums).all()
 
 
 def test_sums_of_products() -> None:

@@ -123,10 +123,19 @@ def test_every_kind_of_layer_takes_weights_in_8_bits() -> None:
     rows = helper.make_node("Gather", ["w", "i"], ["y"])
     large = normal(30, 8) * np.arange(1, 31, dtype=np.float32)[:, None]
     assert in_8_bits(rows, {"i": np.array([1, 5, -3])}, {"w": large}) < 0.01
+    of_members = helper.make_node("Gather", ["w", "i"], ["y"], axis=1)
+    assert in_8_bits(of_members, {"i": np.array([1, 5, -3])}, {"w": normal(3, 30, 8)}) < 0.01
     for kind, gates in (("LSTM", 4), ("GRU", 3), ("RNN", 1)):
         layer = helper.make_node(kind, ["x", "w", "r"], ["y"], hidden_size=12, direction="bidirectional")
         shapes = {"w": normal(2, gates * 12, 9), "r": normal(2, gates * 12, 12)}
         assert in_8_bits(layer, {"x": normal(5, 2, 9)}, shapes) < 0.05
+
+
+def test_numbers_that_are_looked_up_one_by_one_stay_as_they_are() -> None:
+    node = helper.make_node("Gather", ["w", "i"], ["y"], axis=1)
+    model = model_of([node], {"i": np.array([1, 5])}, ["y"], {"w": normal(4, 50)})
+    code = c_code(static_graph(model, {}), None, "net", in_8_bits=True)
+    assert [array.dtype.name for array in code.constants.values()] == ["float32"]
 
 
 def test_few_weights_and_weights_that_are_not_finite_stay_as_they_are() -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from exports import the_one
 from layers import layer, rows
+from random_tables import random_rows, zeros
 from table_module import STRINGS, TASKS, Table, drawn_rows, example
 from tiers import mostly_slow
 from torch import nn
@@ -24,8 +25,9 @@ from edge_export.verify.reference import References
 from edge_export.verify.sampler import Sampler
 from edge_runtime import Predictor
 from edge_runtime.contract.category_codes import encode
-from edge_runtime.contract.signature import Task
-from edge_train import four_blobs
+from edge_runtime.contract.signature import Feature, Input, Signature, Task
+from edge_train import TableNet, four_blobs
+from edge_train.networks.piecewise_linear import bin_columns
 
 LOWER = ["float16", "int8", "int8-dynamic"]
 
@@ -183,3 +185,30 @@ def test_the_training_rows_are_read_as_the_file_has_them(example_exports: list[E
     (batch,) = made.certificate.reference
     measured = {tuple(row) for row in x[1::2].tolist()}
     assert {tuple(row) for row in batch.inputs["x"].tolist()} <= measured
+
+
+@pytest.mark.slow
+def test_a_network_of_members(tmp_path: Path) -> None:
+    """Its layers are batched products, the first with rows that the members share, the others with rows of each."""
+    features = (*(Feature(f"n{place}") for place in range(12)),)
+    words = Feature("word", "categorical", categories=tuple(f"word {place:02}" for place in range(40)))
+    signature = Signature(
+        (Input("x", features), Input("text", (words,))), "probability", ("no", "yes"), "binary_classification"
+    )
+    data, target = random_rows(signature, np.random.default_rng(0))
+    torch.manual_seed(0)
+    model = TableNet(signature, [64, 32], members=3, bins=bin_columns(data["x"])).eval()
+    model.fit(data, target)
+    path = tmp_path / "model.onnx"
+    exports = export(model, zeros(signature), path, formats=["onnx", "ort"], precisions=LOWER, data=data)
+    assert len(exports) == 6
+    for made in exports:
+        assert made.measured is not None
+        assert made.measured.size_ratio < (0.7 if made.precision == "float16" else 0.5)
+        predictor = Predictor(made.path)
+        assert predictor.verify().passed
+        row = {**{feature.name: 0.5 for feature in features}, "word": "word 07"}
+        assert predictor.predict(row) in ("no", "yes")
+    (in_c,) = export(model, zeros(signature), path, formats=["c"], precisions=["int8"], data=data)
+    assert in_c.measured is not None
+    assert in_c.measured.size_ratio < 0.35
