@@ -84,7 +84,7 @@ class NumericColumns(nn.Module):
         clipped = standardised / (1 + (standardised / _CLIP_LIMIT) ** 2).sqrt()
         parts = [clipped]
         if len(self.marked):
-            parts.append(missing[:, self.marked].to(x.dtype))
+            parts.append(missing.index_select(1, self.marked).to(x.dtype))
         if self.bins is not None:
             parts.append(self.bins(known))
         return torch.cat(parts, 1) if len(parts) > 1 else clipped

@@ -62,7 +62,7 @@ class PiecewiseLinear(nn.Module):
         Args:
             x: float32 of shape (batch, features), without missing values.
         """
-        return ((x[:, self.column] - self.lower) * self.slope).clamp(0, 1) - self.mean
+        return ((x.index_select(1, self.column) - self.lower) * self.slope).clamp(0, 1) - self.mean
 
 
 def bin_columns(x: npt.NDArray[np.float32]) -> Tensor:
