@@ -21,7 +21,7 @@ def random_table_net(seed: int, strings: bool = True, dates: bool = False) -> Ta
 
     With `dates` it has up to 3 dates besides, of days or of times, within a week or within centuries.
 
-    It has up to 3 members, and half of the networks encode numbers in bins.
+    It has up to 3 members, half of the networks encode numbers in bins, and half of the regressions have a scale.
 
     Numbers span six orders of magnitude, weights two; half of the columns have missing values in training.
     """
@@ -57,7 +57,7 @@ def random_table_net(seed: int, strings: bool = True, dates: bool = False) -> Ta
     hidden = random.integers(1, 65, random.integers(0, 4)).tolist()
     rows, target = random_rows(signature, random)
     bins = bin_columns(rows["x"]) if count and random.random() < 0.5 else None
-    model = TableNet(signature, hidden, members=int(random.integers(1, 4)), bins=bins)
+    model = TableNet(signature, hidden, members=int(random.integers(1, 4)), bins=bins, scaled=seed % 2 == 1)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(10 ** random.uniform(-1, 1))

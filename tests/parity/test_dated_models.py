@@ -22,6 +22,7 @@ from edge_runtime.contract.category_codes import UNKNOWN
 from edge_runtime.contract.dates import MISSING_DATE
 from edge_runtime.contract.signature import Task
 from edge_train import save_checkpoint
+from edge_train.networks.answers import named_outputs
 
 EPOCH = datetime.datetime(1970, 1, 1)
 moments = st.datetimes(datetime.datetime(1, 1, 1), datetime.datetime(9999, 12, 31, 23, 59, 59)).map(
@@ -108,7 +109,8 @@ def test_dates_in_a_network_for_tables_from_the_checkpoint_to_the_shell(
             # White space around a word does not reach the model, which then does not know it.
             column[[_spelled(feature, code) != _spelled(feature, code).strip() for code in column]] = UNKNOWN
     with torch.no_grad():
-        expected = model(**{name: torch.from_numpy(values) for name, values in inputs.items()}).numpy()
+        outputs = named_outputs(model, {name: torch.from_numpy(values) for name, values in inputs.items()})
+        expected = outputs[model.signature.output].numpy()
     rows = [
         {
             feature.name: _spelled(feature, value)

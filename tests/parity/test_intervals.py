@@ -8,24 +8,18 @@ import numpy as np
 import pytest
 import torch
 from quick_exports import few_probes
-from torch import Tensor
 
 from edge_export import ExportError, export, export_checkpoint
 from edge_runtime import Feature, Input, Predictor, Signature
 from edge_train import TableNet, save_checkpoint
 from edge_train.conformal import conformal_scores
+from edge_train.dataset import Part
+from edge_train.networks.answers import scaled_answers
+from edge_train.networks.table_net import SCALE
 
 FEATURES = (Feature("a", missing=0.1), Feature("b"))
 VALUES = Signature((Input("x", FEATURES),), "value", (), "regression")
 THREE = Signature((Input("x", FEATURES),), "p", ("a", "b", "c"), "multiclass_classification")
-
-
-class Scaled(TableNet):
-    """Gives a scale beside its values, by the names that its signature has for them."""
-
-    def forward(self, x: Tensor | None = None, text: Tensor | None = None, date: Tensor | None = None) -> Any:
-        assert x is not None
-        return {"value": super().forward(x), "scale": 0.5 + x[:, 1:].abs()}
 
 
 def rows(count: int, seed: int) -> np.ndarray[Any, Any]:
@@ -37,7 +31,7 @@ def test_from_held_out_rows_to_intervals(tmp_path: Path) -> None:
     y = (x.sum(1) + np.random.default_rng(1).normal(size=200)).astype(np.float32)
     network = TableNet(VALUES, (8,)).eval()
     network.fit({"x": x}, y)
-    answers = network(torch.from_numpy(x)).detach().double().numpy()[:, 0]
+    answers = scaled_answers(network, Part({"x": x}, y))[0]
     conformal = conformal_scores(VALUES, answers, y)
     assert conformal is not None
     network.signature = replace(VALUES, conformal=conformal)
@@ -55,21 +49,23 @@ def test_from_held_out_rows_to_intervals(tmp_path: Path) -> None:
 def test_a_scale_from_the_graph(tmp_path: Path) -> None:
     x = rows(300, 2)
     y = (x.sum(1) + np.random.default_rng(3).normal(size=300) * (0.5 + abs(x[:, 1]))).astype(np.float32)
-    network = Scaled(VALUES, (8,)).eval()
+    network = TableNet(VALUES, (8,), members=3, scaled=True).eval()
     network.fit({"x": x}, y)
-    found = {name: one.detach().double().numpy()[:, 0] for name, one in network(torch.from_numpy(x)).items()}
-    conformal = conformal_scores(VALUES, found["value"], y, found["scale"], "scale")
-    network.signature = replace(VALUES, conformal=conformal)
+    found, scale = scaled_answers(network, Part({"x": x}, y))
+    assert scale is not None
+    network.signature = replace(VALUES, conformal=conformal_scores(VALUES, found, y, scale, SCALE))
+    save_checkpoint(network, tmp_path / "model.pt")
     with few_probes():
-        export(network, {"x": torch.from_numpy(x[:2])}, tmp_path / "model.onnx")
+        export_checkpoint(tmp_path / "model.pt", formats=["onnx"])
     predictor = Predictor(tmp_path / "model.onnx", verify=True)
     lower, upper = predictor.predict_interval(x, 0.9).T
     assert ((lower <= y) & (y <= upper)).sum() == np.ceil(301 * 0.9)
-    assert np.allclose((upper - lower) / found["scale"], (upper - lower)[0] / found["scale"][0], rtol=1e-4)
+    assert np.allclose((upper - lower) / scale, (upper - lower)[0] / scale[0], rtol=1e-4)
+    assert scale.max() > 1.01 * scale.min()
 
 
 def test_a_scale_that_the_module_does_not_return(tmp_path: Path) -> None:
-    network = Scaled(VALUES, (8,)).eval()
+    network = TableNet(VALUES, (8,), scaled=True).eval()
     conformal = conformal_scores(VALUES, np.zeros(30), np.arange(30, dtype=np.float32), np.ones(30), "width_of_rows")
     network.signature = replace(VALUES, conformal=conformal)
     with pytest.raises(

@@ -1,6 +1,8 @@
 """Answers to rows that members held out, and the temperature that they tell."""
 
+import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,10 +10,11 @@ import pytest
 import torch
 from scipy.special import log_softmax, softmax
 
-from edge_train import Dataset, NeuralNet, Part, Settings, TableNet, four_blobs, new_network
+from edge_runtime import Feature, Input, Signature
+from edge_train import Dataset, NeuralNet, Part, Settings, TableNet, four_blobs, new_network, train
 from edge_train.loop.folds import rows_learned
-from edge_train.loop.held_out import HeldOut, calibrated, sharpened, sharpness
-from edge_train.networks.answers import answers
+from edge_train.loop.held_out import HeldOut, calibrated, scale_narrows, sharpened, sharpness
+from edge_train.networks.answers import answers, scaled_answers
 
 Table = Callable[..., Dataset]
 
@@ -150,3 +153,80 @@ def test_a_network_without_members_is_left_as_it_is() -> None:
 def test_in_one_line() -> None:
     part = Part({}, np.zeros(1234))
     assert repr(HeldOut(np.zeros((1234, 2)), part.target)) == "HeldOut(1,234 rows)"
+
+
+def of_values(deviation: Any) -> HeldOut:
+    """Errors of a known deviation, with that as their scale."""
+    errors = np.random.default_rng(0).normal(size=2000) * deviation
+    return HeldOut(np.zeros(2000), errors.astype(np.float32), np.broadcast_to(deviation, 2000))
+
+
+def test_a_scale_that_narrows_intervals() -> None:
+    assert scale_narrows(of_values(np.linspace(0.2, 5, 2000)))
+    assert not scale_narrows(of_values(np.array(3.0)))
+    wrong = of_values(np.linspace(0.2, 5, 2000))
+    assert wrong.scale is not None
+    assert not scale_narrows(replace(wrong, scale=wrong.scale[::-1]))
+    assert not scale_narrows(HeldOut(wrong.answers[:10], wrong.target[:10], wrong.scale[:10]))
+    assert not scale_narrows(None)
+
+
+def uneven(is_uneven: bool) -> Dataset:
+    """A regression whose errors grow with its second number, or are all of one size."""
+    random = np.random.default_rng(0)
+    x = random.uniform(0, 2, (1500, 2)).astype(np.float32)
+    y = x[:, 0] + random.normal(size=1500) * (x[:, 1] ** 2 if is_uneven else 1.0)
+    signature = Signature((Input("x", (Feature("a"), Feature("b"))),), "value", (), "regression")
+    train, test = (Part({"x": x[rows]}, y[rows].astype(np.float32)) for rows in (slice(1200), slice(1200, 1500)))
+    return Dataset(train, test, signature)
+
+
+SCALED = Settings((16,), members=2, validation=0.5, optimizer="adamw", learning_rate=0.01, batch_size=64, epochs=25)
+
+
+@pytest.mark.parametrize("all_rows", [False, True])
+def test_a_regression_learns_how_large_its_errors_are(all_rows: bool) -> None:
+    data = uneven(True)
+    run = train(data, SCALED, all_rows=all_rows)
+    assert data.test is not None
+    for trained in (run.measured, run.final):
+        _, scale = scaled_answers(trained.network, data.test)
+        assert scale is not None
+        assert np.corrcoef(scale, data.test.inputs["x"][:, 1] ** 2)[0, 1] > 0.9
+        assert trained.held_out is not None
+        assert trained.held_out.scale is not None
+    assert (run.final is run.measured) != all_rows
+
+
+def test_a_scale_is_dropped_where_it_does_not_help() -> None:
+    run = train(uneven(False), SCALED, all_rows=True)
+    for trained in (run.measured, run.final):
+        assert not any("scale" in name for name in trained.network.state_dict())
+        assert trained.held_out is not None
+        assert trained.held_out.scale is None
+    # Nor without rows that are held out.
+    assert isinstance(alone := new_network(uneven(True), replace(SCALED, validation=0.0)), TableNet)
+    assert alone.scale is None
+
+
+def test_values_are_learned_as_without_a_scale() -> None:
+    data = uneven(True)
+    network = new_network(data, SCALED)
+    assert isinstance(network, TableNet)
+    plain = copy.deepcopy(network)
+    plain.scale = None
+    scaled, other = train(data, SCALED, network=network), train(data, SCALED, network=plain)
+    assert scaled.losses == other.losses
+    assert scaled.evaluations == other.evaluations
+    assert np.array_equal(answers(scaled.model, data.train), answers(other.model, data.train))
+
+
+def test_how_many_members_were_averaged() -> None:
+    data = uneven(True)
+    network = new_network(data, replace(SCALED, members=3))
+    learned = np.ones((1200, 3), np.bool_)
+    learned[:100, 0] = learned[100:200] = False
+    found = calibrated(network, data.train, learned, balanced=False).held_out
+    assert found is not None
+    # 100 rows have one answer, and 100 the mean of three.
+    assert found.averaged == pytest.approx(1.5)

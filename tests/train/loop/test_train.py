@@ -198,7 +198,9 @@ def test_batches_schedule_and_optimizers_are_torchs(made_table: Table, task: str
     if run.final.sharpness is not None:
         assert isinstance(run.model, TableNet)
         run.model.sharpen(1 / run.final.sharpness)
-    torch.testing.assert_close(weights(run), plain_batches(data, settings), rtol=1e-5, atol=1e-6)
+    found = weights(run)
+    # Those of a scale that was not worth it come last.
+    torch.testing.assert_close(found, plain_batches(data, settings)[: len(found)], rtol=1e-5, atol=1e-6)
 
 
 def test_the_learning_rate_is_half_a_cosine() -> None:

@@ -11,13 +11,15 @@ from scipy.special import log_softmax
 
 from edge_train.dataset import Part
 from edge_train.loop.division import Division
-from edge_train.networks.answers import answers
+from edge_train.networks.answers import scaled_answers
 from edge_train.networks.base import Network
 from edge_train.networks.members import members_of
 from edge_train.networks.table_net import TableNet
 
 # With fewer rows, what chance makes of them would be taken for the temperature.
 _FEWEST_ROWS = 20
+# Intervals that hold so many of the rows must be narrower by so much on average, for a second output to be worth it.
+_COVERAGE, _NARROWER = 0.9, 0.97
 # Log-odds are multiplied by a factor between these, whose logarithms are searched.
 _LEAST, _MOST = -2.0, 2.0
 # The smallest probability that is taken for one.
@@ -31,10 +33,14 @@ class HeldOut:
     Attributes:
         answers: as `answers` returns them: probabilities of shape (rows, classes), or values of shape (rows,).
         target: shape (rows,), as `Part.target`.
+        scale: how large the errors are likely to be, shape (rows,); None if the members do not say it.
+        averaged: how many members' answers were averaged, the harmonic mean over the rows.
     """
 
     answers: npt.NDArray[np.float64]
     target: npt.NDArray[Any]
+    scale: npt.NDArray[np.float64] | None = None
+    averaged: float = 1.0
 
     def __repr__(self) -> str:
         return f"HeldOut({len(self.target):,} rows)"
@@ -68,6 +74,8 @@ def results(network: Network, division: Division, balanced: bool) -> tuple[Train
     for members, count in division.groups:
         one = network if len(division.groups) == 1 else copy.deepcopy(members_of(network, members))
         found.append(calibrated(one, division.rows, division.learned[:count, members], balanced))
+    if not scale_narrows(found[0].held_out):
+        found = [_without_scale(one) for one in found]
     measured, final = found[0], found[-1]
     if final is not measured and isinstance(measured.network, TableNet):
         measured.network.forget_unseen()
@@ -88,20 +96,39 @@ def calibrated(network: Network, rows: Part, learned: npt.NDArray[np.bool_], bal
         return Trained(network)
     places = np.flatnonzero(~learned.all(1))
     shape = (len(learned), len(network.signature.labels)) if network.signature.labels else len(learned)
-    sums = np.zeros(shape)
+    sums, scales = np.zeros(shape), np.zeros(len(learned))
     for member, own in enumerate(~learned.T):
         if own.any():
             alone = network.subset(slice(member, member + 1))
-            sums[own] += answers(alone, rows.taken(np.flatnonzero(own)))
+            found, scale = scaled_answers(alone, rows.taken(np.flatnonzero(own)))
+            sums[own] += found
+            scales[own] += 0.0 if scale is None else scale
     # Where several members left a row out, the answer is their mean.
     counts = (~learned[places]).sum(1)
     means = (sums[places].T / counts).T
-    held_out = HeldOut(means, rows.target[places])
     if not network.signature.labels:
-        return Trained(network, held_out)
+        scale = None if network.scale is None else scales[places] / counts
+        return Trained(network, HeldOut(means, rows.target[places], scale, 1 / float((1 / counts).mean())))
+    held_out = HeldOut(means, rows.target[places])
     factor = sharpness(held_out, balanced)
     network.sharpen(factor)
     return Trained(network, replace(held_out, answers=sharpened(held_out.answers, factor)), factor)
+
+
+def scale_narrows(known: HeldOut | None) -> bool:
+    """Whether intervals in proportion to the scale are clearly narrower on average than those of one width."""
+    if known is None or known.scale is None or len(known.target) < _FEWEST_ROWS:
+        return False
+    distances = np.abs(known.target.astype(np.float64) - known.answers)
+    scaled = np.quantile(distances / known.scale, _COVERAGE) * known.scale.mean()
+    return bool(scaled < _NARROWER * np.quantile(distances, _COVERAGE))
+
+
+def _without_scale(trained: Trained) -> Trained:
+    network, known = trained.network, trained.held_out
+    if isinstance(network, TableNet):
+        network.scale = None
+    return replace(trained, held_out=None if known is None else replace(known, scale=None))
 
 
 def sharpness(known: HeldOut, balanced: bool) -> float:

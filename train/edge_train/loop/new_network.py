@@ -37,6 +37,8 @@ def new_network(dataset: Dataset, settings: Settings) -> Network:
                 varies=None if dates is None else varying(dates),
                 members=settings.members,
                 bins=None if numbers is None else bin_columns(numbers),
+                # Without rows that are held out, there are no intervals to make of it.
+                scaled=signature.task == "regression" and settings.validation > 0,
             )
             network.fit(dataset.train.inputs, dataset.train.target, settings.balanced)
     network.data_sha256 = dataset.training_sha256

@@ -26,6 +26,7 @@ from edge_train.loop.schedule import begin_to_anneal, is_out_of_patience, is_tim
 from edge_train.loop.settings import EXAMPLE_DEFAULTS, Settings
 from edge_train.loop.steps import Batch, DistributedStep, Objective, RecordedStep
 from edge_train.loop.training_run import TrainingRun
+from edge_train.networks.answers import named_outputs
 from edge_train.networks.base import Network
 from edge_train.networks.table_net import TableNet
 
@@ -198,7 +199,8 @@ class _Training:
         except RuntimeError as error:
             # torch's cross-entropy refuses probabilities that are NaN in words of its own.
             names = [tensor.name for tensor in self.network.signature.inputs]
-            if not self.network(**dict(zip(names, self.batches.inputs, strict=True))).isfinite().all():
+            found = named_outputs(self.network, dict(zip(names, self.batches.inputs, strict=True)))
+            if not all(values.isfinite().all() for values in found.values()):
                 raise _diverged(epoch) from error
             raise
         self.optimizer.step(rate)

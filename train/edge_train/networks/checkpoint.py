@@ -140,6 +140,7 @@ def _table_net(state: Mapping[str, Tensor], path: Path) -> TableNet:
         varies=state.get("dates.varies"),
         members=len(layers[0]),
         bins=bins,
+        scaled="scale.weight" in state,
     )
 
 

@@ -67,8 +67,8 @@ class MemberNetwork(Network):
         for embedding in self.embeddings:
             cast(CategoryEmbedding, embedding).forget_unseen()
 
-    def outputs(self, parts: Sequence[Tensor], masks: tuple[Tensor, ...]) -> Tensor:
-        """What the last layers give, float32 of shape (members, batch, outputs).
+    def hidden(self, parts: Sequence[Tensor], masks: tuple[Tensor, ...]) -> Tensor:
+        """What the last layers take, float32 of shape (members, batch, width), or (batch, width) for all members.
 
         Args:
             parts: what the first layers take, side by side, each of shape (batch, width) for all members or
@@ -82,7 +82,7 @@ class MemberNetwork(Network):
             values = layer(values).relu()
             if masks:
                 values = values * masks[place].reshape(len(masks[place]), self.members, -1).transpose(0, 1)
-        return self.layers[-1](values)  # type: ignore[no-any-return]
+        return values
 
     def _with_members(self, change: Callable[[Tensor], Tensor]) -> Self:
         other = copy.deepcopy(self)

@@ -16,6 +16,9 @@ from edge_train.networks.date_columns import DateColumns
 from edge_train.networks.members import MemberLinear, MemberNetwork
 from edge_train.networks.numeric_columns import NumericColumns
 
+# The name of the output that says how large errors are, and the least that it says, in the target's deviations.
+SCALE = "scale"
+_LEAST_SCALE = 1e-3
 # The arguments of `TableNet.forward`: numbers and booleans, codes of categories, dates.
 _ARGUMENTS = ("x", "text", "date")
 
@@ -28,11 +31,16 @@ class TableNet(MemberNetwork):
     Predictors, 1996). Its output is what the signature says: the probability of `labels[1]`, shape (batch, 1); of each
     label, shape (batch, classes); or the value in the target's unit, shape (batch, 1).
 
+    With `scaled`, a regression says of each row besides how large errors are likely to be: the output `SCALE`, in the
+    target's unit, which the members learn from their errors on the training rows (Lei et al., Distribution-Free
+    Predictive Inference for Regression, 2018, section 5.2). Learning it does not change what they learn of the values.
+
     The network holds all preprocessing; `fit` sets it from the training rows.
     """
 
     prior: Tensor
     target: Tensor | None
+    scale: MemberLinear | None
 
     def __init__(
         self,
@@ -44,6 +52,7 @@ class TableNet(MemberNetwork):
         *,
         members: int = 1,
         bins: Tensor | None = None,
+        scaled: bool = False,
     ) -> None:
         """Make an untrained network.
 
@@ -56,6 +65,7 @@ class TableNet(MemberNetwork):
             varies: what of the dates varies in training, see `date_columns.varying`; by default all of it.
             members: how many perceptrons it has.
             bins: in which bins numbers are encoded, see `piecewise_linear.bin_columns`; by default in none.
+            scaled: whether a regression says how large errors are.
         """
         super().__init__(signature)
         self.smoothing, self.members = smoothing, members
@@ -72,6 +82,7 @@ class TableNet(MemberNetwork):
         width = sum(part.width for part in (self.numeric, *embeddings, self.dates) if part is not None)
         sizes = [width, *hidden, len(signature.labels) if self.is_multiclass else 1]
         self.layers = nn.ModuleList(MemberLinear(members, *pair) for pair in itertools.pairwise(sizes))
+        self.scale = MemberLinear(members, sizes[-2], 1) if scaled and signature.task == "regression" else None
         # The fraction of the training rows that are of each class, which smoothing alone needs.
         self.register_buffer("prior", torch.full((len(signature.labels),), 1 / max(1, len(signature.labels))), False)
         # The mean and the standard deviation of the values to predict.
@@ -114,8 +125,10 @@ class TableNet(MemberNetwork):
             # Values that are all the same have a standard deviation of 0, which cannot be divided by.
             self.target.copy_(torch.tensor([wide.mean(), wide.std() if wide.min() < wide.max() else 1.0]))
 
-    def forward(self, x: Tensor | None = None, text: Tensor | None = None, date: Tensor | None = None) -> Tensor:
-        """The output for rows, float32; see the class for its shape.
+    def forward(
+        self, x: Tensor | None = None, text: Tensor | None = None, date: Tensor | None = None
+    ) -> Tensor | dict[str, Tensor]:
+        """The output for rows, float32; see the class for its shape. Outputs by name, if `scaled`.
 
         Args:
             x: numbers, float32 of shape (batch, numeric and boolean features), NaN being a missing value; None if the
@@ -126,12 +139,16 @@ class TableNet(MemberNetwork):
         """
         given = {"x": x, "text": text, "date": date}
         parts = [self._parts(argument, values) for argument, values in given.items() if values is not None]
-        outputs = self.outputs(list(itertools.chain(*parts)), ()).mean(0)
+        hidden = self.hidden(list(itertools.chain(*parts)), ())
+        outputs = self.layers[-1](hidden).mean(0)
         if self.is_multiclass:
-            return outputs.softmax(1)
-        if self.target is not None:
-            return outputs * self.target[1] + self.target[0]
-        return outputs.sigmoid()
+            return outputs.softmax(1)  # type: ignore[no-any-return]
+        if self.target is None:
+            return outputs.sigmoid()  # type: ignore[no-any-return]
+        values = outputs * self.target[1] + self.target[0]
+        if self.scale is None:
+            return values  # type: ignore[no-any-return]
+        return {self.signature.output: values, SCALE: _scales(self.scale, hidden).mean(0) * self.target[1]}
 
     def prepare(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """What the first layer takes of numbers and dates; of categories the codes, if there is a vector to learn."""
@@ -154,8 +171,13 @@ class TableNet(MemberNetwork):
             for argument in _ARGUMENTS
             if argument in given
         ]
-        outputs = self.outputs(list(itertools.chain(*parts)), masks)
-        losses = _losses(self, outputs, target, self.smoothing if self.training else 0.0)
+        hidden = self.hidden(list(itertools.chain(*parts)), masks)
+        losses = _losses(self, self.layers[-1](hidden), target, self.smoothing if self.training else 0.0)
+        if self.scale is not None and self.training:
+            # Of a Laplace distribution, whose scale is the mean distance. It is learned, and is no part of the loss.
+            scales = _scales(self.scale, hidden.detach())[..., 0]
+            errors = scales.log() + losses.detach().sqrt() / scales
+            losses = losses + (errors - errors.detach())
         return (losses if weight is None else losses * weight.t()).mean(-1).sum()
 
     def _learns(self, argument: str) -> bool:
@@ -169,6 +191,11 @@ class TableNet(MemberNetwork):
         columns = self.numeric if argument == "x" else self.dates
         assert columns is not None
         return [columns(values)]
+
+
+def _scales(layer: MemberLinear, hidden: Tensor) -> Tensor:
+    """How large the errors of each member are likely to be, in standard deviations of the target."""
+    return functional.softplus(layer(hidden)) + _LEAST_SCALE
 
 
 def _losses(network: TableNet, outputs: Tensor, target: Tensor, smoothing: float) -> Tensor:
