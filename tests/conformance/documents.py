@@ -75,7 +75,7 @@ def signatures() -> Iterator[tuple[str, bool]]:
         (table, ("inputs", 1, "features"), ([island, features[0]], [sold, island])),
     ]
     changed = (_changed(document, place, value) for document, place, values in changes for value in values)
-    sets = {**binary, "schema_version": 5, "conformal": {"rows": 99, "ranks": [50, 90], "scores": [0.25, 0.75]}}
+    sets = {**binary, "conformal": {"rows": 99, "ranks": [50, 90], "scores": [0.25, 0.75]}}
     for document in (binary, table, images, sets, *changed):
         text = json.dumps(document, ensure_ascii=True)
         yield text, _is_signature(text)

@@ -193,8 +193,6 @@ class Signature:
     @property
     def _schema_version(self) -> int:
         """The oldest schema that can express this signature, so that older versions can read it."""
-        if self.conformal is not None:
-            return 5
         if not self.has_features:
             return 3
         kinds = {kind for tensor in self.inputs for kind in tensor.kinds}

@@ -48,16 +48,13 @@ their own; their minimum and maximum are seconds since 1970-01-01 UTC; "order" i
                                                "minimum": 1609459200.0, "maximum": 1767139200.0}]}],
      "output": "value"}
 
-Schema version 5 adds "conformal", see `conformal.Conformal`: what intervals and prediction sets are made of.
+Readers may ignore what follows. In every version there may be a "conformal", see `conformal.Conformal`: what intervals
+and prediction sets are made of.
 
-    {"schema_version": 5,
-     "task": "regression",
-     "inputs": [{"name": "x", "features": [{"name": "mass", "kind": "numeric"}]}],
-     "output": "value",
-     "conformal": {"rows": 99, "ranks": [50, 90, 99], "scores": [1.5, 3.2, 8.9]}}
+     "conformal": {"rows": 99, "ranks": [50, 90, 99], "scores": [1.5, 3.2, 8.9]}
 
 In every version features may have a "baseline", a typical value in training: a number, true or false, a category, or
-for dates seconds; the empty string if the value is typically missing. Readers may ignore it.
+for dates seconds; the empty string if the value is typically missing.
 """
 
 import math
@@ -68,7 +65,7 @@ from typing import Any, Literal, cast, get_args
 from edge_runtime.contract import schema
 from edge_runtime.contract.labels import checked_labels
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 4
 
 Kind = Literal["numeric", "boolean", "categorical", "date"]
 Order = Literal["ymd", "dmy", "mdy"]

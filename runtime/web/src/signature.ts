@@ -33,7 +33,7 @@ export interface Signature {
   readonly features: readonly Feature[];
 }
 
-const NEWEST = 5;
+const NEWEST = 4;
 const NAME = "the signature";
 const TASKS: readonly unknown[] = ["binary_classification", "multiclass_classification", "regression"];
 const KINDS: readonly unknown[] = ["numeric", "boolean", "categorical", "date"];

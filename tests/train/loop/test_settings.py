@@ -30,10 +30,10 @@ def test_defaults_are_those_of_the_help() -> None:
     assert (table.hidden, table.optimizer, table.learning_rate, table.weight_decay) == (
         (64, 32),
         "adamw",
-        0.002,
+        0.001,
         0.05,
     )
-    assert (table.dropout, table.smoothing, table.schedule, table.patience) == (0.2, 0.05, "anneal", 16)
+    assert (table.dropout, table.smoothing, table.schedule, table.patience) == (0.2, 0.05, "anneal", 24)
     assert (table.members, table.validation) == (5, 0.2)
     assert (example.members, example.validation, example.smoothing) == (1, 0, 0)
     for settings in (example, table):
@@ -57,7 +57,7 @@ def test_an_optimizer_comes_with_its_usual_rates() -> None:
     sgd = with_choices(table, {"optimizer": "sgd"})
     assert (sgd.optimizer, sgd.learning_rate, sgd.weight_decay) == ("sgd", 0.03, 0.0)
     adamw = with_choices(example, {"optimizer": "adamw"})
-    assert (adamw.optimizer, adamw.learning_rate, adamw.weight_decay) == ("adamw", 0.002, 0.05)
+    assert (adamw.optimizer, adamw.learning_rate, adamw.weight_decay) == ("adamw", 0.001, 0.05)
     assert with_choices(table, {"optimizer": "sgd", "learning_rate": 0.5}).learning_rate == 0.5
     # Of the default optimizer the default rates stay, which need not be the usual ones.
     own = Settings((5,), learning_rate=0.7)

@@ -99,7 +99,7 @@ def train(
         Optimizer | None, typer.Option(help="Optimizer: adamw for a table, sgd for the example.")
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(metavar="RATE", help="Learning rate: 0.002 with adamw, 0.03 with sgd.")
+        float | None, typer.Option(metavar="RATE", help="Learning rate: 0.001 with adamw, 0.03 with sgd.")
     ] = None,
     weight_decay: Annotated[
         float | None, typer.Option(metavar="NUMBER", min=0, help="Weight decay: 0.05 with adamw, 0 with sgd.")

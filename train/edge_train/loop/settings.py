@@ -15,7 +15,7 @@ _MOST_ROWS = 50_000
 
 # What each optimizer usually works well with.
 _USUAL: Mapping[Optimizer, Mapping[str, float]] = {
-    "adamw": {"learning_rate": 2e-3, "weight_decay": 0.05},
+    "adamw": {"learning_rate": 1e-3, "weight_decay": 0.05},
     "sgd": {"learning_rate": 0.03, "weight_decay": 0.0},
 }
 
@@ -80,7 +80,7 @@ def table_defaults(rows: int) -> Settings:
         weight_decay=_USUAL["adamw"]["weight_decay"],
         batch_size=batch_size,
         epochs=min(_MOST_EPOCHS, max(_FEWEST_EPOCHS, epochs)),
-        patience=16,
+        patience=24,
         schedule="anneal",
     )
 
