@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_runtime import Feature, Input, Signature
-from edge_train.conformal import FEWEST_ROWS, averaging_factor, conformal_scores, coverage_line, coverage_measures
+from edge_train.conformal import FEWEST_ROWS, conformal_scores, coverage_line, coverage_measures
 
 INPUTS = (Input("x", (Feature("a"),)),)
 VALUES = Signature(INPUTS, "value", (), "regression")
@@ -154,20 +154,6 @@ def test_coverages_that_are_not_possible_are_not_measured() -> None:
 def test_in_words() -> None:
     found = [{"coverage": 0.9, "empirical_coverage": 0.891, "mean_size": 1.23456}]
     assert coverage_line(THREE, found) == "90% prediction sets hold 89.1% of the true labels, mean size 1.235"
-
-
-@given(st.integers(2, 6), st.integers(1, 2), st.floats(0.0, 3.0), st.integers(0, 2**32 - 1))
-def test_a_mean_of_members_by_simulation(count: int, averaged: int, deviation: float, seed: int) -> None:
-    """The mean of members' answers is as much better than the answers to held-out rows as the factor says."""
-    random = np.random.default_rng(seed)
-    rows = 20_000
-    members = random.normal(0, deviation, (count, rows))
-    target = random.normal(0, 1, rows)
-    held_out = random.normal(0, deviation, (averaged, rows)).mean(0)
-    factor = averaging_factor(members, held_out, target, averaged)
-    expected = np.sqrt((1 + deviation**2 / count) / (1 + deviation**2 / averaged))
-    assert factor == pytest.approx(max(0.5, expected), abs=0.03)
-    assert averaging_factor(members, np.zeros(rows), np.zeros(rows), averaged) == 1.0
 
 
 def test_scores_are_multiplied() -> None:

@@ -15,8 +15,6 @@ FEWEST_ROWS = 19
 _COVERAGES = (*range(5, 1000, 5), *range(991, 1000))
 _MEASURED = (0.5, 0.8, 0.9, 0.95)
 _SHOWN = 0.9
-# However much the members differ, the mean of their answers is not taken for better than this.
-_LEAST_FACTOR = 0.5
 # Scores are kept with six digits. So much they are increased, that neither rounding them nor computing an answer on
 # another machine in float32 excludes a row that was within the bound.
 _MARGIN = 1e-5
@@ -43,7 +41,7 @@ def conformal_scores(
         scale: in regression, a positive number for each row, shape (rows,), in the target's unit, which the width of
             its interval is in proportion to; None if all intervals are of the same width.
         scale_output: the name of the output that holds it.
-        factor: by which all scores are multiplied, see `averaging_factor`.
+        factor: by which all scores are multiplied, see `HeldOut.factor`.
 
     Returns:
         None if there are fewer rows than `FEWEST_ROWS`, or an answer is not finite.
@@ -56,30 +54,6 @@ def conformal_scores(
     # Of integers: a product of floats may be rounded above the rank.
     ranks = sorted({-(-(rows + 1) * coverage // 1000) for coverage in _COVERAGES} & set(range(1, rows + 1)))
     return Conformal(rows, tuple(ranks), tuple(float(f"{ascending[rank - 1]:.6g}") for rank in ranks), scale_output)
-
-
-def averaging_factor(
-    members: npt.NDArray[np.float64],
-    answers: npt.NDArray[np.float64],
-    target: npt.NDArray[Any],
-    averaged: float,
-) -> float:
-    """How many times as large the errors of all members' mean answer are as those of the answers to held-out rows.
-
-    The square error of a mean of k answers is that of their limit plus their variance over k (Krogh and Vedelsby,
-    Neural Network Ensembles, Cross Validation, and Active Learning, 1995). The variance is that between members on rows
-    that none has learned from, whose targets have no part in it.
-
-    Args:
-        members: the values that each member answers to such rows, shape (members, rows), two members or more.
-        answers: the values that were answered to the held-out rows, shape (rows,).
-        target: of the held-out rows, shape (rows,).
-        averaged: how many members answered each of those on average.
-    """
-    variance = members.var(axis=0, ddof=1).mean()
-    error = np.square(answers - target).mean()
-    less = variance * (1 / averaged - 1 / len(members))
-    return float(np.sqrt(max(_LEAST_FACTOR**2, 1 - less / error))) if error > 0 else 1.0
 
 
 def coverage_measures(

@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.special import log_softmax, softmax
 
 from edge_runtime import Feature, Input, Signature
 from edge_train import Dataset, NeuralNet, Part, Settings, TableNet, four_blobs, new_network, train
 from edge_train.loop.folds import rows_learned
-from edge_train.loop.held_out import HeldOut, calibrated, scale_narrows, sharpened, sharpness
+from edge_train.loop.held_out import HeldOut, averaging_factor, calibrated, scale_narrows, sharpened, sharpness
 from edge_train.networks.answers import answers, scaled_answers
+from edge_train.networks.members import MemberLinear
 
 Table = Callable[..., Dataset]
 
@@ -230,3 +233,33 @@ def test_how_many_members_were_averaged() -> None:
     assert found is not None
     # 100 rows have one answer, and 100 the mean of three.
     assert found.averaged == pytest.approx(1.5)
+
+
+@given(st.integers(2, 6), st.integers(1, 2), st.floats(0.0, 3.0), st.integers(0, 2**32 - 1))
+def test_a_mean_of_members_by_simulation(members: int, averaged: int, deviation: float, seed: int) -> None:
+    """The mean of members' answers is as much better than the answers to held-out rows as the factor says."""
+    random = np.random.default_rng(seed)
+    rows = 10_000
+    x = random.normal(size=(rows, members)).astype(np.float32)
+    features = tuple(Feature(f"x{place}") for place in range(members))
+    # Each member answers one of the columns, times the deviation.
+    network = TableNet(Signature((Input("x", features),), "value", (), "regression"), (), members=members).eval()
+    with torch.no_grad():
+        (layer,) = network.layers
+        assert isinstance(layer, MemberLinear)
+        layer.weight.copy_(deviation * torch.eye(members)[:, :, None])
+        layer.bias.zero_()
+    target = random.normal(size=rows).astype(np.float32)
+    known = HeldOut(random.normal(0, deviation, (averaged, rows)).mean(0), target, averaged=averaged)
+    factor = averaging_factor(network, known, Part({"x": x}, np.full(rows, np.nan, np.float32)))
+    expected = np.sqrt((1 + deviation**2 / members) / (1 + deviation**2 / averaged))
+    assert factor == pytest.approx(max(0.5, expected), abs=0.05)
+    assert averaging_factor(network.subset(slice(1)), known, Part({"x": x}, target)) == 1.0
+
+
+def test_scores_are_of_the_mean_of_the_members() -> None:
+    run = train(uneven(True), SCALED, all_rows=True)
+    assert run.measured.held_out is not None
+    assert run.final.held_out is not None
+    assert 0.5 < run.measured.held_out.factor < 1
+    assert run.final.held_out.factor == run.measured.held_out.factor

@@ -18,8 +18,8 @@ from edge_runtime.contract.terminal import printable
 from edge_train.cli.goals import Goal
 from edge_train.cli.outputs import Outputs, prepare_outputs
 from edge_train.cli.summary import calibration_line, imbalance_line, threshold_line
-from edge_train.conformal import averaging_factor, conformal_scores, coverage_line, coverage_measures
-from edge_train.dataset import Dataset, Part
+from edge_train.conformal import conformal_scores, coverage_line, coverage_measures
+from edge_train.dataset import Dataset
 from edge_train.errors import TableError
 from edge_train.importance import importance_line, permutation_importance
 from edge_train.loop import torchrun
@@ -32,9 +32,9 @@ from edge_train.loop.settings import Settings, learns_all_rows
 from edge_train.loop.train import REPORT_EVERY, train
 from edge_train.loop.training_run import TrainingRun
 from edge_train.metrics import as_text, measure_answers, of_probabilities
-from edge_train.networks.answers import answers, scaled_answers
+from edge_train.networks.answers import scaled_answers
 from edge_train.networks.checkpoint import checkpoint_bytes
-from edge_train.networks.table_net import SCALE, TableNet
+from edge_train.networks.table_net import SCALE
 from edge_train.thresholds import Places, Probabilities, imbalance
 
 # From so many values in the training rows on, `auto` takes a GPU: with fewer, starting it takes longer than training.
@@ -76,11 +76,8 @@ def run(
         checkpointer = None if outputs.checkpoint is None else Checkpointer(outputs.checkpoint, resume)
         trained = _train(dataset, settings, device, group, checkpointer, is_example)
         if group.leads:
-            if not trained.model.signature.labels:
-                _set_intervals(trained, dataset.test)
-            else:
-                for one in (trained.measured, trained.final):
-                    _set_conformal(one)
+            for one in (trained.measured, trained.final):
+                _set_conformal(one)
             _set_threshold(trained, goal)
             measures = _measure(dataset, settings, trained, is_example)
             _write(dataset, settings, trained, measures, outputs)
@@ -145,26 +142,12 @@ def _train(
         )
 
 
-def _set_intervals(trained: TrainingRun, test: Part | None) -> None:
-    """Let both networks of a regression carry what intervals are made of."""
-    network, known = trained.measured.network, trained.measured.held_out
-    if known is None:
-        return
-    assert isinstance(network, TableNet)
-    factor = 1.0
-    if test is not None and network.members > 1:
-        members = [answers(network.subset(slice(place, place + 1)), test) for place in range(network.members)]
-        factor = averaging_factor(np.stack(members), known.answers, known.target, known.averaged)
-    for one in (trained.measured, trained.final):
-        _set_conformal(one, factor)
-
-
-def _set_conformal(trained: Trained, factor: float = 1.0) -> None:
+def _set_conformal(trained: Trained) -> None:
     """Let a network carry what intervals or prediction sets are made of, if its members held out enough rows."""
     network, known = trained.network, trained.held_out
     if known is not None:
         output = None if known.scale is None else SCALE
-        scores = conformal_scores(network.signature, known.answers, known.target, known.scale, output, factor)
+        scores = conformal_scores(network.signature, known.answers, known.target, known.scale, output, known.factor)
         network.signature = replace(network.signature, conformal=scores)
 
 

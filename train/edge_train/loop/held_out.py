@@ -11,7 +11,7 @@ from scipy.special import log_softmax
 
 from edge_train.dataset import Part
 from edge_train.loop.division import Division
-from edge_train.networks.answers import scaled_answers
+from edge_train.networks.answers import answers, scaled_answers
 from edge_train.networks.base import Network
 from edge_train.networks.members import members_of
 from edge_train.networks.table_net import TableNet
@@ -20,6 +20,8 @@ from edge_train.networks.table_net import TableNet
 _FEWEST_ROWS = 20
 # Intervals that hold so many of the rows must be narrower by so much on average, for a second output to be worth it.
 _COVERAGE, _NARROWER = 0.9, 0.97
+# However much the members differ, the mean of their answers is not taken for better than this.
+_LEAST_FACTOR = 0.5
 # Log-odds are multiplied by a factor between these, whose logarithms are searched.
 _LEAST, _MOST = -2.0, 2.0
 # The smallest probability that is taken for one.
@@ -35,12 +37,14 @@ class HeldOut:
         target: shape (rows,), as `Part.target`.
         scale: how large the errors are likely to be, shape (rows,); None if the members do not say it.
         averaged: how many members' answers were averaged, the harmonic mean over the rows.
+        factor: how many times as large the errors of the network's values are, the mean of all members.
     """
 
     answers: npt.NDArray[np.float64]
     target: npt.NDArray[Any]
     scale: npt.NDArray[np.float64] | None = None
     averaged: float = 1.0
+    factor: float = 1.0
 
     def __repr__(self) -> str:
         return f"HeldOut({len(self.target):,} rows)"
@@ -62,13 +66,14 @@ class Trained:
     sharpness: float | None = None
 
 
-def results(network: Network, division: Division, balanced: bool) -> tuple[Trained, Trained]:
+def results(network: Network, division: Division, balanced: bool, test: Part | None) -> tuple[Trained, Trained]:
     """The network that is to be measured on the test rows, and the one that is to be used; the same if there is one.
 
     Args:
         network: with all members, trained, in evaluation mode on the CPU.
         division: of the rows that they learned from.
         balanced: see `calibrated`.
+        test: the test rows, whose targets are not looked at; None if there are none.
     """
     found = []
     for members, count in division.groups:
@@ -76,6 +81,12 @@ def results(network: Network, division: Division, balanced: bool) -> tuple[Train
         found.append(calibrated(one, division.rows, division.learned[:count, members], balanced))
     if not scale_narrows(found[0].held_out):
         found = [_without_scale(one) for one in found]
+    if (known := found[0].held_out) is not None and not network.signature.labels and test is not None:
+        factor = averaging_factor(found[0].network, known, test)
+        found = [
+            replace(one, held_out=None if one.held_out is None else replace(one.held_out, factor=factor))
+            for one in found
+        ]
     measured, final = found[0], found[-1]
     if final is not measured and isinstance(measured.network, TableNet):
         measured.network.forget_unseen()
@@ -122,6 +133,26 @@ def scale_narrows(known: HeldOut | None) -> bool:
     distances = np.abs(known.target.astype(np.float64) - known.answers)
     scaled = np.quantile(distances / known.scale, _COVERAGE) * known.scale.mean()
     return bool(scaled < _NARROWER * np.quantile(distances, _COVERAGE))
+
+
+def averaging_factor(network: Network, known: HeldOut, rows: Part) -> float:
+    """How many times as large the errors of all members' mean answer are as those of the answers to held-out rows.
+
+    The square error of a mean of k answers is that of their limit plus their variance over k (Krogh and Vedelsby,
+    Neural Network Ensembles, Cross Validation, and Active Learning, 1995). The variance is that between members on rows
+    that none has learned from, whose targets have no part in it.
+
+    Args:
+        network: of values, with all members.
+        known: what they answered to the rows that they held out.
+        rows: that no member has learned from.
+    """
+    if not isinstance(network, TableNet) or network.members == 1:
+        return 1.0
+    members = [answers(network.subset(slice(place, place + 1)), rows) for place in range(network.members)]
+    error = np.square(known.answers - known.target).mean()
+    less = np.var(members, axis=0, ddof=1).mean() * (1 / known.averaged - 1 / network.members)
+    return float(np.sqrt(max(_LEAST_FACTOR**2, 1 - less / error))) if error > 0 else 1.0
 
 
 def _without_scale(trained: Trained) -> Trained:

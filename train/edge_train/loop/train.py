@@ -141,7 +141,7 @@ class _Training:
             self.network.load_state_dict(progress.best_weights)
             epoch = progress.best_epoch
         self.network.cpu().eval()
-        measured, final = results(self.network, self.division, self.settings.balanced)
+        measured, final = results(self.network, self.division, self.settings.balanced, self.dataset.test)
         return TrainingRun(final, measured, progress.losses, progress.evaluations, epoch, self.is_validated)
 
     def _epoch(self) -> tuple[float, float | None]:

@@ -23,6 +23,10 @@ _LEAST_SCALE = 1e-3
 _ARGUMENTS = ("x", "text", "date")
 
 
+# One output, or several by their names.
+Outputs = Tensor | dict[str, Tensor]
+
+
 class TableNet(MemberNetwork):
     """Multilayer perceptrons on raw columns: numbers with NaN for missing values, category codes, and dates.
 
@@ -31,10 +35,9 @@ class TableNet(MemberNetwork):
     Predictors, 1996). Its output is what the signature says: the probability of `labels[1]`, shape (batch, 1); of each
     label, shape (batch, classes); or the value in the target's unit, shape (batch, 1).
 
-    With `scaled`, a regression says of each row besides how large errors are likely to be: the output `SCALE`, in the
-    target's unit, which the members learn from their errors on the training rows (Lei et al., Distribution-Free
-    Predictive Inference for Regression, 2018, section 5.2). Learning it does not change what they learn of the values.
-
+    A regression that is `scaled` also gives `SCALE`, how large errors are likely to be, in the target's unit. Members
+    learn it from their errors on the training rows (Lei et al., Distribution-Free Predictive Inference for Regression,
+    2018, section 5.2), which does not change what they learn of the values.
     The network holds all preprocessing; `fit` sets it from the training rows.
     """
 
@@ -125,9 +128,7 @@ class TableNet(MemberNetwork):
             # Values that are all the same have a standard deviation of 0, which cannot be divided by.
             self.target.copy_(torch.tensor([wide.mean(), wide.std() if wide.min() < wide.max() else 1.0]))
 
-    def forward(
-        self, x: Tensor | None = None, text: Tensor | None = None, date: Tensor | None = None
-    ) -> Tensor | dict[str, Tensor]:
+    def forward(self, x: Tensor | None = None, text: Tensor | None = None, date: Tensor | None = None) -> Outputs:
         """The output for rows, float32; see the class for its shape. Outputs by name, if `scaled`.
 
         Args:
@@ -139,16 +140,7 @@ class TableNet(MemberNetwork):
         """
         given = {"x": x, "text": text, "date": date}
         parts = [self._parts(argument, values) for argument, values in given.items() if values is not None]
-        hidden = self.hidden(list(itertools.chain(*parts)), ())
-        outputs = self.layers[-1](hidden).mean(0)
-        if self.is_multiclass:
-            return outputs.softmax(1)  # type: ignore[no-any-return]
-        if self.target is None:
-            return outputs.sigmoid()  # type: ignore[no-any-return]
-        values = outputs * self.target[1] + self.target[0]
-        if self.scale is None:
-            return values  # type: ignore[no-any-return]
-        return {self.signature.output: values, SCALE: _scales(self.scale, hidden).mean(0) * self.target[1]}
+        return _answers(self, self.hidden(list(itertools.chain(*parts)), ()))
 
     def prepare(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """What the first layer takes of numbers and dates; of categories the codes, if there is a vector to learn."""
@@ -161,9 +153,9 @@ class TableNet(MemberNetwork):
     def loss(
         self, inputs: tuple[Tensor, ...], target: Tensor, weight: Tensor | None, masks: tuple[Tensor, ...]
     ) -> Tensor:
-        """The cross-entropy in nats, or the squared error in units of the target's variance; see `Network.loss`.
+        """The cross-entropy in nats, or the squared error in units of the target's variance, summed over the members.
 
-        It is the sum of the members' losses, each of which is learned as if it were alone.
+        Each member's loss is learned as if it were alone; see `Network.loss`.
         """
         given = dict(zip(map(_argument, self.signature.inputs), inputs, strict=True))
         parts = [
@@ -171,13 +163,7 @@ class TableNet(MemberNetwork):
             for argument in _ARGUMENTS
             if argument in given
         ]
-        hidden = self.hidden(list(itertools.chain(*parts)), masks)
-        losses = _losses(self, self.layers[-1](hidden), target, self.smoothing if self.training else 0.0)
-        if self.scale is not None and self.training:
-            # Of a Laplace distribution, whose scale is the mean distance. It is learned, and is no part of the loss.
-            scales = _scales(self.scale, hidden.detach())[..., 0]
-            errors = scales.log() + losses.detach().sqrt() / scales
-            losses = losses + (errors - errors.detach())
+        losses = _losses(self, self.hidden(list(itertools.chain(*parts)), masks), target)
         return (losses if weight is None else losses * weight.t()).mean(-1).sum()
 
     def _learns(self, argument: str) -> bool:
@@ -193,13 +179,34 @@ class TableNet(MemberNetwork):
         return [columns(values)]
 
 
+def _answers(network: TableNet, hidden: Tensor) -> Outputs:
+    """What `TableNet.forward` returns, from what the last layers take."""
+    outputs = network.layers[-1](hidden).mean(0)
+    if network.is_multiclass:
+        return outputs.softmax(1)  # type: ignore[no-any-return]
+    if network.target is None:
+        return outputs.sigmoid()  # type: ignore[no-any-return]
+    values = outputs * network.target[1] + network.target[0]
+    if network.scale is None:
+        return values  # type: ignore[no-any-return]
+    return {network.signature.output: values, SCALE: _scales(network.scale, hidden).mean(0) * network.target[1]}
+
+
+def _scale_losses(scales: Tensor, square_errors: Tensor) -> Tensor:
+    """What teaches the scale: that of a Laplace distribution is the mean distance. It is 0, and its gradient is not."""
+    losses = scales[..., 0].log() + square_errors.sqrt() / scales[..., 0]
+    return losses - losses.detach()
+
+
 def _scales(layer: MemberLinear, hidden: Tensor) -> Tensor:
     """How large the errors of each member are likely to be, in standard deviations of the target."""
     return functional.softplus(layer(hidden)) + _LEAST_SCALE
 
 
-def _losses(network: TableNet, outputs: Tensor, target: Tensor, smoothing: float) -> Tensor:
-    """The loss of each member on each row, shape (members, batch), from what the last layers gave."""
+def _losses(network: TableNet, hidden: Tensor, target: Tensor) -> Tensor:
+    """The loss of each member on each row, shape (members, batch), from what the last layers take."""
+    outputs: Tensor = network.layers[-1](hidden)
+    smoothing = network.smoothing if network.training else 0.0
     if network.is_multiclass:
         logarithms = outputs.log_softmax(2)
         true = target.expand(network.members, -1)[..., None]
@@ -208,7 +215,10 @@ def _losses(network: TableNet, outputs: Tensor, target: Tensor, smoothing: float
             losses = (1 - smoothing) * losses - smoothing * (network.prior * logarithms).sum(2)
         return losses
     if network.target is not None:
-        return (outputs[..., 0] - (target - network.target[0]) / network.target[1]) ** 2
+        losses = (outputs[..., 0] - (target - network.target[0]) / network.target[1]) ** 2
+        if network.scale is None or not network.training:
+            return losses
+        return losses + _scale_losses(_scales(network.scale, hidden.detach()), losses.detach())
     # Towards the prior: smoothing towards equal classes would overrate a rare one.
     target = target * (1 - smoothing) + smoothing * network.prior[1]
     return functional.binary_cross_entropy_with_logits(
