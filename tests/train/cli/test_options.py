@@ -34,6 +34,11 @@ Command = Callable[..., Any]
         ),
         (["--class-weight", "balanced"], "--class-weight needs a TABLE"),
         (["--members", "3"], "--members needs a TABLE"),
+        (["--distill"], "--distill needs a TABLE"),
+        (
+            ["t.csv", "--target", "x", "--distill", "--members", "1"],
+            "--distill makes one network of several; remove --distill or --members 1",
+        ),
         (["t.csv", "--target", "x", "--members", "0"], "--members"),
         (["t.csv", "--target", "x", "--members", "65"], "--members"),
         (["--threshold", "f1"], "--threshold needs a TABLE"),

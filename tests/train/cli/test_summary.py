@@ -15,6 +15,7 @@ from edge_train.cli.summary import (
     calibration_line,
     column_lines,
     described,
+    distillation_line,
     dropped_lines,
     imbalance_line,
     size_line,
@@ -208,3 +209,11 @@ def test_what_calibration_did() -> None:
     line = calibration_line(1.25, {"log_loss": 0.5, "ece": 0.04}, {"log_loss": 0.4321, "ece": 0.01, "accuracy": 0.9})
     expected = "calibrated by a temperature of 1.25: log loss 0.5 before, 0.4321 after, ECE 0.04 before, 0.01 after"
     assert line == expected
+
+
+def test_what_distillation_did() -> None:
+    before, after = {"accuracy": 0.9, "log_loss": 0.25, "ece": 0.1}, {"accuracy": 0.89, "log_loss": 0.26, "ece": 0.2}
+    line = distillation_line(5, before, after)
+    assert line == "distilled from 5 members: log loss 0.25 before, 0.26 after, accuracy 0.9 before, 0.89 after"
+    line = distillation_line(2, {"mae": 1.0, "rmse": 2.0, "r2": None}, {"mae": 1.5, "rmse": 2.5, "r2": None})
+    assert line == "distilled from 2 members: RMSE 2 before, 2.5 after"

@@ -70,6 +70,19 @@ def test_two_processes_come_to_what_one_comes_to(options: list[str]) -> None:
 
 
 @forks
+@pytest.mark.slow
+def test_two_processes_distil_what_one_distils() -> None:
+    options = [*COMMAND, "--dropout", "0.3", "--distill", "--output"]
+    assert edge_train(*options, "one").code == 0
+    assert "distilled from 5 members: " in together(2, *options, "two")
+    # Thousands of steps make more of the order of summation.
+    one, two = (load_checkpoint(Path(name) / "model.pt") for name in ("one", "two"))
+    assert one.members == two.members == 1
+    rows = {"x": torch.linspace(-2, 2, 9)[:, None], "text": torch.arange(1, 10)[:, None]}
+    torch.testing.assert_close(one(**rows), two(**rows), rtol=0, atol=0.02)
+
+
+@forks
 def test_a_process_without_rows_in_the_last_batch_changes_nothing() -> None:
     """The last of three processes gets none of two rows."""
     command = [*COMMAND, "--batch-size", "67"]

@@ -96,6 +96,26 @@ def test_killed_again_and_again_and_resumed_it_ends_with_the_same_bytes(events: 
 
 
 @forks
+def test_killed_while_it_distils_and_resumed_it_ends_with_the_same_bytes() -> None:
+    few = partial(set_name, "edge_train.loop.distillation:_STEPS", 160)
+    distil = [*RESUMED[:-1], "--distill", "--output"]
+    assert edge_train(*distil, "whole", prepare=[few]).code == 0
+    shutil.rmtree("run")
+    kill = at(signal.SIGKILL, "edge_train.loop.distillation:_distilled", call=2)
+    assert edge_train(*distil, "parts", prepare=[few, *kill]).code == -signal.SIGKILL
+    assert epochs_kept() == 12
+    last = edge_train(*distil, "parts", prepare=[few])
+    assert (last.code, last.err) == (0, "")
+    # The members that it was distilled from may be distilled at any time.
+    assert edge_train(*RESUMED, "members").code == 0
+    assert edge_train(*distil, "later", prepare=[few]).code == 0
+    for name in ("model.pt", "metrics.json"):
+        whole, members, *others = ((Path(one) / name).read_bytes() for one in ("whole", "members", "parts", "later"))
+        assert others == [whole, whole]
+        assert members != whole
+
+
+@forks
 @pytest.mark.parametrize(
     ("where", "event"),
     [

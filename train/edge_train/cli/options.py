@@ -89,6 +89,9 @@ def train(
         int | None,
         typer.Option(metavar="N", min=1, max=64, help="Networks to average: 5 for a table; 1 is the smallest file."),
     ] = None,
+    distill: Annotated[
+        bool, typer.Option("--distill", help="Make one network of all members in the end, as small as one of them.")
+    ] = False,
     dropout: Annotated[
         float | None,
         typer.Option(
@@ -157,6 +160,7 @@ def train(
         "--encoding": encoding,
         "--class-weight": class_weight,
         "--members": members,
+        "--distill": distill or None,
         "--threshold": threshold,
         "--dropout": dropout,
         "--validation": validation,
@@ -167,12 +171,10 @@ def train(
     _check_table(table, target, for_tables)
     _check_classes(task, {"--class-weight": class_weight, "--threshold": threshold})
     _check_numbers({"--dropout": dropout, "--weight-decay": weight_decay, "--validation": validation}, learning_rate)
-    if resume and checkpoint is None:
-        raise shell.UsageError("--resume needs --checkpoint FOLDER, where the progress of the run is")
+    _check_needs(resume, checkpoint, distill, members)
     if validation == 0:
         _check_without_validation(patience, goal)
-    if not _DEVICE.fullmatch(device):
-        raise UnknownDevice(f"unknown device {device!r}; use auto, cpu, cuda or cuda:N")
+    _check_device(device)
     choices = {
         "hidden": None if hidden is None else _widths(hidden, is_example=table is None),
         "members": members,
@@ -202,7 +204,8 @@ def train(
         defaults = table_defaults(len(dataset.train))
     from edge_train.cli.run import run
 
-    run(dataset, with_choices(defaults, choices), device, outputs, resume=resume, is_example=table is None, goal=goal)
+    settings = with_choices(defaults, choices)
+    run(dataset, settings, device, outputs, resume=resume, is_example=table is None, goal=goal, distill=distill)
 
 
 def _check_table(table: Path | None, target: str | None, for_tables: Mapping[str, object]) -> None:
@@ -219,6 +222,20 @@ def _check_numbers(fractions: Mapping[str, float | None], learning_rate: float |
         raise shell.UsageError(f"{bad[0]} must be a finite number")
     if learning_rate is not None and not 0 < learning_rate <= FLOAT32_MAX:
         raise shell.UsageError("--learning-rate must be a positive number that float32 holds")
+
+
+def _check_needs(resume: bool, checkpoint: Path | None, distill: bool, members: int | None) -> None:
+    """Refuse options without what they work on."""
+    if resume and checkpoint is None:
+        raise shell.UsageError("--resume needs --checkpoint FOLDER, where the progress of the run is")
+    if distill and members == 1:
+        raise shell.UsageError("--distill makes one network of several; remove --distill or --members 1")
+
+
+def _check_device(device: str) -> None:
+    """Refuse what is not the name of a device."""
+    if not _DEVICE.fullmatch(device):
+        raise UnknownDevice(f"unknown device {device!r}; use auto, cpu, cuda or cuda:N")
 
 
 def _check_without_validation(patience: int | None, goal: Goal | None) -> None:

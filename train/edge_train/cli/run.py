@@ -17,7 +17,7 @@ from edge_runtime.contract.progress import Progress
 from edge_runtime.contract.terminal import printable
 from edge_train.cli.goals import Goal
 from edge_train.cli.outputs import Outputs, prepare_outputs
-from edge_train.cli.summary import calibration_line, imbalance_line, threshold_line
+from edge_train.cli.summary import calibration_line, distillation_line, imbalance_line, threshold_line
 from edge_train.conformal import conformal_scores, coverage_line, coverage_measures
 from edge_train.dataset import Dataset
 from edge_train.errors import TableError
@@ -51,6 +51,7 @@ def run(
     resume: bool,
     is_example: bool,
     goal: Goal | None = None,
+    distill: bool = False,
 ) -> None:
     """Train a network on `dataset`, measure it on the test rows, and write model.pt and all else that is asked for.
 
@@ -63,6 +64,7 @@ def run(
         is_example: whether to report as the example does: losses on the test rows, and no table of measures.
         goal: of the threshold between two classes; None for 0.5, with a warning if the rare class is then hardly ever
             predicted. Only a number can be had without rows that are held out.
+        distill: whether the network's members, of which there are several, are distilled into one.
 
     Raises:
         EdgePredictError: what went wrong, in one line; earlier files stay as they were.
@@ -74,7 +76,7 @@ def run(
             prepare_outputs(outputs)
             stack.enter_context(locked(outputs.locked))
         checkpointer = None if outputs.checkpoint is None else Checkpointer(outputs.checkpoint, resume)
-        trained = _train(dataset, settings, device, group, checkpointer, is_example)
+        trained = _train(dataset, settings, device, group, checkpointer, is_example, distill)
         if group.leads:
             for one in (trained.measured, trained.final):
                 _set_conformal(one)
@@ -112,6 +114,7 @@ def _train(
     group: ProcessGroup,
     checkpointer: Checkpointer | None,
     is_example: bool,
+    distill: bool,
 ) -> TrainingRun:
     network = new_network(dataset, settings)
     every = REPORT_EVERY if is_example else max(1, settings.epochs // _SHOWN_EPOCHS)
@@ -128,6 +131,10 @@ def _train(
                 progress.write(f"epoch {epoch:>5}  training loss {loss:.3f}{shown}")
             progress.done = epoch + 1
 
+        def report_distillation(done: int, steps: int) -> None:
+            if progress is not None:
+                progress.label, progress.total, progress.done = "distilling", steps, done
+
         if progress is not None and is_example and dataset.test is not None:
             progress.write(f"test loss before training {mean_loss(network, dataset.test):.3f}")
         return train(
@@ -135,10 +142,12 @@ def _train(
             settings,
             network=network,
             all_rows=learns_all_rows(len(dataset.train) + len(dataset.test or ())),
+            distill=distill,
             device=str(device),
             group=group,
             checkpointer=checkpointer,
             on_epoch=report,
+            on_distillation=report_distillation,
         )
 
 
@@ -197,6 +206,10 @@ def _measure(dataset: Dataset, settings: Settings, trained: TrainingRun, is_exam
             coverage = coverage_measures(network.signature, found, test.target, scale)
             measures["prediction_sets" if network.signature.labels else "intervals"] = coverage
             print(coverage_line(network.signature, coverage))
+        if (ensemble := trained.measured.ensemble) is not None:
+            of_members = measure_answers(network.signature, answers(ensemble, test), test.target)
+            print(distillation_line(ensemble.members, of_members, measures))
+            measures["ensemble"] = {"members": ensemble.members, **of_members}
         if importance is not None:
             print(importance_line(importance))
     return {"test": measures, "importance": None if importance is None else asdict(importance)}

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -139,3 +140,13 @@ def calibration_line(temperature: float, before: Mapping[str, float], after: Map
         for key, name in (("log_loss", "log loss"), ("ece", "ECE"))
     )
     return f"calibrated by a temperature of {temperature:.3g}: {changes}"
+
+
+def distillation_line(members: int, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """What distillation did to the measures of the test rows, see `metrics.measure_answers`."""
+    changes = ", ".join(
+        f"{name} {before[key]:.4g} before, {after[key]:.4g} after"
+        for key, name in (("log_loss", "log loss"), ("accuracy", "accuracy"), ("rmse", "RMSE"), ("r2", "R²"))
+        if before.get(key) is not None
+    )
+    return f"distilled from {members} members: {changes}"

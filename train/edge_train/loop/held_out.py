@@ -59,11 +59,14 @@ class Trained:
         held_out: the answers of its members to the rows that they held out; None if they held out none.
         sharpness: the factor by which the log-odds were multiplied to calibrate the probabilities, one over the
             temperature; None without rows that were held out, or classes.
+        ensemble: the network of several members that `network` was distilled from, and whose members held out rows;
+            None if it was not distilled.
     """
 
     network: Network
     held_out: HeldOut | None = None
     sharpness: float | None = None
+    ensemble: Network | None = None
 
 
 def results(network: Network, division: Division, balanced: bool, test: Part | None) -> tuple[Trained, Trained]:

@@ -5,7 +5,7 @@ import copy
 import hashlib
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import cast
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from edge_train.dataset import Dataset
 from edge_train.errors import TrainingDiverged
 from edge_train.loop.batches import Batches, part_tensors
+from edge_train.loop.distillation import can_be_distilled, distilled
 from edge_train.loop.distributed import ProcessGroup
 from edge_train.loop.division import divided
 from edge_train.loop.evaluation import evaluations, mean_evaluation
@@ -44,10 +45,12 @@ def train(
     *,
     network: Network | None = None,
     all_rows: bool = False,
+    distill: bool = False,
     device: str = "cpu",
     group: ProcessGroup | None = None,
     checkpointer: Checkpointer | None = None,
     on_epoch: Callable[[int, float, float | None], None] = lambda epoch, loss, evaluation: None,
+    on_distillation: Callable[[int, int], None] = lambda done, steps: None,
 ) -> TrainingRun:
     """Train a network on `dataset`; the same arguments on the same machine give the same weights, bit by bit.
 
@@ -57,22 +60,35 @@ def train(
         network: what to train; by default `new_network(dataset, settings)`.
         all_rows: whether the test rows are learned from too. Beside the members that leave them out, and that are to be
             measured on them, as many others learn from all rows, for as many epochs.
+        distill: whether the members are distilled into one in the end, see `edge_train.loop.distillation`. Each process
+            of a group does it for itself, with the same result; a resumed run does it from the start.
         device: "cpu", "cuda" or "cuda:N".
         group: the processes that train together, each with the same arguments; by default this one alone.
         checkpointer: keeps the progress, and resumes it.
         on_epoch: called after each epoch with its number from 0, its training loss, and the validation loss, or that on
             the test rows, if it was found after it.
+        on_distillation: called now and then with how many steps of the distillation are done, and how many it has.
 
     Raises:
+        ValueError: a network without several members is to be distilled.
         TrainingDiverged: the loss or the weights became NaN or infinite.
         CannotWrite: the progress cannot be written.
         CheckpointError: the progress to resume is of another run, or damaged.
     """
     network = new_network(dataset, settings) if network is None else network
+    if distill and not can_be_distilled(network):
+        raise ValueError("a network of one member cannot be distilled; train several members")
     # Replayed as it was recorded: TorchScript would otherwise compile it anew after some calls.
     with _threads(network, settings), torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
         training = _Training(dataset, settings, network, all_rows, torch.device(device), group or ProcessGroup())
-        return training.run(checkpointer, on_epoch)
+        run = training.run(checkpointer, on_epoch)
+        if distill:
+            both = run.measured, run.final
+            measured, final = distilled(
+                *both, training.division, seed=settings.seed, device=training.device, on_step=on_distillation
+            )
+            run = replace(run, measured=measured, final=final)
+        return run
 
 
 class _Training:

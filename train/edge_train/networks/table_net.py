@@ -209,6 +209,9 @@ def _losses(network: TableNet, hidden: Tensor, target: Tensor) -> Tensor:
     smoothing = network.smoothing if network.training else 0.0
     if network.is_multiclass:
         logarithms = outputs.log_softmax(2)
+        # What another network says of each class.
+        if target.ndim == 2:
+            return -(target * logarithms).sum(2)
         true = target.expand(network.members, -1)[..., None]
         losses = -logarithms.gather(2, true)[..., 0]
         if smoothing:
