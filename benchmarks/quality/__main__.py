@@ -20,7 +20,7 @@ from pathlib import Path
 from benchmarks.machine import machine
 from benchmarks.quality import cells, ours
 from benchmarks.quality.cells import Cell
-from benchmarks.quality.ours import OPTIONS, SINGLE
+from benchmarks.quality.ours import DISTILLED, OPTIONS, OURS, SINGLE, SMALLER
 from benchmarks.quality.peers import PEERS
 from benchmarks.quality.real_tables import FOLDS, NAMES, load
 from benchmarks.quality.report import Artifact, print_report
@@ -31,6 +31,7 @@ from edge_runtime import Predictor
 FOLDER = Path("build/bench-tables")
 CELLS = FOLDER / "cells.jsonl"
 _ROUNDS, _SECONDS = 40, 5
+_ARTIFACTS = {OURS: "ours", SINGLE: "single", DISTILLED: "distilled"}
 
 
 def main() -> None:
@@ -64,8 +65,8 @@ def main() -> None:
 def _versions(contestants: Sequence[str]) -> Iterator[tuple[str, str]]:
     """The contestants that can take part, and what their figures belong to."""
     for who in contestants:
-        if who == SINGLE and not ours.has_members():
-            print(f"skipped: {who}: edge-train has no --members")
+        if who in SMALLER and (option := OPTIONS[who][0]) not in ours.options_help():
+            print(f"skipped: {who}: edge-train has no {option}")
             continue
         try:
             yield who, ours.version() if who in OPTIONS else PEERS[who].version
@@ -114,7 +115,7 @@ def artifacts(name: str, versions: dict[str, str]) -> dict[str, Artifact]:
 
 
 def _artifact(name: str, fold: int, who: str) -> Path:
-    return FOLDER / "artifacts" / f"{name}-{fold}-{'single' if who == SINGLE else 'ours'}.onnx"
+    return FOLDER / "artifacts" / f"{name}-{fold}-{_ARTIFACTS[who]}.onnx"
 
 
 def _has_artifact(name: str, fold: int, who: str) -> bool:

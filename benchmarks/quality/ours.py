@@ -22,9 +22,10 @@ from edge_runtime.contract.errors import EdgePredictError
 
 Array = npt.NDArray[Any]
 
-OURS, SINGLE = "edge-train", "edge-train, 1 member"
-# Of these, a single network is there to compare size and speed with.
-OPTIONS = {OURS: (), SINGLE: ("--members", "1")}
+OURS, SINGLE, DISTILLED = "edge-train", "edge-train, 1 member", "edge-train, distilled"
+# The options of the command. Smaller networks are there to be compared with ours, and are not ranked.
+OPTIONS = {OURS: (), SINGLE: ("--members", "1"), DISTILLED: ("--distill",)}
+SMALLER = (SINGLE, DISTILLED)
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 _SOURCES = ("runtime/edge_runtime", "train/edge_train", "export/edge_export")
 
@@ -40,9 +41,9 @@ def version() -> str:
 
 
 @functools.cache
-def has_members() -> bool:
-    """Whether `edge-train` trains several networks at once, so that there is a single one to compare it with."""
-    return "--members" in _run("-m", "edge_train", "--help")
+def options_help() -> str:
+    """What `edge-train --help` prints: an earlier version may lack an option that is to be measured."""
+    return _run("-m", "edge_train", "--help")
 
 
 def answers(

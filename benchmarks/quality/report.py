@@ -7,7 +7,7 @@ from statistics import median
 from benchmarks.goals import Outcome
 from benchmarks.quality import standings
 from benchmarks.quality.cells import Cell, Mean, Means, means
-from benchmarks.quality.ours import LEVELS, OURS, SINGLE
+from benchmarks.quality.ours import LEVELS, OURS, SINGLE, SMALLER
 from benchmarks.quality.peers import CATBOOST
 from benchmarks.quality.scores import ECE, LOG_LOSS, R2, UPWARDS
 from benchmarks.tables import duration, print_missed, print_outcomes, print_table
@@ -43,7 +43,7 @@ def print_report(
         artifacts: size and speed, by table and contestant.
     """
     found = {score: means(cells, score, folds) for score in UPWARDS}
-    ranked = [name for name in contestants if name != SINGLE]
+    ranked = [name for name in contestants if name not in SMALLER]
     for score, tables in found.items():
         if tables:
             rows = [(table, *(_shown(values, name) for name in contestants)) for table, values in tables.items()]
@@ -58,9 +58,11 @@ def print_report(
 
 
 def ranked_only(found: Mapping[str, Means]) -> dict[str, Means]:
-    """Without the single network, which has part of our own answers."""
+    """Without the smaller networks, whose answers are nearly our own."""
     return {
-        score: {table: {who: mean for who, mean in values.items() if who != SINGLE} for table, values in tables.items()}
+        score: {
+            table: {who: mean for who, mean in values.items() if who not in SMALLER} for table, values in tables.items()
+        }
         for score, tables in found.items()
     }
 

@@ -7,7 +7,7 @@ import pytest
 from benchmarks.quality import __main__ as command
 from benchmarks.quality import cells, ours
 from benchmarks.quality.cells import Cell
-from benchmarks.quality.ours import SINGLE
+from benchmarks.quality.ours import DISTILLED, SINGLE
 from benchmarks.quality.peers import LINEAR, PEERS
 
 
@@ -45,7 +45,7 @@ def test_what_fails_is_said_and_tried_again(
 
 
 def test_who_cannot_take_part_is_skipped(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(ours, "has_members", lambda: False)
+    monkeypatch.setattr(ours, "options_help", lambda: "--distill")
     monkeypatch.setattr(ours, "version", lambda: "1")
-    assert dict(command._versions([SINGLE, "edge-train"])) == {"edge-train": "1"}
+    assert dict(command._versions([SINGLE, DISTILLED, "edge-train"])) == {DISTILLED: "1", "edge-train": "1"}
     assert capsys.readouterr().out == "skipped: edge-train, 1 member: edge-train has no --members\n"
