@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 
@@ -22,7 +23,7 @@ from edge_train import (
 from edge_train.loop import distillation
 from edge_train.loop.distillation import can_be_distilled
 from edge_train.loop.new_network import new_network
-from edge_train.networks.answers import answers
+from edge_train.networks.answers import answers, scaled_answers
 
 Table = Callable[..., Dataset]
 TASKS = ["binary", "multiclass", "regression"]
@@ -68,6 +69,28 @@ def test_it_is_one_member_that_answers_nearly_as_the_ensemble(made_table: Table,
         members = [ensemble.subset(slice(place, place + 1)) for place in range(4)]
         others = [np.abs(answers(one, data.test) - known).mean() for one in (*members, getattr(alone, name).network)]
         assert np.abs(answers(trained.network, data.test) - known).mean() < min(others)
+
+
+def test_it_says_how_large_errors_are_as_the_ensemble_does(made_table: Table) -> None:
+    data = made_table(600, task="regression")
+    assert data.test is not None
+    random = np.random.default_rng(0)
+    for part in (data.train, data.test):
+        noise = np.where(part.inputs["x"][:, 1] > 0.5, 1000, 10) * random.normal(size=len(part))
+        part.target[:] += noise.astype(np.float32)
+    trained = distilled(data).measured
+    assert isinstance(trained.ensemble, TableNet)
+
+    def logarithms(network: Network) -> npt.NDArray[np.float64]:
+        assert data.test is not None
+        scale = scaled_answers(network, data.test)[1]
+        assert scale is not None
+        return np.log(scale)
+
+    known = logarithms(trained.ensemble)
+    members = [trained.ensemble.subset(slice(place, place + 1)) for place in range(4)]
+    others = [np.abs(logarithms(one) - known).mean() for one in members]
+    assert np.abs(logarithms(trained.network) - known).mean() < min(others)
 
 
 @pytest.mark.parametrize("task", TASKS)

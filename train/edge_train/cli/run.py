@@ -207,7 +207,7 @@ def _measure(dataset: Dataset, settings: Settings, trained: TrainingRun, is_exam
             measures["prediction_sets" if network.signature.labels else "intervals"] = coverage
             print(coverage_line(network.signature, coverage))
         if (ensemble := trained.measured.ensemble) is not None:
-            of_members = measure_answers(network.signature, answers(ensemble, test), test.target)
+            of_members = measure_answers(network.signature, scaled_answers(ensemble, test)[0], test.target)
             print(distillation_line(ensemble.members, of_members, measures))
             measures["ensemble"] = {"members": ensemble.members, **of_members}
         if importance is not None:

@@ -22,6 +22,7 @@ from edge_train.loop.division import Division
 from edge_train.loop.held_out import Trained
 from edge_train.loop.optimizers import AdamW
 from edge_train.loop.steps import Batch, Objective, RecordedStep
+from edge_train.networks.answers import named_outputs
 from edge_train.networks.base import Network
 from edge_train.networks.table_net import TableNet
 
@@ -102,9 +103,10 @@ def _batches(network: TableNet, teacher: TableNet, inputs: Batch, random: torch.
     rows = list(_drawn(inputs, _BATCHES * _ROWS, random))
     names = [tensor.name for tensor in network.signature.inputs]
     with torch.no_grad():
-        answers = teacher(**dict(zip(names, rows, strict=True)))
+        found = named_outputs(teacher, dict(zip(names, rows, strict=True)))
         prepared = network.prepare(tuple(rows))
-    if not network.is_multiclass:
+    answers = torch.cat(list(found.values()), 1)
+    if answers.shape[1] == 1:
         answers = answers[:, 0]
     yield from zip(*(torch.split(values, _ROWS) for values in (*prepared, answers)), strict=True)
 

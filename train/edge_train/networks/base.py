@@ -54,7 +54,8 @@ class Network(nn.Module):
         Args:
             inputs: what `prepare` returned.
             target: shape (rows,), as `Part.target`; or to learn what another network answers, its values or
-                probabilities of `labels[1]`, float32 of shape (rows,), or of each of more classes, (rows, classes).
+                probabilities of `labels[1]`, float32 of shape (rows,), or of each of more classes, (rows, classes);
+                or its values and the scales of their errors, (rows, 2).
             weight: of each row, float32 of shape (rows,), or of each row to each member, of shape (rows, members); None
                 if all count the same.
             masks: of dropout: what the values of each of these layers are multiplied by, float32 of shape

@@ -218,9 +218,13 @@ def _losses(network: TableNet, hidden: Tensor, target: Tensor) -> Tensor:
             losses = (1 - smoothing) * losses - smoothing * (network.prior * logarithms).sum(2)
         return losses
     if network.target is not None:
-        losses = (outputs[..., 0] - (target - network.target[0]) / network.target[1]) ** 2
+        values = target if target.ndim == 1 else target[:, 0]
+        losses = (outputs[..., 0] - (values - network.target[0]) / network.target[1]) ** 2
         if network.scale is None or not network.training:
             return losses
+        if target.ndim == 2:
+            scales = _scales(network.scale, hidden.detach())[..., 0]
+            return losses + (scales.log() - (target[:, 1] / network.target[1]).log()) ** 2
         return losses + _scale_losses(_scales(network.scale, hidden.detach()), losses.detach())
     # Towards the prior: smoothing towards equal classes would overrate a rare one.
     target = target * (1 - smoothing) + smoothing * network.prior[1]
