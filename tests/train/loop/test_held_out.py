@@ -15,7 +15,7 @@ from scipy.special import log_softmax, softmax
 from edge_runtime import Feature, Input, Signature
 from edge_train import Dataset, NeuralNet, Part, Settings, TableNet, four_blobs, new_network, train
 from edge_train.loop.folds import rows_learned
-from edge_train.loop.held_out import HeldOut, averaging_factor, calibrated, scale_narrows, sharpened, sharpness
+from edge_train.loop.held_out import HeldOut, averaging_factor, bias, calibrated, scale_narrows, sharpened, sharpness
 from edge_train.networks.answers import answers, scaled_answers
 from edge_train.networks.members import MemberLinear
 
@@ -263,3 +263,33 @@ def test_scores_are_of_the_mean_of_the_members() -> None:
     assert run.final.held_out is not None
     assert 0.5 < run.measured.held_out.factor < 1
     assert run.final.held_out.factor == run.measured.held_out.factor
+
+
+def test_a_member_is_rid_of_its_bias() -> None:
+    data = uneven(True)
+    run = train(data, replace(SCALED, epochs=2))
+    network = copy.deepcopy(run.model)
+    assert isinstance(network, TableNet)
+    (*_, last) = network.layers
+    assert isinstance(last, MemberLinear)
+    with torch.no_grad():
+        last.bias[1] += 0.5
+    learned = rows_learned(data.train.target, 0, 2, 0.5, 0)
+    before = network.subset(slice(1))
+    values = answers(before, data.train)
+    found = calibrated(network, data.train, learned, balanced=False).held_out
+    assert found is not None
+    held_out = ~learned[:, 1]
+    after = answers(network.subset(slice(1, 2)), data.train)
+    assert abs((after - data.train.target)[held_out].mean()) < 1e-4
+    assert np.allclose(found.answers[held_out], after[held_out], atol=1e-5)
+    # The other one had none to speak of.
+    assert np.array_equal(answers(network.subset(slice(1)), data.train), values)
+
+
+def test_chance_is_not_a_bias() -> None:
+    errors = np.random.default_rng(0).normal(0, 2, 400)
+    errors -= errors.mean()
+    assert bias(errors + 0.2) == 0
+    assert bias(errors + 0.4) == pytest.approx(0.4)
+    assert bias(errors - 0.4) == pytest.approx(-0.4)

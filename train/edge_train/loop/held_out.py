@@ -2,10 +2,11 @@
 
 import copy
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
@@ -13,7 +14,7 @@ from edge_train.dataset import Part
 from edge_train.loop.division import Division
 from edge_train.networks.answers import answers, scaled_answers
 from edge_train.networks.base import Network
-from edge_train.networks.members import members_of
+from edge_train.networks.members import MemberLinear, members_of
 from edge_train.networks.table_net import TableNet
 
 # With fewer rows, what chance makes of them would be taken for the temperature.
@@ -22,6 +23,8 @@ _FEWEST_ROWS = 20
 _COVERAGE, _NARROWER = 0.9, 0.97
 # However much the members differ, the mean of their answers is not taken for better than this.
 _LEAST_FACTOR = 0.5
+# A mean error of more than so many of its standard errors is not taken for chance.
+_CHANCE = 3.0
 # Log-odds are multiplied by a factor between these, whose logarithms are searched.
 _LEAST, _MOST = -2.0, 2.0
 # The smallest probability that is taken for one.
@@ -98,7 +101,7 @@ def results(network: Network, division: Division, balanced: bool, test: Part | N
 
 
 def calibrated(network: Network, rows: Part, learned: npt.NDArray[np.bool_], balanced: bool) -> Trained:
-    """A trained network whose probabilities are as right as can be for the rows that its members held out.
+    """A trained network that is as right as can be for the rows that its members held out: unbiased, or calibrated.
 
     Args:
         network: in evaluation mode on the CPU; its last layers are changed.
@@ -113,8 +116,14 @@ def calibrated(network: Network, rows: Part, learned: npt.NDArray[np.bool_], bal
     sums, scales = np.zeros(shape), np.zeros(len(learned))
     for member, own in enumerate(~learned.T):
         if own.any():
-            alone = network.subset(slice(member, member + 1))
-            found, scale = scaled_answers(alone, rows.taken(np.flatnonzero(own)))
+            alone, part = network.subset(slice(member, member + 1)), rows.taken(np.flatnonzero(own))
+            found, scale = scaled_answers(alone, part)
+            if network.target is not None:
+                shift = -bias(found - part.target)
+                last = cast(MemberLinear, network.layers[-1])
+                with torch.no_grad():
+                    last.bias[member] += shift / network.target[1]
+                found = found + shift
             sums[own] += found
             scales[own] += 0.0 if scale is None else scale
     # Where several members left a row out, the answer is their mean.
@@ -163,6 +172,15 @@ def _without_scale(trained: Trained) -> Trained:
     if isinstance(network, TableNet):
         network.scale = None
     return replace(trained, held_out=None if known is None else replace(known, scale=None))
+
+
+def bias(errors: npt.NDArray[np.float64]) -> float:
+    """The mean of a member's errors on the rows that it held out; 0 if it may well be chance.
+
+    Weights of an epoch, and the difference between training with dropout and answering without, leave one sometimes.
+    """
+    mean = errors.mean()
+    return float(mean) if abs(mean) > _CHANCE * errors.std() / np.sqrt(len(errors)) else 0.0
 
 
 def sharpness(known: HeldOut, balanced: bool) -> float:
