@@ -11,7 +11,7 @@ import pytest
 import torch
 from paths import EXAMPLE_TABLES
 
-from edge_train import Column, Dataset, TrainingRun, find_columns, find_target, four_blobs, split, train
+from edge_train import Column, Dataset, Part, TrainingRun, find_columns, find_target, four_blobs, split, train
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -61,3 +61,18 @@ def made_table() -> Callable[..., Dataset]:
         return split([one for one in columns if isinstance(one, Column)], target, seed)
 
     return table
+
+
+@pytest.fixture
+def unseen_city(made_table: Callable[..., Dataset]) -> tuple[Dataset, Part, Part]:
+    """Rows of which the first 15 test rows alone have a certain city; these, and the same with an unknown city."""
+    data = made_table(200)
+    assert data.test is not None
+    (text,) = [tensor for tensor in data.signature.inputs if tensor.holds_strings]
+    last = len(text.features[0].categories) + 1
+    for part in (data.train, data.test):
+        part.inputs["text"][part.inputs["text"] == last] = last - 1
+    data.test.inputs["text"][:15] = last
+    seen, unknown = data.test.taken(np.arange(15)), data.test.taken(np.arange(15))
+    unknown.inputs["text"][:] = 0
+    return data, seen, unknown

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from edge_train import Dataset, Network, Settings, TableNet, four_blobs, new_network, train
+from edge_train import Dataset, Network, Part, Settings, TableNet, four_blobs, new_network, train
 from edge_train.loop.settings import EXAMPLE_DEFAULTS
 from edge_train.networks.answers import answers
 
@@ -113,17 +113,11 @@ def test_without_other_rows_there_is_one_network(made_table: Table) -> None:
     assert example.losses == train(four_blobs(0), replace(EXAMPLE_DEFAULTS, epochs=3)).losses
 
 
-def test_categories_of_the_test_rows_alone_are_unknown_to_the_measured_network(made_table: Table) -> None:
+def test_categories_of_the_test_rows_alone_are_unknown_to_the_measured_network(
+    unseen_city: tuple[Dataset, Part, Part],
+) -> None:
     """The final network knows them."""
-    data = made_table(200)
-    assert data.test is not None
-    (text,) = [tensor for tensor in data.signature.inputs if tensor.holds_strings]
-    last = len(text.features[0].categories) + 1
-    for part in (data.train, data.test):
-        part.inputs["text"][part.inputs["text"] == last] = last - 1
-    data.test.inputs["text"][:15] = last
+    data, seen, unknown = unseen_city
     run = train(data, replace(QUICK, epochs=10), all_rows=True)
-    seen, unknown = data.test.taken(np.arange(15)), data.test.taken(np.arange(15))
-    unknown.inputs["text"][:] = 0
     np.testing.assert_allclose(answers(run.measured.network, seen), answers(run.measured.network, unknown), atol=1e-6)
     assert np.abs(answers(run.final.network, seen) - answers(run.final.network, unknown)).max() > 1e-3

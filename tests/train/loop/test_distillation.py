@@ -12,6 +12,7 @@ import torch
 from edge_train import (
     Dataset,
     Network,
+    Part,
     Settings,
     TableNet,
     TrainingRun,
@@ -119,18 +120,10 @@ def test_without_other_rows_there_is_one_network(made_table: Table) -> None:
     assert run.measured is run.final
 
 
-def test_categories_of_the_test_rows_alone_stay_unknown(made_table: Table) -> None:
+def test_categories_of_the_test_rows_alone_stay_unknown(unseen_city: tuple[Dataset, Part, Part]) -> None:
     """To the network that is measured, since the rows that it is distilled from have none of them."""
-    data = made_table(200)
-    assert data.test is not None
-    (text,) = [tensor for tensor in data.signature.inputs if tensor.holds_strings]
-    last = len(text.features[0].categories) + 1
-    for part in (data.train, data.test):
-        part.inputs["text"][part.inputs["text"] == last] = last - 1
-    data.test.inputs["text"][:15] = last
+    data, seen, unknown = unseen_city
     run = distilled(data)
-    seen, unknown = data.test.taken(np.arange(15)), data.test.taken(np.arange(15))
-    unknown.inputs["text"][:] = 0
     np.testing.assert_allclose(answers(run.measured.network, seen), answers(run.measured.network, unknown), atol=1e-6)
     assert np.abs(answers(run.final.network, seen) - answers(run.final.network, unknown)).max() > 1e-3
 

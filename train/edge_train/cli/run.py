@@ -32,7 +32,7 @@ from edge_train.loop.settings import Settings, learns_all_rows
 from edge_train.loop.train import REPORT_EVERY, train
 from edge_train.loop.training_run import TrainingRun
 from edge_train.metrics import as_text, measure_answers, of_probabilities
-from edge_train.networks.answers import scaled_answers
+from edge_train.networks.answers import answers, scaled_answers
 from edge_train.networks.checkpoint import checkpoint_bytes
 from edge_train.networks.table_net import SCALE
 from edge_train.thresholds import Places, Probabilities, imbalance
@@ -207,7 +207,7 @@ def _measure(dataset: Dataset, settings: Settings, trained: TrainingRun, is_exam
             measures["prediction_sets" if network.signature.labels else "intervals"] = coverage
             print(coverage_line(network.signature, coverage))
         if (ensemble := trained.measured.ensemble) is not None:
-            of_members = measure_answers(network.signature, scaled_answers(ensemble, test)[0], test.target)
+            of_members = measure_answers(network.signature, answers(ensemble, test), test.target)
             print(distillation_line(ensemble.members, of_members, measures))
             measures["ensemble"] = {"members": ensemble.members, **of_members}
         if importance is not None:

@@ -89,10 +89,7 @@ def results(network: Network, division: Division, balanced: bool, test: Part | N
         found = [_without_scale(one) for one in found]
     if (known := found[0].held_out) is not None and not network.signature.labels and test is not None:
         factor = averaging_factor(found[0].network, known, test)
-        found = [
-            replace(one, held_out=None if one.held_out is None else replace(one.held_out, factor=factor))
-            for one in found
-        ]
+        found = [_with(one, factor=factor) for one in found]
     measured, final = found[0], found[-1]
     if final is not measured and isinstance(measured.network, TableNet):
         measured.network.forget_unseen()
@@ -168,10 +165,15 @@ def averaging_factor(network: Network, known: HeldOut, rows: Part) -> float:
 
 
 def _without_scale(trained: Trained) -> Trained:
-    network, known = trained.network, trained.held_out
-    if isinstance(network, TableNet):
-        network.scale = None
-    return replace(trained, held_out=None if known is None else replace(known, scale=None))
+    if isinstance(trained.network, TableNet):
+        trained.network.scale = None
+    return _with(trained, scale=None)
+
+
+def _with(trained: Trained, **changes: Any) -> Trained:
+    """With changes to what its members say of the rows that they held out, if they held out any."""
+    known = trained.held_out
+    return trained if known is None else replace(trained, held_out=replace(known, **changes))
 
 
 def bias(errors: npt.NDArray[np.float64]) -> float:

@@ -194,7 +194,7 @@ def _answers(network: TableNet, hidden: Tensor) -> Outputs:
 
 def _scale_losses(scales: Tensor, square_errors: Tensor) -> Tensor:
     """What teaches the scale: that of a Laplace distribution is the mean distance. It is 0, and its gradient is not."""
-    losses = scales[..., 0].log() + square_errors.sqrt() / scales[..., 0]
+    losses = scales.log() + square_errors.sqrt() / scales
     return losses - losses.detach()
 
 
@@ -222,10 +222,10 @@ def _losses(network: TableNet, hidden: Tensor, target: Tensor) -> Tensor:
         losses = (outputs[..., 0] - (values - network.target[0]) / network.target[1]) ** 2
         if network.scale is None or not network.training:
             return losses
+        scales = _scales(network.scale, hidden.detach())[..., 0]
         if target.ndim == 2:
-            scales = _scales(network.scale, hidden.detach())[..., 0]
             return losses + (scales.log() - (target[:, 1] / network.target[1]).log()) ** 2
-        return losses + _scale_losses(_scales(network.scale, hidden.detach()), losses.detach())
+        return losses + _scale_losses(scales, losses.detach())
     # Towards the prior: smoothing towards equal classes would overrate a rare one.
     target = target * (1 - smoothing) + smoothing * network.prior[1]
     return functional.binary_cross_entropy_with_logits(
