@@ -24,6 +24,7 @@ from edge_runtime.cli.command import main as edge_predict
 from edge_runtime.contract.category_codes import codes_of
 from edge_train import Column, DroppedColumn, Network, find_columns, load_checkpoint, read_table
 from edge_train.cli.command import main as edge_train
+from edge_train.networks.answers import named_outputs
 
 
 def _example() -> ModuleType:
@@ -55,7 +56,7 @@ def from_torch(table: Path, target: str, model: Network) -> npt.NDArray[np.float
                 values.append(column.values)
         inputs[tensor.name] = torch.from_numpy(np.stack(values, 1))
     with torch.inference_mode():
-        answers: npt.NDArray[np.float32] = model(**inputs).numpy()
+        answers: npt.NDArray[np.float32] = named_outputs(model, inputs)[model.signature.output].numpy()
     return answers
 
 
