@@ -9,12 +9,13 @@ threads tell which of them are in one.
 import atexit
 import contextlib
 import functools
+import gc
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any, cast
 
 # How many seconds a fork, and the end of the interpreter, wait for the calls of other threads.
@@ -114,7 +115,7 @@ def _stop(patience: float | None) -> bool:
         _stopping.append(thread)
         is_busy = not _change.wait_for(lambda: not _openings.keys() - {thread}, patience)
         # Each replacement of a function makes later calls of it slower for a while.
-        if threading.active_count() == len(sys._current_frames()) == 1:
+        if threading.active_count() == len(_stacks()) == 1:
             return True
         for owner, name, _, call_later in _calls:
             setattr(owner, name, call_later)
@@ -130,13 +131,27 @@ def _others_are_in_calls(thread: int) -> bool:
     # Without it, the stacks of other threads change while they are read.
     if not has_lock():
         return True
-    for other, top in sys._current_frames().items():
+    for other, top in _stacks().items():
         frame = None if other == thread or other in _waiting else top
         while frame is not None:
             if frame.f_code in _code:
                 return True
             frame = frame.f_back
     return False
+
+
+def _stacks() -> dict[int, FrameType]:
+    """What each thread runs.
+
+    If Python 3.11 collects garbage in here, it may wait for ever for a lock that it holds (its issue 106883).
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return sys._current_frames()
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _go_on() -> None:
