@@ -43,7 +43,7 @@ class Conformal:
 
     @property
     def largest_coverage(self) -> float:
-        """The largest coverage that so many rows allow."""
+        """The largest coverage that there is a score for: what so many rows allow, if the last rank is that of all."""
         return self.ranks[-1] / (self.rows + 1)
 
     def score_of(self, coverage: float) -> float:
@@ -57,10 +57,10 @@ class Conformal:
         place = bisect_left([rank / (self.rows + 1) for rank in self.ranks], coverage)
         if place == len(self.ranks):
             largest = math.floor(10_000 * self.largest_coverage) / 10_000
-            raise InvalidInput(
-                f"a coverage of {coverage:g} needs more rows than the {self.rows:,} that training held out; "
-                f"the largest possible is {largest:g}"
-            )
+            # Of many rows, training does not keep the scores of the last ranks.
+            is_short = self.ranks[-1] == self.rows
+            limit = f"the {self.rows:,} rows that training held out allow" if is_short else "the model has scores for"
+            raise InvalidInput(f"a coverage of {coverage:g} is more than {limit}; the largest possible is {largest:g}")
         return self.scores[place]
 
     def interval(

@@ -99,7 +99,7 @@ def test_sets(command: Command, models: dict[str, Path]) -> None:
 @pytest.mark.parametrize(
     ("coverage", "code", "part"),
     [
-        (0.95, 2, "a coverage of 0.95 needs more rows than the 99 that training held out; the largest possible is 0.9"),
+        (0.95, 2, "a coverage of 0.95 is more than the model has scores for; the largest possible is 0.9"),
         (1, 2, "--interval: coverage is a number between 0 and 1, such as 0.9, found 1.0"),
         (90, 2, "--interval: coverage is a number between 0 and 1, such as 0.9, found 90.0"),
         ("nan", 2, "--interval: coverage is a number between 0 and 1, such as 0.9, found nan"),

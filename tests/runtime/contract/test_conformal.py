@@ -70,12 +70,22 @@ def test_what_is_not_a_coverage(coverage: Any) -> None:
 def test_a_coverage_that_needs_more_rows() -> None:
     with pytest.raises(InvalidInput) as raised:
         SOME.score_of(0.995)
-    expected = "a coverage of 0.995 needs more rows than the 99 that training held out; the largest possible is 0.99"
-    assert str(raised.value) == expected
+    assert str(raised.value) == (
+        "a coverage of 0.995 is more than the 99 rows that training held out allow; the largest possible is 0.99"
+    )
     with pytest.raises(InvalidInput, match=r"the largest possible is 0\.9444$"):
         Conformal(17, (17,), (1.0,)).score_of(0.95)
     # What is named is possible.
     assert Conformal(17, (17,), (1.0,)).score_of(0.9444) == 1
+
+
+def test_a_coverage_that_no_score_was_kept_for() -> None:
+    """More rows would not help."""
+    with pytest.raises(InvalidInput) as raised:
+        Conformal(5000, (4951, 4996), (1.0, 2.0)).score_of(0.9995)
+    assert str(raised.value) == (
+        "a coverage of 0.9995 is more than the model has scores for; the largest possible is 0.999"
+    )
 
 
 def test_intervals() -> None:
