@@ -255,6 +255,11 @@ def test_a_mean_of_members_by_simulation(members: int, averaged: int, deviation:
     expected = np.sqrt((1 + deviation**2 / members) / (1 + deviation**2 / averaged))
     assert factor == pytest.approx(max(0.5, expected), abs=0.05)
     assert averaging_factor(network.subset(slice(1)), known, Part({"x": x}, target)) == 1.0
+    # A row that is unlike all others does not decide it.
+    odd = Part({"x": x[:200].copy()}, target[:200])
+    some = averaging_factor(network, known, odd)
+    odd.inputs["x"][7] *= 1e6
+    assert averaging_factor(network, known, odd) == pytest.approx(some, abs=0.02)
 
 
 def test_scores_are_of_the_mean_of_the_members() -> None:
@@ -293,3 +298,9 @@ def test_chance_is_not_a_bias() -> None:
     assert bias(errors + 0.2) == 0
     assert bias(errors + 0.4) == pytest.approx(0.4)
     assert bias(errors - 0.4) == pytest.approx(-0.4)
+
+
+def test_few_rows_show_no_bias() -> None:
+    """One row would always: it has no standard error."""
+    assert bias(np.ones(1)) == bias(np.linspace(4, 5, 99)) == 0
+    assert bias(np.linspace(4, 5, 100)) == pytest.approx(4.5)

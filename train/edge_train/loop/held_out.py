@@ -23,8 +23,11 @@ _FEWEST_ROWS = 20
 _COVERAGE, _NARROWER = 0.9, 0.97
 # However much the members differ, the mean of their answers is not taken for better than this.
 _LEAST_FACTOR = 0.5
-# A mean error of more than so many of its standard errors is not taken for chance.
-_CHANCE = 3.0
+# Variances between members are clipped at this quantile of them: a row that is unlike all others would make all
+# intervals narrow.
+_TYPICAL = 0.95
+# A mean error of more than so many of its standard errors, on at least so many rows, is not taken for chance.
+_CHANCE, _FEWEST_ERRORS = 3.0, 100
 # Log-odds are multiplied by a factor between these, whose logarithms are searched.
 _LEAST, _MOST = -2.0, 2.0
 # The smallest probability that is taken for one.
@@ -160,7 +163,9 @@ def averaging_factor(network: Network, known: HeldOut, rows: Part) -> float:
         return 1.0
     members = [answers(network.subset(slice(place, place + 1)), rows) for place in range(network.members)]
     error = np.square(known.answers - known.target).mean()
-    less = np.var(members, axis=0, ddof=1).mean() * (1 / known.averaged - 1 / network.members)
+    variance = np.var(members, axis=0, ddof=1)
+    typical = variance.clip(max=np.quantile(variance, _TYPICAL, method="lower")).mean()
+    less = typical * (1 / known.averaged - 1 / network.members)
     return float(np.sqrt(max(_LEAST_FACTOR**2, 1 - less / error))) if error > 0 else 1.0
 
 
@@ -181,8 +186,8 @@ def bias(errors: npt.NDArray[np.float64]) -> float:
 
     Weights of an epoch, and the difference between training with dropout and answering without, leave one sometimes.
     """
-    mean = errors.mean()
-    return float(mean) if abs(mean) > _CHANCE * errors.std() / np.sqrt(len(errors)) else 0.0
+    mean, rows = errors.mean(), len(errors)
+    return float(mean) if rows >= _FEWEST_ERRORS and abs(mean) > _CHANCE * errors.std() / np.sqrt(rows) else 0.0
 
 
 def sharpness(known: HeldOut, balanced: bool) -> float:
