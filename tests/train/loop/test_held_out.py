@@ -73,6 +73,18 @@ def test_too_few_rows_tell_nothing() -> None:
     assert sharpness(HeldOut(known.answers[:19], known.target[:19]), balanced=False) == 1
 
 
+@pytest.mark.parametrize("classes", [2, 5])
+def test_a_few_rows_that_are_all_right_do_not_make_probabilities_extreme(classes: int) -> None:
+    """Nothing but the bounds of the search stopped it, so that the next wrong answer cost all that had been won."""
+
+    def found(rows: int) -> float:
+        places = np.arange(rows) % classes
+        return sharpness(HeldOut(np.where(np.eye(classes)[places] > 0, 0.9, 0.1 / (classes - 1)), places), False)
+
+    assert 1.1 < found(20) < found(60) < found(200) < found(20_000)
+    assert found(60) < 3 < found(20_000)
+
+
 @pytest.mark.parametrize("balanced", [False, True])
 def test_answers_that_are_sure_and_classes_that_are_missing_give_a_finite_factor(balanced: bool) -> None:
     answers_ = np.eye(3)[np.arange(40) % 2]

@@ -28,8 +28,9 @@ _LEAST_FACTOR = 0.5
 _TYPICAL = 0.95
 # A mean error of more than so many of its standard errors, on at least so many rows, is not taken for chance.
 _CHANCE, _FEWEST_ERRORS = 3.0, 100
-# Log-odds are multiplied by a factor between these, whose logarithms are searched.
-_LEAST, _MOST = -2.0, 2.0
+# Log-odds are multiplied by a factor between these, whose logarithms are searched, and are of this standard deviation
+# before any row is seen: if all of a few rows are right, there would be no end to how sure the network is made.
+_LEAST, _MOST, _DEVIATION = -2.0, 2.0, 0.5
 # The smallest probability that is taken for one.
 _TINY = 1e-30
 
@@ -191,9 +192,10 @@ def bias(errors: npt.NDArray[np.float64]) -> float:
 
 
 def sharpness(known: HeldOut, balanced: bool) -> float:
-    """The factor of the log-odds that makes the log loss of some answers the smallest, 1 if there are too few.
+    """The likeliest factor of the log-odds of some answers, 1 if there are too few.
 
-    It is one over the temperature of Guo et al., On Calibration of Modern Neural Networks (2017).
+    It is one over the temperature of Guo et al., On Calibration of Modern Neural Networks (2017). With many rows it is
+    the one of the smallest log loss; the fewer there are, the nearer it is to 1.
 
     Args:
         known: answers of classes.
@@ -208,7 +210,7 @@ def sharpness(known: HeldOut, balanced: bool) -> float:
 
     def loss(exponent: float) -> float:
         true = log_softmax(np.exp(exponent) * logarithms, axis=1)[np.arange(len(places)), places]
-        return -float(np.average(true, weights=weights))
+        return -float(np.average(true, weights=weights)) + (exponent / _DEVIATION) ** 2 / (2 * len(places))
 
     return float(np.exp(minimize_scalar(loss, bounds=(_LEAST, _MOST), method="bounded").x))
 
