@@ -21,6 +21,7 @@ from edge_export.formats.choices import LOWEST_OPSET
 from edge_export.formats.external_data import Content, check_model, move_weights
 from edge_export.formats.lowerings import CARRYING_NAN, LOWERINGS
 from edge_export.formats.pooling import drop_windows
+from edge_export.formats.rewriting import exact_constants
 from edge_export.formats.string_inputs import as_strings
 from edge_export.formats.torchlib import unread
 from edge_export.tensors import Run, Tensors
@@ -54,7 +55,7 @@ def onnx_model(
     with quiet():
         exported = with_projections_unrolled(program.exported)
     # torch traces the program once more, which would fix the length of what a recurrent layer goes along.
-    with quiet(), any_length(), unread():
+    with quiet(), any_length(), unread(), exact_constants():
         try:
             made = torch.onnx.export(
                 exported,
