@@ -88,6 +88,7 @@ def test_arrow_and_the_runtime_read_the_same(moments: list[datetime.datetime], a
         (["2025-W52", "2024 W01", "2024-W01-7"], "its dates have no days"),
         (["Dec 2025", "Jan-2024", "1960 Jan", "January 2024"], "its dates have no days"),
         (["20251231T102030", "20240101T1020Z"], "its dates have no marks; write them as 2025-12-31"),
+        (["7:30", "23:59", "14:05:10.5", "2:30 PM"], "its times have no dates; make them numbers, such as hours, or"),
     ],
 )
 def test_what_looks_like_dates_and_cannot_be_read_is_a_warning(cells: list[str], message: str) -> None:
@@ -100,6 +101,15 @@ def test_what_looks_like_dates_and_cannot_be_read_is_a_warning(cells: list[str],
     dropped = found([f"{day}/{month}/2025" for day in range(1, 8) for month in range(1, 8)])
     assert isinstance(dropped, DroppedColumn)
     assert dropped.warning.startswith("c is dropped although it looks like dates: nothing in it says")
+
+
+def test_times_of_day_that_are_dropped_are_a_warning() -> None:
+    dropped = found([f"{minute // 60}:{minute % 60:02}" for minute in range(0, 1440, 17)])
+    assert isinstance(dropped, DroppedColumn)
+    assert dropped.warning == (
+        "c is dropped although it looks like dates: its times have no dates; make them numbers, such as hours, or "
+        "--categorical c keeps it as strings"
+    )
 
 
 @given(
@@ -160,7 +170,7 @@ def test_refused_as_dates(cells: Any, message: str) -> None:
 
 def test_what_is_not_a_date() -> None:
     for cells in (
-        ["10:30", "11:45"],
+        ["24:30", "1:75", "4:3"],
         ["1.2.3", "1.3.0"],
         ["2025-13", "2025-14"],
         ["4711-01", "4711-02"],

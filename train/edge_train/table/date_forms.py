@@ -31,11 +31,14 @@ _NO_DAYS = (
     rf"|{_YEAR}[ -]?w[0-5][0-9](?:-[1-7])?|{_YEAR}[ -](?:{_MONTHS})[a-z]*|(?:{_MONTHS})[a-z]*[ .-]+{_YEAR})$"
 )
 _NO_MARKS = rf"^{_YEAR}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])(?:t[0-9]{{4,6}}z?)?$"
+_TIME_OF_DAY = r"^(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]+)?)?(?:\s?[ap]m)?$"
+_REWRITE = "write them as 2025-12-31"
 _UNREADABLE = (
-    (_TWO_DIGITS, "its dates have years of two digits"),
-    (_IN_WORDS, "its months are words"),
-    (_NO_DAYS, "its dates have no days"),
-    (_NO_MARKS, "its dates have no marks"),
+    (_TWO_DIGITS, "its dates have years of two digits", _REWRITE),
+    (_IN_WORDS, "its months are words", _REWRITE),
+    (_NO_DAYS, "its dates have no days", _REWRITE),
+    (_NO_MARKS, "its dates have no marks", _REWRITE),
+    (_TIME_OF_DAY, "its times have no dates", "make them numbers, such as hours"),
 )
 
 
@@ -78,7 +81,7 @@ def date_form(words: pa.StringArray, order: Order | None) -> DateForm:
     has_day_first, has_day_second = (pc.any(pc.greater(one, 12)).as_py() for one in (first, second))
     if has_day_first and has_day_second:
         problem = "in some of its dates the day is before the month, in others the month is before the day"
-        return DateForm(None, share, example, problem, "write them as 2025-12-31")
+        return DateForm(None, share, example, problem, _REWRITE)
     if has_day_first or has_day_second:
         return DateForm("dmy" if has_day_first else "mdy", share, example)
     if order in ("dmy", "mdy"):
@@ -109,11 +112,11 @@ def compact_dates(numbers: npt.NDArray[np.float64]) -> str:
 def _unreadable(words: pa.StringArray) -> DateForm:
     """Of strings that are no dates by the rules: whether they are dates to people."""
     lowered = pc.utf8_lower(words)
-    for pattern, problem in _UNREADABLE:
+    for pattern, problem, remedy in _UNREADABLE:
         found = pc.match_substring_regex(lowered, pattern)
         if example := _first(words, found):
             share = pc.sum(found).as_py() / len(words)
-            return DateForm(None, share, example, problem, "write them as 2025-12-31")
+            return DateForm(None, share, example, problem, remedy)
     return DateForm(None, 0.0)
 
 
