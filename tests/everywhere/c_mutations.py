@@ -64,21 +64,27 @@ def _verdicts(
 ) -> Iterator[tuple[Change, tuple[int, int], tuple[int, int]]]:
     sources = [(folder / f"{name}{ending}.c").read_text() for ending in ("", "_test")]
     native = made / f"{name}-native"
-    files = [folder / f"{name}.c", folder / f"{name}_test.c"]
-    subprocess.run(["cc", "-std=c99", "-O2", "-I", folder, "-o", native, *files, "-lm"], check=True)
+    units = [folder / f"{name}.c", folder / f"{name}_test.c"]
+    subprocess.run(["cc", "-std=c99", "-O2", "-I", folder, "-o", native, *units, "-lm"], check=True)
     programs = [native.read_bytes(), linked_test(folder, name, M4, made).read_bytes()]
     kinds = dict(_arrays(*sources))
     places = [arrays(program, kinds) for program in programs]
     known = {array: kind for array, kind in kinds.items() if all(array in found for found in places)}
     changes = list(_changes(programs[0], places[0], known, sources, count, seed))
 
-    def verdict(numbered: tuple[int, Change]) -> tuple[Change, tuple[int, int], tuple[int, int]]:
-        number, change = numbered
+    def written(number: int, change: Change) -> list[Path]:
         paths = [made / f"{number}-{host}" for host in ("native", "M4")]
         for path, program, found in zip(paths, programs, places, strict=True):
             start = found[change.array][0] + change.offset
             path.write_bytes(program[:start] + change.content + program[start + len(change.content) :])
         paths[0].chmod(0o755)
+        return paths
+
+    # Before any is started: a process that is being started has the files open that others write at that moment, and
+    # Linux starts no program that someone may still write to.
+    files = [written(number, change) for number, change in enumerate(changes)]
+
+    def verdict(change: Change, paths: list[Path]) -> tuple[Change, tuple[int, int], tuple[int, int]]:
         result = subprocess.run([paths[0]], capture_output=True, text=True)
         outcomes = [(result.returncode, result.stdout), emulated(paths[1], M4)]
         for path in paths:
@@ -87,7 +93,7 @@ def _verdicts(
         return change, native, on_device
 
     with ThreadPoolExecutor(PROCESSES) as threads:
-        yield from threads.map(verdict, enumerate(changes))
+        yield from threads.map(verdict, changes, files)
 
 
 def _failing(text: str) -> int:
