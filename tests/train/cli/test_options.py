@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from paths import ROOT
 
 from edge_train import Dataset, Settings, four_blobs, table_defaults
 from edge_train.cli.command import main
@@ -186,3 +187,33 @@ def test_what_a_user_types_controls_no_terminal(command: Command) -> None:
         result = command(main, *arguments)
         assert "\x1b" not in result.err
         assert result.err.count("\n") == 1
+
+
+def test_the_help_and_the_docs_say_the_defaults(command: Command) -> None:
+    small, large, example = table_defaults(1), table_defaults(10**9), EXAMPLE_DEFAULTS
+    words = " ".join(command(main, "--help").out.split())
+    rates = f"{small.learning_rate:g}", f"{small.weight_decay:g}"
+    for said in (
+        f"Networks to average: {small.members} for a table",
+        f"Learning rate: {rates[0]} with adamw, {example.learning_rate:g} with sgd",
+        f"Rows in a step: {small.batch_size} to {large.batch_size} for a table",
+        f"Most passes over the training rows: {large.epochs} to {small.epochs} for a table, {example.epochs} for",
+        f"Fraction of the rows that each member holds out, {small.validation:g};",
+        f"Epochs without a smaller validation loss until annealing begins, {small.patience}.",
+    ):
+        assert said in words
+    page = (ROOT / "docs" / "tables.md").read_text("utf-8")
+    for row in (
+        f"| `--hidden` | `{','.join(map(str, small.hidden))}`, in each member | `{example.hidden[0]}` |",
+        f"| `--members` | {small.members};",
+        f"| `--dropout` | {small.dropout:g} |",
+        f"| AdamW, {', '.join(rates)} | SGD, {example.learning_rate:g}, {example.weight_decay:g} |",
+        f"| `--batch-size` | {small.batch_size} to {large.batch_size}:",
+        f"| `--epochs` | {small.epochs}; fewer for large tables, to make 60,000 steps, but at least {large.epochs} |",
+        f"| {example.epochs:,} |",
+        f"| `--schedule` | `{small.schedule}`; also `cosine` and `constant` | `{example.schedule}` |",
+        f"| `--validation` | {small.validation:g}:",
+        f"| `--patience` | {small.patience} |",
+        f"until {small.patience} epochs (`--patience`)",
+    ):
+        assert row in page

@@ -18,6 +18,9 @@ from edge_train.loop.settings import EXAMPLE_DEFAULTS, Optimizer, Schedule, tabl
 app = typer.Typer(**shell.SETTINGS)
 
 _DEVICE = re.compile("auto|cpu|cuda(:[0-9]+)?")
+# What the help says of the defaults: of the smallest table, of one that is very large, and of the example.
+_SMALL, _LARGE, _EXAMPLE = table_defaults(1), table_defaults(10**9), EXAMPLE_DEFAULTS
+_HIDDEN, _EXAMPLE_HIDDEN = (",".join(map(str, one.hidden)) for one in (_SMALL, _EXAMPLE))
 
 
 @app.command()
@@ -83,11 +86,19 @@ def train(
     ] = 0,
     hidden: Annotated[
         str | None,
-        typer.Option(metavar="N,N,...", help="Units of each hidden layer: 64,32 for a table, 5 for the example."),
+        typer.Option(
+            metavar="N,N,...",
+            help=f"Units of each hidden layer: {_HIDDEN} for a table, {_EXAMPLE_HIDDEN} for the example.",
+        ),
     ] = None,
     members: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, max=64, help="Networks to average: 5 for a table; 1 is the smallest file."),
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=64,
+            help=f"Networks to average: {_SMALL.members} for a table; 1 is the smallest file.",
+        ),
     ] = None,
     distill: Annotated[
         bool, typer.Option("--distill", help="Make one network of all members in the end, as small as one of them.")
@@ -95,31 +106,53 @@ def train(
     dropout: Annotated[
         float | None,
         typer.Option(
-            metavar="FRACTION", min=0, max=0.99, help="Fraction of hidden values to drop out, 0.2 for a table."
+            metavar="FRACTION",
+            min=0,
+            max=0.99,
+            help=f"Fraction of hidden values to drop out, {_SMALL.dropout:g} for a table.",
         ),
     ] = None,
     optimizer: Annotated[
-        Optimizer | None, typer.Option(help="Optimizer: adamw for a table, sgd for the example.")
+        Optimizer | None,
+        typer.Option(help=f"Optimizer: {_SMALL.optimizer} for a table, {_EXAMPLE.optimizer} for the example."),
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(metavar="RATE", help="Learning rate: 0.001 with adamw, 0.03 with sgd.")
+        float | None,
+        typer.Option(
+            metavar="RATE",
+            help=f"Learning rate: {_SMALL.learning_rate:g} with adamw, {_EXAMPLE.learning_rate:g} with sgd.",
+        ),
     ] = None,
     weight_decay: Annotated[
-        float | None, typer.Option(metavar="NUMBER", min=0, help="Weight decay: 0.05 with adamw, 0 with sgd.")
+        float | None,
+        typer.Option(
+            metavar="NUMBER",
+            min=0,
+            help=f"Weight decay: {_SMALL.weight_decay:g} with adamw, {_EXAMPLE.weight_decay:g} with sgd.",
+        ),
     ] = None,
     batch_size: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Rows in a step: 32 to 512 for a table, all rows for the example."),
+        typer.Option(
+            metavar="N",
+            min=1,
+            help=f"Rows in a step: {_SMALL.batch_size} to {_LARGE.batch_size} for a table, all rows for the example.",
+        ),
     ] = None,
     epochs: Annotated[
         int | None,
         typer.Option(
-            metavar="N", min=1, help="Most passes over the training rows: 20 to 200 for a table, 2000 for the example."
+            metavar="N",
+            min=1,
+            help=f"Most passes over the training rows: {_LARGE.epochs} to {_SMALL.epochs} for a table, "
+            f"{_EXAMPLE.epochs} for the example.",
         ),
     ] = None,
     schedule: Annotated[
         Schedule | None,
-        typer.Option(help="How the learning rate changes: anneal for a table, constant for the example."),
+        typer.Option(
+            help=f"How the learning rate changes: {_SMALL.schedule} for a table, {_EXAMPLE.schedule} for the example."
+        ),
     ] = None,
     validation: Annotated[
         float | None,
@@ -127,12 +160,17 @@ def train(
             metavar="FRACTION",
             min=0,
             max=0.9,
-            help="Fraction of the rows that each member holds out, 0.2; they tell when to stop. 0 for none.",
+            help=f"Fraction of the rows that each member holds out, {_SMALL.validation:g}; "
+            "they tell when to stop. 0 for none.",
         ),
     ] = None,
     patience: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Epochs without a smaller validation loss until annealing begins, 16."),
+        typer.Option(
+            metavar="N",
+            min=1,
+            help=f"Epochs without a smaller validation loss until annealing begins, {_SMALL.patience}.",
+        ),
     ] = None,
     device: Annotated[
         str, typer.Option(metavar="DEVICE", help="cpu, cuda, cuda:N, or auto: CUDA for large tables.")
