@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pages import Page
 
 from edge_train import load_checkpoint
 from edge_train.cli.command import main
@@ -21,7 +22,7 @@ def test_a_distilled_network_is_measured_beside_its_members(
     monkeypatch.setattr(distillation, "_STEPS", 160)
     options = ["--target", target, "--epochs", 3, "--members", 3]
     plain = command(main, table, *options, "--output", "plain")
-    result = command(main, table, *options, "--output", "small", "--distill")
+    result = command(main, table, *options, "--output", "small", "--distill", "--report", "small/train.html")
     assert (plain.code, result.code) == (0, 0), result.err
     of_members, document = (json.loads((Path(name) / "metrics.json").read_text()) for name in ("plain", "small"))
     ensemble = document["test"].pop("ensemble")
@@ -37,3 +38,6 @@ def test_a_distilled_network_is_measured_beside_its_members(
     assert (large.members, small.members) == (3, 1)
     assert small.signature == large.signature
     assert "ensemble" not in of_members["test"]
+    page = Page(Path("small/train.html").read_text("utf-8")).text
+    assert "The 3 members were then distilled into one network" in page
+    assert f"{name} {ensemble[key]:.4g} {document['test'][key]:.4g}" in page

@@ -58,6 +58,7 @@ def write_report(dataset: Dataset, settings: Settings, run: TrainingRun, documen
         run=run,
         figures=_figures(dataset, run),
         measures=[(name, value) for name, value in document["test"].items() if isinstance(value, float | int)],
+        ensemble=document["test"].get("ensemble"),
         confusion=_confusion(document["test"].get("confusion_matrix")),
         importance=document.get("importance"),
         metrics=list(_flat(document)),
