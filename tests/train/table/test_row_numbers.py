@@ -66,11 +66,21 @@ def test_a_number_that_comes_twice_tells_no_rows_apart(numbers: list[int], name:
         assert found(name, numbers) == "measure"
 
 
-def test_few_rows_and_missing_or_infinite_numbers_tell_nothing() -> None:
+def test_few_and_infinite_numbers_tell_nothing() -> None:
     assert found("id", NUMBERED[:99]) == "measure"
+    assert found("id", [*NUMBERED[:99], None]) == "measure"
     assert found("id", NUMBERED[:100]) == "numbers"
-    for other in (None, np.nan, np.inf):
-        assert found("id", [*NUMBERED, other]) == "measure"
+    assert found("id", [*NUMBERED, np.inf]) == "measure"
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_rows_without_a_value_are_not_looked_at_unless_they_are_many(missing: float | None) -> None:
+    for count, expected in ((1, "numbers"), (ROWS - 1, "numbers"), (ROWS, "perhaps")):
+        assert found("id", [*SHUFFLED, *[missing] * count]) == expected
+        assert found("case", [*NUMBERED[:7], *[missing] * count, *NUMBERED[7:]]) == expected
+    # Of other columns, those with missing values are measures as before.
+    assert found("x", [*SHUFFLED * 977, missing]) == "measure"
+    assert found("id", [*SHUFFLED, SHUFFLED[0], missing]) == "measure"
 
 
 def column(cells: Any, name: str = "case", **options: Any) -> Column | DroppedColumn:
@@ -90,6 +100,10 @@ def test_dropped_with_the_option_that_keeps_it() -> None:
         kept = column(cells, numeric=["case"])
         assert isinstance(kept, Column)
         assert (kept.kind, kept.warning) == ("numeric", "")
+    dropped = column([*range(1, 1200), None])
+    assert isinstance(dropped, DroppedColumn)
+    assert dropped.reason == "another integer in every row with a value, 1 to 1,199"
+    assert "it has another integer in every row with a value, 1 to 1,199, and so" in dropped.warning
     # float32 cannot tell them apart, which would be refused of a measure.
     assert isinstance(column([1_700_000_000 + row for row in range(500)]), DroppedColumn)
 

@@ -166,16 +166,18 @@ def _detected(raw: RawColumn) -> Column | DroppedColumn:
 
 
 def _dropped_numbers(name: str, found: RowNumbers) -> DroppedColumn:
-    reason = f"another integer in every row, {found.low:,} to {found.high:,}"
+    with_value = " with a value" if found.has_missing else ""
+    reason = f"another integer in every row{with_value}, {found.low:,} to {found.high:,}"
     warning = (
-        f"{name} is dropped: it has another integer in every row, {found.low:,} to {found.high:,}, and so only tells "
-        f"rows apart; --numeric {shlex.quote(name)} keeps it"
+        f"{name} is dropped: it has another integer in every row{with_value}, {found.low:,} to {found.high:,}, and so "
+        f"only tells rows apart; --numeric {shlex.quote(name)} keeps it"
     )
     return DroppedColumn(name, reason, warning)
 
 
 def _doubtful_numbers(name: str, found: RowNumbers) -> str:
-    reason = f"it has another integer in every row, {found.low:,} to {found.high:,}"
+    with_value = " with a value" if found.has_missing else ""
+    reason = f"it has another integer in every row{with_value}, {found.low:,} to {found.high:,}"
     return f"{name} is taken as numbers although {reason}; if they only tell rows apart, --drop {shlex.quote(name)}"
 
 

@@ -18,16 +18,18 @@ _DENSE = 0.5
 
 @dataclass(frozen=True)
 class RowNumbers:
-    """A column that has another integer in every row.
+    """A column that has another integer in every row, or in every one that has a value.
 
     Attributes:
         low: the smallest.
         high: the largest.
+        has_missing: whether some rows have no value.
         is_sure: whether they number or identify the rows; else they may be ranks too.
     """
 
     low: int
     high: int
+    has_missing: bool
     is_sure: bool
 
 
@@ -35,29 +37,32 @@ def row_numbers(name: str, cells: pa.ChunkedArray) -> RowNumbers | None:
     """Whether the numbers of a column only tell its rows apart; None if not, or if there are too few rows to say.
 
     They do if the column is named like an identifier; or if they rise, or fall, from row to row and take most integers
-    of their range, unless the column is named like a time or a rank.
+    of their range, unless the column is named like a time or a rank. If half of the rows have no value, or more, that
+    may tell something, and it is not sure.
 
     Args:
         name: the column's name.
-        cells: float64, shape (rows,).
+        cells: float64, shape (rows,); null or NaN is a missing value.
     """
     numbers = _different_integers(cells)
     if numbers is None:
         return None
     low, high = int(numbers.min()), int(numbers.max())
+    has_missing, is_common = len(numbers) < len(cells), 2 * len(numbers) > len(cells)
     if is_identifier(name):
-        return RowNumbers(low, high, is_sure=True)
+        return RowNumbers(low, high, has_missing, is_sure=is_common)
     if is_time_or_rank(name) or len(numbers) <= _DENSE * (high - low + 1):
         return None
     rises = numbers[1:] > numbers[:-1]
-    return RowNumbers(low, high, is_sure=bool(rises.all() or not rises.any()))
+    return RowNumbers(low, high, has_missing, is_sure=is_common and bool(rises.all() or not rises.any()))
 
 
 def _different_integers(cells: pa.ChunkedArray) -> npt.NDArray[np.float64] | None:
-    """The numbers of a column, if all of them are different integers and none is missing; else None."""
-    if len(cells) < _FEWEST_ROWS or cells.null_count:
-        return None
+    """The numbers of a column that are not missing, if all of them are different integers, and enough; else None."""
     numbers: npt.NDArray[np.float64] = cells.to_numpy()
+    numbers = numbers[~np.isnan(numbers)]
+    if len(numbers) < _FEWEST_ROWS:
+        return None
     for some in (numbers[:_SAMPLE], numbers):
         if not (np.isfinite(some).all() and (some == np.floor(some)).all() and len(np.unique(some)) == len(some)):
             return None
