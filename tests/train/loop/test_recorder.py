@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 import torch
+from commands import assert_python_runs
 from torch import Tensor
 
 from edge_train.loop.recorder import Recorder
@@ -103,3 +104,14 @@ def test_gradients() -> None:
     expected = (other @ changed.t()).relu().square().mean()
     assert torch.equal(found[0], expected)
     assert torch.equal(found[1], torch.autograd.grad(expected, [changed])[0])
+
+
+def test_training_does_not_import_what_compiles() -> None:
+    """It took as long as the training of a small table."""
+    assert_python_runs("""
+import sys
+from edge_train import Settings, four_blobs, train
+for optimizer in ("sgd", "adamw"):
+    train(four_blobs(0), Settings((5,), optimizer=optimizer, epochs=3))
+assert "torch._dynamo" not in sys.modules
+""")
