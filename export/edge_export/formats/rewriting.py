@@ -13,7 +13,7 @@ _MATCHER: Any = _matcher.SimplePatternMatcher
 
 @contextlib.contextmanager
 def exact_constants() -> Iterator[None]:
-    """Let rules apply in here only to constants that are exactly those of the rule.
+    """Let rules apply in here only to constants that are exactly those of the rule, in their own precision.
 
     Otherwise those within 1e-5 of 1, or 1e-8 of 0, count as 1 and 0: `x * 1.000005` and `x + 1e-9` become `x`, however
     small the numbers are that a module computes with.
@@ -23,7 +23,8 @@ def exact_constants() -> Iterator[None]:
     def match_exactly(matcher: Any, constant: Any, value: Any) -> bool:
         if not match(matcher, constant, value):
             return False
-        if np.array_equal(value.const_value.numpy(), constant.value):
+        found = value.const_value.numpy()
+        if np.array_equal(found, np.asarray(constant.value, found.dtype)):
             return True
         return bool(matcher.fail(f"the constant {value.name} is not exactly {constant.value}"))
 
