@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 
 import pytest
@@ -37,11 +37,18 @@ def is_said(message: str, strings: list[str]) -> bool:
 
     A field of the string stands for a word there; the last one may be the beginning of another string.
     """
+    @cache
+    def begins_another(rest: str) -> bool:
+        return any(one.startswith(rest) for one in strings)
+
     parts = filter(None, (part.strip(" :;,") for part in message.split("...")))
-    return all(any(_is_in(part, string, strings) for string in strings) for part in parts)
+    return all(any(_is_in(part, string, begins_another) for string in strings) for part in parts)
 
 
-def _is_in(part: str, string: str, strings: list[str]) -> bool:
+def _is_in(part: str, string: str, begins_another: Callable[[str], bool]) -> bool:
+    if _FIELD not in string:
+        return part in string
+
     @cache
     def literal_from(place: int, other: int) -> float:
         """How many characters of `part` from `place` on are literal if `string` is there from `other` on, at most."""
@@ -52,7 +59,7 @@ def _is_in(part: str, string: str, strings: list[str]) -> bool:
             return float("-inf")
         if string[other] != _FIELD:
             return 1 + literal_from(place + 1, other + 1) if string[other] == rest[0] else float("-inf")
-        if " " in rest and any(one.startswith(rest) for one in strings):
+        if " " in rest and begins_another(rest):
             return len(rest)
         return max(literal_from(place + length, other + 1) for length in range(len(rest.split(" ")[0]) + 1))
 
@@ -63,7 +70,7 @@ def _is_in(part: str, string: str, strings: list[str]) -> bool:
 def strings_of_the_packages() -> list[str]:
     files = tracked_files("runtime/*.py", "train/*.py", "export/*.py")
     assert len(files) > 50
-    return [string for path in files.values() for string in literals(path.read_text())]
+    return list({string for path in files.values() for string in literals(path.read_text())})
 
 
 def test_every_quoted_message_is_in_the_code() -> None:
