@@ -37,6 +37,7 @@ def is_said(message: str, strings: list[str]) -> bool:
 
     A field of the string stands for a word there; the last one may be the beginning of another string.
     """
+
     @cache
     def begins_another(rest: str) -> bool:
         return any(one.startswith(rest) for one in strings)
