@@ -25,9 +25,13 @@ def _tags(kind: int) -> bytes:
 
 @functools.cache
 def _numbers() -> re.Pattern[bytes]:
-    """Fields up to 15 that have no length, one after the other."""
+    """Fields up to 15 that have no length, one after the other.
+
+    Without `(?!)`, which never matches, Python before 3.11.5 takes the tag of a field that is cut for one of them (its
+    issue 106052).
+    """
     tags = tuple(map(_tags, (VARINT, _FIXED64, _FIXED32)))
-    return re.compile(b"(?:%b[\x80-\xff]{0,9}+[\x00-\x7f]|%b.{8}|%b.{4})++" % tags, re.DOTALL)
+    return re.compile(b"(?:%b[\x80-\xff]{0,9}+[\x00-\x7f]|%b.{8}|%b.{4}|(?!))++" % tags, re.DOTALL)
 
 
 class Damaged(Exception):
