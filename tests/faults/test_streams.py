@@ -13,10 +13,10 @@ from paths import FOUR_BLOBS, MODELS
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell closes them")
 
 
-def closed(how: str, words: list[object]) -> "subprocess.CompletedProcess[str]":
-    """Run a command with the redirections `how` of a shell."""
+def closed(how: str, words: list[object], **variables: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command with the redirections `how` of a shell, and these variables of the environment."""
     script = ["sh", "-c", f'exec "$@" {how}', "sh", *map(str, words)]
-    return subprocess.run(script, capture_output=True, text=True, timeout=HANG)
+    return subprocess.run(script, capture_output=True, text=True, timeout=HANG, env={**os.environ, **variables})
 
 
 def test_without_stdin_and_stderr(tmp_path: Path) -> None:
@@ -49,13 +49,21 @@ def test_without_stdout() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
-def test_a_full_stdout_or_stderr() -> None:
+def test_a_full_stdout_or_stderr(tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("island,bill,mass,ringed,year,ignored\nBiscoe,40.1,3000,true,2008,1\n")
     result = closed("> /dev/full", [*command("edge-predict"), FOUR_BLOBS, -1, 1])
     assert (result.returncode, result.stderr) == (
         1,
         "error: the output cannot be written: No space left on device\n",
     )
-    assert closed("2> /dev/full", [*command("edge-predict"), "none.onnx", -1, 1]).returncode == 1
+    for buffered in ("", "1"):
+        result = closed("2> /dev/full", [*command("edge-predict"), "none.onnx", -1, 1], PYTHONUNBUFFERED=buffered)
+        assert result.returncode == 1
+        # What would be said on the way does not end it.
+        rows = [*command("edge-predict"), MODELS / "penguins.onnx", "--input", table]
+        result = closed("2> /dev/full", rows, PYTHONUNBUFFERED=buffered)
+        assert (result.returncode, result.stdout) == (0, closed("", rows).stdout)
 
 
 def test_without_a_character_set(tmp_path: Path) -> None:

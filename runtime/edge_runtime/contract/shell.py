@@ -172,9 +172,13 @@ def limits_of(words: Sequence[str] | None, *names: str) -> "Limits":
 
 
 def note(message: str) -> None:
-    """Print a line on stderr."""
+    """Print a line on stderr; if that is full, or nobody reads it, it is as if it was closed."""
     if sys.stderr is not None:
-        print(printable(message), file=sys.stderr)
+        try:
+            print(printable(message), file=sys.stderr, flush=True)
+        except OSError:
+            # What is in its buffer would fail again when Python closes it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def _in_our_words(error: Any) -> str:

@@ -105,8 +105,11 @@ def test_weights_among_all_kinds_of_objects(write: Write, protocol: int) -> None
     assert found["hyper_parameters"].state["width"] == 1
     assert dict(found["easy"]) == {"a": 1}
     assert found["options"].origin.endswith("Options")
-    foreign = ("epoch", "curve", "hyper_parameters", "when", "color", "options", "inner", "slots", "queue", "range")
+    foreign = ("epoch", "curve", "hyper_parameters", "when", "options", "inner", "slots", "queue", "range")
     assert all(isinstance(found[name], Placeholder) for name in foreign)
+    # Some releases of Python 3.11 write the member of an enumeration as an attribute of it, like a class in a class.
+    color = found["color"]
+    assert issubclass(color if isinstance(color, type) else type(color), Placeholder)
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def test_arrow_and_the_runtime_read_the_same(moments: list[datetime.datetime], a
         (["2025-W52", "2024 W01", "2024-W01-7"], "its dates have no days"),
         (["Dec 2025", "Jan-2024", "1960 Jan", "January 2024"], "its dates have no days"),
         (["20251231T102030", "20240101T1020Z"], "its dates have no marks; write them as 2025-12-31"),
-        (["7:30", "23:59", "14:05:10.5", "2:30 PM"], "its times have no dates; make them numbers, such as hours, or"),
+        (["7:30", "23:59", "14:05:10.5", "2:30 PM"], "it has times of day alone; make them numbers, such as hours, or"),
     ],
 )
 def test_what_looks_like_dates_and_cannot_be_read_is_a_warning(cells: list[str], message: str) -> None:
@@ -107,7 +107,7 @@ def test_times_of_day_that_are_dropped_are_a_warning() -> None:
     dropped = found([f"{minute // 60}:{minute % 60:02}" for minute in range(0, 1440, 17)])
     assert isinstance(dropped, DroppedColumn)
     assert dropped.warning == (
-        "c is dropped although it looks like dates: its times have no dates; make them numbers, such as hours, or "
+        "c is dropped although it looks like dates: it has times of day alone; make them numbers, such as hours, or "
         "--categorical c keeps it as strings"
     )
 

@@ -38,7 +38,7 @@ _UNREADABLE = (
     (_IN_WORDS, "its months are words", _REWRITE),
     (_NO_DAYS, "its dates have no days", _REWRITE),
     (_NO_MARKS, "its dates have no marks", _REWRITE),
-    (_TIME_OF_DAY, "its times have no dates", "make them numbers, such as hours"),
+    (_TIME_OF_DAY, "it has times of day alone", "make them numbers, such as hours"),
 )
 
 
