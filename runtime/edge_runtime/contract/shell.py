@@ -9,7 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from edge_runtime.contract.errors import CannotWrite, EdgePredictError, InvalidInput
 from edge_runtime.contract.terminal import one_line, printable, suggestion
@@ -177,8 +177,7 @@ def note(message: str) -> None:
         try:
             print(printable(message), file=sys.stderr, flush=True)
         except OSError:
-            # What is in its buffer would fail again when Python closes it.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+            _give_up(sys.stderr)
 
 
 def _in_our_words(error: Any) -> str:
@@ -247,11 +246,18 @@ def _system_failure(error: OSError) -> int:
         sys.stdout.flush()
     except OSError:
         is_output = True
-        # The buffer would fail again when Python closes it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up(sys.stdout)
     if isinstance(error, BrokenPipeError):
         return 1  # without a message: the reader has closed the pipe, and wants no more answers
     return _fail(f"the output cannot be written: {message}" if is_output else message, 1)
+
+
+def _give_up(stream: TextIO) -> None:
+    """Open the null device in the place of a stream that cannot be written.
+
+    What is in its buffer would fail again when Python closes it.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _fail(error: object, code: int) -> int:

@@ -166,19 +166,14 @@ def _detected(raw: RawColumn) -> Column | DroppedColumn:
 
 
 def _dropped_numbers(name: str, found: RowNumbers) -> DroppedColumn:
-    with_value = " with a value" if found.has_missing else ""
-    reason = f"another integer in every row{with_value}, {found.low:,} to {found.high:,}"
-    warning = (
-        f"{name} is dropped: it has another integer in every row{with_value}, {found.low:,} to {found.high:,}, and so "
-        f"only tells rows apart; --numeric {shlex.quote(name)} keeps it"
-    )
-    return DroppedColumn(name, reason, warning)
+    warning = f"{name} is dropped: it has {found}, and so only tells rows apart; --numeric {shlex.quote(name)} keeps it"
+    return DroppedColumn(name, str(found), warning)
 
 
 def _doubtful_numbers(name: str, found: RowNumbers) -> str:
-    with_value = " with a value" if found.has_missing else ""
-    reason = f"it has another integer in every row{with_value}, {found.low:,} to {found.high:,}"
-    return f"{name} is taken as numbers although {reason}; if they only tell rows apart, --drop {shlex.quote(name)}"
+    return (
+        f"{name} is taken as numbers although it has {found}; if they only tell rows apart, --drop {shlex.quote(name)}"
+    )
 
 
 def _converted(raw: RawColumn, kind: Kind) -> Column:

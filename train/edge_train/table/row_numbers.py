@@ -32,6 +32,10 @@ class RowNumbers:
     has_missing: bool
     is_sure: bool
 
+    def __str__(self) -> str:
+        with_value = " with a value" if self.has_missing else ""
+        return f"another integer in every row{with_value}, {self.low:,} to {self.high:,}"
+
 
 def row_numbers(name: str, cells: pa.ChunkedArray) -> RowNumbers | None:
     """Whether the numbers of a column only tell its rows apart; None if not, or if there are too few rows to say.
@@ -59,11 +63,12 @@ def row_numbers(name: str, cells: pa.ChunkedArray) -> RowNumbers | None:
 
 def _different_integers(cells: pa.ChunkedArray) -> npt.NDArray[np.float64] | None:
     """The numbers of a column that are not missing, if all of them are different integers, and enough; else None."""
-    numbers: npt.NDArray[np.float64] = cells.to_numpy()
-    numbers = numbers[~np.isnan(numbers)]
-    if len(numbers) < _FEWEST_ROWS:
+    if len(cells) < _FEWEST_ROWS:
         return None
+    numbers: npt.NDArray[np.float64] = cells.to_numpy()
+    # The first ones first: of most columns they tell, without a copy of the whole.
     for some in (numbers[:_SAMPLE], numbers):
-        if not (np.isfinite(some).all() and (some == np.floor(some)).all() and len(np.unique(some)) == len(some)):
+        known = some[~np.isnan(some)]
+        if not (np.isfinite(known).all() and (known == np.floor(known)).all() and len(np.unique(known)) == len(known)):
             return None
-    return numbers
+    return known if len(known) >= _FEWEST_ROWS else None
