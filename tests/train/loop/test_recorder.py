@@ -38,12 +38,17 @@ def in_place(x: Tensor) -> Sequence[Tensor]:
     return (y, before, CONSTANT.clone().mul_(2) + y)
 
 
+def of_the_same_shape(x: Tensor) -> Sequence[Tensor]:
+    return (x.view(2, 3) + 1, x.expand(2, 3) * 2, x.expand(4, 2, 3) @ x.t().expand(4, 3, 2), x.view(3, 2).expand(3, 2))
+
+
 def by_name(x: Tensor) -> Sequence[Tensor]:
     return (torch.add(input=x, other=x, alpha=3), torch.full((2,), 7.0, dtype=torch.float64))
 
 
 @pytest.mark.parametrize(
-    "function", [twice_transposed, of_constants, inputs_as_outputs, several_results, in_place, by_name]
+    "function",
+    [twice_transposed, of_constants, inputs_as_outputs, several_results, in_place, of_the_same_shape, by_name],
 )
 def test_a_replay_computes_what_the_function_does(function: Function) -> None:
     x = torch.randn(2, 3)
@@ -76,6 +81,7 @@ def count(function: Function, *given: Tensor) -> int:
         (twice_transposed, 3),
         (of_constants, 2),
         (inputs_as_outputs, 0),
+        (of_the_same_shape, 7),
         (lambda x: (x + 1, x * 2)[:1], 1),
         (lambda x: (torch.rand(3) + x[0],), 3),
     ],

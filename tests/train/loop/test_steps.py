@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from edge_runtime import Feature, Input, Signature
 from edge_train import Network, NeuralNet, TableNet
+from edge_train.loop.recorder import Recorder
 from edge_train.loop.steps import Objective, RecordedStep
 
 TASKS: dict[str, Any] = {"binary_classification": (0, 1), "multiclass_classification": (0, 1, 2), "regression": ()}
@@ -87,6 +88,19 @@ def test_equal_to_autograd_bit_by_bit(network: Network, sizes: list[int], weight
 @given(networks(), SIZES, st.booleans(), st.booleans())
 def test_equal_to_autograd_for_many_networks(network: Network, sizes: list[int], weighted: bool, dropout: bool) -> None:
     check(network, sizes, weighted, dropout)
+
+
+@settings(max_examples=20, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@given(networks(), st.booleans(), st.booleans())
+def test_nothing_is_changed_in_place(network: Network, weighted: bool, dropout: bool) -> None:
+    """The recorder would have to repeat every operation."""
+    objective = Objective(network.train(), len(network.signature.inputs), weighted)
+    tensors = batch(network, 5, weighted, dropout)
+    with Recorder() as recorder:
+        loss = objective(*tensors)
+        torch.autograd.grad(loss, list(network.parameters()))
+    operations = {func for func, *_ in recorder._operations}
+    assert [func for func in operations if func._schema.is_mutable] == []
 
 
 def check(network: Network, sizes: list[int], weighted: bool, dropout: bool) -> None:

@@ -63,7 +63,7 @@ class CategoryEmbedding(nn.Module):
         """
         if self.is_learned:
             return self._all(torch.matmul(self.frequency, self.weight)[:, None]).index_select(1, codes)
-        return functional.embedding(codes, self._all((self.frequency @ self.weight)[None]))
+        return functional.embedding(codes, self._all(self.frequency[None] @ self.weight))
 
     def _all(self, unknown: Tensor) -> Tensor:
         """The vector of each code."""
