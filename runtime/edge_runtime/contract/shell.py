@@ -33,6 +33,9 @@ EXTRAS = {
 }
 
 
+# Bytes that are given back when memory runs out: saying so takes some.
+_RESERVE = 1 << 20
+
 # The limits of what reads files, and of what opens models.
 READING = ("line_bytes", "json_depth", "unpacked_bytes", "pipe_seconds")
 OPENING = ("model_bytes", "nodes", "metadata_bytes", "reference_batches", "call_seconds", "pipe_seconds")
@@ -63,7 +66,9 @@ def call(command: Callable[[], object]) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Characters that the terminal's encoding does not have are written with escapes.
         sys.stdout.reconfigure(errors="backslashreplace")
+    reserve = bytearray()
     try:
+        reserve = bytearray(_RESERVE)
         code = command()
         sys.stdout.flush()
     except EdgePredictError as error:
@@ -80,6 +85,7 @@ def call(command: Callable[[], object]) -> int:
         return _fail(f"{error.name or 'a package'} cannot be loaded ({_last_line(error)})", 1)
     except (MemoryError, SystemError):
         # C extensions that find no memory forget to say so.
+        reserve.clear()
         return _fail("not enough memory", 1)
     except OSError as error:
         return _system_failure(error)

@@ -3,6 +3,7 @@ import re
 import signal
 import sys
 import tomllib
+import tracemalloc
 from collections.abc import Callable
 from enum import Enum
 from typing import Annotated, Any, Literal
@@ -46,6 +47,25 @@ def ending_with(error: BaseException) -> Callable[[], None]:
 def test_errors(capsys: Captured, error: BaseException, code: int, message: str) -> None:
     assert shell.call(ending_with(error)) == code
     assert capsys.readouterr() == ("", message)
+
+
+def test_there_is_memory_to_say_that_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    used = []
+
+    def take_down(*_: object) -> None:
+        used.append(tracemalloc.get_traced_memory()[0])
+
+    def command() -> None:
+        take_down()
+        raise MemoryError
+
+    monkeypatch.setattr(shell, "note", take_down)
+    tracemalloc.start()
+    try:
+        assert shell.call(command) == 1
+    finally:
+        tracemalloc.stop()
+    assert used[0] - used[1] > 1_000_000
 
 
 def test_a_mistake_in_the_code_is_not_hidden() -> None:
