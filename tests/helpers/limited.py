@@ -1,5 +1,6 @@
 """Commands and programs in processes to which the system gives less than usual."""
 
+import importlib
 import os
 import shutil
 import signal
@@ -30,21 +31,29 @@ def limited(words: Sequence[object], limit: int | None = None, most: int = 0, **
     """Run a command with at most `most` of a resource (`resource.RLIMIT_...`), to its end.
 
     With too little address space, CPython may go round forever: it cannot have the few bytes that it needs to handle an
-    exception, and tries again (`exception_unwind` in its ceval.c). Whether it comes to that depends on how far threads
-    are. Such a run is ended by the time that it takes of a processor, far more than any command needs, and made again.
+    exception, and tries again (`exception_unwind` in its ceval.c); or a library waits forever. Whether it comes to that
+    depends on how far threads are. Such a run is ended after far more time than any command needs, and made again.
     """
+
+    is_memory = limit is not None and limit == importlib.import_module("resource").RLIMIT_AS
 
     def lower() -> None:
         import resource
 
         if limit is not None:
             resource.setrlimit(limit, (most, most))
-        if limit == resource.RLIMIT_AS:
+        if is_memory:
             resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, 2 * _SECONDS))
 
     def run() -> Any:
-        how = {"capture_output": True, "text": True, "timeout": HANG, "preexec_fn": lower, **more}
-        return subprocess.run([str(word) for word in words], **how)  # type: ignore[call-overload]
+        seconds = 3 * _SECONDS if is_memory else HANG
+        how = {"capture_output": True, "text": True, "timeout": seconds, "preexec_fn": lower, **more}
+        try:
+            return subprocess.run([str(word) for word in words], **how)  # type: ignore[call-overload]
+        except subprocess.TimeoutExpired as waited:
+            if not is_memory:
+                raise
+            return subprocess.CompletedProcess(waited.args, -signal.SIGXCPU)
 
     result = run()
     if result.returncode == -signal.SIGXCPU:
