@@ -21,7 +21,7 @@ from penguin_rows import ROWS as ROWS_OF_PENGUINS
 from edge_runtime import InvalidInput, Predictor, score
 from edge_runtime.contract.limits import DEFAULTS
 
-cluster_utils = pytest.importorskip("ray.cluster_utils")
+ray, cluster_utils = pytest.importorskip("ray"), pytest.importorskip("ray.cluster_utils")
 
 import pyarrow as pa  # noqa: E402 - Ray has it
 import pyarrow.csv  # noqa: E402
@@ -45,6 +45,8 @@ def cluster() -> Iterator[Any]:
     found = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     found.add_node(num_cpus=1)
     yield found
+    # Ray connects this process anew, by itself, if one of its threads outlives a run that ended early by two seconds.
+    ray.shutdown()
     found.shutdown()
 
 
