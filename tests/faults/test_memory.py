@@ -1,5 +1,6 @@
 """Address space that runs out: a typed error or one line, and right answers afterwards."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import assert_python_runs
-from limited import command, limited
+from limited import Ended, command, limited
 from paths import FOUR_BLOBS
 from written_models import graph, model, node, tensor, value
 
@@ -40,7 +41,7 @@ def check_limits(table: Path, kind: str, limits: Sequence[int]) -> None:
 
     At a few limits, some hundred kilobytes wide, CPython, numpy, ONNX Runtime and the C library go wrong by themselves
     while they are loaded: they crash, go round forever, or raise an error that says nothing of memory. Which limits
-    these are depends on where the system puts everything; the process cannot catch it.
+    these are depends on where the system puts everything; the process cannot catch it. There may be one in 25.
     """
     asked = words(table, kind)
     right, wrong = limited(asked).out, []
@@ -49,17 +50,24 @@ def check_limits(table: Path, kind: str, limits: Sequence[int]) -> None:
         ended = limited(asked, resource.RLIMIT_AS, most * MB)
         if ended.is_right_or_one_line(right):
             continue
-        assert not ended.out, ended
-        assert "edge_runtime" not in innermost(ended.err), ended
+        assert is_crash(ended) or is_foreign_traceback(ended), (most, ended)
         wrong.append((most, ended))
         above = limited(asked, resource.RLIMIT_AS, (most + 1) * MB)
         assert above.is_right_or_one_line(right), (most + 1, above)
-    assert len(wrong) <= 2, wrong
+    assert len(wrong) <= max(1, len(limits) // 25), wrong
 
 
-def innermost(stderr: str) -> str:
-    """The line of a traceback that says where an error was raised; empty without a traceback."""
-    return next((line for line in reversed(stderr.splitlines()) if line.startswith('  File "')), "")
+def is_crash(ended: Ended) -> bool:
+    """Whether it was ended by a signal, with nothing said that the user would take for an answer or for an error."""
+    signals = (signal.SIGSEGV, signal.SIGABRT, signal.SIGXCPU)
+    return ended.code in [-one for one in signals] and not ended.out and "Traceback" not in ended.err
+
+
+def is_foreign_traceback(ended: Ended) -> bool:
+    """Whether all that it has written is the traceback of one error, which another package has raised."""
+    *_, raised = ["", *(line for line in ended.err.splitlines() if line.startswith('  File "'))]
+    is_one = ended.err.startswith("Traceback") and ended.err.count("Traceback") == 1
+    return ended.code == 1 and not ended.out and is_one and "site-packages" in raised and "edge_runtime" not in raised
 
 
 @pytest.mark.parametrize("kind", ["row", pytest.param("table", marks=pytest.mark.slow)])

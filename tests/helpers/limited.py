@@ -1,6 +1,5 @@
 """Commands and programs in processes to which the system gives less than usual."""
 
-import importlib
 import os
 import shutil
 import signal
@@ -34,12 +33,11 @@ def limited(words: Sequence[object], limit: int | None = None, most: int = 0, **
     exception, and tries again (`exception_unwind` in its ceval.c); or a library waits forever. Whether it comes to that
     depends on how far threads are. Such a run is ended after far more time than any command needs, and made again.
     """
+    import resource
 
-    is_memory = limit is not None and limit == importlib.import_module("resource").RLIMIT_AS
+    is_memory = limit == resource.RLIMIT_AS
 
     def lower() -> None:
-        import resource
-
         if limit is not None:
             resource.setrlimit(limit, (most, most))
         if is_memory:

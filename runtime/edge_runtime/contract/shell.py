@@ -66,9 +66,10 @@ def call(command: Callable[[], object]) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Characters that the terminal's encoding does not have are written with escapes.
         sys.stdout.reconfigure(errors="backslashreplace")
-    reserve = bytearray()
+    reserve: list[bytes] = []
     try:
-        reserve = bytearray(_RESERVE)
+        # Zeros of the system, which take address space alone as long as nobody looks at them.
+        reserve.append(bytes(_RESERVE))
         code = command()
         sys.stdout.flush()
     except EdgePredictError as error:

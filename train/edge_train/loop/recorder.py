@@ -13,7 +13,7 @@ _ATEN = torch.ops.aten
 # What these return depends on the shape of their argument alone.
 _OF_SHAPE = (_ATEN.ones_like.default, _ATEN.zeros_like.default, _ATEN.full_like.default)
 # What these return is their argument if it has the same shape. Products of several matrices come with many of them.
-_OF_SAME_SHAPE = (_ATEN.view.default, _ATEN._unsafe_view.default, _ATEN.expand.default)
+_OF_SAME_SHAPE = (_ATEN.detach.default, _ATEN.view.default, _ATEN._unsafe_view.default, _ATEN.expand.default)
 
 # The operation, its arguments by place and by name, and its result.
 _Operation = tuple[OpOverload, tuple[tuple[Any, ...], dict[str, Any]], Any]
@@ -72,9 +72,7 @@ def _simplified(
     for func, given, result in operations:
         arguments = _replaced(given, same)
         first = next(iter(_tensors(arguments)), None)
-        if first is not None and (
-            func is _ATEN.detach.default or (func in _OF_SAME_SHAPE and result.shape == first.shape)
-        ):
+        if func in _OF_SAME_SHAPE and first is not None and result.shape == first.shape:
             same[id(result)] = first
         elif func is _ATEN.t.default and id(first) in transposed:
             same[id(result)] = transposed[id(first)]
